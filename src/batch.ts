@@ -1,0 +1,49 @@
+/** Adds one item to a batch; the promise settles with that item's own result. */
+export type Add<In, Out> = (item: In) => Promise<Out>
+
+/**
+ * Gathers items that arrive close together and flushes them as one. A flush starts at once when fewer than `inFlight`
+ * are running and the last one started `spacingMs` ago, and takes all that has gathered, `max` at most.
+ * `flush` returns one result per item, in order; when it throws, every item of that batch is rejected with the error.
+ */
+export function batcher<In, Out>(
+  flush: (items: In[]) => Promise<Out[]>,
+  { max = 500, inFlight = 1, spacingMs = 0 }: { max?: number; inFlight?: number; spacingMs?: number } = {},
+): Add<In, Out> {
+  type Waiting = { item: In; resolve: (out: Out) => void; reject: (error: unknown) => void }
+  let waiting: Waiting[] = []
+  let running = 0
+  let scheduled = false
+  let startedAt = 0
+
+  const schedule = () => {
+    if (scheduled || waiting.length === 0 || running >= inFlight) return
+    scheduled = true
+    const early = startedAt + spacingMs - performance.now()
+    if (early > 1) setTimeout(start, early)
+    else setImmediate(start)
+  }
+  const start = async () => {
+    scheduled = false
+    const batch = waiting.slice(0, max)
+    waiting = waiting.slice(max)
+    running += 1
+    startedAt = performance.now()
+    schedule()
+    try {
+      const results = await flush(batch.map(({ item }) => item))
+      batch.forEach(({ resolve }, at) => {
+        resolve(results[at]!)
+      })
+    } catch (error) {
+      for (const { reject } of batch) reject(error)
+    }
+    running -= 1
+    schedule()
+  }
+  return (item) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ item, resolve, reject })
+      schedule()
+    })
+}

@@ -1,0 +1,91 @@
+import ipaddr from 'ipaddr.js'
+import { z } from 'zod'
+import { parseKeys } from './keyring.ts'
+
+const ROLES = ['receive', 'work', 'api'] as const
+export type Role = (typeof ROLES)[number]
+
+const list = (text: string) => text.split(',').map((part) => part.trim()).filter(Boolean)
+
+const subnet = (text: string): boolean => {
+  try {
+    ipaddr.parseCIDR(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Every environment variable the gateway reads. `.env.example` lists the same ones; a test compares. */
+export const Environment = z.object({
+  PORT: z.coerce.number().int().min(0).max(65535).default(8080),
+  HOST: z.string().min(1).default('127.0.0.1'),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL')
+    .optional(),
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  FLO_DATA_DIR: z.string().min(1).default('./.flo-gateway'),
+  FLO_ADMIN_KEY: z.string().min(16, 'must have 16 characters or more').optional(),
+  FLO_ENCRYPTION_KEYS: z
+    .string()
+    .transform((text, context) => {
+      try {
+        return parseKeys(text)
+      } catch (error) {
+        context.addIssue({ code: 'custom', message: (error as Error).message })
+        return z.NEVER
+      }
+    })
+    .optional(),
+  FLO_ROLES: z
+    .string()
+    .default(ROLES.join(','))
+    .transform(list)
+    .pipe(z.array(z.enum(ROLES)).min(1)),
+  FLO_PUBLIC_URL: z
+    .url({ protocol: /^https?$/ })
+    .transform((url) => url.replace(/\/+$/, ''))
+    .optional(),
+  FLO_ALLOWED_SUBNETS: z
+    .string()
+    .default('')
+    .transform(list)
+    .pipe(z.array(z.string().refine(subnet, { error: (issue) => `"${issue.input}" is not a subnet such as 127.0.0.0/8` }))),
+  FLO_HOLD_SECONDS: z.coerce.number().min(0).max(3600).default(10),
+})
+
+export type Config = ReturnType<typeof readConfig>
+
+/** Reads and checks the environment; throws one error that names every variable in trouble and what to do. */
+export function readConfig(env: Record<string, string | undefined>) {
+  // An empty variable is an unset one: `FLO_ADMIN_KEY=` in a .env file means "not given".
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''))
+  const parsed = Environment.safeParse(given)
+  const problems = parsed.success ? [] : parsed.error.issues.map(({ path, message }) => `  ${path[0]}: ${message}`)
+  if (given.DATABASE_URL && !given.FLO_ENCRYPTION_KEYS)
+    problems.push(
+      '  FLO_ENCRYPTION_KEYS: must be set together with DATABASE_URL, since a generated key would stay on this machine alone (example: k1:$(openssl rand -base64 32))',
+    )
+  if (!parsed.success || problems.length > 0)
+    throw new ConfigError(`The environment has ${problems.length} problem${problems.length === 1 ? '' : 's'}:\n${problems.join('\n')}`)
+  const e = parsed.data
+  return {
+    port: e.PORT,
+    host: e.HOST,
+    databaseUrl: e.DATABASE_URL,
+    logLevel: e.LOG_LEVEL,
+    dataDir: e.FLO_DATA_DIR,
+    adminKey: e.FLO_ADMIN_KEY,
+    encryptionKeys: e.FLO_ENCRYPTION_KEYS,
+    roles: new Set<Role>(e.FLO_ROLES),
+    publicUrl: e.FLO_PUBLIC_URL,
+    allowedSubnets: e.FLO_ALLOWED_SUBNETS,
+    holdSeconds: e.FLO_HOLD_SECONDS,
+  }
+}
+
+/** The operator has to change something before the gateway can start: printed without a stack. */
+export class ConfigError extends Error {
+  override name = 'ConfigError'
+}

@@ -1,0 +1,39 @@
+import type { z } from 'zod'
+
+/** What one attempt sends: the wire body is `contract.wireBody(deliveryId, body)`. */
+export interface Send {
+  deliveryId: string
+  eventType: string
+  /** 1-based number of the attempt. */
+  attempt: number
+  /** The exact bytes that leave, as text. */
+  wireBody: string
+  /** Live secrets, newest first, plain. */
+  secrets: readonly string[]
+  at: Date
+}
+
+/** One target of the mappings: what clients receive, how it is signed and how often it is tried. */
+export interface Contract {
+  /** As endpoints choose it, e.g. `flo.v1`. */
+  readonly name: string
+  readonly eventTypes: readonly string[]
+  /** The stored body of each event type (the wire body without the delivery's own id). */
+  readonly schemas: Readonly<Record<string, z.ZodType>>
+  /** The wire body of each event type, as a client receives and may validate it. */
+  readonly wireSchemas: Readonly<Record<string, z.ZodType>>
+  /** Seconds before the 2nd, 3rd, ... attempt. */
+  readonly retrySchedule: readonly number[]
+  /** A delay is lengthened by a random share between 0 and this. */
+  readonly jitter: number
+  /** The header that carries the signature; kept on the attempt. */
+  readonly signatureHeader: string
+  /** A fresh signing secret, shown to the client. */
+  newSecret(): string
+  /** The bytes that leave: the same for every attempt of a delivery. */
+  wireBody(deliveryId: string, body: string): string
+  /** All headers that belong to the contract, Content-Type and signatures included; signed anew for each attempt. */
+  headers(send: Send): Record<string, string>
+  /** A complete wire body of the type, for docs and test events. */
+  example(eventType: string): object
+}

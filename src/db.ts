@@ -1,0 +1,51 @@
+import pg from 'pg'
+
+export type Db = pg.Pool
+export type Tx = pg.PoolClient
+/** What a room needs to read and write: the pool, or one connection inside a transaction. */
+export type Queryable = Pick<pg.Pool | pg.PoolClient, 'query'>
+
+// bigint arrives as text by default; ours are versions and counts, far below 2^53.
+const INT8 = 20
+const types: pg.CustomTypesConfig = {
+  getTypeParser: (oid: number, format?: any) =>
+    oid === INT8 ? (text: string) => Number(text) : pg.types.getTypeParser(oid, format),
+} as pg.CustomTypesConfig
+
+/** A pool on `url`. An idle connection that breaks is replaced by the pool and told to `onError`. */
+export function connect(url: string, { max = 10, onError = (_: Error) => {} } = {}): Db {
+  const pool = new pg.Pool({ connectionString: url, max, types, application_name: 'flo-gateway' })
+  pool.on('error', onError)
+  return pool
+}
+
+/** Runs `work` in one transaction: committed when it returns, rolled back when it throws. */
+export async function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
+  const tx = await db.connect()
+  let broken: Error | undefined
+  try {
+    await tx.query('begin')
+    const result = await work(tx)
+    await tx.query('commit')
+    return result
+  } catch (error) {
+    await tx.query('rollback').catch((cause) => {
+      broken = cause
+    })
+    throw error
+  } finally {
+    tx.release(broken)
+  }
+}
+
+/** Days of partitions that must exist ahead of now: a gateway that cannot make more has a week to be noticed. */
+const DAYS_AHEAD = 7
+
+/** Makes the partitions from yesterday to a week ahead where they are missing; returns how many were made. */
+export async function makePartitions(db: Queryable): Promise<number> {
+  const { rows } = await db.query(
+    `select make_partitions((now() at time zone 'UTC')::date - 1, $1) as made`,
+    [DAYS_AHEAD + 2],
+  )
+  return rows[0].made
+}

@@ -1,0 +1,49 @@
+/** Every refusal a caller can meet: its status and what to do. `docs/errors.md` lists the same rows (a test compares). */
+export const codes = {
+  malformed_json: { status: 400, message: 'The request body is not valid JSON.' },
+  signature_missing: { status: 400, message: 'The Stripe-Signature header is missing: send the request that Stripe signed, unchanged.' },
+  signature_malformed: { status: 400, message: 'The Stripe-Signature header is not of the form t=<unix seconds>,v1=<hex>.' },
+  signature_invalid: { status: 400, message: 'The Stripe-Signature header does not match the body for any signing secret of this source.' },
+  timestamp_out_of_tolerance: { status: 400, message: 'The signature is older or newer than 300 seconds: check the clock of sender and gateway.' },
+  event_malformed: { status: 400, message: 'The body is not a Stripe event: it needs an id and a type.' },
+  event_unstorable: { status: 400, message: 'The event holds text that PostgreSQL cannot store.' },
+  unauthorized: { status: 401, message: 'Send a valid API key: Authorization: Bearer flo_sk_<id>_<secret>.' },
+  forbidden: { status: 403, message: 'This API key lacks the scope that the request needs.' },
+  not_found: { status: 404, message: 'Nothing of this client has this id.' },
+  route_not_found: { status: 404, message: 'No route has this method and path: see /openapi.json.' },
+  conflict: { status: 409, message: 'The request conflicts with the present state.' },
+  idempotency_running: { status: 409, message: 'A request with this Idempotency-Key is still running: try again when it has ended.' },
+  too_large: { status: 413, message: 'The request body is too large.' },
+  unsupported_media_type: { status: 415, message: 'Send Content-Type: application/json.' },
+  invalid: { status: 422, message: 'The request does not fit the schema: see details.' },
+  idempotency_mismatch: { status: 422, message: 'This Idempotency-Key was used with another request.' },
+  rate_limited: { status: 429, message: 'Too many requests with this key: wait as Retry-After says.' },
+  internal: { status: 500, message: 'Something went wrong on our side; the request id finds it in the log.' },
+  unavailable: { status: 503, message: 'The gateway is starting or draining: try again shortly.' },
+} as const
+
+export type Code = keyof typeof codes
+/** What was wrong with one field: `path` as the caller wrote it, e.g. `retrySchedule.0`. */
+export type Detail = { path: string; code: string; message: string }
+
+/** A request we refuse. The edge answers with the status and message of the code. */
+export class Refusal extends Error {
+  override name = 'Refusal'
+  readonly code: Code
+  readonly details: Detail[]
+  readonly retryAfterSeconds: number | undefined
+  constructor(code: Code, extra: { message?: string; details?: Detail[]; retryAfterSeconds?: number } = {}) {
+    super(extra.message ?? codes[code].message)
+    this.code = code
+    this.details = extra.details ?? []
+    this.retryAfterSeconds = extra.retryAfterSeconds
+  }
+  get status() {
+    return codes[this.code].status
+  }
+}
+
+/** The body of every refusal, the same on all routes. */
+export const refusalBody = (refusal: Refusal, requestId: string) => ({
+  error: { code: refusal.code, message: refusal.message, requestId, details: refusal.details },
+})

@@ -1,0 +1,50 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+
+/** Encrypts secrets at rest with AES-256-GCM. The first key encrypts; every key of the ring decrypts. */
+export interface KeyRing {
+  /** Plain text in, `<key id>:<base64 of iv, tag and cipher text>` out. */
+  encrypt(text: string): string
+  /** The reverse; throws when the key is not in the ring or the text was altered. */
+  decrypt(sealed: string): string
+}
+
+/** `id:base64,id:base64,...` with 32-byte keys, as FLO_ENCRYPTION_KEYS holds them. Throws what to mend. */
+export function parseKeys(text: string): { id: string; key: Buffer }[] {
+  return text.split(',').map((entry) => {
+    const [, id, base64] = /^\s*([A-Za-z0-9_-]+):([A-Za-z0-9+/=_-]+)\s*$/.exec(entry) ?? []
+    if (!id || !base64) throw new Error('each key must read <id>:<base64>, separated by commas')
+    const key = Buffer.from(base64, 'base64')
+    if (key.length !== 32) throw new Error(`key ${id} has ${key.length} bytes, 32 are needed (openssl rand -base64 32)`)
+    return { id, key }
+  })
+}
+
+export function keyRing(keys: { id: string; key: Buffer }[]): KeyRing {
+  const byId = new Map(keys.map(({ id, key }) => [id, key]))
+  const first = keys[0]
+  if (!first) throw new Error('the key ring is empty')
+  // Pumps decrypt the same few secrets at every attempt.
+  const opened = new LRUCache<string, string>({ max: 10_000 })
+  return {
+    encrypt(text) {
+      const iv = randomBytes(12)
+      const cipher = createCipheriv('aes-256-gcm', first.key, iv)
+      const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
+      return `${first.id}:${Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString('base64')}`
+    },
+    decrypt(sealed) {
+      const known = opened.get(sealed)
+      if (known !== undefined) return known
+      const [id = '', base64 = ''] = sealed.split(':')
+      const key = byId.get(id)
+      if (!key) throw new Error(`encryption key "${id}" is not in FLO_ENCRYPTION_KEYS: add it to the ring again`)
+      const bytes = Buffer.from(base64, 'base64')
+      const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, 12))
+      decipher.setAuthTag(bytes.subarray(12, 28))
+      const text = Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]).toString('utf8')
+      opened.set(sealed, text)
+      return text
+    },
+  }
+}
