@@ -5,7 +5,11 @@ import { parseKeys } from './keyring.ts'
 const ROLES = ['receive', 'work', 'api'] as const
 export type Role = (typeof ROLES)[number]
 
-const list = (text: string) => text.split(',').map((part) => part.trim()).filter(Boolean)
+const list = (text: string) =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter(Boolean)
 
 const subnet = (text: string): boolean => {
   try {
@@ -51,7 +55,9 @@ export const Environment = z.object({
     .string()
     .default('')
     .transform(list)
-    .pipe(z.array(z.string().refine(subnet, { error: (issue) => `"${issue.input}" is not a subnet such as 127.0.0.0/8` }))),
+    .pipe(
+      z.array(z.string().refine(subnet, { error: (issue) => `"${issue.input}" is not a subnet such as 127.0.0.0/8` })),
+    ),
   FLO_HOLD_SECONDS: z.coerce.number().min(0).max(3600).default(10),
 })
 
@@ -68,7 +74,9 @@ export function readConfig(env: Record<string, string | undefined>) {
       '  FLO_ENCRYPTION_KEYS: must be set together with DATABASE_URL, since a generated key would stay on this machine alone (example: k1:$(openssl rand -base64 32))',
     )
   if (!parsed.success || problems.length > 0)
-    throw new ConfigError(`The environment has ${problems.length} problem${problems.length === 1 ? '' : 's'}:\n${problems.join('\n')}`)
+    throw new ConfigError(
+      `The environment has ${problems.length} problem${problems.length === 1 ? '' : 's'}:\n${problems.join('\n')}`,
+    )
   const e = parsed.data
   return {
     port: e.PORT,

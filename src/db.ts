@@ -43,9 +43,8 @@ const DAYS_AHEAD = 7
 
 /** Makes the partitions from yesterday to a week ahead where they are missing; returns how many were made. */
 export async function makePartitions(db: Queryable): Promise<number> {
-  const { rows } = await db.query(
-    `select make_partitions((now() at time zone 'UTC')::date - 1, $1) as made`,
-    [DAYS_AHEAD + 2],
-  )
+  const { rows } = await db.query(`select make_partitions((now() at time zone 'UTC')::date - 1, $1) as made`, [
+    DAYS_AHEAD + 2,
+  ])
   return rows[0].made
 }

@@ -1,10 +1,22 @@
 /** Every refusal a caller can meet: its status and what to do. `docs/errors.md` lists the same rows (a test compares). */
 export const codes = {
   malformed_json: { status: 400, message: 'The request body is not valid JSON.' },
-  signature_missing: { status: 400, message: 'The Stripe-Signature header is missing: send the request that Stripe signed, unchanged.' },
-  signature_malformed: { status: 400, message: 'The Stripe-Signature header is not of the form t=<unix seconds>,v1=<hex>.' },
-  signature_invalid: { status: 400, message: 'The Stripe-Signature header does not match the body for any signing secret of this source.' },
-  timestamp_out_of_tolerance: { status: 400, message: 'The signature is older or newer than 300 seconds: check the clock of sender and gateway.' },
+  signature_missing: {
+    status: 400,
+    message: 'The Stripe-Signature header is missing: send the request that Stripe signed, unchanged.',
+  },
+  signature_malformed: {
+    status: 400,
+    message: 'The Stripe-Signature header is not of the form t=<unix seconds>,v1=<hex>.',
+  },
+  signature_invalid: {
+    status: 400,
+    message: 'The Stripe-Signature header does not match the body for any signing secret of this source.',
+  },
+  timestamp_out_of_tolerance: {
+    status: 400,
+    message: 'The signature is older or newer than 300 seconds: check the clock of sender and gateway.',
+  },
   event_malformed: { status: 400, message: 'The body is not a Stripe event: it needs an id and a type.' },
   event_unstorable: { status: 400, message: 'The event holds text that PostgreSQL cannot store.' },
   unauthorized: { status: 401, message: 'Send a valid API key: Authorization: Bearer flo_sk_<id>_<secret>.' },
@@ -12,7 +24,10 @@ export const codes = {
   not_found: { status: 404, message: 'Nothing of this client has this id.' },
   route_not_found: { status: 404, message: 'No route has this method and path: see /openapi.json.' },
   conflict: { status: 409, message: 'The request conflicts with the present state.' },
-  idempotency_running: { status: 409, message: 'A request with this Idempotency-Key is still running: try again when it has ended.' },
+  idempotency_running: {
+    status: 409,
+    message: 'A request with this Idempotency-Key is still running: try again when it has ended.',
+  },
   too_large: { status: 413, message: 'The request body is too large.' },
   unsupported_media_type: { status: 415, message: 'Send Content-Type: application/json.' },
   invalid: { status: 422, message: 'The request does not fit the schema: see details.' },
