@@ -1,0 +1,53 @@
+import { isIP } from 'node:net'
+import ipaddr from 'ipaddr.js'
+
+type Address = ipaddr.IPv4 | ipaddr.IPv6
+
+// Written in hex first: ipaddr.js takes the dotted form of an IPv4-compatible address, ::127.0.0.1, for a mapped one.
+const parsed = (number: string): Address =>
+  ipaddr.parse(isIP(number) === 6 ? new URL(`http://[${number}]`).hostname.slice(1, -1) : number)
+
+const mappedV4 = (address: Address): Address =>
+  address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() ? address.toIPv4Address() : address
+
+const within = (address: Address, subnets: readonly string[]): boolean =>
+  subnets.some((subnet) => {
+    const [network, bits] = ipaddr.parseCIDR(subnet)
+    return network.kind() === address.kind() && address.match(network, bits)
+  })
+
+// Public by its number, but inside Azure it is the host's own control plane, which hands out credentials.
+const AZURE_HOST = '168.63.129.16'
+
+function reasonV4(address: ipaddr.IPv4): string | null {
+  if (address.toString() === AZURE_HOST) return 'metadata'
+  const range = address.range()
+  return range === 'unicast' ? null : range
+}
+
+function reasonV6(address: ipaddr.IPv6): string | null {
+  // NAT64's well-known prefix is how a machine with IPv6 alone reaches IPv4: what counts is the address inside.
+  if (within(address, ['64:ff9b::/96'])) return reasonV4(new ipaddr.IPv4(address.toByteArray().slice(12)))
+  const range = address.range()
+  if (range !== 'unicast') return range
+  // All that IANA has given out as global unicast; the rest (IPv4-compatible ::/96 too) routes nowhere we want to go.
+  return within(address, ['2000::/3']) ? null : 'reserved'
+}
+
+/**
+ * Why a request must not go to `address` (an IPv4 or IPv6 address as text, no brackets), or null when it may: the name of
+ * the special-use range it lies in, e.g. `loopback`, `private`, `linkLocal`, `teredo`. IPv4-mapped and NAT64 addresses are
+ * judged by the IPv4 address inside, other ways of embedding one are refused. `allowedSubnets` (CIDR, FLO_ALLOWED_SUBNETS)
+ * open what would be refused. Ranges: IANA's special-purpose registries for IPv4 and IPv6.
+ */
+export function refusedReason(address: string, allowedSubnets: readonly string[]): string | null {
+  // Stricter than ipaddr.js, which takes octal and short forms: what is no address would go through DNS once more.
+  if (!isIP(address)) return 'not an IP address'
+  const [number = '', zone] = address.split('%')
+  const written = parsed(number)
+  const dialled = mappedV4(written)
+  if (within(written, allowedSubnets) || within(dialled, allowedSubnets)) return null
+  // A zone id names a link of this machine: no address of the internet has one.
+  if (zone !== undefined) return 'zone'
+  return dialled instanceof ipaddr.IPv4 ? reasonV4(dialled) : reasonV6(dialled)
+}
