@@ -17,11 +17,13 @@ export const codes = {
     status: 400,
     message: 'The signature is older or newer than 300 seconds: check the clock of sender and gateway.',
   },
+  body_incomplete: { status: 400, message: 'The connection ended before the whole request body had arrived.' },
   event_malformed: { status: 400, message: 'The body is not a Stripe event: it needs an id and a type.' },
   event_unstorable: { status: 400, message: 'The event holds text that PostgreSQL cannot store.' },
   unauthorized: { status: 401, message: 'Send a valid API key: Authorization: Bearer flo_sk_<id>_<secret>.' },
   forbidden: { status: 403, message: 'This API key lacks the scope that the request needs.' },
   not_found: { status: 404, message: 'Nothing of this client has this id.' },
+  source_not_found: { status: 404, message: 'No source has this id: check the webhook URL.' },
   route_not_found: { status: 404, message: 'No route has this method and path: see /openapi.json.' },
   conflict: { status: 409, message: 'The request conflicts with the present state.' },
   idempotency_running: {

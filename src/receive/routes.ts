@@ -1,0 +1,69 @@
+import express, { type ErrorRequestHandler, type RequestHandler, type Router } from 'express'
+import type { Add } from '../batch.ts'
+import type { Db } from '../db.ts'
+import { Refusal, refusalBody } from '../errors.ts'
+import { isUuid, newId } from '../ids.ts'
+import type { KeyRing } from '../keyring.ts'
+import type { Log } from '../log.ts'
+import { rawBody } from './body.ts'
+import { envelope } from './envelope.ts'
+import { verify } from './signature.ts'
+import { type Source, sourceLoader } from './sources.ts'
+import { eventStore, type SourceEvent } from './store.ts'
+
+interface Deps {
+  db: Db
+  keyRing: KeyRing
+  log: Log
+  now: () => Date
+  /** Called after the commit for each client that got something new; never awaited, must not throw. */
+  stored: (clientId: string) => void
+}
+
+/**
+ * POST /webhooks/stripe/:sourceId. Answers 200 `{received: true, duplicate}` once the event is committed, else a refusal
+ * of src/errors.ts; whatever is not a 200 is sent again by Stripe for three days.
+ */
+export function receiveRoutes({ db, keyRing, log, now, stored }: Deps): Router {
+  const router = express.Router()
+  const webhook = stripeWebhook({
+    source: sourceLoader({ db, log }),
+    store: eventStore({ db, log, stored }),
+    keyRing,
+    now,
+  })
+  router.post('/webhooks/stripe/:sourceId', webhook, refused(log))
+  return router
+}
+
+interface WebhookDeps {
+  source: Add<string, Source | undefined>
+  store: Add<SourceEvent, { duplicate: boolean }>
+  keyRing: Pick<KeyRing, 'decrypt'>
+  now: () => Date
+}
+
+/** The way of one event: its bytes, whose it is, whether Stripe signed it, what it is, kept; then the answer. */
+export function stripeWebhook({ source, store, keyRing, now }: WebhookDeps): RequestHandler<{ sourceId: string }> {
+  return async (req, res) => {
+    const bytes = await rawBody(req)
+    const from = isUuid(req.params.sourceId) ? await source(req.params.sourceId.toLowerCase()) : undefined
+    if (!from) throw new Refusal('source_not_found')
+    verify(bytes, req.get('stripe-signature'), from.sealedSecrets.map(keyRing.decrypt), now())
+    const read = envelope(bytes, from.id, now())
+    const { duplicate } = await store({ ...read, clientId: from.clientId, sourceId: from.id, bytes })
+    // Written by hand: res.json would spend as long on an ETag as the signature takes.
+    res.setHeader('content-type', 'application/json; charset=utf-8')
+    res.end(duplicate ? '{"received":true,"duplicate":true}' : '{"received":true,"duplicate":false}')
+  }
+}
+
+const refused =
+  (log: Log): ErrorRequestHandler =>
+  (error, req, res, next) => {
+    if (res.headersSent) return next(error)
+    const requestId = String((req as { id?: unknown }).id ?? newId())
+    if (!(error instanceof Refusal)) log.error({ err: error, requestId }, 'receive.failed')
+    const refusal = error instanceof Refusal ? error : new Refusal('internal')
+    res.status(refusal.status).json(refusalBody(refusal, requestId))
+  }

@@ -1,0 +1,37 @@
+import { type Add, batcher } from '../batch.ts'
+import type { Db } from '../db.ts'
+import { Refusal } from '../errors.ts'
+import type { Log } from '../log.ts'
+
+/** Whose events these are and what they are signed with; the secrets are sealed with the key ring. */
+export interface Source {
+  id: string
+  clientId: string
+  sealedSecrets: string[]
+}
+
+/**
+ * Loads sources by id, undefined for one that does not exist. The ids of requests that wait at the same time go into one
+ * statement; nothing is kept, so a secret that was withdrawn before the request is not accepted.
+ * Throws `unavailable` when the database does not answer.
+ */
+export const sourceLoader = ({ db, log }: { db: Db; log: Log }): Add<string, Source | undefined> =>
+  batcher(
+    async (ids) => {
+      const found = await load(db, [...new Set(ids)]).catch((cause) => {
+        log.error({ err: cause, requests: ids.length }, 'receive.sources_unavailable')
+        throw new Refusal('unavailable', { message: 'The sources cannot be read at present: send the event again.' })
+      })
+      return ids.map((id) => found.get(id))
+    },
+    { inFlight: 2 },
+  )
+
+async function load(db: Db, ids: string[]): Promise<Map<string, Source>> {
+  const { rows } = await db.query<Source>({
+    name: 'receive.sources',
+    text: `select id, client_id as "clientId", signing_secrets as "sealedSecrets" from sources where id = any($1::uuid[])`,
+    values: [ids],
+  })
+  return new Map(rows.map((source) => [source.id, source]))
+}

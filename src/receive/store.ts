@@ -1,0 +1,112 @@
+import { type Add, batcher } from '../batch.ts'
+import { type Db, inTransaction, type Tx } from '../db.ts'
+import { Refusal } from '../errors.ts'
+import { newId } from '../ids.ts'
+import type { Log } from '../log.ts'
+import { byteaArray } from './bytea.ts'
+import type { Envelope } from './envelope.ts'
+
+/** An event to keep: read, verified, with its bytes as signed. */
+export interface SourceEvent extends Envelope {
+  clientId: string
+  sourceId: string
+  bytes: Buffer
+}
+
+interface Deps {
+  db: Db
+  log: Log
+  /** Called after the commit for each client that got something new; must not throw. */
+  stored: (clientId: string) => void
+}
+
+/**
+ * Stores events durably; the promise settles after the commit and says whether the event was there already. Events
+ * that arrive within a few milliseconds share one transaction, since a commit costs as much for one as for a hundred.
+ * Throws `event_unstorable` for an event that PostgreSQL cannot hold (its neighbours are kept), and `unavailable` when
+ * nothing can be stored: the sender has to come again.
+ */
+export const eventStore = ({ db, log, stored }: Deps): Add<SourceEvent, { duplicate: boolean }> => {
+  const add = batcher(
+    async (events: SourceEvent[]) => {
+      const results = await keep(db, events.map(withId)).catch((cause) => {
+        log.error({ err: cause, events: events.length }, 'receive.store_unavailable')
+        throw new Refusal('unavailable', { message: 'The event cannot be stored at present: send it again.' })
+      })
+      const clients = new Set(events.filter((_, at) => results[at] === 'new').map(({ clientId }) => clientId))
+      for (const clientId of clients) stored(clientId)
+      return results
+    },
+    { max: 250, inFlight: 2, spacingMs: 3 },
+  )
+  return async (event) => {
+    const result = await add(event)
+    if (result === 'unstorable') throw new Refusal('event_unstorable')
+    return { duplicate: result === 'duplicate' }
+  }
+}
+
+type Result = 'new' | 'duplicate' | 'unstorable'
+type Row = SourceEvent & { id: string }
+
+const withId = (event: SourceEvent): Row => ({ ...event, id: newId() })
+
+// One event that PostgreSQL refuses fails the whole statement: halves are tried until it stands alone.
+async function keep(db: Db, rows: Row[]): Promise<Result[]> {
+  try {
+    const kept = await inTransaction(db, (tx) => insert(tx, rows))
+    return rows.map(({ id }) => (kept.has(id) ? 'new' : 'duplicate'))
+  } catch (error) {
+    if (!refusesData(error)) throw error
+    if (rows.length === 1) return ['unstorable']
+    const half = rows.length >> 1
+    return [...(await keep(db, rows.slice(0, half))), ...(await keep(db, rows.slice(half)))]
+  }
+}
+
+// Two statements and no CTE that writes: the tables may be distributed by client, and a batch holds many clients.
+async function insert(tx: Tx, rows: Row[]): Promise<Set<string>> {
+  // All processes insert in the same order: two batches with the same events in another order would wait for each other.
+  const ordered = rows.toSorted((a, b) => (identity(a) < identity(b) ? -1 : 1))
+  const column = <K extends keyof Row>(name: K) => ordered.map((row) => row[name])
+  const { rows: inserted } = await tx.query<{ id: string }>({
+    name: 'receive.source_events',
+    text: `insert into source_events
+             (client_id, id, source_id, account, livemode, event_id, type, api_version, lane, created_at)
+           select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bool[], $6::text[], $7::text[],
+             $8::text[], $9::smallint[], $10::timestamptz[])
+           on conflict do nothing
+           returning id`,
+    values: [
+      column('clientId'),
+      column('id'),
+      column('sourceId'),
+      column('account'),
+      column('livemode'),
+      column('eventId'),
+      column('type'),
+      column('apiVersion'),
+      column('lane'),
+      ordered.map(({ createdAt }) => createdAt.toISOString()),
+    ],
+  })
+  const kept = new Set(inserted.map(({ id }) => id))
+  const fresh = ordered.filter(({ id }) => kept.has(id))
+  if (fresh.length > 0)
+    await tx.query({
+      name: 'receive.source_event_bodies',
+      text: `insert into source_event_bodies (client_id, source_event_id, body)
+             select * from unnest($1::uuid[], $2::uuid[], $3::bytea[])`,
+      values: [
+        fresh.map(({ clientId }) => clientId),
+        fresh.map(({ id }) => id),
+        byteaArray(fresh.map(({ bytes }) => bytes)),
+      ],
+    })
+  return kept
+}
+
+const identity = (row: Row) => `${row.eventId} ${row.sourceId} ${row.account} ${row.livemode}`
+
+// Classes 22 (a NUL in a text) and 54 (a text too long for an index) speak of this data; all others of the database.
+const refusesData = (error: unknown) => /^(22|54)/.test(String((error as { code?: unknown }).code))
