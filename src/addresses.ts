@@ -43,11 +43,18 @@ function reasonV6(address: ipaddr.IPv6): string | null {
 export function refusedReason(address: string, allowedSubnets: readonly string[]): string | null {
   // Stricter than ipaddr.js, which takes octal and short forms: what is no address would go through DNS once more.
   if (!isIP(address)) return 'not an IP address'
+  if (opened(address, allowedSubnets)) return null
   const [number = '', zone] = address.split('%')
-  const written = parsed(number)
-  const dialled = mappedV4(written)
-  if (within(written, allowedSubnets) || within(dialled, allowedSubnets)) return null
+  const dialled = mappedV4(parsed(number))
   // A zone id names a link of this machine: no address of the internet has one.
   if (zone !== undefined) return 'zone'
   return dialled instanceof ipaddr.IPv4 ? reasonV4(dialled) : reasonV6(dialled)
+}
+
+/** Whether `address` lies in one of `allowedSubnets`, however it is written: http:// is spoken to these alone. */
+export function opened(address: string, allowedSubnets: readonly string[]): boolean {
+  if (!isIP(address)) return false
+  const [number = ''] = address.split('%')
+  const written = parsed(number)
+  return within(written, allowedSubnets) || within(mappedV4(written), allowedSubnets)
 }
