@@ -1,0 +1,80 @@
+import { fileURLToPath } from 'node:url'
+import { Logger, makeWorkerUtils } from 'graphile-worker'
+import { runner } from 'node-pg-migrate'
+import pg from 'pg'
+import { ConfigError } from './config.ts'
+import { makePartitions } from './db.ts'
+import type { Log } from './log.ts'
+
+const OLDEST_POSTGRES = 15
+
+// Any number, the same in every gateway.
+const LOCK = 7_061_002
+
+/**
+ * Brings the database up to date: our migrations, Graphile Worker's, and the partitions of the days ahead. Processes that
+ * start at once wait for one another. Returns the names of our migrations that ran now; throws a ConfigError when the
+ * database cannot be reached or is older than PostgreSQL 15.
+ */
+export async function migrate({ url, log }: { url: string; log: Log }): Promise<string[]> {
+  const session = new pg.Client({ connectionString: url, application_name: 'flo-gateway migrations' })
+  session.on('error', (error) => log.error({ err: error }, 'migrate.session_lost'))
+  await session.connect().catch((cause) => {
+    throw new ConfigError(
+      `The database cannot be reached (${cause.message}): check DATABASE_URL and that PostgreSQL runs.`,
+      {
+        cause,
+      },
+    )
+  })
+  try {
+    await assertVersion(session)
+    // Held by this session: it falls with it, whatever happens.
+    await session.query('select pg_advisory_lock($1)', [LOCK])
+    const ran = await runner({
+      dbClient: session,
+      dir: fileURLToPath(new URL('../sql', import.meta.url)),
+      direction: 'up',
+      migrationsTable: 'migrations',
+      checkOrder: true,
+      noLock: true,
+      logger: quiet(log),
+    })
+    await migrateGraphile(url, log)
+    const partitions = await makePartitions(session)
+    const names = ran.map(({ name }) => name)
+    if (names.length > 0 || partitions > 0) log.info({ migrations: names, partitions }, 'database.migrated')
+    return names
+  } finally {
+    await session.end()
+  }
+}
+
+async function assertVersion(session: pg.Client) {
+  const { rows } = await session.query(
+    `select current_setting('server_version_num')::int / 10000 as major, current_setting('server_version') as version`,
+  )
+  if (rows[0].major < OLDEST_POSTGRES)
+    throw new ConfigError(
+      `The database is PostgreSQL ${rows[0].version}: the gateway needs ${OLDEST_POSTGRES} or newer.`,
+    )
+}
+
+async function migrateGraphile(url: string, log: Log) {
+  const logger = new Logger(() => (level, message) => {
+    if (level === 'error' || level === 'warning') log.warn({ message }, 'graphile.migrate')
+  })
+  const utils = await makeWorkerUtils({ connectionString: url, maxPoolSize: 1, logger })
+  try {
+    await utils.migrate()
+  } finally {
+    await utils.release()
+  }
+}
+
+/** node-pg-migrate tells each statement; only its troubles are news. */
+const quiet = (log: Log) => {
+  const nothing = () => {}
+  const trouble = (...said: unknown[]) => log.warn({ said }, 'migrate.warning')
+  return { debug: nothing, info: nothing, warn: trouble, error: trouble }
+}
