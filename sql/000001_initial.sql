@@ -77,8 +77,8 @@ create table objects (
   object_id text not null,
   kind text not null,                     -- Stripe's `object`
   customer_id text,
-  snapshot jsonb not null,                -- see src/normalize/order.ts
-  memory jsonb not null default '{}',     -- see src/normalize/memory.ts
+  snapshot json not null,                 -- see src/normalize/order.ts; json, since Stripe's texts may hold what jsonb refuses (\u0000)
+  memory json not null,                   -- see src/normalize/memory.ts
   updated_at timestamptz not null default now(),
   primary key (client_id, source_id, object_id)
 );
@@ -229,6 +229,7 @@ create table workers (
   host text not null,
   pid int not null,
   roles text[] not null,
+  graphile_pool text,                     -- what Graphile Worker locks this process's jobs by
   started_at timestamptz not null default now()
 );
 

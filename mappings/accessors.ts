@@ -1,0 +1,210 @@
+import type Stripe from 'stripe'
+import { idOf, product, toNumber } from '../src/normalize/converters.ts'
+import {
+  all,
+  always,
+  any,
+  chooser,
+  converter,
+  type Expr,
+  firstOf,
+  given,
+  kept,
+  max,
+  min,
+  not,
+  type Reads,
+  reading,
+  set,
+  some,
+  sum,
+  unset,
+  is as valueIs,
+} from '../src/normalize/words.ts'
+
+// Where a fact stands in Stripe's shapes from 2014 to today. Order of reading: stripe.md 1.3. Ids may be strings or expanded objects.
+
+/** Today's objects with the members that older API versions had. */
+export const subscription = reading<Stripe.Subscription>()
+export const invoice = reading<Stripe.Invoice>()
+
+type Item = Stripe.SubscriptionItem & { quantity_decimal?: string; deleted?: true }
+type Plan = {
+  id: string
+  amount?: number | null
+  amount_decimal?: string | null
+  nickname?: string | null
+  name?: string | null
+  product?: string | null
+}
+
+const BASIL = { until: '2025-03-31.basil' }
+const Y2020 = { until: '2020-08-27' }
+
+// ---- subscriptions ----
+
+const { from, is, legacy } = subscription
+
+/** A subscription's items; a shape without them has one plan and quantity at the top. */
+const topLevelItem = converter('oneItem', (plan: Plan): Item[] => [{ plan, quantity: null } as unknown as Item])
+export const items = firstOf(from('items.data') as Expr<Item[] | null>, topLevelItem(legacy<Plan>('plan', Y2020)))
+
+const isMetered = (item: Item) => ((item.price?.recurring ?? item.plan)?.usage_type ?? 'licensed') === 'metered'
+const unitAmount = (item: Item) =>
+  Number(
+    item.price?.unit_amount ?? item.price?.unit_amount_decimal ?? item.plan?.amount ?? item.plan?.amount_decimal ?? -1,
+  )
+
+/** The item that stands for a subscription of several: licensed before metered, then the highest unit amount, then the first. */
+export const primary = chooser('primary item', (list: Item[]) => {
+  const present = list.filter(({ deleted }) => !deleted)
+  const licensed = present.filter((item) => !isMetered(item))
+  const among = licensed.length > 0 ? licensed : present
+  return among.reduce<Item | null>(
+    (best, item) => (best === null || unitAmount(item) > unitAmount(best) ? item : best),
+    null,
+  )
+})
+
+export const itemPlanId = (item: Reads<Item>) => firstOf(item.from('price.id'), item.from('plan.id'))
+export const itemUnitAmount = (item: Reads<Item>) =>
+  firstOf(
+    item.from('price.unit_amount'),
+    item.from('price.unit_amount_decimal') as unknown as Expr<string | null>,
+    item.from('plan.amount'),
+    item.from('plan.amount_decimal') as unknown as Expr<string | null>,
+  )
+export const itemCurrency = (item: Reads<Item>) => firstOf(item.from('price.currency'), item.from('plan.currency'))
+const metered = (item: Reads<Item>) =>
+  any(item.is('price.recurring.usage_type', 'metered'), item.is('plan.usage_type', 'metered'))
+/** A metered item has no quantity; a licensed one without is one. */
+export const itemQuantity = (item: Reads<Item>) =>
+  firstOf(
+    toNumber(item.from('quantity_decimal') as Expr<string | null>),
+    item.from('quantity'),
+    given(not(metered(item)), always(1)),
+  )
+
+export const subscriptionCurrency = firstOf(from('currency'), primary(items, itemCurrency))
+const topQuantity = legacy<number>('quantity', Y2020)
+const hasItems = valueIs(from('items.data.0') as Expr<object | null>, set)
+export const quantity = firstOf(given(not(hasItems), topQuantity), primary(items, itemQuantity))
+
+/** Sum over the licensed items that are priced in the primary item's currency; null where one has no fixed price. */
+const inPrimaryCurrency = converter('itemsInPrimaryCurrency', (list: Item[]): Item[] => {
+  const licensed = list.filter((item) => !item.deleted && !isMetered(item))
+  const best = licensed.reduce<Item | null>(
+    (a, item) => (a === null || unitAmount(item) > unitAmount(a) ? item : a),
+    null,
+  )
+  const currency = (item: Item) => item.price?.currency ?? item.plan?.currency
+  return licensed.filter((item) => currency(item) === currency(best!))
+})
+const licensedTotal = sum(inPrimaryCurrency(items), (item) => product(itemUnitAmount(item), itemQuantity(item)))
+export const total = given(
+  hasItems,
+  given(
+    some(items, (item) => not(metered(item))),
+    licensedTotal,
+  ),
+  product(primary(items, itemUnitAmount), firstOf(topQuantity, always(1))),
+)
+export const periodStart = firstOf(
+  legacy<number>('current_period_start', BASIL),
+  min(items, (item) => item.from('current_period_start')),
+  from('start_date'),
+  legacy<number>('start', { until: '2019-10-17' }),
+)
+export const periodEnd = firstOf(
+  legacy<number>('current_period_end', BASIL),
+  max(items, (item) => item.from('current_period_end')),
+)
+export const trialEnd = firstOf(
+  from('trial_end'),
+  max(items, (item) => item.from('current_trial.end_date')),
+)
+
+export const ended = is('status', 'canceled', 'incomplete_expired')
+/** A pending cancellation shows in one field or the other, by the way it was asked for (clover's portal sets the date alone). */
+export const cancellationMark = any(is('cancel_at_period_end', true), is('cancel_at', set))
+export const pendingCancel = all(not(ended), cancellationMark)
+export const pausedHard = is('status', 'paused')
+/** Collection paused: Stripe leaves the status as it is. */
+export const pausedSoft = all(not(ended), is('pause_collection', set))
+export const paused = any(pausedHard, pausedSoft)
+/** Whose it is; an object that names nobody stands for its own user. */
+export const customerOf = firstOf(idOf(from('customer')), from('customer_account'), from('id'))
+
+// ---- invoices ----
+
+type Line = Stripe.InvoiceLineItem
+const inv = invoice
+const invLegacy = invoice.legacy
+
+export const lines = inv.from('lines.data')
+/** The line that names a subscription; the first line may be a one-off. */
+const firstSubscribed = chooser('first line of a subscription', (list: Line[]) => {
+  const named = (line: Line) => line.parent?.subscription_item_details?.subscription ?? line.subscription ?? null
+  return list.find((line) => named(line) !== null) ?? null
+})
+const subscriptionOfLine = (line: Reads<Line>) =>
+  firstOf(idOf(line.from('parent.subscription_item_details.subscription')), idOf(line.from('subscription')))
+export const invoiceSubscription = firstOf(
+  idOf(invLegacy<string | { id: string }>('subscription', BASIL)),
+  idOf(inv.from('parent.subscription_details.subscription')),
+  firstSubscribed(lines, subscriptionOfLine),
+)
+export const invoiceCustomer = firstOf(idOf(inv.from('customer')), inv.from('customer_account'), inv.from('id'))
+/** Before 2019-03-14 there was no status but three booleans. */
+export const invoicePaid = any(
+  inv.is('status', 'paid'),
+  all(inv.is('status', unset), valueIs(invLegacy<boolean>('paid', BASIL), true)),
+)
+
+export const lineProration = (line: Reads<Line>): Expr<boolean> =>
+  firstOf(
+    line.from('parent.invoice_item_details.proration'),
+    line.from('parent.subscription_item_details.proration'),
+    line.legacy<boolean>('proration', BASIL),
+    always(false),
+  ) as Expr<boolean>
+const fromInvoiceItem = (line: Reads<Line>) =>
+  any(line.is('parent.type', 'invoice_item_details'), valueIs(line.legacy<string>('type', BASIL), 'invoiceitem'))
+const isProration = (line: Reads<Line>) => valueIs(lineProration(line), true)
+/** Bought once, as opposed to a period of a subscription or its proration. */
+export const oneOff = (line: Reads<Line>) => all(fromInvoiceItem(line), not(isProration(line)))
+/** A period of a subscription: what a renewal bills. */
+export const periodLine = (line: Reads<Line>) => all(not(fromInvoiceItem(line)), not(isProration(line)))
+
+type PriceRef = string | { id?: string | null; product?: string | { id: string } | null }
+export const linePriceId = (line: Reads<Line>) =>
+  firstOf(
+    idOf(line.from('pricing.price_details.price')),
+    idOf(line.legacy<PriceRef>('price', BASIL) as Expr<any>),
+    line.legacy<string>('plan.id', BASIL),
+  ) as Expr<string | null>
+export const lineProductId = (line: Reads<Line>) =>
+  firstOf(
+    idOf(line.from('pricing.price_details.product') as Expr<any>),
+    idOf(line.legacy<string>('price.product', BASIL)),
+    idOf(line.legacy<string>('plan.product', BASIL)),
+  ) as Expr<string | null>
+export const lineQuantity = (line: Reads<Line>) =>
+  firstOf(toNumber(line.from('quantity_decimal') as unknown as Expr<string | null>), line.from('quantity'))
+export const lineUnitAmount = (line: Reads<Line>) =>
+  firstOf(
+    line.from('pricing.unit_amount_decimal') as unknown as Expr<string | null>,
+    line.legacy<number>('price.unit_amount', BASIL),
+    line.legacy<string>('price.unit_amount_decimal', BASIL),
+    line.legacy<number>('plan.amount', BASIL),
+    line.legacy<string>('plan.amount_decimal', BASIL),
+  )
+
+// ---- facts kept of other objects ----
+
+export const customerMetadata = (id: Expr<string | null>) =>
+  kept('customer', id)(reading<Stripe.Customer>().from('metadata.client_user_id'))
+export const customerEmail = (id: Expr<string | null>) => kept('customer', id)(reading<Stripe.Customer>().from('email'))
+export const productName = (id: Expr<string | null>) => kept('product', id)(reading<Stripe.Product>().from('name'))
+export const productDescription = (id: Expr<string | null>) =>
+  kept('product', id)(reading<Stripe.Product>().from('description'))

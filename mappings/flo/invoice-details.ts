@@ -1,0 +1,82 @@
+import { isoTime, major, minus, upperCase } from '../../src/normalize/converters.ts'
+import {
+  all,
+  always,
+  any,
+  type Expr,
+  event,
+  firstOf,
+  given,
+  is,
+  objectOf,
+  oneOf,
+  reading,
+  remembers,
+  set,
+} from '../../src/normalize/words.ts'
+import { invoice, invoicePaid } from '../accessors.ts'
+
+// What invoice events and `renewed` both say of an invoice.
+
+const { from, legacy } = invoice
+const BASIL = { until: '2025-03-31.basil' }
+const BOOLEANS = { until: '2019-03-14' }
+
+export const currency = upperCase(from('currency'))
+
+/** Before invoices had a status, three booleans told it. */
+const status = firstOf(
+  oneOf(from('status'), { draft: 'draft', open: 'open', paid: 'paid', void: 'void', uncollectible: 'uncollectible' }),
+  given(
+    is(legacy<boolean>('paid', BASIL), true),
+    always('paid'),
+    given(
+      is(legacy<boolean>('forgiven', BOOLEANS), true),
+      always('uncollectible'),
+      given(is(legacy<boolean>('closed', BOOLEANS), true), always('void'), always('open')),
+    ),
+  ),
+)
+/** A deleted invoice's status is not read: it says nothing any more. */
+export const state = given(
+  reading<{ deleted: boolean }>().is('deleted', true),
+  always('deleted'),
+  given(
+    any(is(event('type'), 'invoice.overdue'), all(remembers('overdue'), is(status, 'open'))),
+    always('overdue'),
+    status,
+  ),
+)
+
+export const amountDue = major(from('amount_due'), currency)
+const paidMinor = firstOf(
+  from('amount_paid'),
+  given(invoicePaid, from('amount_due'), given(is(from('amount_due'), set), always(0))),
+)
+export const amountPaid = major(paidMinor, currency)
+export const amountRemaining = major(firstOf(from('amount_remaining'), minus(from('amount_due'), paidMinor)), currency)
+
+/** Only a charge that is expanded on the invoice tells the means of payment; a mere id does not. */
+const card = (field: string) => legacy<string>(`charge.payment_method_details.card.${field}`, BASIL)
+const methodType = legacy<string>('charge.payment_method_details.type', BASIL)
+const paymentMethod = given(
+  is(methodType, set),
+  objectOf({ type: methodType as Expr<string>, brand: card('brand'), last4: card('last4') }),
+)
+
+/** The invoiceDetails of the contract, read from Stripe's invoice. */
+export const invoiceDetailsShape = {
+  invoiceId: from('id'),
+  invoiceNumber: from('number'),
+  state,
+  billingReason: from('billing_reason'),
+  currency,
+  amountDue,
+  amountPaid,
+  attemptCount: from('attempt_count'),
+  nextPaymentAttempt: isoTime(from('next_payment_attempt')),
+  paymentMethod,
+  gateway: always('stripe'),
+  gatewayEventType: event('type'),
+  gatewayEventId: event('id'),
+}

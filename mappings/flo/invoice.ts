@@ -1,0 +1,197 @@
+import { floInvoice } from '../../src/contracts/flo.ts'
+import { isoTime, major, metadataOf, upperCase } from '../../src/normalize/converters.ts'
+import {
+  all,
+  always,
+  changed,
+  defineMapping,
+  differsFromLast,
+  each,
+  firstOf,
+  given,
+  is,
+  kept,
+  not,
+  on,
+  priorKnown,
+  sum,
+  unset,
+  userOf,
+  uuidOf,
+  was,
+  without,
+} from '../../src/normalize/words.ts'
+import {
+  customerEmail,
+  customerMetadata,
+  invoiceCustomer,
+  invoicePaid,
+  invoiceSubscription,
+  linePriceId,
+  lineProductId,
+  lineProration,
+  lineQuantity,
+  lines,
+  oneOff,
+  subscription,
+} from '../accessors.ts'
+import { amountDue, amountPaid, amountRemaining, currency, invoiceDetailsShape, state } from './invoice-details.ts'
+
+const invoice = on(
+  'invoice.created',
+  'invoice.updated',
+  'invoice.deleted',
+  'invoice.finalized',
+  'invoice.finalization_failed',
+  'invoice.paid',
+  'invoice.payment_succeeded',
+  'invoice.payment_failed',
+  'invoice.payment_action_required',
+  'invoice.payment_attempt_required',
+  'invoice.voided',
+  'invoice.marked_uncollectible',
+  'invoice.overdue',
+  'invoice.overpaid',
+  'invoice.sent',
+  'invoice.will_be_due',
+  'invoice.upcoming',
+)
+const { from, legacy, type } = invoice
+const BASIL = { until: '2025-03-31.basil' }
+
+/** A tax list that is there, even empty, says how much tax there is; a shape without one does not. */
+const tax = firstOf(
+  legacy<number>('tax', BASIL),
+  sum(from('total_taxes'), (one) => one.from('amount')),
+  sum(legacy<{ amount: number }[]>('total_tax_amounts', BASIL), (one) => one.from('amount')),
+)
+const discount = firstOf(
+  sum(from('total_discount_amounts'), (one) => one.from('amount')),
+  given(all(is(from('total_discount_amounts'), unset), is(legacy<object>('discount', BASIL), unset)), always(0)),
+)
+
+const subscriptionId = invoiceSubscription
+
+/** The invoice object of the contract, read from Stripe's invoice. */
+const invoiceShape = {
+  uuid: uuidOf('invoice', from('id')),
+  id: from('id'),
+  number: from('number'),
+  state,
+  currency,
+  subtotal: major(from('subtotal'), currency),
+  discount: major(discount, currency),
+  tax: major(tax, currency),
+  total: major(from('total'), currency),
+  amountDue,
+  amountPaid,
+  amountRemaining,
+  createdAt: isoTime(firstOf(from('created'), legacy<number>('date', { until: '2019-03-14' }))),
+  dueDate: isoTime(from('due_date')),
+  paidAt: isoTime(from('status_transitions.paid_at')),
+  periodStart: isoTime(from('period_start')),
+  periodEnd: isoTime(from('period_end')),
+  hostedInvoiceUrl: from('hosted_invoice_url'),
+  pdfUrl: from('invoice_pdf'),
+  lines: each(lines, (line) => ({
+    id: line.from('id'),
+    type: given(oneOff(line), always('item'), always('subscription')),
+    productId: lineProductId(line),
+    priceId: linePriceId(line),
+    description: line.from('description'),
+    quantity: lineQuantity(line),
+    currency: upperCase(line.from('currency')),
+    amount: major(line.from('amount'), line.from('currency')),
+    periodStart: isoTime(line.from('period.start')),
+    periodEnd: isoTime(line.from('period.end')),
+    proration: lineProration(line),
+  })),
+  metadata: metadataOf(from('metadata')),
+  invoiceDetails: invoiceDetailsShape,
+}
+const news = {
+  ...without(invoiceShape, 'invoiceDetails'),
+  invoiceDetails: without(invoiceDetailsShape, 'gatewayEventType', 'gatewayEventId'),
+}
+
+export default defineMapping({
+  name: 'flo/invoice',
+  on: invoice,
+  to: floInvoice,
+  total: [state],
+  waitFor: [{ kind: 'subscription', key: subscriptionId }],
+
+  rules: [
+    {
+      ignore: 'not_an_invoice_yet',
+      because: 'A preview without an id: the invoice itself is told when it is created.',
+      when: type('invoice.upcoming'),
+    },
+    {
+      ignore: 'paid_speaks',
+      because: 'The same payment is told by invoice.paid: enable invoice.paid in Stripe if it does not arrive.',
+      when: type('invoice.payment_succeeded'),
+    },
+    { emit: 'invoice.created', when: type('invoice.created'), key: [from('id')] },
+    { emit: 'invoice.deleted', when: type('invoice.deleted'), key: [from('id')] },
+    { emit: 'invoice.paid', when: type('invoice.paid'), key: [from('id')] },
+    { emit: 'invoice.overdue', when: type('invoice.overdue'), key: [from('id')], remember: 'overdue' },
+    {
+      ignore: 'no_change',
+      because: 'Stripe sent a mail or a reminder: the invoice is as it was.',
+      when: type('invoice.sent', 'invoice.will_be_due'),
+    },
+    {
+      ignore: 'paid_speaks',
+      because: 'The only news is the payment: invoice.paid tells it.',
+      when: all(invoicePaid, not(was(invoicePaid)), not(type('invoice.overpaid'))),
+    },
+    // The type itself states the change, also of an invoice never seen.
+    {
+      emit: 'invoice.updated',
+      when: all(
+        type(
+          'invoice.finalized',
+          'invoice.finalization_failed',
+          'invoice.payment_failed',
+          'invoice.payment_action_required',
+          'invoice.payment_attempt_required',
+          'invoice.voided',
+          'invoice.marked_uncollectible',
+          'invoice.overpaid',
+        ),
+        differsFromLast(news),
+      ),
+      overtakable: true,
+    },
+    {
+      ignore: 'no_known_change',
+      because: 'The invoice was not known before and the event does not say what changed.',
+      when: all(type('invoice.updated'), not(priorKnown)),
+    },
+    {
+      emit: 'invoice.updated',
+      when: all(type('invoice.updated'), changed(news), differsFromLast(news)),
+      overtakable: true,
+    },
+    { ignore: 'no_visible_change', because: 'Nothing that the contract shows differs from what was last told.' },
+  ],
+
+  body: {
+    user: userOf(invoiceCustomer, {
+      told: [
+        from('metadata.client_user_id'),
+        from('parent.subscription_details.metadata.client_user_id'),
+        legacy<string>('subscription_details.metadata.client_user_id', BASIL),
+        kept('subscription', subscriptionId)(subscription.from('metadata.client_user_id')),
+        customerMetadata(invoiceCustomer),
+      ],
+      email: [customerEmail(invoiceCustomer), from('customer_email')],
+    }),
+    invoice: invoiceShape,
+    // Beside the invoice only when they resolve to a Flo record.
+    subscription: always(undefined),
+    item: always(undefined),
+  },
+  news,
+})

@@ -1,0 +1,148 @@
+import type Stripe from 'stripe'
+import { floSubscription } from '../../src/contracts/flo.ts'
+import { isoTime, major } from '../../src/normalize/converters.ts'
+import {
+  all,
+  any,
+  chooser,
+  defineMapping,
+  type Expr,
+  firstOf,
+  is,
+  kept,
+  max,
+  min,
+  more,
+  objectOf,
+  on,
+  some,
+  unset,
+  userOf,
+  uuidOf,
+} from '../../src/normalize/words.ts'
+import {
+  customerEmail,
+  customerMetadata,
+  invoiceCustomer,
+  invoiceSubscription,
+  linePriceId,
+  lineQuantity,
+  lines,
+  lineUnitAmount,
+  periodLine,
+  subscription,
+} from '../accessors.ts'
+import { currency, invoiceDetailsShape, state } from './invoice-details.ts'
+import { subscriptionShape } from './subscription.ts'
+
+const invoice = on('invoice.paid')
+const { from, is: has, legacy } = invoice
+const BASIL = { until: '2025-03-31.basil' }
+
+/** The subscription as we hold it; its own events may come later than its payment. */
+const held = kept('subscription', invoiceSubscription)
+type Line = Stripe.InvoiceLineItem
+/** The line of the period that was paid: of several the one that ends last. */
+const paidLine = chooser('period line that ends last', (list: Line[]) => {
+  const old = (line: Line) => line as unknown as { type?: string; proration?: boolean }
+  const periods = list.filter(
+    (line) =>
+      line.parent?.type !== 'invoice_item_details' &&
+      old(line).type !== 'invoiceitem' &&
+      !old(line).proration &&
+      !line.parent?.subscription_item_details?.proration,
+  )
+  return periods.reduce<Line | null>(
+    (last, line) => (last === null || line.period.end > last.period.end ? line : last),
+    null,
+  )
+})
+const periodStart = min(lines, (line) => line.from('period.start'), periodLine)
+const periodEnd = max(lines, (line) => line.from('period.end'), periodLine)
+
+/** Before billing_reason told a cycle apart: a period that starts after the subscription did. */
+const startOfSubscription = held(
+  firstOf(subscription.from('start_date'), subscription.legacy<number>('start', { until: '2019-10-17' })),
+)
+const laterPeriod = all(
+  any(has('billing_reason', unset), is(legacy<string>('billing_reason', { until: '2018-11-08' }), 'subscription')),
+  some(lines, (line) => all(periodLine(line), more(line.from('period.start'), startOfSubscription))),
+)
+
+const { startDate: _start, endDate: _end, ...rest } = subscriptionShape
+const shape = {
+  ...(Object.fromEntries(Object.entries(rest).map(([field, node]) => [field, held(node as Expr<any>)])) as {
+    [K in keyof typeof rest]: (typeof rest)[K]
+  }),
+  uuid: uuidOf('subscription', invoiceSubscription),
+  id: firstOf(held(subscriptionShape.id), paidLine(lines, linePriceId)),
+  quantity: firstOf(held(subscriptionShape.quantity), paidLine(lines, lineQuantity)),
+  currency: firstOf(held(subscriptionShape.currency), currency),
+  amount: firstOf(
+    held(subscriptionShape.amount),
+    major(
+      paidLine(lines, lineUnitAmount),
+      paidLine(lines, (line) => line.from('currency')),
+    ),
+  ),
+  invoiceDetails: objectOf(invoiceDetailsShape),
+}
+
+/** `subscription.renewed`: a recurring period was billed successfully. */
+export default defineMapping({
+  name: 'flo/renewal',
+  on: invoice,
+  to: floSubscription,
+  total: [state],
+  waitFor: [{ kind: 'subscription', key: invoiceSubscription }],
+
+  rules: [
+    {
+      ignore: 'not_a_renewal',
+      because: 'The invoice belongs to no subscription.',
+      when: is(invoiceSubscription, unset),
+    },
+    // An amount of 0 counts as well: a coupon or a credit balance paid for the period.
+    {
+      emit: 'subscription.renewed',
+      when: any(has('billing_reason', 'subscription_cycle'), laterPeriod),
+      key: [from('id')],
+    },
+    { ignore: 'not_a_renewal', because: 'The invoice bills a start, a change or a threshold, not a new period.' },
+  ],
+
+  body: {
+    user: userOf(invoiceCustomer, {
+      told: [
+        from('metadata.client_user_id'),
+        from('parent.subscription_details.metadata.client_user_id'),
+        legacy<string>('subscription_details.metadata.client_user_id', BASIL),
+        held(subscription.from('metadata.client_user_id')),
+        customerMetadata(invoiceCustomer),
+      ],
+      email: [customerEmail(invoiceCustomer), from('customer_email')],
+    }),
+    subscription: {
+      uuid: shape.uuid,
+      id: shape.id,
+      name: shape.name,
+      description: shape.description,
+      // The roll of the subscription may arrive later than its payment: the period comes from the paid lines.
+      startDate: isoTime(periodStart),
+      endDate: isoTime(periodEnd),
+      state: shape.state,
+      quantity: shape.quantity,
+      currency: shape.currency,
+      amount: shape.amount,
+      total: shape.total,
+      cancelAt: shape.cancelAt,
+      canceledAt: shape.canceledAt,
+      trialEnd: shape.trialEnd,
+      pausedAt: shape.pausedAt,
+      resumeAt: shape.resumeAt,
+      metadata: shape.metadata,
+      invoiceDetails: shape.invoiceDetails,
+    },
+  },
+  news: {},
+})

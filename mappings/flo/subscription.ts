@@ -1,0 +1,223 @@
+import { floSubscription } from '../../src/contracts/flo.ts'
+import { idOf, isoTime, major, metadataOf, upperCase } from '../../src/normalize/converters.ts'
+import {
+  all,
+  always,
+  any,
+  became,
+  byEvent,
+  ceased,
+  changed,
+  defineMapping,
+  event,
+  firstOf,
+  given,
+  is,
+  kept,
+  lastOccasion,
+  not,
+  occasion,
+  on,
+  oneOf,
+  prior,
+  priorKnown,
+  reading,
+  remembers,
+  same,
+  stored,
+  unset,
+  userOf,
+  uuidOf,
+  was,
+  without,
+} from '../../src/normalize/words.ts'
+import {
+  cancellationMark,
+  customerEmail,
+  customerMetadata,
+  customerOf,
+  ended,
+  itemPlanId,
+  items,
+  itemUnitAmount,
+  paused,
+  pausedSoft,
+  pendingCancel,
+  periodEnd,
+  periodStart,
+  primary,
+  productDescription,
+  productName,
+  quantity,
+  subscriptionCurrency,
+  total,
+  trialEnd,
+} from '../accessors.ts'
+
+const subscription = on(
+  'customer.subscription.created',
+  'customer.subscription.updated',
+  'customer.subscription.deleted',
+  'customer.subscription.paused',
+  'customer.subscription.resumed',
+  'customer.subscription.pending_update_applied',
+  'customer.subscription.pending_update_expired',
+  'customer.subscription.trial_will_end',
+)
+const { from, is: has, type } = subscription
+
+const productId = primary(items, (item) => firstOf(idOf(item.from('price.product')), idOf(item.from('plan.product'))))
+const currency = upperCase(subscriptionCurrency)
+const cancelDate = firstOf(from('cancel_at'), given(all(not(ended), has('cancel_at_period_end', true)), periodEnd))
+const endDate = given(ended, firstOf(from('ended_at'), from('canceled_at'), periodEnd), periodEnd)
+/** When this cancellation was asked for: one cancellation is one fact, however often it is told. */
+const cancellation = firstOf(from('canceled_at'), from('cancel_at'), event('created'))
+
+/** Soft pauses leave Stripe's status alone; the word for an end follows the event that tells it. */
+const status = oneOf(from('status'), {
+  incomplete: 'incomplete',
+  trialing: 'trialing',
+  active: 'active',
+  past_due: 'past_due',
+  unpaid: 'unpaid',
+  paused: 'paused',
+  canceled: 'cancelled',
+  incomplete_expired: 'expired',
+})
+const state = byEvent({ 'subscription.expired': always('expired') }, given(pausedSoft, always('paused'), status))
+
+/** The subscription object of the contract, read from Stripe's subscription. */
+export const subscriptionShape = {
+  uuid: uuidOf('subscription', from('id')),
+  id: primary(items, itemPlanId),
+  name: firstOf(
+    productName(productId),
+    primary(items, (item) => item.legacy<string>('plan.name', { until: '2018-02-05' })),
+    primary(items, (item) => firstOf(item.from('price.nickname'), item.from('plan.nickname'))),
+  ),
+  description: firstOf(productDescription(productId), from('description')),
+  startDate: isoTime(periodStart),
+  endDate: isoTime(endDate),
+  state,
+  quantity,
+  currency,
+  amount: major(primary(items, itemUnitAmount), currency),
+  total: major(total, currency),
+  cancelAt: isoTime(cancelDate),
+  canceledAt: isoTime(firstOf(from('canceled_at'), given(ended, from('ended_at')))),
+  trialEnd: isoTime(trialEnd),
+  pausedAt: given(paused, isoTime(firstOf(from('status_details.paused.transitioned_at'), lastOccasion('paused')))),
+  resumeAt: given(paused, isoTime(from('pause_collection.resumes_at'))),
+  metadata: metadataOf(from('metadata')),
+  invoiceDetails: always(null),
+}
+// The roll of a period is no news: the payment that follows is (`renewed`).
+const news = without(subscriptionShape, 'startDate', 'endDate', 'canceledAt', 'pausedAt', 'invoiceDetails')
+
+const entitled = not(any(has('status', 'incomplete'), ended))
+const endsNow = all(ended, any(type('customer.subscription.deleted'), became(ended)))
+const neverAnnounced = all(
+  not(remembers('announced')),
+  any(has('status', 'incomplete_expired'), stored(has('status', 'incomplete'))),
+)
+/** The end was known, or nobody asked for it: there is no cancellation to tell beside the end (stripe.md 4.3). */
+const endedByItself = any(
+  cancellationMark,
+  stored(pendingCancel),
+  has('cancellation_details.reason', 'payment_failed', 'canceled_by_retention_policy'),
+  all(has('cancellation_details.reason', unset), stored(has('status', 'past_due', 'unpaid'))),
+  is(kept('customer', customerOf)(reading<{ deleted: boolean }>().from('deleted')), true),
+  same(from('ended_at'), from('trial_end')),
+)
+
+export default defineMapping({
+  name: 'flo/subscription',
+  on: subscription,
+  to: floSubscription,
+  total: [status],
+  waitFor: [],
+
+  // The first rule that holds speaks, so the specific ones come before `updated`.
+  rules: [
+    {
+      ignore: 'no_change',
+      because: 'Announces something to come; the change itself arrives as an event of its own.',
+      when: type('customer.subscription.trial_will_end', 'customer.subscription.pending_update_expired'),
+    },
+    {
+      ignore: 'awaiting_entitlement',
+      because: 'The first payment is open: subscription.created follows when the subscription becomes usable.',
+      when: all(has('status', 'incomplete'), not(type('customer.subscription.deleted'))),
+    },
+    {
+      emit: 'subscription.created',
+      when: all(type('customer.subscription.created'), entitled),
+      key: [from('id')],
+      remember: 'announced',
+    },
+    {
+      ignore: 'never_entitled',
+      because: 'The subscription ended before its first payment: it was never announced.',
+      when: all(
+        any(endsNow, type('customer.subscription.created')),
+        any(neverAnnounced, type('customer.subscription.created')),
+      ),
+    },
+    { emit: 'subscription.expired', when: all(endsNow, endedByItself), key: [from('id')] },
+    {
+      emit: ['subscription.cancelled', 'subscription.expired'],
+      when: endsNow,
+      key: [from('id'), byEvent({ 'subscription.cancelled': cancellation }, always(null))],
+    },
+    {
+      emit: 'subscription.created',
+      when: all(entitled, was(has('status', 'incomplete'))),
+      key: [from('id')],
+      remember: 'announced',
+    },
+    {
+      emit: 'subscription.paused',
+      when: all(paused, any(type('customer.subscription.paused'), became(paused))),
+      key: [from('id'), occasion('paused')],
+    },
+    {
+      emit: 'subscription.resumed',
+      when: all(not(paused), not(ended), any(type('customer.subscription.resumed'), ceased(paused))),
+      key: [from('id'), occasion('resumed')],
+    },
+    { emit: 'subscription.cancelled', when: became(pendingCancel), key: [from('id'), cancellation] },
+    {
+      emit: 'subscription.reactivated',
+      when: all(ceased(pendingCancel), not(ended)),
+      key: [from('id'), firstOf(prior(from('canceled_at')), prior(from('cancel_at')), event('created'))],
+    },
+    {
+      ignore: 'no_known_change',
+      because: 'The subscription was not known before and the event does not say what changed.',
+      when: not(priorKnown),
+    },
+    { emit: 'subscription.updated', when: changed(news), overtakable: true },
+    { ignore: 'no_visible_change', because: 'Nothing that the contract shows has changed.' },
+  ],
+  // Its first payment came through while another event was on its way.
+  owed: {
+    emit: 'subscription.created',
+    when: all(
+      entitled,
+      stored(has('status', 'incomplete')),
+      not(remembers('announced')),
+      not(was(has('status', 'incomplete'))),
+    ),
+    key: [from('id')],
+    remember: 'announced',
+  },
+
+  body: {
+    user: userOf(customerOf, {
+      told: [from('metadata.client_user_id'), customerMetadata(customerOf)],
+      email: [customerEmail(customerOf)],
+    }),
+    subscription: subscriptionShape,
+  },
+  news,
+})

@@ -1,0 +1,26 @@
+import Big from 'big.js'
+
+// Stripe's own lists: https://docs.stripe.com/currencies. ISK and UGX have no minor unit, yet Stripe sends them with two
+// decimals (always 00); HUF and TWD are zero-decimal for payouts alone.
+const ZERO_DECIMAL = new Set('BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF'.split(' '))
+const THREE_DECIMAL = new Set('BHD JOD KWD OMR TND'.split(' '))
+
+/** How many decimals Stripe's minor units of a currency carry: JPY 0, USD 2, KWD 3. Any case. */
+export function minorDigits(currency: string): number {
+  const code = currency.toUpperCase()
+  return ZERO_DECIMAL.has(code) ? 0 : THREE_DECIMAL.has(code) ? 3 : 2
+}
+
+/** Minor units (an integer or a decimal string such as `unit_amount_decimal`) to major units, exactly. */
+export const majorUnits = (minor: number | string, currency: string): number =>
+  Big(minor)
+    .times(Big(10).pow(-minorDigits(currency)))
+    .toNumber()
+
+/** Exact product of a unit amount and a quantity, both numbers or decimal strings; a decimal string in minor units. */
+export const times = (amount: number | string, quantity: number | string): string =>
+  Big(amount).times(quantity).toFixed()
+
+/** Exact sum of minor units; a decimal string. */
+export const sumOf = (amounts: readonly (number | string)[]): string =>
+  amounts.reduce<Big>((sum, amount) => sum.plus(amount), Big(0)).toFixed()

@@ -1,0 +1,29 @@
+type Json = any
+const isObject = (value: Json): value is Record<string, Json> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/**
+ * The state that an event left behind: the object with `previous_attributes` put back. They name prior values of changed keys
+ * only; nested objects are partial, arrays whole (until 2017: only the changed elements, matched here by id).
+ */
+export function priorOf(object: Json, previous: Json): Json {
+  if (!isObject(previous)) return object
+  const prior: Record<string, Json> = { ...object }
+  for (const [key, before] of Object.entries(previous)) prior[key] = priorValue(object?.[key], before)
+  return prior
+}
+
+function priorValue(now: Json, before: Json): Json {
+  if (isObject(before) && isObject(now) && (before.id === undefined || before.id === now.id))
+    return priorOf(now, before)
+  if (Array.isArray(before) && Array.isArray(now) && before.length > 0 && before.every(isFragment))
+    return now.map((element) => {
+      const fragment = before.find(({ id }) => id === element?.id)
+      return fragment ? priorOf(element, fragment) : element
+    })
+  return before
+}
+
+// A whole element says what it is (`object`); a fragment of the old shapes carries the changed keys and the id.
+const isFragment = (element: Json) =>
+  isObject(element) && typeof element.id === 'string' && element.object === undefined

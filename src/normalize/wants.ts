@@ -1,0 +1,77 @@
+import { type Facts, type Input, value } from './evaluate.ts'
+import type { Kept, Mapping, Node } from './words.ts'
+
+type KeptNode = Extract<Node, { op: 'kept' }>
+type UserNode = Extract<Node, { op: 'user' }>
+
+/** What one event needs from outside, so that it can be resolved for a whole batch at once. */
+export interface Wants {
+  /** Ids of Stripe objects whose snapshots are read. */
+  objects: Set<string>
+  customers: Set<string>
+  /** clientUserIds that the event itself tells. */
+  told: Set<string>
+}
+
+/** Nodes by mapping: found once, since a mapping never changes. */
+const found = new WeakMap<Mapping, { kept: KeptNode[]; users: UserNode[] }>()
+
+function nodesOf(mapping: Mapping) {
+  const known = found.get(mapping)
+  if (known) return known
+  const kept = new Set<KeptNode>()
+  const users = new Set<UserNode>()
+  const walk = (part: unknown) => {
+    if (typeof part !== 'object' || part === null) return
+    if ('op' in part && part.op === 'kept') kept.add(part as KeptNode)
+    if ('op' in part && part.op === 'user' && (part as UserNode).field === 'id') users.add(part as UserNode)
+    // What a kept object's reads need depends on that object: `want` goes there when it is at hand.
+    if ('op' in part && part.op === 'kept') walk((part as KeptNode).key)
+    else for (const inner of Object.values(part)) walk(inner)
+  }
+  for (const part of [mapping.rules, mapping.owed, mapping.body, mapping.total]) walk(part)
+  const nodes = { kept: [...kept], users: [...users] }
+  found.set(mapping, nodes)
+  return nodes
+}
+
+/** Adds what the mapping reads of the world for this event; call again when more facts are at hand, until nothing is added. */
+export function want(mapping: Mapping, input: Input, wants: Wants): void {
+  const { kept, users } = nodesOf(mapping)
+  const visited = new Set<string>()
+  const visit = (node: KeptNode, scope: Input) => {
+    const id = value(node.key, scope)
+    if (typeof id !== 'string') return
+    wants.objects.add(id)
+    const object = scope.facts.kept(node.kind, id)
+    if (object === null || visited.has(id)) return
+    for (const inner of innerKept(node.of)) visit(inner, { ...scope, ...object, prior: null, stored: null })
+  }
+  for (const node of kept) visit(node, input)
+  for (const { kind, key } of mapping.waitFor) {
+    const id = value(key, input)
+    if (typeof id === 'string') wants.objects.add(id)
+    void kind
+  }
+  for (const node of users) {
+    const customer = value(node.customer, input)
+    if (typeof customer === 'string') wants.customers.add(customer)
+    for (const told of node.told) {
+      const text = value(told, input)
+      if (typeof text === 'string' && text !== '') wants.told.add(text)
+    }
+  }
+}
+
+function innerKept(node: unknown): KeptNode[] {
+  if (typeof node !== 'object' || node === null) return []
+  if ('op' in node && node.op === 'kept') return [node as KeptNode]
+  return Object.values(node).flatMap(innerKept)
+}
+
+/** Facts of nobody: for the first look at what an event wants. */
+export const noFacts: Facts = {
+  kept: (_kind: Kept, _id: string) => null,
+  user: () => ({ id: '', clientUserId: null, email: null }),
+  uuid: () => '',
+}

@@ -1,0 +1,171 @@
+import type { Queryable } from '../db.ts'
+import { idOfWords } from '../ids.ts'
+import type { Facts } from './evaluate.ts'
+import { emptyMemory, type Memory } from './memory.ts'
+import type { Snapshot } from './order.ts'
+import { People } from './people.ts'
+import type { Wants } from './wants.ts'
+
+/** One Stripe object as we know it. */
+export interface Known {
+  sourceId: string
+  objectId: string
+  kind: string
+  customerId: string | null
+  snapshot: Snapshot
+  memory: Memory
+}
+
+/** What a batch of one client's events knows: loaded once, changed event by event, written back at its end. */
+export interface World {
+  clientId: string
+  objects: Map<string, Known>
+  people: People
+  /** Deadlines of missing facts, by source and fact. */
+  holds: Map<string, Date>
+  dirty: { objects: Set<Known>; holds: Map<string, Date> }
+  /** Facts that this batch has brought, by source and fact. */
+  arrived: Set<string>
+  loaded: { objects: Set<string>; customers: Set<string>; told: Set<string>; facts: Set<string> }
+}
+
+export const keyOf = (sourceId: string, id: string) => `${sourceId}|${id}`
+
+export const emptyWorld = (clientId: string): World => ({
+  clientId,
+  objects: new Map(),
+  people: new People(clientId),
+  holds: new Map(),
+  dirty: { objects: new Set(), holds: new Map() },
+  arrived: new Set(),
+  loaded: { objects: new Set(), customers: new Set(), told: new Set(), facts: new Set() },
+})
+
+/** Loads what is wanted and not loaded yet; answers whether anything was. One statement per kind of fact. */
+export async function load(tx: Queryable, world: World, wants: Wants): Promise<boolean> {
+  const fresh = (wanted: Iterable<string>, loaded: Set<string>) => {
+    const missing = [...wanted].filter((id) => !loaded.has(id))
+    for (const id of missing) loaded.add(id)
+    return missing
+  }
+  const objects = fresh(wants.objects, world.loaded.objects)
+  const customers = fresh(wants.customers, world.loaded.customers)
+  const told = fresh(wants.told, world.loaded.told)
+  if (objects.length > 0) {
+    const { rows } = await tx.query(
+      `select source_id, object_id, kind, customer_id, snapshot, memory from objects
+        where client_id = $1 and object_id = any($2)`,
+      [world.clientId, objects],
+    )
+    for (const row of rows)
+      world.objects.set(keyOf(row.source_id, row.object_id), {
+        sourceId: row.source_id,
+        objectId: row.object_id,
+        kind: row.kind,
+        customerId: row.customer_id,
+        snapshot: row.snapshot,
+        memory: { ...emptyMemory(), ...row.memory },
+      })
+  }
+  if (customers.length > 0) {
+    const { rows } = await tx.query(
+      `select l.customer_id, u.id, u.client_user_id, u.email, u.registered
+         from user_customers l join users u on u.client_id = l.client_id and u.id = l.user_id
+        where l.client_id = $1 and l.customer_id = any($2)`,
+      [world.clientId, customers],
+    )
+    for (const row of rows) world.people.add(personOf(row), row.customer_id)
+  }
+  if (told.length > 0) {
+    const { rows } = await tx.query(
+      'select id, client_user_id, email, registered from users where client_id = $1 and client_user_id = any($2)',
+      [world.clientId, told],
+    )
+    for (const row of rows) world.people.add(personOf(row), null)
+  }
+  const facts = fresh(
+    [...customers.map((id) => `client_user_id:${id}`), ...objects.map((id) => `subscription:${id}`)],
+    world.loaded.facts,
+  )
+  if (facts.length > 0) {
+    const { rows } = await tx.query(
+      'select source_id, fact, until from holds where client_id = $1 and fact = any($2)',
+      [world.clientId, facts],
+    )
+    for (const row of rows) world.holds.set(keyOf(row.source_id, row.fact), row.until)
+  }
+  return objects.length + customers.length + told.length > 0
+}
+
+const personOf = (row: { id: string; client_user_id: string | null; email: string | null; registered: boolean }) => ({
+  id: row.id,
+  clientUserId: row.client_user_id,
+  email: row.email,
+  registered: row.registered,
+})
+
+/** The world as the evaluator of one source's event sees it; `asked` collects whose users were read. */
+export function factsOf(world: World, sourceId: string, asked: Map<string, string | null>): Facts {
+  return {
+    kept(kind, id) {
+      const known = world.objects.get(keyOf(sourceId, id))
+      return known && known.kind === kind ? { object: known.snapshot.object, memory: known.memory } : null
+    },
+    user(customer, told, email) {
+      const person = world.people.resolve(customer, told)
+      if (customer !== null) asked.set(customer, told)
+      return {
+        id: person.id,
+        clientUserId: person.clientUserId,
+        email: (person.registered ? person.email : null) ?? email,
+      }
+    },
+    uuid: (kind, key) => idOfWords(kind, sourceId, key),
+  }
+}
+
+/** Writes the batch's changes back. */
+export async function save(tx: Queryable, world: World): Promise<void> {
+  const { clientId, people, dirty } = world
+  const objects = [...dirty.objects]
+  if (objects.length > 0)
+    await tx.query(
+      `insert into objects (client_id, source_id, object_id, kind, customer_id, snapshot, memory, updated_at)
+       select $1, o.*, now() from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::json[], $7::json[]) o
+       on conflict (client_id, source_id, object_id) do update
+         set kind = excluded.kind, customer_id = excluded.customer_id, snapshot = excluded.snapshot, memory = excluded.memory,
+             updated_at = excluded.updated_at`,
+      [
+        clientId,
+        objects.map(({ sourceId }) => sourceId),
+        objects.map(({ objectId }) => objectId),
+        objects.map(({ kind }) => kind),
+        objects.map(({ customerId }) => customerId),
+        objects.map(({ snapshot }) => JSON.stringify(snapshot)),
+        objects.map(({ memory }) => JSON.stringify(memory)),
+      ],
+    )
+  const persons = [...people.changed]
+  if (persons.length > 0)
+    await tx.query(
+      `insert into users (client_id, id, client_user_id, registered)
+       select $1, u.id, u.client_user_id, false from unnest($2::uuid[], $3::text[]) u(id, client_user_id)
+       on conflict (client_id, id) do update set client_user_id = excluded.client_user_id, updated_at = now()`,
+      [clientId, persons.map(({ id }) => id), persons.map(({ clientUserId }) => clientUserId)],
+    )
+  if (people.linked.size > 0)
+    await tx.query(
+      `insert into user_customers (client_id, customer_id, user_id)
+       select $1, l.customer_id, l.user_id from unnest($2::text[], $3::uuid[]) l(customer_id, user_id)
+       on conflict (client_id, customer_id) do update set user_id = excluded.user_id`,
+      [clientId, [...people.linked.keys()], [...people.linked.values()].map(({ id }) => id)],
+    )
+  if (dirty.holds.size > 0) {
+    const holds = [...dirty.holds].map(([key, until]) => ({ sourceId: key.slice(0, 36), fact: key.slice(37), until }))
+    await tx.query(
+      `insert into holds (client_id, source_id, fact, until)
+       select $1, h.* from unnest($2::uuid[], $3::text[], $4::timestamptz[]) h on conflict do nothing`,
+      [clientId, holds.map(({ sourceId }) => sourceId), holds.map(({ fact }) => fact), holds.map(({ until }) => until)],
+    )
+  }
+}
