@@ -1,0 +1,12 @@
+// A process of its own that claims units and then waits to be killed: node claiming-process.ts <url> <client> <unit>...
+import { connect } from '../../src/db.ts'
+import { newLog } from '../../src/log.ts'
+import { registerWorker } from '../../src/worker.ts'
+
+const [url = '', clientId = '', ...units] = process.argv.slice(2)
+const db = connect(url)
+const worker = await registerWorker({ url, db, log: newLog('silent'), roles: ['work'] })
+await worker.runsPool('pool-of-the-killed')
+const { held } = await worker.claim(clientId, units)
+process.stdout.write(`${JSON.stringify({ id: worker.id, held })}\n`)
+setInterval(() => {}, 60_000)
