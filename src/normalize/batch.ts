@@ -28,7 +28,8 @@ export interface BatchResult {
   released: boolean
 }
 
-const LIMIT = 200
+/** Events per lane in one transaction. */
+const LIMIT = 60
 
 /** Normalises the due events of some lanes of one client in one transaction: states, events, deliveries, snapshots, all or nothing. */
 export async function normalizeBatch(
@@ -40,12 +41,25 @@ export async function normalizeBatch(
   try {
     return await inTransaction(deps.db, (tx) => batch(deps, tx, clientId, lanes, limit))
   } catch (error) {
-    // One event that PostgreSQL or our own code cannot take must not hold up its neighbours.
+    // One event that PostgreSQL or our own code cannot take must not hold up its neighbours: halves until it stands alone.
     if (!isOfOneEvent(error)) throw error
-    if (limit > 1) return normalizeBatch(deps, clientId, lanes, 1)
-    return inTransaction(deps.db, (tx) => giveUp(deps, tx, clientId, lanes, error))
+    if (limit > 1) return normalizeBatch(deps, clientId, lanes, Math.ceil(limit / 2))
+    if (lanes.length === 1) return inTransaction(deps.db, (tx) => giveUp(deps, tx, clientId, lanes, error))
+    const results: BatchResult[] = []
+    for (const lane of lanes) results.push(await normalizeBatch(deps, clientId, [lane], 1))
+    return together(results)
   }
 }
+
+const together = (results: BatchResult[]): BatchResult => ({
+  count: results.reduce((sum, { count }) => sum + count, 0),
+  endpointIds: [...new Set(results.flatMap(({ endpointIds }) => endpointIds))],
+  heldUntil: results.reduce<Date | null>(
+    (first, { heldUntil }) => (heldUntil && (!first || heldUntil < first) ? heldUntil : first),
+    null,
+  ),
+  released: results.some(({ released }) => released),
+})
 
 async function batch(
   deps: Deps,
