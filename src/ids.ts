@@ -1,7 +1,30 @@
-import { v5, v7 } from 'uuid'
+import { randomUUID } from 'node:crypto'
+import { v5 } from 'uuid'
 
-/** A new UUIDv7: sorts by time, and its first 48 bits are the milliseconds that choose a day's partition. */
-export const newId = (): string => v7()
+let lastMs = 0
+let count = 0
+
+/**
+ * A new UUIDv7: its first 48 bits are the milliseconds that choose a day's partition, the next 12 count within a
+ * millisecond, so that ids of one process sort in the order they were made.
+ */
+export function newId(): string {
+  const now = Date.now()
+  if (now > lastMs) {
+    lastMs = now
+    count = 0
+  } else {
+    count += 1
+    // Four thousand in a millisecond, or a clock set back: run ahead of it rather than repeat.
+    if (count > 0xfff) {
+      lastMs += 1
+      count = 0
+    }
+  }
+  const ms = lastMs.toString(16).padStart(12, '0')
+  // randomUUID is pooled and ten times faster than asking for bytes; its last 62 random bits are what is needed.
+  return `${ms.slice(0, 8)}-${ms.slice(8)}-7${count.toString(16).padStart(3, '0')}${randomUUID().slice(18)}`
+}
 
 const NAMESPACE = '6b3f0c52-6a0e-5d0b-9f6a-5a1f2c0d7e11'
 
