@@ -1,5 +1,6 @@
 /** Every refusal a caller can meet: its status and what to do. `docs/errors.md` lists the same rows (a test compares). */
 export const codes = {
+  malformed_request: { status: 400, message: 'The request cannot be read: check its URL and headers.' },
   malformed_json: { status: 400, message: 'The request body is not valid JSON.' },
   signature_missing: {
     status: 400,
@@ -25,6 +26,8 @@ export const codes = {
   not_found: { status: 404, message: 'Nothing of this client has this id.' },
   source_not_found: { status: 404, message: 'No source has this id: check the webhook URL.' },
   route_not_found: { status: 404, message: 'No route has this method and path: see /openapi.json.' },
+  endpoint_disabled: { status: 409, message: 'This endpoint is disabled: enable it first.' },
+  key_in_use: { status: 409, message: 'An API key cannot revoke itself: use another one.' },
   conflict: { status: 409, message: 'The request conflicts with the present state.' },
   idempotency_running: {
     status: 409,
@@ -33,6 +36,12 @@ export const codes = {
   too_large: { status: 413, message: 'The request body is too large.' },
   unsupported_media_type: { status: 415, message: 'Send Content-Type: application/json.' },
   invalid: { status: 422, message: 'The request does not fit the schema: see details.' },
+  cursor_invalid: { status: 422, message: 'This cursor is not one that the list gave in this order.' },
+  https_required: {
+    status: 422,
+    message: 'An endpoint needs https://; http:// may only go to addresses that FLO_ALLOWED_SUBNETS opens.',
+  },
+  url_blocked: { status: 422, message: 'No endpoint may have this address: it is not one of the public internet.' },
   idempotency_mismatch: { status: 422, message: 'This Idempotency-Key was used with another request.' },
   rate_limited: { status: 429, message: 'Too many requests with this key: wait as Retry-After says.' },
   internal: { status: 500, message: 'Something went wrong on our side; the request id finds it in the log.' },

@@ -36,3 +36,6 @@ export const isUuid = (text: string): boolean =>
 
 /** The origin of deliveries that the fan-out made, see sql/000001_initial.sql. */
 export const FANOUT_ORIGIN = '00000000-0000-0000-0000-000000000000'
+
+/** The source event of what no source sent: a test event. */
+export const NO_SOURCE_EVENT = '00000000-0000-0000-0000-000000000000'

@@ -1,0 +1,142 @@
+import { z } from 'zod'
+import type { Queryable } from '../db.ts'
+import { FANOUT_ORIGIN } from '../ids.ts'
+import { page } from './page.ts'
+import { type Deps, listRoute, type Route, route } from './route.ts'
+import { clientId, eventType, id, pageQuery, reference, time } from './words.ts'
+
+const STATES = ['pending', 'delivered', 'failed', 'skipped', 'cancelled'] as const
+
+/** A delivery in a reply. */
+export const deliveryReply = z
+  .strictObject({
+    id: id.meta({ description: "What the receiver sees as the Flo event's `eventId`." }),
+    clientId: id,
+    eventId: id.meta({ description: 'The event that is delivered: its id in /v1/events.' }),
+    endpointId: id,
+    eventType,
+    state: z.enum(STATES),
+    reason: z.string().nullable().meta({ description: 'Why it was skipped or cancelled.' }),
+    attempts: z.number().int(),
+    nextAttemptAt: time.nullable(),
+    createdAt: time,
+    finishedAt: time.nullable(),
+    origin: z.enum(['fanout', 'resend', 'test']).meta({ description: 'What made it.' }),
+  })
+  .meta({ id: 'Delivery', description: 'One event on its way to one endpoint.' })
+
+const DeliveryWithBody = deliveryReply
+  .extend({
+    contract: z.string().nullable(),
+    body: z
+      .string()
+      .nullable()
+      .meta({ description: 'The very bytes of every attempt, as text; null once the payload is past its retention.' }),
+  })
+  .meta({ id: 'DeliveryWithBody' })
+
+const Attempt = z
+  .strictObject({
+    number: z.number().int(),
+    startedAt: time,
+    durationMs: z.number().int(),
+    status: z.number().int().nullable().meta({ description: 'The HTTP status; null when none came.' }),
+    error: z.string().nullable().meta({ description: 'Its class: timeout, dns, connection, tls, blocked, ...' }),
+    errorMessage: z.string().nullable(),
+    signature: z.string().nullable().meta({ description: 'The signature header that was sent.' }),
+    responseHeaders: z.record(z.string(), z.unknown()).nullable(),
+    responseBody: z.string().nullable().meta({ description: 'The first 16 KiB at most; 1 KiB of a success.' }),
+  })
+  .meta({ id: 'Attempt', description: 'One HTTP try.' })
+
+const COLUMNS = `t.id, t.client_id as "clientId", t.event_id as "eventId", t.endpoint_id as "endpointId",
+  t.event_type as "eventType", t.state, t.reason, t.attempts, t.next_attempt_at as "nextAttemptAt",
+  t.created_at as "createdAt", t.finished_at as "finishedAt",
+  case t.origin when '${FANOUT_ORIGIN}' then 'fanout' when t.event_id then 'test' else 'resend' end as origin`
+
+/** The delivery as a reply shows it. It must exist. */
+export async function readDelivery(db: Queryable, clientId: string, id: string) {
+  const { rows } = await db.query(`select ${COLUMNS} from deliveries t where client_id = $1 and id = $2`, [
+    clientId,
+    id,
+  ])
+  return rows[0]
+}
+
+/** /v1/deliveries: what became of each event at each endpoint. */
+export const deliveries = (deps: Pick<Deps, 'keyRing' | 'contracts' | 'resend' | 'wakes'>): Route[] => [
+  listRoute('GET /v1/deliveries', {
+    summary: 'List deliveries',
+    ids: { endpointId: 'endpointEver', eventId: 'event' },
+    query: z.strictObject({
+      clientId,
+      endpointId: reference.optional(),
+      eventId: reference.optional(),
+      state: z.enum(STATES).optional(),
+      eventType: eventType.optional(),
+      ...pageQuery,
+    }),
+    reply: deliveryReply,
+    run: (call) =>
+      page(deps, call, {
+        list: 'deliveries',
+        columns: COLUMNS,
+        from: 'deliveries t',
+        filters: [
+          ['t.endpoint_id = ?', call.query.endpointId],
+          ['t.event_id = ?', call.query.eventId],
+          ['t.state = ?', call.query.state],
+          ['t.event_type = ?', call.query.eventType],
+        ],
+      }),
+  }),
+  route('GET /v1/deliveries/{id}', {
+    summary: 'Get a delivery with its body',
+    ids: { id: 'delivery' },
+    reply: DeliveryWithBody,
+    async run({ db, clientId, params }) {
+      const delivery = await readDelivery(db, clientId, params.id!)
+      const { rows } = await db.query(`select contract, body from events where client_id = $1 and id = $2`, [
+        clientId,
+        delivery.eventId,
+      ])
+      const { contract = null, body = null } = rows[0] ?? {}
+      return { data: { ...delivery, contract, body: body && deps.contracts[contract]!.wireBody(delivery.id, body) } }
+    },
+  }),
+  route('GET /v1/deliveries/{id}/attempts', {
+    summary: 'List the attempts of a delivery',
+    ids: { id: 'delivery' },
+    query: z.strictObject({ clientId, ...pageQuery }),
+    reply: Attempt,
+    list: true,
+    async run(call) {
+      const { eventId, id } = await readDelivery(call.db, call.clientId, call.params.id!)
+      return page(deps, call, {
+        list: `attempts of ${id}`,
+        columns: `t.number, t.started_at as "startedAt", t.duration_ms as "durationMs", t.status, t.error,
+          t.error_message as "errorMessage", t.signature, t.response_headers as "responseHeaders",
+          t.response_body as "responseBody"`,
+        from: 'attempts t',
+        filters: [
+          ['t.event_id = ?', eventId],
+          ['t.delivery_id = ?', id],
+        ],
+        keys: [['t.number', 'int']],
+      })
+    },
+  }),
+  route('POST /v1/deliveries/{id}/resend', {
+    summary: 'Send a delivery once more',
+    description:
+      "A new delivery with an id of its own and the endpoint's full schedule; one that is still pending is cancelled.",
+    ids: { id: 'delivery' },
+    reply: deliveryReply,
+    status: 201,
+    async run({ db, clientId, params, after }) {
+      const made = await deps.resend(db, clientId, params.id!)
+      after(() => deps.wakes.deliver(clientId, [made.endpointId]))
+      return { data: await readDelivery(db, clientId, made.id) }
+    },
+  }),
+]

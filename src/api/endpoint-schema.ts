@@ -1,0 +1,91 @@
+import { z } from 'zod'
+import type { Contract } from '../contracts/contract.ts'
+import { type Detail, Refusal } from '../errors.ts'
+import { headers, shownHeaders, withoutSecrets } from './endpoint-headers.ts'
+import { clientId, eventType, id, metadata, text, time } from './words.ts'
+
+const WEEK = 604_800
+
+const eventTypes = z
+  .array(text(100))
+  .min(1)
+  .max(100)
+  .nullable()
+  .meta({ description: 'Names such as `invoice.paid` or families such as `subscription.*`; null: all.' })
+const retrySchedule = z
+  .array(z.number().int().min(0).max(WEEK))
+  .max(20)
+  .nullable()
+  .meta({ description: "Seconds before the 2nd, 3rd, ... attempt; null: the contract's own.", example: [5, 30, 300] })
+
+/** What a PATCH may change, and a POST may give beside the contract. */
+const changeable = {
+  url: text(2048).meta({
+    description: 'https://; http:// to allowed subnets alone.',
+    example: 'https://example.com/flo',
+  }),
+  eventTypes: eventTypes.optional(),
+  description: text(500).nullable().optional(),
+  metadata: metadata.optional(),
+  headers: headers.optional(),
+  retrySchedule: retrySchedule.optional(),
+  timeoutSeconds: z
+    .number()
+    .int()
+    .min(1)
+    .max(60)
+    .optional()
+    .meta({ description: 'For one attempt in all; default 15.' }),
+}
+
+const contractName = (contracts: Readonly<Record<string, Contract>>) =>
+  z.enum(Object.keys(contracts) as [string, ...string[]])
+
+/** The body that makes an endpoint. */
+export const newEndpoint = (contracts: Readonly<Record<string, Contract>>) =>
+  z.strictObject({ clientId, contract: contractName(contracts).default('flo.v1'), ...changeable })
+
+/** The body that changes one. */
+export const changedEndpoint = z.strictObject({ ...changeable, url: changeable.url.optional() })
+
+/** An endpoint in a reply. */
+export const endpointReply = z
+  .strictObject({
+    id,
+    clientId: id,
+    url: z.string(),
+    contract: z.string(),
+    eventTypes: z.array(eventType).nullable(),
+    description: z.string().nullable(),
+    metadata: z.record(z.string(), z.string()),
+    headers: shownHeaders,
+    retrySchedule: z.array(z.number().int()).nullable(),
+    timeoutSeconds: z.number().int(),
+    status: z.enum(['enabled', 'disabled']),
+    disabledReason: z.enum(['manual', 'gone', 'failing']).nullable(),
+    disabledAt: time.nullable(),
+    createdAt: time,
+    updatedAt: time,
+  })
+  .meta({ id: 'Endpoint', description: "A client's URL that events are delivered to." })
+
+export const ENDPOINT_COLUMNS = `t.id, t.client_id as "clientId", t.url, t.contract, t.event_types as "eventTypes", t.description,
+  t.metadata, t.headers, t.retry_schedule as "retrySchedule", t.timeout_seconds as "timeoutSeconds", t.status,
+  t.disabled_reason as "disabledReason", t.disabled_at as "disabledAt", t.created_at as "createdAt", t.updated_at as "updatedAt"`
+
+/** A row of ENDPOINT_COLUMNS as a reply shows it. */
+export const shownEndpoint = <Row extends { headers: Record<string, string> }>(row: Row) => ({
+  ...row,
+  headers: withoutSecrets(row.headers),
+})
+
+/** Throws `invalid` for a filter entry that no event type of the contract could ever match. */
+export function checkEventTypes({ name, eventTypes }: Contract, wanted: readonly string[] | null | undefined): void {
+  const families = new Set(eventTypes.map((type) => `${type.split('.')[0]}.*`))
+  const details = (wanted ?? []).flatMap((entry, at): Detail[] =>
+    eventTypes.includes(entry) || families.has(entry)
+      ? []
+      : [{ path: `eventTypes.${at}`, code: 'unknown_event_type', message: `${name} has no event type "${entry}"` }],
+  )
+  if (details.length > 0) throw new Refusal('invalid', { details })
+}

@@ -1,0 +1,135 @@
+import { z } from 'zod'
+import type { Contract } from '../contracts/contract.ts'
+import type { Queryable } from '../db.ts'
+import { newId } from '../ids.ts'
+import { changes } from './changes.ts'
+import { endWaiting } from './end-waiting.ts'
+import {
+  changedEndpoint,
+  checkEventTypes,
+  ENDPOINT_COLUMNS,
+  endpointReply,
+  newEndpoint,
+  shownEndpoint,
+} from './endpoint-schema.ts'
+import { endpointUrl } from './endpoint-url.ts'
+import { page } from './page.ts'
+import { type Deps, listRoute, type Route, route } from './route.ts'
+import { clientId, pageQuery } from './words.ts'
+
+/** The endpoint as a reply shows it. It must exist: the router has looked. */
+export async function readEndpoint(db: Queryable, clientId: string, id: string) {
+  const { rows } = await db.query(`select ${ENDPOINT_COLUMNS} from endpoints t where client_id = $1 and id = $2`, [
+    clientId,
+    id,
+  ])
+  return shownEndpoint(rows[0])
+}
+
+/** /v1/endpoints. Every change holds from the next attempt that starts after the reply. */
+export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 'wakes'>): Route[] {
+  const { keyRing, config, contracts, wakes } = deps
+  const contractOf = (name: string): Contract => contracts[name]!
+
+  return [
+    route('POST /v1/endpoints', {
+      summary: 'Make an endpoint',
+      description: 'The reply holds the signing secret; later it is read with `GET /v1/endpoints/{id}/secret`.',
+      body: newEndpoint(contracts),
+      reply: endpointReply.extend({ secret: z.string() }).meta({ id: 'NewEndpoint' }),
+      status: 201,
+      async run({ db, clientId, body }) {
+        const contract = contractOf(body.contract)
+        checkEventTypes(contract, body.eventTypes)
+        const url = await endpointUrl(body.url, config)
+        const [id, secret] = [newId(), contract.newSecret()]
+        await db.query(
+          `insert into endpoints (id, client_id, url, contract, event_types, description, metadata, headers,
+                                  retry_schedule, timeout_seconds, secrets)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, 15), $11)`,
+          [
+            id,
+            clientId,
+            url,
+            body.contract,
+            body.eventTypes,
+            body.description,
+            body.metadata ?? {},
+            body.headers ?? {},
+            body.retrySchedule,
+            body.timeoutSeconds,
+            JSON.stringify([{ secret: keyRing.encrypt(secret), until: null }]),
+          ],
+        )
+        return { data: { ...(await readEndpoint(db, clientId, id)), secret } }
+      },
+    }),
+    listRoute('GET /v1/endpoints', {
+      summary: 'List endpoints',
+      query: z.strictObject({ clientId, ...pageQuery }),
+      reply: endpointReply,
+      async run(call) {
+        const { data, meta = {} } = await page(deps, call, {
+          list: 'endpoints',
+          columns: ENDPOINT_COLUMNS,
+          from: 'endpoints t',
+          where: 't.deleted_at is null',
+        })
+        return { data: (data as Parameters<typeof shownEndpoint>[0][]).map(shownEndpoint), meta }
+      },
+    }),
+    route('GET /v1/endpoints/{id}', {
+      summary: 'Get an endpoint',
+      ids: { id: 'endpoint' },
+      reply: endpointReply,
+      run: async ({ db, clientId, params }) => ({ data: await readEndpoint(db, clientId, params.id!) }),
+    }),
+    route('PATCH /v1/endpoints/{id}', {
+      summary: 'Change an endpoint',
+      description: '`metadata` and `headers` are replaced as a whole.',
+      ids: { id: 'endpoint' },
+      body: changedEndpoint,
+      reply: endpointReply,
+      async run({ db, clientId, params, body, after }) {
+        const before = await readEndpoint(db, clientId, params.id!)
+        checkEventTypes(contractOf(before.contract), body.eventTypes)
+        const set = changes(
+          {
+            url: body.url === undefined ? undefined : await endpointUrl(body.url, config),
+            event_types: body.eventTypes,
+            description: body.description,
+            metadata: body.metadata,
+            headers: body.headers,
+            retry_schedule: body.retrySchedule,
+            timeout_seconds: body.timeoutSeconds,
+          },
+          3,
+        )
+        if (!set) return { data: before }
+        await db.query(`update endpoints set ${set.sql} where client_id = $1 and id = $2`, [
+          clientId,
+          params.id,
+          ...set.values,
+        ])
+        after(() => wakes.deliver(clientId, [params.id!]))
+        return { data: await readEndpoint(db, clientId, params.id!) }
+      },
+    }),
+    route('DELETE /v1/endpoints/{id}', {
+      summary: 'Delete an endpoint',
+      description: 'What was sent to it stays readable; deliveries that still wait for it are cancelled.',
+      ids: { id: 'endpoint' },
+      reply: z.null(),
+      status: 204,
+      async run({ db, clientId, params, after }) {
+        await db.query(`update endpoints set deleted_at = now() where client_id = $1 and id = $2`, [
+          clientId,
+          params.id,
+        ])
+        await endWaiting(db, clientId, params.id!, { state: 'cancelled', reason: 'endpoint_deleted' })
+        after(() => wakes.deliver(clientId, [params.id!]))
+        return { data: null }
+      },
+    }),
+  ]
+}

@@ -1,0 +1,82 @@
+import { z } from 'zod'
+import { NO_SOURCE_EVENT } from '../ids.ts'
+import { page } from './page.ts'
+import { type Deps, listRoute, type Route, route } from './route.ts'
+import { clientId, eventType, id, pageQuery, reference, time } from './words.ts'
+
+const Event = z
+  .strictObject({
+    id,
+    clientId: id,
+    sourceEventId: id.nullable().meta({ description: 'What it was made of; null for a test event.' }),
+    contract: z.string(),
+    eventType,
+    userId: id.nullable(),
+    occurredAt: time,
+    createdAt: time,
+    deliveries: z
+      .record(z.string(), z.number().int())
+      .meta({ description: 'How many deliveries it has, by state.', example: { delivered: 2, pending: 1 } }),
+  })
+  .meta({ id: 'Event', description: 'One happening in the words of one contract.' })
+
+const EventWithBody = Event.extend({
+  body: z.string().meta({
+    description: 'What is delivered, as JSON text; each delivery of Flo puts its own `eventId` in front.',
+  }),
+}).meta({ id: 'EventWithBody' })
+
+const COLUMNS = `t.id, t.client_id as "clientId", nullif(t.source_event_id, '${NO_SOURCE_EVENT}') as "sourceEventId",
+  t.contract, t.type as "eventType", t.user_id as "userId", t.occurred_at as "occurredAt",
+  (select coalesce(jsonb_object_agg(s.state, s.count), '{}') from (
+     select state, count(*) from deliveries d where d.client_id = t.client_id and d.event_id = t.id group by state
+   ) s) as deliveries`
+
+/** A UUIDv7 begins with the milliseconds of its making. */
+const withTime = <Row extends { id: string }>(row: Row) => ({
+  ...row,
+  createdAt: new Date(Number.parseInt(row.id.slice(0, 8) + row.id.slice(9, 13), 16)),
+})
+
+/** /v1/events: what the sources' events became. */
+export const events = (deps: Pick<Deps, 'keyRing'>): Route[] => [
+  listRoute('GET /v1/events', {
+    summary: 'List events',
+    ids: { sourceEventId: 'sourceEvent', userId: 'user' },
+    query: z.strictObject({
+      clientId,
+      sourceEventId: reference.optional(),
+      userId: reference.optional(),
+      eventType: eventType.optional(),
+      contract: z.string().optional(),
+      ...pageQuery,
+    }),
+    reply: Event,
+    async run(call) {
+      const { data, meta = {} } = await page(deps, call, {
+        list: 'events',
+        columns: COLUMNS,
+        from: 'events t',
+        filters: [
+          ['t.source_event_id = ?', call.query.sourceEventId],
+          ['t.user_id = ?', call.query.userId],
+          ['t.type = ?', call.query.eventType],
+          ['t.contract = ?', call.query.contract],
+        ],
+      })
+      return { data: (data as { id: string }[]).map(withTime), meta }
+    },
+  }),
+  route('GET /v1/events/{id}', {
+    summary: 'Get an event with its body',
+    ids: { id: 'event' },
+    reply: EventWithBody,
+    async run({ db, clientId, params }) {
+      const { rows } = await db.query(`select ${COLUMNS}, t.body from events t where client_id = $1 and id = $2`, [
+        clientId,
+        params.id,
+      ])
+      return { data: withTime(rows[0]) }
+    },
+  }),
+]

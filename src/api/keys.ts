@@ -1,0 +1,66 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { Queryable } from '../db.ts'
+import { Refusal } from '../errors.ts'
+import { isUuid, newId } from '../ids.ts'
+import type { Caller, Scope } from './route.ts'
+
+const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest()
+
+interface NewKey {
+  /** null: an operator's. */
+  clientId: string | null
+  scopes: readonly Scope[]
+  name?: string | null
+}
+
+/** Stores a new API key as a hash; `key` is the bearer token `flo_sk_<id>_<secret>`, which nobody can read again. */
+export async function createKey(db: Queryable, { clientId, scopes, name = null }: NewKey) {
+  const id = newId()
+  const secret = randomBytes(32).toString('base64url')
+  await db.query(`insert into api_keys (id, client_id, scopes, secret_hash, name) values ($1, $2, $3, $4, $5)`, [
+    id,
+    clientId,
+    scopes,
+    sha256(secret),
+    name,
+  ])
+  return { id, key: `flo_sk_${id}_${secret}` }
+}
+
+/** An operator's key for a database that has none; the token is printed once by the caller. */
+export const createAdminKey = async (db: Queryable): Promise<string> =>
+  (await createKey(db, { clientId: null, scopes: ['admin'], name: 'first admin key' })).key
+
+/** Whether an operator's key is alive in the database. FLO_ADMIN_KEY is not in the database. */
+export async function hasAdminKey(db: Queryable): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `select from api_keys where client_id is null and 'admin' = any(scopes) and revoked_at is null limit 1`,
+  )
+  return rowCount === 1
+}
+
+/**
+ * Who sent this Authorization header. Asked at every request: a revoked key is refused at once. Throws `unauthorized`.
+ * `adminKey` is FLO_ADMIN_KEY, an operator's token that lives in the environment alone.
+ */
+export async function callerOf(
+  { db, adminKey }: { db: Queryable; adminKey: string | undefined },
+  authorization: string | undefined,
+): Promise<Caller> {
+  const [, token = ''] = /^bearer +(\S.*?) *$/i.exec(authorization ?? '') ?? []
+  // Hashes, since lengths may differ: the time must not tell how much of a guess was right.
+  if (adminKey && timingSafeEqual(sha256(token), sha256(adminKey)))
+    return { keyId: 'FLO_ADMIN_KEY', clientId: null, scopes: ['admin'] }
+  const [, id = '', secret = ''] = /^flo_sk_([0-9a-f-]{36})_(\S+)$/.exec(token) ?? []
+  if (!isUuid(id)) throw new Refusal('unauthorized')
+  const { rows } = await db.query(
+    `select client_id, scopes, secret_hash from api_keys where id = $1 and revoked_at is null`,
+    [id],
+  )
+  if (!rows[0] || !timingSafeEqual(rows[0].secret_hash, sha256(secret))) throw new Refusal('unauthorized')
+  return { keyId: id, clientId: rows[0].client_id, scopes: rows[0].scopes }
+}
+
+/** Whether the caller may do what needs `scope`. An operator may do everything; `admin` on a client's key means nothing. */
+export const allows = ({ clientId, scopes }: Caller, scope: Scope): boolean =>
+  (clientId === null && scopes.includes('admin')) || (scope !== 'admin' && scopes.includes(scope))

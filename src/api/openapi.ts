@@ -1,0 +1,114 @@
+import { z } from 'zod'
+import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi'
+import type { Contract } from '../contracts/contract.ts'
+import { codes } from '../errors.ts'
+import { healthPaths } from './health.ts'
+import type { Route } from './route.ts'
+import { reference } from './words.ts'
+
+const ErrorReply = z
+  .strictObject({
+    error: z.strictObject({
+      code: z.enum(Object.keys(codes)).meta({ description: 'See docs/errors.md.' }),
+      message: z.string(),
+      requestId: z.string(),
+      details: z.array(z.strictObject({ path: z.string(), code: z.string(), message: z.string() })),
+    }),
+  })
+  .meta({ id: 'Error' })
+
+const refusals = {
+  '4XX': {
+    description: 'Refused; `error.code` says why. A 429 or a 409 for a running request carries Retry-After.',
+    content: { 'application/json': { schema: ErrorReply } },
+  },
+  '5XX': { description: 'Our own fault.', content: { 'application/json': { schema: ErrorReply } } },
+}
+
+const idempotencyKey = z
+  .string()
+  .max(255)
+  .optional()
+  .meta({ description: 'The same request with the same key is done once in 24 hours and answered alike.' })
+
+/** The body of a route's reply: `{data, meta}`, a list's with `meta.nextCursor`. */
+export const replySchema = ({ reply, list }: Pick<Route, 'reply' | 'list'>): z.ZodType =>
+  list
+    ? z.strictObject({
+        data: z.array(reply),
+        meta: z.strictObject({
+          nextCursor: z.string().nullable().meta({ description: 'null: this is the last page.' }),
+        }),
+      })
+    : z.strictObject({ data: reply, meta: z.strictObject({}) })
+
+function operation(route: Route): ZodOpenApiOperationObject {
+  const { method, path, summary, description, scope, query, body, params, status } = route
+  const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!)
+  const words = path.replace('/v1/', '').split(/\W+/).filter(Boolean)
+  const hasBody = Object.keys(body.shape).length > 0
+  const required = hasBody && !body.safeParse({}).success
+  const given = z.object(Object.fromEntries(names.map((name) => [name, params[name] ?? reference])))
+  return {
+    operationId: [method, ...words].join('-').replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase()),
+    tags: [path.split('/')[2]!],
+    summary,
+    description: `${description ? `${description}\n\n` : ''}Scope: \`${scope}\`.`,
+    requestParams: {
+      ...(names.length > 0 ? { path: given } : {}),
+      ...(Object.keys(query.shape).length > 0 ? { query } : {}),
+      ...(method === 'post' ? { header: z.object({ 'Idempotency-Key': idempotencyKey }) } : {}),
+    },
+    ...(hasBody ? { requestBody: { required, content: { 'application/json': { schema: body } } } } : {}),
+    responses: {
+      [String(status) as '200']:
+        status === 204
+          ? { description: 'Done.' }
+          : { description: 'Done.', content: { 'application/json': { schema: replySchema(route) } } },
+      ...refusals,
+    },
+  }
+}
+
+/** What a receiver gets, one webhook per event type. */
+const webhooks = (contracts: Readonly<Record<string, Contract>>): ZodOpenApiPathsObject =>
+  Object.fromEntries(
+    Object.values(contracts).flatMap(({ name, eventTypes, wireSchemas }) =>
+      eventTypes.map((eventType) => [
+        `${name} ${eventType}`,
+        {
+          post: {
+            summary: eventType,
+            tags: [`webhooks ${name}`],
+            security: [],
+            requestBody: { content: { 'application/json': { schema: wireSchemas[eventType]! } } },
+            responses: { 200: { description: 'Any 2xx takes the delivery; everything else is tried again.' } },
+          },
+        },
+      ]),
+    ),
+  )
+
+/** The OpenAPI 3.1 document of the routes. `version` is the gateway's. */
+export function openApi(routes: readonly Route[], contracts: Readonly<Record<string, Contract>>, version: string) {
+  const paths: ZodOpenApiPathsObject = {}
+  for (const route of routes) paths[route.path] = { ...paths[route.path], [route.method]: operation(route) }
+  return createDocument({
+    openapi: '3.1.0',
+    info: {
+      title: 'flo-gateway management API',
+      version,
+      description: "Stripe's raw webhooks in, normalised Flo events out: signed, retried, logged, explainable.",
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: '/' }],
+    security: [{ apiKey: [] }],
+    components: {
+      securitySchemes: {
+        apiKey: { type: 'http', scheme: 'bearer', description: 'flo_sk_<id>_<secret>, or FLO_ADMIN_KEY.' },
+      },
+    },
+    paths: { ...paths, ...healthPaths },
+    webhooks: webhooks(contracts),
+  })
+}

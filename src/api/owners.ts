@@ -1,0 +1,48 @@
+import type { Queryable } from '../db.ts'
+import { isUuid } from '../ids.ts'
+
+const small = (table: string, and = '') => ({
+  any: `select client_id from ${table} where id = $1 ${and}`,
+  own: `select client_id from ${table} where id = $1 and client_id = $2 ${and}`,
+})
+
+// The keys of tables that grow begin with the client: without one, each client's part is probed.
+const grown = (table: string) => ({
+  any: `select c.id as client_id from clients c where exists (select from ${table} t where t.client_id = c.id and t.id = $1)`,
+  own: `select client_id from ${table} where client_id = $2 and id = $1`,
+})
+
+const lookups = {
+  client: {
+    any: 'select id as client_id from clients where id = $1',
+    own: 'select id as client_id from clients where id = $1 and id = $2',
+  },
+  apiKey: small('api_keys'),
+  source: small('sources'),
+  endpoint: small('endpoints', 'and deleted_at is null'),
+  // What was sent to an endpoint stays readable after it is deleted.
+  endpointEver: small('endpoints'),
+  user: grown('users'),
+  sourceEvent: grown('source_events'),
+  event: grown('events'),
+  delivery: grown('deliveries'),
+} as const
+
+/** A kind of thing that an id can name. */
+export type Owned = keyof typeof lookups
+
+/**
+ * The client that owns the thing of this id, null for an operator's api-key; undefined when there is no such thing, or
+ * none of `clientId` where that is given. An id that is no UUID names nothing.
+ */
+export async function ownerOf(
+  db: Queryable,
+  kind: Owned,
+  id: string,
+  clientId: string | null,
+): Promise<string | null | undefined> {
+  if (!isUuid(id)) return undefined
+  const { any, own } = lookups[kind]
+  const { rows } = await (clientId === null ? db.query(any, [id]) : db.query(own, [id, clientId]))
+  return rows[0]?.client_id
+}

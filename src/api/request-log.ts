@@ -1,0 +1,28 @@
+import { pinoHttp } from 'pino-http'
+import { newId } from '../ids.ts'
+import type { Log } from '../log.ts'
+
+const QUIET = new Set(['/healthz', '/readyz'])
+
+/**
+ * Gives each request an id, the caller's own X-Request-Id where it is sound, echoes it, and logs one line when it is
+ * answered. Neither bodies nor headers are logged: both hold secrets.
+ */
+export const requestLog = (log: Log) =>
+  pinoHttp({
+    logger: log,
+    genReqId(req, res) {
+      const given = req.headers['x-request-id']
+      const id = typeof given === 'string' && /^[\w.-]{1,100}$/.test(given) ? given : newId()
+      res.setHeader('x-request-id', id)
+      return id
+    },
+    autoLogging: { ignore: (req) => QUIET.has(req.url ?? '') },
+    customLogLevel: (_req, res, error) => (error || res.statusCode >= 500 ? 'error' : 'info'),
+    customSuccessMessage: () => 'api.answered',
+    customErrorMessage: () => 'api.failed',
+    serializers: {
+      req: ({ id, method, url }) => ({ id, method, url }),
+      res: ({ statusCode }) => ({ statusCode }),
+    },
+  })

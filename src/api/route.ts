@@ -1,0 +1,148 @@
+import { z } from 'zod'
+import type { Config } from '../config.ts'
+import type { Contract } from '../contracts/contract.ts'
+import type { Db, Queryable } from '../db.ts'
+import type { KeyRing } from '../keyring.ts'
+import type { Log } from '../log.ts'
+import type { Owned } from './owners.ts'
+import { clientId } from './words.ts'
+
+/** What the management API needs of the rest of the gateway; `main.ts` hands it over. */
+export interface Deps {
+  db: Db
+  keyRing: KeyRing
+  config: Pick<Config, 'adminKey' | 'allowedSubnets'>
+  log: Log
+  now: () => Date
+  contracts: Readonly<Record<string, Contract>>
+  /** Where Stripe reaches this gateway, without a slash at the end. */
+  publicUrl: () => string
+  ready: () => Readiness
+  /** Makes the delivery once more, inside the given transaction, and answers the new one's id; refuses with a Refusal. */
+  resend: (tx: Queryable, clientId: string, deliveryId: string) => Promise<{ id: string; endpointId: string }>
+  /** Tells the normaliser that facts have come which events may wait for, e.g. `client_user_id:cus_1`. */
+  factArrived: (clientId: string, facts: string[]) => void
+  wakes: { deliver: (clientId: string, endpointIds?: string[]) => void }
+}
+
+/** `details` says per part (database, roles) how it is. */
+export interface Readiness {
+  ready: boolean
+  details: Record<string, unknown>
+}
+
+export const SCOPES = ['read', 'write', 'admin'] as const
+export type Scope = (typeof SCOPES)[number]
+
+/** Who asks: an operator (`clientId` null) or one client. */
+export interface Caller {
+  keyId: string
+  clientId: string | null
+  scopes: readonly Scope[]
+}
+
+/** One request that is known, allowed and valid. `Client` is what the route knows about whose it is. */
+export interface Call<Query = unknown, Body = unknown, Client = string> {
+  caller: Caller
+  /** The client it is about; null where an operator asks across all. */
+  clientId: Client
+  params: Record<string, string>
+  query: Query
+  body: Body
+  /** The pool, or the transaction of a request that writes. */
+  db: Queryable
+  /** Remembers what must happen once the transaction is committed. */
+  after: (work: () => void) => void
+}
+
+/** `status` is the route's unless it says otherwise. */
+export type Reply = { data: unknown; meta?: object; status?: number }
+
+/** One route: what the router runs and what /openapi.json tells are both made of it. */
+export interface Route {
+  method: 'get' | 'post' | 'put' | 'patch' | 'delete'
+  /** As OpenAPI writes it: `/v1/endpoints/{id}`. */
+  path: string
+  summary: string
+  description?: string
+  scope: Scope
+  /** Ids in the path or query: those that are not the caller's own are not found. */
+  ids: Readonly<Record<string, Owned>>
+  /** `one`: needs a client; `any`: an operator may leave it out and asks across all; `none`: is about no single client. */
+  client: 'one' | 'any' | 'none'
+  /** What stands in the path beside the ids. */
+  params: Readonly<Record<string, z.ZodType<string>>>
+  query: z.ZodObject
+  body: z.ZodObject
+  reply: z.ZodType
+  /** The reply is a page of rows of `reply`. */
+  list: boolean
+  status: number
+  run: (call: Call<any, any, any>) => Promise<Reply>
+}
+
+const NOTHING = z.strictObject({})
+type Nothing = typeof NOTHING
+// Every route of a client's things lets the client be named, also where an id says it already.
+const WHOSE = z.strictObject({ clientId })
+
+interface Declared<Q extends z.ZodObject, B extends z.ZodObject, Client> {
+  summary: string
+  description?: string
+  scope?: Scope
+  ids?: Route['ids']
+  params?: Route['params']
+  query?: Q
+  body?: B
+  reply: z.ZodType
+  list?: boolean
+  status?: number
+  run: (call: Call<z.infer<Q>, z.infer<B>, Client>) => Promise<Reply>
+}
+type Method = Route['method']
+type Made = Pick<Route, 'client' | 'list'> & { scope: Scope }
+
+function made(
+  line: `${Uppercase<Method>} ${string}`,
+  declared: Declared<any, any, any>,
+  { client, list, scope }: Made,
+): Route {
+  const [method = '', path = ''] = line.split(' ')
+  return {
+    scope,
+    ids: {},
+    params: {},
+    query: client === 'none' ? NOTHING : WHOSE,
+    body: NOTHING,
+    status: 200,
+    client,
+    list,
+    ...declared,
+    method: method.toLowerCase() as Method,
+    path,
+  }
+}
+
+/** A route of one client's things: `GET /v1/endpoints/{id}`. Its scope is `read` for a GET, else `write`. */
+export const route = <Q extends z.ZodObject = Nothing, B extends z.ZodObject = Nothing>(
+  line: `${Uppercase<Method>} ${string}`,
+  declared: Declared<Q, B, string>,
+): Route => made(line, declared, { client: 'one', list: false, scope: line.startsWith('GET') ? 'read' : 'write' })
+
+/** A list of things that clients own: an operator may leave out the client. `run` gets the page asked for in `query`. */
+export const listRoute = <Q extends z.ZodObject = Nothing>(
+  line: `GET ${string}`,
+  declared: Declared<Q, Nothing, string | null>,
+): Route => made(line, declared, { client: 'any', list: true, scope: 'read' })
+
+/** A route for operators alone. */
+export const adminRoute = <Q extends z.ZodObject = Nothing, B extends z.ZodObject = Nothing>(
+  line: `${Uppercase<Method>} ${string}`,
+  declared: Declared<Q, B, string | null>,
+): Route => made(line, declared, { client: 'none', list: false, scope: 'admin' })
+
+/** What is the same for every client, and asked for with any key that may read. */
+export const commonRoute = <Q extends z.ZodObject>(
+  line: `GET ${string}`,
+  declared: Declared<Q, Nothing, unknown>,
+): Route => made(line, declared, { client: 'none', list: false, scope: 'read' })

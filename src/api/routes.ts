@@ -1,0 +1,29 @@
+import { apiKeys } from './api-keys.ts'
+import { clients } from './clients.ts'
+import { deliveries } from './deliveries.ts'
+import { endpointSecrets } from './endpoint-secrets.ts'
+import { endpointStatus } from './endpoint-status.ts'
+import { endpoints } from './endpoints.ts'
+import { eventTypes } from './event-types.ts'
+import { events } from './events.ts'
+import type { Deps, Route } from './route.ts'
+import { sourceEvents } from './source-events.ts'
+import { sources } from './sources.ts'
+import { users } from './users.ts'
+
+const resources = [
+  clients,
+  apiKeys,
+  sources,
+  users,
+  endpoints,
+  endpointSecrets,
+  endpointStatus,
+  sourceEvents,
+  events,
+  deliveries,
+  eventTypes,
+]
+
+/** Every route under /v1, in the order of the reference. A new resource is a file and a line above. */
+export const routes = (deps: Deps): Route[] => resources.flatMap((resource) => resource(deps))

@@ -1,0 +1,81 @@
+import { z } from 'zod'
+import { page } from './page.ts'
+import { type Deps, listRoute, type Route, route } from './route.ts'
+import { clientId, id, pageQuery, reference, text, time } from './words.ts'
+
+const STATES = ['received', 'normalized', 'ignored', 'held', 'failed'] as const
+
+const SourceEvent = z
+  .strictObject({
+    id,
+    clientId: id,
+    sourceId: id,
+    eventId: z.string().meta({ description: "The sender's own id.", example: 'evt_1TKx2v' }),
+    type: z.string().meta({ example: 'invoice.paid' }),
+    apiVersion: z.string().nullable(),
+    account: z.string().nullable().meta({ description: "A connected account; null: the source's own." }),
+    livemode: z.boolean(),
+    createdAt: time.meta({ description: 'As the sender says.' }),
+    receivedAt: time,
+    state: z.enum(STATES),
+    reason: z
+      .strictObject({ code: z.string(), message: z.string().nullable() })
+      .nullable()
+      .meta({ description: 'Why it was ignored, is held or has failed.' }),
+    heldUntil: time.nullable(),
+  })
+  .meta({ id: 'SourceEvent', description: 'What a source sent, and what became of it.' })
+
+const SourceEventWithBody = SourceEvent.extend({
+  body: z.string().nullable().meta({ description: 'The raw body as it was signed; null once past its retention.' }),
+}).meta({ id: 'SourceEventWithBody' })
+
+const COLUMNS = `t.id, t.client_id as "clientId", t.source_id as "sourceId", t.event_id as "eventId", t.type,
+  t.api_version as "apiVersion", nullif(t.account, '') as account, t.livemode, t.created_at as "createdAt",
+  t.received_at as "receivedAt", t.state,
+  case when t.reason_code is not null then jsonb_build_object('code', t.reason_code, 'message', t.reason_message) end as reason,
+  t.held_until as "heldUntil"`
+
+/** /v1/source-events: everything that came in. */
+export const sourceEvents = (deps: Pick<Deps, 'keyRing'>): Route[] => [
+  listRoute('GET /v1/source-events', {
+    summary: 'List source events',
+    ids: { sourceId: 'source' },
+    query: z.strictObject({
+      clientId,
+      sourceId: reference.optional(),
+      state: z.enum(STATES).optional(),
+      type: text(200).optional(),
+      eventId: text(300).optional().meta({ description: "The sender's own id." }),
+      ...pageQuery,
+    }),
+    reply: SourceEvent,
+    run: (call) =>
+      page(deps, call, {
+        list: 'source-events',
+        columns: COLUMNS,
+        from: 'source_events t',
+        filters: [
+          ['t.source_id = ?', call.query.sourceId],
+          ['t.state = ?', call.query.state],
+          ['t.type = ?', call.query.type],
+          ['t.event_id = ?', call.query.eventId],
+        ],
+      }),
+  }),
+  route('GET /v1/source-events/{id}', {
+    summary: 'Get a source event with its raw body',
+    ids: { id: 'sourceEvent' },
+    reply: SourceEventWithBody,
+    async run({ db, clientId, params }) {
+      const { rows } = await db.query<Record<string, unknown> & { body: Buffer | null }>(
+        `select ${COLUMNS}, b.body from source_events t
+           left join source_event_bodies b on b.client_id = $1 and b.source_event_id = $2
+          where t.client_id = $1 and t.id = $2`,
+        [clientId, params.id],
+      )
+      const { body, ...row } = rows[0]!
+      return { data: { ...row, body: body?.toString('utf8') ?? null } }
+    },
+  }),
+]

@@ -1,0 +1,110 @@
+import { z } from 'zod'
+import type { Queryable } from '../db.ts'
+import { newId } from '../ids.ts'
+import { changes } from './changes.ts'
+import { page } from './page.ts'
+import { type Deps, listRoute, type Route, route } from './route.ts'
+import { clientId, id, name, pageQuery, text, time } from './words.ts'
+
+const Source = z
+  .strictObject({
+    id,
+    clientId: id,
+    kind: z.enum(['stripe']),
+    name: z.string().nullable(),
+    webhookUrl: z.string().meta({ description: 'What Stripe is told to send to.' }),
+    signingSecretCount: z.number().int().meta({ description: 'How many are live. The secrets are never returned.' }),
+    hasApiKey: z.boolean(),
+    createdAt: time,
+  })
+  .meta({ id: 'Source', description: 'Where events come from: one webhook of one Stripe account.' })
+
+// Stripe's own are ASCII, but the whole string is the key, whatever is in it.
+const signingSecret = z
+  .string()
+  .max(500)
+  .regex(/^whsec_[^\s\p{C}]+$/u, 'must be whsec_ and printable characters')
+  .meta({ example: 'whsec_example' })
+const signingSecrets = z
+  .array(signingSecret)
+  .min(1)
+  .max(10)
+  .meta({ description: 'All that are live: during a rotation the new and the old one.' })
+const apiKey = text(500).meta({ description: 'A Stripe API key, to read objects that events only refer to.' })
+
+const COLUMNS = `t.id, t.client_id as "clientId", t.kind, t.name, cardinality(t.signing_secrets) as "signingSecretCount",
+  t.api_key is not null as "hasApiKey", t.created_at as "createdAt"`
+
+/** /v1/sources. Secrets go in and never come out again; changes hold from the next request that Stripe sends. */
+export function sources(deps: Pick<Deps, 'keyRing' | 'publicUrl'>): Route[] {
+  const { encrypt } = deps.keyRing
+  const shown = (row: { id: string }) => ({ ...row, webhookUrl: `${deps.publicUrl()}/webhooks/stripe/${row.id}` })
+  const sealed = (given: string[] | undefined) => given && [...new Set(given)].map(encrypt)
+  const read = async (db: Queryable, clientId: string, id: string) =>
+    shown((await db.query(`select ${COLUMNS} from sources t where client_id = $1 and id = $2`, [clientId, id])).rows[0])
+
+  return [
+    route('POST /v1/sources', {
+      summary: 'Make a source',
+      body: z.strictObject({
+        clientId,
+        kind: z.enum(['stripe']).default('stripe'),
+        name: name.nullable().optional(),
+        signingSecrets,
+        apiKey: apiKey.nullable().optional(),
+      }),
+      reply: Source,
+      status: 201,
+      async run({ db, clientId, body }) {
+        const id = newId()
+        await db.query(
+          `insert into sources (id, client_id, kind, name, signing_secrets, api_key) values ($1, $2, $3, $4, $5, $6)`,
+          [id, clientId, body.kind, body.name, sealed(body.signingSecrets), body.apiKey ? encrypt(body.apiKey) : null],
+        )
+        return { data: await read(db, clientId, id) }
+      },
+    }),
+    listRoute('GET /v1/sources', {
+      summary: 'List sources',
+      query: z.strictObject({ clientId, ...pageQuery }),
+      reply: Source,
+      async run(call) {
+        const { data, meta } = await page(deps, call, { list: 'sources', columns: COLUMNS, from: 'sources t' })
+        return { data: (data as { id: string }[]).map(shown), meta: meta ?? {} }
+      },
+    }),
+    route('GET /v1/sources/{id}', {
+      summary: 'Get a source',
+      ids: { id: 'source' },
+      reply: Source,
+      run: async ({ db, clientId, params }) => ({ data: await read(db, clientId, params.id!) }),
+    }),
+    route('PATCH /v1/sources/{id}', {
+      summary: 'Change a source',
+      ids: { id: 'source' },
+      body: z.strictObject({
+        name: name.nullable().optional(),
+        signingSecrets: signingSecrets.optional(),
+        apiKey: apiKey.nullable().optional(),
+      }),
+      reply: Source,
+      async run({ db, clientId, params, body }) {
+        const set = changes(
+          {
+            name: body.name,
+            signing_secrets: sealed(body.signingSecrets),
+            api_key: body.apiKey && encrypt(body.apiKey),
+          },
+          3,
+        )
+        if (set)
+          await db.query(`update sources set ${set.sql} where client_id = $1 and id = $2`, [
+            clientId,
+            params.id,
+            ...set.values,
+          ])
+        return { data: await read(db, clientId, params.id!) }
+      },
+    }),
+  ]
+}

@@ -1,0 +1,43 @@
+import type { Contract } from '../contracts/contract.ts'
+import type { Queryable } from '../db.ts'
+import { Refusal } from '../errors.ts'
+import { NO_SOURCE_EVENT, newId } from '../ids.ts'
+
+interface Test {
+  endpointId: string
+  contract: Contract
+  /** undefined: the contract's first. */
+  eventType: string | undefined
+  at: Date
+}
+
+/**
+ * Stores the contract's example as an event that no source sent, with one delivery to the endpoint, inside a transaction;
+ * returns the delivery's id. Throws `invalid` for an event type that the contract does not have.
+ */
+export async function sendTest(
+  tx: Queryable,
+  clientId: string,
+  { endpointId, contract, eventType = contract.eventTypes[0]!, at }: Test,
+): Promise<string> {
+  if (!contract.eventTypes.includes(eventType))
+    throw new Refusal('invalid', {
+      details: [
+        { path: 'eventType', code: 'unknown_event_type', message: `${contract.name} has no event type "${eventType}"` },
+      ],
+    })
+  const [eventId, deliveryId] = [newId(), newId()]
+  // Each delivery puts its own id in front of the stored body.
+  const { eventId: _, ...body } = contract.example(eventType) as { eventId?: string }
+  await tx.query(
+    `insert into events (client_id, id, source_event_id, contract, type, key, occurred_at, body)
+     values ($1, $2, $3, $4, $5, 'test:' || $2, $6, $7)`,
+    [clientId, eventId, NO_SOURCE_EVENT, contract.name, eventType, at, JSON.stringify(body)],
+  )
+  // Not the fan-out's origin: the endpoint's filter does not judge what was asked for.
+  await tx.query(
+    `insert into deliveries (client_id, event_id, id, endpoint_id, origin, event_type) values ($1, $2, $3, $4, $2, $5)`,
+    [clientId, eventId, deliveryId, endpointId, eventType],
+  )
+  return deliveryId
+}

@@ -1,0 +1,47 @@
+import { z } from 'zod'
+
+// The words that schemas of several resources are made of.
+
+export const id = z.uuid().meta({ example: '01980d3c-5f1a-7c3e-9d52-6b1f0c7a1e11' })
+/** A time in a reply: rows hold Dates, which become this in JSON. */
+export const time = z.iso.datetime({ precision: 3 }).meta({ example: '2026-04-10T00:00:00.000Z' })
+/** An id that a request names something by. One that is no UUID names nothing: it is looked up, not refused for its form. */
+export const reference = z.string().meta({ format: 'uuid' })
+export const text = (max: number) => z.string().min(1).max(max)
+export const name = text(200)
+export const clientId = reference.optional().meta({
+  description: "Whose. With a client's own key it may be left out; an operator's key must name it.",
+})
+export const eventType = text(100).meta({ example: 'subscription.renewed' })
+export const metadata = z
+  .record(text(40), z.string().max(500))
+  .refine((given) => Object.keys(given).length <= 50, { error: 'must have 50 keys or fewer' })
+  .meta({
+    description: "The client's own notes: 50 keys of 40 characters, values of 500.",
+    example: { team: 'billing' },
+  })
+
+const DEFAULT_LIMIT = 50
+const MAX_LIMIT = 250
+
+/** The page that a list is asked for. */
+export const pageQuery = {
+  limit: z
+    .string()
+    .regex(/^\d{1,3}$/, 'must be a whole number from 1 to 250')
+    .transform(Number)
+    .pipe(z.number().min(1).max(MAX_LIMIT))
+    .default(DEFAULT_LIMIT)
+    .meta({
+      override: { type: 'integer', minimum: 1, maximum: MAX_LIMIT, default: DEFAULT_LIMIT, pattern: undefined },
+    }),
+  cursor: text(2000).optional().meta({ description: '`meta.nextCursor` of the page before, with the same order.' }),
+  order: z.enum(['asc', 'desc']).default('desc').meta({ description: 'By time of creation: newest first is `desc`.' }),
+}
+
+/** `limit`, `cursor` and `order` as a list's handler finds them in its query. */
+export interface PageAsked {
+  limit: number
+  cursor?: string | undefined
+  order: 'asc' | 'desc'
+}

@@ -1,0 +1,117 @@
+import express from 'express'
+import supertest from 'supertest'
+import { expect } from 'vitest'
+import { apiRoutes } from '../../src/api/api.ts'
+import { replySchema } from '../../src/api/openapi.ts'
+import type { Deps, Route } from '../../src/api/route.ts'
+import { routes } from '../../src/api/routes.ts'
+import { contracts } from '../../src/contracts/contracts.ts'
+import type { Db } from '../../src/db.ts'
+import { newId } from '../../src/ids.ts'
+import { keyRing } from '../../src/keyring.ts'
+import { newLog } from '../../src/log.ts'
+
+export const ring = keyRing([{ id: 'test', key: Buffer.alloc(32, 7) }])
+export const ADMIN_KEY = 'the-operators-own-key'
+
+type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
+
+/** The API alone on an express app, with what it told the other rooms; every reply is checked against its schema. */
+export function apiOn(db: Db, changed: Partial<Deps> = {}) {
+  const facts: { clientId: string; facts: string[] }[] = []
+  const woken: { clientId: string; endpointIds: string[] | undefined }[] = []
+  const deps: Deps = {
+    db,
+    keyRing: ring,
+    config: { adminKey: ADMIN_KEY, allowedSubnets: ['127.0.0.0/8'] },
+    log: newLog('silent'),
+    now: () => new Date(),
+    contracts,
+    publicUrl: () => 'https://flo.example',
+    ready: () => ({ ready: true, details: {} }),
+    resend: async () => {
+      throw new Error('this test has no resend')
+    },
+    factArrived: (clientId, arrived) => facts.push({ clientId, facts: arrived }),
+    wakes: { deliver: (clientId, endpointIds) => woken.push({ clientId, endpointIds }) },
+    ...changed,
+  }
+  const app = express()
+  app.use(apiRoutes(deps))
+  const declared = routes(deps)
+
+  /** Sends a request with the key; `as(key).get(path)` answers `{status, body, headers}`. */
+  const as = (key: string) => {
+    const send =
+      (method: Method) =>
+      async (path: string, body?: unknown, headers: Record<string, string> = {}) => {
+        const request = supertest(app)
+          [method](path)
+          .set({ authorization: `Bearer ${key}`, ...headers })
+        const response = await (body === undefined
+          ? request
+          : request.set('content-type', 'application/json').send(json(body)))
+        conforms(declared, method, path, response)
+        return response
+      }
+    return { get: send('get'), post: send('post'), put: send('put'), patch: send('patch'), delete: send('delete') }
+  }
+  return { app, deps, declared, facts, woken, as, admin: as(ADMIN_KEY) }
+}
+
+const json = (body: unknown) => (typeof body === 'string' ? body : JSON.stringify(body))
+
+/** Fails when a reply is not what /openapi.json says, and for every 5xx. */
+export function conforms(declared: Route[], method: string, path: string, { status, body }: supertest.Response) {
+  expect(status, JSON.stringify(body)).toBeLessThan(500)
+  if (status >= 400) {
+    expect(body).toEqual({
+      error: {
+        code: expect.any(String),
+        message: expect.any(String),
+        requestId: expect.any(String),
+        details: expect.any(Array),
+      },
+    })
+    return
+  }
+  const [pathname = ''] = path.split('?')
+  const route = declared.find(
+    (one) => one.method === method && new RegExp(`^${one.path.replace(/\{\w+\}/g, '[^/]+')}$`).test(pathname),
+  )
+  if (!route || status === 204) return
+  expect(status).toBe(route.status)
+  const result = replySchema(route).safeParse(body)
+  expect(result.error?.issues ?? [], `${method} ${path}: ${JSON.stringify(body)}`).toEqual([])
+}
+
+/** Two tenants, each with keys of its own. */
+export async function twoClients(api: ReturnType<typeof apiOn>) {
+  const tenant = async (name: string) => {
+    const { body } = await api.admin.post('/v1/clients', { name })
+    const clientId: string = body.data.id
+    const key = async (...scopes: string[]) =>
+      api.as((await api.admin.post('/v1/api-keys', { clientId, scopes })).body.data.key)
+    const [full, reader, writer] = [await key('read', 'write'), await key('read'), await key('write')]
+    const source = await full.post('/v1/sources', { kind: 'stripe', signingSecrets: ['whsec_1'] })
+    const endpoint = await full.post('/v1/endpoints', { url: 'https://example.com/hook', contract: 'flo.v1' })
+    return { clientId, full, reader, writer, sourceId: source.body.data.id, endpointId: endpoint.body.data.id }
+  }
+  return { ours: await tenant('Ours'), theirs: await tenant('Theirs') }
+}
+
+/** An event with one delivery that waits, straight in the database. */
+export async function newDelivery(db: Db, clientId: string, endpointId: string, eventType = 'invoice.paid') {
+  const [eventId, deliveryId, sourceEventId] = [newId(), newId(), newId()]
+  const { eventId: _, ...body } = contracts['flo.v1']!.example(eventType) as { eventId: string }
+  await db.query(
+    `insert into events (client_id, id, source_event_id, contract, type, key, occurred_at, body)
+     values ($1, $2, $3, 'flo.v1', $4, $5, now(), $6)`,
+    [clientId, eventId, sourceEventId, eventType, eventId, JSON.stringify(body)],
+  )
+  await db.query(
+    `insert into deliveries (client_id, event_id, id, endpoint_id, event_type) values ($1, $2, $3, $4, $5)`,
+    [clientId, eventId, deliveryId, endpointId, eventType],
+  )
+  return { eventId, deliveryId, sourceEventId }
+}
