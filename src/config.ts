@@ -68,7 +68,9 @@ export function readConfig(env: Record<string, string | undefined>) {
   // An empty variable is an unset one: `FLO_ADMIN_KEY=` in a .env file means "not given".
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''))
   const parsed = Environment.safeParse(given)
-  const problems = parsed.success ? [] : parsed.error.issues.map(({ path, message }) => `  ${path[0]}: ${message}`)
+  const problems = parsed.success
+    ? []
+    : parsed.error.issues.map(({ path, message }) => `  ${String(path[0])}: ${message}`)
   if (given.DATABASE_URL && !given.FLO_ENCRYPTION_KEYS)
     problems.push(
       '  FLO_ENCRYPTION_KEYS: must be set together with DATABASE_URL, since a generated key would stay on this machine alone (example: k1:$(openssl rand -base64 32))',

@@ -16,6 +16,8 @@ const types: pg.CustomTypesConfig = {
 export function connect(url: string, { max = 10, onError = (_: Error) => {} } = {}): Db {
   const pool = new pg.Pool({ connectionString: url, max, types, application_name: 'flo-gateway' })
   pool.on('error', onError)
+  // A connection that breaks while somebody has it: the next statement tells them. Unheard, the event would end the process.
+  pool.on('connect', (client) => client.on('error', () => {}))
   return pool
 }
 

@@ -1,9 +1,10 @@
 import { fileURLToPath } from 'node:url'
-import { Logger, makeWorkerUtils } from 'graphile-worker'
+import { makeWorkerUtils } from 'graphile-worker'
 import { runner } from 'node-pg-migrate'
 import pg from 'pg'
 import { ConfigError } from './config.ts'
 import { makePartitions } from './db.ts'
+import { graphileLogger } from './graphile-log.ts'
 import type { Log } from './log.ts'
 
 const OLDEST_POSTGRES = 15
@@ -61,10 +62,7 @@ async function assertVersion(session: pg.Client) {
 }
 
 async function migrateGraphile(url: string, log: Log) {
-  const logger = new Logger(() => (level, message) => {
-    if (level === 'error' || level === 'warning') log.warn({ message }, 'graphile.migrate')
-  })
-  const utils = await makeWorkerUtils({ connectionString: url, maxPoolSize: 1, logger })
+  const utils = await makeWorkerUtils({ connectionString: url, maxPoolSize: 1, logger: graphileLogger(log) })
   try {
     await utils.migrate()
   } finally {

@@ -21,6 +21,8 @@ export interface Embedded {
   url: string
   /** Fast shutdown; resolves when the server has ended. */
   stop(): Promise<void>
+  /** The same without waiting, for a process that ends at once. */
+  abandon(): void
 }
 
 /**
@@ -81,6 +83,7 @@ export async function startPostgres({
         lock.forget()
         await ended(pid, pgDir, log)
       },
+      abandon: () => signal(pid, 'SIGINT'),
     }
   }
   throw new ConfigError(`PostgreSQL in ${pgDir} neither runs nor starts, see ${logFile}.`)
@@ -119,14 +122,17 @@ async function livingServer(pgDir: string, log: Log) {
 }
 
 async function ended(pid: number, pgDir: string, log: Log) {
-  const send = (signal: NodeJS.Signals) => isAlive(pid) && process.kill(pid, signal)
   const deadline = performance.now() + STOP_MS
-  send('SIGINT')
+  signal(pid, 'SIGINT')
   while (await serves(pid, pgDir)) {
     if (performance.now() > deadline) {
       log.warn({ serverPid: pid }, 'postgres.stopped_without_checkpoint')
-      send('SIGQUIT')
+      signal(pid, 'SIGQUIT')
     }
     await delay(20)
   }
+}
+
+function signal(pid: number, name: NodeJS.Signals) {
+  if (isAlive(pid)) process.kill(pid, name)
 }

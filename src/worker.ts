@@ -25,6 +25,8 @@ export interface Worker {
 export interface RegisteredWorker extends Worker {
   /** Called with what is said on the channel WAKE; `sweep` means that a worker ended and left work behind. */
   onNotice(callback: (payload: string) => void): void
+  /** Whether its session lives, and with it the connection to the database. */
+  isRegistered(): boolean
   /** Says which Graphile Worker pool locks jobs for this process: they are freed when it dies. */
   runsPool(graphilePool: string): Promise<void>
   /** Gives back all that is held and leaves; the others are told to sweep. */
@@ -133,6 +135,7 @@ export async function registerWorker({
     onLost: (callback) => void lostCalls.push(callback),
     onReady: (callback) => void readyCalls.push(callback),
     onNotice: (callback) => void noticeCalls.push(callback),
+    isRegistered: () => !lost && !stopped,
     async runsPool(graphilePool) {
       pool = graphilePool
       await session.runsPool(pool)

@@ -1,0 +1,119 @@
+import { EventEmitter } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
+import { parseCronItems, type Runner, run, type TaskList, type WorkerEvents } from 'graphile-worker'
+import { z } from 'zod'
+import { type Db, makePartitions } from './db.ts'
+import { graphileLogger } from './graphile-log.ts'
+import type { Log } from './log.ts'
+import { noticeFor } from './wakes.ts'
+import type { RegisteredWorker } from './worker.ts'
+
+/** What a room lets be done to it. */
+export interface WorkingRoom {
+  wake(clientId: string): void
+  sweep(): Promise<void>
+}
+
+interface Deps {
+  url: string
+  db: Db
+  log: Log
+  worker: RegisteredWorker
+  normalize: WorkingRoom
+  deliver: WorkingRoom
+}
+
+export interface Jobs {
+  /** Whether Graphile Worker runs here at present. */
+  running(): boolean
+  /** Takes no new job and waits for the running ones, which only wake rooms. */
+  stop(): Promise<void>
+}
+
+// One listens, one runs jobs, one runs the clock's.
+const CONNECTIONS = 3
+const RESTART_MS = 5000
+const IDEMPOTENCY_HOURS = 24
+
+const ofClient = z.object({ clientId: z.uuid() })
+
+const CRON = parseCronItems([
+  { task: 'sweep', match: '* * * * *', options: { jobKey: 'sweep', maxAttempts: 1 } },
+  { task: 'partitions', match: '7 * * * *', options: { jobKey: 'partitions', maxAttempts: 5 } },
+  { task: 'purge', match: '37 * * * *', options: { jobKey: 'purge', maxAttempts: 5 } },
+])
+
+/** Runs what wakes the rooms of this process: Graphile Worker's jobs and clock, and the notices of other processes. */
+export async function startJobs(deps: Deps): Promise<Jobs> {
+  const { log, worker } = deps
+  const rooms = { normalize: deps.normalize, deliver: deps.deliver }
+  const sweep = () => Promise.all([rooms.normalize.sweep(), rooms.deliver.sweep()])
+  let stopping = false
+  let runner: Runner | null = null
+
+  worker.onNotice((payload) => {
+    if (stopping) return
+    if (payload === 'sweep') return void sweep().catch((error) => log.error({ err: error }, 'jobs.sweep_failed'))
+    const notice = noticeFor(payload, worker.id)
+    if (notice) rooms[notice.room].wake(notice.clientId)
+  })
+
+  const start = async () => {
+    runner = await runGraphile(deps, {
+      normalize: async (payload) => rooms.normalize.wake(ofClient.parse(payload).clientId),
+      deliver: async (payload) => rooms.deliver.wake(ofClient.parse(payload).clientId),
+      sweep: async () => void (await sweep()),
+      partitions: async () => void (await makePartitions(deps.db)),
+      purge: async () => void (await purgeIdempotencyKeys(deps.db)),
+    })
+    // It reconnects by itself; when it gives up nevertheless, rooms would wait for the next sweep for ever.
+    runner.promise
+      .catch((error) => log.error({ err: error }, 'jobs.ended'))
+      .finally(() => {
+        runner = null
+        if (!stopping) void restart()
+      })
+  }
+  const restart = async () => {
+    while (!runner && !stopping) {
+      await delay(RESTART_MS, undefined, { ref: false })
+      if (!stopping) await start().catch((error) => log.error({ err: error }, 'jobs.not_started'))
+    }
+  }
+
+  await start()
+  return {
+    running: () => runner !== null,
+    async stop() {
+      stopping = true
+      await runner?.stop()
+    },
+  }
+}
+
+async function runGraphile({ url, log, worker }: Deps, taskList: TaskList): Promise<Runner> {
+  const events: WorkerEvents = new EventEmitter()
+  // Its pool locks jobs by an id of its own choosing: known before the first one is taken, freed when we die.
+  events.on('pool:create', ({ workerPool }) => {
+    worker.runsPool(workerPool.id).catch((error) => log.warn({ err: error }, 'jobs.pool_not_listed'))
+  })
+  return run({
+    connectionString: url,
+    maxPoolSize: CONNECTIONS,
+    concurrency: 2,
+    noHandleSignals: true,
+    parsedCronItems: CRON,
+    taskList,
+    events,
+    logger: graphileLogger(log),
+  })
+}
+
+/** The replies that an Idempotency-Key brings back are kept for 24 hours. Returns how many went. */
+export async function purgeIdempotencyKeys(db: Db): Promise<number> {
+  const { rowCount } = await db.query(
+    'delete from idempotency_keys where created_at < now() - make_interval(hours => $1)',
+    [IDEMPOTENCY_HOURS],
+  )
+  return rowCount ?? 0
+}

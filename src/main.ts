@@ -1,0 +1,205 @@
+import { randomBytes } from 'node:crypto'
+import { realpathSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import express from 'express'
+import { apiRoutes } from './api/api.ts'
+import { healthz, readyz } from './api/health.ts'
+import { createAdminKey, hasAdminKey } from './api/keys.ts'
+import type { Config } from './config.ts'
+import { contracts } from './contracts/contracts.ts'
+import { connect, type Db, inTransaction } from './db.ts'
+import { deliverer } from './deliver/deliverer.ts'
+import { Refusal, refusalBody } from './errors.ts'
+import { fanOut } from './fanout/fanout.ts'
+import { listen } from './http.ts'
+import { newId } from './ids.ts'
+import { type Jobs, startJobs } from './jobs.ts'
+import { type KeyRing, keyRing, parseKeys } from './keyring.ts'
+import type { Log } from './log.ts'
+import { migrate } from './migrate.ts'
+import { factArrived } from './normalize/holds.ts'
+import { normalizer } from './normalize/normalizer.ts'
+import { startPostgres } from './postgres.ts'
+import { runProgram } from './program.ts'
+import { LANES } from './receive/lane.ts'
+import { receiveRoutes } from './receive/routes.ts'
+import { keptSecret } from './secret-file.ts'
+import { newWakes, type Wakes } from './wakes.ts'
+import { type RegisteredWorker, registerWorker } from './worker.ts'
+
+export interface Gateway {
+  /** Where it listens, e.g. `http://127.0.0.1:8080`. */
+  url: string
+  /** Where the embedded database and the generated keys are; undefined with a DATABASE_URL. */
+  dataDir: string | undefined
+  /** The first admin key, made when the database has none and FLO_ADMIN_KEY is unset; nobody can read it again. */
+  adminKey: string | undefined
+  /** Drains: answers the requests and records the deliveries under way, then stops the rest. */
+  stop(): Promise<void>
+  /** For a process that ends at once: tells the embedded database to end as well, and waits for nothing. */
+  abandon(): void
+}
+
+export interface Surroundings {
+  log: Log
+  now?: () => Date
+  random?: () => number
+  /** The embedded database ended unasked: nothing works any more. */
+  crashed?: () => void
+}
+
+// Beside Graphile Worker's 3, the worker's session and the folder's lock: several processes fit into PostgreSQL's 100.
+const CONNECTIONS = 16
+
+/**
+ * Starts a gateway: port, database, migrations, keys, worker, rooms, in this order, and stops what has been started when a
+ * step fails. Throws a ConfigError, to be shown without its stack, for what the operator has to mend.
+ */
+export async function start(
+  config: Config,
+  { log, now = () => new Date(), random = Math.random, crashed = () => {} }: Surroundings,
+): Promise<Gateway> {
+  const steps: (() => Promise<unknown>)[] = []
+  const undo = async () => {
+    for (const step of steps.toReversed())
+      await step().catch((error) => log.error({ err: error }, 'gateway.stop_failed'))
+  }
+  try {
+    const http = await listen(config)
+    steps.push(http.drain)
+    const embedded = config.databaseUrl ? undefined : await startPostgres({ dataDir: config.dataDir, log, crashed })
+    if (embedded) steps.push(embedded.stop)
+    const url = config.databaseUrl ?? embedded!.url
+    await migrate({ url, log })
+    const db = connect(url, { max: CONNECTIONS, onError: (err) => log.warn({ err }, 'database.connection_lost') })
+    steps.push(() => db.end())
+    const adminKey = config.adminKey ? undefined : await firstAdminKey(db)
+    const keys = keyRing(config.encryptionKeys ?? (await generatedKeys(config)))
+
+    const worker = await registerWorker({ url, db, log, roles: [...config.roles] })
+    steps.push(worker.stop)
+    const wakes = await newWakes({ db, log, workerId: () => worker.id })
+    steps.push(wakes.stop)
+    const shared = { db, log, config, keyRing: keys, contracts, worker, now, random }
+    const work = config.roles.has('work') ? startWork(shared, wakes) : undefined
+    // No new work from anywhere, and what is under way ends side by side.
+    let jobs: Jobs | undefined
+    steps.push(() => Promise.all([http.drain(), work?.stop(), jobs?.stop()]))
+    if (work) {
+      jobs = await startJobs({ url, db, log, worker, ...work })
+      // What the last process left behind.
+      work.sweep().catch((err) => log.error({ err }, 'gateway.first_sweep_failed'))
+    }
+
+    http.serve(routes(shared, { wake: work?.wake ?? remote(wakes), url: http.url, jobs }))
+    const dataDir = embedded && resolve(config.dataDir)
+    let stopped: Promise<void> | undefined
+    return {
+      url: http.url,
+      dataDir,
+      adminKey,
+      stop: () => (stopped ??= undo()),
+      abandon: () => embedded?.abandon(),
+    }
+  } catch (error) {
+    await undo()
+    throw error
+  }
+}
+
+/** What the rooms are woken by, wherever they are. */
+interface Wake {
+  normalize: (clientId: string) => void
+  deliver: (clientId: string, endpointIds?: string[]) => void
+}
+
+interface Shared {
+  db: Db
+  log: Log
+  config: Config
+  keyRing: KeyRing
+  contracts: typeof contracts
+  worker: RegisteredWorker
+  now: () => Date
+  random: () => number
+}
+
+/** The rooms of the role `work`: what is normalised and fanned out wakes the delivering room right here. */
+function startWork(shared: Shared, wakes: Wakes) {
+  const deliver = deliverer({
+    ...shared,
+    elsewhere: (clientId) => wakes.elsewhere('deliver', clientId),
+    backstop: wakes.deliverAt,
+  })
+  const normalize = normalizer({
+    ...shared,
+    lanes: LANES,
+    holdSeconds: shared.config.holdSeconds,
+    fanOut,
+    fannedOut: deliver.wake,
+    elsewhere: (clientId) => wakes.elsewhere('normalize', clientId),
+  })
+  const wake: Wake = { normalize: normalize.wake, deliver: deliver.wake }
+  return {
+    normalize,
+    deliver,
+    wake,
+    sweep: () => Promise.all([normalize.sweep(), deliver.sweep()]),
+    stop: () => Promise.all([normalize.stop(), deliver.stop()]),
+  }
+}
+
+/** The rooms run in other processes: whichever worker picks up the job wakes its own. */
+const remote = (wakes: Wakes): Wake => ({
+  normalize: (clientId) => wakes.anywhere('normalize', clientId),
+  deliver: (clientId) => wakes.anywhere('deliver', clientId),
+})
+
+/** What this process answers over HTTP, by its roles. */
+function routes(shared: Shared, { wake, url, jobs }: { wake: Wake; url: string; jobs: Jobs | undefined }) {
+  const { config, worker, db, log } = shared
+  const app = express().disable('x-powered-by')
+  const ready = () => {
+    const details = { database: worker.isRegistered(), ...(jobs && { work: jobs.running() }) }
+    return { ready: Object.values(details).every(Boolean), details }
+  }
+  if (config.roles.has('receive')) app.use(receiveRoutes({ ...shared, stored: wake.normalize }))
+  if (config.roles.has('api'))
+    app.use(
+      apiRoutes({
+        ...shared,
+        ready,
+        publicUrl: () => config.publicUrl ?? url,
+        resend: async () => {
+          throw new Refusal('unavailable')
+        },
+        factArrived(clientId, facts) {
+          factArrived(db, clientId, facts)
+            .then((released) => released > 0 && wake.normalize(clientId))
+            .catch((err) => log.error({ err, clientId }, 'normalize.fact_not_told'))
+        },
+        wakes: { deliver: wake.deliver },
+      }),
+    )
+  else app.get('/healthz', healthz).get('/readyz', readyz({ ready }))
+  return app.use((_req, res) => {
+    const refusal = new Refusal('route_not_found')
+    res.status(refusal.status).json(refusalBody(refusal, newId()))
+  })
+}
+
+/** The key of a new installation. Of several processes that start at once on one database, one makes it. */
+const firstAdminKey = (db: Db): Promise<string | undefined> =>
+  inTransaction(db, async (tx) => {
+    await tx.query('lock table api_keys in exclusive mode')
+    return (await hasAdminKey(tx)) ? undefined : createAdminKey(tx)
+  })
+
+/** The key ring of an installation that nobody gave one: kept beside the embedded database whose secrets it opens. */
+async function generatedKeys({ dataDir }: Config) {
+  const make = () => `k1:${randomBytes(32).toString('base64')}`
+  return parseKeys(await keptSecret(join(dataDir, 'encryption-keys'), make))
+}
+
+if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) await runProgram(start)

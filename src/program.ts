@@ -1,0 +1,66 @@
+import { existsSync } from 'node:fs'
+import { type Config, ConfigError, readConfig } from './config.ts'
+import { type Log, newLog } from './log.ts'
+import type { Gateway, Surroundings } from './main.ts'
+
+// npm hands each Ctrl-C on to a child that has already got it from the terminal.
+const ECHO_MS = 1000
+
+/**
+ * The gateway as a program: environment (and `.env`) in, lines for the person at the terminal out, signals obeyed. The first
+ * SIGTERM, SIGINT or SIGHUP drains and exits with 0; another one, a second later or more, ends at once with 1.
+ */
+export async function runProgram(start: (config: Config, surroundings: Surroundings) => Promise<Gateway>) {
+  let log: Log | undefined
+  const end = (error: unknown) => {
+    if (error instanceof ConfigError) process.stderr.write(`${error.message}\n`)
+    else (log ?? newLog('info')).fatal({ err: error }, 'gateway.failed')
+    process.exit(1)
+  }
+  try {
+    if (existsSync('.env')) process.loadEnvFile('.env')
+    const config = readConfig(process.env)
+    log = newLog(config.logLevel)
+    const starting = start(config, { log, crashed: () => process.exit(1) })
+    obeySignals(starting, end)
+    tell(await starting, config)
+  } catch (error) {
+    end(error)
+  }
+}
+
+function obeySignals(starting: Promise<Gateway>, failed: (error: unknown) => void) {
+  let gateway: Gateway | undefined
+  let firstAt: number | undefined
+  starting.then(
+    (started) => {
+      gateway = started
+    },
+    () => {},
+  )
+  const obey = async (signal: NodeJS.Signals) => {
+    const at = performance.now()
+    if (firstAt !== undefined) {
+      if (at - firstAt < ECHO_MS) return
+      gateway?.abandon()
+      process.exit(1)
+    }
+    firstAt = at
+    say(`${signal}: finishing what is under way. Once more ends at once.`)
+    try {
+      await (await starting).stop()
+      process.exit(0)
+    } catch (error) {
+      failed(error)
+    }
+  }
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, obey)
+}
+
+function tell({ url, dataDir, adminKey }: Gateway, { roles }: Config) {
+  say(`flo-gateway listens on ${url} (${[...roles].join(', ')})`)
+  say(dataDir ? `Its data is in ${dataDir}` : 'Its data is in the database of DATABASE_URL')
+  if (adminKey) say(`Admin key, shown this once: ${adminKey}`)
+}
+
+const say = (line: string) => process.stdout.write(`${line}\n`)

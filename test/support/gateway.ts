@@ -1,0 +1,59 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll } from 'vitest'
+import { readConfig } from '../../src/config.ts'
+import { connect } from '../../src/db.ts'
+import { newLog } from '../../src/log.ts'
+import { start } from '../../src/main.ts'
+import { freshDatabase } from './database.ts'
+
+const ADMIN_KEY = 'admin-key-of-the-tests'
+
+/** The environment of a gateway on this database that may deliver to this machine; `overrides` come last. */
+export const environment = (url: string, overrides: Record<string, string> = {}) => ({
+  PORT: '0',
+  DATABASE_URL: url,
+  LOG_LEVEL: 'warn',
+  FLO_ADMIN_KEY: ADMIN_KEY,
+  FLO_ENCRYPTION_KEYS: `test:${Buffer.alloc(32, 7).toString('base64')}`,
+  FLO_ALLOWED_SUBNETS: '127.0.0.0/8,::1/128',
+  ...overrides,
+})
+
+/**
+ * A whole gateway, all roles, on a free port and a database of its own (or the one of `DATABASE_URL` in `overrides`, for a
+ * second process on it). It is stopped after the test file.
+ */
+export async function startTestGateway(overrides: Record<string, string> = {}) {
+  const fresh = overrides.DATABASE_URL ? { url: '', db: connect(overrides.DATABASE_URL) } : await freshDatabase()
+  const config = readConfig(environment(fresh.url, overrides))
+  const gateway = await start(config, { log: newLog(config.logLevel) })
+  afterAll(async () => {
+    await gateway.stop()
+    if (overrides.DATABASE_URL) await fresh.db.end()
+  })
+
+  /** One request to the management API, as the admin unless a key is given. */
+  const api = async (method: string, path: string, body?: unknown, key = config.adminKey) => {
+    const response = await fetch(`${gateway.url}${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${key}`,
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    return { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : undefined }
+  }
+  return { ...gateway, adminKey: ADMIN_KEY, databaseUrl: config.databaseUrl!, db: fresh.db, api }
+}
+
+/** A folder of its own for one test file, deleted after it. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), `flo-gateway-test-${randomBytes(3).toString('hex')}-`))
+  afterAll(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
