@@ -208,3 +208,10 @@ export const customerEmail = (id: Expr<string | null>) => kept('customer', id)(r
 export const productName = (id: Expr<string | null>) => kept('product', id)(reading<Stripe.Product>().from('name'))
 export const productDescription = (id: Expr<string | null>) =>
   kept('product', id)(reading<Stripe.Product>().from('description'))
+
+/** Invoices routinely arrive before the subscription they bill. */
+export const waitForSubscription = {
+  fact: 'subscription',
+  key: invoiceSubscription,
+  unless: any(valueIs(invoiceSubscription, unset), kept('subscription', invoiceSubscription).known),
+}

@@ -1,8 +1,9 @@
 import type Stripe from 'stripe'
-import { idOf } from '../src/normalize/converters.ts'
+import { idOf, idsOf } from '../src/normalize/converters.ts'
 import { type Expr, firstOf, type Kept, type Node, reading } from '../src/normalize/words.ts'
 
-// Whatever contract is mapped: the Stripe objects whose latest snapshot is kept, and what some of them tell of a user.
+// Whatever contract is mapped: the Stripe objects whose latest snapshot is kept, what some of them tell of a user, and
+// which payment they tie to which purchase.
 
 export const kept: readonly Kept[] = [
   'customer',
@@ -12,19 +13,104 @@ export const kept: readonly Kept[] = [
   'price',
   'plan',
   'checkout.session',
+  'charge',
+  'payment_intent',
+  'credit_note',
 ]
 
+const BASIL = { until: '2025-03-31.basil' }
 const session = reading<Stripe.Checkout.Session>()
 const customer = reading<Stripe.Customer>()
+const invoice = reading<Stripe.Invoice>()
+const charge = reading<Stripe.Charge>()
+const intent = reading<Stripe.PaymentIntent>()
+const payment = reading<Stripe.InvoicePayment>()
+const refund = reading<Stripe.Refund>()
+const note = reading<Stripe.CreditNote>()
 
 /** Facts that an event tells beside what it emits: the client's own id of the user behind a customer. */
 export const tells: Partial<Record<Kept, { customer: Node; clientUserId: Node }>> = {
   customer: { customer: customer.from('id'), clientUserId: customer.from('metadata.client_user_id') },
   'checkout.session': {
-    customer: firstOf(
-      idOf(session.from('customer') as Expr<any>),
-      session.from('customer_account' as never) as Expr<string | null>,
-    ),
+    customer: firstOf(idOf(session.from('customer')), session.from('customer_account'), session.from('id')),
     clientUserId: firstOf(session.from('metadata.client_user_id'), session.from('client_reference_id')),
   },
+}
+
+type Ref = string | { id: string }
+type Links = {
+  of: Node
+  to: Partial<Record<'invoice' | 'charge' | 'payment_intent' | 'session' | 'credit_note', Node>>
+}[]
+
+/** Ties between payments and what was bought, by Stripe's `object`. Since basil an invoice's payment is told by invoice_payment.paid alone. */
+export const links: Readonly<Record<string, Links>> = {
+  invoice: [
+    { of: idOf(invoice.legacy<Ref>('charge', BASIL)), to: { invoice: invoice.from('id') } },
+    { of: idOf(invoice.legacy<Ref>('payment_intent', BASIL)), to: { invoice: invoice.from('id') } },
+    {
+      of: invoice.from('id'),
+      to: {
+        charge: idOf(invoice.legacy<Ref>('charge', BASIL)),
+        payment_intent: idOf(invoice.legacy<Ref>('payment_intent', BASIL)),
+      },
+    },
+  ],
+  invoice_payment: [
+    { of: idOf(payment.from('payment.payment_intent')), to: { invoice: idOf(payment.from('invoice')) } },
+    { of: idOf(payment.from('payment.charge')), to: { invoice: idOf(payment.from('invoice')) } },
+    {
+      of: idOf(payment.from('invoice')),
+      to: {
+        payment_intent: idOf(payment.from('payment.payment_intent')),
+        charge: idOf(payment.from('payment.charge')),
+      },
+    },
+  ],
+  charge: [
+    {
+      of: charge.from('id'),
+      to: {
+        payment_intent: idOf(charge.from('payment_intent')),
+        invoice: idOf(charge.legacy<Ref>('invoice', BASIL)),
+      },
+    },
+    {
+      of: idOf(charge.from('payment_intent')),
+      to: { charge: charge.from('id'), invoice: idOf(charge.legacy<Ref>('invoice', BASIL)) },
+    },
+  ],
+  payment_intent: [
+    {
+      of: intent.from('id'),
+      to: {
+        charge: firstOf(
+          idOf(intent.from('latest_charge')),
+          intent.legacy<string>('charges.data.0.id', { until: '2022-11-15' }),
+        ),
+        invoice: idOf(intent.legacy<Ref>('invoice', BASIL)),
+      },
+    },
+  ],
+  'checkout.session': [
+    { of: idOf(session.from('payment_intent')), to: { session: session.from('id') } },
+    { of: idOf(session.from('subscription')), to: { session: session.from('id') } },
+    { of: idOf(session.from('invoice')), to: { session: session.from('id') } },
+  ],
+  refund: [
+    {
+      of: idOf(refund.from('charge')),
+      to: { payment_intent: idOf(refund.from('payment_intent')) },
+    },
+    { of: idOf(refund.from('payment_intent')), to: { charge: idOf(refund.from('charge')) } },
+  ],
+  credit_note: [
+    {
+      of: firstOf(
+        idOf(note.legacy<Ref>('refund', BASIL)),
+        idsOf('refund')(note.from('refunds') as Expr<{ refund: Ref }[] | null>),
+      ),
+      to: { credit_note: note.from('id'), invoice: idOf(note.from('invoice')) },
+    },
+  ],
 }

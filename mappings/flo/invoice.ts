@@ -34,6 +34,7 @@ import {
   lines,
   oneOff,
   subscription,
+  waitForSubscription,
 } from '../accessors.ts'
 import { amountDue, amountPaid, amountRemaining, currency, invoiceDetailsShape, state } from './invoice-details.ts'
 
@@ -119,7 +120,7 @@ export default defineMapping({
   on: invoice,
   to: floInvoice,
   total: [state],
-  waitFor: [{ kind: 'subscription', key: subscriptionId }],
+  waitFor: [waitForSubscription],
 
   rules: [
     {

@@ -31,6 +31,7 @@ import {
   lineUnitAmount,
   periodLine,
   subscription,
+  waitForSubscription,
 } from '../accessors.ts'
 import { currency, invoiceDetailsShape, state } from './invoice-details.ts'
 import { subscriptionShape } from './subscription.ts'
@@ -94,7 +95,7 @@ export default defineMapping({
   on: invoice,
   to: floSubscription,
   total: [state],
-  waitFor: [{ kind: 'subscription', key: invoiceSubscription }],
+  waitFor: [waitForSubscription],
 
   rules: [
     {

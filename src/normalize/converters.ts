@@ -37,3 +37,12 @@ export const metadataOf = converter('metadata', (metadata: Record<string, unknow
   const entries = Object.entries(metadata).filter(([, value]) => value !== null && value !== undefined)
   return entries.length === 0 ? null : Object.fromEntries(entries.map(([key, value]) => [key, String(value)]))
 })
+
+/** The ids that a list's elements hold in one field, each a string or an expanded object. */
+export const idsOf = (field: string) =>
+  converter(`idsOf ${field}`, (list: readonly unknown[]): string[] =>
+    list.flatMap((element) => {
+      const ref = (element as Record<string, string | { id: string } | null> | null)?.[field]
+      return typeof ref === 'string' ? [ref] : ref ? [ref.id] : []
+    }),
+  )

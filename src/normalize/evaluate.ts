@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { sumOf } from '../money.ts'
-import { digest, emptyMemory, lastMoment, type Memory, momentOf } from './memory.ts'
+import { digest, lastMoment, type Memory, momentOf } from './memory.ts'
+import { counted, type Tally, totalOf } from './tally.ts'
 import { type Kept, type Mapping, MappingError, type Node, set, unset, type When } from './words.ts'
 
 type Json = any
@@ -15,8 +16,10 @@ export interface Facts {
     told: string | null,
     email: string | null,
   ): { id: string; clientUserId: string | null; email: string | null }
-  /** Flo's UUID of a Stripe object. */
+  /** The UUID that follows from the source and the id of a Stripe object. */
   uuid(kind: string, key: string): string
+  /** What was told as given back of a payment. */
+  tally(payment: string): Tally | null
 }
 
 /** One source event, placed among what is known of its object. */
@@ -35,8 +38,10 @@ export interface Input {
 
 /** What one mapping says of one source event. */
 export type Verdict =
-  | { kind: 'emit'; rule: number; emissions: Emission[]; memory: Memory; missing: string[] }
+  | { kind: 'emit'; rule: number; emissions: Emission[]; memory: Memory; missing: string[]; tally: Counted | null }
   | { kind: 'ignore'; rule: number; code: string; message: string }
+/** A payment's tally after this event. */
+export type Counted = { payment: string; tally: Tally }
 export interface Emission {
   type: string
   /** The business key: one event per key, for ever. */
@@ -44,56 +49,78 @@ export interface Emission {
   body: Json
 }
 
-type Scope = Input & { item?: Json; emit?: string }
+/** `borrowed`: another object's snapshot is being read, whose memory is not this event's to write. */
+type Scope = Input & { item?: Json; emit?: string; tally?: Tally; borrowed?: true }
 
 /** Pure: the same input gives the same verdict. Throws MappingError when the event holds what no mapping knows. */
 export function evaluate(mapping: Mapping, input: Input): Verdict {
-  const memory = structuredClone(input.memory ?? emptyMemory())
+  const memory = structuredClone(input.memory)
   const scope: Scope = { ...input, memory }
   for (const node of mapping.total) value(node, scope)
   const at = mapping.rules.findIndex(({ when }) => !when || holds(when, scope, mapping))
   const rule = mapping.rules[at]
   const owed = mapping.owed && !input.late && holds(mapping.owed.when, scope, mapping) ? mapping.owed : null
-  const overtaken = rule && 'emit' in rule && rule.overtakable && input.late
-  const types = !rule || !('emit' in rule) || overtaken ? [] : [rule.emit].flat()
-  if (!owed && types.length === 0) {
-    if (overtaken)
-      return {
-        kind: 'ignore',
-        rule: at,
-        code: 'overtaken',
-        message: 'A newer state of this object was already normalised.',
-      }
-    if (rule && 'ignore' in rule) return { kind: 'ignore', rule: at, code: rule.ignore, message: rule.because }
-    return { kind: 'ignore', rule: -1, code: 'no_rule', message: 'No rule of the mapping holds for this event.' }
+  const ignore = (code: string, message: string): Verdict => ({ kind: 'ignore', rule: at, code, message })
+  if (!owed && !rule) return ignore('no_rule', 'No rule of the mapping holds for this event.')
+  if (!owed && rule && 'ignore' in rule) return ignore(rule.ignore, rule.because)
+  let speaking = rule && 'emit' in rule ? rule : null
+  if (speaking?.overtakable && input.late) {
+    if (!owed) return ignore('overtaken', 'A newer state of this object was already normalised.')
+    speaking = null
   }
-  const missing: string[] = []
-  const emissions: Emission[] = []
-  const emit = (type: string, key: readonly Node[]) => {
-    const emitting = { ...scope, emit: type }
-    const parts = key.map((node) => value(node, emitting) ?? '')
-    const body = build(mapping.body, emitting)
-    emissions.push({
-      type,
-      key: [type, ...parts].join(':'),
-      body: { eventVersion: 'v1', objectType: type.split('.')[0], eventType: type, ...body },
-    })
-  }
-  if (owed) emit(owed.emit, owed.key)
-  if (rule && 'emit' in rule) for (const type of types) emit(type, rule.key ?? [{ op: 'event', field: 'id' }])
+  const counted = speaking?.once ? share(speaking.once, scope) : null
+  if (counted && !counted.fresh)
+    return ignore('already_emitted', 'Another event of the source told the same refund before.')
+  if (counted) scope.tally = counted.tally
+
+  const emissions = [
+    ...(owed ? [emission(mapping, owed.emit, owed.key, scope)] : []),
+    ...(speaking ? emissionsOf(mapping, speaking, scope) : []),
+  ]
+  if (emissions.length === 0)
+    return ignore('nothing_to_tell', 'The rule holds, but none of the lines is of the kind that it tells.')
   if (owed?.remember) memory.flags[owed.remember] = true
-  if (rule && 'remember' in rule && rule.remember && types.length > 0) memory.flags[rule.remember] = true
+  if (speaking?.remember) memory.flags[speaking.remember] = true
   if (!input.late) memory.said[mapping.name] = digest(build(mapping.news, scope))
-  for (const { kind, key } of mapping.waitFor) {
-    const id = value(key, scope)
-    if (id !== null && input.facts.kept(kind, id) === null) missing.push(`${kind}:${id}`)
+  return { kind: 'emit', rule: at, emissions, memory, missing: missingOf(mapping, scope), tally: counted }
+}
+
+type Speaking = Extract<Mapping['rules'][number], { emit: unknown }>
+
+function emissionsOf(mapping: Mapping, rule: Speaking, scope: Scope): Emission[] {
+  const key = rule.key ?? [{ op: 'event', field: 'id' } as const]
+  const scopes = rule.each ? elements(rule.each, scope).map((item) => ({ ...scope, item })) : [scope]
+  return scopes.flatMap((one) => [rule.emit].flat().map((type) => emission(mapping, type, key, one)))
+}
+
+function emission(mapping: Mapping, type: string, key: readonly Node[], scope: Scope): Emission {
+  const emitting = { ...scope, emit: type }
+  const parts = key.map((node) => value(node, emitting) ?? '')
+  const body = build(mapping.body, emitting)
+  return {
+    type,
+    key: [type, ...parts].join(':'),
+    body: { eventVersion: 'v1', objectType: type.split('.')[0], eventType: type, ...body },
   }
+}
+
+function share(once: NonNullable<Speaking['once']>, scope: Scope): (Counted & { fresh: boolean }) | null {
+  const payment = once.per.map((node) => value(node, scope)).find((id) => typeof id === 'string')
+  if (payment === undefined) return null
+  const told = { id: value(once.id, scope), upTo: value(once.upTo, scope), amount: value(once.amount, scope) }
+  return { payment, ...counted(scope.facts.tally(payment), told) }
+}
+
+function missingOf(mapping: Mapping, scope: Scope): string[] {
+  const missing = mapping.waitFor
+    .filter(({ unless }) => !holds(unless, scope, mapping))
+    .map(({ fact, key }) => `${fact}:${value(key, scope)}`)
   for (const node of usersIn(mapping.body)) {
     const customer = value(node.customer, scope)
     if (customer !== null && value({ ...node, field: 'clientUserId' }, scope) === null)
       missing.push(`client_user_id:${customer}`)
   }
-  return { kind: 'emit', rule: at, emissions, memory, missing: [...new Set(missing)] }
+  return [...new Set(missing)]
 }
 
 const usersIn = (shape: Json): Extract<Node, { op: 'user' }>[] =>
@@ -127,10 +154,10 @@ export function value(node: Node, scope: Scope): Json {
       const values: Json[] = []
       for (const of of node.of) {
         const present = value(of, scope)
-        if (present === null) return null
+        if (present === null && !node.nulls) return null
         values.push(present)
       }
-      return node.fn(...values)
+      return node.fn(...values) ?? null
     }
     case 'given':
       return value(holds(node.when, scope) ? node.then : node.otherwise, scope)
@@ -139,7 +166,7 @@ export function value(node: Node, scope: Scope): Json {
     case 'kept': {
       const id = value(node.key, scope)
       const found = typeof id === 'string' ? scope.facts.kept(node.kind, id) : null
-      return found === null ? null : value(node.of, { ...scope, ...found, prior: null, stored: null })
+      return found === null ? null : value(node.of, { ...scope, ...found, prior: null, stored: null, borrowed: true })
     }
     case 'user': {
       const first = (nodes: readonly Node[]) => value({ op: 'firstOf', of: nodes }, scope)
@@ -148,7 +175,7 @@ export function value(node: Node, scope: Scope): Json {
       ]
     }
     case 'uuid':
-      return scope.facts.uuid(node.kind, String(value(node.key, scope)))
+      return uuid(node, scope)
     case 'object':
       return build(node.shape, scope)
     case 'each':
@@ -169,9 +196,21 @@ export function value(node: Node, scope: Scope): Json {
       return node.mark
         ? momentOf(scope.memory, node.what, scope.event.type, scope.event.created, true)
         : lastMoment(scope.memory, node.what, scope.event.created)
+    case 'tallied':
+      return totalOf(scope.tally ?? null)
     case 'prior':
       return scope.prior === null ? null : value(node.of, { ...scope, object: scope.prior })
   }
+}
+
+/** What was told once stays; a checkout's own record stands before what follows from the id. */
+function uuid(node: Extract<Node, { op: 'uuid' }>, scope: Scope): string {
+  const first = scope.memory.uuids[node.kind]
+  if (first !== undefined && scope.item === undefined) return first
+  const linked = node.linked === null ? null : value(node.linked, scope)
+  const chosen = typeof linked === 'string' ? linked : scope.facts.uuid(node.kind, String(value(node.key, scope)))
+  if (scope.item === undefined && scope.emit !== undefined && !scope.borrowed) scope.memory.uuids[node.kind] = chosen
+  return chosen
 }
 
 const asText = (told: Json): string | null =>

@@ -8,9 +8,11 @@ export interface Memory {
   occasions: Record<string, { at: number; by: string[] }[]>
   /** Digest of the news that each mapping last emitted about the object. */
   said: Record<string, string>
+  /** Flo's UUIDs by kind, as first told. */
+  uuids: Record<string, string>
 }
 
-export const emptyMemory = (): Memory => ({ flags: {}, occasions: {}, said: {} })
+export const emptyMemory = (): Memory => ({ flags: {}, occasions: {}, said: {}, uuids: {} })
 
 /** Two sights of one occasion lie this close together; Stripe sends them in the same second or the next. */
 const SAME_OCCASION_SECONDS = 60

@@ -3,6 +3,7 @@ import { mappings } from '../../mappings/index.ts'
 import { kept, tells } from '../../mappings/kept.ts'
 import { newId } from '../ids.ts'
 import { checked, evaluate, type Input, type Verdict, value } from './evaluate.ts'
+import { addLinks, edgesOf } from './links.ts'
 import { emptyMemory, type Memory } from './memory.ts'
 import { placed } from './order.ts'
 import { priorOf } from './previous.ts'
@@ -10,7 +11,7 @@ import type { Due, Outcome } from './source-events.ts'
 import { sightOf } from './source-events.ts'
 import { noFacts, type Wants, want } from './wants.ts'
 import { type Kept, type Mapping, MappingError } from './words.ts'
-import { factsOf, keyOf, type World } from './world.ts'
+import { factsOf, keyOf, put, type World } from './world.ts'
 
 /** An event of ours, ready to be stored: `body` is the contract's body without the delivery's own id. */
 export interface Normalized {
@@ -51,6 +52,7 @@ export function wantsOf(world: World, due: Due, wants: Wants): void {
     if (typeof customer === 'string') wants.customers.add(customer)
     if (typeof clientUserId === 'string') wants.told.add(clientUserId)
   }
+  for (const { from } of edgesOf(sight.kind, input)) wants.objects.add(`link:${from}`)
   for (const { mapping } of readers.get(due.type) ?? []) want(mapping, input, wants)
 }
 
@@ -132,6 +134,18 @@ function normalizeSnapshot(world: World, due: Due, now: Date, holdSeconds: numbe
   if (sight.objectId !== null && isKept(sight.kind))
     remember(world, due, sight.kind, sight.objectId, place.snapshot, memory)
   learn(world, due, object)
+  const input = {
+    event: { id: due.eventId, type: due.type, created: sight.created },
+    object,
+    prior: null,
+    stored: null,
+    late: false,
+    memory,
+    facts: noFacts,
+  }
+  addLinks(world, due.sourceId, edgesOf(sight.kind, input))
+  for (const { verdict } of emitting)
+    if (verdict.tally) put(world, due.sourceId, 'tally', `tally:${verdict.tally.payment}`, verdict.tally.tally)
 
   if (events.length > 0) return { outcome: done(due, 'normalized', null, null), events }
   const said = verdicts.map(({ verdict }) => verdict).find((verdict) => verdict.kind === 'ignore')
@@ -151,7 +165,7 @@ function remember(world: World, due: Due, kind: Kept, objectId: string, snapshot
   if (known) Object.assign(known, next)
   else world.objects.set(key, next)
   world.dirty.objects.add(world.objects.get(key)!)
-  if (!known) world.arrived.add(keyOf(due.sourceId, `${kind}:${objectId}`))
+  if (!known) for (const fact of [kind, 'purchase']) world.arrived.add(keyOf(due.sourceId, `${fact}:${objectId}`))
 }
 
 /** Facts about a user that an event tells whether or not it emits anything. */

@@ -29,7 +29,7 @@ function nodesOf(mapping: Mapping) {
     if ('op' in part && part.op === 'kept') walk((part as KeptNode).key)
     else for (const inner of Object.values(part)) walk(inner)
   }
-  for (const part of [mapping.rules, mapping.owed, mapping.body, mapping.total]) walk(part)
+  for (const part of [mapping.rules, mapping.owed, mapping.waitFor, mapping.body, mapping.total]) walk(part)
   const nodes = { kept: [...kept], users: [...users] }
   found.set(mapping, nodes)
   return nodes
@@ -48,10 +48,12 @@ export function want(mapping: Mapping, input: Input, wants: Wants): void {
     for (const inner of innerKept(node.of)) visit(inner, { ...scope, ...object, prior: null, stored: null })
   }
   for (const node of kept) visit(node, input)
-  for (const { kind, key } of mapping.waitFor) {
-    const id = value(key, input)
-    if (typeof id === 'string') wants.objects.add(id)
-    void kind
+  for (const rule of mapping.rules) {
+    if (!('emit' in rule) || !rule.once) continue
+    for (const node of rule.once.per) {
+      const payment = value(node, input)
+      if (typeof payment === 'string') wants.objects.add(`tally:${payment}`)
+    }
   }
   for (const node of users) {
     const customer = value(node.customer, input)
@@ -74,4 +76,5 @@ export const noFacts: Facts = {
   kept: (_kind: Kept, _id: string) => null,
   user: () => ({ id: '', clientUserId: null, email: null }),
   uuid: () => '',
+  tally: () => null,
 }

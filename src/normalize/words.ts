@@ -10,7 +10,14 @@ export type Node =
   | { op: 'event'; field: 'id' | 'type' | 'created' }
   | { op: 'always'; value: unknown }
   | { op: 'firstOf'; of: readonly Node[] }
-  | { op: 'convert'; name: string; fn: (...values: any[]) => unknown; of: readonly Node[]; table?: object }
+  | {
+      op: 'convert'
+      name: string
+      fn: (...values: any[]) => unknown
+      of: readonly Node[]
+      table?: object
+      nulls?: true
+    }
   | { op: 'given'; when: When; then: Node; otherwise: Node }
   | { op: 'byEvent'; table: Readonly<Record<string, Node>>; otherwise: Node }
   | { op: 'kept'; kind: Kept; key: Node; of: Node }
@@ -21,13 +28,14 @@ export type Node =
       email: readonly Node[]
       field: 'id' | 'clientUserId' | 'email'
     }
-  | { op: 'uuid'; kind: string; key: Node }
+  | { op: 'uuid'; kind: string; key: Node; linked: Node | null }
   | { op: 'object'; shape: object }
   | { op: 'each'; list: Node; where: When | null; shape: object }
   | { op: 'fold'; name: 'sum' | 'max' | 'min'; list: Node; where: When | null; of: Node }
   | { op: 'choose'; name: string; fn: (list: any[]) => unknown; list: Node; of: Node }
   | { op: 'occasion'; what: string; mark: boolean }
   | { op: 'prior'; of: Node }
+  | { op: 'tallied' }
 export type When =
   | { op: 'type'; types: readonly string[] }
   | { op: 'is'; node: Node; values: readonly unknown[] }
@@ -43,7 +51,20 @@ export type When =
   | { op: 'some'; list: Node; where: When }
 
 /** Stripe objects whose latest snapshot is kept as a fact for other events. */
-export type Kept = 'customer' | 'subscription' | 'invoice' | 'product' | 'price' | 'plan' | 'checkout.session'
+export type Kept =
+  | 'customer'
+  | 'subscription'
+  | 'invoice'
+  | 'product'
+  | 'price'
+  | 'plan'
+  | 'checkout.session'
+  | 'charge'
+  | 'payment_intent'
+  | 'credit_note'
+  // Not Stripe's: which payment belongs to what (links.ts), and a checkout that the client registered.
+  | 'link'
+  | 'checkout'
 /** What is remembered of an object beside its snapshot. */
 export type Flag = 'announced' | 'overdue'
 
@@ -67,6 +88,10 @@ export type Rule<Emit extends string = string> =
       when?: When
       /** What makes the fact one fact, beside the event type: emitted once, whatever is repeated. Default: the source event. */
       key?: readonly Node[]
+      /** One emission for each element of a list that `where` takes: its `item` reads in key and body. */
+      each?: { list: Node; where: When }
+      /** Counts money per payment, so that one refund told on several paths is told once; see tally.ts. */
+      once?: { per: readonly Node[]; id: Node; amount: Node; upTo: Node }
       /** Says nothing new once a later state is known: swallowed when the event comes late. */
       overtakable?: boolean
       /** Sets a flag of the object's memory when emitted. */
@@ -80,8 +105,8 @@ export type Mapping<E extends EventType = EventType, To extends z.ZodType<Envelo
   to: To
   /** Read for every event, whatever the rules say: a value nobody has mapped stops the event here. */
   total: readonly Node[]
-  /** Kept objects that the body reads and that may still be on their way: the event is held for them. */
-  waitFor: readonly { kind: Kept; key: Node }[]
+  /** Facts that the body reads and that may still be on their way: the event is held for them `unless` they are known. */
+  waitFor: readonly { fact: string; key: Node; unless: When }[]
   rules: readonly Rule<z.infer<To>['eventType']>[]
   /** A fact that is owed since an earlier event: emitted before whatever the rules say of this one. */
   owed?: { emit: z.infer<To>['eventType']; when: When; key: readonly Node[]; remember?: Flag }
@@ -123,15 +148,15 @@ const from = (path: string, scope: 'object' | 'item', until?: string): Node => (
 })
 
 /** Reads typed by an object: `from` today's path, `is` a condition on it. */
-const readsOf = <O>(scope: 'object' | 'item') => ({
-  from: <P extends string>(path: Known<O, P>): Expr<At<O, P>> => from(path, scope),
+const readsOf = <O>(scope: 'object' | 'item', under = '') => ({
+  from: <P extends string>(path: Known<O, P>): Expr<At<O, P>> => from(under + path, scope),
   is: <P extends string>(path: Known<O, P>, ...values: Value<O, P>[]): When => ({
     op: 'is',
-    node: from(path, scope),
+    node: from(under + path, scope),
     values,
   }),
   /** A field that Stripe has moved or dropped, as events of API versions before `until` carry it. */
-  legacy: <T>(path: string, { until }: { until: string }): Expr<T | null> => from(path, scope, until),
+  legacy: <T>(path: string, { until }: { until: string }): Expr<T | null> => from(under + path, scope, until),
 })
 export type Reads<O> = ReturnType<typeof readsOf<O>>
 
@@ -143,8 +168,10 @@ export const on = <E extends EventType, O = ObjectOf<E>>(...types: E[]) => ({
 })
 /** Words typed by an object that several mappings read. */
 export const reading = <O>() => readsOf<O>('object')
-/** Words typed by an element of a list. */
-export const element = <O>() => readsOf<O>('item')
+/** Words typed by a member of a list's element. */
+export const member = <O>(name: string): Reads<O> => readsOf<O>('item', `${name}.`)
+/** The whole object of the event. */
+export const self = <O>(): Expr<O> => ({ op: 'from', path: 'the object', keys: [], scope: 'object' })
 
 export const event = (field: 'id' | 'type' | 'created'): Expr<any> => ({ op: 'event', field })
 export const always = <const T>(value: T): Expr<T> => ({ op: 'always', value })
@@ -212,6 +239,13 @@ export const combiner =
     fn,
     of: [a, b],
   })
+
+/** A named computation that sees absent values too, as null. */
+export const computed = <const L extends readonly Expr<any>[], Out>(
+  name: string,
+  fn: (...values: { [K in keyof L]: TypeOf<L[K]> | null }) => Out,
+  ...of: L
+): Expr<Out> => ({ op: 'convert', name, fn: fn as (...values: any[]) => unknown, of, nulls: true })
 
 /** Total by type: a value that a Stripe upgrade adds fails the build until it is mapped; at run time it stops the event. */
 export const oneOf = <T extends string | null, const Table extends Record<Closed<NonNullable<T>>, unknown>>(
@@ -303,8 +337,23 @@ export const userOf = (
   }
 }
 
-/** Flo's own UUID of a Stripe object: the same for ever, since it follows from the source and the object's id. */
-export const uuidOf = (kind: string, key: Expr<string | null>): Expr<string> => ({ op: 'uuid', kind, key })
+/**
+ * Flo's UUID of a Stripe object: the one first told, else that of the checkout record it is `linked` to, else one that
+ * follows from the source and the object's id, the same for ever.
+ */
+export const uuidOf = (
+  kind: string,
+  key: Expr<string | null>,
+  linked: Expr<string | null> | null = null,
+): Expr<string> => ({
+  op: 'uuid',
+  kind,
+  key,
+  linked,
+})
+
+/** Minor units given back of the payment that the rule counts by (`once`), this time included. */
+export const tallied: Expr<number> = { op: 'tallied' }
 
 /**
  * When something happened of which Stripe may tell twice by different event types: seconds of the first sight.

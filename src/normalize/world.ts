@@ -84,7 +84,10 @@ export async function load(tx: Queryable, world: World, wants: Wants): Promise<b
     for (const row of rows) world.people.add(personOf(row), null)
   }
   const facts = fresh(
-    [...customers.map((id) => `client_user_id:${id}`), ...objects.map((id) => `subscription:${id}`)],
+    [
+      ...customers.map((id) => `client_user_id:${id}`),
+      ...objects.flatMap((id) => [`subscription:${id}`, `purchase:${id.replace(/^link:/, '')}`]),
+    ],
     world.loaded.facts,
   )
   if (facts.length > 0) {
@@ -121,7 +124,25 @@ export function factsOf(world: World, sourceId: string, asked: Map<string, strin
       }
     },
     uuid: (kind, key) => idOfWords(kind, sourceId, key),
+    tally: (payment) => world.objects.get(keyOf(sourceId, `tally:${payment}`))?.snapshot.object ?? null,
   }
+}
+
+/** Puts a record of our own beside Stripe's objects: a link, a tally. */
+export function put(world: World, sourceId: string, kind: string, objectId: string, object: unknown) {
+  const key = keyOf(sourceId, objectId)
+  const snapshot = { object, created: 0, tied: [], base: null }
+  const known = world.objects.get(key) ?? {
+    sourceId,
+    objectId,
+    kind,
+    customerId: null,
+    snapshot,
+    memory: emptyMemory(),
+  }
+  known.snapshot = snapshot
+  world.objects.set(key, known)
+  world.dirty.objects.add(known)
 }
 
 /** Writes the batch's changes back. */
