@@ -1,0 +1,74 @@
+import type { KeyRing } from '../keyring.ts'
+import type { Log } from '../log.ts'
+import type { Answer } from './answer.ts'
+import type { Due } from './due.ts'
+import { type Endpoint, liveSecrets } from './endpoint.ts'
+import { nextDelay } from './outcome.ts'
+import type { Made } from './record.ts'
+import type { Post } from './send.ts'
+
+interface Deps {
+  keyRing: KeyRing
+  log: Log
+  now: () => Date
+  random: () => number
+  send: (post: Post) => Promise<Answer>
+}
+
+/**
+ * Makes one attempt: signs, sends, plans the next one. Settles when the answer is there, with what has to be recorded.
+ * Rejects only by our own fault, a secret that cannot be decrypted say: then nothing was sent.
+ */
+export async function attempt(
+  { keyRing, log, now, random, send }: Deps,
+  clientId: string,
+  endpoint: Endpoint,
+  due: Due,
+  body: string,
+): Promise<Made> {
+  const { contract } = endpoint
+  const at = now()
+  const number = due.attempts + 1
+  const wireBody = contract.wireBody(due.id, body)
+  const headers = contract.headers({
+    deliveryId: due.id,
+    eventType: due.eventType,
+    attempt: number,
+    wireBody,
+    secrets: liveSecrets(endpoint, at, keyRing),
+    at,
+  })
+  const answer = await send({
+    origin: endpoint.origin,
+    path: endpoint.path,
+    headers: withOwn(headers, endpoint.headers),
+    body: wireBody,
+    timeoutMs: endpoint.timeoutMs,
+  })
+  const nextDelaySeconds = nextDelay(endpoint.plan, number, answer.outcome, random)
+  const { kind, ...outcome } = answer.outcome
+  log.info(
+    {
+      clientId,
+      deliveryId: due.id,
+      endpointId: endpoint.id,
+      eventType: due.eventType,
+      attempt: number,
+      outcome: kind,
+      ...outcome,
+      durationMs: answer.durationMs,
+      nextDelaySeconds,
+    },
+    'delivery.attempted',
+  )
+  return { due, number, signature: headers[contract.signatureHeader] ?? null, answer, nextDelaySeconds }
+}
+
+// Header names are case-insensitive, and the contract's win.
+function withOwn(headers: Record<string, string>, own: Readonly<Record<string, string>>): Record<string, string> {
+  const names = Object.keys(own)
+  if (names.length === 0) return headers
+  const taken = new Set(Object.keys(headers).map((name) => name.toLowerCase()))
+  for (const name of names) if (!taken.has(name.toLowerCase())) headers[name] = own[name]!
+  return headers
+}

@@ -1,0 +1,136 @@
+import type { Queryable } from '../db.ts'
+
+/** A delivery that is due: what an attempt needs of its row. */
+export interface Due {
+  id: string
+  eventId: string
+  eventType: string
+  origin: string
+  /** Attempts made so far. */
+  attempts: number
+  /** When it was read, in milliseconds of `performance.now()`: rows that waited long are looked at again. */
+  readAt: number
+}
+
+/** A place in the order of an endpoint's deliveries, (next_attempt_at, id), exact to the microsecond. */
+export interface Place {
+  at: string
+  id: string
+}
+export const START: Place = { at: '-infinity', id: '00000000-0000-0000-0000-000000000000' }
+
+/** What to read of one endpoint: at most `limit` rows behind `after`. */
+export interface Want {
+  endpointId: string
+  after: Place
+  limit: number
+}
+
+/** What was read: `last` is the place of the last row, `all` says that none is left behind it. */
+export interface Read {
+  rows: Due[]
+  last: Place
+  all: boolean
+  /** The endpoint is disabled or deleted. */
+  closed: boolean
+  /** The database's time of the reading, exact to the microsecond. */
+  asOf: string
+}
+
+/** The due deliveries of several endpoints of one client, each in its order and behind its own place. One statement. */
+export async function readDue(db: Queryable, clientId: string, wants: Want[]): Promise<Map<string, Read>> {
+  const { rows } = await db.query({
+    name: 'deliver.due',
+    // Rows, not objects: this is read for every attempt.
+    rowMode: 'array',
+    text: `select now()::text, w.endpoint_id, e.id is null or e.status = 'disabled' or e.deleted_at is not null,
+                  d.id, d.event_id, d.event_type, d.origin, d.attempts, d.next_attempt_at::text
+             from unnest($2::uuid[], $3::timestamptz[], $4::uuid[], $5::int[]) as w(endpoint_id, at, id, room)
+             left join endpoints e on e.client_id = $1 and e.id = w.endpoint_id
+             left join lateral (
+               select d.* from deliveries d
+                where d.client_id = $1 and d.endpoint_id = w.endpoint_id and d.state = 'pending'
+                  and d.next_attempt_at <= now() and (d.next_attempt_at, d.id) > (w.at, w.id)
+                order by d.next_attempt_at, d.id
+                limit w.room) d on true`,
+    values: [
+      clientId,
+      wants.map(({ endpointId }) => endpointId),
+      wants.map(({ after }) => after.at),
+      wants.map(({ after }) => after.id),
+      wants.map(({ limit }) => limit),
+    ],
+  } as never)
+  const readAt = performance.now()
+  const reads = new Map<string, Read>(
+    wants.map(({ endpointId, after }) => [endpointId, { rows: [], last: after, all: true, closed: false, asOf: '' }]),
+  )
+  for (const [asOf, endpointId, closed, id, eventId, eventType, origin, attempts, at] of rows as unknown as any[][]) {
+    const read = reads.get(endpointId)!
+    read.closed = closed
+    read.asOf = asOf
+    if (id === null) continue
+    read.rows.push({ id, eventId, eventType, origin, attempts, readAt })
+    read.last = { at, id }
+  }
+  for (const { endpointId, limit } of wants) {
+    const read = reads.get(endpointId)!
+    read.all = read.rows.length < limit
+  }
+  return reads
+}
+
+/** Those of `deliveries` that are still pending. One statement. */
+export async function stillPending(db: Queryable, clientId: string, deliveries: Due[]): Promise<Set<string>> {
+  const { rows } = await db.query<{ id: string }>({
+    name: 'deliver.pending',
+    text: `select d.id from unnest($2::uuid[], $3::uuid[]) as r(event_id, id)
+             join deliveries d on d.client_id = $1 and d.event_id = r.event_id and d.id = r.id
+            where d.state = 'pending'`,
+    values: [clientId, deliveries.map(({ eventId }) => eventId), deliveries.map(({ id }) => id)],
+  })
+  return new Set(rows.map(({ id }) => id))
+}
+
+/** An endpoint and the seconds until its next delivery is due, by the database's clock; 0 or less: now. */
+export interface NextDue {
+  clientId: string
+  endpointId: string
+  seconds: number
+}
+
+/** The endpoints, of one client or of all, whose next delivery is due within so many seconds. */
+export async function dueEndpoints(db: Queryable, withinSeconds: number, clientId?: string): Promise<NextDue[]> {
+  const { rows } = await db.query<NextDue>(
+    `select e.client_id as "clientId", e.id as "endpointId",
+            extract(epoch from d.next_attempt_at - now())::float8 as seconds
+       from endpoints e
+      cross join lateral (
+        select next_attempt_at from deliveries
+         where client_id = e.client_id and endpoint_id = e.id and state = 'pending'
+         order by next_attempt_at limit 1) d
+      where d.next_attempt_at <= now() + make_interval(secs => $1) ${clientId ? 'and e.client_id = $2' : ''}`,
+    clientId ? [withinSeconds, clientId] : [withinSeconds],
+  )
+  return rows
+}
+
+/** Seconds until the first delivery that comes due after what was read of each endpoint (`Read.asOf`). One statement. */
+export async function nextDue(
+  db: Queryable,
+  clientId: string,
+  endpoints: { endpointId: string; asOf: string }[],
+): Promise<NextDue[]> {
+  const { rows } = await db.query<NextDue>({
+    name: 'deliver.next',
+    text: `select $1 as "clientId", r.endpoint_id as "endpointId",
+                  extract(epoch from d.next_attempt_at - now())::float8 as seconds
+             from unnest($2::uuid[], $3::timestamptz[]) as r(endpoint_id, as_of)
+            cross join lateral (
+              select next_attempt_at from deliveries
+               where client_id = $1 and endpoint_id = r.endpoint_id and state = 'pending' and next_attempt_at > r.as_of
+               order by next_attempt_at limit 1) d`,
+    values: [clientId, endpoints.map(({ endpointId }) => endpointId), endpoints.map(({ asOf }) => asOf)],
+  })
+  return rows
+}

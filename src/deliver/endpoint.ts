@@ -1,0 +1,111 @@
+import type { Contract } from '../contracts/contract.ts'
+import type { Queryable } from '../db.ts'
+import { FANOUT_ORIGIN } from '../ids.ts'
+import type { KeyRing } from '../keyring.ts'
+import type { RetryPlan } from './outcome.ts'
+
+/** An endpoint as its attempts need it, read from one version of its row. */
+export interface Endpoint {
+  readonly id: string
+  readonly version: number
+  readonly contract: Contract
+  readonly origin: string
+  readonly path: string
+  /** The endpoint's own headers; the contract's win. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly plan: RetryPlan
+  readonly timeoutMs: number
+  /** Encrypted, newest first; `until` in milliseconds since 1970, null: no end. */
+  readonly secrets: readonly { sealed: string; until: number | null }[]
+  readonly eventTypes: readonly string[] | null
+  /** Disabled or deleted: it takes no deliveries any more. */
+  readonly closed: boolean
+}
+
+const SECRETS_MAX = 5
+
+interface Row {
+  url: string
+  contract: string
+  event_types: string[] | null
+  headers: Record<string, string>
+  retry_schedule: number[] | null
+  timeout_seconds: number
+  status: string
+  deleted: boolean
+  secrets: { secret: string; until: string | null }[]
+}
+
+/** An endpoint as it is now; `gone` with its client; an error when its row makes no sense to this version. */
+export type Fresh = Endpoint | 'gone' | Error
+
+/**
+ * The endpoints of one client as they are now, `known` ones re-read only when their version has changed. An endpoint whose
+ * lease this worker has lost is missing from the result: nothing may be sent to it from here. One statement.
+ */
+export async function freshEndpoints(
+  { db, worker, contracts }: { db: Queryable; worker: { id: string }; contracts: Readonly<Record<string, Contract>> },
+  clientId: string,
+  endpoints: { id: string; known: Endpoint | null }[],
+): Promise<Map<string, Fresh>> {
+  const { rows } = await db.query<{ at: number; version: number | null; changed: Row | null }>({
+    name: 'deliver.endpoints',
+    text: `select k.at - 1 as at, e.version,
+                  case when e.version <> k.version then jsonb_build_object(
+                    'url', e.url, 'contract', e.contract, 'event_types', e.event_types, 'headers', e.headers,
+                    'retry_schedule', e.retry_schedule, 'timeout_seconds', e.timeout_seconds, 'status', e.status,
+                    'deleted', e.deleted_at is not null, 'secrets', e.secrets) end as changed
+             from unnest($2::uuid[], $3::bigint[]) with ordinality as k(id, version, at)
+             join leases l on l.client_id = $1 and l.unit = 'endpoint:' || k.id and l.worker_id = $4
+             left join endpoints e on e.client_id = $1 and e.id = k.id`,
+    values: [clientId, endpoints.map(({ id }) => id), endpoints.map(({ known }) => known?.version ?? 0), worker.id],
+  })
+  return new Map(
+    rows.map(({ at, version, changed }): [string, Fresh] => {
+      const { id, known } = endpoints[at]!
+      if (version === null) return [id, 'gone']
+      return [id, changed ? endpointOf(id, version, changed, contracts) : known!]
+    }),
+  )
+}
+
+function endpointOf(
+  id: string,
+  version: number,
+  row: Row,
+  contracts: Readonly<Record<string, Contract>>,
+): Endpoint | Error {
+  const contract = contracts[row.contract]
+  if (!contract) return new Error(`endpoint ${id} has the contract "${row.contract}", which this version does not know`)
+  if (!URL.canParse(row.url)) return new Error(`endpoint ${id} has a URL that cannot be read`)
+  const { origin, pathname, search } = new URL(row.url)
+  return {
+    id,
+    version,
+    contract,
+    origin,
+    path: pathname + search,
+    headers: row.headers,
+    plan: { schedule: row.retry_schedule ?? contract.retrySchedule, jitter: contract.jitter },
+    timeoutMs: row.timeout_seconds * 1000,
+    secrets: row.secrets.map(({ secret, until }) => ({ sealed: secret, until: until ? Date.parse(until) : null })),
+    eventTypes: row.event_types,
+    closed: row.deleted || row.status === 'disabled',
+  }
+}
+
+/** The secrets that sign at `now`, plain and newest first: the first, and older ones within their grace; 5 at most. */
+export const liveSecrets = ({ secrets }: Endpoint, now: Date, keyRing: KeyRing): string[] =>
+  secrets
+    .filter(({ until }, at) => at === 0 || (until !== null && until > now.getTime()))
+    .slice(0, SECRETS_MAX)
+    .map(({ sealed }) => keyRing.decrypt(sealed))
+
+/** Whether the endpoint's filter lets a delivery pass: one that the fan-out made is judged once more, a resend is wanted. */
+export const wants = (
+  { eventTypes }: Endpoint,
+  { eventType, origin }: { eventType: string; origin: string },
+): boolean =>
+  eventTypes === null ||
+  origin !== FANOUT_ORIGIN ||
+  eventTypes.some((wanted) => wanted === eventType || wanted === `${eventType.slice(0, eventType.indexOf('.'))}.*`)

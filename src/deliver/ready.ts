@@ -1,0 +1,63 @@
+import { type Add, batcher } from '../batch.ts'
+import type { Contract } from '../contracts/contract.ts'
+import type { Db } from '../db.ts'
+import type { EventBodies } from './bodies.ts'
+import { type Due, stillPending } from './due.ts'
+import { type Endpoint, freshEndpoints, wants } from './endpoint.ts'
+import type { Pump } from './pump.ts'
+
+/** Whether a delivery may be attempted now, and with what. */
+export type Verdict =
+  | { go: true; endpoint: Endpoint; body: string }
+  /** `lost`: another process has the endpoint; `closed`: the endpoint takes nothing; `settled`: the delivery is no longer pending. */
+  | { go: false; why: 'lost' | 'closed' | 'settled' | 'filtered' | 'event_missing' }
+  | { go: false; why: 'fault'; error: Error }
+
+interface Deps {
+  db: Db
+  worker: { id: string }
+  contracts: Readonly<Record<string, Contract>>
+  bodies: EventBodies
+}
+
+/** A row read this long ago may have been cancelled meanwhile, by a resend say: it is looked at again. */
+const TRUSTED_MS = 1_000
+const SPACING_MS = 2
+
+/**
+ * Asks the database, right before an attempt starts, how its endpoint is now, so that what the API has answered holds from
+ * the next attempt on. All attempts of one client that are about to start share a statement.
+ */
+export const readiness = (deps: Deps, clientId: string): Add<{ pump: Pump; due: Due }, Verdict> =>
+  batcher(
+    async (asked) => {
+      const pumps = [...new Set(asked.map(({ pump }) => pump))]
+      const trustedFrom = performance.now() - TRUSTED_MS
+      const doubtful = asked.filter(({ due }) => due.readAt < trustedFrom).map(({ due }) => due)
+      const [endpoints, bodies, pending] = await Promise.all([
+        freshEndpoints(
+          deps,
+          clientId,
+          pumps.map(({ endpointId, endpoint }) => ({ id: endpointId, known: endpoint })),
+        ),
+        deps.bodies(
+          clientId,
+          asked.map(({ due }) => due.eventId),
+        ),
+        doubtful.length > 0 ? stillPending(deps.db, clientId, doubtful) : null,
+      ])
+      return asked.map(({ pump, due }): Verdict => {
+        const endpoint = endpoints.get(pump.endpointId)
+        if (!endpoint || pump.halted === 'lost') return { go: false, why: 'lost' }
+        if (endpoint instanceof Error) return { go: false, why: 'fault', error: endpoint }
+        if (endpoint === 'gone') return { go: false, why: 'closed' }
+        pump.endpoint = endpoint
+        if (endpoint.closed) return { go: false, why: 'closed' }
+        if (due.readAt < trustedFrom && !pending?.has(due.id)) return { go: false, why: 'settled' }
+        if (!wants(endpoint, due)) return { go: false, why: 'filtered' }
+        const body = bodies.get(due.eventId)
+        return body === undefined ? { go: false, why: 'event_missing' } : { go: true, endpoint, body }
+      })
+    },
+    { spacingMs: SPACING_MS },
+  )

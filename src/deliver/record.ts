@@ -1,0 +1,132 @@
+import { type Add, batcher } from '../batch.ts'
+import type { Db, Queryable } from '../db.ts'
+import type { Log } from '../log.ts'
+import type { Answer } from './answer.ts'
+import type { Due } from './due.ts'
+
+/** An attempt that was made, and what its delivery becomes by it. */
+export interface Made {
+  due: Due
+  /** 1-based. */
+  number: number
+  signature: string | null
+  answer: Answer
+  /** Seconds until the next attempt; null: there is none. */
+  nextDelaySeconds: number | null
+}
+
+const BATCH_MAX = 500
+const IN_FLIGHT = 2
+// Planning the statement costs as much as twenty attempts in it.
+const SPACING_MS = 15
+const WAIT_MS = { first: 100, longest: 5_000 }
+
+/**
+ * Writes attempts down, those of one client together. The promise is fulfilled when the attempt is in the database (or
+ * cannot ever be, which is logged: false), and takes as long as the database does to come back. `patience` says whether
+ * to go on trying; once it is false, what is not written is given up.
+ */
+export function recorder(
+  { db, log, patience }: { db: Db; log: Log; patience: () => boolean },
+  clientId: string,
+): Add<Made, boolean> {
+  const write = async (batch: Made[]): Promise<boolean[]> => {
+    for (let waitMs = WAIT_MS.first; ; waitMs = Math.min(2 * waitMs, WAIT_MS.longest)) {
+      try {
+        const written = await insertAttempts(db, clientId, batch)
+        if (written.size < batch.length) {
+          const lost = batch.filter(({ due }) => !written.has(due.id)).map(({ due }) => due.id)
+          log.warn({ clientId, deliveryIds: lost }, 'delivery.attempt_recorded_elsewhere')
+        }
+        return batch.map(() => true)
+      } catch (error) {
+        if (refusesData(error)) return singly(batch, error)
+        log.error({ err: error, clientId, attempts: batch.length, waitMs }, 'delivery.record_delayed')
+        if (!patience()) return batch.map(() => false)
+        await new Promise((resolve) => setTimeout(resolve, waitMs))
+      }
+    }
+  }
+  // What PostgreSQL refuses fails alone, and once more without what came from outside.
+  const singly = async (batch: Made[], error: unknown): Promise<boolean[]> => {
+    const [made] = batch
+    if (batch.length > 1) return (await Promise.all(batch.map((one) => write([one])))).flat()
+    if (made && made.answer.body !== null)
+      return write([{ ...made, answer: { ...made.answer, headers: null, body: null } }])
+    log.error({ err: error, clientId, deliveryId: made?.due.id }, 'delivery.record_refused')
+    return [false]
+  }
+  return batcher(write, { max: BATCH_MAX, inFlight: IN_FLIGHT, spacingMs: SPACING_MS })
+}
+
+// Classes 22 and 23 speak of the data at hand; all others of the database.
+const refusesData = (error: unknown) => /^2[23]/.test(String((error as { code?: unknown }).code))
+
+/**
+ * One statement for up to 500 attempts of one client: moves the deliveries on and adds the attempts; returns the ids of
+ * the deliveries moved. One that has this attempt already is left alone, so that a statement whose answer was lost can be
+ * sent again. What was delivered is delivered, whatever the row has become meanwhile.
+ */
+async function insertAttempts(db: Queryable, clientId: string, batch: Made[]): Promise<Set<string>> {
+  const { rows } = await db.query<{ id: string }>({
+    name: 'deliver.record',
+    text: `with made as (
+             select * from unnest($2::uuid[], $3::uuid[], $4::int[], $5::float8[], $6::int[], $7::int[], $8::text[],
+                 $9::text[], $10::text[], $11::jsonb[], $12::text[], $13::text[], $14::float8[])
+               as m(event_id, id, number, started_at, duration_ms, status, error,
+                    error_message, signature, response_headers, response_body, state, delay)
+           ), moved as (
+             update deliveries d
+                set attempts = m.number,
+                    state = case when m.state = 'delivered' or d.state = 'pending' then m.state else d.state end,
+                    reason = case when m.state = 'delivered' then null else d.reason end,
+                    next_attempt_at = case when d.state = 'pending' then now() + make_interval(secs => m.delay) end,
+                    finished_at = case when d.state = 'pending' and m.state = 'pending' then null
+                                       when d.state = 'pending' or m.state = 'delivered' then now()
+                                       else d.finished_at end
+               from made m
+              where d.client_id = $1 and d.event_id = m.event_id and d.id = m.id and d.attempts = m.number - 1
+                and d.event_id between $15 and $16 and d.id between $17 and $18
+             returning d.id, m.event_id, m.number, m.started_at, m.duration_ms, m.status, m.error, m.error_message,
+                       m.signature, m.response_headers, m.response_body
+           )
+           insert into attempts (client_id, event_id, delivery_id, number, started_at, duration_ms, status, error,
+                                 error_message, signature, response_headers, response_body)
+           select $1, event_id, id, number, to_timestamp(started_at), duration_ms, status, error,
+                  error_message, signature, response_headers, response_body from moved
+           returning delivery_id as id`,
+    values: [
+      clientId,
+      batch.map(({ due }) => due.eventId),
+      batch.map(({ due }) => due.id),
+      batch.map(({ number }) => number),
+      batch.map(({ answer }) => answer.startedAt.getTime() / 1000),
+      batch.map(({ answer }) => answer.durationMs),
+      batch.map(({ answer: { outcome } }) => ('status' in outcome ? outcome.status : null)),
+      batch.map(({ answer: { outcome } }) => (outcome.kind === 'unreachable' ? outcome.reason : null)),
+      batch.map(({ answer: { outcome } }) => (outcome.kind === 'unreachable' ? outcome.message : null)),
+      batch.map(({ signature }) => signature),
+      batch.map(({ answer }) => answer.headers && JSON.stringify(answer.headers)),
+      batch.map(({ answer }) => answer.body),
+      batch.map(stateAfter),
+      batch.map(({ nextDelaySeconds }) => nextDelaySeconds),
+      ...bounds(batch.map(({ due }) => due.eventId)),
+      ...bounds(batch.map(({ due }) => due.id)),
+    ],
+  })
+  return new Set(rows.map(({ id }) => id))
+}
+
+// The ids carry their time, and what is sent together was made together: between these bounds lies little else, so that
+// no plan, of a client unknown to the planner's statistics either, walks through all of the client's deliveries.
+function bounds(ids: string[]): [string, string] {
+  let [least, most] = [ids[0]!, ids[0]!]
+  for (const id of ids) {
+    if (id < least) least = id
+    if (id > most) most = id
+  }
+  return [least, most]
+}
+
+const stateAfter = ({ answer, nextDelaySeconds }: Made): 'delivered' | 'pending' | 'failed' =>
+  answer.outcome.kind === 'delivered' ? 'delivered' : nextDelaySeconds === null ? 'failed' : 'pending'

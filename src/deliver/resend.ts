@@ -1,0 +1,41 @@
+import type { Queryable } from '../db.ts'
+import { Refusal } from '../errors.ts'
+import { newId } from '../ids.ts'
+
+/**
+ * Delivers an event to an endpoint once more: a new delivery, due now, with an id of its own and the endpoint's full
+ * schedule. What still waits of the same event and endpoint becomes `cancelled`. Runs inside the caller's transaction;
+ * afterwards the endpoint has to be woken. Throws `not_found` when there is no such delivery, its endpoint is deleted, or
+ * its event is past its retention, and `endpoint_disabled`. Rule: DESIGN.md 2.
+ */
+export async function resend(
+  tx: Queryable,
+  clientId: string,
+  deliveryId: string,
+): Promise<{ id: string; endpointId: string }> {
+  // Locks the delivery: of two resends at once, the second finds the first one's delivery and cancels it.
+  const { rows } = await tx.query<{ eventId: string; endpointId: string; eventType: string; status: string }>(
+    `select d.event_id as "eventId", d.endpoint_id as "endpointId", d.event_type as "eventType", p.status
+       from deliveries d
+       join endpoints p on p.client_id = d.client_id and p.id = d.endpoint_id and p.deleted_at is null
+       join events e on e.client_id = d.client_id and e.id = d.event_id
+      where d.client_id = $1 and d.id = $2
+        for update of d`,
+    [clientId, deliveryId],
+  )
+  const [delivery] = rows
+  if (!delivery) throw new Refusal('not_found')
+  if (delivery.status === 'disabled') throw new Refusal('endpoint_disabled')
+  const { eventId, endpointId, eventType } = delivery
+  await tx.query(
+    `update deliveries set state = 'cancelled', reason = 'resent', next_attempt_at = null, finished_at = now()
+      where client_id = $1 and event_id = $2 and endpoint_id = $3 and state = 'pending'`,
+    [clientId, eventId, endpointId],
+  )
+  const [id, origin] = [newId(), newId()]
+  await tx.query(
+    `insert into deliveries (client_id, event_id, id, endpoint_id, origin, event_type) values ($1, $2, $3, $4, $5, $6)`,
+    [clientId, eventId, id, endpointId, origin, eventType],
+  )
+  return { id, endpointId }
+}

@@ -1,0 +1,126 @@
+import { Agent, type Dispatcher } from 'undici'
+import { type Answer, type Heard, kept } from './answer.ts'
+import { guardedConnector, type Resolve } from './dial.ts'
+import { outcomeOf } from './outcome.ts'
+import { TooSlow, unreachable } from './trouble.ts'
+
+/** One POST: where to, with what, and how many milliseconds it may take in all. */
+export interface Post {
+  origin: string
+  path: string
+  headers: Record<string, string>
+  body: string
+  timeoutMs: number
+}
+
+/** Of an answer's body this much is read, then the connection is cut: a receiver cannot make us swallow more. */
+const BODY_MAX_BYTES = 16 * 1024
+const BODY_MAX_MS = 2_000
+const SWEEP_MS = 50
+const KEEP_ALIVE_MS = 4_000
+
+interface Exchange {
+  deadline: number
+  expire(): void
+}
+
+/**
+ * Posts to endpoints over one shared pool of guarded connections (dial.ts). `send` settles with how it ended and never
+ * rejects. The status line decides; what follows of the body is read for 16 KiB and 2 s at most, and never decompressed.
+ * `close` cuts what is still open.
+ */
+export function sender({
+  allowedSubnets,
+  now,
+  resolve,
+}: {
+  allowedSubnets: readonly string[]
+  now: () => Date
+  resolve?: Resolve
+}) {
+  const agent = new Agent({
+    connect: guardedConnector({ allowedSubnets, ...(resolve && { resolve }) }),
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    // One sweep watches over the whole attempt instead of undici's two timers per request, which restart with each chunk.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  })
+  const open = new Set<Exchange>()
+  let sweep: NodeJS.Timeout | undefined
+
+  const expireLate = () => {
+    const at = performance.now()
+    for (const exchange of open) if (exchange.deadline <= at) exchange.expire()
+    if (open.size === 0) {
+      clearInterval(sweep)
+      sweep = undefined
+    }
+  }
+
+  const send = (post: Post): Promise<Answer> =>
+    new Promise((resolve) => {
+      const startedAt = now()
+      const started = performance.now()
+      const chunks: Buffer[] = []
+      let bytes = 0
+      let heard: Heard | undefined
+      let controller: Dispatcher.DispatchController | undefined
+      let ended = false
+
+      const end = (error?: unknown) => {
+        if (ended) return
+        ended = true
+        open.delete(exchange)
+        if (heard) resolve(kept({ ...heard, startedAt, body: Buffer.concat(chunks, bytes) }))
+        else resolve({ ...nothingHeard, outcome: unreachable(error), startedAt, durationMs: since(started) })
+      }
+      // Aborting destroys the connection. A request that still waits for one is aborted when it gets it, and not sent.
+      const cut = (error: Error) => {
+        end(error)
+        controller?.abort(error)
+      }
+      const exchange: Exchange = { deadline: started + post.timeoutMs, expire: () => cut(new TooSlow()) }
+      open.add(exchange)
+      sweep ??= setInterval(expireLate, SWEEP_MS)
+
+      const handler: Dispatcher.DispatchHandler = {
+        onRequestStart(started) {
+          controller = started
+          if (ended) started.abort(new TooSlow())
+        },
+        onResponseStart(_, status, headers) {
+          if (status < 200) return
+          heard = { outcome: outcomeOf(status, headers['retry-after'], now()), headers, durationMs: since(started) }
+          exchange.deadline = Math.min(exchange.deadline, performance.now() + BODY_MAX_MS)
+        },
+        onResponseData(_, chunk) {
+          chunks.push(chunk)
+          bytes += chunk.length
+          if (bytes > BODY_MAX_BYTES) cut(new TooSlow())
+        },
+        onResponseEnd: () => end(),
+        onResponseError: (_, error) => end(error),
+      }
+      try {
+        agent.dispatch(
+          { origin: post.origin, path: post.path, method: 'POST', headers: post.headers, body: post.body },
+          handler,
+        )
+      } catch (error) {
+        end(error)
+      }
+    })
+
+  return {
+    send,
+    async close() {
+      clearInterval(sweep)
+      await agent.destroy()
+    },
+  }
+}
+
+const nothingHeard = { headers: null, body: null } as const
+const since = (started: number) => Math.round(performance.now() - started)
+
+export type Sender = ReturnType<typeof sender>
