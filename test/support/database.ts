@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
-import { afterAll, inject } from 'vitest'
+import { inject } from 'vitest'
 import { connect, type Db } from '../../src/db.ts'
+import { afterwards } from './afterwards.ts'
 
 export const TEMPLATE = 'flo_template'
 
@@ -9,7 +10,7 @@ export const TEMPLATE = 'flo_template'
 export async function freshDatabase({ max = 10 } = {}): Promise<{ url: string; db: Db }> {
   const { url, drop } = await clonedDatabase(TEMPLATE)
   const db = connect(url, { max })
-  afterAll(async () => {
+  afterwards(async () => {
     await db.end()
     await drop()
   })
@@ -19,7 +20,7 @@ export async function freshDatabase({ max = 10 } = {}): Promise<{ url: string; d
 /** A database that not even the migrations have touched, dropped after the file. */
 export async function emptyDatabase(): Promise<string> {
   const { url, drop } = await clonedDatabase('template1')
-  afterAll(drop)
+  afterwards(drop)
   return url
 }
 

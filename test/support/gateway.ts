@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll } from 'vitest'
 import { readConfig } from '../../src/config.ts'
 import { connect } from '../../src/db.ts'
 import { newLog } from '../../src/log.ts'
 import { start } from '../../src/main.ts'
+import { afterwards } from './afterwards.ts'
 import { freshDatabase } from './database.ts'
 
 const ADMIN_KEY = 'admin-key-of-the-tests'
@@ -30,7 +30,7 @@ export async function startTestGateway(overrides: Record<string, string> = {}) {
   const fresh = overrides.DATABASE_URL ? { url: '', db: connect(overrides.DATABASE_URL) } : await freshDatabase()
   const config = readConfig(environment(fresh.url, overrides))
   const gateway = await start(config, { log: newLog(config.logLevel) })
-  afterAll(async () => {
+  afterwards(async () => {
     await gateway.stop()
     if (overrides.DATABASE_URL) await fresh.db.end()
   })
@@ -54,6 +54,6 @@ export async function startTestGateway(overrides: Record<string, string> = {}) {
 /** A folder of its own for one test file, deleted after it. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), `flo-gateway-test-${randomBytes(3).toString('hex')}-`))
-  afterAll(() => rm(folder, { recursive: true, force: true }))
+  afterwards(() => rm(folder, { recursive: true, force: true }))
   return folder
 }

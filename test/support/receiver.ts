@@ -1,7 +1,7 @@
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { afterAll } from 'vitest'
+import { afterwards } from './afterwards.ts'
 
 /** One request as it arrived. */
 export interface Received {
@@ -27,7 +27,7 @@ export interface Behaviour {
   reset?: boolean
 }
 
-/** An HTTP server on a free port of 127.0.0.1 that keeps what it receives; closed after the test file. */
+/** An HTTP server on a free port of 127.0.0.1 that keeps what it receives; closed after the test or file. */
 export async function startReceiver(
   behaviour: Behaviour | ((request: Received, count: number) => Behaviour | Promise<Behaviour>) = {},
 ) {
@@ -59,7 +59,7 @@ export async function startReceiver(
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
   }
-  afterAll(stop)
+  afterwards(stop)
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     /** In the order of arrival. */

@@ -1,0 +1,139 @@
+import { afterAll } from 'vitest'
+import type { Contract } from '../../src/contracts/contract.ts'
+import { flo } from '../../src/contracts/flo.ts'
+import type { Db } from '../../src/db.ts'
+import { deliverer } from '../../src/deliver/deliverer.ts'
+import { newId } from '../../src/ids.ts'
+import { keyRing } from '../../src/keyring.ts'
+import { newLog } from '../../src/log.ts'
+import { registerWorker } from '../../src/worker.ts'
+import { eventually } from './eventually.ts'
+
+export const ring = keyRing([{ id: 'test', key: Buffer.alloc(32, 9) }])
+
+type Deps = Parameters<typeof deliverer>[0]
+
+/** The delivering room alone, as one process of several may run it; stopped after the file. */
+export async function delivering({ url, db }: { url: string; db: Db }, extra: Partial<Deps> = {}) {
+  const log = newLog('silent')
+  const worker = await registerWorker({ url, db, log, roles: ['work'] })
+  const told: string[] = []
+  const room = deliverer({
+    db,
+    log,
+    worker,
+    keyRing: ring,
+    config: { allowedSubnets: ['127.0.0.0/8'] },
+    contracts: { [flo.name]: flo },
+    now: () => new Date(),
+    random: () => 0,
+    elsewhere: (clientId) => told.push(clientId),
+    ...extra,
+  })
+  let stopped: Promise<void> | undefined
+  const stop = () => {
+    stopped ??= room.stop().then(() => worker.stop())
+    return stopped
+  }
+  afterAll(stop)
+  return { ...room, worker, stop, told }
+}
+
+export async function newClient(db: Db): Promise<string> {
+  const id = newId()
+  await db.query('insert into clients (id, name) values ($1, $2)', [id, 'Test'])
+  return id
+}
+
+interface EndpointFields {
+  url: string
+  retrySchedule?: number[]
+  timeoutSeconds?: number
+  headers?: Record<string, string>
+  eventTypes?: string[]
+}
+
+/** An enabled endpoint, straight in the database, and its secret. */
+export async function newEndpoint(
+  db: Db,
+  clientId: string,
+  { url, retrySchedule = [], timeoutSeconds = 15, headers = {}, eventTypes }: EndpointFields,
+) {
+  const [id, secret] = [newId(), flo.newSecret()]
+  await db.query(
+    `insert into endpoints (id, client_id, url, contract, retry_schedule, timeout_seconds, headers, event_types, secrets)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+    [
+      id,
+      clientId,
+      url,
+      flo.name,
+      retrySchedule,
+      timeoutSeconds,
+      headers,
+      eventTypes ?? null,
+      JSON.stringify([{ secret: ring.encrypt(secret), until: null }]),
+    ],
+  )
+  return { id, secret }
+}
+
+/** The stored body of an event: the wire body without the delivery's id. */
+export function storedBody(eventType = 'subscription.created', contract: Contract = flo): string {
+  const { eventId, ...body } = contract.example(eventType) as { eventId: string }
+  return JSON.stringify(body)
+}
+
+interface EventFields {
+  count?: number
+  eventType?: string
+  body?: string
+}
+
+/** So many new events, each with one pending delivery to each endpoint, as the fan-out leaves them; answers the deliveries' ids. */
+export async function newDeliveries(
+  db: Db,
+  clientId: string,
+  endpointIds: string[],
+  { count = 1, eventType = 'subscription.created', body = storedBody(eventType) }: EventFields = {},
+): Promise<string[]> {
+  const events = Array.from({ length: count }, newId)
+  await db.query(
+    `insert into events (client_id, id, source_event_id, contract, type, key, occurred_at, body)
+     select $1, id, id, $3, $4, id::text, now(), $5 from unnest($2::uuid[]) id`,
+    [clientId, events, flo.name, eventType, body],
+  )
+  const made = events.flatMap((eventId) => endpointIds.map((endpointId) => ({ id: newId(), eventId, endpointId })))
+  await db.query(
+    `insert into deliveries (client_id, event_id, id, endpoint_id, event_type)
+     select $1, d.*, $5 from unnest($2::uuid[], $3::uuid[], $4::uuid[]) d`,
+    [
+      clientId,
+      made.map(({ eventId }) => eventId),
+      made.map(({ id }) => id),
+      made.map(({ endpointId }) => endpointId),
+      eventType,
+    ],
+  )
+  return made.map(({ id }) => id)
+}
+
+/** A delivery as it stands, with its attempts. */
+export async function deliveryOf(db: Db, id: string) {
+  const { rows } = await db.query('select * from deliveries where id = $1', [id])
+  const attempts = await db.query('select * from attempts where delivery_id = $1 order by number', [id])
+  return { ...rows[0], made: attempts.rows }
+}
+
+/** Waits until none of these deliveries is pending. */
+export const settled = (db: Db, ids: string[], { timeoutMs = 20_000 } = {}) =>
+  eventually(
+    async () => {
+      const { rows } = await db.query(
+        `select count(*) from deliveries where id = any($1) and state <> 'pending'`,
+        [ids],
+      )
+      return rows[0].count === ids.length
+    },
+    { timeoutMs },
+  )
