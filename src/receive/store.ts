@@ -37,7 +37,7 @@ export const eventStore = ({ db, log, stored }: Deps): Add<SourceEvent, { duplic
       for (const clientId of clients) stored(clientId)
       return results
     },
-    { max: 250, inFlight: 2, spacingMs: 3 },
+    { max: 250, inFlight: 2, spacingMs: 4 },
   )
   return async (event) => {
     const result = await add(event)
@@ -47,9 +47,13 @@ export const eventStore = ({ db, log, stored }: Deps): Add<SourceEvent, { duplic
 }
 
 type Result = 'new' | 'duplicate' | 'unstorable'
-type Row = SourceEvent & { id: string }
+type Row = SourceEvent & { id: string; identity: string }
 
-const withId = (event: SourceEvent): Row => ({ ...event, id: newId() })
+const withId = (event: SourceEvent): Row => ({
+  ...event,
+  id: newId(),
+  identity: `${event.eventId} ${event.sourceId} ${event.account} ${event.livemode}`,
+})
 
 // One event that PostgreSQL refuses fails the whole statement: halves are tried until it stands alone.
 async function keep(db: Db, rows: Row[]): Promise<Result[]> {
@@ -67,7 +71,7 @@ async function keep(db: Db, rows: Row[]): Promise<Result[]> {
 // Two statements and no CTE that writes: the tables may be distributed by client, and a batch holds many clients.
 async function insert(tx: Tx, rows: Row[]): Promise<Set<string>> {
   // All processes insert in the same order: two batches with the same events in another order would wait for each other.
-  const ordered = rows.toSorted((a, b) => (identity(a) < identity(b) ? -1 : 1))
+  const ordered = rows.toSorted((a, b) => (a.identity < b.identity ? -1 : 1))
   const column = <K extends keyof Row>(name: K) => ordered.map((row) => row[name])
   const { rows: inserted } = await tx.query<{ id: string }>({
     name: 'receive.source_events',
@@ -105,8 +109,6 @@ async function insert(tx: Tx, rows: Row[]): Promise<Set<string>> {
     })
   return kept
 }
-
-const identity = (row: Row) => `${row.eventId} ${row.sourceId} ${row.account} ${row.livemode}`
 
 // Classes 22 (a NUL in a text) and 54 (a text too long for an index) speak of this data; all others of the database.
 const refusesData = (error: unknown) => /^(22|54)/.test(String((error as { code?: unknown }).code))

@@ -2,12 +2,12 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import express from 'express'
 import Stripe from 'stripe'
-import { afterAll } from 'vitest'
 import { type Db, inTransaction } from '../../src/db.ts'
 import { newId } from '../../src/ids.ts'
 import { keyRing } from '../../src/keyring.ts'
 import { newLog } from '../../src/log.ts'
 import { receiveRoutes } from '../../src/receive/routes.ts'
+import { afterwards } from './afterwards.ts'
 
 export const SECRET = 'whsec_test_secret'
 export const keys = keyRing([{ id: 'test', key: Buffer.alloc(32, 7) }])
@@ -41,7 +41,7 @@ export async function receiving(db: Db, { now = () => new Date() } = {}) {
   app.use(receiveRoutes({ db, keyRing: keys, log: newLog('silent'), now, stored: (id) => stored.push(id) }))
   const server = createServer(app)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  afterAll(() => {
+  afterwards(() => {
     server.closeAllConnections()
     server.close()
   })
