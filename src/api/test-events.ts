@@ -31,8 +31,8 @@ export async function sendTest(
   const { eventId: _, ...body } = contract.example(eventType) as { eventId?: string }
   await tx.query(
     `insert into events (client_id, id, source_event_id, contract, type, key, occurred_at, body)
-     values ($1, $2, $3, $4, $5, 'test:' || $2, $6, $7)`,
-    [clientId, eventId, NO_SOURCE_EVENT, contract.name, eventType, at, JSON.stringify(body)],
+     values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+    [clientId, eventId, NO_SOURCE_EVENT, contract.name, eventType, `test:${eventId}`, at, JSON.stringify(body)],
   )
   // Not the fan-out's origin: the endpoint's filter does not judge what was asked for.
   await tx.query(

@@ -1,0 +1,265 @@
+import { beforeAll, describe, expect, test } from 'vitest'
+import type { Db } from '../src/db.ts'
+import { newId } from '../src/ids.ts'
+import { apiOn, newDelivery, twoClients } from './support/api.ts'
+import { freshDatabase } from './support/database.ts'
+
+const { db } = await freshDatabase()
+const api = apiOn(db, { resend: copied })
+const { ours, theirs } = await twoClients(api)
+const idsOf = ({ body }: { body: any }): string[] => body.data.map(({ id }: { id: string }) => id)
+
+/** What the delivering room does, as little of it as a reply needs. */
+async function copied(tx: Pick<Db, 'query'>, clientId: string, deliveryId: string) {
+  const id = newId()
+  const { rows } = await tx.query(
+    `insert into deliveries (client_id, event_id, id, endpoint_id, origin, event_type)
+     select client_id, event_id, $3, endpoint_id, $3, event_type from deliveries where client_id = $1 and id = $2
+     returning endpoint_id`,
+    [clientId, deliveryId, id],
+  )
+  return { id, endpointId: rows[0].endpoint_id }
+}
+
+async function newSourceEvent(fields: { type?: string; state?: string; reason?: string } = {}) {
+  const id = newId()
+  const { type = 'invoice.paid', state = 'received', reason = null } = fields
+  const held = state === 'held'
+  await db.query(
+    `insert into source_events (client_id, id, source_id, livemode, event_id, type, api_version, lane, created_at, state,
+                                reason_code, reason_message, held_until, held_for, due_at)
+     values ($1, $2, $3, false, $4, $5, '2016-07-06', 0, '2012-01-01T00:00:00Z', $6, $7, 'because', $8, $9, $10)`,
+    [
+      ours.clientId,
+      id,
+      ours.sourceId,
+      `evt_${id}`,
+      type,
+      state,
+      reason,
+      ...(held ? [new Date(), ['x'], new Date()] : [null, null, state === 'received' ? new Date() : null]),
+    ],
+  )
+  await db.query('insert into source_event_bodies (client_id, source_event_id, body) values ($1, $2, $3)', [
+    ours.clientId,
+    id,
+    Buffer.from('{"id": "evt_ü"}\n'),
+  ])
+  return id
+}
+
+describe('a list', async () => {
+  const made: string[] = []
+  for (let count = 0; count < 7; count++)
+    made.unshift((await newDelivery(db, ours.clientId, ours.endpointId)).deliveryId)
+
+  const walk = async (path: string, as = ours.full) => {
+    const pages: string[][] = []
+    for (let cursor: string | null = ''; cursor !== null; ) {
+      const reply: any = await as.get(`${path}${cursor && `&cursor=${encodeURIComponent(cursor)}`}`)
+      pages.push(idsOf(reply))
+      cursor = reply.body.meta.nextCursor
+    }
+    return pages
+  }
+
+  test('is newest first, and goes on where the page before ended', async () => {
+    const pages = await walk('/v1/deliveries?limit=3')
+    expect(pages.map(({ length }) => length)).toEqual([3, 3, 1])
+    expect(pages.flat()).toEqual(made)
+  })
+
+  test('is oldest first when asked', async () => {
+    expect((await walk('/v1/deliveries?limit=4&order=asc')).flat()).toEqual(made.toReversed())
+  })
+
+  test('of an operator goes across clients', async () => {
+    const { deliveryId } = await newDelivery(db, theirs.clientId, theirs.endpointId)
+    expect((await walk('/v1/deliveries?limit=2', api.admin)).flat()).toEqual([deliveryId, ...made])
+  })
+
+  test('does not repeat or lose a row when new ones come in between', async () => {
+    const first = await ours.full.get('/v1/deliveries?limit=3')
+    await newDelivery(db, ours.clientId, ours.endpointId)
+    const next = await ours.full.get(`/v1/deliveries?limit=3&cursor=${encodeURIComponent(first.body.meta.nextCursor)}`)
+    expect([...idsOf(first), ...idsOf(next)]).toEqual(made.slice(0, 6))
+    await db.query('delete from deliveries where client_id = $1 and id <> all($2)', [ours.clientId, made])
+  })
+
+  test('ends with a page that is just full', async () => {
+    expect(await walk('/v1/deliveries?limit=7')).toEqual([made])
+  })
+
+  test('of users, whose ids tell no time, is in the order they were made', async () => {
+    for (let at = 0; at < 5; at++) await ours.full.put(`/v1/users/u${at}`, {})
+    // Made in one transaction: the same time to the microsecond.
+    await db.query(
+      `insert into users (client_id, id, client_user_id, registered) select $1, gen_random_uuid(), 'same' || n, true from generate_series(1, 5) n`,
+      [ours.clientId],
+    )
+    const pages = await walk('/v1/users?limit=2&order=asc')
+    expect(pages.map(({ length }) => length)).toEqual([2, 2, 2, 2, 2])
+    expect(new Set(pages.flat()).size).toBe(10)
+    expect(pages.flat()).toEqual((await walk('/v1/users?limit=250')).flat().toReversed())
+  })
+
+  test('of every kind can be paged', async () => {
+    for (const path of ['clients', 'api-keys'])
+      expect(new Set((await walk(`/v1/${path}?limit=1`, api.admin)).flat()).size).toBeGreaterThan(1)
+    await newSourceEvent()
+    await newSourceEvent()
+    for (const path of ['sources', 'endpoints', 'source-events', 'events'])
+      expect((await walk(`/v1/${path}?limit=1`)).length).toBeGreaterThan(0)
+  })
+
+  test.each([
+    'limit=0',
+    'limit=251',
+    'limit=x',
+    'limit=1&limit=2',
+    'limit=',
+    'limit=1e2',
+    'order=up',
+    'cursor=',
+    'colour=red',
+    'state[]=x',
+  ])('refuses ?%s', async (query) => {
+    expect((await ours.full.get(`/v1/deliveries?${query}`)).status).toBe(422)
+  })
+
+  test('refuses a cursor that was changed, or is of another list or order', async () => {
+    const { nextCursor } = (await ours.full.get('/v1/deliveries?limit=1')).body.meta
+    const changed = [...nextCursor].map(
+      (letter, at) => `${nextCursor.slice(0, at)}${letter === 'A' ? 'B' : 'A'}${nextCursor.slice(at + 1)}`,
+    )
+    const foreign = (await ours.full.get('/v1/endpoints?limit=1&order=asc')).body.meta.nextCursor
+    for (const cursor of [...changed, `${nextCursor}A`, nextCursor.slice(0, -1), 'nonsense', '.', foreign].filter(
+      Boolean,
+    )) {
+      const { status, body } = await ours.full.get(`/v1/deliveries?limit=1&cursor=${encodeURIComponent(cursor)}`)
+      expect([status, body.error.code], cursor).toEqual([422, 'cursor_invalid'])
+    }
+    for (const path of ['/v1/events?', '/v1/deliveries?order=asc&'])
+      expect((await ours.full.get(`${path}cursor=${encodeURIComponent(nextCursor)}`)).body.error.code).toBe(
+        'cursor_invalid',
+      )
+  })
+})
+
+describe('source events', () => {
+  test('show what became of them, by source, state and type', async () => {
+    const held = await newSourceEvent({ state: 'held', reason: 'client_user_id_unknown' })
+    const ignored = await newSourceEvent({ state: 'ignored', reason: 'no_rule', type: 'charge.succeeded' })
+    const { body } = await ours.full.get(`/v1/source-events/${ignored}`)
+    expect(body.data).toMatchObject({
+      id: ignored,
+      clientId: ours.clientId,
+      sourceId: ours.sourceId,
+      eventId: `evt_${ignored}`,
+      type: 'charge.succeeded',
+      apiVersion: '2016-07-06',
+      account: null,
+      createdAt: '2012-01-01T00:00:00.000Z',
+      state: 'ignored',
+      reason: { code: 'no_rule', message: 'because' },
+      heldUntil: null,
+      body: '{"id": "evt_ü"}\n',
+    })
+    const list = (query: string) => ours.full.get(`/v1/source-events?${query}`).then(idsOf)
+    expect(await list('state=held')).toEqual([held])
+    expect(await list(`type=charge.succeeded&sourceId=${ours.sourceId}`)).toEqual([ignored])
+    expect(await list(`eventId=evt_${held}`)).toEqual([held])
+    expect((await ours.full.get('/v1/source-events?state=lost')).status).toBe(422)
+    expect((await theirs.full.get(`/v1/source-events/${held}`)).status).toBe(404)
+  })
+})
+
+describe('events and deliveries', () => {
+  let [eventId, deliveryId, sourceEventId] = ['', '', '']
+  beforeAll(async () => {
+    const made = await newDelivery(db, ours.clientId, ours.endpointId, 'subscription.renewed')
+    ;({ eventId, deliveryId, sourceEventId } = made)
+  })
+
+  test('show what is sent, byte for byte', async () => {
+    const { data } = (await ours.full.get(`/v1/deliveries/${deliveryId}`)).body
+    expect(data).toMatchObject({
+      eventId,
+      endpointId: ours.endpointId,
+      state: 'pending',
+      attempts: 0,
+      origin: 'fanout',
+    })
+    expect(data.body.startsWith(`{"eventId":"${deliveryId}","eventVersion":"v1",`)).toBe(true)
+    const event = (await ours.full.get(`/v1/events/${eventId}`)).body.data
+    expect(event).toMatchObject({ sourceEventId, eventType: 'subscription.renewed', deliveries: { pending: 1 } })
+    expect(JSON.parse(event.body)).toMatchObject({ eventType: 'subscription.renewed' })
+    expect(Math.abs(Date.parse(event.createdAt) - Date.now())).toBeLessThan(600_000)
+  })
+
+  test('are filtered', async () => {
+    const list = (path: string) => ours.full.get(`/v1/${path}`).then(idsOf)
+    expect(await list('deliveries?eventType=subscription.renewed')).toEqual([deliveryId])
+    expect(await list(`deliveries?eventId=${eventId}&state=pending&endpointId=${ours.endpointId}`)).toEqual([
+      deliveryId,
+    ])
+    expect(await list('deliveries?state=failed')).toEqual([])
+    expect(await list('events?eventType=subscription.renewed')).toEqual([eventId])
+  })
+
+  test('a body past its retention is null, and its delivery still readable', async () => {
+    const gone = await newDelivery(db, ours.clientId, ours.endpointId)
+    await db.query('delete from events where client_id = $1 and id = $2', [ours.clientId, gone.eventId])
+    const { body } = await ours.full.get(`/v1/deliveries/${gone.deliveryId}`)
+    expect(body.data).toMatchObject({ id: gone.deliveryId, contract: null, body: null })
+  })
+
+  test('attempts show what was answered', async () => {
+    for (const number of [1, 2])
+      await db.query(
+        `insert into attempts (client_id, event_id, delivery_id, number, started_at, duration_ms, status, error, error_message,
+                               signature, response_headers, response_body)
+         values ($1, $2, $3, $4, now(), 12, $5, $6, $6, 't=1,v1=2', $7, 'no')`,
+        [
+          ours.clientId,
+          eventId,
+          deliveryId,
+          number,
+          ...(number === 1 ? [null, 'timeout', null] : [500, null, { 'retry-after': '3' }]),
+        ],
+      )
+    const { data } = (await ours.full.get(`/v1/deliveries/${deliveryId}/attempts`)).body
+    expect(data).toMatchObject([
+      {
+        number: 2,
+        status: 500,
+        error: null,
+        responseHeaders: { 'retry-after': '3' },
+        responseBody: 'no',
+        durationMs: 12,
+      },
+      { number: 1, status: null, error: 'timeout', signature: 't=1,v1=2' },
+    ])
+    const first = (await ours.full.get(`/v1/deliveries/${deliveryId}/attempts?order=asc&limit=1`)).body
+    expect(first.data).toMatchObject([{ number: 1 }])
+    expect(first.meta.nextCursor).not.toBeNull()
+  })
+
+  test('a resend is a new delivery, and its endpoint is woken after the commit', async () => {
+    const { status, body } = await ours.full.post(`/v1/deliveries/${deliveryId}/resend`)
+    expect([status, body.data]).toMatchObject([201, { eventId, endpointId: ours.endpointId, origin: 'resend' }])
+    expect(body.data.id).not.toBe(deliveryId)
+    expect(api.woken).toContainEqual({ clientId: ours.clientId, endpointIds: [ours.endpointId] })
+  })
+})
+
+test('the catalog shows every event type with its schema and an example', async () => {
+  const { data } = (await ours.reader.get('/v1/event-types')).body
+  expect(data.map((type: any) => type.eventType)).toEqual(api.deps.contracts['flo.v1']!.eventTypes)
+  for (const { eventType, schema, example } of data) {
+    expect(schema.properties.eventType.const).toBe(eventType)
+    expect(api.deps.contracts['flo.v1']!.wireSchemas[eventType]!.safeParse(example).success).toBe(true)
+  }
+  expect((await ours.reader.get('/v1/event-types/invoice.paid')).body.data.eventType).toBe('invoice.paid')
+  expect((await ours.reader.get('/v1/event-types/invoice.stolen')).status).toBe(404)
+})
