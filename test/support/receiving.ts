@@ -41,7 +41,7 @@ export async function receiving(db: Db, { now = () => new Date() } = {}) {
   app.use(receiveRoutes({ db, keyRing: keys, log: newLog('silent'), now, stored: (id) => stored.push(id) }))
   const server = createServer(app)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  afterwards(() => {
+  afterwards(async () => {
     server.closeAllConnections()
     server.close()
   })
