@@ -1,16 +1,15 @@
 import { ignored } from '../../mappings/ignored.ts'
-import { mappings } from '../../mappings/index.ts'
 import { kept, tells } from '../../mappings/kept.ts'
 import { newId } from '../ids.ts'
-import { checked, evaluate, type Input, type Verdict, value } from './evaluate.ts'
+import { checked, type Input, value } from './evaluate.ts'
+import { judge, judgeAgain, readersOf } from './judge.ts'
 import { addLinks, edgesOf } from './links.ts'
 import { emptyMemory, type Memory } from './memory.ts'
-import { placed } from './order.ts'
-import { priorOf } from './previous.ts'
+import { baseOf, newestOf, placed, type Snapshot } from './order.ts'
 import type { Due, Outcome } from './source-events.ts'
 import { sightOf } from './source-events.ts'
 import { noFacts, type Wants, want } from './wants.ts'
-import { type Kept, type Mapping, MappingError } from './words.ts'
+import { type Kept, MappingError } from './words.ts'
 import { factsOf, keyOf, put, type World } from './world.ts'
 
 /** An event of ours, ready to be stored: `body` is the contract's body without the delivery's own id. */
@@ -25,12 +24,6 @@ export interface Normalized {
   occurredAt: Date
   body: string
 }
-
-/** Which mappings read an event type, with the contract that each belongs to. */
-const readers = new Map<string, { contract: string; mapping: Mapping }[]>()
-for (const [contract, list] of Object.entries(mappings))
-  for (const mapping of list)
-    for (const type of mapping.on.types) readers.set(type, [...(readers.get(type) ?? []), { contract, mapping }])
 
 /** What an event needs from outside; call until nothing new is wanted, since what is found may point further. */
 export function wantsOf(world: World, due: Due, wants: Wants): void {
@@ -53,7 +46,13 @@ export function wantsOf(world: World, due: Due, wants: Wants): void {
     if (typeof clientUserId === 'string') wants.told.add(clientUserId)
   }
   for (const { from } of edgesOf(sight.kind, input)) wants.objects.add(`link:${from}`)
-  for (const { mapping } of readers.get(due.type) ?? []) want(mapping, input, wants)
+  for (const { mapping } of readersOf(due.type)) want(mapping, input, wants)
+  // Coming late it may let the newest sight be judged again.
+  const known = knownOf(world, due.sourceId, sight)
+  const newest = known && newestOf(known.snapshot)
+  if (newest && newest.created >= sight.created)
+    for (const { mapping } of readersOf(newest.type))
+      want(mapping, { ...input, event: { ...input.event, type: newest.type }, object: known.snapshot.object }, wants)
 }
 
 const isKept = (kind: string): kind is Kept => (kept as readonly string[]).includes(kind)
@@ -81,31 +80,23 @@ export function normalize(
 
 function normalizeSnapshot(world: World, due: Due, now: Date, holdSeconds: number) {
   const sight = sightOf(due)
-  const known = sight.objectId === null ? undefined : world.objects.get(keyOf(due.sourceId, sight.objectId))
-  const place = placed(known?.snapshot ?? null, stubbed(sight, known?.snapshot.object))
+  const known = knownOf(world, due.sourceId, sight)
+  const { snapshot, standing } = placed(known?.snapshot ?? null, sight)
   const asked = new Map<string, string | null>()
-  const object = stubbed(sight, known?.snapshot.object).object
+  const object = standing === 'newest' ? snapshot.object : sight.object
   const stored = known?.snapshot.object ?? null
-  let memory: Memory = known?.memory ?? emptyMemory()
-  const verdicts: { contract: string; mapping: Mapping; verdict: Verdict }[] = []
-  for (const { contract, mapping } of readers.get(due.type) ?? []) {
-    const verdict = evaluate(mapping, {
-      event: { id: due.eventId, type: due.type, created: sight.created },
-      object,
-      prior: sight.previous ? priorOf(object, sight.previous) : place.newest ? stored : null,
-      stored,
-      late: !place.newest,
-      memory,
-      facts: factsOf(world, due.sourceId, asked),
-    })
-    if (verdict.kind === 'emit') memory = verdict.memory
-    verdicts.push({ contract, mapping, verdict })
-  }
-
+  const facts = factsOf(world, due.sourceId, asked)
+  const memory = known?.memory ?? emptyMemory()
+  const own = judge(sight, { object, stored, late: standing !== 'newest', memory, facts })
+  const again =
+    known && standing === 'before'
+      ? judgeAgain(known, snapshot, { now: object, until: baseOf(known.snapshot) }, own.memory, facts)
+      : { said: [], memory: own.memory }
+  const verdicts = [...own.said, ...again.said]
   const emitting = verdicts.flatMap(({ contract, mapping, verdict }) =>
     verdict.kind === 'emit' ? [{ contract, mapping, verdict }] : [],
   )
-  const missing = emitting.flatMap(({ verdict }) => verdict.missing)
+  const missing = verdicts.flatMap(({ verdict }) => verdict.missing)
   const hold = holdFor(world, due.sourceId, missing, now, holdSeconds)
   if (hold) return { outcome: heldAs(due, hold.until, hold.facts), events: [] }
 
@@ -132,7 +123,7 @@ function normalizeSnapshot(world: World, due: Due, now: Date, holdSeconds: numbe
       if (world.people.settle(customer, told).clientUserId !== null)
         world.arrived.add(keyOf(due.sourceId, `client_user_id:${customer}`))
   if (sight.objectId !== null && isKept(sight.kind))
-    remember(world, due, sight.kind, sight.objectId, place.snapshot, memory)
+    remember(world, due, sight.kind, sight.objectId, snapshot, again.memory)
   learn(world, due, object)
   const input = {
     event: { id: due.eventId, type: due.type, created: sight.created },
@@ -148,15 +139,17 @@ function normalizeSnapshot(world: World, due: Due, now: Date, holdSeconds: numbe
     if (verdict.tally) put(world, due.sourceId, 'tally', `tally:${verdict.tally.payment}`, verdict.tally.tally)
 
   if (events.length > 0) return { outcome: done(due, 'normalized', null, null), events }
-  const said = verdicts.map(({ verdict }) => verdict).find((verdict) => verdict.kind === 'ignore')
+  const said = own.said.map(({ verdict }) => verdict).find((verdict) => verdict.kind === 'ignore')
   return said ? ignoredAs(due, said.code, said.message) : ignoredAs(due, ...notMapped(due.type))
 }
 
-/** A deleted object may arrive as a stub: what was known of it still stands. */
-const stubbed = (sight: ReturnType<typeof sightOf>, stored: any) =>
-  sight.object.deleted === true && stored ? { ...sight, object: { ...stored, ...sight.object } } : sight
+/** What is known of a sight's object. Dashboard test events give objects of different kinds the same id: those are strangers. */
+function knownOf(world: World, sourceId: string, { objectId, kind }: ReturnType<typeof sightOf>) {
+  const known = objectId === null ? undefined : world.objects.get(keyOf(sourceId, objectId))
+  return known?.kind === kind ? known : undefined
+}
 
-function remember(world: World, due: Due, kind: Kept, objectId: string, snapshot: any, memory: Memory) {
+function remember(world: World, due: Due, kind: Kept, objectId: string, snapshot: Snapshot, memory: Memory) {
   const key = keyOf(due.sourceId, objectId)
   const customer = snapshot.object.customer
   const customerId = kind === 'customer' ? objectId : typeof customer === 'string' ? customer : (customer?.id ?? null)

@@ -13,104 +13,138 @@ export interface Sight {
   previous: Json | null
 }
 
-/** The newest sight of an object, with what is needed to place the next one. */
+/** What is known of an object's states: the newest one, and enough to place any other sight among those known. */
 export interface Snapshot {
+  /** The newest state. */
   object: Json
-  created: number
-  /** Every sight that shares the newest one's second: a tie is settled among all of them, so arrival does not matter. */
+  /** The sights of the newest moment: which of them is the last is settled anew with each that joins. */
   tied: Sight[]
-  /** The state before that second, where a chain of tied changes starts. */
-  base: { object: Json; created: number } | null
+  /** The sights of the moment before: the state that the newest moment started from. */
+  base: Sight[]
+}
+
+/** Where a sight stands: it shows the newest state, or the one right `before` it, or one that is `past`. */
+export type Standing = 'newest' | 'before' | 'past'
+
+/**
+ * Places a sight among those known (stripe.md 2.7): a state that cannot be left for an earlier one is the newer; else the
+ * later `created` is; within one second the causal chain of `previous_attributes` tells, then the type's rank. The snapshot
+ * is a function of the set of sights alone: any order with any duplicates gives the same one.
+ */
+export function placed(snapshot: Snapshot | null, sight: Sight): { snapshot: Snapshot; standing: Standing } {
+  const known = snapshot ? [...snapshot.tied, ...snapshot.base] : []
+  const all = known.some(({ eventId }) => eventId === sight.eventId) ? known : [...known, sight]
+  const tied = latestMoment(all)
+  const base = latestMoment(all.filter((one) => !tied.includes(one)))
+  const before = lastOf(base, null)
+  const newest = lastOf(tied, before?.object ?? null)
+  const shows = (sights: Sight[], last: Sight | null) =>
+    sights.some(({ eventId }) => eventId === sight.eventId) && isDeepStrictEqual(sight.object, last?.object)
+  const standing = shows(tied, newest) ? 'newest' : shows(base, before) ? 'before' : 'past'
+  return { snapshot: { object: whole(newest, before), tied, base }, standing }
+}
+
+/** A deleted object may be sent as a stub: what was known of it still stands. */
+const whole = (newest: Sight | null, before: Sight | null): Json =>
+  newest?.object.deleted === true ? { ...before?.object, ...newest.object } : (newest?.object ?? null)
+
+/** The state that the newest moment started from, null when nothing older was seen. */
+export const baseOf = ({ base }: Snapshot): Json | null => lastOf(base, null)?.object ?? null
+
+/** The sight that made the newest state. */
+export const newestOf = (snapshot: Snapshot): Sight | null => lastOf(snapshot.tied, baseOf(snapshot))
+
+/** A snapshot as it is stored: the newest state is one of the sights and need not be written twice. */
+export const packed = (snapshot: Snapshot) =>
+  snapshot.tied.length > 0 ? { tied: snapshot.tied, base: snapshot.base } : snapshot
+
+/** A stored snapshot with its newest state. */
+export function unpacked(stored: ReturnType<typeof packed>): Snapshot {
+  if ('object' in stored) return stored
+  const before = lastOf(stored.base, null)
+  return { object: whole(lastOf(stored.tied, before?.object ?? null), before), ...stored }
+}
+
+/** Dashboard test events all share one second and one object: more of them than this say nothing new. */
+const MOST_TIED = 32
+
+/** The sights of the latest moment, in an order of their own. A moment is a second within one stage. */
+function latestMoment(sights: Sight[]): Sight[] {
+  const moment = (a: Sight, b: Sight) => stage(a.object) - stage(b.object) || a.created - b.created
+  const latest = sights.reduce<Sight | null>((best, one) => (best === null || moment(one, best) > 0 ? one : best), null)
+  return sights
+    .filter((one) => latest !== null && moment(one, latest) === 0)
+    .sort((a, b) => (a.eventId < b.eventId ? -1 : 1))
+    .slice(-MOST_TIED)
+}
+
+/** How far an object has come on a road that Stripe's objects never walk back. */
+function stage(object: Json): number {
+  if (object.deleted === true) return 4
+  if (object.object === 'subscription') {
+    if (object.status === 'incomplete') return 0
+    return object.status === 'canceled' || object.status === 'incomplete_expired' ? 2 : 1
+  }
+  if (object.object === 'invoice') {
+    if (object.status === 'paid' || object.status === 'void' || object.paid === true) return 3
+    return object.status === 'draft' ? 0 : object.status === 'uncollectible' ? 2 : 1
+  }
+  return 0
+}
+
+/** The last of the sights of one moment, a function of the set alone; `before` is the state that they started from. */
+function lastOf(tied: readonly Sight[], before: Json | null): Sight | null {
+  if (tied.length < 2) return tied[0] ?? null
+  const ends = chainEnds(tied, before)
+  const unfollowed = ends.filter((end) => !ends.some((other) => follows(other, end)))
+  return (unfollowed.length > 0 ? unfollowed : ends).reduce((a, b) =>
+    (rank(b) - rank(a) || (b.eventId > a.eventId ? 1 : -1)) > 0 ? b : a,
+  )
 }
 
 /**
- * Places a sight among those known (stripe.md 2.7): a terminal state is never left; else the later `created` is newer;
- * within one second the state that cannot go back, then the causal chain of `previous_attributes`, then the type's rank.
- * Any permutation of the same sights, with any duplicates, gives the same snapshot.
+ * The sights where chains of changes end. Each change leads from the state in its `previous_attributes` to its own: the
+ * state that was entered more often than left is the end, also when the way went through it before. When every state was
+ * left as often as entered, the way was a circle and ends where it started.
  */
-export function placed(snapshot: Snapshot | null, sight: Sight): { snapshot: Snapshot; newest: boolean } {
-  if (!snapshot) return { snapshot: alone(sight, null), newest: true }
-  if (snapshot.tied.some(({ eventId }) => eventId === sight.eventId))
-    return { snapshot, newest: head(snapshot.tied, snapshot.base?.object ?? null).eventId === sight.eventId }
-  const newer = classOf(sight.object, sight.created) - classOf(snapshot.object, snapshot.created)
-  if (newer > 0 || (newer === 0 && sight.created > snapshot.created))
-    return { snapshot: alone(sight, { object: snapshot.object, created: snapshot.created }), newest: true }
-  if (newer < 0 || sight.created < snapshot.created) {
-    const older = !snapshot.base || sight.created > snapshot.base.created
-    return {
-      snapshot: older ? { ...snapshot, base: { object: sight.object, created: sight.created } } : snapshot,
-      newest: false,
-    }
+function chainEnds(tied: readonly Sight[], before: Json | null): readonly Sight[] {
+  const states: { object: Json; changes: number; entered: number; sights: Sight[] }[] = []
+  const stateOf = (object: Json) => {
+    const known = states.find((state) => isDeepStrictEqual(state.object, object))
+    if (known) return known
+    const state = { object, changes: 0, entered: 0, sights: [] }
+    states.push(state)
+    return state
   }
-  const tied = [...snapshot.tied, sight].sort((a, b) => (a.eventId < b.eventId ? -1 : 1))
-  const first = head(tied, snapshot.base?.object ?? null)
-  return { snapshot: { ...snapshot, object: first.object, tied }, newest: first === sight }
+  for (const sight of tied) {
+    const to = stateOf(sight.object)
+    to.sights.push(sight)
+    if (sight.previous === null) continue
+    const from = stateOf(priorOf(sight.object, sight.previous))
+    for (const state of [from, to]) state.changes += 1
+    from.entered -= 1
+    to.entered += 1
+  }
+  const ends = states.filter(({ entered, changes, sights }) => sights.length > 0 && (entered > 0 || changes === 0))
+  const start = states.filter(({ object }) => isDeepStrictEqual(object, before))
+  const chosen = [ends, start].find((some) => some.some(({ sights }) => sights.length > 0)) ?? states
+  return chosen.flatMap(({ sights }) => sights)
 }
 
-const alone = (sight: Sight, base: Snapshot['base']): Snapshot => ({
-  object: sight.object,
-  created: sight.created,
-  tied: [sight],
-  base,
-})
-
-const classOf = (object: Json, _created: number) => (isTerminal(object) ? 1 : 0)
-
-/** States that no later event leaves: a canceled subscription, a void or paid invoice, a deleted object. */
-function isTerminal(object: Json): boolean {
-  if (object?.deleted === true) return true
-  if (object?.object === 'subscription') return object.status === 'canceled' || object.status === 'incomplete_expired'
-  if (object?.object === 'invoice') return object.status === 'paid' || object.status === 'void' || object.paid === true
-  return false
-}
-
-/** The newest of sights that share a second. */
-function head(tied: Sight[], base: Json): Sight {
-  let best = tied.filter(
-    (sight) => statusRank(sight.object) === Math.max(...tied.map(({ object }) => statusRank(object))),
-  )
-  if (best.length > 1) best = chainEnds(best, base)
-  return best.reduce((a, b) =>
-    (rankOf(b.type) - rankOf(a.type) ||
-      (followsBy(b, a) ? 1 : followsBy(a, b) ? -1 : 0) ||
-      (b.eventId > a.eventId ? 1 : -1)) > 0
-      ? b
-      : a,
-  )
-}
-
-/** The ends of the causal chains: states that no other tied event started from. */
-function chainEnds(tied: Sight[], base: Json): Sight[] {
-  const startOf = new Map(tied.map((sight) => [sight, sight.previous ? priorOf(sight.object, sight.previous) : null]))
-  const leads = (a: Sight, b: Sight) =>
-    a !== b && startOf.get(b) !== null && isDeepStrictEqual(a.object, startOf.get(b))
-  const ends = tied.filter((sight) => !tied.some((other) => leads(sight, other)))
-  if (ends.length > 0) return ends
-  // A circle (there and back within a second): walk it from the state before.
-  let at = tied.find((sight) => base !== null && isDeepStrictEqual(startOf.get(sight), base)) ?? tied[0]!
-  for (let steps = 1; steps < tied.length; steps += 1) at = tied.find((sight) => leads(at, sight)) ?? at
-  return [at]
-}
-
-/** b came after a: a's state matches what b says it changed from, on the keys that b names. */
-function followsBy(b: Sight, a: Sight): boolean {
-  if (!b.previous) return false
-  const matches = (sight: Sight, other: Sight) =>
-    other.previous !== null &&
-    Object.keys(other.previous).every((key) =>
-      isDeepStrictEqual(sight.object?.[key] ?? null, priorOf(other.object, other.previous)[key] ?? null),
+/** b came after a: a shows what b changed from, on the keys that b names, and not the other way round. */
+function follows(b: Sight, a: Sight): boolean {
+  const startsFrom = (later: Sight, earlier: Sight) => {
+    if (later.previous === null) return false
+    const prior = priorOf(later.object, later.previous)
+    return Object.keys(later.previous).every((key) =>
+      isDeepStrictEqual(earlier.object[key] ?? null, prior[key] ?? null),
     )
-  return matches(a, b) && !matches(b, a)
+  }
+  return startsFrom(b, a) && !startsFrom(a, b)
 }
 
-const statusRank = (object: Json): number =>
-  object?.object === 'invoice'
-    ? ({ draft: 0, open: 1, uncollectible: 2 }[object.status as string] ?? 1)
-    : object?.object === 'subscription' && object.status === 'incomplete'
-      ? 0
-      : 1
-
-const rankOf = (type: string): number => {
+/** What Stripe sends last of what it sends at once. */
+function rank({ type }: Sight): number {
   const action = type.slice(type.lastIndexOf('.') + 1)
   if (action === 'created') return 0
   if (action === 'deleted') return 3

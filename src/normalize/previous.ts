@@ -4,12 +4,16 @@ const isObject = (value: Json): value is Record<string, Json> =>
 
 /**
  * The state that an event left behind: the object with `previous_attributes` put back. They name prior values of changed keys
- * only; nested objects are partial, arrays whole (until 2017: only the changed elements, matched here by id).
+ * only; nested objects are partial, arrays whole (until 2017: only the changed elements, matched here by id), and a key that
+ * was added to the metadata is null.
  */
 export function priorOf(object: Json, previous: Json): Json {
   if (!isObject(previous)) return object
   const prior: Record<string, Json> = { ...object }
-  for (const [key, before] of Object.entries(previous)) prior[key] = priorValue(object?.[key], before)
+  for (const [key, before] of Object.entries(previous)) {
+    prior[key] = priorValue(object?.[key], before)
+    if (key === 'metadata' && isObject(prior[key])) prior[key] = withoutAbsent(prior[key])
+  }
   return prior
 }
 
@@ -23,6 +27,9 @@ function priorValue(now: Json, before: Json): Json {
     })
   return before
 }
+
+const withoutAbsent = (metadata: Record<string, Json>) =>
+  Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== null))
 
 // A whole element says what it is (`object`); a fragment of the old shapes carries the changed keys and the id.
 const isFragment = (element: Json) =>

@@ -1,8 +1,8 @@
 import type { Queryable } from '../db.ts'
-import { idOfWords } from '../ids.ts'
+import { idOfWords, isUuid } from '../ids.ts'
 import type { Facts } from './evaluate.ts'
 import { emptyMemory, type Memory } from './memory.ts'
-import type { Snapshot } from './order.ts'
+import { packed, type Snapshot, unpacked } from './order.ts'
 import { People } from './people.ts'
 import type { Wants } from './wants.ts'
 
@@ -20,6 +20,8 @@ export interface Known {
 export interface World {
   clientId: string
   objects: Map<string, Known>
+  /** Registered checkouts, by Flo's id and by Stripe's, whatever the source. */
+  checkouts: Map<string, object>
   people: People
   /** Deadlines of missing facts, by source and fact. */
   holds: Map<string, Date>
@@ -34,12 +36,16 @@ export const keyOf = (sourceId: string, id: string) => `${sourceId}|${id}`
 export const emptyWorld = (clientId: string): World => ({
   clientId,
   objects: new Map(),
+  checkouts: new Map(),
   people: new People(clientId),
   holds: new Map(),
   dirty: { objects: new Set(), holds: new Map() },
   arrived: new Set(),
   loaded: { objects: new Set(), customers: new Set(), told: new Set(), facts: new Set() },
 })
+
+/** Ids of registered checkouts are wanted among those of Stripe's objects, marked so. */
+const CHECKOUT = 'checkout:'
 
 /** Loads what is wanted and not loaded yet; answers whether anything was. One statement per kind of fact. */
 export async function load(tx: Queryable, world: World, wants: Wants): Promise<boolean> {
@@ -51,6 +57,17 @@ export async function load(tx: Queryable, world: World, wants: Wants): Promise<b
   const objects = fresh(wants.objects, world.loaded.objects)
   const customers = fresh(wants.customers, world.loaded.customers)
   const told = fresh(wants.told, world.loaded.told)
+  const checkouts = objects.filter((id) => id.startsWith(CHECKOUT)).map((id) => id.slice(CHECKOUT.length))
+  if (checkouts.length > 0) {
+    const { rows } = await tx.query(
+      `select id, stripe_session_id, client_user_id, items, subscriptions from checkouts
+        where client_id = $1 and (stripe_session_id = any($2) or id = any($3))`,
+      [world.clientId, checkouts, checkouts.filter(isUuid)],
+    )
+    for (const row of rows)
+      for (const id of [row.id, row.stripe_session_id])
+        if (id) world.checkouts.set(`${CHECKOUT}${id}`, { object: 'checkout', ...row })
+  }
   if (objects.length > 0) {
     const { rows } = await tx.query(
       `select source_id, object_id, kind, customer_id, snapshot, memory from objects
@@ -63,7 +80,7 @@ export async function load(tx: Queryable, world: World, wants: Wants): Promise<b
         objectId: row.object_id,
         kind: row.kind,
         customerId: row.customer_id,
-        snapshot: row.snapshot,
+        snapshot: unpacked(row.snapshot),
         memory: { ...emptyMemory(), ...row.memory },
       })
   }
@@ -111,6 +128,8 @@ const personOf = (row: { id: string; client_user_id: string | null; email: strin
 export function factsOf(world: World, sourceId: string, asked: Map<string, string | null>): Facts {
   return {
     kept(kind, id) {
+      const checkout = kind === 'checkout' ? world.checkouts.get(id) : undefined
+      if (checkout) return { object: checkout, memory: emptyMemory() }
       const known = world.objects.get(keyOf(sourceId, id))
       return known && known.kind === kind ? { object: known.snapshot.object, memory: known.memory } : null
     },
@@ -131,7 +150,7 @@ export function factsOf(world: World, sourceId: string, asked: Map<string, strin
 /** Puts a record of our own beside Stripe's objects: a link, a tally. */
 export function put(world: World, sourceId: string, kind: string, objectId: string, object: unknown) {
   const key = keyOf(sourceId, objectId)
-  const snapshot = { object, created: 0, tied: [], base: null }
+  const snapshot = { object, tied: [], base: [] }
   const known = world.objects.get(key) ?? {
     sourceId,
     objectId,
@@ -162,7 +181,7 @@ export async function save(tx: Queryable, world: World): Promise<void> {
         objects.map(({ objectId }) => objectId),
         objects.map(({ kind }) => kind),
         objects.map(({ customerId }) => customerId),
-        objects.map(({ snapshot }) => JSON.stringify(snapshot)),
+        objects.map(({ snapshot }) => JSON.stringify(packed(snapshot))),
         objects.map(({ memory }) => JSON.stringify(memory)),
       ],
     )

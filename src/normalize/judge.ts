@@ -1,0 +1,75 @@
+import { mappings } from '../../mappings/index.ts'
+import { evaluate, type Facts, type Verdict } from './evaluate.ts'
+import type { Memory } from './memory.ts'
+import { newestOf, type Sight, type Snapshot } from './order.ts'
+import { priorOf } from './previous.ts'
+import type { Mapping } from './words.ts'
+
+type Json = any
+
+/** What one mapping says of a sight, and for which contract. */
+export interface Judged {
+  contract: string
+  mapping: Mapping
+  verdict: Verdict
+}
+
+const readers = new Map<string, { contract: string; mapping: Mapping }[]>()
+for (const [contract, list] of Object.entries(mappings))
+  for (const mapping of list)
+    for (const type of mapping.on.types) readers.set(type, [...(readers.get(type) ?? []), { contract, mapping }])
+
+/** The mappings that read an event type. */
+export const readersOf = (type: string) => readers.get(type) ?? []
+
+/** What is known around a sight: its whole object, the state stored before it, and whether a newer one is. */
+export interface Place {
+  object: Json
+  stored: Json | null
+  late: boolean
+  memory: Memory
+  facts: Facts
+}
+
+/** What every mapping says of a sight, and the memory of its object afterwards. Throws MappingError. */
+export function judge(
+  sight: Sight,
+  { object, stored, late, memory, facts }: Place,
+): { said: Judged[]; memory: Memory } {
+  const prior = sight.previous ? priorOf(object, sight.previous) : late ? null : stored
+  let remembered = memory
+  const said = readersOf(sight.type).map(({ contract, mapping }) => {
+    const event = { id: sight.eventId, type: sight.type, created: sight.created }
+    const verdict = evaluate(mapping, { event, object, prior, stored, late, memory: remembered, facts })
+    if (verdict.kind === 'emit') remembered = verdict.memory
+    return { contract, mapping, verdict }
+  })
+  return { said, memory: remembered }
+}
+
+/**
+ * A sight that stands right before the newest one arrived after it: what the newest would have said, had it come in order,
+ * and did not say. An end that came before the payment which made the subscription usable, say, is told now.
+ */
+export function judgeAgain(
+  known: { snapshot: Snapshot; memory: Memory },
+  snapshot: Snapshot,
+  before: { now: Json; until: Json | null },
+  memory: Memory,
+  facts: Facts,
+): { said: Judged[]; memory: Memory } {
+  const newest = newestOf(snapshot)
+  if (!newest) return { said: [], memory }
+  const { object } = snapshot
+  const until = judge(newest, { object, stored: before.until, late: false, memory: known.memory, facts })
+  const now = judge(newest, { object, stored: before.now, late: false, memory, facts })
+  const keys = new Set(
+    until.said.flatMap(({ verdict }) => (verdict.kind === 'emit' ? verdict.emissions : [])).map(({ key }) => key),
+  )
+  const said = now.said.flatMap(({ contract, mapping, verdict }) => {
+    if (verdict.kind !== 'emit') return []
+    const emissions = verdict.emissions.filter(({ key }) => !keys.has(key))
+    return emissions.length > 0 ? [{ contract, mapping, verdict: { ...verdict, emissions } }] : []
+  })
+  return { said, memory: said.length > 0 ? now.memory : memory }
+}
