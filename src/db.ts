@@ -15,7 +15,12 @@ const types: pg.CustomTypesConfig = {
 /** A pool on `url`. An idle connection that breaks is replaced by the pool and told to `onError`. */
 export function connect(url: string, { max = 10, onError = (_: Error) => {} } = {}): Db {
   const pool = new pg.Pool({ connectionString: url, max, types, application_name: 'flo-gateway' })
-  pool.on('error', onError)
+  pool.on('error', (error) => {
+    // The pool hangs the whole connection onto it, statements and all: too much for a log line.
+    Object.defineProperty(error, 'client', { enumerable: false })
+    // While the pool ends, its connections may end as they like.
+    if (!pool.ending) onError(error)
+  })
   // A connection that breaks while somebody has it: the next statement tells them. Unheard, the event would end the process.
   pool.on('connect', (client) => client.on('error', () => {}))
   return pool
