@@ -1,0 +1,57 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { type Verdict, verify } from './verify.ts'
+
+/** One delivery as it arrived. */
+export interface Arrival {
+  /** The Flo event's `eventId`: the same on every attempt. */
+  eventId: string
+  eventType: string
+  attempt: number
+  /** The raw body as text. */
+  body: string
+  verdict: Verdict
+  /** Milliseconds of the monotonic clock. */
+  at: number
+}
+
+/**
+ * A client's side of the wire: an HTTP server on 127.0.0.1 that verifies every POST with the secret, whatever comes of it,
+ * and answers with the status that `arrived` returns. Port 0 takes any free one; resolves when it listens, rejects when it cannot.
+ */
+export async function listen({
+  port = 0,
+  secret,
+  arrived,
+}: {
+  port?: number
+  secret: () => string
+  arrived: (arrival: Arrival) => number
+}) {
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk)
+    const at = performance.now()
+    const bytes = Buffer.concat(chunks)
+    const { headers } = request
+    const status = arrived({
+      eventId: String(headers['webhook-id']),
+      eventType: String(headers['flo-event-type']),
+      attempt: Number(headers['flo-delivery-attempt']),
+      body: bytes.toString(),
+      verdict: verify(bytes, headers, secret()),
+      at,
+    })
+    response.writeHead(status).end()
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(port, '127.0.0.1', resolve)
+  })
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/flo`,
+    async close() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}

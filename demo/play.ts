@@ -1,0 +1,63 @@
+import { cameOut, refused, toldNothing, wentIn, wrong } from './screen.ts'
+import type { Stage } from './stage.ts'
+import type { Step } from './story.ts'
+
+/** What one step of the story came to. */
+export interface Played {
+  answered: 'accepted' | 'duplicate' | 'refused'
+  /** Flo events that arrived and were accepted by both verifiers. */
+  verified: number
+  /** Milliseconds from Stripe's POST to the endpoint, of what arrived at the first attempt. */
+  latencies: number[]
+  retried: number
+  problems: string[]
+}
+
+/** Sends one event of the story, shows what comes of it, and compares with what has to. */
+export async function play(stage: Stage, { event, expect, twist }: Step): Promise<Played> {
+  const problems: string[] = []
+  const result: Played = { answered: 'accepted', verified: 0, latencies: [], retried: 0, problems }
+  stage.endpointIsDown(twist === 'endpoint_down')
+  const answer = await stage.post(event, { forged: twist === 'forged' })
+  wentIn(event.type, twist ? remarks[twist] : '', answer)
+
+  if (twist === 'forged') {
+    toldNothing(answer.error?.code ?? '?', 'nobody but Stripe knows the signing secret.')
+    if (answer.status !== 400) problems.push(`a forged event was answered ${answer.status}`)
+    result.answered = 'refused'
+  } else if (answer.status !== 200) problems.push(`${event.type} was answered ${answer.status}`)
+  else if (twist === 'sent_again') {
+    toldNothing('duplicate', 'this event is known, its Flo events are delivered once.')
+    if (!answer.duplicate) problems.push(`${event.type} was not recognised as a duplicate`)
+    result.answered = 'duplicate'
+  } else {
+    const { state, reason, told } = await stage.outcome(event)
+    for (const { eventType, arrivals } of told) {
+      const last = arrivals.at(-1)
+      if (!last || last.verdict.stripe || last.verdict.standard) {
+        problems.push(`${eventType} ${last ? 'could not be verified' : 'did not arrive'}`)
+        continue
+      }
+      for (const earlier of arrivals.slice(0, -1)) refused(earlier, earlier.at - answer.postedAt)
+      cameOut(last, last.at - answer.postedAt)
+      result.verified += 1
+      if (last.attempt > 1) result.retried += 1
+      else result.latencies.push(last.at - answer.postedAt)
+    }
+    if (state === 'ignored') toldNothing(reason?.code ?? '', reason?.message ?? '')
+    const types = told.map(({ eventType }) => eventType)
+    if (types.join() !== expect.join())
+      problems.push(`${event.type} is ${state} and told ${list(types)}; expected was ${list(expect)}`)
+  }
+  for (const problem of problems) wrong(problem)
+  return result
+}
+
+const remarks = {
+  sent_again: 'once more, as Stripe does when an answer is lost',
+  endpoint_down: 'while the endpoint answers 503',
+  forged: 'forged by somebody else',
+}
+export type Twist = keyof typeof remarks
+
+const list = (types: string[]) => (types.length > 0 ? types.join(', ') : 'nothing')
