@@ -30,6 +30,10 @@ export async function delivering({ url, db }: { url: string; db: Db }, extra: Pa
     elsewhere: (clientId) => told.push(clientId),
     ...extra,
   })
+  // As src/jobs.ts does when a janitor has freed what a dead worker held.
+  worker.onNotice((payload) => {
+    if (payload === 'sweep') void room.sweep()
+  })
   let stopped: Promise<void> | undefined
   const stop = () => {
     stopped ??= room.stop().then(() => worker.stop())
@@ -129,10 +133,9 @@ export async function deliveryOf(db: Db, id: string) {
 export const settled = (db: Db, ids: string[], { timeoutMs = 20_000 } = {}) =>
   eventually(
     async () => {
-      const { rows } = await db.query(
-        `select count(*) from deliveries where id = any($1) and state <> 'pending'`,
-        [ids],
-      )
+      const { rows } = await db.query(`select count(*) from deliveries where id = any($1) and state <> 'pending'`, [
+        ids,
+      ])
       return rows[0].count === ids.length
     },
     { timeoutMs },
