@@ -35,6 +35,8 @@ export interface Shared {
   /** Counts what has begun and has to end before the process may. */
   tasks: { begin(): void; end(): void }
   stopping: () => boolean
+  /** Whether what cannot be recorded is still tried again. */
+  patient: () => boolean
 }
 
 /** One client's deliveries in this process: a pump for each endpoint that it holds, and the rounds that feed them. */
@@ -216,7 +218,7 @@ export function clientWork(shared: Shared, id: string): Client {
     inHand,
     clock: retryClock({ ring: (endpointIds) => client.wake(endpointIds) }),
     ready: readiness(shared, id),
-    record: recorder({ db, log, patience: () => !shared.stopping() }, id),
+    record: recorder({ db, log, patience: shared.patient }, id),
     wake(endpointIds) {
       if (endpointIds) for (const endpointId of endpointIds) wakeOne(endpointId, wanted)
       else discover = true

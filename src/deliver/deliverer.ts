@@ -22,6 +22,8 @@ interface Deps extends Pick<Shared, 'db' | 'log' | 'worker' | 'keyRing' | 'contr
 
 /** Deliveries held in memory: so many in all, shared among the pumps, with a least and a most for each. */
 const ROOM = { total: 20_000, least: 10, most: 1_000 }
+/** A database that does not come back must not keep the process from ending. */
+const STOP_PATIENCE_MS = 5_000
 /** How far ahead a sweep sets the retry clock; it comes every minute. */
 const SWEEP_AHEAD_SECONDS = 90
 
@@ -42,6 +44,7 @@ export function deliverer({
   const clients = new Map<string, Client>()
   const http = sender({ allowedSubnets: config.allowedSubnets, now: deps.now, ...(resolve && { resolve }) })
   let stopping = false
+  let patientUntil = Number.POSITIVE_INFINITY
   let tasks = 0
   let drained = () => {}
 
@@ -52,6 +55,7 @@ export function deliverer({
     send: http.send,
     bodies: eventBodies(deps),
     stopping: () => stopping,
+    patient: () => performance.now() < patientUntil,
     turns: turns<Pump>({
       max: maxInFlightTotal,
       startable: (pump) => !stopping && startable(pump, maxInFlight),
@@ -108,6 +112,7 @@ export function deliverer({
     sweep,
     async stop() {
       stopping = true
+      patientUntil = performance.now() + STOP_PATIENCE_MS
       for (const client of clients.values()) for (const pump of client.pumps.values()) client.halt(pump, 'stopping')
       if (tasks > 0)
         await new Promise<void>((resolve) => {

@@ -65,7 +65,8 @@ const refusesData = (error: unknown) => /^2[23]/.test(String((error as { code?: 
 /**
  * One statement for up to 500 attempts of one client: moves the deliveries on and adds the attempts; returns the ids of
  * the deliveries moved. One that has this attempt already is left alone, so that a statement whose answer was lost can be
- * sent again. What was delivered is delivered, whatever the row has become meanwhile.
+ * sent again. What was delivered is delivered, whatever the row has become meanwhile, and what was skipped but had failed
+ * for good has failed.
  */
 async function insertAttempts(db: Queryable, clientId: string, batch: Made[]): Promise<Set<string>> {
   const { rows } = await db.query<{ id: string }>({
@@ -78,12 +79,12 @@ async function insertAttempts(db: Queryable, clientId: string, batch: Made[]): P
            ), moved as (
              update deliveries d
                 set attempts = m.number,
-                    state = case when m.state = 'delivered' or d.state = 'pending' then m.state else d.state end,
-                    reason = case when m.state = 'delivered' then null else d.reason end,
+                    state = case when d.state = 'pending' or m.state = 'delivered' or (d.state, m.state) = ('skipped', 'failed')
+                                 then m.state else d.state end,
+                    reason = case when m.state = 'delivered' or m.state = 'failed' and d.state = 'skipped'
+                                  then null else d.reason end,
                     next_attempt_at = case when d.state = 'pending' then now() + make_interval(secs => m.delay) end,
-                    finished_at = case when d.state = 'pending' and m.state = 'pending' then null
-                                       when d.state = 'pending' or m.state = 'delivered' then now()
-                                       else d.finished_at end
+                    finished_at = case when m.state = 'pending' then d.finished_at else now() end
                from made m
               where d.client_id = $1 and d.event_id = m.event_id and d.id = m.id and d.attempts = m.number - 1
                 and d.event_id between $15 and $16 and d.id between $17 and $18

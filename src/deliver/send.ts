@@ -71,7 +71,7 @@ export function sender({
         if (ended) return
         ended = true
         open.delete(exchange)
-        if (heard) resolve(kept({ ...heard, startedAt, body: Buffer.concat(chunks, bytes) }))
+        if (heard) resolve(kept({ ...heard, startedAt, body: Buffer.concat(chunks, Math.min(bytes, BODY_MAX_BYTES)) }))
         else resolve({ ...nothingHeard, outcome: unreachable(error), startedAt, durationMs: since(started) })
       }
       // Aborting destroys the connection. A request that still waits for one is aborted when it gets it, and not sent.
