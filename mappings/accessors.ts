@@ -15,6 +15,7 @@ import {
   not,
   type Reads,
   reading,
+  self,
   set,
   some,
   sum,
@@ -137,7 +138,7 @@ export const customerOf = firstOf(idOf(from('customer')), from('customer_account
 
 // ---- invoices ----
 
-type Line = Stripe.InvoiceLineItem
+export type Line = Stripe.InvoiceLineItem
 const inv = invoice
 const invLegacy = invoice.legacy
 
@@ -215,3 +216,33 @@ export const waitForSubscription = {
   key: invoiceSubscription,
   unless: any(valueIs(invoiceSubscription, unset), kept('subscription', invoiceSubscription).known),
 }
+
+/** What stays of a line when its own id changes: the invoice item or subscription item behind it. */
+export const lineKey = (line: Reads<Line>) =>
+  firstOf(
+    idOf(line.from('parent.invoice_item_details.invoice_item')),
+    line.from('parent.subscription_item_details.subscription_item'),
+    idOf(line.legacy<string>('invoice_item', BASIL)),
+    line.legacy<string>('subscription_item', BASIL),
+    line.from('id'),
+  )
+
+// ---- links: which payment belongs to what, and which checkout the client registered ----
+
+type Link = {
+  invoice: string | null
+  charge: string | null
+  payment_intent: string | null
+  session: string | null
+  credit_note: string | null
+}
+const linkKey = converter('link', (id: string) => `link:${id}`)
+const checkoutKey = converter('checkout', (id: string) => `checkout:${id}`)
+/** One end of the ties that an id has. */
+export const linked = (id: Expr<string | null>, end: keyof Link): Expr<string | null> =>
+  kept('link', linkKey(id))(reading<Link>().from(end))
+/** The registered checkout behind a Checkout session's id, Stripe's or Flo's. */
+export const checkoutOf = (id: Expr<string | null>) => kept('checkout', checkoutKey(id))(self<any>())
+/** The client's own id of the user that it registered a checkout for. */
+export const registeredUser = (id: Expr<string | null>) =>
+  kept('checkout', checkoutKey(id))(reading<{ client_user_id: string | null }>().from('client_user_id'))

@@ -22,6 +22,7 @@ import {
   without,
 } from '../../src/normalize/words.ts'
 import {
+  checkoutOf,
   customerEmail,
   customerMetadata,
   invoiceCustomer,
@@ -32,11 +33,13 @@ import {
   lineProration,
   lineQuantity,
   lines,
+  linked,
   oneOff,
   subscription,
   waitForSubscription,
 } from '../accessors.ts'
 import { amountDue, amountPaid, amountRemaining, currency, invoiceDetailsShape, state } from './invoice-details.ts'
+import { relatedItem, relatedSubscription } from './item.ts'
 
 const invoice = on(
   'invoice.created',
@@ -72,6 +75,19 @@ const discount = firstOf(
 )
 
 const subscriptionId = invoiceSubscription
+
+/** The registered checkout that led here: by Flo's own mark, else by Stripe's session. */
+const checkout = firstOf(
+  checkoutOf(
+    firstOf(
+      from('metadata.flo_checkout_session'),
+      from('metadata.checkoutSessionId'),
+      from('metadata.initialCheckoutSessionId'),
+    ),
+  ),
+  checkoutOf(linked(from('id'), 'session')),
+  checkoutOf(linked(subscriptionId, 'session')),
+)
 
 /** The invoice object of the contract, read from Stripe's invoice. */
 const invoiceShape = {
@@ -190,9 +206,9 @@ export default defineMapping({
       email: [customerEmail(invoiceCustomer), from('customer_email')],
     }),
     invoice: invoiceShape,
-    // Beside the invoice only when they resolve to a Flo record.
-    subscription: always(undefined),
-    item: always(undefined),
+    // Beside the invoice only when they resolve to a Flo record; never built from its lines.
+    subscription: relatedSubscription(subscriptionId),
+    item: relatedItem(checkout),
   },
   news,
 })

@@ -1,5 +1,5 @@
 import { floSubscription } from '../../src/contracts/flo.ts'
-import { idOf, isoTime, major, metadataOf, upperCase } from '../../src/normalize/converters.ts'
+import { idOf, isoTime, major, metadataOf, upperCase, uuidText } from '../../src/normalize/converters.ts'
 import {
   all,
   always,
@@ -8,6 +8,7 @@ import {
   byEvent,
   ceased,
   changed,
+  computed,
   defineMapping,
   event,
   firstOf,
@@ -33,6 +34,7 @@ import {
 } from '../../src/normalize/words.ts'
 import {
   cancellationMark,
+  checkoutOf,
   customerEmail,
   customerMetadata,
   customerOf,
@@ -40,6 +42,7 @@ import {
   itemPlanId,
   items,
   itemUnitAmount,
+  linked,
   paused,
   pausedSoft,
   pendingCancel,
@@ -49,6 +52,7 @@ import {
   productDescription,
   productName,
   quantity,
+  registeredUser,
   subscriptionCurrency,
   total,
   trialEnd,
@@ -86,9 +90,34 @@ const status = oneOf(from('status'), {
 })
 const state = byEvent({ 'subscription.expired': always('expired') }, given(pausedSoft, always('paused'), status))
 
+/** The checkout that the client registered: by Flo's own mark, else by Stripe's session. */
+const registered = [
+  checkoutOf(
+    firstOf(
+      from('metadata.flo_checkout_session'),
+      from('metadata.checkoutSessionId'),
+      from('metadata.initialCheckoutSessionId'),
+    ),
+  ),
+  checkoutOf(linked(from('id'), 'session')),
+] as const
+/** Its subscription: the one of this plan, else the only one; Flo stamps its uuid on Stripe's object. */
+const checkoutSubscription = firstOf(
+  uuidText(from('metadata.flo_subscription')),
+  computed(
+    'registered subscription',
+    (checkout, plan): string | null => {
+      const list: { uuid: string; id: string }[] = checkout?.subscriptions ?? []
+      return (list.find(({ id }) => id === plan) ?? (list.length === 1 ? list[0] : undefined))?.uuid ?? null
+    },
+    firstOf(...registered),
+    primary(items, itemPlanId),
+  ),
+)
+
 /** The subscription object of the contract, read from Stripe's subscription. */
 export const subscriptionShape = {
-  uuid: uuidOf('subscription', from('id')),
+  uuid: uuidOf('subscription', from('id'), checkoutSubscription),
   id: primary(items, itemPlanId),
   name: firstOf(
     productName(productId),
@@ -214,7 +243,11 @@ export default defineMapping({
 
   body: {
     user: userOf(customerOf, {
-      told: [from('metadata.client_user_id'), customerMetadata(customerOf)],
+      told: [
+        registeredUser(linked(from('id'), 'session')),
+        from('metadata.client_user_id'),
+        customerMetadata(customerOf),
+      ],
       email: [customerEmail(customerOf)],
     }),
     subscription: subscriptionShape,

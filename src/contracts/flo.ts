@@ -68,7 +68,10 @@ export const item = z.strictObject({
   id: text,
   name: text,
   description: text,
-  state: z.enum(['purchased', 'partially_refunded', 'refunded']),
+  state: z
+    .enum(['purchased', 'partially_refunded', 'refunded'])
+    .nullable()
+    .meta({ description: 'null: of a refund whose payment is not known' }),
   quantity,
   currency,
   amount: money.meta({ description: 'Per unit' }),

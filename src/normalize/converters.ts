@@ -1,3 +1,4 @@
+import { isUuid } from '../ids.ts'
 import { majorUnits, times } from '../money.ts'
 import { combiner, converter } from './words.ts'
 
@@ -46,3 +47,6 @@ export const idsOf = (field: string) =>
       return typeof ref === 'string' ? [ref] : ref ? [ref.id] : []
     }),
   )
+
+/** A UUID in lower case; any other text reads as absent. */
+export const uuidText = converter('uuid', (text: string): string | null => (isUuid(text) ? text.toLowerCase() : null))

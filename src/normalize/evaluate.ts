@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { sumOf } from '../money.ts'
-import { digest, lastMoment, type Memory, momentOf } from './memory.ts'
+import { digest, lastMoment, type Memory, occasionOf } from './memory.ts'
 import { counted, type Tally, totalOf } from './tally.ts'
 import { type Kept, type Mapping, MappingError, type Node, set, unset, type When } from './words.ts'
 
@@ -39,7 +39,7 @@ export interface Input {
 /** What one mapping says of one source event. */
 export type Verdict =
   | { kind: 'emit'; rule: number; emissions: Emission[]; memory: Memory; missing: string[]; tally: Counted | null }
-  | { kind: 'ignore'; rule: number; code: string; message: string }
+  | { kind: 'ignore'; rule: number; code: string; message: string; missing: string[] }
 /** A payment's tally after this event. */
 export type Counted = { payment: string; tally: Tally }
 export interface Emission {
@@ -60,9 +60,16 @@ export function evaluate(mapping: Mapping, input: Input): Verdict {
   const at = mapping.rules.findIndex(({ when }) => !when || holds(when, scope, mapping))
   const rule = mapping.rules[at]
   const owed = mapping.owed && !input.late && holds(mapping.owed.when, scope, mapping) ? mapping.owed : null
-  const ignore = (code: string, message: string): Verdict => ({ kind: 'ignore', rule: at, code, message })
+  const ignore = (code: string, message: string, missing: string[] = []): Verdict => ({
+    kind: 'ignore',
+    rule: at,
+    code,
+    message,
+    missing,
+  })
   if (!owed && !rule) return ignore('no_rule', 'No rule of the mapping holds for this event.')
-  if (!owed && rule && 'ignore' in rule) return ignore(rule.ignore, rule.because)
+  if (!owed && rule && 'ignore' in rule)
+    return ignore(rule.ignore, rule.because, rule.afterWaiting ? factsMissing(mapping, scope) : [])
   let speaking = rule && 'emit' in rule ? rule : null
   if (speaking?.overtakable && input.late) {
     if (!owed) return ignore('overtaken', 'A newer state of this object was already normalised.')
@@ -95,7 +102,7 @@ function emissionsOf(mapping: Mapping, rule: Speaking, scope: Scope): Emission[]
 
 function emission(mapping: Mapping, type: string, key: readonly Node[], scope: Scope): Emission {
   const emitting = { ...scope, emit: type }
-  const parts = key.map((node) => value(node, emitting) ?? '')
+  const parts = key.map((node) => value(node, emitting)).filter((part) => part !== null)
   const body = build(mapping.body, emitting)
   return {
     type,
@@ -111,10 +118,13 @@ function share(once: NonNullable<Speaking['once']>, scope: Scope): (Counted & { 
   return { payment, ...counted(scope.facts.tally(payment), told) }
 }
 
-function missingOf(mapping: Mapping, scope: Scope): string[] {
-  const missing = mapping.waitFor
+const factsMissing = (mapping: Mapping, scope: Scope): string[] =>
+  mapping.waitFor
     .filter(({ unless }) => !holds(unless, scope, mapping))
     .map(({ fact, key }) => `${fact}:${value(key, scope)}`)
+
+function missingOf(mapping: Mapping, scope: Scope): string[] {
+  const missing = factsMissing(mapping, scope)
   for (const node of usersIn(mapping.body)) {
     const customer = value(node.customer, scope)
     if (customer !== null && value({ ...node, field: 'clientUserId' }, scope) === null)
@@ -193,9 +203,8 @@ export function value(node: Node, scope: Scope): Json {
       return item === null ? null : value(node.of, { ...scope, item })
     }
     case 'occasion':
-      return node.mark
-        ? momentOf(scope.memory, node.what, scope.event.type, scope.event.created, true)
-        : lastMoment(scope.memory, node.what, scope.event.created)
+      if (!node.mark) return lastMoment(scope.memory, node.what, scope.event.created)
+      return occasionOf(scope.memory, node.what, scope.event, node.of ? digest(build(node.of, scope)) : undefined)
     case 'tallied':
       return totalOf(scope.tally ?? null)
     case 'prior':

@@ -4,37 +4,57 @@ import type { Flag } from './words.ts'
 /** What is remembered of a Stripe object beside its snapshot. */
 export interface Memory {
   flags: Partial<Record<Flag, true>>
-  /** Occasions by name: when (seconds of the first sight) and by which event types they were told. */
-  occasions: Record<string, { at: number; by: string[] }[]>
+  /** Occasions by name. */
+  occasions: Record<string, Occasion[]>
   /** Digest of the news that each mapping last emitted about the object. */
   said: Record<string, string>
   /** Flo's UUIDs by kind, as first told. */
   uuids: Record<string, string>
 }
 
-export const emptyMemory = (): Memory => ({ flags: {}, occasions: {}, said: {}, uuids: {} })
-
-/** Two sights of one occasion lie this close together; Stripe sends them in the same second or the next. */
-const SAME_OCCASION_SECONDS = 60
-
-/**
- * The moment of an occasion that this sight belongs to: one already told by another event type close by, else a new one
- * (added when `mark`). An event type tells each occasion once, so two close pauses told by one type stay two.
- */
-export function momentOf(memory: Memory, what: string, type: string, at: number, mark: boolean): number {
-  const known = memory.occasions[what] ?? []
-  const near = known
-    .filter((one) => Math.abs(one.at - at) <= SAME_OCCASION_SECONDS && !one.by.includes(type))
-    .sort((a, b) => Math.abs(a.at - at) - Math.abs(b.at - at))[0]
-  if (near) {
-    if (mark) near.by.push(type)
-    return near.at
-  }
-  if (mark) memory.occasions[what] = [...known, { at, by: [type] }].slice(-50)
-  return at
+/** Something that happened once and that Stripe may tell by several event types. */
+export interface Occasion {
+  /** Unix seconds of the first sight. */
+  at: number
+  /** The source event that told it, by event type. */
+  by: Record<string, string>
+  /** Digest of what was told; occasions of one name may differ in it. */
+  of?: string
 }
 
-/** The last occasion up to a moment, in seconds. */
+export const emptyMemory = (): Memory => ({ flags: {}, occasions: {}, said: {}, uuids: {} })
+
+/** Two sights of one occasion lie this close together: Stripe sends them in the same second or the next. */
+const SAME_OCCASION_SECONDS = 5
+const KEPT_OCCASIONS = 50
+
+/**
+ * The name of the occasion that an event tells, as a part of a business key: one told already by another event type close
+ * by, else a new one, which is added. An event type tells each occasion once, so two pauses in one second stay two.
+ */
+export function occasionOf(
+  memory: Memory,
+  what: string,
+  event: { id: string; type: string; created: number },
+  of?: string,
+): string {
+  const known = memory.occasions[what] ?? []
+  const alike = known.filter((one) => one.of === of)
+  const told = alike.find(({ by }) => by[event.type] === event.id) ?? nearest(alike, event)
+  const occasion = told ?? { at: event.created, by: {}, ...(of === undefined ? {} : { of }) }
+  occasion.by[event.type] = event.id
+  if (!told) memory.occasions[what] = [...known, occasion].slice(-KEPT_OCCASIONS)
+  const twins = alike.filter(({ at }) => at === occasion.at)
+  const turn = told ? twins.indexOf(told) : twins.length
+  return turn === 0 ? String(occasion.at) : `${occasion.at}.${turn}`
+}
+
+const nearest = (occasions: Occasion[], { type, created }: { type: string; created: number }) =>
+  occasions
+    .filter(({ at, by }) => Math.abs(at - created) <= SAME_OCCASION_SECONDS && by[type] === undefined)
+    .sort((a, b) => Math.abs(a.at - created) - Math.abs(b.at - created))[0]
+
+/** Unix seconds of the last occasion up to a moment, null when none is remembered. */
 export const lastMoment = (memory: Memory, what: string, upTo: number): number | null =>
   (memory.occasions[what] ?? []).reduce<number | null>(
     (last, { at }) => (at <= upTo && (last === null || at > last) ? at : last),

@@ -33,7 +33,7 @@ export type Node =
   | { op: 'each'; list: Node; where: When | null; shape: object }
   | { op: 'fold'; name: 'sum' | 'max' | 'min'; list: Node; where: When | null; of: Node }
   | { op: 'choose'; name: string; fn: (list: any[]) => unknown; list: Node; of: Node }
-  | { op: 'occasion'; what: string; mark: boolean }
+  | { op: 'occasion'; what: string; of: object | null; mark: boolean }
   | { op: 'prior'; of: Node }
   | { op: 'tallied' }
 export type When =
@@ -97,7 +97,13 @@ export type Rule<Emit extends string = string> =
       /** Sets a flag of the object's memory when emitted. */
       remember?: Flag
     }
-  | { ignore: string; because: string; when?: When }
+  | {
+      ignore: string
+      because: string
+      when?: When
+      /** Only when what the mapping waits for has not come by the deadline. */
+      afterWaiting?: true
+    }
 
 export type Mapping<E extends EventType = EventType, To extends z.ZodType<Envelope> = z.ZodType<Envelope>> = {
   name: string
@@ -168,6 +174,8 @@ export const on = <E extends EventType, O = ObjectOf<E>>(...types: E[]) => ({
 })
 /** Words typed by an object that several mappings read. */
 export const reading = <O>() => readsOf<O>('object')
+/** Words typed by an element of a list. */
+export const element = <O>(): Reads<O> => readsOf<O>('item')
 /** Words typed by a member of a list's element. */
 export const member = <O>(name: string): Reads<O> => readsOf<O>('item', `${name}.`)
 /** The whole object of the event. */
@@ -356,12 +364,14 @@ export const uuidOf = (
 export const tallied: Expr<number> = { op: 'tallied' }
 
 /**
- * When something happened of which Stripe may tell twice by different event types: seconds of the first sight.
- * As part of a key it makes two sights of one occasion one fact, and marks the occasion in the object's memory.
+ * Something that happened once and of which Stripe may tell twice, by different event types. As part of a key it makes the
+ * two sights one fact, and marks the occasion in the object's memory.
  */
-export const occasion = (what: string): Expr<number> => ({ op: 'occasion', what, mark: true })
+export const occasion = (what: string): Expr<string> => ({ op: 'occasion', what, of: null, mark: true })
+/** The same for a change of the shape's values: what two event types tell of one moment is one change. */
+export const changeTo = (shape: object): Expr<string> => ({ op: 'occasion', what: 'change', of: shape, mark: true })
 /** Seconds of the last such occasion up to this event, null when none is remembered. */
-export const lastOccasion = (what: string): Expr<number | null> => ({ op: 'occasion', what, mark: false })
+export const lastOccasion = (what: string): Expr<number | null> => ({ op: 'occasion', what, of: null, mark: false })
 /** The value in the state that this event left behind. */
 export const prior = <T>(of: Expr<T>): Expr<T | null> => ({ op: 'prior', of })
 

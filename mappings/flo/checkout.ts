@@ -1,0 +1,85 @@
+import type Stripe from 'stripe'
+import { floItem } from '../../src/contracts/flo.ts'
+import { idOf, isoTime } from '../../src/normalize/converters.ts'
+import { all, always, defineMapping, event, firstOf, not, on, self, set, userOf } from '../../src/normalize/words.ts'
+import { customerEmail, customerMetadata, registeredUser } from '../accessors.ts'
+import { boughtShape, itemKey, sessionItems } from './item.ts'
+
+const session = on(
+  'checkout.session.completed',
+  'checkout.session.async_payment_succeeded',
+  'checkout.session.async_payment_failed',
+  'checkout.session.expired',
+)
+const { from, is, type } = session
+
+/** Without a customer the session itself stands for one, until a customer appears. */
+const customer = firstOf(idOf(from('customer')), from('customer_account'), from('id'))
+
+/** `item.purchased` for each line of a Checkout session that was paid. */
+export default defineMapping({
+  name: 'flo/checkout',
+  on: session,
+  to: floItem,
+  total: [],
+  waitFor: [],
+
+  rules: [
+    {
+      ignore: 'not_completed',
+      because: 'The session ended without a payment: nothing was bought.',
+      when: type('checkout.session.async_payment_failed', 'checkout.session.expired'),
+    },
+    {
+      ignore: 'not_a_purchase',
+      because: 'The session starts a subscription or keeps a card: their own events tell it.',
+      when: not(is('mode', 'payment')),
+    },
+    {
+      ignore: 'invoice_speaks',
+      because: 'The session made an invoice: its lines are told when the invoice is paid.',
+      when: is('invoice', set),
+    },
+    {
+      ignore: 'awaiting_payment',
+      because:
+        'The payment method needs time: checkout.session.async_payment_succeeded follows when the money has come.',
+      when: all(type('checkout.session.completed'), not(is('payment_status', 'paid', 'no_payment_required'))),
+    },
+    {
+      emit: 'item.purchased',
+      each: { list: sessionItems(self<Stripe.Checkout.Session>(), from('id')), where: all() },
+      key: itemKey,
+    },
+  ],
+
+  body: {
+    user: userOf(customer, {
+      told: [
+        registeredUser(from('id')),
+        from('metadata.client_user_id'),
+        customerMetadata(customer),
+        from('client_reference_id'),
+      ],
+      email: [customerEmail(customer), from('customer_email'), from('customer_details.email')],
+    }),
+    item: {
+      uuid: boughtShape.uuid,
+      id: boughtShape.id,
+      name: boughtShape.name,
+      description: boughtShape.description,
+      state: always('purchased'),
+      quantity: boughtShape.quantity,
+      currency: boughtShape.currency,
+      amount: boughtShape.amount,
+      total: boughtShape.total,
+      refundedAmount: always(0),
+      purchasedAt: isoTime(event('created')),
+      refundedAt: always(null),
+      metadata: boughtShape.metadata,
+      invoiceDetails: always(null),
+    },
+    subscription: always(undefined),
+  },
+  news: {},
+})

@@ -1,0 +1,165 @@
+import type Stripe from 'stripe'
+import { major, metadataOf, toNumber, upperCase } from '../../src/normalize/converters.ts'
+import {
+  always,
+  computed,
+  type Expr,
+  element,
+  firstOf,
+  given,
+  is,
+  kept,
+  member,
+  objectOf,
+  set,
+  uuidOf,
+} from '../../src/normalize/words.ts'
+import {
+  checkoutOf,
+  type Line,
+  lineKey,
+  linePriceId,
+  lineProductId,
+  lineQuantity,
+  lineUnitAmount,
+  productDescription,
+  productName,
+} from '../accessors.ts'
+import { subscriptionShape } from './subscription.ts'
+
+// A bought thing, whichever way it was bought: a line of an invoice, of a Checkout session, or a payment of its own.
+
+/** One thing that was bought, and of a refund how much of it is given back (minor units). */
+export interface Bought {
+  /** The invoice, session or payment that it was bought with. */
+  owner: string
+  line: Line | null
+  /** The uuid of the checkout record that the client registered. */
+  uuid: string | null
+  refunded: number | null
+  /** How a refund found its item when nothing names it: by the invoice as a whole, or by the charge alone. */
+  attribution: 'invoice' | 'charge' | null
+}
+
+const bought = element<Bought>()
+const line = member<Line>('line')
+
+export const itemKey: Expr<any>[] = [bought.from('owner'), lineKey(line)]
+const productId = lineProductId(line)
+const currencyCode = line.from('currency')
+const nickname = line.legacy<string>('price.nickname', { until: '2025-03-31.basil' })
+
+/** What every item event shows of the thing itself; null where the purchase is not known. */
+export const boughtShape = {
+  uuid: uuidOf(
+    'item',
+    computed('itemOf', (owner, key) => `${owner}:${key ?? ''}`, bought.from('owner'), lineKey(line)),
+    bought.from('uuid'),
+  ),
+  id: firstOf(linePriceId(line), productId),
+  name: firstOf(productName(productId), nickname, line.from('description')),
+  description: firstOf(productDescription(productId), line.from('description')),
+  quantity: lineQuantity(line),
+  currency: upperCase(currencyCode),
+  amount: major(lineUnitAmount(line), currencyCode),
+  total: major(line.from('amount'), currencyCode),
+  metadata: metadataOf(line.from('metadata')),
+}
+
+/** The lines of a Checkout session: those fetched, else those the client registered, else one for the whole. */
+export const sessionItems = (session: Expr<Stripe.Checkout.Session>, id: Expr<string | null>) =>
+  computed(
+    'session lines',
+    (session, registered): Bought[] => {
+      if (!session) return []
+      const owner = session.id
+      const items = (registered as { items?: RegisteredItem[] } | null)?.items ?? []
+      const fetched = session.line_items?.data ?? []
+      if (fetched.length > 0)
+        return fetched.map((one, at) => ({
+          ...purchase(owner, { ...one, amount: one.amount_subtotal } as unknown as Line),
+          uuid:
+            (items.find(({ id }) => id === one.price?.id) ?? (items.length === fetched.length ? items[at] : undefined))
+              ?.uuid ?? null,
+        }))
+      const whole = { id: owner, amount: session.amount_total, currency: session.currency, metadata: session.metadata }
+      if (items.length === 0) return [purchase(owner, { ...whole, quantity: 1, description: null } as unknown as Line)]
+      return items.map((item) => ({
+        ...purchase(owner, {
+          id: item.uuid,
+          description: item.description ?? item.name ?? null,
+          quantity: item.quantity ?? 1,
+          currency: session.currency,
+          amount: items.length === 1 ? session.amount_subtotal : null,
+          metadata: item.metadata ?? null,
+          price: { id: item.id, nickname: item.name ?? null },
+        } as unknown as Line),
+        uuid: item.uuid,
+      }))
+    },
+    session,
+    checkoutOf(id),
+  )
+
+export const purchase = (owner: string, line: Line | null): Bought => ({
+  owner,
+  line,
+  uuid: null,
+  refunded: null,
+  attribution: null,
+})
+
+/** An item as the client registered it with its checkout. */
+interface RegisteredItem {
+  uuid: string
+  id: string
+  name?: string | null
+  description?: string | null
+  quantity?: number | null
+  metadata?: Record<string, string> | null
+}
+
+const omitted = always(undefined)
+
+/** The subscription beside an item or invoice, when we hold it: the same record as that of its own events. */
+export const relatedSubscription = (id: Expr<string | null>) => {
+  const held = kept('subscription', id)
+  const { uuid, id: plan, name, description, quantity, currency, amount, total, metadata } = subscriptionShape
+  return given(
+    held.known,
+    objectOf({
+      uuid: held(uuid) as Expr<string>,
+      id: held(plan),
+      name: held(name),
+      description: held(description),
+      quantity: held(quantity),
+      currency: held(currency),
+      amount: held(amount),
+      total: held(total),
+      metadata: held(metadata),
+    }),
+    omitted,
+  )
+}
+
+/** The item beside an invoice, when the checkout that led to the invoice was registered with one. */
+export const relatedItem = (checkout: Expr<any>) => {
+  const item = computed('first registered item', (found: any) => found?.items?.[0] ?? null, checkout)
+  const of = <T>(field: string): Expr<T | null> =>
+    computed(`item.${field}`, (found: any) => found?.[field] ?? null, item)
+  return given(
+    is(item as Expr<object | null>, set),
+    objectOf({
+      uuid: of<string>('uuid') as Expr<string>,
+      id: of<string>('id'),
+      name: of<string>('name'),
+      description: of<string>('description'),
+      quantity: toNumber(of<number>('quantity')),
+      currency: upperCase(of<string>('currency')),
+      amount: of<number>('amount'),
+      total: of<number>('total'),
+      metadata: metadataOf(of<Record<string, string>>('metadata')),
+    }),
+    omitted,
+  )
+}

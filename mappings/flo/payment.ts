@@ -1,0 +1,96 @@
+import type Stripe from 'stripe'
+import { floItem } from '../../src/contracts/flo.ts'
+import { idOf, isoTime } from '../../src/normalize/converters.ts'
+import {
+  all,
+  always,
+  any,
+  computed,
+  defineMapping,
+  event,
+  firstOf,
+  is,
+  on,
+  self,
+  set,
+  unset,
+  userOf,
+} from '../../src/normalize/words.ts'
+import { customerEmail, customerMetadata, type Line, linked } from '../accessors.ts'
+import { type Bought, boughtShape, itemKey, purchase } from './item.ts'
+
+const intent = on('payment_intent.succeeded')
+const { from, is: has, legacy } = intent
+const BASIL = { until: '2025-03-31.basil' }
+const id = from('id')
+const customer = firstOf(idOf(from('customer')), from('customer_account'), id)
+
+/** A payment that an invoice or a Checkout session collects is told by that one. */
+const ofSomethingElse = any(
+  is(idOf(legacy<string | { id: string }>('invoice', BASIL)), set),
+  is(linked(id, 'invoice'), set),
+  is(linked(id, 'session'), set),
+)
+const boughtWithIt = computed(
+  'the payment',
+  (payment): Bought[] => [
+    purchase(payment!.id, {
+      id: payment!.id,
+      amount: payment!.amount_received ?? payment!.amount,
+      currency: payment!.currency,
+      description: payment!.description,
+      quantity: 1,
+      metadata: payment!.metadata,
+      price: { id: payment!.metadata?.flo_product ?? null },
+    } as unknown as Line),
+  ],
+  self<Stripe.PaymentIntent>(),
+)
+
+/** `item.purchased` of a bare payment, where its metadata asks for it (`flo_product`: what is bought). */
+export default defineMapping({
+  name: 'flo/payment',
+  on: intent,
+  to: floItem,
+  total: [],
+  waitFor: [{ fact: 'purchase', key: id, unless: any(has('metadata.flo_product', unset), ofSomethingElse) }],
+
+  rules: [
+    {
+      ignore: 'not_opted_in',
+      because: 'A bare payment is a purchase only when its metadata says of what (flo_product).',
+      when: has('metadata.flo_product', unset),
+    },
+    {
+      ignore: 'told_elsewhere',
+      because: 'The payment belongs to an invoice or a Checkout session, whose own event tells the purchase.',
+      when: ofSomethingElse,
+    },
+    { emit: 'item.purchased', each: { list: boughtWithIt, where: all() }, key: itemKey },
+  ],
+
+  body: {
+    user: userOf(customer, {
+      told: [from('metadata.client_user_id'), customerMetadata(customer)],
+      email: [customerEmail(customer), from('receipt_email')],
+    }),
+    item: {
+      uuid: boughtShape.uuid,
+      id: boughtShape.id,
+      name: boughtShape.name,
+      description: boughtShape.description,
+      state: always('purchased'),
+      quantity: boughtShape.quantity,
+      currency: boughtShape.currency,
+      amount: boughtShape.amount,
+      total: boughtShape.total,
+      refundedAmount: always(0),
+      purchasedAt: isoTime(event('created')),
+      refundedAt: always(null),
+      metadata: boughtShape.metadata,
+      invoiceDetails: always(null),
+    },
+    subscription: always(undefined),
+  },
+  news: {},
+})

@@ -1,0 +1,98 @@
+import { floItem } from '../../src/contracts/flo.ts'
+import { isoTime } from '../../src/normalize/converters.ts'
+import {
+  all,
+  always,
+  computed,
+  defineMapping,
+  type Expr,
+  event,
+  firstOf,
+  kept,
+  member,
+  more,
+  not,
+  objectOf,
+  on,
+  some,
+  userOf,
+} from '../../src/normalize/words.ts'
+import {
+  customerEmail,
+  customerMetadata,
+  invoiceCustomer,
+  invoiceSubscription,
+  type Line,
+  lines,
+  oneOff,
+  subscription,
+  waitForSubscription,
+} from '../accessors.ts'
+import { invoiceDetailsShape, state } from './invoice-details.ts'
+import { type Bought, boughtShape, itemKey, purchase, relatedSubscription } from './item.ts'
+
+const invoice = on('invoice.paid')
+const { from, legacy } = invoice
+const BASIL = { until: '2025-03-31.basil' }
+
+/** The one-off lines of the invoice, credits apart: what was bought with it. */
+const boughtLines = computed(
+  'one-off lines',
+  (list, id): Bought[] => (list ?? []).map((line) => purchase(String(id), line as Line)),
+  lines as unknown as Expr<Line[] | null>,
+  from('id'),
+)
+const line = member<Line>('line')
+
+/** `item.purchased` for each one-off line of a paid invoice; a setup fee stands on a subscription's invoice. */
+export default defineMapping({
+  name: 'flo/purchase',
+  on: invoice,
+  to: floItem,
+  total: [state],
+  waitFor: [waitForSubscription],
+
+  rules: [
+    {
+      ignore: 'no_items',
+      because: 'Every line of the invoice is a period of a subscription or its proration: nothing was bought once.',
+      when: not(some(lines, oneOff)),
+    },
+    {
+      emit: 'item.purchased',
+      each: { list: boughtLines, where: all(oneOff(line), not(more(always(0), line.from('amount')))) },
+      key: itemKey,
+    },
+  ],
+
+  body: {
+    user: userOf(invoiceCustomer, {
+      told: [
+        from('metadata.client_user_id'),
+        from('parent.subscription_details.metadata.client_user_id'),
+        legacy<string>('subscription_details.metadata.client_user_id', BASIL),
+        kept('subscription', invoiceSubscription)(subscription.from('metadata.client_user_id')),
+        customerMetadata(invoiceCustomer),
+      ],
+      email: [customerEmail(invoiceCustomer), from('customer_email')],
+    }),
+    item: {
+      uuid: boughtShape.uuid,
+      id: boughtShape.id,
+      name: boughtShape.name,
+      description: boughtShape.description,
+      state: always('purchased'),
+      quantity: boughtShape.quantity,
+      currency: boughtShape.currency,
+      amount: boughtShape.amount,
+      total: boughtShape.total,
+      refundedAmount: always(0),
+      purchasedAt: isoTime(firstOf(from('status_transitions.paid_at'), event('created'))),
+      refundedAt: always(null),
+      metadata: boughtShape.metadata,
+      invoiceDetails: objectOf(invoiceDetailsShape),
+    },
+    subscription: relatedSubscription(invoiceSubscription),
+  },
+  news: {},
+})

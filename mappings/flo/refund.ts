@@ -1,0 +1,326 @@
+import type Stripe from 'stripe'
+import { floItem } from '../../src/contracts/flo.ts'
+import { idOf, isoTime, major, metadataOf, upperCase } from '../../src/normalize/converters.ts'
+import {
+  all,
+  always,
+  any,
+  became,
+  computed,
+  defineMapping,
+  type Expr,
+  element,
+  event,
+  firstOf,
+  given,
+  is,
+  kept,
+  member,
+  not,
+  objectOf,
+  on,
+  prior,
+  reading,
+  self,
+  set,
+  tallied,
+  unset,
+  userOf,
+  type When,
+} from '../../src/normalize/words.ts'
+import {
+  customerEmail,
+  customerMetadata,
+  invoice,
+  invoiceCustomer,
+  invoiceSubscription,
+  type Line,
+  lineKey,
+  linked,
+} from '../accessors.ts'
+import { invoiceDetailsShape } from './invoice-details.ts'
+import { type Bought, boughtShape, purchase, relatedSubscription, sessionItems } from './item.ts'
+
+// Money given back is told on up to three paths: refund.*, charge.refunded, credit notes. The tally of the payment makes one
+// fact of them; a credit note says only which lines were meant.
+
+const charges = reading<Stripe.Charge>()
+const sessions = reading<Stripe.Checkout.Session>()
+const bought = element<Bought>()
+
+/** Which lines a refund gives back: the credit note's, else the only one, else the first for the whole. */
+const linesGivenBack = (refundId: Expr<string | null>, payment: Payment, amount: Expr<number | string | null>) =>
+  computed(
+    'lines given back',
+    (note, invoice, items, minor, chargeId): Bought[] => {
+      const lines = (invoice as Stripe.Invoice | null)?.lines?.data ?? []
+      const owner = (invoice as Stripe.Invoice | null)?.id ?? ''
+      const named = ((note as Stripe.CreditNote | null)?.lines?.data ?? []).flatMap((credited) => {
+        const line = lines.find(({ id }) => id === credited.invoice_line_item)
+        return line ? [{ ...purchase(owner, line as Line), refunded: credited.amount }] : []
+      })
+      if (named.length > 0) return named
+      const all =
+        lines.length > 0 ? lines.map((line) => purchase(owner, line as Line)) : ((items as Bought[] | null) ?? [])
+      const refunded = Number(minor)
+      const [first] = all
+      if (!first) return [{ ...purchase(String(chargeId), null), refunded, attribution: 'charge' }]
+      return [{ ...first, refunded, attribution: all.length > 1 ? 'invoice' : null }]
+    },
+    kept('credit_note', linked(refundId, 'credit_note'))(self<Stripe.CreditNote>()),
+    payment.invoice(self<Stripe.Invoice>()),
+    payment.items,
+    amount,
+    firstOf(payment.charge, payment.intent),
+  )
+
+/** A payment and what is known of what it was for. */
+interface Payment {
+  charge: Expr<string | null>
+  intent: Expr<string | null>
+  invoiceId: Expr<string | null>
+  invoice: ReturnType<typeof kept>
+  session: ReturnType<typeof kept>
+  items: Expr<Bought[] | null>
+  known: When
+  customer: Expr<string | null>
+}
+
+const paymentOf = (
+  charge: Expr<string | null>,
+  intent: Expr<string | null>,
+  refundId: Expr<string | null>,
+  customer: Expr<string | null>,
+): Payment => {
+  const viaCharge = linked(charge, 'payment_intent')
+  const end = (name: 'invoice' | 'session') =>
+    firstOf(linked(intent, name), linked(charge, name), linked(viaCharge, name))
+  const invoiceId = firstOf(end('invoice'), linked(refundId, 'invoice'))
+  const sessionId = end('session')
+  const invoiceKept = kept('invoice', invoiceId)
+  const session = kept('checkout.session', sessionId)
+  return {
+    charge,
+    intent,
+    invoiceId,
+    invoice: invoiceKept,
+    session,
+    items: session(sessionItems(self<Stripe.Checkout.Session>(), sessions.from('id'))),
+    known: any(invoiceKept.known, session.known),
+    customer: firstOf(
+      customer,
+      kept('charge', charge)(idOf(charges.from('customer'))),
+      invoiceKept(invoiceCustomer),
+      session(firstOf(idOf(sessions.from('customer')), sessions.from('id'))),
+      charge,
+      intent,
+    ),
+  }
+}
+
+/** On a shape that has the field: a charge that no invoice made. */
+const withoutInvoice = (charge: Expr<Stripe.Charge | null>) =>
+  is(
+    computed(
+      'charge without invoice',
+      (one) => (one !== null && 'invoice' in one && one.invoice === null ? true : null),
+      charge,
+    ),
+    true,
+  )
+
+/** The item of a refund; `given` tells how much of the payment was given back in all, and of how much. */
+const refundBody = (
+  payment: Payment,
+  refund: {
+    currency: Expr<string | null>
+    at: Expr<number | null>
+    inAll: Expr<number | null>
+    of: Expr<number | null>
+    told: Expr<string | null>
+  },
+) => {
+  const line = member<Line>('line')
+  const currency = firstOf(line.from('currency'), refund.currency)
+  const byNote = all(
+    is(bought.from('attribution'), unset),
+    is(payment.invoice(invoice.from('lines.data.1')) as Expr<object | null>, set),
+  )
+  const refunded = given(byNote, bought.from('refunded'), refund.inAll)
+  const whole = given(byNote, line.from('amount'), refund.of)
+  return {
+    user: userOf(payment.customer, {
+      told: [
+        refund.told,
+        payment.invoice(invoice.from('metadata.client_user_id')),
+        payment.session(firstOf(sessions.from('metadata.client_user_id'), sessions.from('client_reference_id'))),
+        customerMetadata(payment.customer),
+      ],
+      email: [
+        customerEmail(payment.customer),
+        payment.invoice(invoice.from('customer_email')),
+        payment.session(firstOf(sessions.from('customer_email'), sessions.from('customer_details.email'))),
+      ],
+    }),
+    item: {
+      uuid: boughtShape.uuid,
+      id: boughtShape.id,
+      name: boughtShape.name,
+      description: boughtShape.description,
+      state: computed(
+        'part or whole',
+        (part, of) =>
+          part === null || of === null ? null : part >= of ? ('refunded' as const) : ('partially_refunded' as const),
+        refunded,
+        whole,
+      ),
+      quantity: boughtShape.quantity,
+      currency: upperCase(currency),
+      amount: boughtShape.amount,
+      total: boughtShape.total,
+      refundedAmount: major(refunded, currency),
+      purchasedAt: isoTime(
+        firstOf(payment.invoice(invoice.from('status_transitions.paid_at')), payment.session(sessions.from('created'))),
+      ),
+      refundedAt: isoTime(refund.at),
+      metadata: metadataOf(
+        computed(
+          'metadata',
+          (metadata, attribution) => ({ ...metadata, ...(attribution ? { attribution } : {}) }),
+          line.from('metadata'),
+          bought.from('attribution'),
+        ),
+      ),
+      invoiceDetails: given(payment.invoice.known, payment.invoice(objectOf(invoiceDetailsShape))),
+    },
+    subscription: relatedSubscription(payment.invoice(invoiceSubscription)),
+  }
+}
+
+const refund = on('refund.created', 'refund.updated', 'refund.failed', 'charge.refund.updated')
+const { from } = refund
+const refundId = from('id')
+const paid = paymentOf(
+  idOf(from('charge')),
+  idOf(from('payment_intent')),
+  refundId,
+  idOf(from('customer' as never) as Expr<any>),
+)
+const paidAmount = firstOf(
+  kept('charge', paid.charge)(charges.from('amount')),
+  paid.invoice(invoice.from('amount_paid')),
+  paid.session(sessions.from('amount_total')),
+)
+const succeeded = is(from('status'), 'succeeded')
+
+/** `item.refunded` by Stripe's refund objects: one per refund, when it has succeeded. */
+const byRefund = defineMapping({
+  name: 'flo/refund',
+  on: refund,
+  to: floItem,
+  total: [],
+  waitFor: [{ fact: 'purchase', key: firstOf(paid.intent, paid.charge, refundId), unless: paid.known }],
+
+  rules: [
+    {
+      ignore: 'refund_failed',
+      because:
+        'The bank sent the money back: the refund did not take place. If it was told before, it is no longer counted.',
+      when: any(refund.type('refund.failed'), refund.is('status', 'failed', 'canceled')),
+    },
+    {
+      ignore: 'refund_pending',
+      because: 'The money is on its way: the refund is told when it has succeeded.',
+      when: refund.is('status', 'pending', 'requires_action'),
+    },
+    {
+      ignore: 'no_change',
+      because: 'The refund had succeeded before: something else of it changed.',
+      when: all(not(refund.type('refund.created')), not(became(succeeded))),
+    },
+    {
+      ignore: 'not_a_purchase',
+      because: 'The charge belongs to no invoice, and no purchase is known that it paid.',
+      when: all(not(paid.known), withoutInvoice(kept('charge', paid.charge)(self<Stripe.Charge>()))),
+      afterWaiting: true,
+    },
+    {
+      emit: 'item.refunded',
+      each: { list: linesGivenBack(refundId, paid, from('amount')), where: all() },
+      once: {
+        per: [paid.intent, linked(paid.charge, 'payment_intent'), paid.charge],
+        id: refundId,
+        amount: from('amount'),
+        upTo: always(null),
+      },
+      key: [refundId, lineKey(member<Line>('line'))],
+    },
+  ],
+
+  body: refundBody(paid, {
+    currency: from('currency'),
+    at: from('created'),
+    inAll: tallied,
+    of: paidAmount,
+    told: from('metadata.client_user_id'),
+  }),
+  news: {},
+})
+
+const charge = on('charge.refunded')
+const chargeId = charge.from('id')
+const embedded = charge.legacy<string>('refunds.data.0.id', { until: '2022-11-15' })
+const charged = paymentOf(chargeId, idOf(charge.from('payment_intent')), embedded, idOf(charge.from('customer')))
+/** `amount_refunded` is cumulative: what was given back this time is its rise. */
+const rise = computed(
+  'rise of amount_refunded',
+  (now, before) => (now ?? 0) - (before ?? 0),
+  charge.from('amount_refunded'),
+  prior(charge.from('amount_refunded')),
+)
+
+/** `item.refunded` by the charge, where Stripe sends no refund events (before 2024-10-28, or not enabled). */
+const byCharge = defineMapping({
+  name: 'flo/charge-refund',
+  on: charge,
+  to: floItem,
+  total: [],
+  waitFor: [{ fact: 'purchase', key: firstOf(charged.intent, charged.charge), unless: charged.known }],
+
+  rules: [
+    {
+      ignore: 'not_a_purchase',
+      because: 'The charge belongs to no invoice, and no purchase is known that it paid.',
+      when: all(not(charged.known), withoutInvoice(self<Stripe.Charge>())),
+      afterWaiting: true,
+    },
+    {
+      emit: 'item.refunded',
+      each: { list: linesGivenBack(embedded, charged, rise), where: all() },
+      once: {
+        per: [charged.intent, linked(chargeId, 'payment_intent'), chargeId],
+        id: embedded,
+        amount: rise,
+        upTo: charge.from('amount_refunded'),
+      },
+      key: [
+        firstOf(
+          embedded,
+          computed('charge and sum', (id, sum) => `${id}:${sum}`, chargeId, charge.from('amount_refunded')),
+        ),
+        lineKey(member<Line>('line')),
+      ],
+    },
+  ],
+
+  body: refundBody(charged, {
+    currency: charge.from('currency'),
+    at: event('created'),
+    inAll: charge.from('amount_refunded'),
+    of: charge.from('amount'),
+    told: charge.from('metadata.client_user_id'),
+  }),
+  news: {},
+})
+
+export default [byRefund, byCharge]
