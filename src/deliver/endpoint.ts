@@ -1,5 +1,6 @@
 import type { Contract } from '../contracts/contract.ts'
 import type { Queryable } from '../db.ts'
+import { wanted } from '../event-filter.ts'
 import { FANOUT_ORIGIN } from '../ids.ts'
 import type { KeyRing } from '../keyring.ts'
 import type { RetryPlan } from './outcome.ts'
@@ -102,10 +103,5 @@ export const liveSecrets = ({ secrets }: Endpoint, now: Date, keyRing: KeyRing):
     .map(({ sealed }) => keyRing.decrypt(sealed))
 
 /** Whether the endpoint's filter lets a delivery pass: one that the fan-out made is judged once more, a resend is wanted. */
-export const wants = (
-  { eventTypes }: Endpoint,
-  { eventType, origin }: { eventType: string; origin: string },
-): boolean =>
-  eventTypes === null ||
-  origin !== FANOUT_ORIGIN ||
-  eventTypes.some((wanted) => wanted === eventType || wanted === `${eventType.slice(0, eventType.indexOf('.'))}.*`)
+export const wants = ({ eventTypes }: Endpoint, due: { eventType: string; origin: string }): boolean =>
+  due.origin !== FANOUT_ORIGIN || wanted(eventTypes, due.eventType)

@@ -1,4 +1,5 @@
 import type { Queryable } from '../db.ts'
+import { wanted } from '../event-filter.ts'
 import { newId } from '../ids.ts'
 
 /** What fan-out needs of a new event. */
@@ -7,11 +8,6 @@ export interface NewEvent {
   contract: string
   type: string
 }
-
-/** Does an endpoint's filter take this event type? null takes all; `family.*` takes a family. */
-export const wanted = (eventTypes: readonly string[] | null, type: string): boolean =>
-  eventTypes === null ||
-  eventTypes.some((one) => one === type || (one.endsWith('.*') && type.startsWith(one.slice(0, -1))))
 
 /**
  * Makes one delivery per event and endpoint that wants it, inside the transaction that stores the events: pending, or
