@@ -10,6 +10,7 @@ import type { Config } from './config.ts'
 import { contracts } from './contracts/contracts.ts'
 import { connect, type Db, inTransaction } from './db.ts'
 import { deliverer } from './deliver/deliverer.ts'
+import { resend } from './deliver/resend.ts'
 import { Refusal, refusalBody } from './errors.ts'
 import { fanOut } from './fanout/fanout.ts'
 import { listen } from './http.ts'
@@ -72,7 +73,10 @@ export async function start(
     if (embedded) steps.push(embedded.stop)
     const url = config.databaseUrl ?? embedded!.url
     await migrate({ url, log })
-    const db = connect(url, { max: CONNECTIONS, onError: (err) => log.warn({ err }, 'database.connection_lost') })
+    const db = connect(url, {
+      max: CONNECTIONS,
+      onError: ({ message }) => log.warn({ message }, 'database.connection_lost'),
+    })
     steps.push(() => db.end())
     const adminKey = config.adminKey ? undefined : await firstAdminKey(db)
     const keys = keyRing(config.encryptionKeys ?? (await generatedKeys(config)))
@@ -171,9 +175,7 @@ function routes(shared: Shared, { wake, url, jobs }: { wake: Wake; url: string; 
         ...shared,
         ready,
         publicUrl: () => config.publicUrl ?? url,
-        resend: async () => {
-          throw new Refusal('unavailable')
-        },
+        resend,
         factArrived(clientId, facts) {
           factArrived(db, clientId, facts)
             .then((released) => released > 0 && wake.normalize(clientId))

@@ -58,9 +58,9 @@ function obeySignals(starting: Promise<Gateway>, failed: (error: unknown) => voi
 }
 
 function tell({ url, dataDir, adminKey }: Gateway, { roles }: Config) {
-  say(`flo-gateway listens on ${url} (${[...roles].join(', ')})`)
-  say(dataDir ? `Its data is in ${dataDir}` : 'Its data is in the database of DATABASE_URL')
   if (adminKey) say(`Admin key, shown this once: ${adminKey}`)
+  say(dataDir ? `Data: ${dataDir}` : 'Data: the database of DATABASE_URL')
+  say(`flo-gateway listens on ${url} (${[...roles].join(', ')})`)
 }
 
 const say = (line: string) => process.stdout.write(`${line}\n`)

@@ -3,37 +3,52 @@ import { expect, test } from 'vitest'
 import { eventually } from './support/eventually.ts'
 import { startTestGateway } from './support/gateway.ts'
 import { startReceiver } from './support/receiver.ts'
-import { signed } from './support/stripe.ts'
 import { subscriptionCreated } from './support/subscription.ts'
-
-const WHSEC = 'whsec_of_the_source'
-
-/** A client with one source and one endpoint at `url`, made over the API. */
-async function newClient({ api }: Pick<Awaited<ReturnType<typeof startTestGateway>>, 'api'>, url: string) {
-  const clientId = (await api('POST', '/v1/clients', { name: 'Acme' })).body.data.id
-  const source = await api('POST', '/v1/sources', { clientId, kind: 'stripe', signingSecrets: [WHSEC] })
-  const endpoint = await api('POST', '/v1/endpoints', { clientId, url, contract: 'flo.v1' })
-  expect([source.status, endpoint.status]).toEqual([201, 201])
-  return { clientId, webhookUrl: source.body.data.webhookUrl, secret: endpoint.body.data.secret }
-}
-
-const post = async (webhookUrl: string, body: string) => {
-  const response = await fetch(webhookUrl, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', 'stripe-signature': signed(body, WHSEC) },
-    body,
-  })
-  return { status: response.status, body: await response.json() }
-}
+import { layWay } from './support/way.ts'
 
 test('a signed Stripe event goes in and a signed Flo event comes out', async () => {
   const [gateway, receiver] = [await startTestGateway(), await startReceiver()]
-  const { webhookUrl, secret } = await newClient(gateway, receiver.url)
+  const way = await layWay(gateway.api, receiver.url)
 
-  const answer = await post(webhookUrl, subscriptionCreated())
+  const answer = await way.post(gateway.url, subscriptionCreated())
   expect(answer).toEqual({ status: 200, body: { received: true, duplicate: false } })
-  const [delivery] = await eventually(() => receiver.requests.length > 0 && receiver.requests)
+  const delivery = await eventually(() => receiver.requests[0])
 
-  const event = Stripe.webhooks.constructEvent(delivery!.bytes, delivery!.headers['flo-signature']!, secret)
+  const event = Stripe.webhooks.constructEvent(delivery.bytes, delivery.headers['flo-signature']!, way.secret)
   expect(event).toMatchObject({ eventType: 'subscription.created', objectType: 'subscription' })
+})
+
+test('an event received by one process is normalised and delivered by another', async () => {
+  const working = await startTestGateway({ FLO_ROLES: 'work' })
+  const receiving = await startTestGateway({ FLO_ROLES: 'receive,api', DATABASE_URL: working.databaseUrl })
+  const receiver = await startReceiver()
+  const way = await layWay(receiving.api, receiver.url)
+
+  expect((await way.post(receiving.url, subscriptionCreated())).status).toBe(200)
+  await eventually(() => receiver.requests.length === 1)
+  expect((await way.post(working.url, subscriptionCreated())).status).toBe(404)
+})
+
+test('every process tells whether it is ready, whatever its roles', async () => {
+  const all = await startTestGateway()
+  for (const FLO_ROLES of ['receive', 'work', 'api']) {
+    const gateway = await startTestGateway({ FLO_ROLES, DATABASE_URL: all.databaseUrl })
+    expect((await gateway.api('GET', '/healthz')).status).toBe(200)
+    await eventually(async () => (await gateway.api('GET', '/readyz')).status === 200)
+  }
+})
+
+test('work that two processes share is done once, whichever of them receives it', async () => {
+  const one = await startTestGateway()
+  const other = await startTestGateway({ DATABASE_URL: one.databaseUrl })
+  const receiver = await startReceiver()
+  const way = await layWay(one.api, receiver.url)
+  const bodies = Array.from({ length: 60 }, () => subscriptionCreated())
+  const answers = await Promise.all(bodies.map((body, at) => way.post(at % 2 ? one.url : other.url, body)))
+  expect(answers.every(({ status }) => status === 200)).toBe(true)
+
+  await eventually(() => receiver.requests.length >= 60)
+  await eventually(async () => (await way.deliveries()).every(({ state }) => state === 'delivered'))
+  expect(new Set(receiver.requests.map(({ body }) => JSON.parse(body).eventId)).size).toBe(60)
+  expect(receiver.requests).toHaveLength(60)
 })

@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
+type Truthy<T> = NonNullable<Exclude<T, false | 0 | ''>>
+
 /**
  * Asks again and again until the check returns something truthy, and returns that. A check that throws (an `expect`, say)
  * is asked again too; its last error is thrown when `timeoutMs` have passed.
@@ -7,13 +9,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 export async function eventually<T>(
   check: () => T | Promise<T>,
   { timeoutMs = 15_000, everyMs = 20 } = {},
-): Promise<T> {
+): Promise<Truthy<T>> {
   const deadline = performance.now() + timeoutMs
   for (;;) {
     let failure: unknown = new Error(`still not so after ${timeoutMs} ms: ${check}`)
     try {
       const result = await check()
-      if (result) return result
+      if (result) return result as Truthy<T>
     } catch (error) {
       failure = error
     }

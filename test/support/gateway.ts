@@ -8,6 +8,7 @@ import { newLog } from '../../src/log.ts'
 import { start } from '../../src/main.ts'
 import { afterwards } from './afterwards.ts'
 import { freshDatabase } from './database.ts'
+import { call } from './program.ts'
 
 const ADMIN_KEY = 'admin-key-of-the-tests'
 
@@ -36,18 +37,8 @@ export async function startTestGateway(overrides: Record<string, string> = {}) {
   })
 
   /** One request to the management API, as the admin unless a key is given. */
-  const api = async (method: string, path: string, body?: unknown, key = config.adminKey) => {
-    const response = await fetch(`${gateway.url}${path}`, {
-      method,
-      headers: {
-        authorization: `Bearer ${key}`,
-        ...(body !== undefined && { 'content-type': 'application/json' }),
-      },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    })
-    const text = await response.text()
-    return { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : undefined }
-  }
+  const api = (method: string, path: string, body?: unknown, key = ADMIN_KEY) =>
+    call(gateway.url, key, method, path, body)
   return { ...gateway, adminKey: ADMIN_KEY, databaseUrl: config.databaseUrl!, db: fresh.db, api }
 }
 

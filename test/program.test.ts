@@ -1,0 +1,169 @@
+import { once } from 'node:events'
+import { stat } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { isAlive } from '../src/postgres/pid-file.ts'
+import { afterwards } from './support/afterwards.ts'
+import { emptyDatabase } from './support/database.ts'
+import { eventually } from './support/eventually.ts'
+import { environment, temporaryFolder } from './support/gateway.ts'
+import { call, runGateway } from './support/program.ts'
+import { startReceiver } from './support/receiver.ts'
+import { subscriptionCreated } from './support/subscription.ts'
+import { layWay } from './support/way.ts'
+
+test('the first start tells where it listens, where the data is and the admin key; the second tells no key', async () => {
+  const folder = await temporaryFolder()
+  const first = runGateway(folder)
+  const url = await first.listening()
+  const key = first.adminKey()!
+  expect(first.said.stdout).toContain(join(folder, '.flo-gateway'))
+  expect((await call(url, key, 'GET', '/v1/clients')).status).toBe(200)
+  expect((await stat(join(folder, '.flo-gateway', 'encryption-keys'))).mode & 0o777).toBe(0o600)
+  first.child.kill('SIGTERM')
+  expect(await first.ended).toMatchObject({ code: 0, stderr: '' })
+  expect(await first.postmaster()).toBeNull()
+
+  const second = runGateway(folder)
+  expect((await call(await second.listening(), key, 'GET', '/v1/clients')).status).toBe(200)
+  expect(second.adminKey()).toBeUndefined()
+})
+
+test('after kill -9 the next start adopts the orphaned database with everything in it', async () => {
+  const folder = await temporaryFolder()
+  const killed = runGateway(folder)
+  const url = await killed.listening()
+  const key = killed.adminKey()!
+  await call(url, key, 'POST', '/v1/clients', { name: 'Acme' })
+  const { pid } = (await killed.postmaster())!
+  killed.child.kill('SIGKILL')
+  await killed.ended
+  expect(isAlive(pid)).toBe(true)
+
+  const next = runGateway(folder)
+  const { body } = await call(await next.listening(), key, 'GET', '/v1/clients')
+  expect(body.data).toMatchObject([{ name: 'Acme' }])
+  expect((await next.postmaster())?.pid).toBe(pid)
+  next.child.kill('SIGTERM')
+  expect((await next.ended).code).toBe(0)
+  expect(await next.postmaster()).toBeNull()
+})
+
+test('a second gateway on one data folder is refused in one line, and the first goes on', async () => {
+  const folder = await temporaryFolder()
+  const first = runGateway(folder)
+  const url = await first.listening()
+  const { code, stdout, stderr } = await runGateway(folder).ended
+  expect([code, stdout]).toEqual([1, ''])
+  expect(stderr).toMatch(
+    new RegExp(
+      `^Another gateway \\(process ${first.child.pid} on .+\\) runs on the data folder .+: stop it, .+\\.\\n$`,
+    ),
+  )
+  expect((await fetch(`${url}/readyz`)).status).toBe(200)
+})
+
+test('of two gateways that start at once on a new folder one runs', async () => {
+  const folder = await temporaryFolder()
+  const both = [runGateway(folder), runGateway(folder)]
+  const loser = await Promise.race(both.map(({ ended }) => ended))
+  expect(loser.code).toBe(1)
+  expect(loser.stderr).toMatch(/^Another gateway .+\n$/)
+  await Promise.any(both.map((one) => one.listening()))
+})
+
+test('a busy port is told in one line, before any database is made', async () => {
+  const server = createServer()
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  afterwards(async () => server.close())
+  const { port } = server.address() as AddressInfo
+  const folder = await temporaryFolder()
+  const { code, stderr } = await runGateway(folder, { PORT: String(port) }).ended
+  expect(code).toBe(1)
+  expect(stderr).toBe(`Port ${port} on 127.0.0.1 is in use: stop what listens there, or set PORT to another one.\n`)
+  await expect(stat(join(folder, '.flo-gateway'))).rejects.toThrow('ENOENT')
+})
+
+test('all problems of the environment are told at once', async () => {
+  const { code, stderr } = await runGateway(await temporaryFolder(), {
+    PORT: 'eighty',
+    LOG_LEVEL: 'loud',
+    FLO_ADMIN_KEY: 'short',
+    FLO_ROLES: 'receive,everything',
+    FLO_ALLOWED_SUBNETS: 'localhost',
+    DATABASE_URL: 'postgres://127.0.0.1/nothing',
+  }).ended
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/^The environment has 6 problems:\n/)
+  for (const name of ['PORT', 'LOG_LEVEL', 'FLO_ADMIN_KEY', 'FLO_ROLES', 'FLO_ALLOWED_SUBNETS', 'FLO_ENCRYPTION_KEYS'])
+    expect(stderr).toMatch(new RegExp(`^  ${name}: .+$`, 'm'))
+})
+
+test('a database that cannot be reached is told in one line', async () => {
+  const { code, stderr } = await runGateway(
+    await temporaryFolder(),
+    environment('postgres://nobody:secret@127.0.0.1:1/nothing'),
+  ).ended
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/^The database cannot be reached \(.+\): .+\n$/)
+  expect(stderr).not.toContain('secret')
+})
+
+test('processes that start at once on an empty database wait for each other, and one makes the admin key', async () => {
+  const env = environment(await emptyDatabase(), { FLO_ADMIN_KEY: '' })
+  const folder = await temporaryFolder()
+  const both = [runGateway(folder, env), runGateway(folder, env)]
+  const urls = await Promise.all(both.map((one) => one.listening()))
+  await eventually(() => both.some((one) => one.adminKey()))
+  const keys = both.flatMap((one) => one.adminKey() ?? [])
+  expect(keys).toHaveLength(1)
+  for (const url of urls) expect((await call(url, keys[0]!, 'GET', '/v1/clients')).status).toBe(200)
+})
+
+/** A gateway of its own whose first delivery is under way at `receiver`. */
+async function deliveringTo(url: string) {
+  const folder = await temporaryFolder()
+  const gateway = runGateway(folder)
+  const at = await gateway.listening()
+  const key = gateway.adminKey()!
+  const way = await layWay((method, path, body) => call(at, key, method, path, body), url)
+  expect((await way.post(at, subscriptionCreated())).status).toBe(200)
+  return { folder, gateway, key, way }
+}
+
+test('a stop answers no new request, waits for the delivery under way and records it', async () => {
+  const receiver = await startReceiver({ delayMs: 1000 })
+  const { folder, gateway, key, way } = await deliveringTo(receiver.url)
+  await eventually(() => receiver.requests.length === 1)
+  gateway.child.kill('SIGINT')
+  gateway.child.kill('SIGINT') // npm passes the terminal's Ctrl-C on: it is the same one.
+  expect(await gateway.ended).toMatchObject({ code: 0, stderr: '' })
+
+  const next = runGateway(folder)
+  const { body } = await call(await next.listening(), key, 'GET', `/v1/deliveries?clientId=${way.clientId}`)
+  expect(body.data).toMatchObject([{ state: 'delivered', attempts: 1 }])
+  expect(receiver.requests).toHaveLength(1)
+})
+
+test('a second signal, a second after the first, ends at once', async () => {
+  const receiver = await startReceiver({ hang: 'headers' })
+  const { gateway } = await deliveringTo(receiver.url)
+  await eventually(() => receiver.requests.length === 1)
+  gateway.child.kill('SIGTERM')
+  await delay(1100)
+  gateway.child.kill('SIGTERM')
+  expect((await gateway.ended).code).toBe(1)
+  await eventually(async () => (await gateway.postmaster()) === null)
+})
+
+test('when the embedded database dies, the gateway says so and ends', async () => {
+  const gateway = runGateway(await temporaryFolder())
+  await gateway.listening()
+  process.kill((await gateway.postmaster())!.pid, 'SIGKILL')
+  const { code, stderr } = await gateway.ended
+  expect(code).toBe(1)
+  expect(stderr).toContain('postgres.ended_unasked')
+})
