@@ -82,7 +82,13 @@ export const sessionItems = (session: Expr<Stripe.Checkout.Session>, id: Expr<st
             (items.find(({ id }) => id === one.price?.id) ?? (items.length === fetched.length ? items[at] : undefined))
               ?.uuid ?? null,
         }))
-      const whole = { id: owner, amount: session.amount_total, currency: session.currency, metadata: session.metadata }
+      const whole = {
+        id: owner,
+        amount: session.amount_total,
+        currency: session.currency,
+        metadata: session.metadata,
+        price: { unit_amount: session.amount_total },
+      }
       if (items.length === 0) return [purchase(owner, { ...whole, quantity: 1, description: null } as unknown as Line)]
       return items.map((item) => ({
         ...purchase(owner, {

@@ -41,7 +41,7 @@ const boughtWithIt = computed(
       description: payment!.description,
       quantity: 1,
       metadata: payment!.metadata,
-      price: { id: payment!.metadata?.flo_product ?? null },
+      price: { id: payment!.metadata?.flo_product ?? null, unit_amount: payment!.amount_received ?? payment!.amount },
     } as unknown as Line),
   ],
   self<Stripe.PaymentIntent>(),
