@@ -102,6 +102,7 @@ create table users (
   primary key (client_id, id),
   unique (client_id, client_user_id)
 );
+create index on users (client_id, created_at, id);
 
 create table user_customers (
   client_id uuid not null,

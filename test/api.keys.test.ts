@@ -14,7 +14,10 @@ describe('a key', () => {
   test.each([undefined, '', 'Bearer', 'Basic abc', 'Bearer flo_sk_x_y', `Bearer flo_sk_${newId()}_secret`, 'Bearer  '])(
     'is needed: "%s" is 401',
     async (authorization) => {
-      const { status, body } = await api.as('').get('/v1/clients', undefined, authorization ? { authorization } : {})
+      const { status, body, headers } = await api
+        .as('')
+        .get('/v1/clients', undefined, authorization ? { authorization } : {})
+      expect(headers['www-authenticate']).toBe('Bearer')
       expect([status, body.error.code]).toEqual([401, 'unauthorized'])
     },
   )

@@ -1,25 +1,13 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import type { Db } from '../src/db.ts'
+import { resend } from '../src/deliver/resend.ts'
 import { newId } from '../src/ids.ts'
 import { apiOn, newDelivery, twoClients } from './support/api.ts'
 import { freshDatabase } from './support/database.ts'
 
 const { db } = await freshDatabase()
-const api = apiOn(db, { resend: copied })
+const api = apiOn(db, { resend })
 const { ours, theirs } = await twoClients(api)
 const idsOf = ({ body }: { body: any }): string[] => body.data.map(({ id }: { id: string }) => id)
-
-/** What the delivering room does, as little of it as a reply needs. */
-async function copied(tx: Pick<Db, 'query'>, clientId: string, deliveryId: string) {
-  const id = newId()
-  const { rows } = await tx.query(
-    `insert into deliveries (client_id, event_id, id, endpoint_id, origin, event_type)
-     select client_id, event_id, $3, endpoint_id, $3, event_type from deliveries where client_id = $1 and id = $2
-     returning endpoint_id`,
-    [clientId, deliveryId, id],
-  )
-  return { id, endpointId: rows[0].endpoint_id }
-}
 
 async function newSourceEvent(fields: { type?: string; state?: string; reason?: string } = {}) {
   const id = newId()
@@ -249,6 +237,8 @@ describe('events and deliveries', () => {
     const { status, body } = await ours.full.post(`/v1/deliveries/${deliveryId}/resend`)
     expect([status, body.data]).toMatchObject([201, { eventId, endpointId: ours.endpointId, origin: 'resend' }])
     expect(body.data.id).not.toBe(deliveryId)
+    const before = (await ours.full.get(`/v1/deliveries/${deliveryId}`)).body.data
+    expect(before).toMatchObject({ state: 'cancelled', reason: 'resent' })
     expect(api.woken).toContainEqual({ clientId: ours.clientId, endpointIds: [ours.endpointId] })
   })
 })

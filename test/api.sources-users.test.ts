@@ -127,6 +127,18 @@ describe('a user', () => {
     expect(await put('user_7')).toMatchObject({ stripeCustomerIds: ['cus_7', 'cus_8'] })
   })
 
+  test('may be called what Stripe calls a customer', async () => {
+    const id = idOfWords('user', ours.clientId, 'cus_9')
+    await db.query('insert into users (client_id, id, registered) values ($1, $2, false)', [ours.clientId, id])
+    await db.query(`insert into user_customers (client_id, customer_id, user_id) values ($1, 'cus_9', $2)`, [
+      ours.clientId,
+      id,
+    ])
+    expect((await put('bob', { stripeCustomerId: 'cus_9' })).id).toBe(id)
+    expect(await put('cus_9')).toMatchObject({ id: expect.not.stringContaining(id), clientUserId: 'cus_9' })
+    expect((await ours.full.get('/v1/users/bob')).body.data.id).toBe(id)
+  })
+
   test('may have any id that is text, and is found by its customer', async () => {
     for (const name of ['a/b', 'ü ☃', '%', '..%2f', '0'.repeat(500)]) expect((await put(name)).clientUserId).toBe(name)
     expect((await ours.full.put(`/v1/users/${'0'.repeat(501)}`, {})).status).toBe(422)

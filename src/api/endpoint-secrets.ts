@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Queryable } from '../db.ts'
+import { Refusal } from '../errors.ts'
 import { type Deps, type Route, route } from './route.ts'
 import { type KeptSecret, live, rotated } from './secrets.ts'
 import { time } from './words.ts'
@@ -69,8 +70,9 @@ export function endpointSecrets({
 
 async function secretsOf(db: Queryable, clientId: string, id: string, lock: '' | 'for update' = '') {
   const { rows } = await db.query<{ contract: string; secrets: KeptSecret[] }>(
-    `select contract, secrets from endpoints where client_id = $1 and id = $2 ${lock}`,
+    `select contract, secrets from endpoints where client_id = $1 and id = $2 and deleted_at is null ${lock}`,
     [clientId, id],
   )
-  return rows[0]!
+  if (!rows[0]) throw new Refusal('not_found')
+  return rows[0]
 }

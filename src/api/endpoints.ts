@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Contract } from '../contracts/contract.ts'
 import type { Queryable } from '../db.ts'
+import { Refusal } from '../errors.ts'
 import { newId } from '../ids.ts'
 import { changes } from './changes.ts'
 import { endWaiting } from './end-waiting.ts'
@@ -17,12 +18,13 @@ import { page } from './page.ts'
 import { type Deps, listRoute, type Route, route } from './route.ts'
 import { clientId, pageQuery } from './words.ts'
 
-/** The endpoint as a reply shows it. It must exist: the router has looked. */
+/** The endpoint as a reply shows it. Throws `not_found`: it may have been deleted since the router looked. */
 export async function readEndpoint(db: Queryable, clientId: string, id: string) {
-  const { rows } = await db.query(`select ${ENDPOINT_COLUMNS} from endpoints t where client_id = $1 and id = $2`, [
-    clientId,
-    id,
-  ])
+  const { rows } = await db.query(
+    `select ${ENDPOINT_COLUMNS} from endpoints t where client_id = $1 and id = $2 and deleted_at is null`,
+    [clientId, id],
+  )
+  if (!rows[0]) throw new Refusal('not_found')
   return shownEndpoint(rows[0])
 }
 

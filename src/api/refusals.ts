@@ -32,6 +32,7 @@ export const refused: ErrorRequestHandler = (error, req, res, next) => {
   if (res.headersSent) return next(error)
   const refusal = refusalOf(error)
   if (refusal.status >= 500) res.err = error
+  if (refusal.code === 'unauthorized') res.setHeader('www-authenticate', 'Bearer')
   if (refusal.retryAfterSeconds !== undefined) res.setHeader('retry-after', refusal.retryAfterSeconds)
   res.status(refusal.status).json(refusalBody(refusal, requestIdOf(req)))
 }

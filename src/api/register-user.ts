@@ -1,5 +1,5 @@
 import type { Queryable } from '../db.ts'
-import { idOfWords } from '../ids.ts'
+import { idOfWords, newId } from '../ids.ts'
 
 interface Registered {
   clientUserId: string
@@ -18,14 +18,16 @@ export async function registerUser(
   clientId: string,
   { clientUserId, email, stripeCustomerId }: Registered,
 ): Promise<string> {
-  const id = (stripeCustomerId && (await adopted(tx, clientId, clientUserId, stripeCustomerId))) ?? null
+  if (stripeCustomerId !== undefined) await adopt(tx, clientId, clientUserId, stripeCustomerId)
+  // The id that the normaliser would choose too, so that both mean the same user; a nameless one of a Stripe customer may
+  // have it already where a client's own ids look like Stripe's.
   const { rows } = await tx.query(
     `insert into users as u (client_id, id, client_user_id, email, registered)
-     values ($1, $2, $3, $4, true)
+     values ($1, case when exists (select from users where client_id = $1 and id = $2) then $6 else $2 end, $3, $4, true)
      on conflict (client_id, client_user_id) do update
        set email = case when $5 then excluded.email else u.email end, registered = true, updated_at = now()
      returning id`,
-    [clientId, id ?? idOfWords('user', clientId, clientUserId), clientUserId, email ?? null, email !== undefined],
+    [clientId, idOfWords('user', clientId, clientUserId), clientUserId, email ?? null, email !== undefined, newId()],
   )
   if (stripeCustomerId !== undefined)
     await tx.query(
@@ -37,15 +39,13 @@ export async function registerUser(
 }
 
 /** Gives the name to the customer's nameless user, if there is one and no other user has the name. */
-async function adopted(tx: Queryable, clientId: string, clientUserId: string, customerId: string) {
-  const { rows } = await tx.query(
+async function adopt(tx: Queryable, clientId: string, clientUserId: string, customerId: string): Promise<void> {
+  await tx.query(
     `update users u set client_user_id = $2, registered = true, updated_at = now()
        from user_customers uc
       where uc.client_id = $1 and uc.customer_id = $3 and u.client_id = $1 and u.id = uc.user_id
         and u.client_user_id is null
-        and not exists (select from users n where n.client_id = $1 and n.client_user_id = $2)
-     returning u.id`,
+        and not exists (select from users n where n.client_id = $1 and n.client_user_id = $2)`,
     [clientId, clientUserId, customerId],
   )
-  return rows[0]?.id as string | undefined
 }

@@ -1,3 +1,4 @@
+import type { Request, Response } from 'express'
 import { pinoHttp } from 'pino-http'
 import { newId } from '../ids.ts'
 import type { Log } from '../log.ts'
@@ -17,8 +18,10 @@ export const requestLog = (log: Log) =>
       res.setHeader('x-request-id', id)
       return id
     },
-    autoLogging: { ignore: (req) => QUIET.has(req.url ?? '') },
+    // `url` is what is left of the path behind a router's mount.
+    autoLogging: { ignore: (req) => QUIET.has((req as Request).originalUrl) },
     customLogLevel: (_req, res, error) => (error || res.statusCode >= 500 ? 'error' : 'info'),
+    customProps: (_req, res) => ({ keyId: (res as Response).locals.caller?.keyId }),
     customSuccessMessage: () => 'api.answered',
     customErrorMessage: () => 'api.failed',
     serializers: {

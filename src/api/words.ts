@@ -2,9 +2,11 @@ import { z } from 'zod'
 
 // The words that schemas of several resources are made of.
 
-export const id = z.uuid().meta({ example: '01980d3c-5f1a-7c3e-9d52-6b1f0c7a1e11' })
+export const id = z.uuid().meta({ example: '01980d3c-5f1a-7c3e-9d52-6b1f0c7a1e11', override: { pattern: undefined } })
 /** A time in a reply: rows hold Dates, which become this in JSON. */
-export const time = z.iso.datetime({ precision: 3 }).meta({ example: '2026-04-10T00:00:00.000Z' })
+export const time = z.iso
+  .datetime({ precision: 3 })
+  .meta({ example: '2026-04-10T00:00:00.000Z', override: { pattern: undefined } })
 /** An id that a request names something by. One that is no UUID names nothing: it is looked up, not refused for its form. */
 export const reference = z.string().meta({ format: 'uuid' })
 export const text = (max: number) => z.string().min(1).max(max)
