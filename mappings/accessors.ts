@@ -15,6 +15,7 @@ import {
   not,
   type Reads,
   reading,
+  same,
   self,
   set,
   some,
@@ -87,6 +88,12 @@ export const itemQuantity = (item: Reads<Item>) =>
   )
 
 export const subscriptionCurrency = firstOf(from('currency'), primary(items, itemCurrency))
+/** A price that is sold in several currencies shows its amount in its first one, which need not be the subscription's. */
+export const billedAsPriced = any(
+  valueIs(from('currency') as Expr<string | null>, unset),
+  valueIs(primary(items, itemCurrency), unset),
+  same(from('currency') as Expr<string | null>, primary(items, itemCurrency)),
+)
 const topQuantity = legacy<number>('quantity', Y2020)
 const hasItems = valueIs(from('items.data.0') as Expr<object | null>, set)
 export const quantity = firstOf(given(not(hasItems), topQuantity), primary(items, itemQuantity))

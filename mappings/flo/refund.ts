@@ -211,6 +211,7 @@ const paidAmount = firstOf(
   paid.invoice(invoice.from('amount_paid')),
   paid.session(sessions.from('amount_total')),
 )
+const paymentIds = [paid.intent, linked(paid.charge, 'payment_intent'), paid.charge]
 const succeeded = is(from('status'), 'succeeded')
 
 /** `item.refunded` by Stripe's refund objects: one per refund, when it has succeeded. */
@@ -227,6 +228,7 @@ const byRefund = defineMapping({
       because:
         'The bank sent the money back: the refund did not take place. If it was told before, it is no longer counted.',
       when: any(refund.type('refund.failed'), refund.is('status', 'failed', 'canceled')),
+      uncount: { per: paymentIds, id: refundId },
     },
     {
       ignore: 'refund_pending',
@@ -248,7 +250,7 @@ const byRefund = defineMapping({
       emit: 'item.refunded',
       each: { list: linesGivenBack(refundId, paid, from('amount')), where: all() },
       once: {
-        per: [paid.intent, linked(paid.charge, 'payment_intent'), paid.charge],
+        per: paymentIds,
         id: refundId,
         amount: from('amount'),
         upTo: always(null),

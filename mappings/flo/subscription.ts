@@ -8,6 +8,7 @@ import {
   byEvent,
   ceased,
   changed,
+  changeTo,
   computed,
   defineMapping,
   event,
@@ -33,6 +34,7 @@ import {
   without,
 } from '../../src/normalize/words.ts'
 import {
+  billedAsPriced,
   cancellationMark,
   checkoutOf,
   customerEmail,
@@ -44,6 +46,7 @@ import {
   itemUnitAmount,
   linked,
   paused,
+  pausedHard,
   pausedSoft,
   pendingCancel,
   periodEnd,
@@ -72,12 +75,15 @@ const { from, is: has, type } = subscription
 
 const productId = primary(items, (item) => firstOf(idOf(item.from('price.product')), idOf(item.from('plan.product'))))
 const currency = upperCase(subscriptionCurrency)
-const cancelDate = firstOf(from('cancel_at'), given(all(not(ended), has('cancel_at_period_end', true)), periodEnd))
+const cancelDate = firstOf(from('cancel_at'), given(has('cancel_at_period_end', true), periodEnd))
 const endDate = given(ended, firstOf(from('ended_at'), from('canceled_at'), periodEnd), periodEnd)
 /** When this cancellation was asked for: one cancellation is one fact, however often it is told. */
 const cancellation = firstOf(from('canceled_at'), from('cancel_at'), event('created'))
 
-/** Soft pauses leave Stripe's status alone; the word for an end follows the event that tells it. */
+/** Since endive Stripe tells when a subscription was paused hard. */
+const pausedSince = given(pausedHard, from('status_details.paused.transitioned_at'))
+
+/** Soft pauses leave Stripe's status alone. */
 const status = oneOf(from('status'), {
   incomplete: 'incomplete',
   trialing: 'trialing',
@@ -85,10 +91,14 @@ const status = oneOf(from('status'), {
   past_due: 'past_due',
   unpaid: 'unpaid',
   paused: 'paused',
-  canceled: 'cancelled',
+  canceled: 'expired',
   incomplete_expired: 'expired',
 })
-const state = byEvent({ 'subscription.expired': always('expired') }, given(pausedSoft, always('paused'), status))
+/** Once a subscription has ended it is expired; only the word of its immediate cancellation comes before that. */
+const state = byEvent(
+  { 'subscription.cancelled': given(ended, always('cancelled'), given(pausedSoft, always('paused'), status)) },
+  given(pausedSoft, always('paused'), status),
+)
 
 /** The checkout that the client registered: by Flo's own mark, else by Stripe's session. */
 const registered = [
@@ -130,12 +140,12 @@ export const subscriptionShape = {
   state,
   quantity,
   currency,
-  amount: major(primary(items, itemUnitAmount), currency),
-  total: major(total, currency),
+  amount: given(billedAsPriced, major(primary(items, itemUnitAmount), currency)),
+  total: given(billedAsPriced, major(total, currency)),
   cancelAt: isoTime(cancelDate),
   canceledAt: isoTime(firstOf(from('canceled_at'), given(ended, from('ended_at')))),
   trialEnd: isoTime(trialEnd),
-  pausedAt: given(paused, isoTime(firstOf(from('status_details.paused.transitioned_at'), lastOccasion('paused')))),
+  pausedAt: given(paused, isoTime(firstOf(pausedSince, lastOccasion('paused')))),
   resumeAt: given(paused, isoTime(from('pause_collection.resumes_at'))),
   metadata: metadataOf(from('metadata')),
   invoiceDetails: always(null),
@@ -147,14 +157,14 @@ const entitled = not(any(has('status', 'incomplete'), ended))
 const endsNow = all(ended, any(type('customer.subscription.deleted'), became(ended)))
 const neverAnnounced = all(
   not(remembers('announced')),
-  any(has('status', 'incomplete_expired'), stored(has('status', 'incomplete'))),
+  any(has('status', 'incomplete_expired'), was(has('status', 'incomplete'))),
 )
 /** The end was known, or nobody asked for it: there is no cancellation to tell beside the end (stripe.md 4.3). */
 const endedByItself = any(
   cancellationMark,
-  stored(pendingCancel),
+  was(pendingCancel),
   has('cancellation_details.reason', 'payment_failed', 'canceled_by_retention_policy'),
-  all(has('cancellation_details.reason', unset), stored(has('status', 'past_due', 'unpaid'))),
+  all(has('cancellation_details.reason', unset), was(has('status', 'past_due', 'unpaid'))),
   is(kept('customer', customerOf)(reading<{ deleted: boolean }>().from('deleted')), true),
   same(from('ended_at'), from('trial_end')),
 )
@@ -207,7 +217,7 @@ export default defineMapping({
     {
       emit: 'subscription.paused',
       when: all(paused, any(type('customer.subscription.paused'), became(paused))),
-      key: [from('id'), occasion('paused')],
+      key: [from('id'), firstOf(pausedSince, occasion('paused'))],
     },
     {
       emit: 'subscription.resumed',
@@ -225,7 +235,7 @@ export default defineMapping({
       because: 'The subscription was not known before and the event does not say what changed.',
       when: not(priorKnown),
     },
-    { emit: 'subscription.updated', when: changed(news), overtakable: true },
+    { emit: 'subscription.updated', when: changed(news), key: [from('id'), changeTo(news)], overtakable: true },
     { ignore: 'no_visible_change', because: 'Nothing that the contract shows has changed.' },
   ],
   // Its first payment came through while another event was on its way.

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { sumOf } from '../money.ts'
 import { digest, lastMoment, type Memory, occasionOf } from './memory.ts'
-import { counted, type Tally, totalOf } from './tally.ts'
+import { counted, type Tally, totalOf, without } from './tally.ts'
 import { type Kept, type Mapping, MappingError, type Node, set, unset, type When } from './words.ts'
 
 type Json = any
@@ -39,7 +39,7 @@ export interface Input {
 /** What one mapping says of one source event. */
 export type Verdict =
   | { kind: 'emit'; rule: number; emissions: Emission[]; memory: Memory; missing: string[]; tally: Counted | null }
-  | { kind: 'ignore'; rule: number; code: string; message: string; missing: string[] }
+  | { kind: 'ignore'; rule: number; code: string; message: string; missing: string[]; tally: Counted | null }
 /** A payment's tally after this event. */
 export type Counted = { payment: string; tally: Tally }
 export interface Emission {
@@ -66,6 +66,7 @@ export function evaluate(mapping: Mapping, input: Input): Verdict {
     code,
     message,
     missing,
+    tally: rule && 'ignore' in rule && rule.uncount ? uncounted(rule.uncount, scope) : null,
   })
   if (!owed && !rule) return ignore('no_rule', 'No rule of the mapping holds for this event.')
   if (!owed && rule && 'ignore' in rule)
@@ -116,6 +117,12 @@ function share(once: NonNullable<Speaking['once']>, scope: Scope): (Counted & { 
   if (payment === undefined) return null
   const told = { id: value(once.id, scope), upTo: value(once.upTo, scope), amount: value(once.amount, scope) }
   return { payment, ...counted(scope.facts.tally(payment), told) }
+}
+
+function uncounted({ per, id }: { per: readonly Node[]; id: Node }, scope: Scope): Counted | null {
+  const payment: string | undefined = per.map((node) => value(node, scope)).find((one) => typeof one === 'string')
+  const tally = payment === undefined ? null : scope.facts.tally(payment)
+  return payment !== undefined && tally ? { payment, tally: without(tally, value(id, scope)) } : null
 }
 
 const factsMissing = (mapping: Mapping, scope: Scope): string[] =>

@@ -135,7 +135,7 @@ function normalizeSnapshot(world: World, due: Due, now: Date, holdSeconds: numbe
     facts: noFacts,
   }
   addLinks(world, due.sourceId, edgesOf(sight.kind, input))
-  for (const { verdict } of emitting)
+  for (const { verdict } of [...emitting, ...own.said])
     if (verdict.tally) put(world, due.sourceId, 'tally', `tally:${verdict.tally.payment}`, verdict.tally.tally)
 
   if (events.length > 0) return { outcome: done(due, 'normalized', null, null), events }

@@ -9,12 +9,25 @@ const isObject = (value: Json): value is Record<string, Json> =>
  */
 export function priorOf(object: Json, previous: Json): Json {
   if (!isObject(previous)) return object
+  if (object?.object === 'subscription') previous = withItem(object, previous)
   const prior: Record<string, Json> = { ...object }
   for (const [key, before] of Object.entries(previous)) {
     prior[key] = priorValue(object?.[key], before)
     if (key === 'metadata' && isObject(prior[key])) prior[key] = withoutAbsent(prior[key])
   }
   return prior
+}
+
+/** Some versions tell a change of the only item's plan or quantity by the copies at the top alone. */
+function withItem(subscription: Json, previous: Record<string, Json>): Record<string, Json> {
+  const [item, another] = subscription.items?.data ?? []
+  if (!item || another || previous.items !== undefined || !(previous.plan || 'quantity' in previous)) return previous
+  const { price: _now, ...plain } = item
+  const before = {
+    ...(previous.plan ? { ...plain, plan: priorValue(item.plan, previous.plan) } : item),
+    ...('quantity' in previous ? { quantity: previous.quantity } : {}),
+  }
+  return { ...previous, items: { ...subscription.items, data: [before] } }
 }
 
 function priorValue(now: Json, before: Json): Json {

@@ -49,8 +49,8 @@ export function want(mapping: Mapping, input: Input, wants: Wants): void {
   }
   for (const node of kept) visit(node, input)
   for (const rule of mapping.rules) {
-    if (!('emit' in rule) || !rule.once) continue
-    for (const node of rule.once.per) {
+    const per = 'emit' in rule ? rule.once?.per : rule.uncount?.per
+    for (const node of per ?? []) {
       const payment = value(node, input)
       if (typeof payment === 'string') wants.objects.add(`tally:${payment}`)
     }

@@ -103,6 +103,8 @@ export type Rule<Emit extends string = string> =
       when?: When
       /** Only when what the mapping waits for has not come by the deadline. */
       afterWaiting?: true
+      /** A refund that was counted and did not take place: it counts no longer. */
+      uncount?: { per: readonly Node[]; id: Node }
     }
 
 export type Mapping<E extends EventType = EventType, To extends z.ZodType<Envelope> = z.ZodType<Envelope>> = {
@@ -232,7 +234,11 @@ export const is = <T>(node: Expr<T>, ...values: (Closed<T> | typeof set | typeof
 })
 export const more = (node: Expr<number | null>, than: Expr<number | null>): When => ({ op: 'more', node, than })
 
-export const same = (node: Expr<number | null>, as: Expr<number | null>): When => ({ op: 'same', node, than: as })
+export const same = <T extends number | string>(node: Expr<T | null>, as: Expr<T | null>): When => ({
+  op: 'same',
+  node,
+  than: as,
+})
 
 /** Null in, null out: a converter only ever sees present values. */
 type Lifted<T, Out> = Out | Extract<T, null>
