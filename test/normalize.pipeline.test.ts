@@ -116,7 +116,7 @@ describe('one batch', () => {
       [
         [all, 'pending', null],
         [subscriptions, 'pending', null],
-        [off, 'skipped', 'endpoint_manual'],
+        [off, 'skipped', 'endpoint_disabled'],
       ].sort(),
     )
   })

@@ -19,9 +19,8 @@ export async function fanOut(tx: Queryable, clientId: string, events: readonly N
     contract: string
     event_types: string[] | null
     status: string
-    disabled_reason: string | null
   }>(
-    `select id, contract, event_types, status, disabled_reason from endpoints
+    `select id, contract, event_types, status from endpoints
       where client_id = $1 and deleted_at is null and contract = any($2) order by id`,
     [clientId, [...new Set(events.map(({ contract }) => contract))]],
   )

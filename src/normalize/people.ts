@@ -32,7 +32,7 @@ export class People {
   resolve(customer: string | null, told: string | null): Person {
     const linked = customer === null ? undefined : this.byCustomer.get(customer)
     if (linked?.registered) return linked
-    if (told === null) return linked ?? person(idOfWords('user', this.clientId, customer ?? ''), null)
+    if (told === null) return linked ?? person(idOfWords('customer', this.clientId, customer ?? ''), null)
     const known = this.byClientUserId.get(told)
     if (known) return known
     if (linked && linked.clientUserId === null) return { ...linked, clientUserId: told }
