@@ -43,9 +43,7 @@ export async function fanOut(tx: Queryable, clientId: string, events: readonly N
       deliveries.map(({ id }) => id),
       deliveries.map(({ endpoint }) => endpoint.id),
       deliveries.map(({ event }) => event.type),
-      deliveries.map(({ endpoint }) =>
-        endpoint.status === 'disabled' ? `endpoint_${endpoint.disabled_reason}` : null,
-      ),
+      deliveries.map(({ endpoint }) => (endpoint.status === 'disabled' ? 'endpoint_disabled' : null)),
     ],
   )
   return [
