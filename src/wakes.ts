@@ -1,4 +1,4 @@
-import { makeWorkerUtils } from 'graphile-worker'
+import { type AddJobsJobSpec, makeWorkerUtils } from 'graphile-worker'
 import { batcher } from './batch.ts'
 import type { Db } from './db.ts'
 import { graphileLogger } from './graphile-log.ts'
@@ -32,9 +32,9 @@ export async function newWakes({ db, log, workerId }: { db: Db; log: Log; worker
 
   const jobs = once(log, JOB_SPACING_MS, (keys) =>
     graphile.addJobs(
-      keys.map((key) => {
+      keys.map((key): AddJobsJobSpec => {
         const [room = '', clientId] = key.split(':')
-        return { identifier: room, payload: { clientId }, job_key: key }
+        return { identifier: room, payload: { clientId }, jobKey: key }
       }),
     ),
   )
@@ -47,12 +47,16 @@ export async function newWakes({ db, log, workerId }: { db: Db; log: Log; worker
   const moments = new Map<string, Date>()
   const backstops = once(log, BACKSTOP_SPACING_MS, (clientIds) =>
     graphile.addJobs(
-      clientIds.map((clientId) => ({
-        identifier: 'deliver',
-        payload: { clientId },
-        run_at: new Date((moments.get(clientId)?.getTime() ?? 0) + BACKSTOP_GRACE_MS).toISOString(),
-        job_key: `deliver-at:${clientId}`,
-      })),
+      clientIds.map((clientId): AddJobsJobSpec => {
+        const at = moments.get(clientId)?.getTime() ?? 0
+        moments.delete(clientId)
+        return {
+          identifier: 'deliver',
+          payload: { clientId },
+          jobKey: `deliver-at:${clientId}`,
+          runAt: new Date(at + BACKSTOP_GRACE_MS),
+        }
+      }),
     ),
   )
   return {

@@ -1,0 +1,83 @@
+import { expect, test } from 'vitest'
+import { newId } from '../src/ids.ts'
+import { type Jobs, purgeIdempotencyKeys, startJobs } from '../src/jobs.ts'
+import { newLog } from '../src/log.ts'
+import { newWakes, noticeFor } from '../src/wakes.ts'
+import { registerWorker } from '../src/worker.ts'
+import { afterwards } from './support/afterwards.ts'
+import { freshDatabase } from './support/database.ts'
+import { eventually } from './support/eventually.ts'
+
+const { url, db } = await freshDatabase({ max: 20 })
+const log = newLog('silent')
+
+/** A process as far as this file is concerned: rooms that only write down who woke them. */
+async function newProcess() {
+  const worker = await registerWorker({ url, db, log, roles: ['work'] })
+  const woken: string[] = []
+  const room = (name: string) => ({
+    wake: (clientId: string) => void woken.push(`${name} ${clientId}`),
+    sweep: async () => void woken.push(`${name} sweep`),
+  })
+  const jobs: Jobs = await startJobs({ url, db, log, worker, normalize: room('normalize'), deliver: room('deliver') })
+  const wakes = await newWakes({ db, log, workerId: () => worker.id })
+  afterwards(async () => {
+    await jobs.stop()
+    await wakes.stop()
+    await worker.stop()
+  })
+  return { worker, woken, jobs, wakes }
+}
+
+test('a wake for anywhere reaches one working process, however often it is said', async () => {
+  const processes = [await newProcess(), await newProcess()]
+  const [clientId, last] = [newId(), newId()]
+  for (let said = 0; said < 1000; said += 1) processes[0]!.wakes.anywhere('normalize', clientId)
+  processes[0]!.wakes.anywhere('deliver', last)
+  const woken = () => processes.flatMap(({ woken }) => woken)
+  await eventually(() => woken().includes(`deliver ${last}`) && woken().includes(`normalize ${clientId}`))
+  expect(woken().filter((one) => one === `normalize ${clientId}`)).toHaveLength(1)
+})
+
+test('a notice for elsewhere reaches the other processes and not the one that gives it', async () => {
+  const [giver, one, other] = [await newProcess(), await newProcess(), await newProcess()]
+  const clientId = newId()
+  giver.wakes.elsewhere('deliver', clientId)
+  await eventually(() => [one, other].every(({ woken }) => woken.includes(`deliver ${clientId}`)))
+  expect(giver.woken).not.toContain(`deliver ${clientId}`)
+})
+
+test('a moment to deliver at is kept in the database, the latest one said', async () => {
+  const { wakes } = await newProcess()
+  const clientId = newId()
+  const at = new Date(Date.now() + 3_600_000)
+  wakes.deliverAt(clientId, new Date(Date.now() + 60_000))
+  wakes.deliverAt(clientId, at)
+  const job = await eventually(
+    async () =>
+      (await db.query('select * from graphile_worker.jobs where key = $1', [`deliver-at:${clientId}`])).rows[0],
+  )
+  expect(job).toMatchObject({ task_identifier: 'deliver' })
+  expect(job.run_at.getTime() - at.getTime()).toBeGreaterThanOrEqual(0)
+  expect(job.run_at.getTime() - at.getTime()).toBeLessThan(10_000)
+})
+
+test('the pool that Graphile Worker locks jobs by stands in the row of the worker', async () => {
+  const { worker } = await newProcess()
+  const pool = await eventually(
+    async () => (await db.query('select graphile_pool from workers where id = $1', [worker.id])).rows[0].graphile_pool,
+  )
+  expect(pool).toMatch(/^pool-/)
+})
+
+test('a wake that cannot be read wakes nobody', () => {
+  expect(noticeFor('deliver:c1:w1', 'w2')).toEqual({ room: 'deliver', clientId: 'c1' })
+  for (const payload of ['deliver:c1:w2', 'cook:c1:w1', 'deliver', '']) expect(noticeFor(payload, 'w2')).toBeNull()
+})
+
+test('replies to an Idempotency-Key go after 24 hours', async () => {
+  await db.query(`insert into idempotency_keys (api_key_id, key, request_hash, created_at) values
+    ('k', 'old', '', now() - interval '25 hours'), ('k', 'young', '', now() - interval '23 hours')`)
+  expect(await purgeIdempotencyKeys(db)).toBe(1)
+  expect((await db.query('select key from idempotency_keys')).rows).toEqual([{ key: 'young' }])
+})
