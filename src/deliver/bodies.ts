@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Queryable } from '../db.ts'
 
-const CACHE_MAX_CHARS = 32 * 1024 * 1024
+const CACHE_MAX_CHARS = 16 * 1024 * 1024
 
 /**
  * The stored bodies of events by id, loaded together and remembered: a fan-out to many endpoints reads each text once.

@@ -1,11 +1,12 @@
 import type { Config } from '../config.ts'
 import { eventBodies } from './bodies.ts'
-import { type Client, clientWork, type Shared } from './client.ts'
+import { type Client, clientWork } from './client.ts'
 import type { Resolve } from './dial.ts'
 import { dueEndpoints } from './due.ts'
 import type { Pump } from './pump.ts'
 import { runNext, startable } from './run.ts'
 import { sender } from './send.ts'
+import type { Shared } from './shared.ts'
 import { turns } from './turns.ts'
 
 interface Deps extends Pick<Shared, 'db' | 'log' | 'worker' | 'keyRing' | 'contracts' | 'now' | 'elsewhere'> {
@@ -43,6 +44,7 @@ export function deliverer({
 }: Deps) {
   const clients = new Map<string, Client>()
   const http = sender({ allowedSubnets: config.allowedSubnets, now: deps.now, ...(resolve && { resolve }) })
+  const pumps = { count: 0 }
   let stopping = false
   let patientUntil = Number.POSITIVE_INFINITY
   let tasks = 0
@@ -61,10 +63,10 @@ export function deliverer({
       startable: (pump) => !stopping && startable(pump, maxInFlight),
       start: (pump) => void runNext(shared, clientOf(pump.clientId), pump),
     }),
-    room: () => {
-      let pumps = 0
-      for (const client of clients.values()) pumps += client.pumps.size
-      return Math.min(ROOM.most, Math.max(ROOM.least, Math.floor(ROOM.total / pumps)))
+    pumps,
+    room: () => Math.min(ROOM.most, Math.max(ROOM.least, Math.floor(ROOM.total / pumps.count))),
+    idle(clientId) {
+      if (clients.get(clientId)?.isIdle()) clients.delete(clientId)
     },
     tasks: {
       begin() {
@@ -86,23 +88,29 @@ export function deliverer({
     return client
   }
 
+  function haltAll(why: 'lost' | 'stopping') {
+    for (const client of clients.values()) for (const pump of [...client.pumps.values()]) client.halt(pump, why)
+  }
+
   const sweep = async () => {
-    for (const [clientId, client] of clients) if (client.isIdle()) clients.delete(clientId)
-    const due = new Map<string, string[]>()
-    for (const { clientId, endpointId, seconds } of await dueEndpoints(deps.db, SWEEP_AHEAD_SECONDS)) {
-      if (seconds > 0) clientOf(clientId).clock.set(endpointId, seconds)
-      else due.set(clientId, [...(due.get(clientId) ?? []), endpointId])
+    const next = await dueEndpoints(deps.db, SWEEP_AHEAD_SECONDS)
+    for (const [clientId, endpoints] of Map.groupBy(next, ({ clientId }) => clientId)) {
+      const client = clientOf(clientId)
+      for (const { endpointId, seconds } of endpoints) if (seconds > 0) client.clock.set(endpointId, seconds)
+      const due = endpoints.filter(({ seconds }) => seconds <= 0)
+      if (due.length > 0)
+        wake(
+          clientId,
+          due.map(({ endpointId }) => endpointId),
+        )
     }
-    for (const [clientId, endpointIds] of due) wake(clientId, endpointIds)
   }
 
   const wake = (clientId: string, endpointIds?: string[]) => {
     if (!stopping) clientOf(clientId).wake(endpointIds)
   }
 
-  deps.worker.onLost(() => {
-    for (const client of clients.values()) client.lost()
-  })
+  deps.worker.onLost(() => haltAll('lost'))
   deps.worker.onReady(() => {
     if (!stopping) sweep().catch((error) => deps.log.error({ err: error }, 'delivery.sweep_failed'))
   })
@@ -113,7 +121,7 @@ export function deliverer({
     async stop() {
       stopping = true
       patientUntil = performance.now() + STOP_PATIENCE_MS
-      for (const client of clients.values()) for (const pump of client.pumps.values()) client.halt(pump, 'stopping')
+      haltAll('stopping')
       if (tasks > 0)
         await new Promise<void>((resolve) => {
           drained = resolve

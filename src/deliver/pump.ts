@@ -77,5 +77,12 @@ export function absorb(pump: Pump, read: Read, known: Set<string>): void {
   if (read.all) pump.reads = 0
 }
 
+/** The next pass begins from the start. */
+export function rewind(pump: Pump): void {
+  pump.after = START
+  pump.reads = 0
+  pump.stale = true
+}
+
 /** Nothing to send, nothing to write down, nothing left to read. */
 export const isIdle = (pump: Pump): boolean => pump.inHand === 0 && !pump.more && !pump.stale

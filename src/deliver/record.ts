@@ -23,11 +23,10 @@ const WAIT_MS = { first: 100, longest: 5_000 }
 
 /**
  * Writes attempts down, those of one client together. The promise is fulfilled when the attempt is in the database (or
- * cannot ever be, which is logged: false), and takes as long as the database does to come back. `patience` says whether
- * to go on trying; once it is false, what is not written is given up.
+ * cannot ever be, which is logged: false), and takes as long as the database does to come back, or until `patient` says no.
  */
 export function recorder(
-  { db, log, patience }: { db: Db; log: Log; patience: () => boolean },
+  { db, log, patient }: { db: Db; log: Log; patient: () => boolean },
   clientId: string,
 ): Add<Made, boolean> {
   const write = async (batch: Made[]): Promise<boolean[]> => {
@@ -42,7 +41,7 @@ export function recorder(
       } catch (error) {
         if (refusesData(error)) return singly(batch, error)
         log.error({ err: error, clientId, attempts: batch.length, waitMs }, 'delivery.record_delayed')
-        if (!patience()) return batch.map(() => false)
+        if (!patient()) return batch.map(() => false)
         await new Promise((resolve) => setTimeout(resolve, waitMs))
       }
     }

@@ -1,10 +1,11 @@
 import { attempt } from './attempt.ts'
-import type { Client, Shared } from './client.ts'
+import type { Client } from './client.ts'
 import { closeWaiting, disableGone, endPending } from './close.ts'
 import type { Due } from './due.ts'
 import { needsRows, type Pump } from './pump.ts'
 import type { Verdict } from './ready.ts'
 import type { Made } from './record.ts'
+import type { Shared } from './shared.ts'
 
 /** Whether the pump's next delivery may start, with `cap` in flight at most. */
 export const startable = (pump: Pump, cap: number): boolean =>
