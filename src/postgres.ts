@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ConfigError } from './config.ts'
@@ -60,7 +60,7 @@ export async function startPostgres({
       continue
     }
     const { pid, port } = server
-    const url = `postgres://${USER}:${password}@127.0.0.1:${port}/postgres`
+    const url = urlOf(password, port)
     const lock = await holdFolder({ url, folder, log })
     // A server that was ending when we found it: the next look starts one.
     if (!lock) {
@@ -88,6 +88,18 @@ export async function startPostgres({
   }
   throw new ConfigError(`PostgreSQL in ${pgDir} neither runs nor starts, see ${logFile}.`)
 }
+
+/** The URL of the server that serves this data folder at present, for a command beside a gateway; null when none does. */
+export async function runningPostgres(dataDir: string): Promise<string | null> {
+  const folder = resolve(dataDir)
+  const pgDir = join(folder, 'pg')
+  const postmaster = await readPidFile(pgDir)
+  if (!postmaster?.ready || !(await serves(postmaster.pid, pgDir))) return null
+  const password = (await readFile(join(folder, 'pg-password'), 'utf8')).trim()
+  return urlOf(password, postmaster.port)
+}
+
+const urlOf = (password: string, port: number) => `postgres://${USER}:${password}@127.0.0.1:${port}/postgres`
 
 async function madeFolder(dataDir: string): Promise<string> {
   const folder = resolve(dataDir)

@@ -1,0 +1,82 @@
+import { FANOUT_ORIGIN, NO_SOURCE_EVENT } from '../ids.ts'
+
+/** One thing that must be so: `sql` answers the ids for which it is not, with $1 `since`, $2 `lateSeconds`, $3 `unsureSeconds`. */
+export interface Check {
+  name: string
+  sql: string
+}
+
+const inPeriod = (id: string) => `${id} >= uuid7_floor($1)`
+
+// In the order of the flow. Every join is within one client, as every query on these tables has to be.
+export const checks: readonly Check[] = [
+  {
+    name: 'every source event has the raw bytes that were signed',
+    sql: `select s.id from source_events s
+           where ${inPeriod('s.id')}
+             and not exists (select from source_event_bodies b where b.client_id = s.client_id and b.source_event_id = s.id)`,
+  },
+  {
+    name: 'every source event is done, or waits for its time',
+    sql: `select id from source_events where ${inPeriod('id')} and due_at < now() - make_interval(secs => $2)`,
+  },
+  {
+    name: 'a source event has Flo events when it is normalized, and only then',
+    sql: `select s.id from source_events s
+           where ${inPeriod('s.id')}
+             and (s.state = 'normalized') <>
+                 exists (select from events e where e.client_id = s.client_id and e.source_event_id = s.id)`,
+  },
+  {
+    name: 'every event comes from a source event that is kept',
+    sql: `select e.id from events e
+           where ${inPeriod('e.id')} and ${inPeriod('e.source_event_id')} and e.source_event_id <> '${NO_SOURCE_EVENT}'
+             and not exists (select from source_events s where s.client_id = e.client_id and s.id = e.source_event_id)`,
+  },
+  {
+    name: 'every happening is told once',
+    sql: `select e.id from events e
+           where ${inPeriod('e.id')} and e.source_event_id <> '${NO_SOURCE_EVENT}'
+             and not exists (select from emissions m
+                              where m.client_id = e.client_id and m.contract = e.contract and m.key = e.key and m.event_id = e.id)`,
+  },
+  {
+    // What an endpoint wanted before it was changed is not known any more: later events alone are judged.
+    name: 'every event has one delivery for each endpoint that wanted it, and no other',
+    sql: `select e.id from events e
+            join endpoints p on p.client_id = e.client_id and p.contract = e.contract and p.deleted_at is null
+                            and e.id >= uuid7_floor(p.updated_at + make_interval(secs => $3))
+           where ${inPeriod('e.id')} and e.source_event_id <> '${NO_SOURCE_EVENT}'
+             and (p.event_types is null or e.type = any(p.event_types)
+                  or split_part(e.type, '.', 1) || '.*' = any(p.event_types))
+                 <> exists (select from deliveries d
+                             where d.client_id = e.client_id and d.event_id = e.id and d.endpoint_id = p.id
+                               and d.origin = '${FANOUT_ORIGIN}')`,
+  },
+  {
+    name: 'every delivery has its event',
+    sql: `select d.id from deliveries d
+           where ${inPeriod('d.event_id')}
+             and not exists (select from events e where e.client_id = d.client_id and e.id = d.event_id)`,
+  },
+  {
+    name: 'every delivery is done, or waits for its time',
+    sql: `select id from deliveries
+           where ${inPeriod('event_id')} and next_attempt_at < now() - make_interval(secs => $2)`,
+  },
+  {
+    name: 'every delivery counts the attempts that are recorded, 1, 2, 3 and so on',
+    sql: `select d.id from deliveries d
+            left join attempts a on a.client_id = d.client_id and a.event_id = d.event_id and a.delivery_id = d.id
+           where ${inPeriod('d.event_id')}
+           group by d.client_id, d.event_id, d.id, d.attempts
+          having count(a.number) <> d.attempts or coalesce(max(a.number), 0) <> d.attempts`,
+  },
+  {
+    name: 'a delivery is delivered when its last attempt was answered with 2xx, and only then',
+    sql: `select d.id from deliveries d
+            left join attempts a on a.client_id = d.client_id and a.event_id = d.event_id and a.delivery_id = d.id
+                                and a.number = d.attempts
+           where ${inPeriod('d.event_id')} and (d.state = 'delivered') <> coalesce(a.status between 200 and 299, false)`,
+  },
+]

@@ -1,0 +1,74 @@
+import { type Db, inTransaction, type Queryable } from '../db.ts'
+import { checks } from './ledger-checks.ts'
+
+/** Does what came in add up with what went out? */
+export interface LedgerReport {
+  /** Rows by table and state, of the period. */
+  counts: Record<string, Record<string, number>>
+  /** What is wrong about how many, with a few ids; `wrong` 0: nothing. */
+  findings: { name: string; wrong: number; examples: string[] }[]
+}
+
+interface Asked {
+  /** Rows older than this are left out: retention takes a month's events and what hangs off them one after another. */
+  days?: number
+  /** Work that has been due for longer is late. */
+  lateSeconds?: number
+  /** How long after an endpoint's last change its deliveries are not judged: clocks differ, and what ran then may have seen it as it was. */
+  unsureSeconds?: number
+}
+
+const EXAMPLES = 5
+
+/** Counts and checks everything in one snapshot of the database, so that a gateway may run meanwhile. */
+export const ledgerReport = (
+  db: Db,
+  { days = 28, lateSeconds = 60, unsureSeconds = 5 }: Asked = {},
+): Promise<LedgerReport> =>
+  inTransaction(db, async (tx) => {
+    await tx.query('set transaction isolation level repeatable read, read only')
+    const since = new Date(Date.now() - days * 86_400_000)
+    const findings = []
+    for (const { name, sql } of checks) {
+      const { rows } = await tx.query(
+        // Each check uses some of the parameters; all three must have a type.
+        `select count(*) as wrong, (array_agg(id))[1:${EXAMPLES}] as examples from (${sql}) found
+          where ($1::timestamptz, $2::float8, $3::float8) is not null`,
+        [since, lateSeconds, unsureSeconds],
+      )
+      findings.push({ name, wrong: rows[0].wrong, examples: rows[0].examples ?? [] })
+    }
+    return { counts: await counted(tx, since), findings }
+  })
+
+async function counted(tx: Queryable, since: Date): Promise<LedgerReport['counts']> {
+  const { rows } = await tx.query(
+    `select 'source events' as of, state, count(*) from source_events where id >= uuid7_floor($1) group by state
+     union all select 'events', contract, count(*) from events where id >= uuid7_floor($1) group by contract
+     union all select 'deliveries', state, count(*) from deliveries where event_id >= uuid7_floor($1) group by state
+     union all select 'attempts', case when status between 200 and 299 then 'accepted' else 'refused or unanswered' end, count(*)
+                 from attempts where event_id >= uuid7_floor($1) group by 2
+      order by 1, 2`,
+    [since],
+  )
+  const counts: LedgerReport['counts'] = { 'source events': {}, events: {}, deliveries: {}, attempts: {} }
+  for (const { of, state, count } of rows) counts[of]![state] = count
+  return counts
+}
+
+/** The ledger as a person reads it. */
+export function printed({ counts, findings }: LedgerReport): string {
+  const lines = Object.entries(counts).map(([of, states]) => {
+    const total = Object.values(states).reduce((sum, count) => sum + count, 0)
+    const parts = Object.entries(states).map(([state, count]) => `${state} ${count}`)
+    return `${of.padEnd(14)} ${String(total).padStart(9)}   ${parts.join(', ')}`.trimEnd()
+  })
+  const said = findings.map(({ name, wrong, examples }) =>
+    wrong === 0 ? `  yes  ${name}` : `  NO   ${name}: not so for ${wrong}, such as ${examples.join(', ')}`,
+  )
+  const end = addsUp({ findings }) ? 'The ledger adds up.' : 'The ledger does NOT add up.'
+  return [...lines, '', ...said, '', end, ''].join('\n')
+}
+
+export const addsUp = ({ findings }: Pick<LedgerReport, 'findings'>): boolean =>
+  findings.every(({ wrong }) => wrong === 0)
