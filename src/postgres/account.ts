@@ -60,6 +60,8 @@ const withCapability = (user: User, capability: string): Account => ({
       `--inh-caps=-all,+${capability}`,
       `--ambient-caps=-all,+${capability}`,
       `--bounding-set=-all,+${capability}`,
+      // PostgreSQL asks access(2) about its own files, which else leaves capabilities out of account.
+      '--securebits=+no_setuid_fixup',
       program,
       ...args,
     ],
