@@ -52,3 +52,16 @@ test('work that two processes share is done once, whichever of them receives it'
   expect(new Set(receiver.requests.map(({ body }) => JSON.parse(body).eventId)).size).toBe(60)
   expect(receiver.requests).toHaveLength(60)
 })
+
+test('a gateway whose database connections are all cut goes on by itself', async () => {
+  const [gateway, receiver] = [await startTestGateway({ LOG_LEVEL: 'silent' }), await startReceiver()]
+  const way = await layWay(gateway.api, receiver.url)
+  await way.post(gateway.url, subscriptionCreated())
+  await eventually(() => receiver.requests.length === 1)
+
+  await gateway.db.query(`select pg_terminate_backend(pid) from pg_stat_activity
+                           where datname = current_database() and pid <> pg_backend_pid()`)
+  await eventually(async () => (await gateway.api('GET', '/readyz')).status === 200)
+  await eventually(async () => (await way.post(gateway.url, subscriptionCreated())).status === 200)
+  await eventually(() => receiver.requests.length >= 2)
+})
