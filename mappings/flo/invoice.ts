@@ -4,6 +4,7 @@ import {
   all,
   always,
   changed,
+  changeTo,
   defineMapping,
   differsFromLast,
   each,
@@ -179,6 +180,7 @@ export default defineMapping({
         ),
         differsFromLast(news),
       ),
+      key: [from('id'), changeTo(news)],
       overtakable: true,
     },
     {
@@ -188,7 +190,8 @@ export default defineMapping({
     },
     {
       emit: 'invoice.updated',
-      when: all(type('invoice.updated'), changed(news), differsFromLast(news)),
+      when: all(type('invoice.updated'), changed(news)),
+      key: [from('id'), changeTo(news)],
       overtakable: true,
     },
     { ignore: 'no_visible_change', because: 'Nothing that the contract shows differs from what was last told.' },

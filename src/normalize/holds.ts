@@ -1,4 +1,5 @@
 import type { Queryable } from '../db.ts'
+import { keyOf, type World } from './world.ts'
 
 /**
  * A fact has arrived from outside the event stream (a user was registered, say): held events that miss it go on at once.
@@ -11,4 +12,26 @@ export async function factArrived(db: Queryable, clientId: string, facts: readon
     [clientId, facts],
   )
   return rowCount ?? 0
+}
+
+/** One deadline per missing fact, started by the first event that misses it; null when nothing is waited for any more. */
+export function holdFor(
+  world: World,
+  sourceId: string,
+  missing: readonly string[],
+  { now, holdSeconds }: { now: Date; holdSeconds: number },
+): { until: Date; facts: string[] } | null {
+  if (holdSeconds === 0) return null
+  const facts = [...new Set(missing)].filter((fact) => {
+    const key = keyOf(sourceId, fact)
+    if (!world.holds.has(key)) {
+      const until = new Date(now.getTime() + holdSeconds * 1000)
+      world.holds.set(key, until)
+      world.dirty.holds.set(key, until)
+    }
+    return world.holds.get(key)! > now
+  })
+  if (facts.length === 0) return null
+  const until = new Date(Math.max(...facts.map((fact) => world.holds.get(keyOf(sourceId, fact))!.getTime())))
+  return { until, facts }
 }

@@ -1,11 +1,12 @@
-import { ignored } from '../../mappings/ignored.ts'
 import { kept, tells } from '../../mappings/kept.ts'
 import { newId } from '../ids.ts'
 import { checked, type Input, value } from './evaluate.ts'
-import { judge, judgeAgain, readersOf } from './judge.ts'
+import { holdFor } from './holds.ts'
+import { type Judged, judge, judgeAgain, readersOf } from './judge.ts'
 import { addLinks, edgesOf } from './links.ts'
 import { emptyMemory, type Memory } from './memory.ts'
 import { baseOf, newestOf, placed, type Snapshot } from './order.ts'
+import { failed, held, ignoredAs, normalized, notMapped } from './outcomes.ts'
 import type { Due, Outcome } from './source-events.ts'
 import { sightOf } from './source-events.ts'
 import { noFacts, type Wants, want } from './wants.ts'
@@ -57,28 +58,43 @@ export function wantsOf(world: World, due: Due, wants: Wants): void {
 
 const isKept = (kind: string): kind is Kept => (kept as readonly string[]).includes(kind)
 
+/** What became of one source event; `judged` is what each mapping said of it, rule by rule. */
+export interface Result {
+  outcome: Outcome
+  events: Normalized[]
+  judged: Judged[]
+}
+
+/** How long events are held for what they miss. */
+export interface Patience {
+  now: Date
+  holdSeconds: number
+}
+
 /** Normalises one source event in a world where all that it wants is loaded; the world moves on with it. Never throws for what the event holds. */
-export function normalize(
-  world: World,
-  due: Due,
-  { now, holdSeconds }: { now: Date; holdSeconds: number },
-): { outcome: Outcome; events: Normalized[] } {
-  if (due.body === null) return failed(due, 'body_missing', 'The raw body is no longer kept: it cannot be normalised.')
-  if (due.body.object === 'v2.core.event' || due.body.data === undefined)
-    return ignoredAs(
-      due,
-      'needs_api_key',
-      'A thin event carries no object: with an API key on the source it can be fetched.',
+export function normalize(world: World, due: Due, patience: Patience): Result {
+  const nothing = (outcome: Outcome): Result => ({ outcome, events: [], judged: [] })
+  if (due.body === null)
+    return nothing(failed(due, 'body_missing', 'The raw body is no longer kept: it cannot be normalised.'))
+  if (due.body.object === 'v2.core.event')
+    return nothing(
+      ignoredAs(
+        due,
+        'needs_api_key',
+        'A thin event carries no object: with an API key on the source it can be fetched.',
+      ),
     )
+  if (typeof due.body.data?.object !== 'object' || due.body.data.object === null)
+    return nothing(ignoredAs(due, 'no_object', 'The event carries no object: there is nothing to tell.'))
   try {
-    return normalizeSnapshot(world, due, now, holdSeconds)
+    return normalizeSnapshot(world, due, patience)
   } catch (error) {
-    if (error instanceof MappingError) return failed(due, error.code, error.message)
+    if (error instanceof MappingError) return nothing(failed(due, error.code, error.message))
     throw error
   }
 }
 
-function normalizeSnapshot(world: World, due: Due, now: Date, holdSeconds: number) {
+function normalizeSnapshot(world: World, due: Due, patience: Patience): Result {
   const sight = sightOf(due)
   const known = knownOf(world, due.sourceId, sight)
   const { snapshot, standing } = placed(known?.snapshot ?? null, sight)
@@ -92,13 +108,13 @@ function normalizeSnapshot(world: World, due: Due, now: Date, holdSeconds: numbe
     known && standing === 'before'
       ? judgeAgain(known, snapshot, { now: object, until: baseOf(known.snapshot) }, own.memory, facts)
       : { said: [], memory: own.memory }
-  const verdicts = [...own.said, ...again.said]
-  const emitting = verdicts.flatMap(({ contract, mapping, verdict }) =>
+  const judged = [...own.said, ...again.said]
+  const emitting = judged.flatMap(({ contract, mapping, verdict }) =>
     verdict.kind === 'emit' ? [{ contract, mapping, verdict }] : [],
   )
-  const missing = verdicts.flatMap(({ verdict }) => verdict.missing)
-  const hold = holdFor(world, due.sourceId, missing, now, holdSeconds)
-  if (hold) return { outcome: heldAs(due, hold.until, hold.facts), events: [] }
+  const missing = judged.flatMap(({ verdict }) => verdict.missing)
+  const hold = holdFor(world, due.sourceId, missing, patience)
+  if (hold) return { outcome: held(due, hold), events: [], judged }
 
   const events = emitting
     .flatMap(({ contract, mapping, verdict }) => verdict.emissions.map((emission) => ({ contract, mapping, emission })))
@@ -138,9 +154,9 @@ function normalizeSnapshot(world: World, due: Due, now: Date, holdSeconds: numbe
   for (const { verdict } of [...emitting, ...own.said])
     if (verdict.tally) put(world, due.sourceId, 'tally', `tally:${verdict.tally.payment}`, verdict.tally.tally)
 
-  if (events.length > 0) return { outcome: done(due, 'normalized', null, null), events }
+  if (events.length > 0) return { outcome: normalized(due), events, judged }
   const said = own.said.map(({ verdict }) => verdict).find((verdict) => verdict.kind === 'ignore')
-  return said ? ignoredAs(due, said.code, said.message) : ignoredAs(due, ...notMapped(due.type))
+  return { outcome: said ? ignoredAs(due, said.code, said.message) : notMapped(due), events, judged }
 }
 
 /** What is known of a sight's object. Dashboard test events give objects of different kinds the same id: those are strangers. */
@@ -183,55 +199,3 @@ function learn(world: World, due: Due, object: any) {
     world.people.settle(customer, clientUserId)
   world.arrived.add(keyOf(due.sourceId, `client_user_id:${customer}`))
 }
-
-/** One deadline per missing fact, started by the first event that misses it; null when nothing is waited for any more. */
-function holdFor(world: World, sourceId: string, missing: readonly string[], now: Date, holdSeconds: number) {
-  if (holdSeconds === 0) return null
-  const facts = [...new Set(missing)].filter((fact) => {
-    const key = keyOf(sourceId, fact)
-    if (!world.holds.has(key)) {
-      const until = new Date(now.getTime() + holdSeconds * 1000)
-      world.holds.set(key, until)
-      world.dirty.holds.set(key, until)
-    }
-    return world.holds.get(key)! > now
-  })
-  if (facts.length === 0) return null
-  const until = new Date(Math.max(...facts.map((fact) => world.holds.get(keyOf(sourceId, fact))!.getTime())))
-  return { until, facts }
-}
-
-function notMapped(type: string): [string, string] {
-  const families = Object.keys(ignored).filter((prefix) => type === prefix || type.startsWith(`${prefix}.`))
-  const [longest] = families.sort((a, b) => b.length - a.length)
-  return longest === undefined
-    ? ['unknown_type', 'No mapping reads this event type.']
-    : ['not_mapped', ignored[longest]!]
-}
-
-const done = (due: Due, state: Outcome['state'], code: string | null, message: string | null): Outcome => ({
-  id: due.id,
-  state,
-  code,
-  message,
-  heldUntil: null,
-  heldFor: null,
-})
-const ignoredAs = (due: Due, code: string, message: string) => ({
-  outcome: done(due, 'ignored', code, message),
-  events: [] as Normalized[],
-})
-const failed = (due: Due, code: string, message: string) => ({
-  outcome: done(due, 'failed', code, message),
-  events: [] as Normalized[],
-})
-const heldAs = (due: Due, until: Date, facts: string[]): Outcome => ({
-  ...done(
-    due,
-    'held',
-    'waiting_for',
-    `Waits for ${facts.join(', ')}: sent without at the deadline, at once when it arrives.`,
-  ),
-  heldUntil: until,
-  heldFor: facts,
-})
