@@ -78,7 +78,6 @@ export async function start(
       onError: ({ message }) => log.warn({ message }, 'database.connection_lost'),
     })
     steps.push(() => db.end())
-    const adminKey = config.adminKey ? undefined : await firstAdminKey(db)
     const keys = keyRing(config.encryptionKeys ?? (await generatedKeys(config)))
 
     const worker = await registerWorker({ url, db, log, roles: [...config.roles] })
@@ -96,6 +95,8 @@ export async function start(
       work.sweep().catch((err) => log.error({ err }, 'gateway.first_sweep_failed'))
     }
 
+    // Last of all: a key made in a start that then fails would be lost, and never made again.
+    const adminKey = config.adminKey ? undefined : await firstAdminKey(db)
     http.serve(routes(shared, { wake: work?.wake ?? remote(wakes), url: http.url, jobs }))
     const dataDir = embedded && resolve(config.dataDir)
     let stopped: Promise<void> | undefined
