@@ -1,9 +1,10 @@
-// A receiver to try things with: npm run receiver -- <the endpoint's secret> [port]
+// A receiver to try things with: npm run receiver -- <the endpoint's secret>
 import { type Arrival, listen } from './listen.ts'
 
-const [secret = '', port = '4242'] = process.argv.slice(2)
+const [secret = ''] = process.argv.slice(2)
+const port = process.env.RECEIVER_PORT ?? '4242'
 if (!secret.startsWith('flo_whsec_')) {
-  process.stderr.write("Give the endpoint's secret: npm run receiver -- flo_whsec_... [port]\n")
+  process.stderr.write("Give the endpoint's secret: npm run receiver -- flo_whsec_...\n")
   process.exit(1)
 }
 

@@ -27,7 +27,7 @@ export function summary(played: readonly Played[], tookMs: number): boolean {
   title('Where to look next')
   row('README.md', 'your own event through npm start in five minutes')
   row('docs/catalog.md', 'which Stripe event becomes which Flo event, and why')
-  row('npm start', 'the API reference is at its root, http://127.0.0.1:8080/')
+  row('npm start', 'the API reference is then at http://127.0.0.1:8080/docs')
   line('')
   return problems.length === 0
 }
