@@ -231,3 +231,11 @@ test('a secret that no key of the ring opens costs no attempt: the delivery goes
   await settled(db, [id])
   expect(await deliveryOf(db, id)).toMatchObject({ state: 'delivered', attempts: 1 })
 })
+
+test("a name that the system's resolver does not know is a failed attempt of the class dns", async () => {
+  const endpoint = await newEndpoint(db, clientId, { url: 'https://no-such-host.invalid/hook' })
+  const [id = ''] = await newDeliveries(db, clientId, [endpoint.id])
+  room.wake(clientId, [endpoint.id])
+  await settled(db, [id])
+  expect((await deliveryOf(db, id)).made).toMatchObject([{ status: null, error: 'dns' }])
+})

@@ -8,6 +8,8 @@ export interface Answer {
   durationMs: number
   headers: Record<string, string | string[]> | null
   body: string | null
+  /** What went wrong in the words of this machine, addresses included: for the log alone. */
+  cause?: string
 }
 
 type Headers = Record<string, string | string[] | undefined>

@@ -56,6 +56,7 @@ export async function attempt(
       attempt: number,
       outcome: kind,
       ...outcome,
+      cause: answer.cause,
       durationMs: answer.durationMs,
       nextDelaySeconds,
     },

@@ -56,6 +56,7 @@ export function deliverer({
     backstop,
     send: http.send,
     bodies: eventBodies(deps),
+    logged: new WeakSet(),
     stopping: () => stopping,
     patient: () => performance.now() < patientUntil,
     turns: turns<Pump>({

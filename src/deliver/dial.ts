@@ -11,6 +11,7 @@ export type Resolve = (hostname: string) => Promise<LookupAddress[]>
 const systemResolve: Resolve = (hostname) => promisify(systemLookup)(hostname, { all: true })
 
 const CONNECT_TIMEOUT_MS = 5_000
+const ADDRESS_TIMEOUT_MS = 1_000
 
 /**
  * A connector for undici that dials only what it has judged, at each connect: every address of a name must pass, and the
@@ -37,7 +38,13 @@ export function guardedConnector({
     Object.entries(judges).map(([protocol, judge]) => [
       protocol,
       // A webhook is one small POST at a time: HTTP/2 gains nothing and has more ways to fail.
-      buildConnector({ allowH2: false, timeout: CONNECT_TIMEOUT_MS, lookup: judgedLookup(resolve, judge) }),
+      buildConnector({
+        allowH2: false,
+        timeout: CONNECT_TIMEOUT_MS,
+        // Of several addresses each is given this long before the next is tried; Node's 250 ms is too short for far hosts.
+        autoSelectFamilyAttemptTimeout: ADDRESS_TIMEOUT_MS,
+        lookup: judgedLookup(resolve, judge),
+      }),
     ]),
   )
   return (options, callback) => {

@@ -79,10 +79,11 @@ async function gone(shared: Shared, client: Client, pump: Pump): Promise<void> {
   closePump(shared, client, pump)
 }
 
-function fault({ log }: Shared, client: Client, pump: Pump, error: unknown): void {
-  if (pump.halted) return
-  log.error({ err: error, clientId: client.id, endpointId: pump.endpointId }, 'delivery.fault')
-  client.halt(pump, 'fault')
+function fault({ log, logged }: Shared, client: Client, pump: Pump, error: unknown): void {
+  if (!(error instanceof Error) || !logged.has(error))
+    log.error({ err: error, clientId: client.id, endpointId: pump.endpointId }, 'delivery.fault')
+  if (error instanceof Error) logged.add(error)
+  if (!pump.halted) client.halt(pump, 'fault')
 }
 
 /** Ends what waits for a disabled or deleted endpoint; the pump starts nothing meanwhile. */

@@ -72,7 +72,14 @@ export function sender({
         ended = true
         open.delete(exchange)
         if (heard) resolve(kept({ ...heard, startedAt, body: Buffer.concat(chunks, Math.min(bytes, BODY_MAX_BYTES)) }))
-        else resolve({ ...nothingHeard, outcome: unreachable(error), startedAt, durationMs: since(started) })
+        else
+          resolve({
+            ...nothingHeard,
+            outcome: unreachable(error),
+            cause: String(error),
+            startedAt,
+            durationMs: since(started),
+          })
       }
       // Aborting destroys the connection. A request that still waits for one is aborted when it gets it, and not sent.
       const cut = (error: Error) => {

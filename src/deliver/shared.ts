@@ -32,6 +32,8 @@ export interface Shared {
   idle: (clientId: string) => void
   /** Counts what has begun and has to end before the process may. */
   tasks: { begin(): void; end(): void }
+  /** Errors that are in the log already: one failed statement is the fault of every attempt that waited for it. */
+  logged: WeakSet<object>
   stopping: () => boolean
   /** Whether what cannot be recorded is still tried again. */
   patient: () => boolean
