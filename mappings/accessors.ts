@@ -58,7 +58,7 @@ const unitAmount = (item: Item) =>
   )
 
 /** The item that stands for a subscription of several: licensed before metered, then the highest unit amount, then the first. */
-export const primary = chooser('primary item', (list: Item[]) => {
+function primaryOf(list: readonly Item[]): Item | null {
   const present = list.filter(({ deleted }) => !deleted)
   const licensed = present.filter((item) => !isMetered(item))
   const among = licensed.length > 0 ? licensed : present
@@ -66,7 +66,8 @@ export const primary = chooser('primary item', (list: Item[]) => {
     (best, item) => (best === null || unitAmount(item) > unitAmount(best) ? item : best),
     null,
   )
-})
+}
+export const primary = chooser('primary item', primaryOf)
 
 export const itemPlanId = (item: Reads<Item>) => firstOf(item.from('price.id'), item.from('plan.id'))
 export const itemUnitAmount = (item: Reads<Item>) =>
@@ -99,14 +100,10 @@ const hasItems = valueIs(from('items.data.0') as Expr<object | null>, set)
 export const quantity = firstOf(given(not(hasItems), topQuantity), primary(items, itemQuantity))
 
 /** Sum over the licensed items that are priced in the primary item's currency; null where one has no fixed price. */
-const inPrimaryCurrency = converter('itemsInPrimaryCurrency', (list: Item[]): Item[] => {
-  const licensed = list.filter((item) => !item.deleted && !isMetered(item))
-  const best = licensed.reduce<Item | null>(
-    (a, item) => (a === null || unitAmount(item) > unitAmount(a) ? item : a),
-    null,
-  )
-  const currency = (item: Item) => item.price?.currency ?? item.plan?.currency
-  return licensed.filter((item) => currency(item) === currency(best!))
+const inPrimaryCurrency = converter("licensed items in the primary item's currency", (list: Item[]): Item[] => {
+  const currency = (item: Item | null) => item?.price?.currency ?? item?.plan?.currency
+  const primary = primaryOf(list)
+  return list.filter((item) => !item.deleted && !isMetered(item) && currency(item) === currency(primary))
 })
 const licensedTotal = sum(inPrimaryCurrency(items), (item) => product(itemUnitAmount(item), itemQuantity(item)))
 export const total = given(
@@ -181,6 +178,16 @@ const fromInvoiceItem = (line: Reads<Line>) =>
 const isProration = (line: Reads<Line>) => valueIs(lineProration(line), true)
 /** Bought once, as opposed to a period of a subscription or its proration. */
 export const oneOff = (line: Reads<Line>) => all(fromInvoiceItem(line), not(isProration(line)))
+/** What the contract calls a line; one that names neither a subscription nor an invoice item was bought once. */
+export const lineType = (line: Reads<Line>) =>
+  given(
+    any(
+      oneOff(line),
+      all(line.is('parent', unset), valueIs(line.legacy<string>('type', BASIL), unset), line.is('subscription', unset)),
+    ),
+    always('item'),
+    always('subscription'),
+  )
 /** A period of a subscription: what a renewal bills. */
 export const periodLine = (line: Reads<Line>) => all(not(fromInvoiceItem(line)), not(isProration(line)))
 

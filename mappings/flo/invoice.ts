@@ -34,8 +34,8 @@ import {
   lineProration,
   lineQuantity,
   lines,
+  lineType,
   linked,
-  oneOff,
   subscription,
   waitForSubscription,
 } from '../accessors.ts'
@@ -113,7 +113,7 @@ const invoiceShape = {
   pdfUrl: from('invoice_pdf'),
   lines: each(lines, (line) => ({
     id: line.from('id'),
-    type: given(oneOff(line), always('item'), always('subscription')),
+    type: lineType(line),
     productId: lineProductId(line),
     priceId: linePriceId(line),
     description: line.from('description'),

@@ -38,7 +38,16 @@ export interface Input {
 
 /** What one mapping says of one source event. */
 export type Verdict =
-  | { kind: 'emit'; rule: number; emissions: Emission[]; memory: Memory; missing: string[]; tally: Counted | null }
+  | {
+      kind: 'emit'
+      rule: number
+      /** Something was owed since an earlier event, beside what the rule says. */
+      owed: boolean
+      emissions: Emission[]
+      memory: Memory
+      missing: string[]
+      tally: Counted | null
+    }
   | { kind: 'ignore'; rule: number; code: string; message: string; missing: string[]; tally: Counted | null }
 /** A payment's tally after this event. */
 export type Counted = { payment: string; tally: Tally }
@@ -90,7 +99,8 @@ export function evaluate(mapping: Mapping, input: Input): Verdict {
   if (owed?.remember) memory.flags[owed.remember] = true
   if (speaking?.remember) memory.flags[speaking.remember] = true
   if (!input.late) memory.said[mapping.name] = digest(build(mapping.news, scope))
-  return { kind: 'emit', rule: at, emissions, memory, missing: missingOf(mapping, scope), tally: counted }
+  const missing = missingOf(mapping, scope)
+  return { kind: 'emit', rule: at, owed: owed !== null, emissions, memory, missing, tally: counted }
 }
 
 type Speaking = Extract<Mapping['rules'][number], { emit: unknown }>

@@ -10,6 +10,8 @@ export interface Memory {
   said: Record<string, string>
   /** Flo's UUIDs by kind, as first told. */
   uuids: Record<string, string>
+  /** Of an open invoice: the due date (Unix seconds) that our own timer waits for, see dues.ts. */
+  due?: number
 }
 
 /** Something that happened once and that Stripe may tell by several event types. */
@@ -46,7 +48,7 @@ export function occasionOf(
   if (!told) memory.occasions[what] = [...known, occasion].slice(-KEPT_OCCASIONS)
   const twins = alike.filter(({ at }) => at === occasion.at)
   const turn = told ? twins.indexOf(told) : twins.length
-  return turn === 0 ? String(occasion.at) : `${occasion.at}.${turn}`
+  return [of, occasion.at, turn || undefined].filter((part) => part !== undefined).join('.')
 }
 
 const nearest = (occasions: Occasion[], { type, created }: { type: string; created: number }) =>

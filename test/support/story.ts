@@ -1,3 +1,4 @@
+import type { Judged } from '../../src/normalize/judge.ts'
 import { type Normalized, normalize, wantsOf } from '../../src/normalize/normalize.ts'
 import type { Due, Outcome } from '../../src/normalize/source-events.ts'
 import { emptyWorld, type World } from '../../src/normalize/world.ts'
@@ -6,39 +7,49 @@ import { emptyWorld, type World } from '../../src/normalize/world.ts'
 export interface Story {
   world: World
   events: Normalized[]
-  outcomes: { eventId: string; type: string; outcome: Outcome; events: Normalized[] }[]
+  outcomes: Told[]
+}
+
+/** What became of one raw event; `events` leaves out what was told before. */
+export interface Told {
+  eventId: string
+  type: string
+  outcome: Outcome
+  events: Normalized[]
+  judged: Judged[]
 }
 
 export const CLIENT = '11111111-1111-4111-8111-111111111111'
 export const SOURCE = '22222222-2222-4222-8222-222222222222'
 
+/** A raw event as the receiver stores it; without `created` it counts as received at the epoch. */
+export const dueOf = (raw: any, at = 0): Due => ({
+  id: `0190a000-0000-7000-8000-${String(at).padStart(12, '0')}`,
+  sourceId: SOURCE,
+  eventId: raw.id,
+  type: raw.type,
+  createdAt: new Date(typeof raw.created === 'number' ? raw.created * 1000 : (raw.created ?? 0)),
+  receivedAt: new Date(0),
+  body: raw,
+})
+
 /** Normalises raw events one after another in the order given; duplicates by id are passed over as the receiver does. */
-export function story(raws: readonly any[], { holdSeconds = 0 } = {}): Story {
-  const world = emptyWorld(CLIENT)
+export function story(raws: readonly any[], { world = emptyWorld(CLIENT) } = {}): Story {
   const seen = new Set<string>()
   const said = new Set<string>()
-  const told: Story = { world, events: [], outcomes: [] }
+  const outcomes: Told[] = []
   for (const [at, raw] of raws.entries()) {
     if (seen.has(raw.id)) continue
     seen.add(raw.id)
-    const due: Due = {
-      id: `0190a000-0000-7000-8000-${String(at).padStart(12, '0')}`,
-      sourceId: SOURCE,
-      eventId: raw.id,
-      type: raw.type,
-      createdAt: new Date((raw.created ?? 0) * 1000),
-      receivedAt: new Date(),
-      body: raw,
-    }
+    const due = dueOf(raw, at)
     wantsOf(world, due, { objects: new Set(), customers: new Set(), told: new Set() })
-    const { outcome, events } = normalize(world, due, { now: new Date(), holdSeconds })
+    const { outcome, events, judged } = normalize(world, due, { now: new Date(0), holdSeconds: 0 })
     const fresh = events.filter(({ key, contract }) => {
       const first = !said.has(`${contract} ${key}`)
       said.add(`${contract} ${key}`)
       return first
     })
-    told.outcomes.push({ eventId: raw.id, type: raw.type, outcome, events: fresh })
-    told.events.push(...fresh)
+    outcomes.push({ eventId: raw.id, type: raw.type, outcome, events: fresh, judged })
   }
-  return told
+  return { world, events: outcomes.flatMap(({ events }) => events), outcomes }
 }
