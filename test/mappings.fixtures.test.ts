@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest'
+import { mappings } from '../mappings/index.ts'
+import { contracts } from '../src/contracts/contracts.ts'
+import { cases, expectation } from './support/fixtures.ts'
+import { story } from './support/story.ts'
+
+const stories = new Map(cases.map(([name, events]) => [name, story(events)]))
+
+test.each(cases)('%s', async (name) => {
+  await expect(expectation(stories.get(name)!)).toMatchFileSnapshot(`../fixtures/flo/${name}.json`)
+})
+
+test('every rule of every mapping is shown by a fixture', () => {
+  const shown = new Set<string>()
+  for (const { outcomes } of stories.values())
+    for (const { judged } of outcomes)
+      for (const { mapping, verdict } of judged) {
+        shown.add(`${mapping.name} ${verdict.rule}`)
+        if (verdict.kind === 'emit' && verdict.owed) shown.add(`${mapping.name} owed`)
+      }
+  const rules = Object.values(mappings)
+    .flat()
+    .flatMap(({ name, rules, owed }) => [
+      ...rules.map((rule, at) => ({
+        id: `${name} ${at}`,
+        says: 'emit' in rule ? [rule.emit].flat().join() : rule.ignore,
+      })),
+      ...(owed ? [{ id: `${name} owed`, says: owed.emit }] : []),
+    ])
+  expect(rules.filter(({ id }) => !shown.has(id))).toEqual([])
+})
+
+test('every event type of every contract is told by a rule', () => {
+  for (const [name, contract] of Object.entries(contracts)) {
+    const told = new Set(
+      (mappings[name] ?? []).flatMap(({ rules }) =>
+        rules.flatMap((rule) => ('emit' in rule ? [rule.emit].flat() : [])),
+      ),
+    )
+    expect(contract.eventTypes.filter((type) => !told.has(type))).toEqual([])
+  }
+})
+
+test('every body of every fixture fits the contract', () => {
+  for (const { events } of stories.values())
+    for (const { contract, type, body } of events)
+      expect(contracts[contract]!.schemas[type]!.safeParse(JSON.parse(body)).error).toBeUndefined()
+})

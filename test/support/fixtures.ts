@@ -1,0 +1,27 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { compact } from './compact.ts'
+import { SOURCE, type Story } from './story.ts'
+
+const folder = join(import.meta.dirname, '../../fixtures/stripe')
+
+/** Every case by name with its raw Stripe events, in the order they arrive. */
+export const cases: [name: string, events: any[]][] = readdirSync(folder)
+  .filter((file) => file.endsWith('.json'))
+  .sort()
+  .map((file) => [file.slice(0, -5), [JSON.parse(readFileSync(join(folder, file), 'utf8'))].flat()])
+
+/**
+ * A story as its expectation file tells it: per Stripe event what went out in order, with its business key, or why nothing
+ * did. What another event had told before shows as `ignored: "already_emitted"`.
+ */
+export function expectation({ outcomes }: Story): string {
+  const lines = outcomes.flatMap(({ eventId, type, outcome, events }): object[] => {
+    const of = `${type} ${eventId}`
+    if (events.length > 0)
+      return events.map(({ key, body }) => ({ of, key: key.slice(SOURCE.length + 1), body: JSON.parse(body) }))
+    if (outcome.state === 'normalized') return [{ of, ignored: 'already_emitted' }]
+    return [{ of, [outcome.state]: outcome.code }]
+  })
+  return `${compact(lines)}\n`
+}
