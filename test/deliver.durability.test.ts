@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { inTransaction } from '../src/db.ts'
+import { connect, inTransaction } from '../src/db.ts'
 import { newId } from '../src/ids.ts'
 import { freshDatabase } from './support/database.ts'
 import { delivering, deliveryOf, newClient, newDeliveries, newEndpoint, settled } from './support/delivering.ts'
@@ -115,6 +115,26 @@ describe('nothing is lost and nothing sent twice', () => {
     await room.stop()
   })
 })
+
+test('a database that cuts every connection under load, again and again, costs time and nothing else', async () => {
+  const room = await delivering(database)
+  const receiver = await startReceiver({ delayMs: 5 })
+  const clientId = await newClient(db)
+  const ids = await newDeliveries(db, clientId, await newEndpoints(clientId, 10, receiver.url), { count: 150 })
+  room.wake(clientId)
+  const server = await connect(database.url, { max: 1 }).connect()
+  for (let cut = 1; cut <= 3; cut += 1) {
+    const before = receiver.requests.length
+    await eventually(() => receiver.requests.length > before + 50)
+    await server.query(
+      'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+    )
+  }
+  server.release(true)
+  await settled(db, ids)
+  expect(idsOf(receiver.requests).toSorted()).toEqual(ids.toSorted())
+  await room.stop()
+}, 60_000)
 
 describe('stopping and starting', () => {
   test('stop() starts nothing more, records what is in flight, and gives the leases back; the next start goes on', async () => {
