@@ -67,11 +67,11 @@ export const line = (text: string) => say(` ${text}`)
 
 /** The few fields of a body that a person looks for first. */
 function gist(body: string): string {
-  const { subscription, invoice, eventType } = JSON.parse(body)
-  const { state, total, currency } = subscription ?? invoice
+  const { objectType, eventType, ...objects } = JSON.parse(body)
+  const { name, number, state, total, currency, cancelAt } = objects[objectType]
   const money = new Intl.NumberFormat('en-US', { style: 'currency', currency }).format(total)
-  const last = eventType === 'subscription.cancelled' ? `ends ${day.format(new Date(subscription.cancelAt))}` : money
-  return `${(subscription?.name ?? invoice.number ?? '-').padEnd(8)} ${pc.dim(state.padEnd(8))} ${last.padStart(7)}`
+  const last = eventType === 'subscription.cancelled' ? `ends ${day.format(new Date(cancelAt))}` : money
+  return `${(name ?? number ?? '-').padEnd(8)} ${pc.dim(state.padEnd(8))} ${last.padStart(7)}`
 }
 
 const day = new Intl.DateTimeFormat('en-US', { month: 'short', day: 'numeric', timeZone: 'UTC' })
