@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { mappings } from '../mappings/index.ts'
@@ -14,7 +15,7 @@ import { eventually } from './support/eventually.ts'
 import { temporaryFolder } from './support/gateway.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const readme = await readFile(join(root, 'README.md'), 'utf8')
+const readme = readFileSync(join(root, 'README.md'), 'utf8')
 
 const section = (heading: string) => readme.split(/^## /m).find((one) => one.startsWith(heading))!
 
@@ -134,4 +135,15 @@ test('the events to enable in Stripe are all that a mapping reads or that are ke
     [...enabled].map((type) => type.split('.').slice(0, -1).join('.').replace('customer.subscription', 'subscription')),
   )
   expect(kept.filter((kind) => !families.has(kind) && kind !== 'plan')).toEqual([])
+})
+
+test('every file that a document points to is there', () => {
+  const documents = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...globSync('docs/**/*.md', { cwd: root })]
+  const missing = documents.flatMap((document) =>
+    [...readFileSync(join(root, document), 'utf8').matchAll(/\]\(([^)#]+)[^)]*\)/g)]
+      .map(([, target = '']) => target)
+      .filter((target) => !/^[a-z]+:/.test(target) && !existsSync(join(root, dirname(document), target)))
+      .map((target) => `${document} -> ${target}`),
+  )
+  expect(missing).toEqual([])
 })
