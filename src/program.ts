@@ -60,6 +60,7 @@ function obeySignals(starting: Promise<Gateway>, failed: (error: unknown) => voi
 function tell({ url, dataDir, adminKey }: Gateway, { roles }: Config) {
   if (adminKey) say(`Admin key, shown this once: ${adminKey}`)
   say(dataDir ? `Data: ${dataDir}` : 'Data: the database of DATABASE_URL')
+  if (roles.has('api')) say(`API reference: ${url}/docs`)
   say(`flo-gateway listens on ${url} (${[...roles].join(', ')})`)
 }
 
