@@ -5,6 +5,7 @@ import {
   always,
   any,
   chooser,
+  computed,
   converter,
   type Expr,
   firstOf,
@@ -255,8 +256,27 @@ const checkoutKey = converter('checkout', (id: string) => `checkout:${id}`)
 /** One end of the ties that an id has. */
 export const linked = (id: Expr<string | null>, end: keyof Link): Expr<string | null> =>
   kept('link', linkKey(id))(reading<Link>().from(end))
-/** The registered checkout behind a Checkout session's id, Stripe's or Flo's. */
+/** The registered checkout of an id: a Checkout session's, or Flo's own. */
 export const checkoutOf = (id: Expr<string | null>) => kept('checkout', checkoutKey(id))(self<any>())
+const marked = reading<{ metadata: Record<string, string> | null }>()
+/** The checkout that Flo's own mark on an object names. */
+const checkoutMark = firstOf(
+  marked.from('metadata.flo_checkout_session'),
+  marked.from('metadata.checkoutSessionId'),
+  marked.from('metadata.initialCheckoutSessionId'),
+)
+/** The registered checkout that led to the object at hand: by Flo's mark on it, by Stripe's session, by the mark on that. */
+export const checkoutBehind = (...sessions: Expr<string | null>[]): Expr<any> =>
+  firstOf(
+    checkoutOf(checkoutMark),
+    ...sessions.map(checkoutOf),
+    ...sessions.map((session) => checkoutOf(kept('checkout.session', session)(checkoutMark))),
+  )
 /** The client's own id of the user that it registered a checkout for. */
-export const registeredUser = (id: Expr<string | null>) =>
-  kept('checkout', checkoutKey(id))(reading<{ client_user_id: string | null }>().from('client_user_id'))
+export const registeredUser = (checkout: Expr<any>): Expr<string | null> =>
+  computed('user of the checkout', (found: any) => found?.client_user_id ?? null, checkout)
+/** The same for an invoice: by itself, or by the subscription that it bills. */
+export const invoiceCheckout = firstOf(
+  checkoutBehind(linked(inv.from('id'), 'session'), linked(invoiceSubscription, 'session')),
+  checkoutOf(kept('subscription', invoiceSubscription)(checkoutMark)),
+)

@@ -1,6 +1,7 @@
 import type Stripe from 'stripe'
 import { idOf, idsOf } from '../src/normalize/converters.ts'
 import { type Expr, firstOf, type Kept, type Node, reading } from '../src/normalize/words.ts'
+import { checkoutBehind, registeredUser } from './accessors.ts'
 
 // Whatever contract is mapped: the Stripe objects whose latest snapshot is kept, what some of them tell of a user, and
 // which payment they tie to which purchase.
@@ -33,7 +34,11 @@ export const tells: Partial<Record<Kept, { customer: Node; clientUserId: Node }>
   customer: { customer: customer.from('id'), clientUserId: customer.from('metadata.client_user_id') },
   'checkout.session': {
     customer: firstOf(idOf(session.from('customer')), session.from('customer_account'), session.from('id')),
-    clientUserId: firstOf(session.from('metadata.client_user_id'), session.from('client_reference_id')),
+    clientUserId: firstOf(
+      registeredUser(checkoutBehind(session.from('id'))),
+      session.from('metadata.client_user_id'),
+      session.from('client_reference_id'),
+    ),
   },
 }
 

@@ -19,6 +19,7 @@ import { type Jobs, startJobs } from './jobs.ts'
 import { type KeyRing, keyRing, parseKeys } from './keyring.ts'
 import type { Log } from './log.ts'
 import { migrate } from './migrate.ts'
+import { adopted } from './normalize/adopted.ts'
 import { factArrived } from './normalize/holds.ts'
 import { normalizer } from './normalize/normalizer.ts'
 import { startPostgres } from './postgres.ts'
@@ -177,6 +178,7 @@ function routes(shared: Shared, { wake, url, jobs }: { wake: Wake; url: string; 
         ready,
         publicUrl: () => config.publicUrl ?? url,
         resend,
+        adopted,
         factArrived(clientId, facts) {
           factArrived(db, clientId, facts)
             .then((released) => released > 0 && wake.normalize(clientId))

@@ -2,7 +2,7 @@ import type Stripe from 'stripe'
 import { floItem } from '../../src/contracts/flo.ts'
 import { idOf, isoTime } from '../../src/normalize/converters.ts'
 import { all, always, defineMapping, event, firstOf, not, on, self, set, userOf } from '../../src/normalize/words.ts'
-import { customerEmail, customerMetadata, registeredUser } from '../accessors.ts'
+import { checkoutBehind, customerEmail, customerMetadata, registeredUser } from '../accessors.ts'
 import { boughtShape, itemKey, sessionItems } from './item.ts'
 
 const session = on(
@@ -56,7 +56,7 @@ export default defineMapping({
   body: {
     user: userOf(customer, {
       told: [
-        registeredUser(from('id')),
+        registeredUser(checkoutBehind(from('id'))),
         from('metadata.client_user_id'),
         customerMetadata(customer),
         from('client_reference_id'),

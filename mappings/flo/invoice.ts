@@ -23,10 +23,10 @@ import {
   without,
 } from '../../src/normalize/words.ts'
 import {
-  checkoutOf,
   customerEmail,
   customerMetadata,
   invoiceCustomer,
+  invoiceCheckout,
   invoicePaid,
   invoiceSubscription,
   linePriceId,
@@ -35,7 +35,6 @@ import {
   lineQuantity,
   lines,
   lineType,
-  linked,
   subscription,
   waitForSubscription,
 } from '../accessors.ts'
@@ -76,19 +75,6 @@ const discount = firstOf(
 )
 
 const subscriptionId = invoiceSubscription
-
-/** The registered checkout that led here: by Flo's own mark, else by Stripe's session. */
-const checkout = firstOf(
-  checkoutOf(
-    firstOf(
-      from('metadata.flo_checkout_session'),
-      from('metadata.checkoutSessionId'),
-      from('metadata.initialCheckoutSessionId'),
-    ),
-  ),
-  checkoutOf(linked(from('id'), 'session')),
-  checkoutOf(linked(subscriptionId, 'session')),
-)
 
 /** The invoice object of the contract, read from Stripe's invoice. */
 const invoiceShape = {
@@ -211,7 +197,7 @@ export default defineMapping({
     invoice: invoiceShape,
     // Beside the invoice only when they resolve to a Flo record; never built from its lines.
     subscription: relatedSubscription(subscriptionId),
-    item: relatedItem(checkout),
+    item: relatedItem(invoiceCheckout),
   },
   news,
 })

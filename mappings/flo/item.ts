@@ -15,7 +15,7 @@ import {
   uuidOf,
 } from '../../src/normalize/words.ts'
 import {
-  checkoutOf,
+  checkoutBehind,
   type Line,
   lineKey,
   linePriceId,
@@ -79,8 +79,7 @@ export const sessionItems = (session: Expr<Stripe.Checkout.Session>, id: Expr<st
         return fetched.map((one, at) => ({
           ...purchase(owner, { ...one, amount: one.amount_subtotal } as unknown as Line),
           uuid:
-            (items.find(({ id }) => id === one.price?.id) ?? (items.length === fetched.length ? items[at] : undefined))
-              ?.uuid ?? null,
+            (itemOf(items, one.price?.id) ?? (items.length === fetched.length ? items[at] : undefined))?.uuid ?? null,
         }))
       const whole = {
         id: owner,
@@ -104,7 +103,7 @@ export const sessionItems = (session: Expr<Stripe.Checkout.Session>, id: Expr<st
       }))
     },
     session,
-    checkoutOf(id),
+    checkoutBehind(id),
   )
 
 export const purchase = (owner: string, line: Line | null): Bought => ({
@@ -114,6 +113,24 @@ export const purchase = (owner: string, line: Line | null): Bought => ({
   refunded: null,
   attribution: null,
 })
+
+/** The lines of an invoice; those of a registered checkout's items have their uuids. */
+export const invoiceLines = (invoice: Stripe.Invoice | null, checkout: any): Bought[] => {
+  const items: RegisteredItem[] = checkout?.items ?? []
+  const lines = (invoice?.lines?.data ?? []) as OldLine[]
+  return lines.map((line) => {
+    const price = line.pricing?.price_details?.price ?? line.price ?? line.plan
+    const item = itemOf(items, typeof price === 'string' ? price : price?.id)
+    return {
+      ...purchase(invoice!.id!, line),
+      uuid: (item ?? (items.length === 1 && lines.length === 1 ? items[0] : undefined))?.uuid ?? null,
+    }
+  })
+}
+type OldLine = Line & { price?: { id: string } | null; plan?: { id: string } | null }
+
+const itemOf = (items: readonly RegisteredItem[], priceId: string | null | undefined) =>
+  items.find(({ id }) => id === priceId)
 
 /** An item as the client registered it with its checkout. */
 interface RegisteredItem {

@@ -1,3 +1,4 @@
+import type Stripe from 'stripe'
 import { floItem } from '../../src/contracts/flo.ts'
 import { isoTime } from '../../src/normalize/converters.ts'
 import {
@@ -5,7 +6,6 @@ import {
   always,
   computed,
   defineMapping,
-  type Expr,
   event,
   firstOf,
   kept,
@@ -14,12 +14,14 @@ import {
   not,
   objectOf,
   on,
+  self,
   some,
   userOf,
 } from '../../src/normalize/words.ts'
 import {
   customerEmail,
   customerMetadata,
+  invoiceCheckout,
   invoiceCustomer,
   invoiceSubscription,
   type Line,
@@ -29,19 +31,14 @@ import {
   waitForSubscription,
 } from '../accessors.ts'
 import { invoiceDetailsShape, state } from './invoice-details.ts'
-import { type Bought, boughtShape, itemKey, purchase, relatedSubscription } from './item.ts'
+import { boughtShape, invoiceLines, itemKey, relatedSubscription } from './item.ts'
 
 const invoice = on('invoice.paid')
 const { from, legacy } = invoice
 const BASIL = { until: '2025-03-31.basil' }
 
 /** The one-off lines of the invoice, credits apart: what was bought with it. */
-const boughtLines = computed(
-  'one-off lines',
-  (list, id): Bought[] => (list ?? []).map((line) => purchase(String(id), line as Line)),
-  lines as unknown as Expr<Line[] | null>,
-  from('id'),
-)
+const boughtLines = computed('one-off lines', invoiceLines, self<Stripe.Invoice>(), invoiceCheckout)
 const line = member<Line>('line')
 
 /** `item.purchased` for each one-off line of a paid invoice; a setup fee stands on a subscription's invoice. */

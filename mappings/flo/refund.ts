@@ -32,6 +32,7 @@ import {
   customerEmail,
   customerMetadata,
   invoice,
+  invoiceCheckout,
   invoiceCustomer,
   invoiceSubscription,
   type Line,
@@ -39,7 +40,7 @@ import {
   linked,
 } from '../accessors.ts'
 import { invoiceDetailsShape } from './invoice-details.ts'
-import { type Bought, boughtShape, purchase, relatedSubscription, sessionItems } from './item.ts'
+import { type Bought, boughtShape, invoiceLines, purchase, relatedSubscription, sessionItems } from './item.ts'
 
 // Money given back is told on up to three paths: refund.*, charge.refunded, credit notes. The tally of the payment makes one
 // fact of them; a credit note says only which lines were meant.
@@ -52,16 +53,14 @@ const bought = element<Bought>()
 const linesGivenBack = (refundId: Expr<string | null>, payment: Payment, amount: Expr<number | string | null>) =>
   computed(
     'lines given back',
-    (note, invoice, items, minor, chargeId): Bought[] => {
-      const lines = (invoice as Stripe.Invoice | null)?.lines?.data ?? []
-      const owner = (invoice as Stripe.Invoice | null)?.id ?? ''
+    (note, invoice, checkout, items, minor, chargeId): Bought[] => {
+      const lines = invoiceLines(invoice as Stripe.Invoice | null, checkout)
       const named = ((note as Stripe.CreditNote | null)?.lines?.data ?? []).flatMap((credited) => {
-        const line = lines.find(({ id }) => id === credited.invoice_line_item)
-        return line ? [{ ...purchase(owner, line as Line), refunded: credited.amount }] : []
+        const found = lines.find(({ line }) => line?.id === credited.invoice_line_item)
+        return found ? [{ ...found, refunded: credited.amount }] : []
       })
       if (named.length > 0) return named
-      const all =
-        lines.length > 0 ? lines.map((line) => purchase(owner, line as Line)) : ((items as Bought[] | null) ?? [])
+      const all = lines.length > 0 ? lines : ((items as Bought[] | null) ?? [])
       const refunded = Number(minor)
       const [first] = all
       if (!first) return [{ ...purchase(String(chargeId), null), refunded, attribution: 'charge' }]
@@ -69,6 +68,7 @@ const linesGivenBack = (refundId: Expr<string | null>, payment: Payment, amount:
     },
     kept('credit_note', linked(refundId, 'credit_note'))(self<Stripe.CreditNote>()),
     payment.invoice(self<Stripe.Invoice>()),
+    payment.invoice(invoiceCheckout),
     payment.items,
     amount,
     firstOf(payment.charge, payment.intent),

@@ -36,7 +36,7 @@ import {
 import {
   billedAsPriced,
   cancellationMark,
-  checkoutOf,
+  checkoutBehind,
   customerEmail,
   customerMetadata,
   customerOf,
@@ -100,17 +100,8 @@ const state = byEvent(
   given(pausedSoft, always('paused'), status),
 )
 
-/** The checkout that the client registered: by Flo's own mark, else by Stripe's session. */
-const registered = [
-  checkoutOf(
-    firstOf(
-      from('metadata.flo_checkout_session'),
-      from('metadata.checkoutSessionId'),
-      from('metadata.initialCheckoutSessionId'),
-    ),
-  ),
-  checkoutOf(linked(from('id'), 'session')),
-] as const
+/** The checkout that the client registered for it. */
+const checkout = checkoutBehind(linked(from('id'), 'session'))
 /** Its subscription: the one of this plan, else the only one; Flo stamps its uuid on Stripe's object. */
 const checkoutSubscription = firstOf(
   uuidText(from('metadata.flo_subscription')),
@@ -120,7 +111,7 @@ const checkoutSubscription = firstOf(
       const list: { uuid: string; id: string }[] = checkout?.subscriptions ?? []
       return (list.find(({ id }) => id === plan) ?? (list.length === 1 ? list[0] : undefined))?.uuid ?? null
     },
-    firstOf(...registered),
+    checkout,
     primary(items, itemPlanId),
   ),
 )
@@ -253,11 +244,7 @@ export default defineMapping({
 
   body: {
     user: userOf(customerOf, {
-      told: [
-        registeredUser(linked(from('id'), 'session')),
-        from('metadata.client_user_id'),
-        customerMetadata(customerOf),
-      ],
+      told: [registeredUser(checkout), from('metadata.client_user_id'), customerMetadata(customerOf)],
       email: [customerEmail(customerOf)],
     }),
     subscription: subscriptionShape,

@@ -23,6 +23,7 @@ const lookups = {
   // What was sent to an endpoint stays readable after it is deleted.
   endpointEver: small('endpoints'),
   user: grown('users'),
+  checkout: grown('checkouts'),
   sourceEvent: grown('source_events'),
   event: grown('events'),
   delivery: grown('deliveries'),

@@ -22,8 +22,18 @@ export interface Deps {
   resend: (tx: Queryable, clientId: string, deliveryId: string) => Promise<{ id: string; endpointId: string }>
   /** Tells the normaliser that facts have come which events may wait for, e.g. `client_user_id:cus_1`. */
   factArrived: (clientId: string, facts: string[]) => void
+  /** The uuids that subscriptions of registered checkouts were told with before the checkout was known. */
+  adopted: (db: Queryable, checkouts: readonly Registered[]) => Promise<Adopted>
   wakes: { deliver: (clientId: string, endpointIds?: string[]) => void }
 }
+
+/** A registered checkout, as far as the uuids of its subscriptions go. */
+interface Registered {
+  clientId: string
+  stripeSessionId: string | null
+  subscriptions: readonly { id: string }[]
+}
+type Adopted = (checkout: Registered, subscription: { id: string }) => string | null
 
 /** `details` says per part (database, roles) how it is. */
 export interface Readiness {

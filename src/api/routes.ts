@@ -1,4 +1,5 @@
 import { apiKeys } from './api-keys.ts'
+import { checkouts } from './checkouts.ts'
 import { clients } from './clients.ts'
 import { deliveries } from './deliveries.ts'
 import { endpointSecrets } from './endpoint-secrets.ts'
@@ -16,6 +17,7 @@ const resources = [
   apiKeys,
   sources,
   users,
+  checkouts,
   endpoints,
   endpointSecrets,
   endpointStatus,

@@ -3,7 +3,7 @@ import { keyOf, type World } from './world.ts'
 
 /**
  * A fact has arrived from outside the event stream (a user was registered, say): held events that miss it go on at once.
- * Facts read `client_user_id:<customer>` or `subscription:<id>`. Answers how many were released; wake the normaliser then.
+ * Facts read `client_user_id:<customer>`, `subscription:<id>` or `checkout:<id>`. Answers how many were released; wake the normaliser then.
  */
 export async function factArrived(db: Queryable, clientId: string, facts: readonly string[]): Promise<number> {
   const { rowCount } = await db.query(

@@ -1,6 +1,6 @@
 import { kept, tells } from '../../mappings/kept.ts'
 import { newId } from '../ids.ts'
-import { checked, type Input, value } from './evaluate.ts'
+import { checked, type Facts, type Input, value } from './evaluate.ts'
 import { holdFor } from './holds.ts'
 import { type Judged, judge, judgeAgain, readersOf } from './judge.ts'
 import { addLinks, edgesOf } from './links.ts'
@@ -101,7 +101,10 @@ function normalizeSnapshot(world: World, due: Due, patience: Patience): Result {
   const asked = new Map<string, string | null>()
   const object = standing === 'newest' ? snapshot.object : sight.object
   const stored = known?.snapshot.object ?? null
-  const facts = factsOf(world, due.sourceId, asked)
+  const unregistered = new Set<string>()
+  const facts = factsOf(world, due.sourceId, asked, (kind, id) => {
+    if (kind === 'checkout') unregistered.add(id)
+  })
   const memory = known?.memory ?? emptyMemory()
   const own = judge(sight, { object, stored, late: standing !== 'newest', memory, facts })
   const again =
@@ -114,7 +117,8 @@ function normalizeSnapshot(world: World, due: Due, patience: Patience): Result {
   )
   const missing = judged.flatMap(({ verdict }) => verdict.missing)
   const hold = holdFor(world, due.sourceId, missing, patience)
-  if (hold) return { outcome: held(due, hold), events: [], judged }
+  // A checkout that is registered meanwhile may tell whose it is: it ends the wait as well.
+  if (hold) return { outcome: held(due, { ...hold, facts: [...hold.facts, ...unregistered] }), events: [], judged }
 
   const events = emitting
     .flatMap(({ contract, mapping, verdict }) => verdict.emissions.map((emission) => ({ contract, mapping, emission })))
@@ -140,7 +144,7 @@ function normalizeSnapshot(world: World, due: Due, patience: Patience): Result {
         world.arrived.add(keyOf(due.sourceId, `client_user_id:${customer}`))
   if (sight.objectId !== null && isKept(sight.kind))
     remember(world, due, sight.kind, sight.objectId, snapshot, again.memory)
-  learn(world, due, object)
+  learn(world, due, object, facts)
   const input = {
     event: { id: due.eventId, type: due.type, created: sight.created },
     object,
@@ -178,7 +182,7 @@ function remember(world: World, due: Due, kind: Kept, objectId: string, snapshot
 }
 
 /** Facts about a user that an event tells whether or not it emits anything. */
-function learn(world: World, due: Due, object: any) {
+function learn(world: World, due: Due, object: any, facts: Facts) {
   const told = tells[(typeof object.object === 'string' ? object.object : '') as Kept]
   if (!told) return
   const input = {
@@ -188,7 +192,7 @@ function learn(world: World, due: Due, object: any) {
     stored: null,
     late: false,
     memory: emptyMemory(),
-    facts: noFacts,
+    facts,
   }
   const customer = value(told.customer, input)
   const clientUserId = value(told.clientUserId, input)

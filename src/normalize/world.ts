@@ -5,6 +5,7 @@ import { emptyMemory, type Memory } from './memory.ts'
 import { packed, type Snapshot, unpacked } from './order.ts'
 import { People } from './people.ts'
 import type { Wants } from './wants.ts'
+import type { Kept } from './words.ts'
 
 /** One Stripe object as we know it. */
 export interface Known {
@@ -124,14 +125,21 @@ const personOf = (row: { id: string; client_user_id: string | null; email: strin
   registered: row.registered,
 })
 
-/** The world as the evaluator of one source's event sees it; `asked` collects whose users were read. */
-export function factsOf(world: World, sourceId: string, asked: Map<string, string | null>): Facts {
+/** The world as the evaluator of one source's event sees it; `asked` collects whose users were read, `lacked` hears what is not known. */
+export function factsOf(
+  world: World,
+  sourceId: string,
+  asked: Map<string, string | null>,
+  lacked: (kind: Kept, id: string) => void = () => {},
+): Facts {
   return {
     kept(kind, id) {
       const checkout = kind === 'checkout' ? world.checkouts.get(id) : undefined
       if (checkout) return { object: checkout, memory: emptyMemory() }
       const known = world.objects.get(keyOf(sourceId, id))
-      return known && known.kind === kind ? { object: known.snapshot.object, memory: known.memory } : null
+      if (known?.kind === kind) return { object: known.snapshot.object, memory: known.memory }
+      lacked(kind, id)
+      return null
     },
     user(customer, told, email) {
       const person = world.people.resolve(customer, told)

@@ -32,6 +32,7 @@ export function apiOn(db: Db, changed: Partial<Deps> = {}) {
     resend: async () => {
       throw new Error('this test has no resend')
     },
+    adopted: async () => () => null,
     factArrived: (clientId, arrived) => facts.push({ clientId, facts: arrived }),
     wakes: { deliver: (clientId, endpointIds) => woken.push({ clientId, endpointIds }) },
     ...changed,
