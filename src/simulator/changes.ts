@@ -1,0 +1,142 @@
+import type { Customer, Item, Line, Subscription } from './facts.ts'
+import { newInvoice, pendingItem, settleAtOnce } from './invoices.ts'
+import { prorationLine } from './lines.ts'
+import { finalize, pay } from './payments.ts'
+import type { Wanted } from './subscriptions.ts'
+import { total } from './totals.ts'
+import { byRequest, change, tell, type World, wait } from './world.ts'
+
+/**
+ * Swaps price or quantity of the first item in the midst of a period. The proration lines are billed at once, or returned
+ * to wait for the next invoice.
+ */
+export function swap(
+  world: World,
+  customer: Customer,
+  subscription: Subscription,
+  to: Wanted,
+  billing: 'at once' | 'next invoice',
+): Line[] {
+  const [item, ...others] = subscription.items as [Item, ...Item[]]
+  const next: Item = { ...item, price: to.price, quantity: to.quantity ?? item.quantity }
+  const lines = [
+    prorationLine(world, subscription, { ...item, quantity: item.quantity! }, -1),
+    prorationLine(world, subscription, { ...next, quantity: next.quantity! }, 1),
+  ]
+  const items = [next, ...others]
+  if (billing === 'at once') byRequest(world, () => billChange(world, customer, subscription, items, lines))
+  else
+    byRequest(world, () => {
+      for (const line of lines) pendingItem(world, customer, line)
+      change(world, subscription, { items }, 'customer.subscription.updated')
+    })
+  return lines
+}
+
+/** The change and its invoice share one request; a credit is settled at once, a debit is charged. */
+function billChange(world: World, customer: Customer, subscription: Subscription, items: Item[], lines: Line[]): void {
+  const invoice = newInvoice(world, customer, { billingReason: 'subscription_update', lines, subscription })
+  change(world, subscription, { items, latestInvoice: invoice.id }, 'customer.subscription.updated')
+  if (total(invoice) <= 0) {
+    settleAtOnce(world, customer, invoice)
+    return
+  }
+  tell(world, 'invoice.created', invoice)
+  const payment = finalize(world, customer, invoice)
+  wait(world, 1)
+  pay(world, customer, invoice, payment)
+}
+
+/** One change through the API, told by `customer.subscription.updated`. */
+export function revise(world: World, subscription: Subscription, news: Partial<Subscription>): void {
+  byRequest(world, () => change(world, subscription, news, 'customer.subscription.updated'))
+}
+
+/** Asked for through API or dashboard: the boolean, and the date with it. */
+export const cancelAtPeriodEnd = (world: World, subscription: Subscription): void =>
+  revise(world, subscription, {
+    cancelAtPeriodEnd: true,
+    cancelAt: subscription.periodEnd,
+    canceledAt: world.now,
+    cancellationReason: 'cancellation_requested',
+  })
+
+/** Asked for in the customer portal: of a flexible subscription the date alone is set (stripe.md 2.2). */
+export const cancelInPortal = (world: World, subscription: Subscription): void =>
+  subscription.flexible ? cancelAt(world, subscription, subscription.periodEnd) : cancelAtPeriodEnd(world, subscription)
+
+export const cancelAt = (world: World, subscription: Subscription, at: number): void =>
+  revise(world, subscription, {
+    cancelAt: at,
+    canceledAt: world.now,
+    cancellationReason: 'cancellation_requested',
+  })
+
+/** The customer stays. */
+export const keep = (world: World, subscription: Subscription): void =>
+  revise(world, subscription, { cancelAtPeriodEnd: false, cancelAt: null, canceledAt: null, cancellationReason: null })
+
+export function cancelNow(world: World, subscription: Subscription): void {
+  byRequest(world, () => end(world, subscription, 'cancellation_requested'))
+}
+
+/** The subscription ends now; an earlier request to cancel keeps its time. */
+export function end(
+  world: World,
+  subscription: Subscription,
+  reason: Subscription['cancellationReason'] = subscription.cancellationReason,
+): void {
+  Object.assign(subscription, {
+    status: 'canceled',
+    canceledAt: subscription.canceledAt ?? world.now,
+    endedAt: world.now,
+    cancellationReason: reason,
+  })
+  tell(world, 'customer.subscription.deleted', subscription)
+}
+
+/** Invoices go on, nobody is charged; the status stays as it is. */
+export const pauseCollection = (
+  world: World,
+  subscription: Subscription,
+  behavior: NonNullable<Subscription['pauseCollection']>['behavior'],
+  resumesAt: number | null = null,
+): void => revise(world, subscription, { pauseCollection: { behavior, resumesAt } })
+
+/** By request, or by itself when the date of the pause is reached. */
+export const resumeCollection = (world: World, subscription: Subscription): void =>
+  change(world, subscription, { pauseCollection: null }, 'customer.subscription.updated')
+
+type Why = NonNullable<Subscription['paused']>['why']
+
+/** The status becomes `paused`: no invoices, no periods. Two events tell it. */
+export const pauseHard = (world: World, subscription: Subscription, why: Why, news: Partial<Subscription> = {}): void =>
+  change(
+    world,
+    subscription,
+    { ...news, status: 'paused', paused: { at: world.now, why } },
+    'customer.subscription.paused',
+    'customer.subscription.updated',
+  )
+
+export function resumeHard(world: World, subscription: Subscription, news: Partial<Subscription> = {}): void {
+  byRequest(world, () =>
+    change(
+      world,
+      subscription,
+      { ...news, status: 'active', paused: null },
+      'customer.subscription.resumed',
+      'customer.subscription.updated',
+    ),
+  )
+}
+
+/** A deleted customer's subscriptions end with them. */
+export function deleteCustomer(world: World, customer: Customer): void {
+  byRequest(world, () => {
+    const running = customer.subscriptions.filter(({ status }) => status !== 'canceled')
+    customer.subscriptions = []
+    tell(world, 'customer.deleted', customer)
+    for (const subscription of running) end(world, subscription, null)
+  })
+}

@@ -1,0 +1,175 @@
+import { DAY } from './calendar.ts'
+import { addCard, customer as newCustomer } from './customers.ts'
+import type { Charge, Customer, Price, Session } from './facts.ts'
+import { finalState, newInvoice, paidState } from './invoices.ts'
+import { amountOf, oneOffLine } from './lines.ts'
+import { charge, finalize, newIntent, pay } from './payments.ts'
+import {
+  complete,
+  firstLines,
+  newSubscription,
+  type Started,
+  subscribeIncomplete,
+  type Wanted,
+} from './subscriptions.ts'
+import { byRequest, change, newId, tell, type World, wait } from './world.ts'
+
+type Basket = { price: Price; quantity?: number }[]
+
+/** A Checkout page is opened for a basket; opening tells no event. */
+export function open(
+  world: World,
+  mode: Session['mode'],
+  basket: Basket,
+  options: { invoiceCreation?: boolean; metadata?: Record<string, string> } = {},
+): Session {
+  return {
+    kind: 'checkout.session',
+    id: newId(world, 'cs'),
+    created: world.now,
+    mode,
+    amount: basket.reduce((sum, { price, quantity }) => sum + amountOf(price, quantity ?? 1), 0),
+    currency: basket[0]!.price.currency,
+    clientReferenceId: world.clientUserId,
+    customer: null,
+    email: null,
+    name: null,
+    invoice: null,
+    invoiceCreation: options.invoiceCreation ?? false,
+    paymentIntent: null,
+    subscription: null,
+    paymentStatus: 'unpaid',
+    status: 'open',
+    expiresAt: world.now + DAY,
+    metadata: options.metadata ?? {},
+  }
+}
+
+const VISITOR = { email: 'grace@example.com', name: 'Grace Example' }
+
+/** The visitor pays by card, without becoming a customer. */
+export function payByCard(world: World, session: Session): Charge {
+  wait(world, 60)
+  const intent = newIntent(world, { ...session, customer: null, invoice: null, description: null })
+  tell(world, 'payment_intent.created', intent)
+  const made = charge(world, null, intent, 'succeeded')
+  wait(world, 1)
+  finish(world, session, { paymentIntent: intent.id, paymentStatus: 'paid' })
+  return made
+}
+
+/** The visitor leaves a bank debit or voucher behind: the money arrives (or not) days later. */
+export function payByBank(world: World, session: Session): { arrives(): Charge; bounces(): void } {
+  wait(world, 60)
+  const intent = newIntent(world, { ...session, customer: null, invoice: null, description: null })
+  tell(world, 'payment_intent.created', intent)
+  const pending = charge(world, null, intent, 'pending')
+  finish(world, session, { paymentIntent: intent.id })
+  return {
+    arrives() {
+      wait(world, 4 * DAY)
+      change(world, pending, { status: 'succeeded', balanceTransaction: newId(world, 'txn') }, 'charge.succeeded')
+      change(world, intent, { status: 'succeeded' }, 'payment_intent.succeeded')
+      change(world, session, { paymentStatus: 'paid' }, 'checkout.session.async_payment_succeeded')
+      return pending
+    },
+    bounces() {
+      wait(world, 4 * DAY)
+      change(world, pending, { status: 'failed', failure: 'insufficient_funds' }, 'charge.failed')
+      const failed = { status: 'requires_payment_method', failure: 'insufficient_funds' } as const
+      change(world, intent, failed, 'payment_intent.payment_failed')
+      tell(world, 'checkout.session.async_payment_failed', session)
+    },
+  }
+}
+
+/** With `invoice_creation` the payment leaves a paid invoice behind, and its customer. */
+export function payWithInvoice(world: World, session: Session, basket: Basket): Charge {
+  wait(world, 60)
+  const customer = newCustomer(world, VISITOR)
+  const lines = basket.map(({ price, quantity }) => oneOffLine(world, price, quantity ?? 1))
+  const invoice = newInvoice(world, customer, { billingReason: 'manual', lines, autoAdvance: false })
+  const intent = newIntent(world, { ...session, customer, invoice: invoice.id, description: null })
+  tell(world, 'payment_intent.created', intent)
+  const made = charge(world, customer, intent, 'succeeded')
+  Object.assign(invoice, finalState(world, customer, invoice))
+  Object.assign(invoice, paidState(world, invoice), { paymentIntent: intent.id, charge: made.id })
+  for (const type of ['created', 'finalized', 'paid', 'payment_succeeded']) tell(world, `invoice.${type}`, invoice)
+  tell(world, 'invoice_payment.paid', {
+    kind: 'invoice_payment',
+    id: newId(world, 'inpay'),
+    created: world.now,
+    invoice: invoice.id!,
+    amount: session.amount,
+    currency: session.currency,
+    paymentIntent: intent.id,
+    paidAt: world.now,
+  })
+  const links = { customer: customer.id, invoice: invoice.id, paymentIntent: intent.id }
+  finish(world, session, { ...links, paymentStatus: 'paid' })
+  return made
+}
+
+/** The visitor subscribes. Since basil the subscription comes into being after its payment, before as `incomplete`. */
+export function subscribeByCheckout(
+  world: World,
+  session: Session,
+  wanted: Wanted[],
+): Omit<Started, 'payment'> & { customer: Customer } {
+  wait(world, 60)
+  const customer = newCustomer(world, { ...VISITOR, card: false })
+  addCard(world, customer)
+  const terms = { metadata: session.metadata }
+  const started = world.behaves.subscribesAfterPayment
+    ? payThenSubscribe(world, customer, wanted, terms)
+    : payIncomplete(world, customer, wanted, terms)
+  finish(world, session, {
+    customer: customer.id,
+    invoice: started.invoice.id,
+    subscription: started.subscription.id,
+    paymentStatus: 'paid',
+  })
+  return { ...started, customer }
+}
+
+function payIncomplete(
+  world: World,
+  customer: Customer,
+  wanted: Wanted[],
+  terms: { metadata: Record<string, string> },
+) {
+  const started = subscribeIncomplete(world, customer, wanted, terms)
+  wait(world, 1)
+  return { ...started, charge: complete(world, customer, started) }
+}
+
+function payThenSubscribe(
+  world: World,
+  customer: Customer,
+  wanted: Wanted[],
+  terms: { metadata: Record<string, string> },
+) {
+  const subscription = newSubscription(world, customer, wanted, terms)
+  const invoice = byRequest(world, () => {
+    const lines = firstLines(world, subscription, terms)
+    const first = newInvoice(world, customer, { billingReason: 'subscription_create', lines, subscription })
+    tell(world, 'invoice.created', first)
+    return first
+  })
+  const payment = finalize(world, customer, invoice)
+  wait(world, 1)
+  const made = pay(world, customer, invoice, payment)
+  Object.assign(subscription, { latestInvoice: invoice.id, paymentMethod: customer.card?.paymentMethod ?? null })
+  customer.subscriptions.push(subscription)
+  tell(world, 'customer.subscription.created', subscription)
+  return { subscription, invoice, charge: made }
+}
+
+/** Nobody paid within a day. */
+export function expire(world: World, session: Session): void {
+  wait(world, Math.max(0, session.expiresAt - world.now))
+  change(world, session, { status: 'expired' }, 'checkout.session.expired')
+}
+
+const finish = (world: World, session: Session, news: Partial<Session>): void =>
+  change(world, session, { ...VISITOR, ...news, status: 'complete' }, 'checkout.session.completed')

@@ -1,0 +1,40 @@
+import type { Charge, CreditNote, Invoice, Line } from './facts.ts'
+import { refund } from './refunds.ts'
+import { byRequest, change, newId, tell, type World } from './world.ts'
+
+const note = (
+  world: World,
+  invoice: Invoice,
+  credits: { line: Line; amount: number }[],
+  rest: Pick<CreditNote, 'type' | 'refund'>,
+): CreditNote => ({
+  kind: 'credit_note',
+  id: newId(world, 'cn'),
+  created: world.now,
+  customer: invoice.customer,
+  invoice: invoice.id!,
+  currency: invoice.currency,
+  number: `${invoice.number}-CN-01`,
+  lines: credits.map((credit) => ({ id: newId(world, 'cnli'), ...credit })),
+  ...rest,
+})
+const sumOf = (credits: readonly { amount: number }[]) => credits.reduce((sum, { amount }) => sum + amount, 0)
+
+/** Lines of a paid invoice are given back through a refund of its charge. */
+export function creditPaid(world: World, invoice: Invoice, charge: Charge, credits: { line: Line; amount: number }[]) {
+  byRequest(world, () => {
+    const given = refund(world, charge, sumOf(credits))
+    tell(world, 'credit_note.created', note(world, invoice, credits, { type: 'post_payment', refund: given }))
+    const creditedAfterPayment = invoice.creditedAfterPayment + given.amount
+    change(world, invoice, { creditedAfterPayment }, 'invoice.updated')
+  })
+}
+
+/** Lines of an open invoice are waived: less is due. */
+export function creditOpen(world: World, invoice: Invoice, credits: { line: Line; amount: number }[]) {
+  byRequest(world, () => {
+    tell(world, 'credit_note.created', note(world, invoice, credits, { type: 'pre_payment', refund: null }))
+    const creditedBeforePayment = invoice.creditedBeforePayment + sumOf(credits)
+    change(world, invoice, { creditedBeforePayment }, 'invoice.updated')
+  })
+}

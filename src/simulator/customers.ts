@@ -1,0 +1,46 @@
+import type { Customer } from './facts.ts'
+import { byRequest, change, newId, tell, type World } from './world.ts'
+
+/** A customer who pays with a card, or has none yet. The world's clientUserId stands in the metadata of the first one. */
+export function customer(world: World, options: { email?: string; name?: string; card?: boolean } = {}): Customer {
+  return byRequest(world, () => {
+    const isFirst = world.customers.size === 0
+    const made: Customer = {
+      kind: 'customer',
+      id: newId(world, 'cus'),
+      created: world.now,
+      email: options.email ?? 'ada@example.com',
+      name: options.name ?? 'Ada Example',
+      currency: null,
+      balance: 0,
+      metadata: isFirst && world.clientUserId !== null ? { client_user_id: world.clientUserId } : {},
+      card: null,
+      invoicePrefix: world.random.letters(8).toUpperCase(),
+      invoicesSoFar: 0,
+      testClock: world.testClock,
+      subscriptions: [],
+    }
+    world.customers.set(made.id, made)
+    tell(world, 'customer.created', made)
+    if (options.card !== false) addCard(world, made)
+    return made
+  })
+}
+
+export function addCard(world: World, customer: Customer): void {
+  byRequest(world, () => {
+    const card = { paymentMethod: newId(world, 'pm'), id: newId(world, 'card'), fingerprint: world.random.letters(16) }
+    change(world, customer, { card }, 'customer.updated')
+  })
+}
+
+/** The client tells afterwards which of its users this is. */
+export function tellUser(world: World, customer: Customer, clientUserId: string): void {
+  const metadata = { ...customer.metadata, client_user_id: clientUserId }
+  byRequest(world, () => change(world, customer, { metadata }, 'customer.updated'))
+}
+
+/** Stripe fixes a customer's currency with the first invoice. */
+export function settleCurrency(world: World, customer: Customer, currency: string): void {
+  if (customer.currency === null) change(world, customer, { currency }, 'customer.updated')
+}

@@ -1,0 +1,290 @@
+import type { Recurrence } from './calendar.ts'
+
+// What is so in the simulated billing world, whatever API version tells it. Times are Unix seconds, money is in minor units.
+
+interface Fact {
+  id: string
+  created: number
+}
+export type Metadata = Record<string, string>
+
+export interface Customer extends Fact {
+  kind: 'customer'
+  email: string | null
+  name: string | null
+  currency: string | null
+  balance: number
+  metadata: Metadata
+  /** The card that pays, null when there is none. */
+  card: Card | null
+  invoicePrefix: string
+  invoicesSoFar: number
+  testClock: string | null
+  /** Embedded in the customer until 2020. */
+  subscriptions: Subscription[]
+}
+
+export interface Card {
+  paymentMethod: string
+  id: string
+  fingerprint: string
+}
+
+export interface Product extends Fact {
+  kind: 'product'
+  name: string
+  description: string | null
+  metadata: Metadata
+  updated: number
+}
+
+export interface Price extends Fact {
+  kind: 'price'
+  product: Product
+  currency: string
+  /** Minor units as a decimal, up to 12 places; null when tiers set the amount. */
+  unitAmount: string | null
+  tiers: Tier[] | null
+  recurring: (Recurrence & { usage: 'licensed' | 'metered' }) | null
+  nickname: string | null
+  metadata: Metadata
+}
+/** Units up to `upTo` (null: all further ones) cost `unitAmount` each. */
+export interface Tier {
+  upTo: number | null
+  unitAmount: number
+}
+
+export type SubscriptionStatus =
+  | 'incomplete'
+  | 'incomplete_expired'
+  | 'trialing'
+  | 'active'
+  | 'past_due'
+  | 'unpaid'
+  | 'paused'
+  | 'canceled'
+export type Collection = 'charge_automatically' | 'send_invoice'
+
+export interface Subscription extends Fact {
+  kind: 'subscription'
+  customer: string
+  status: SubscriptionStatus
+  items: Item[]
+  startDate: number
+  anchor: number
+  periodStart: number
+  periodEnd: number
+  trialStart: number | null
+  trialEnd: number | null
+  missingPaymentMethod: 'create_invoice' | 'cancel' | 'pause'
+  cancelAt: number | null
+  cancelAtPeriodEnd: boolean
+  canceledAt: number | null
+  endedAt: number | null
+  cancellationReason: 'cancellation_requested' | 'payment_failed' | null
+  collection: Collection
+  daysUntilDue: number | null
+  paymentMethod: string | null
+  latestInvoice: string | null
+  pauseCollection: { behavior: 'void' | 'keep_as_draft' | 'mark_uncollectible'; resumesAt: number | null } | null
+  paused: { at: number; why: 'pause_requested' | 'trial_end_without_payment_method' } | null
+  schedule: string | null
+  flexible: boolean
+  metadata: Metadata
+  testClock: string | null
+}
+
+export interface Item extends Fact {
+  kind: 'subscription_item'
+  subscription: string
+  price: Price
+  /** Null on a metered item. */
+  quantity: number | null
+}
+
+export type BillingReason = 'subscription_create' | 'subscription_cycle' | 'subscription_update' | 'manual' | 'upcoming'
+
+export interface Invoice extends Omit<Fact, 'id'> {
+  kind: 'invoice'
+  /** Null on a preview. */
+  id: string | null
+  customer: string
+  customerEmail: string | null
+  customerName: string | null
+  subscription: string | null
+  subscriptionMetadata: Metadata | null
+  status: 'draft' | 'open' | 'paid' | 'void' | 'uncollectible'
+  billingReason: BillingReason
+  collection: Collection
+  currency: string
+  lines: Line[]
+  number: string | null
+  /** The window in which items were gathered: of a cycle's invoice the period before. */
+  periodStart: number
+  periodEnd: number
+  dueDate: number | null
+  attempts: number
+  attempted: boolean
+  autoAdvance: boolean
+  nextPaymentAttempt: number | null
+  finalizesAt: number | null
+  finalizedAt: number | null
+  paidAt: number | null
+  voidedAt: number | null
+  uncollectibleAt: number | null
+  amountPaid: number
+  paidOutOfBand: boolean
+  paymentIntent: string | null
+  charge: string | null
+  creditedBeforePayment: number
+  creditedAfterPayment: number
+  endingBalance: number | null
+  urlKey: string | null
+  metadata: Metadata
+  testClock: string | null
+}
+
+export interface Line extends Fact {
+  kind: 'line'
+  invoice: string | null
+  /** A period of a subscription, or an invoice item. */
+  of: 'subscription' | 'invoiceitem'
+  amount: number
+  currency: string
+  description: string
+  quantity: number
+  price: Price
+  unitAmount: string | null
+  periodStart: number
+  periodEnd: number
+  proration: boolean
+  subscription: string | null
+  subscriptionItem: string | null
+  invoiceItem: string | null
+  discount: { id: string; amount: number } | null
+  tax: { rate: string; amount: number } | null
+}
+
+export interface InvoiceItem extends Fact {
+  kind: 'invoiceitem'
+  customer: string
+  invoice: string | null
+  line: Line
+  testClock: string | null
+}
+
+export interface PaymentIntent extends Fact {
+  kind: 'payment_intent'
+  customer: string | null
+  amount: number
+  currency: string
+  invoice: string | null
+  description: string | null
+  status: 'requires_payment_method' | 'requires_action' | 'processing' | 'succeeded' | 'canceled'
+  paymentMethod: string | null
+  failure: string | null
+  /** Newest first. */
+  charges: Charge[]
+  secret: string
+  metadata: Metadata
+}
+
+export interface Charge extends Fact {
+  kind: 'charge'
+  customer: string | null
+  amount: number
+  amountRefunded: number
+  currency: string
+  invoice: string | null
+  paymentIntent: string
+  card: Card | null
+  description: string | null
+  status: 'succeeded' | 'pending' | 'failed'
+  balanceTransaction: string | null
+  failure: string | null
+  refunds: Refund[]
+  metadata: Metadata
+}
+
+export interface Refund extends Fact {
+  kind: 'refund'
+  amount: number
+  currency: string
+  charge: string
+  paymentIntent: string
+  customer: string | null
+  paymentMethod: string | null
+  status: 'pending' | 'succeeded' | 'failed'
+  balanceTransaction: string | null
+  failure: { reason: string; balanceTransaction: string } | null
+}
+
+export interface InvoicePayment extends Fact {
+  kind: 'invoice_payment'
+  invoice: string
+  amount: number
+  currency: string
+  paymentIntent: string
+  paidAt: number | null
+}
+
+export interface CreditNote extends Fact {
+  kind: 'credit_note'
+  customer: string
+  invoice: string
+  currency: string
+  number: string
+  lines: { id: string; line: Line; amount: number }[]
+  type: 'pre_payment' | 'post_payment'
+  refund: Refund | null
+}
+
+export interface Session extends Fact {
+  kind: 'checkout.session'
+  mode: 'payment' | 'subscription'
+  amount: number
+  currency: string
+  clientReferenceId: string | null
+  customer: string | null
+  email: string | null
+  name: string | null
+  invoice: string | null
+  invoiceCreation: boolean
+  paymentIntent: string | null
+  subscription: string | null
+  paymentStatus: 'paid' | 'unpaid' | 'no_payment_required'
+  status: 'open' | 'complete' | 'expired'
+  expiresAt: number
+  metadata: Metadata
+}
+
+export interface Schedule extends Fact {
+  kind: 'subscription_schedule'
+  customer: string
+  subscription: string | null
+  releasedSubscription: string | null
+  status: 'active' | 'completed' | 'released'
+  endBehavior: 'release' | 'cancel'
+  phases: { start: number; end: number; items: { price: Price; quantity: number }[] }[]
+  currentPhase: number | null
+  releasedAt: number | null
+  completedAt: number | null
+  flexible: boolean
+  testClock: string | null
+}
+
+export type Facts =
+  | Customer
+  | Product
+  | Price
+  | Subscription
+  | Invoice
+  | InvoiceItem
+  | PaymentIntent
+  | Charge
+  | Refund
+  | InvoicePayment
+  | CreditNote
+  | Session
+  | Schedule

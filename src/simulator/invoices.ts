@@ -1,0 +1,178 @@
+import { DAY, HOUR } from './calendar.ts'
+import { settleCurrency } from './customers.ts'
+import type { BillingReason, Collection, Customer, Invoice, InvoiceItem, Line, Price, Subscription } from './facts.ts'
+import { oneOffLine } from './lines.ts'
+import { amountDue, total } from './totals.ts'
+import { byRequest, change, newId, tell, type World, wait } from './world.ts'
+
+type Draft = {
+  billingReason: BillingReason
+  lines: Line[]
+  subscription?: Subscription
+  period?: { start: number; end: number }
+  collection?: Collection
+  daysUntilDue?: number | null
+  /** Whether Stripe finalises it by itself after an hour. */
+  autoAdvance?: boolean
+}
+
+/** An invoice as a draft, not told yet. */
+export function newInvoice(world: World, customer: Customer, draft: Draft): Invoice {
+  const { subscription, lines } = draft
+  const id = newId(world, 'in')
+  for (const line of lines) line.invoice = id
+  const byItself = draft.autoAdvance ?? true
+  return {
+    kind: 'invoice',
+    id,
+    created: world.now,
+    customer: customer.id,
+    customerEmail: customer.email,
+    customerName: customer.name,
+    subscription: subscription?.id ?? null,
+    subscriptionMetadata: subscription?.metadata ?? null,
+    status: 'draft',
+    billingReason: draft.billingReason,
+    collection: draft.collection ?? subscription?.collection ?? 'charge_automatically',
+    currency: lines[0]?.currency ?? customer.currency ?? 'usd',
+    lines,
+    number: null,
+    periodStart: draft.period?.start ?? world.now,
+    periodEnd: draft.period?.end ?? world.now,
+    dueDate: null,
+    attempts: 0,
+    attempted: false,
+    autoAdvance: byItself,
+    nextPaymentAttempt: byItself && draft.collection !== 'send_invoice' ? world.now + HOUR : null,
+    finalizesAt: byItself ? world.now + HOUR : null,
+    finalizedAt: null,
+    paidAt: null,
+    voidedAt: null,
+    uncollectibleAt: null,
+    amountPaid: 0,
+    paidOutOfBand: false,
+    paymentIntent: null,
+    charge: null,
+    creditedBeforePayment: 0,
+    creditedAfterPayment: 0,
+    endingBalance: null,
+    urlKey: null,
+    metadata: {},
+    testClock: customer.testClock,
+  }
+}
+
+/** A draft comes into being. */
+export function draftInvoice(world: World, customer: Customer, draft: Draft): Invoice {
+  const invoice = newInvoice(world, customer, draft)
+  settleCurrency(world, customer, invoice.currency)
+  tell(world, 'invoice.created', invoice)
+  return invoice
+}
+
+/** An invoice of things that are bought once, made through the API; the caller finalises it. */
+export function billFor(
+  world: World,
+  customer: Customer,
+  goods: { price: Price; quantity?: number }[],
+  options: { daysUntilDue?: number } = {},
+): Invoice {
+  const items = goods.map(({ price, quantity }) =>
+    pendingItem(world, customer, oneOffLine(world, price, quantity ?? 1)),
+  )
+  return byRequest(world, () => {
+    const invoice = newInvoice(world, customer, {
+      billingReason: 'manual',
+      lines: items.map(({ line }) => line),
+      autoAdvance: false,
+      collection: options.daysUntilDue === undefined ? 'charge_automatically' : 'send_invoice',
+    })
+    if (options.daysUntilDue !== undefined) invoice.dueDate = world.now + options.daysUntilDue * DAY
+    settleCurrency(world, customer, invoice.currency)
+    for (const item of items) change(world, item, { invoice: invoice.id }, 'invoiceitem.updated')
+    tell(world, 'invoice.created', invoice)
+    return invoice
+  })
+}
+
+/** An invoice item that waits for the customer's next invoice. */
+export function pendingItem(world: World, customer: Customer, line: Line): InvoiceItem {
+  return byRequest(world, () => {
+    const item: InvoiceItem = {
+      kind: 'invoiceitem',
+      id: line.invoiceItem ?? newId(world, 'ii'),
+      created: world.now,
+      customer: customer.id,
+      invoice: null,
+      line,
+      testClock: customer.testClock,
+    }
+    line.invoiceItem = item.id
+    tell(world, 'invoiceitem.created', item)
+    return item
+  })
+}
+
+/** What a draft becomes when it is finalised: it gets its number and its page. */
+export function finalState(world: World, customer: Customer, invoice: Invoice): Partial<Invoice> {
+  customer.invoicesSoFar += 1
+  const urlKey = `${world.livemode ? 'live' : 'test'}_${world.random.letters(60)}`
+  return {
+    status: 'open',
+    number: `${customer.invoicePrefix}-${String(customer.invoicesSoFar).padStart(4, '0')}`,
+    finalizedAt: world.now,
+    finalizesAt: null,
+    endingBalance: Math.min(0, total(invoice)),
+    urlKey,
+  }
+}
+
+/** A paid state; what is due is paid by a charge, out of band, or is nothing. */
+export const paidState = (world: World, invoice: Invoice): Partial<Invoice> => ({
+  status: 'paid',
+  attempted: true,
+  autoAdvance: false,
+  nextPaymentAttempt: null,
+  amountPaid: amountDue(invoice),
+  paidAt: world.now,
+})
+
+/** An invoice of nothing (a trial, a credit) is made, finalised and paid in one go: each of its events shows it paid. */
+export function settleAtOnce(world: World, customer: Customer, invoice: Invoice): void {
+  Object.assign(invoice, finalState(world, customer, invoice))
+  Object.assign(invoice, paidState(world, invoice))
+  settleCurrency(world, customer, invoice.currency)
+  for (const type of ['created', 'finalized', 'paid', 'payment_succeeded']) tell(world, `invoice.${type}`, invoice)
+  if (total(invoice) < 0) change(world, customer, { balance: customer.balance + total(invoice) }, 'customer.updated')
+}
+
+export function deleteDraft(world: World, invoice: Invoice): void {
+  byRequest(world, () => tell(world, 'invoice.deleted', invoice))
+}
+
+export function voidInvoice(world: World, invoice: Invoice): void {
+  const news: Partial<Invoice> = { status: 'void', voidedAt: world.now, autoAdvance: false, nextPaymentAttempt: null }
+  byRequest(world, () => change(world, invoice, news, 'invoice.voided', 'invoice.updated'))
+}
+
+export function giveUp(world: World, invoice: Invoice): void {
+  const news: Partial<Invoice> = {
+    status: 'uncollectible',
+    uncollectibleAt: world.now,
+    autoAdvance: false,
+    nextPaymentAttempt: null,
+  }
+  byRequest(world, () => change(world, invoice, news, 'invoice.marked_uncollectible', 'invoice.updated'))
+}
+
+/** The due date passes; Stripe tells it where an automation asks for it. */
+export function passDueDate(world: World, invoice: Invoice): void {
+  wait(world, Math.max(0, invoice.dueDate! + DAY - world.now))
+  tell(world, 'invoice.overdue', invoice)
+}
+
+/** The preview that comes some days before a renewal: an invoice without an id. */
+export function announce(world: World, customer: Customer, draft: Omit<Draft, 'billingReason'>): void {
+  const preview = newInvoice(world, customer, { ...draft, billingReason: 'upcoming' })
+  tell(world, 'invoice.upcoming', { ...preview, id: null, finalizesAt: null })
+}

@@ -1,0 +1,156 @@
+import { HOUR } from './calendar.ts'
+import type { Charge, Customer, Invoice, InvoicePayment, PaymentIntent } from './facts.ts'
+import { finalState, paidState } from './invoices.ts'
+import { amountDue } from './totals.ts'
+import { byRequest, change, newId, tell, type World, wait } from './world.ts'
+
+/** What is under way to pay an invoice. */
+export interface Payment {
+  intent: PaymentIntent
+  link: InvoicePayment
+}
+
+export function newIntent(
+  world: World,
+  of: {
+    customer: Customer | null
+    amount: number
+    currency: string
+    invoice: string | null
+    description: string | null
+  },
+): PaymentIntent {
+  const id = newId(world, 'pi')
+  return {
+    kind: 'payment_intent',
+    id,
+    created: world.now,
+    customer: of.customer?.id ?? null,
+    amount: of.amount,
+    currency: of.currency,
+    invoice: of.invoice,
+    description: of.description,
+    status: 'requires_payment_method',
+    paymentMethod: null,
+    failure: null,
+    charges: [],
+    secret: `${id}_secret_${world.random.letters(25)}`,
+    metadata: {},
+  }
+}
+
+/** A draft becomes open: from here on it can be paid. Send-invoice ones get their due date and are mailed. */
+export function finalize(
+  world: World,
+  customer: Customer,
+  invoice: Invoice,
+  daysUntilDue: number | null = null,
+): Payment {
+  const intent = newIntent(world, {
+    customer,
+    amount: amountDue(invoice),
+    currency: invoice.currency,
+    invoice: invoice.id,
+    description: invoice.billingReason === 'subscription_create' ? 'Subscription creation' : 'Payment for Invoice',
+  })
+  const news = finalState(world, customer, invoice)
+  const dueDate = daysUntilDue === null ? invoice.dueDate : world.now + daysUntilDue * 24 * HOUR
+  change(world, invoice, { ...news, paymentIntent: intent.id, dueDate }, 'invoice.finalized', 'invoice.updated')
+  tell(world, 'payment_intent.created', intent)
+  if (invoice.collection === 'send_invoice') tell(world, 'invoice.sent', invoice)
+  const link: InvoicePayment = {
+    kind: 'invoice_payment',
+    id: newId(world, 'inpay'),
+    created: world.now,
+    invoice: invoice.id!,
+    amount: amountDue(invoice),
+    currency: invoice.currency,
+    paymentIntent: intent.id,
+    paidAt: null,
+  }
+  return { intent, link }
+}
+
+/** The card pays; the invoice is paid a second later. */
+export function pay(world: World, customer: Customer, invoice: Invoice, { intent, link }: Payment): Charge {
+  // A credit note may have lowered what was due when the payment was prepared.
+  intent.amount = link.amount = amountDue(invoice)
+  const made = charge(world, customer, intent, 'succeeded')
+  wait(world, 1)
+  const news = { ...paidState(world, invoice), charge: made.id, attempts: invoice.attempts + 1 }
+  change(world, invoice, news, 'invoice.updated', 'invoice.paid', 'invoice.payment_succeeded')
+  change(world, link, { paidAt: world.now }, 'invoice_payment.paid')
+  return made
+}
+
+/** The card is declined; `retryIn` seconds until Stripe tries again, null when it gives up. */
+export function fail(
+  world: World,
+  customer: Customer,
+  invoice: Invoice,
+  { intent }: Payment,
+  retryIn: number | null,
+): void {
+  const declined = charge(world, customer, intent, 'failed')
+  const news: Partial<Invoice> = {
+    attempted: true,
+    attempts: invoice.attempts + 1,
+    charge: declined.id,
+    nextPaymentAttempt: retryIn === null ? null : world.now + retryIn,
+    autoAdvance: retryIn !== null,
+  }
+  change(world, invoice, news, 'invoice.updated', 'invoice.payment_failed')
+}
+
+/** Paid by other means than Stripe: no charge, no payment intent. */
+export function payOutOfBand(world: World, invoice: Invoice): void {
+  const news = { ...paidState(world, invoice), paidOutOfBand: true }
+  byRequest(world, () => change(world, invoice, news, 'invoice.updated', 'invoice.paid'))
+}
+
+/** One attempt to charge the customer's card for a payment intent. */
+export function charge(
+  world: World,
+  customer: Customer | null,
+  intent: PaymentIntent,
+  status: Charge['status'],
+): Charge {
+  const card = customer?.card ?? {
+    paymentMethod: newId(world, 'pm'),
+    id: newId(world, 'card'),
+    fingerprint: world.random.letters(16),
+  }
+  const made: Charge = {
+    kind: 'charge',
+    id: newId(world, 'ch'),
+    created: world.now,
+    customer: intent.customer,
+    amount: intent.amount,
+    amountRefunded: 0,
+    currency: intent.currency,
+    invoice: intent.invoice,
+    paymentIntent: intent.id,
+    card,
+    description: intent.description,
+    status,
+    balanceTransaction: status === 'succeeded' ? newId(world, 'txn') : null,
+    failure: status === 'failed' ? 'card_declined' : null,
+    refunds: [],
+    metadata: intent.metadata,
+  }
+  const charges = [made, ...intent.charges]
+  const paymentMethod = card.paymentMethod
+  tell(world, `charge.${status}`, made)
+  if (status === 'succeeded')
+    change(world, intent, { status, charges, paymentMethod, failure: null }, 'payment_intent.succeeded')
+  if (status === 'pending')
+    change(world, intent, { status: 'processing', charges, paymentMethod }, 'payment_intent.processing')
+  if (status === 'failed')
+    change(
+      world,
+      intent,
+      { status: 'requires_payment_method', charges, paymentMethod: null, failure: 'card_declined' },
+      'payment_intent.payment_failed',
+    )
+  return made
+}

@@ -1,0 +1,43 @@
+import type { Charge, Refund } from './facts.ts'
+import { byRequest, change, newId, tell, type World } from './world.ts'
+
+/** Money goes back: at once to a card, after days to a bank account (`pending`). */
+export function refund(world: World, charge: Charge, amount: number, options: { pending?: boolean } = {}): Refund {
+  return byRequest(world, () => {
+    const made: Refund = {
+      kind: 'refund',
+      id: newId(world, options.pending ? 'pyr' : 're'),
+      created: world.now,
+      amount,
+      currency: charge.currency,
+      charge: charge.id,
+      paymentIntent: charge.paymentIntent,
+      customer: charge.customer,
+      paymentMethod: charge.card?.paymentMethod ?? null,
+      status: options.pending ? 'pending' : 'succeeded',
+      balanceTransaction: newId(world, 'txn'),
+      failure: null,
+    }
+    tell(world, 'refund.created', made)
+    change(
+      world,
+      charge,
+      // Newest first; the amount is cumulative.
+      { amountRefunded: charge.amountRefunded + amount, refunds: [made, ...charge.refunds] },
+      'charge.refunded',
+    )
+    return made
+  })
+}
+
+/** A refund that was under way arrives. */
+export function arrive(world: World, refund: Refund): void {
+  change(world, refund, { status: 'succeeded' }, 'charge.refund.updated', 'refund.updated')
+}
+
+/** A refund that was under way comes back: the money is Stripe's customer's again. */
+export function bounce(world: World, charge: Charge, refund: Refund): void {
+  const failure = { reason: 'lost_or_stolen_card', balanceTransaction: newId(world, 'txn') }
+  change(world, refund, { status: 'failed', failure }, 'charge.refund.updated', 'refund.updated', 'refund.failed')
+  change(world, charge, { amountRefunded: charge.amountRefunded - refund.amount }, 'charge.updated')
+}

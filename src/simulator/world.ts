@@ -1,0 +1,126 @@
+import type { Customer, Facts } from './facts.ts'
+import { lettersOfTime, type Random, seeded } from './random.ts'
+import { BASIL, CLOVER, dateOf } from './versions.ts'
+
+/** Who made something happen: a request to Stripe's API, or nobody (a renewal, a retry, a date that was reached). */
+export interface Request {
+  id: string | null
+  idempotencyKey: string | null
+}
+
+/** One event to come, told without any API version: the renderer makes Stripe's JSON of it. */
+export interface Happening {
+  id: string
+  type: string
+  created: number
+  request: Request
+  after: Facts
+  /** The state before, where the event is about a change. */
+  before: Facts | null
+}
+
+/** A billing account on a clock of its own. */
+export interface World {
+  /** Unix seconds of the virtual clock: what the objects' times say. */
+  now: number
+  /** Under a test clock, Unix seconds of the real time in which it is advanced: what the events' `created` says. */
+  wall: number | null
+  random: Random
+  /** The ten letters that the ids of one account share. */
+  account: string
+  livemode: boolean
+  clientUserId: string | null
+  testClock: string | null
+  request: Request
+  /** What the version of the API requests decides beside the shape of its events (stripe.md 1.2). */
+  behaves: { flexible: boolean; subscribesAfterPayment: boolean }
+  customers: Map<string, Customer>
+  happened: Happening[]
+}
+
+const NOBODY: Request = { id: null, idempotencyKey: null }
+
+/** An empty account at `start`. The same seed and requests give the same ids under every version. */
+export function newWorld(options: {
+  seed: string
+  apiVersion: string
+  start: Date
+  livemode: boolean
+  clientUserId: string | null
+}): World {
+  const random = seeded(options.seed)
+  const date = dateOf(options.apiVersion)
+  return {
+    now: Math.floor(options.start.getTime() / 1000),
+    wall: null,
+    random,
+    account: random.letters(10),
+    livemode: options.livemode,
+    clientUserId: options.clientUserId,
+    testClock: null,
+    request: NOBODY,
+    behaves: { flexible: date >= CLOVER, subscribesAfterPayment: date >= BASIL },
+    customers: new Map(),
+    happened: [],
+  }
+}
+
+const SHORT = new Set(['cus', 'prod', 'si', 'req'])
+const OF_PAYMENTS = new Set(['pi', 'ch', 're', 'pyr', 'txn'])
+
+/** A new id with Stripe's prefix and length. */
+export function newId(world: World, prefix: string): string {
+  if (SHORT.has(prefix)) return `${prefix}_${world.random.letters(14)}`
+  if (prefix === 'cs') return `cs_${world.livemode ? 'live' : 'test'}_a1${world.random.letters(56)}`
+  const time = lettersOfTime(world.now).slice(1)
+  const { account, random } = world
+  if (OF_PAYMENTS.has(prefix)) return `${prefix}_3${time}${account}${random.below(2)}${random.letters(7)}`
+  return `${prefix}_1${time}${account}${random.letters(8)}`
+}
+
+/** The virtual clock moves on by seconds. */
+export function wait(world: World, seconds: number): void {
+  world.now += seconds
+}
+
+/** From here on the world is under a test clock: months pass while the events are created within seconds. */
+export function startTestClock(world: World): void {
+  world.testClock = newId(world, 'clock')
+  world.wall = world.now
+}
+
+/** What happens inside is one API request: its events share the request's id and idempotency key. */
+export function byRequest<T>(world: World, act: () => T): T {
+  if (world.request.id !== null) return act()
+  world.request = { id: newId(world, 'req'), idempotencyKey: world.random.uuid() }
+  try {
+    return act()
+  } finally {
+    world.request = NOBODY
+  }
+}
+
+// So many events of a running test clock share one second of the wall.
+const EVENTS_PER_SECOND = 40
+
+/** An event about an object as it is now; `before` where it changed. */
+export function tell(world: World, type: string, facts: Facts, before: Facts | null = null): void {
+  if (world.wall !== null && world.happened.length % EVENTS_PER_SECOND === EVENTS_PER_SECOND - 1) world.wall += 1
+  const prefix = OF_PAYMENTS.has(facts.id?.split('_')[0] ?? '') ? '3' : '1'
+  const { account, random } = world
+  world.happened.push({
+    id: `evt_${prefix}${lettersOfTime(world.now).slice(1)}${account}${random.letters(8)}`,
+    type,
+    created: world.wall ?? world.now,
+    request: world.request,
+    after: structuredClone(facts),
+    before: before && structuredClone(before),
+  })
+}
+
+/** Changes an object and tells it by one event per type; the types of one change show the same state. */
+export function change<F extends Facts>(world: World, facts: F, news: Partial<F>, ...types: string[]): void {
+  const before = structuredClone(facts)
+  Object.assign(facts, news)
+  for (const type of types) tell(world, type, facts, before)
+}
