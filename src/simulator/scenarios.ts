@@ -1,0 +1,107 @@
+import type { Scenario } from './scenario.ts'
+import cancelAtDate from './scenarios/cancel-at-date.ts'
+import cancelAtPeriodEnd from './scenarios/cancel-at-period-end.ts'
+import checkoutAsync from './scenarios/checkout-async.ts'
+import checkoutAsyncFails from './scenarios/checkout-async-fails.ts'
+import checkoutExpires from './scenarios/checkout-expires.ts'
+import checkoutPayment from './scenarios/checkout-payment.ts'
+import checkoutPaymentWithInvoice from './scenarios/checkout-payment-with-invoice.ts'
+import checkoutSubscription from './scenarios/checkout-subscription.ts'
+import creditNoteBeforePayment from './scenarios/credit-note-before-payment.ts'
+import creditNoteRefund from './scenarios/credit-note-refund.ts'
+import customerDeleted from './scenarios/customer-deleted.ts'
+import deletedDraft from './scenarios/deleted-draft.ts'
+import downgrade from './scenarios/downgrade.ts'
+import dunningToCanceled from './scenarios/dunning-to-canceled.ts'
+import dunningToUnpaid from './scenarios/dunning-to-unpaid.ts'
+import hardPause from './scenarios/hard-pause.ts'
+import immediateCancel from './scenarios/immediate-cancel.ts'
+import incompleteExpired from './scenarios/incomplete-expired.ts'
+import incompleteThenActive from './scenarios/incomplete-then-active.ts'
+import metered from './scenarios/metered.ts'
+import multiItem from './scenarios/multi-item.ts'
+import oneOffInvoice from './scenarios/one-off-invoice.ts'
+import overdue from './scenarios/overdue.ts'
+import paidOutOfBand from './scenarios/paid-out-of-band.ts'
+import pauseCollection from './scenarios/pause-collection.ts'
+import planChange from './scenarios/plan-change.ts'
+import portalCancel from './scenarios/portal-cancel.ts'
+import productRenamed from './scenarios/product-renamed.ts'
+import quantityChange from './scenarios/quantity-change.ts'
+import reactivated from './scenarios/reactivated.ts'
+import recovers from './scenarios/recovers.ts'
+import refundFails from './scenarios/refund-fails.ts'
+import refundPartialThenFull from './scenarios/refund-partial-then-full.ts'
+import refundPending from './scenarios/refund-pending.ts'
+import renewal from './scenarios/renewal.ts'
+import scheduleCancels from './scenarios/schedule-cancels.ts'
+import scheduleChangesPlan from './scenarios/schedule-changes-plan.ts'
+import sentInvoices from './scenarios/sent-invoices.ts'
+import setupFee from './scenarios/setup-fee.ts'
+import subscriptionRefund from './scenarios/subscription-refund.ts'
+import taxAndDiscount from './scenarios/tax-and-discount.ts'
+import testClockYear from './scenarios/test-clock-year.ts'
+import threeDecimal from './scenarios/three-decimal.ts'
+import tiered from './scenarios/tiered.ts'
+import trialCancels from './scenarios/trial-cancels.ts'
+import trialConverts from './scenarios/trial-converts.ts'
+import trialPauses from './scenarios/trial-pauses.ts'
+import uncollectible from './scenarios/uncollectible.ts'
+import userToldLater from './scenarios/user-told-later.ts'
+import voided from './scenarios/void.ts'
+import zeroDecimal from './scenarios/zero-decimal.ts'
+
+/** Every story that the simulator can tell. */
+export const scenarios: readonly Scenario[] = [
+  cancelAtDate,
+  cancelAtPeriodEnd,
+  checkoutAsync,
+  checkoutAsyncFails,
+  checkoutExpires,
+  checkoutPayment,
+  checkoutPaymentWithInvoice,
+  checkoutSubscription,
+  creditNoteBeforePayment,
+  creditNoteRefund,
+  customerDeleted,
+  deletedDraft,
+  downgrade,
+  dunningToCanceled,
+  dunningToUnpaid,
+  hardPause,
+  immediateCancel,
+  incompleteExpired,
+  incompleteThenActive,
+  metered,
+  multiItem,
+  oneOffInvoice,
+  overdue,
+  paidOutOfBand,
+  pauseCollection,
+  planChange,
+  portalCancel,
+  productRenamed,
+  quantityChange,
+  reactivated,
+  recovers,
+  refundFails,
+  refundPartialThenFull,
+  refundPending,
+  renewal,
+  scheduleCancels,
+  scheduleChangesPlan,
+  sentInvoices,
+  setupFee,
+  subscriptionRefund,
+  taxAndDiscount,
+  testClockYear,
+  threeDecimal,
+  tiered,
+  trialCancels,
+  trialConverts,
+  trialPauses,
+  uncollectible,
+  userToldLater,
+  voided,
+  zeroDecimal,
+]

@@ -1,0 +1,18 @@
+import { plan } from '../catalog.ts'
+import { customer } from '../customers.ts'
+import { renew, warnOfTrialEnd } from '../cycles.ts'
+import { cycle, scenario, trialStart } from '../scenario.ts'
+import { subscribe } from '../subscriptions.ts'
+
+export default scenario({
+  name: 'trial-converts',
+  about: 'A trial of 14 days ends, and its first paid month begins.',
+  play(world) {
+    const pro = plan(world, 'Pro', 2900)
+    const ada = customer(world)
+    const { subscription } = subscribe(world, ada, [{ price: pro }], { trialDays: 14 })
+    warnOfTrialEnd(world, subscription)
+    renew(world, ada, subscription)
+  },
+  expect: [...trialStart, 'subscription.updated', ...cycle],
+})
