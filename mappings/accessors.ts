@@ -1,5 +1,5 @@
 import type Stripe from 'stripe'
-import { idOf, product, toNumber } from '../src/normalize/converters.ts'
+import { idOf, minus, product, toNumber } from '../src/normalize/converters.ts'
 import {
   all,
   always,
@@ -13,6 +13,7 @@ import {
   kept,
   max,
   min,
+  more,
   not,
   type Reads,
   reading,
@@ -42,6 +43,7 @@ type Plan = {
 }
 
 const BASIL = { until: '2025-03-31.basil' }
+const BOOLEANS = { until: '2019-03-14' }
 const Y2020 = { until: '2020-08-27' }
 
 // ---- subscriptions ----
@@ -165,6 +167,25 @@ export const invoiceCustomer = firstOf(idOf(inv.from('customer')), inv.from('cus
 export const invoicePaid = any(
   inv.is('status', 'paid'),
   all(inv.is('status', unset), valueIs(invLegacy<boolean>('paid', BASIL), true)),
+)
+
+/** Open, with something left to pay. */
+export const invoiceOwing = all(
+  any(
+    inv.is('status', 'open'),
+    all(
+      inv.is('status', unset),
+      ...['paid', 'closed', 'forgiven'].map((end) => not(valueIs(invLegacy<boolean>(end, BOOLEANS), true))),
+    ),
+  ),
+  more(
+    firstOf(
+      inv.from('amount_remaining'),
+      minus(inv.from('amount_due'), firstOf(inv.from('amount_paid'), always(0))),
+      always(0),
+    ),
+    always(0),
+  ),
 )
 
 export const lineProration = (line: Reads<Line>): Expr<boolean> =>

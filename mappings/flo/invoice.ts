@@ -8,6 +8,7 @@ import {
   defineMapping,
   differsFromLast,
   each,
+  event,
   firstOf,
   given,
   is,
@@ -25,8 +26,9 @@ import {
 import {
   customerEmail,
   customerMetadata,
-  invoiceCustomer,
   invoiceCheckout,
+  invoiceCustomer,
+  invoiceOwing,
   invoicePaid,
   invoiceSubscription,
   linePriceId,
@@ -139,6 +141,11 @@ export default defineMapping({
     { emit: 'invoice.created', when: type('invoice.created'), key: [from('id')] },
     { emit: 'invoice.deleted', when: type('invoice.deleted'), key: [from('id')] },
     { emit: 'invoice.paid', when: type('invoice.paid'), key: [from('id')] },
+    {
+      ignore: 'not_overdue',
+      because: 'The due date has come, and nothing is left to pay.',
+      when: all(type('invoice.overdue'), is(event('id'), unset), not(invoiceOwing)),
+    },
     { emit: 'invoice.overdue', when: type('invoice.overdue'), key: [from('id')], remember: 'overdue' },
     {
       ignore: 'no_change',

@@ -1,5 +1,6 @@
 import { type Db, inTransaction, type Tx } from '../db.ts'
 import type { Log } from '../log.ts'
+import { saveTimers } from './dues.ts'
 import { type Normalized, normalize, wantsOf } from './normalize.ts'
 import { claimDue, type Due, type Outcome, settle } from './source-events.ts'
 import type { Wants } from './wants.ts'
@@ -26,6 +27,8 @@ export interface BatchResult {
   heldUntil: Date | null
   /** Held events were released: look again at once. */
   released: boolean
+  /** When the first of the timers goes off that this batch has set. */
+  timerAt: Date | null
 }
 
 /** Events per lane in one transaction. */
@@ -54,12 +57,13 @@ export async function normalizeBatch(
 const together = (results: BatchResult[]): BatchResult => ({
   count: results.reduce((sum, { count }) => sum + count, 0),
   endpointIds: [...new Set(results.flatMap(({ endpointIds }) => endpointIds))],
-  heldUntil: results.reduce<Date | null>(
-    (first, { heldUntil }) => (heldUntil && (!first || heldUntil < first) ? heldUntil : first),
-    null,
-  ),
+  heldUntil: earliest(results.map(({ heldUntil }) => heldUntil)),
   released: results.some(({ released }) => released),
+  timerAt: earliest(results.map(({ timerAt }) => timerAt)),
 })
+
+const earliest = (times: readonly (Date | null)[]) =>
+  times.reduce((first, time) => (time && (!first || time < first) ? time : first), null)
 
 async function batch(
   deps: Deps,
@@ -69,7 +73,7 @@ async function batch(
   limit: number,
 ): Promise<BatchResult> {
   const dues = inOrder(await claimDue(tx, clientId, lanes, limit))
-  if (dues.length === 0) return { count: 0, endpointIds: [], heldUntil: null, released: false }
+  if (dues.length === 0) return { count: 0, endpointIds: [], heldUntil: null, released: false, timerAt: null }
   const world = emptyWorld(clientId)
   const wants: Wants = { objects: new Set(), customers: new Set(), told: new Set() }
   do for (const due of dues) if (due.body) wantsOf(world, due, wants)
@@ -89,6 +93,7 @@ async function batch(
   await insertEvents(tx, clientId, events)
   const endpointIds = events.length > 0 ? await deps.fanOut(tx, clientId, events) : []
   await save(tx, world)
+  await saveTimers(tx, world)
   await settle(tx, clientId, outcomes)
   const released = await release(
     tx,
@@ -98,12 +103,12 @@ async function batch(
   for (const { outcome } of results)
     if (outcome.state === 'failed')
       deps.log.warn({ clientId, sourceEventId: outcome.id, code: outcome.code }, 'source_event.failed')
-  const deadlines = outcomes.flatMap(({ heldUntil }) => (heldUntil ? [heldUntil.getTime()] : []))
   return {
     count: dues.length,
     endpointIds,
-    heldUntil: deadlines.length > 0 ? new Date(Math.min(...deadlines)) : null,
+    heldUntil: earliest(outcomes.map(({ heldUntil }) => heldUntil)),
     released,
+    timerAt: earliest([...world.dirty.dues.values()].map(({ at }) => at)),
   }
 }
 
@@ -201,7 +206,7 @@ async function giveUp(
         heldFor: null,
       },
     ])
-  return { count: due ? 1 : 0, endpointIds: [], heldUntil: null, released: false }
+  return { count: due ? 1 : 0, endpointIds: [], heldUntil: null, released: false, timerAt: null }
 }
 
 /** A fault that belongs to what an event holds (PostgreSQL's data exceptions, or a bug in reading it), not to the moment. */

@@ -24,7 +24,8 @@ export interface Facts {
 
 /** One source event, placed among what is known of its object. */
 export interface Input {
-  event: { id: string; type: string; created: number }
+  /** `id` is null for what our own timer says. */
+  event: { id: string | null; type: string; created: number }
   object: Json
   /** The state that the event left behind; null when nobody can tell. */
   prior: Json | null
@@ -221,7 +222,12 @@ export function value(node: Node, scope: Scope): Json {
     }
     case 'occasion':
       if (!node.mark) return lastMoment(scope.memory, node.what, scope.event.created)
-      return occasionOf(scope.memory, node.what, scope.event, node.of ? digest(build(node.of, scope)) : undefined)
+      return occasionOf(
+        scope.memory,
+        node.what,
+        named(scope.event),
+        node.of ? digest(build(node.of, scope)) : undefined,
+      )
     case 'tallied':
       return totalOf(scope.tally ?? null)
     case 'prior':
@@ -238,6 +244,8 @@ function uuid(node: Extract<Node, { op: 'uuid' }>, scope: Scope): string {
   if (scope.item === undefined && scope.emit !== undefined && !scope.borrowed) scope.memory.uuids[node.kind] = chosen
   return chosen
 }
+
+const named = ({ id, type, created }: Input['event']) => ({ id: id ?? type, type, created })
 
 const asText = (told: Json): string | null =>
   typeof told === 'string' && told !== '' ? told : typeof told === 'number' ? String(told) : null

@@ -39,7 +39,7 @@ export function judge(
   const prior = sight.previous ? priorOf(object, sight.previous) : late ? null : stored
   let remembered = memory
   const said = readersOf(sight.type).map(({ contract, mapping }) => {
-    const event = { id: sight.eventId, type: sight.type, created: sight.created }
+    const event = { id: sight.own ? null : sight.eventId, type: sight.type, created: sight.created }
     const verdict = evaluate(mapping, { event, object, prior, stored, late, memory: remembered, facts })
     if (verdict.kind === 'emit') remembered = verdict.memory
     return { contract, mapping, verdict }

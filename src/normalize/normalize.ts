@@ -1,5 +1,6 @@
 import { kept, tells } from '../../mappings/kept.ts'
 import { newId } from '../ids.ts'
+import { setTimer } from './dues.ts'
 import { checked, type Facts, type Input, value } from './evaluate.ts'
 import { holdFor } from './holds.ts'
 import { type Judged, judge, judgeAgain, readersOf } from './judge.ts'
@@ -11,7 +12,7 @@ import type { Due, Outcome } from './source-events.ts'
 import { sightOf } from './source-events.ts'
 import { noFacts, type Wants, want } from './wants.ts'
 import { type Kept, MappingError } from './words.ts'
-import { factsOf, keyOf, put, type World } from './world.ts'
+import { factsOf, type Known, keyOf, put, type World } from './world.ts'
 
 /** An event of ours, ready to be stored: `body` is the contract's body without the delivery's own id. */
 export interface Normalized {
@@ -31,9 +32,10 @@ export function wantsOf(world: World, due: Due, wants: Wants): void {
   const sight = sightOf(due)
   if (sight.objectId !== null && isKept(sight.kind)) wants.objects.add(sight.objectId)
   const told = tells[sight.kind as Kept]
+  const known = knownOf(world, due.sourceId, sight)
   const input: Input = {
     event: { id: due.eventId, type: due.type, created: sight.created },
-    object: sight.object,
+    object: sight.own ? (known?.snapshot.object ?? sight.object) : sight.object,
     prior: null,
     stored: null,
     late: false,
@@ -49,7 +51,6 @@ export function wantsOf(world: World, due: Due, wants: Wants): void {
   for (const { from } of edgesOf(sight.kind, input)) wants.objects.add(`link:${from}`)
   for (const { mapping } of readersOf(due.type)) want(mapping, input, wants)
   // Coming late it may let the newest sight be judged again.
-  const known = knownOf(world, due.sourceId, sight)
   const newest = known && newestOf(known.snapshot)
   if (newest && newest.created >= sight.created)
     for (const { mapping } of readersOf(newest.type))
@@ -97,7 +98,12 @@ export function normalize(world: World, due: Due, patience: Patience): Result {
 function normalizeSnapshot(world: World, due: Due, patience: Patience): Result {
   const sight = sightOf(due)
   const known = knownOf(world, due.sourceId, sight)
-  const { snapshot, standing } = placed(known?.snapshot ?? null, sight)
+  if (sight.own && !known)
+    return { outcome: ignoredAs(due, 'not_overdue', 'The invoice is not known any more.'), events: [], judged: [] }
+  const { snapshot, standing } =
+    sight.own && known
+      ? { snapshot: known.snapshot, standing: 'newest' as const }
+      : placed(known?.snapshot ?? null, sight)
   const asked = new Map<string, string | null>()
   const object = standing === 'newest' ? snapshot.object : sight.object
   const stored = known?.snapshot.object ?? null
@@ -142,8 +148,10 @@ function normalizeSnapshot(world: World, due: Due, patience: Patience): Result {
     for (const [customer, told] of asked)
       if (world.people.settle(customer, told).clientUserId !== null)
         world.arrived.add(keyOf(due.sourceId, `client_user_id:${customer}`))
-  if (sight.objectId !== null && isKept(sight.kind))
-    remember(world, due, sight.kind, sight.objectId, snapshot, again.memory)
+  if (sight.objectId !== null && isKept(sight.kind)) {
+    const remembered = remember(world, due, sight.kind, sight.objectId, snapshot, again.memory)
+    if (sight.kind === 'invoice') setTimer(world, remembered, facts, due, patience.now)
+  }
   learn(world, due, object, facts)
   const input = {
     event: { id: due.eventId, type: due.type, created: sight.created },
@@ -169,16 +177,17 @@ function knownOf(world: World, sourceId: string, { objectId, kind }: ReturnType<
   return known?.kind === kind ? known : undefined
 }
 
-function remember(world: World, due: Due, kind: Kept, objectId: string, snapshot: Snapshot, memory: Memory) {
+function remember(world: World, due: Due, kind: Kept, objectId: string, snapshot: Snapshot, memory: Memory): Known {
   const key = keyOf(due.sourceId, objectId)
   const customer = snapshot.object.customer
   const customerId = kind === 'customer' ? objectId : typeof customer === 'string' ? customer : (customer?.id ?? null)
   const next = { sourceId: due.sourceId, objectId, kind, customerId, snapshot, memory }
   const known = world.objects.get(key)
-  if (known) Object.assign(known, next)
-  else world.objects.set(key, next)
-  world.dirty.objects.add(world.objects.get(key)!)
+  const remembered = known ? Object.assign(known, next) : next
+  world.objects.set(key, remembered)
+  world.dirty.objects.add(remembered)
   if (!known) for (const fact of [kind, 'purchase']) world.arrived.add(keyOf(due.sourceId, `${fact}:${objectId}`))
+  return remembered
 }
 
 /** Facts about a user that an event tells whether or not it emits anything. */

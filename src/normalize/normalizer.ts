@@ -1,5 +1,6 @@
 import type { Worker } from '../worker.ts'
 import { type Deps as BatchDeps, type BatchResult, normalizeBatch } from './batch.ts'
+import { fireTimers } from './dues.ts'
 
 export interface Deps extends BatchDeps {
   worker: Worker
@@ -26,7 +27,14 @@ const CONCURRENT_CLIENTS = 4
 const IDLE_MS = 3000
 const RETRY_MS = 500
 
-type Client = { dirty: boolean; lanes: number[]; running: Promise<void> | null; timer: NodeJS.Timeout | null }
+type Client = {
+  dirty: boolean
+  lanes: number[]
+  running: Promise<void> | null
+  timer: NodeJS.Timeout | null
+  /** When the first of its invoices falls due by our own timer. */
+  timersAt: number
+}
 
 /** Normalises clients' source events, one batch after another per client, several clients side by side. */
 export function normalizer(deps: Deps): Normalizer {
@@ -40,7 +48,7 @@ export function normalizer(deps: Deps): Normalizer {
     if (stopped) return
     let client = clients.get(clientId)
     if (!client) {
-      client = { dirty: false, lanes: [], running: null, timer: null }
+      client = { dirty: false, lanes: [], running: null, timer: null, timersAt: 0 }
       clients.set(clientId, client)
     }
     if (client.dirty) return
@@ -78,6 +86,7 @@ export function normalizer(deps: Deps): Normalizer {
     if (client.lanes.length < units.length) {
       const { held, elsewhere } = await deps.worker.claim(clientId, units)
       client.lanes = held.map((unit) => Number(unit.slice('lane:'.length)))
+      client.timersAt = 0
       if (elsewhere.length > 0) deps.elsewhere(clientId)
     }
     if (client.lanes.length === 0) {
@@ -85,14 +94,17 @@ export function normalizer(deps: Deps): Normalizer {
       return
     }
     const { lanes } = client
+    if (client.timersAt <= deps.now().getTime()) client.timersAt = await fireTimers(deps, clientId, lanes)
     let result: BatchResult
     let heldUntil = Number.POSITIVE_INFINITY
     do {
       result = await normalizeBatch(deps, clientId, lanes)
       if (result.endpointIds.length > 0) deps.fannedOut(clientId, result.endpointIds)
       if (result.heldUntil) heldUntil = Math.min(heldUntil, result.heldUntil.getTime())
+      if (result.timerAt) client.timersAt = Math.min(client.timersAt, result.timerAt.getTime())
       if (result.count > 0 && queue.length > 0) client.dirty = true
     } while ((result.count > 0 || result.released) && queue.length === 0 && !stopped)
+    if (client.timersAt <= deps.now().getTime()) client.dirty = true
     if (heldUntil < Date.now() + IDLE_MS) wakeAt(clientId, client, heldUntil)
     else sleepUntil(clientId, client, Date.now() + IDLE_MS)
   }
@@ -121,7 +133,8 @@ export function normalizer(deps: Deps): Normalizer {
   const rest = async (clientId: string, client: Client) => {
     const earliest = async () => {
       const { rows } = await deps.db.query(
-        'select min(due_at) as due from source_events where client_id = $1 and due_at is not null',
+        `select least((select min(due_at) from source_events where client_id = $1 and due_at is not null),
+                      (select min(due_at) from invoice_dues where client_id = $1)) as due`,
         [clientId],
       )
       return (rows[0].due as Date | null)?.getTime() ?? Number.POSITIVE_INFINITY
@@ -148,8 +161,10 @@ export function normalizer(deps: Deps): Normalizer {
 
   const sweep = async () => {
     const { rows } = await deps.db.query(
-      `select c.id from clients c where exists (
-         select 1 from source_events e where e.client_id = c.id and e.due_at <= now())`,
+      `select c.id from clients c
+        where exists (select from source_events e where e.client_id = c.id and e.due_at <= now())
+           or exists (select from invoice_dues d where d.client_id = c.id and d.due_at <= $1)`,
+      [deps.now()],
     )
     for (const { id } of rows) wake(id)
   }

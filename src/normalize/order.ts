@@ -11,6 +11,8 @@ export interface Sight {
   created: number
   object: Json
   previous: Json | null
+  /** Not Stripe's: our own timer looks at the object as it is known (dues.ts). */
+  own?: true
 }
 
 /** What is known of an object's states: the newest one, and enough to place any other sight among those known. */

@@ -1,4 +1,5 @@
 import type { Queryable } from '../db.ts'
+import { TIMER } from './dues.ts'
 import type { Sight } from './order.ts'
 
 /** A stored source event that is due, with its parsed body. */
@@ -85,6 +86,7 @@ export function sightOf(due: Due): Sight & { objectId: string | null; kind: stri
     created: Math.floor(due.createdAt.getTime() / 1000),
     object: gone ? { ...object, deleted: true } : object,
     previous: due.body?.data?.previous_attributes ?? null,
+    ...(due.body?.object === TIMER ? { own: true as const } : {}),
     objectId: typeof object.id === 'string' ? object.id : null,
     kind: typeof object.object === 'string' ? object.object : kindOfType(due.type),
   }

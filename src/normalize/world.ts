@@ -26,7 +26,12 @@ export interface World {
   people: People
   /** Deadlines of missing facts, by source and fact. */
   holds: Map<string, Date>
-  dirty: { objects: Set<Known>; holds: Map<string, Date> }
+  dirty: {
+    objects: Set<Known>
+    holds: Map<string, Date>
+    /** When our timer looks at an invoice, by source and invoice; null: no longer. The source event told of it. */
+    dues: Map<string, { sourceEventId: string; at: Date | null }>
+  }
   /** Facts that this batch has brought, by source and fact. */
   arrived: Set<string>
   loaded: { objects: Set<string>; customers: Set<string>; told: Set<string>; facts: Set<string> }
@@ -40,7 +45,7 @@ export const emptyWorld = (clientId: string): World => ({
   checkouts: new Map(),
   people: new People(clientId),
   holds: new Map(),
-  dirty: { objects: new Set(), holds: new Map() },
+  dirty: { objects: new Set(), holds: new Map(), dues: new Map() },
   arrived: new Set(),
   loaded: { objects: new Set(), customers: new Set(), told: new Set(), facts: new Set() },
 })
