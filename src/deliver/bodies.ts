@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Queryable } from '../db.ts'
+import { bounds } from './bounds.ts'
 
 const CACHE_MAX_CHARS = 16 * 1024 * 1024
 
@@ -10,19 +11,19 @@ const CACHE_MAX_CHARS = 16 * 1024 * 1024
 export function eventBodies({ db }: { db: Queryable }) {
   const cache = new LRUCache<string, string>({ maxSize: CACHE_MAX_CHARS, sizeCalculation: (body) => body.length })
 
-  return async (clientId: string, eventIds: Iterable<string>): Promise<Map<string, string>> => {
+  return async (clientId: string, eventIds: Set<string>): Promise<Map<string, string>> => {
     const bodies = new Map<string, string>()
-    const missing = new Set<string>()
+    const missing: string[] = []
     for (const id of eventIds) {
       const body = cache.get(id)
-      if (body === undefined) missing.add(id)
+      if (body === undefined) missing.push(id)
       else bodies.set(id, body)
     }
-    if (missing.size === 0) return bodies
+    if (missing.length === 0) return bodies
     const { rows } = await db.query<{ id: string; body: string }>({
       name: 'deliver.bodies',
-      text: 'select id, body from events where client_id = $1 and id = any($2::uuid[])',
-      values: [clientId, [...missing]],
+      text: 'select id, body from events where client_id = $1 and id = any($2::uuid[]) and id between $3 and $4',
+      values: [clientId, missing, ...bounds(missing)],
     })
     for (const { id, body } of rows) {
       cache.set(id, body)

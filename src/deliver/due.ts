@@ -1,4 +1,5 @@
 import type { Queryable } from '../db.ts'
+import { bounds } from './bounds.ts'
 
 /** A delivery that is due: what an attempt needs of its row. */
 export interface Due {
@@ -82,12 +83,14 @@ export async function readDue(db: Queryable, clientId: string, wants: Want[]): P
 
 /** Those of `deliveries` that are still pending. One statement. */
 export async function stillPending(db: Queryable, clientId: string, deliveries: Due[]): Promise<Set<string>> {
+  const events = deliveries.map(({ eventId }) => eventId)
+  const ids = deliveries.map(({ id }) => id)
   const { rows } = await db.query<{ id: string }>({
     name: 'deliver.pending',
     text: `select d.id from unnest($2::uuid[], $3::uuid[]) as r(event_id, id)
              join deliveries d on d.client_id = $1 and d.event_id = r.event_id and d.id = r.id
-            where d.state = 'pending'`,
-    values: [clientId, deliveries.map(({ eventId }) => eventId), deliveries.map(({ id }) => id)],
+            where d.state = 'pending' and d.event_id between $4 and $5 and d.id between $6 and $7`,
+    values: [clientId, events, ids, ...bounds(events), ...bounds(ids)],
   })
   return new Set(rows.map(({ id }) => id))
 }

@@ -40,10 +40,7 @@ export const readiness = (deps: Deps, clientId: string): Add<{ pump: Pump; due: 
           clientId,
           pumps.map(({ endpointId, endpoint }) => ({ id: endpointId, known: endpoint })),
         ),
-        deps.bodies(
-          clientId,
-          asked.map(({ due }) => due.eventId),
-        ),
+        deps.bodies(clientId, new Set(asked.map(({ due }) => due.eventId))),
         doubtful.length > 0 ? stillPending(deps.db, clientId, doubtful) : null,
       ])
       return asked.map(({ pump, due }): Verdict => {

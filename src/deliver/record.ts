@@ -2,6 +2,7 @@ import { type Add, batcher } from '../batch.ts'
 import type { Db, Queryable } from '../db.ts'
 import type { Log } from '../log.ts'
 import type { Answer } from './answer.ts'
+import { bounds } from './bounds.ts'
 import type { Due } from './due.ts'
 
 /** An attempt that was made, and what its delivery becomes by it. */
@@ -115,17 +116,6 @@ async function insertAttempts(db: Queryable, clientId: string, batch: Made[]): P
     ],
   })
   return new Set(rows.map(({ id }) => id))
-}
-
-// The ids carry their time, and what is sent together was made together: between these bounds lies little else, so that
-// no plan, of a client unknown to the planner's statistics either, walks through all of the client's deliveries.
-function bounds(ids: string[]): [string, string] {
-  let [least, most] = [ids[0]!, ids[0]!]
-  for (const id of ids) {
-    if (id < least) least = id
-    if (id > most) most = id
-  }
-  return [least, most]
 }
 
 const stateAfter = ({ answer, nextDelaySeconds }: Made): 'delivered' | 'pending' | 'failed' =>
