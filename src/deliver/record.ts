@@ -40,20 +40,24 @@ export function recorder(
         }
         return batch.map(() => true)
       } catch (error) {
-        if (refusesData(error)) return singly(batch, error)
+        if (refusesData(error)) return parted(batch, error)
         log.error({ err: error, clientId, attempts: batch.length, waitMs }, 'delivery.record_delayed')
         if (!patient()) return batch.map(() => false)
         await new Promise((resolve) => setTimeout(resolve, waitMs))
       }
     }
   }
-  // What PostgreSQL refuses fails alone, and once more without what came from outside.
-  const singly = async (batch: Made[], error: unknown): Promise<boolean[]> => {
-    const [made] = batch
-    if (batch.length > 1) return (await Promise.all(batch.map((one) => write([one])))).flat()
-    if (made && made.answer.body !== null)
+  // What PostgreSQL refuses fails the whole statement: halves are tried until it stands alone, and then once more without
+  // what came from outside.
+  const parted = async (batch: Made[], error: unknown): Promise<boolean[]> => {
+    if (batch.length > 1) {
+      const half = batch.length >> 1
+      return [...(await write(batch.slice(0, half))), ...(await write(batch.slice(half)))]
+    }
+    const made = batch[0]!
+    if (made.answer.headers || made.answer.body !== null)
       return write([{ ...made, answer: { ...made.answer, headers: null, body: null } }])
-    log.error({ err: error, clientId, deliveryId: made?.due.id }, 'delivery.record_refused')
+    log.error({ err: error, clientId, deliveryId: made.due.id }, 'delivery.record_refused')
     return [false]
   }
   return batcher(write, { max: BATCH_MAX, inFlight: IN_FLIGHT, spacingMs: SPACING_MS })

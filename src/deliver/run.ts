@@ -2,6 +2,7 @@ import { attempt } from './attempt.ts'
 import type { Client } from './client.ts'
 import { closeWaiting, disableGone, endPending } from './close.ts'
 import type { Due } from './due.ts'
+import type { Endpoint } from './endpoint.ts'
 import { needsRows, type Pump } from './pump.ts'
 import type { Verdict } from './ready.ts'
 import type { Made } from './record.ts'
@@ -22,10 +23,11 @@ export async function runNext(shared: Shared, client: Client, pump: Pump): Promi
   let made: Made | null = null
   try {
     const verdict = await client.ready({ pump, due })
-    if (verdict.go && pump.halted !== 'lost' && !shared.stopping())
+    if (!verdict.go) await turnedDown(shared, client, pump, due, verdict)
+    else if (pump.halted !== 'lost' && !shared.stopping()) {
       made = await attempt(shared, client.id, verdict.endpoint, due, verdict.body)
-    else if (!verdict.go) await turnedDown(shared, client, pump, due, verdict)
-    if (made?.answer.outcome.kind === 'gone') await gone(shared, client, pump)
+      if (made.answer.outcome.kind === 'gone') await gone(shared, client, pump, verdict.endpoint)
+    }
   } catch (error) {
     fault(shared, client, pump, error)
   }
@@ -73,9 +75,9 @@ async function turnedDown(
   }
 }
 
-async function gone(shared: Shared, client: Client, pump: Pump): Promise<void> {
-  if (!(await disableGone(shared.db, client.id, pump.endpointId, pump.endpoint!.version))) return
-  shared.log.warn({ clientId: client.id, endpointId: pump.endpointId }, 'endpoint.gone')
+async function gone(shared: Shared, client: Client, pump: Pump, { id, version }: Endpoint): Promise<void> {
+  if (!(await disableGone(shared.db, client.id, id, version))) return
+  shared.log.warn({ clientId: client.id, endpointId: id }, 'endpoint.gone')
   closePump(shared, client, pump)
 }
 

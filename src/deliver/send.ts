@@ -17,7 +17,6 @@ export interface Post {
 const BODY_MAX_BYTES = 16 * 1024
 const BODY_MAX_MS = 2_000
 const SWEEP_MS = 50
-const KEEP_ALIVE_MS = 4_000
 
 interface Exchange {
   deadline: number
@@ -40,7 +39,6 @@ export function sender({
 }) {
   const agent = new Agent({
     connect: guardedConnector({ allowedSubnets, ...(resolve && { resolve }) }),
-    keepAliveTimeout: KEEP_ALIVE_MS,
     // One sweep watches over the whole attempt instead of undici's two timers per request, which restart with each chunk.
     headersTimeout: 0,
     bodyTimeout: 0,
@@ -93,7 +91,7 @@ export function sender({
       const handler: Dispatcher.DispatchHandler = {
         onRequestStart(started) {
           controller = started
-          if (ended) started.abort(new TooSlow())
+          if (ended) started.abort(new Error('the attempt has ended'))
         },
         onResponseStart(_, status, headers) {
           if (status < 200) return
@@ -103,7 +101,7 @@ export function sender({
         onResponseData(_, chunk) {
           chunks.push(chunk)
           bytes += chunk.length
-          if (bytes > BODY_MAX_BYTES) cut(new TooSlow())
+          if (bytes > BODY_MAX_BYTES) cut(new Error('enough of the body was read'))
         },
         onResponseEnd: () => end(),
         onResponseError: (_, error) => end(error),
