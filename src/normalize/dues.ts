@@ -1,8 +1,8 @@
 import { overdueTimer } from '../../mappings/timers.ts'
 import { type Db, inTransaction, type Queryable } from '../db.ts'
 import { newId } from '../ids.ts'
-import { type Facts, holds, value } from './evaluate.ts'
 import type { Due } from './source-events.ts'
+import { type Facts, holds, value } from './value.ts'
 import { type Known, keyOf, type World } from './world.ts'
 
 // Stripe tells that an invoice is overdue only to accounts that have set up an automation for it. Otherwise our own timer

@@ -1,8 +1,9 @@
 import { mappings } from '../../mappings/index.ts'
-import { evaluate, type Facts, type Verdict } from './evaluate.ts'
+import { evaluate, type Verdict } from './evaluate.ts'
 import type { Memory } from './memory.ts'
 import { newestOf, type Sight, type Snapshot } from './order.ts'
 import { priorOf } from './previous.ts'
+import type { Facts, Listener } from './value.ts'
 import type { Mapping } from './words.ts'
 
 type Json = any
@@ -29,18 +30,19 @@ export interface Place {
   late: boolean
   memory: Memory
   facts: Facts
+  listen?: Listener | undefined
 }
 
 /** What every mapping says of a sight, and the memory of its object afterwards. Throws MappingError. */
 export function judge(
   sight: Sight,
-  { object, stored, late, memory, facts }: Place,
+  { object, stored, late, memory, facts, listen }: Place,
 ): { said: Judged[]; memory: Memory } {
   const prior = sight.previous ? priorOf(object, sight.previous) : late ? null : stored
   let remembered = memory
   const said = readersOf(sight.type).map(({ contract, mapping }) => {
     const event = { id: sight.own ? null : sight.eventId, type: sight.type, created: sight.created }
-    const verdict = evaluate(mapping, { event, object, prior, stored, late, memory: remembered, facts })
+    const verdict = evaluate(mapping, { event, object, prior, stored, late, memory: remembered, facts, listen })
     if (verdict.kind === 'emit') remembered = verdict.memory
     return { contract, mapping, verdict }
   })
@@ -57,12 +59,13 @@ export function judgeAgain(
   before: { now: Json; until: Json | null },
   memory: Memory,
   facts: Facts,
+  listen?: Listener,
 ): { said: Judged[]; memory: Memory } {
   const newest = newestOf(snapshot)
   if (!newest) return { said: [], memory }
   const { object } = snapshot
   const until = judge(newest, { object, stored: before.until, late: false, memory: known.memory, facts })
-  const now = judge(newest, { object, stored: before.now, late: false, memory, facts })
+  const now = judge(newest, { object, stored: before.now, late: false, memory, facts, listen })
   const keys = new Set(
     until.said.flatMap(({ verdict }) => (verdict.kind === 'emit' ? verdict.emissions : [])).map(({ key }) => key),
   )

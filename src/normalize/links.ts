@@ -1,5 +1,5 @@
 import { links } from '../../mappings/kept.ts'
-import { type Input, value } from './evaluate.ts'
+import { type Input, value } from './value.ts'
 import { keyOf, put, type World } from './world.ts'
 
 type Edge = { from: string; to: Record<string, string> }

@@ -1,7 +1,7 @@
 import { kept, tells } from '../../mappings/kept.ts'
 import { newId } from '../ids.ts'
 import { setTimer } from './dues.ts'
-import { checked, type Facts, type Input, value } from './evaluate.ts'
+import { checked } from './evaluate.ts'
 import { holdFor } from './holds.ts'
 import { type Judged, judge, judgeAgain, readersOf } from './judge.ts'
 import { addLinks, edgesOf } from './links.ts'
@@ -10,6 +10,7 @@ import { baseOf, newestOf, placed, type Snapshot } from './order.ts'
 import { failed, held, ignoredAs, normalized, notMapped } from './outcomes.ts'
 import type { Due, Outcome } from './source-events.ts'
 import { sightOf } from './source-events.ts'
+import { type Facts, type Input, type Listener, value } from './value.ts'
 import { noFacts, type Wants, want } from './wants.ts'
 import { type Kept, MappingError } from './words.ts'
 import { factsOf, type Known, keyOf, put, type World } from './world.ts'
@@ -73,7 +74,7 @@ export interface Patience {
 }
 
 /** Normalises one source event in a world where all that it wants is loaded; the world moves on with it. Never throws for what the event holds. */
-export function normalize(world: World, due: Due, patience: Patience): Result {
+export function normalize(world: World, due: Due, patience: Patience, listen?: Listener): Result {
   const nothing = (outcome: Outcome): Result => ({ outcome, events: [], judged: [] })
   if (due.body === null)
     return nothing(failed(due, 'body_missing', 'The raw body is no longer kept: it cannot be normalised.'))
@@ -88,14 +89,14 @@ export function normalize(world: World, due: Due, patience: Patience): Result {
   if (typeof due.body.data?.object !== 'object' || due.body.data.object === null)
     return nothing(ignoredAs(due, 'no_object', 'The event carries no object: there is nothing to tell.'))
   try {
-    return normalizeSnapshot(world, due, patience)
+    return normalizeSnapshot(world, due, patience, listen)
   } catch (error) {
     if (error instanceof MappingError) return nothing(failed(due, error.code, error.message))
     throw error
   }
 }
 
-function normalizeSnapshot(world: World, due: Due, patience: Patience): Result {
+function normalizeSnapshot(world: World, due: Due, patience: Patience, listen?: Listener): Result {
   const sight = sightOf(due)
   const known = knownOf(world, due.sourceId, sight)
   if (sight.own && !known)
@@ -112,10 +113,10 @@ function normalizeSnapshot(world: World, due: Due, patience: Patience): Result {
     if (kind === 'checkout') unregistered.add(id)
   })
   const memory = known?.memory ?? emptyMemory()
-  const own = judge(sight, { object, stored, late: standing !== 'newest', memory, facts })
+  const own = judge(sight, { object, stored, late: standing !== 'newest', memory, facts, listen })
   const again =
     known && standing === 'before'
-      ? judgeAgain(known, snapshot, { now: object, until: baseOf(known.snapshot) }, own.memory, facts)
+      ? judgeAgain(known, snapshot, { now: object, until: baseOf(known.snapshot) }, own.memory, facts, listen)
       : { said: [], memory: own.memory }
   const judged = [...own.said, ...again.said]
   const emitting = judged.flatMap(({ contract, mapping, verdict }) =>

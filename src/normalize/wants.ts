@@ -1,4 +1,4 @@
-import { type Facts, type Input, value } from './evaluate.ts'
+import { type Facts, type Input, value } from './value.ts'
 import type { Kept, Mapping, Node } from './words.ts'
 
 type KeptNode = Extract<Node, { op: 'kept' }>

@@ -1,9 +1,9 @@
 import type { Queryable } from '../db.ts'
 import { idOfWords, isUuid } from '../ids.ts'
-import type { Facts } from './evaluate.ts'
 import { emptyMemory, type Memory } from './memory.ts'
 import { packed, type Snapshot, unpacked } from './order.ts'
 import { People } from './people.ts'
+import type { Facts } from './value.ts'
 import type { Wants } from './wants.ts'
 import type { Kept } from './words.ts'
 
