@@ -1,7 +1,7 @@
 import { mappings } from '../../mappings/index.ts'
 import { evaluate, type Verdict } from './evaluate.ts'
 import type { Memory } from './memory.ts'
-import { newestOf, type Sight, type Snapshot } from './order.ts'
+import { baseOf, newestOf, type Sight, type Snapshot } from './order.ts'
 import { priorOf } from './previous.ts'
 import type { Facts, Listener } from './value.ts'
 import type { Mapping } from './words.ts'
@@ -50,13 +50,13 @@ export function judge(
 }
 
 /**
- * A sight that stands right before the newest one arrived after it: what the newest would have said, had it come in order,
- * and did not say. An end that came before the payment which made the subscription usable, say, is told now.
+ * A sight arrived that sheds another light on the newest one: it stands right before it, or it settled a tie in its favour.
+ * What the newest would have said, had all come in order, and did not say, is said now: the end, say, of a subscription
+ * whose first payment arrived after it. `known` is the object as it was before the sight.
  */
 export function judgeAgain(
   known: { snapshot: Snapshot; memory: Memory },
   snapshot: Snapshot,
-  before: { now: Json; until: Json | null },
   memory: Memory,
   facts: Facts,
   listen?: Listener,
@@ -64,10 +64,12 @@ export function judgeAgain(
   const newest = newestOf(snapshot)
   if (!newest) return { said: [], memory }
   const { object } = snapshot
-  const until = judge(newest, { object, stored: before.until, late: false, memory: known.memory, facts })
-  const now = judge(newest, { object, stored: before.now, late: false, memory, facts, listen })
+  const late = newestOf(known.snapshot)?.eventId !== newest.eventId
+  const stored = late ? known.snapshot.object : baseOf(known.snapshot)
+  const then = judge(newest, { object, stored, late, memory: known.memory, facts })
+  const now = judge(newest, { object, stored: baseOf(snapshot), late: false, memory, facts, listen })
   const keys = new Set(
-    until.said.flatMap(({ verdict }) => (verdict.kind === 'emit' ? verdict.emissions : [])).map(({ key }) => key),
+    then.said.flatMap(({ verdict }) => (verdict.kind === 'emit' ? verdict.emissions : [])).map(({ key }) => key),
   )
   const said = now.said.flatMap(({ contract, mapping, verdict }) => {
     if (verdict.kind !== 'emit') return []

@@ -6,7 +6,7 @@ import { holdFor } from './holds.ts'
 import { type Judged, judge, judgeAgain, readersOf } from './judge.ts'
 import { addLinks, edgesOf } from './links.ts'
 import { emptyMemory, type Memory } from './memory.ts'
-import { baseOf, newestOf, placed, type Snapshot } from './order.ts'
+import { newestOf, placed, type Snapshot } from './order.ts'
 import { failed, held, ignoredAs, normalized, notMapped } from './outcomes.ts'
 import type { Due, Outcome } from './source-events.ts'
 import { sightOf } from './source-events.ts'
@@ -101,23 +101,20 @@ function normalizeSnapshot(world: World, due: Due, patience: Patience, listen?: 
   const known = knownOf(world, due.sourceId, sight)
   if (sight.own && !known)
     return { outcome: ignoredAs(due, 'not_overdue', 'The invoice is not known any more.'), events: [], judged: [] }
-  const { snapshot, standing } =
+  const { snapshot, newest, overturns } =
     sight.own && known
-      ? { snapshot: known.snapshot, standing: 'newest' as const }
+      ? { snapshot: known.snapshot, newest: true, overturns: false }
       : placed(known?.snapshot ?? null, sight)
   const asked = new Map<string, string | null>()
-  const object = standing === 'newest' ? snapshot.object : sight.object
+  const object = newest ? snapshot.object : sight.object
   const stored = known?.snapshot.object ?? null
   const unregistered = new Set<string>()
   const facts = factsOf(world, due.sourceId, asked, (kind, id) => {
     if (kind === 'checkout') unregistered.add(id)
   })
   const memory = known?.memory ?? emptyMemory()
-  const own = judge(sight, { object, stored, late: standing !== 'newest', memory, facts, listen })
-  const again =
-    known && standing === 'before'
-      ? judgeAgain(known, snapshot, { now: object, until: baseOf(known.snapshot) }, own.memory, facts, listen)
-      : { said: [], memory: own.memory }
+  const own = judge(sight, { object, stored, late: !newest, memory, facts, listen })
+  const again = known && overturns ? judgeAgain(known, snapshot, own.memory, facts, listen) : { said: [], memory: own.memory }
   const judged = [...own.said, ...again.said]
   const emitting = judged.flatMap(({ contract, mapping, verdict }) =>
     verdict.kind === 'emit' ? [{ contract, mapping, verdict }] : [],

@@ -25,15 +25,21 @@ export interface Snapshot {
   base: Sight[]
 }
 
-/** Where a sight stands: it shows the newest state, or the one right `before` it, or one that is `past`. */
-export type Standing = 'newest' | 'before' | 'past'
+/** Where a sight stands among those known. */
+export interface Placed {
+  snapshot: Snapshot
+  /** It shows the newest state. */
+  newest: boolean
+  /** It does not, but it is what the newest one started from, or settled a tie: the newest wants to be judged again. */
+  overturns: boolean
+}
 
 /**
  * Places a sight among those known (stripe.md 2.7): a state that cannot be left for an earlier one is the newer; else the
  * later `created` is; within one second the causal chain of `previous_attributes` tells, then the type's rank. The snapshot
  * is a function of the set of sights alone: any order with any duplicates gives the same one.
  */
-export function placed(snapshot: Snapshot | null, sight: Sight): { snapshot: Snapshot; standing: Standing } {
+export function placed(snapshot: Snapshot | null, sight: Sight): Placed {
   const known = snapshot ? [...snapshot.tied, ...snapshot.base] : []
   const all = known.some(({ eventId }) => eventId === sight.eventId) ? known : [...known, sight]
   const tied = latestMoment(all)
@@ -42,8 +48,13 @@ export function placed(snapshot: Snapshot | null, sight: Sight): { snapshot: Sna
   const newest = lastOf(tied, before?.object ?? null)
   const shows = (sights: Sight[], last: Sight | null) =>
     sights.some(({ eventId }) => eventId === sight.eventId) && isDeepStrictEqual(sight.object, last?.object)
-  const standing = shows(tied, newest) ? 'newest' : shows(base, before) ? 'before' : 'past'
-  return { snapshot: { object: whole(newest, before), tied, base }, standing }
+  const isNewest = shows(tied, newest)
+  const surfaced = snapshot !== null && newestOf(snapshot)?.eventId !== newest?.eventId
+  return {
+    snapshot: { object: whole(newest, before), tied, base },
+    newest: isNewest,
+    overturns: !isNewest && (surfaced || shows(base, before)),
+  }
 }
 
 /** A deleted object may be sent as a stub: what was known of it still stands. */
@@ -107,7 +118,7 @@ function lastOf(tied: readonly Sight[], before: Json | null): Sight | null {
 /**
  * The sights where chains of changes end. Each change leads from the state in its `previous_attributes` to its own: the
  * state that was entered more often than left is the end, also when the way went through it before. When every state was
- * left as often as entered, the way was a circle and ends where it started.
+ * left as often as entered, the way was a circle and ends where it started: in the state that was created or, else, `before`.
  */
 function chainEnds(tied: readonly Sight[], before: Json | null): readonly Sight[] {
   const states: { object: Json; changes: number; entered: number; sights: Sight[] }[] = []
@@ -128,7 +139,11 @@ function chainEnds(tied: readonly Sight[], before: Json | null): readonly Sight[
     to.entered += 1
   }
   const ends = states.filter(({ entered, changes, sights }) => sights.length > 0 && (entered > 0 || changes === 0))
-  const start = states.filter(({ object }) => isDeepStrictEqual(object, before))
+  const origin = tied.find((sight) => rank(sight) === 0)?.object ?? before
+  const touched = tied.flatMap(({ previous }) => Object.keys(previous ?? {}))
+  const start = states.filter(
+    ({ object }) => origin !== null && touched.every((key) => isDeepStrictEqual(object[key], origin[key])),
+  )
   const chosen = [ends, start].find((some) => some.some(({ sights }) => sights.length > 0)) ?? states
   return chosen.flatMap(({ sights }) => sights)
 }
