@@ -1,6 +1,7 @@
-import type { Customer, Item, Line, Subscription } from './facts.ts'
+import { boundaryAfter } from './calendar.ts'
+import type { Customer, Item, Line, PauseReason, Price, Subscription } from './facts.ts'
 import { newInvoice, pendingItem, settleAtOnce } from './invoices.ts'
-import { prorationLine } from './lines.ts'
+import { periodLines, prorationLine } from './lines.ts'
 import { finalize, pay } from './payments.ts'
 import type { Wanted } from './subscriptions.ts'
 import { total } from './totals.ts'
@@ -23,20 +24,26 @@ export function swap(
     prorationLine(world, subscription, { ...item, quantity: item.quantity! }, -1),
     prorationLine(world, subscription, { ...next, quantity: next.quantity! }, 1),
   ]
-  const items = [next, ...others]
-  if (billing === 'at once') byRequest(world, () => billChange(world, customer, subscription, items, lines))
+  const news = { items: [next, ...others], configuredAt: world.now }
+  if (billing === 'at once') byRequest(world, () => billChange(world, customer, subscription, news, lines))
   else
     byRequest(world, () => {
       for (const line of lines) pendingItem(world, customer, line)
-      change(world, subscription, { items }, 'customer.subscription.updated')
+      change(world, subscription, news, 'customer.subscription.updated')
     })
   return lines
 }
 
 /** The change and its invoice share one request; a credit is settled at once, a debit is charged. */
-function billChange(world: World, customer: Customer, subscription: Subscription, items: Item[], lines: Line[]): void {
+function billChange(
+  world: World,
+  customer: Customer,
+  subscription: Subscription,
+  news: Partial<Subscription>,
+  lines: Line[],
+): void {
   const invoice = newInvoice(world, customer, { billingReason: 'subscription_update', lines, subscription })
-  change(world, subscription, { items, latestInvoice: invoice.id }, 'customer.subscription.updated')
+  change(world, subscription, { ...news, latestInvoice: invoice.id }, 'customer.subscription.updated')
   if (total(invoice) <= 0) {
     settleAtOnce(world, customer, invoice)
     return
@@ -45,6 +52,18 @@ function billChange(world: World, customer: Customer, subscription: Subscription
   const payment = finalize(world, customer, invoice)
   wait(world, 1)
   pay(world, customer, invoice, payment)
+}
+
+/** To a price of another interval: a new period begins now, what is left of the old one is given back. */
+export function switchInterval(world: World, customer: Customer, subscription: Subscription, price: Price): void {
+  const [item] = subscription.items as [Item]
+  const credit = prorationLine(world, subscription, { ...item, quantity: item.quantity! }, -1)
+  const items = [{ ...item, price }]
+  const period = { start: world.now, end: boundaryAfter(world.now, price.recurring!, world.now) }
+  const lines = [credit, ...periodLines(world, subscription, items[0]!, period)]
+  const { start, end: periodEnd } = period
+  const news = { items, configuredAt: start, anchor: start, periodStart: start, periodEnd }
+  byRequest(world, () => billChange(world, customer, subscription, news, lines))
 }
 
 /** One change through the API, told by `customer.subscription.updated`. */
@@ -107,10 +126,13 @@ export const pauseCollection = (
 export const resumeCollection = (world: World, subscription: Subscription): void =>
   change(world, subscription, { pauseCollection: null }, 'customer.subscription.updated')
 
-type Why = NonNullable<Subscription['paused']>['why']
-
 /** The status becomes `paused`: no invoices, no periods. Two events tell it. */
-export const pauseHard = (world: World, subscription: Subscription, why: Why, news: Partial<Subscription> = {}): void =>
+export const pauseHard = (
+  world: World,
+  subscription: Subscription,
+  why: PauseReason,
+  news: Partial<Subscription> = {},
+): void =>
   change(
     world,
     subscription,

@@ -1,8 +1,9 @@
 import { DAY } from './calendar.ts'
 import { addCard, customer as newCustomer } from './customers.ts'
-import type { Charge, Customer, Price, Session } from './facts.ts'
+import type { Customer, Price, Session } from './facts.ts'
 import { finalState, newInvoice, paidState } from './invoices.ts'
 import { amountOf, oneOffLine } from './lines.ts'
+import type { Charge, PaymentIntent } from './payment-facts.ts'
 import { charge, finalize, newIntent, pay } from './payments.ts'
 import {
   complete,
@@ -47,24 +48,40 @@ export function open(
 
 const VISITOR = { email: 'grace@example.com', name: 'Grace Example' }
 
-/** The visitor pays by card, without becoming a customer. */
+/** The visitor stays without a customer since 2022-08-01; before, each became one. */
+function begin(world: World, session: Session) {
+  const customer = world.behaves.checkoutMakesCustomers ? newCustomer(world, VISITOR) : null
+  const intent = newIntent(world, { ...session, customer, invoice: null, description: null })
+  tell(world, 'payment_intent.created', intent)
+  return { customer, intent }
+}
+const linksOf = (customer: Customer | null, intent: PaymentIntent): Partial<Session> => ({
+  customer: customer?.id ?? null,
+  paymentIntent: intent.id,
+})
+
+/** The visitor pays by card, with nothing but the page between them. */
 export function payByCard(world: World, session: Session): Charge {
   wait(world, 60)
-  const intent = newIntent(world, { ...session, customer: null, invoice: null, description: null })
-  tell(world, 'payment_intent.created', intent)
-  const made = charge(world, null, intent, 'succeeded')
+  const { customer, intent } = begin(world, session)
+  const made = charge(world, customer, intent, 'succeeded')
   wait(world, 1)
-  finish(world, session, { paymentIntent: intent.id, paymentStatus: 'paid' })
+  finish(world, session, { ...linksOf(customer, intent), paymentStatus: 'paid' })
   return made
+}
+
+/** Nothing to pay: a coupon or a free product. */
+export function takeForFree(world: World, session: Session): void {
+  wait(world, 60)
+  finish(world, session, { paymentStatus: 'no_payment_required' })
 }
 
 /** The visitor leaves a bank debit or voucher behind: the money arrives (or not) days later. */
 export function payByBank(world: World, session: Session): { arrives(): Charge; bounces(): void } {
   wait(world, 60)
-  const intent = newIntent(world, { ...session, customer: null, invoice: null, description: null })
-  tell(world, 'payment_intent.created', intent)
-  const pending = charge(world, null, intent, 'pending')
-  finish(world, session, { paymentIntent: intent.id })
+  const { customer, intent } = begin(world, session)
+  const pending = charge(world, customer, intent, 'pending')
+  finish(world, session, linksOf(customer, intent))
   return {
     arrives() {
       wait(world, 4 * DAY)

@@ -1,4 +1,5 @@
-import type { Charge, CreditNote, Invoice, Line } from './facts.ts'
+import type { CreditNote, Invoice, Line } from './facts.ts'
+import type { Charge } from './payment-facts.ts'
 import { refund } from './refunds.ts'
 import { byRequest, change, newId, tell, type World } from './world.ts'
 

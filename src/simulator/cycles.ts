@@ -1,15 +1,12 @@
 import { boundaryAfter, DAY, HOUR } from './calendar.ts'
-import { end, pauseHard, resumeHard } from './changes.ts'
-import type { Charge, Customer, Invoice, Item, Line, Subscription } from './facts.ts'
-import { announce, finalState, newInvoice } from './invoices.ts'
+import { end } from './changes.ts'
+import type { Customer, Invoice, Item, Line, Subscription } from './facts.ts'
+import { announce, finalState, newInvoice, paidState } from './invoices.ts'
 import { periodLines } from './lines.ts'
-import { fail, finalize, type Payment, pay } from './payments.ts'
+import type { Charge } from './payment-facts.ts'
+import { finalize, type Payment, pay } from './payments.ts'
 import { change, tell, type World, wait } from './world.ts'
 
-export interface Billed {
-  invoice: Invoice
-  payment: Payment | null
-}
 type Cycle = {
   /** Lines that waited for this invoice. */
   waiting?: Line[]
@@ -17,8 +14,10 @@ type Cycle = {
   usage?: number
   /** Tells `invoice.upcoming` a week before. */
   announced?: boolean
-  /** Items that a schedule brings with the new period. */
+  /** Items as they are from the new period on, e.g. by a schedule. */
   items?: Item[]
+  /** How many periods are billed in advance. */
+  periods?: number
   adjust?: (lines: Line[]) => void
 }
 
@@ -32,13 +31,21 @@ export function roll(world: World, customer: Customer, subscription: Subscriptio
   const past = { start: subscription.periodStart, end: subscription.periodEnd }
   const next = { start: past.end, end: boundaryAfter(subscription.anchor, recurring!, past.end) }
   const items = cycle.items ?? subscription.items
+  const periodsFrom = (start: number) => {
+    const periods = [{ start, end: boundaryAfter(subscription.anchor, recurring!, start) }]
+    while (periods.length < (cycle.periods ?? 1)) {
+      const { end } = periods.at(-1)!
+      periods.push({ start: end, end: boundaryAfter(subscription.anchor, recurring!, end) })
+    }
+    return periods
+  }
   const linesOf = () => {
     const lines = [
       ...(cycle.waiting ?? []),
       ...items.flatMap((item) =>
         item.quantity === null
           ? periodLines(world, subscription, item, past, cycle.usage ?? 0)
-          : periodLines(world, subscription, item, next),
+          : periodsFrom(next.start).flatMap((period) => periodLines(world, subscription, item, period)),
       ),
     ]
     cycle.adjust?.(lines)
@@ -61,6 +68,7 @@ export function roll(world: World, customer: Customer, subscription: Subscriptio
     subscription,
     {
       items,
+      configuredAt: sameWants(items, subscription.items) ? subscription.configuredAt : world.now,
       periodStart: next.start,
       periodEnd: next.end,
       latestInvoice: invoice.id,
@@ -71,6 +79,10 @@ export function roll(world: World, customer: Customer, subscription: Subscriptio
   tell(world, 'invoice.created', invoice)
   return invoice
 }
+
+const sameWants = (some: readonly Item[], others: readonly Item[]) =>
+  some.length === others.length &&
+  some.every(({ price, quantity }, at) => price.id === others[at]!.price.id && quantity === others[at]!.quantity)
 
 /** The hour's grace for changes to a draft is over. */
 export function finalizeLater(
@@ -83,6 +95,34 @@ export function finalizeLater(
   return finalize(world, customer, invoice, daysUntilDue)
 }
 
+/** A cycle that costs nothing: its draft is final and paid in one. */
+export function renewForNothing(world: World, customer: Customer, subscription: Subscription, cycle: Cycle): void {
+  const invoice = roll(world, customer, subscription, cycle)
+  wait(world, HOUR)
+  const paid = { ...finalState(world, customer, invoice), ...paidState(world, invoice) }
+  change(world, invoice, paid, 'invoice.finalized', 'invoice.updated', 'invoice.paid', 'invoice.payment_succeeded')
+}
+
+/** The period rolls without an invoice: it was billed in advance. */
+export function rollBilled(world: World, subscription: Subscription): void {
+  toPeriodEnd(world, subscription)
+  const { anchor, items, periodEnd } = subscription
+  const news = { periodStart: periodEnd, periodEnd: boundaryAfter(anchor, items[0]!.price.recurring!, periodEnd) }
+  change(world, subscription, news, 'customer.subscription.updated')
+}
+
+/** Usage reaches a threshold in the midst of a period: what was used is billed at once. */
+export function billThreshold(world: World, customer: Customer, subscription: Subscription, usage: number): void {
+  const past = { start: subscription.periodStart, end: world.now }
+  const lines = subscription.items.flatMap((item) => periodLines(world, subscription, item, past, usage))
+  const invoice = newInvoice(world, customer, { billingReason: 'subscription_threshold', lines, subscription })
+  change(world, subscription, { latestInvoice: invoice.id }, 'customer.subscription.updated')
+  tell(world, 'invoice.created', invoice)
+  const payment = finalizeLater(world, customer, invoice)
+  wait(world, 1)
+  pay(world, customer, invoice, payment)
+}
+
 /** A whole cycle: roll, an hour as a draft, payment. */
 export function renew(world: World, customer: Customer, subscription: Subscription, cycle: Cycle = {}): Charge {
   const invoice = roll(world, customer, subscription, cycle)
@@ -91,88 +131,31 @@ export function renew(world: World, customer: Customer, subscription: Subscripti
   return pay(world, customer, invoice, payment)
 }
 
-/** A cycle whose payment fails at the first try: the subscription is past due. */
-export function renewInVain(
-  world: World,
-  customer: Customer,
-  subscription: Subscription,
-  retryIn: number,
-): Billed & { payment: Payment } {
+/** A cycle while collection is paused: the invoice stays a draft, or comes to its end as soon as it would be final. */
+export function rollPaused(world: World, customer: Customer, subscription: Subscription): void {
   const invoice = roll(world, customer, subscription)
-  const payment = finalizeLater(world, customer, invoice)
-  wait(world, 1)
-  fail(world, customer, invoice, payment, retryIn)
-  change(world, subscription, { status: 'past_due' }, 'customer.subscription.updated')
-  return { invoice, payment }
-}
-
-/** Another try, `after` seconds later, fails as well; null for `retryIn` is the last one. */
-export function retryInVain(
-  world: World,
-  customer: Customer,
-  { invoice, payment }: Billed & { payment: Payment },
-  after: number,
-  retryIn: number | null,
-): void {
-  wait(world, after)
-  fail(world, customer, invoice, payment, retryIn)
-}
-
-/** The open invoice is paid after all. */
-export function recover(
-  world: World,
-  customer: Customer,
-  subscription: Subscription,
-  { invoice, payment }: Billed & { payment: Payment },
-): Charge {
-  const charge = pay(world, customer, invoice, payment)
-  change(world, subscription, { status: 'active' }, 'customer.subscription.updated')
-  return charge
-}
-
-/** A cycle while collection is paused with `void`: the invoice is void as soon as it would be final. */
-export function rollVoided(world: World, customer: Customer, subscription: Subscription): void {
-  const invoice = roll(world, customer, subscription)
+  const { behavior } = subscription.pauseCollection!
+  if (behavior === 'keep_as_draft') return
   wait(world, HOUR)
-  const news: Partial<Invoice> = {
-    ...finalState(world, customer, invoice),
-    status: 'void',
-    voidedAt: world.now,
-    autoAdvance: false,
-    nextPaymentAttempt: null,
-  }
-  change(world, invoice, news, 'invoice.finalized', 'invoice.voided', 'invoice.updated')
-}
-
-/** Three days before a trial ends. */
-export function warnOfTrialEnd(world: World, subscription: Subscription): void {
-  wait(world, Math.max(0, subscription.trialEnd! - 3 * DAY - world.now))
-  tell(world, 'customer.subscription.trial_will_end', subscription)
-}
-
-/** The trial ends and nobody can be charged: the subscription ends or is paused, as it was agreed. */
-export function endTrialUnpayable(world: World, subscription: Subscription): void {
-  toPeriodEnd(world, subscription)
-  if (subscription.missingPaymentMethod === 'cancel') end(world, subscription)
-  else pauseHard(world, subscription, 'trial_end_without_payment_method')
-}
-
-/** A subscription paused at its trial's end begins its first paid period now. */
-export function resumeWithInvoice(world: World, customer: Customer, subscription: Subscription): void {
-  const { recurring } = subscription.items[0]!.price
-  const period = { start: world.now, end: boundaryAfter(world.now, recurring!, world.now) }
-  const lines = subscription.items.flatMap((item) => periodLines(world, subscription, item, period))
-  const invoice = newInvoice(world, customer, { billingReason: 'subscription_update', lines, subscription })
-  resumeHard(world, subscription, {
-    anchor: world.now,
-    periodStart: period.start,
-    periodEnd: period.end,
-    latestInvoice: invoice.id,
-  })
-  tell(world, 'invoice.created', invoice)
-  const payment = finalize(world, customer, invoice)
-  wait(world, 1)
-  pay(world, customer, invoice, payment)
+  const final = { ...finalState(world, customer, invoice), autoAdvance: false, nextPaymentAttempt: null }
+  if (behavior === 'void')
+    change(
+      world,
+      invoice,
+      { ...final, status: 'void', voidedAt: world.now },
+      'invoice.finalized',
+      'invoice.voided',
+      'invoice.updated',
+    )
+  else
+    change(
+      world,
+      invoice,
+      { ...final, status: 'uncollectible', uncollectibleAt: world.now },
+      'invoice.finalized',
+      'invoice.marked_uncollectible',
+      'invoice.updated',
+    )
 }
 
 /** A subscription whose cancellation was scheduled reaches its end. */

@@ -1,8 +1,10 @@
 import type { Recurrence } from './calendar.ts'
+import type { Charge, InvoicePayment, PaymentIntent, Refund } from './payment-facts.ts'
 
 // What is so in the simulated billing world, whatever API version tells it. Times are Unix seconds, money is in minor units.
 
-interface Fact {
+/** What every object has. */
+export interface Fact {
   id: string
   created: number
 }
@@ -64,6 +66,7 @@ export type SubscriptionStatus =
   | 'unpaid'
   | 'paused'
   | 'canceled'
+export type PauseReason = 'pause_requested' | 'trial_end_without_payment_method' | 'final_payment_failure'
 export type Collection = 'charge_automatically' | 'send_invoice'
 
 export interface Subscription extends Fact {
@@ -72,6 +75,8 @@ export interface Subscription extends Fact {
   status: SubscriptionStatus
   items: Item[]
   startDate: number
+  /** Since when the items are as they are: what `start` meant until 2019. */
+  configuredAt: number
   anchor: number
   periodStart: number
   periodEnd: number
@@ -88,7 +93,7 @@ export interface Subscription extends Fact {
   paymentMethod: string | null
   latestInvoice: string | null
   pauseCollection: { behavior: 'void' | 'keep_as_draft' | 'mark_uncollectible'; resumesAt: number | null } | null
-  paused: { at: number; why: 'pause_requested' | 'trial_end_without_payment_method' } | null
+  paused: { at: number; why: PauseReason } | null
   schedule: string | null
   flexible: boolean
   metadata: Metadata
@@ -101,9 +106,19 @@ export interface Item extends Fact {
   price: Price
   /** Null on a metered item. */
   quantity: number | null
+  /** A trial of this item alone (endive). */
+  trialOffer: { id: string; start: number; end: number } | null
+  /** Up to when periods are billed in advance (dahlia). */
+  billedUntil: number | null
 }
 
-export type BillingReason = 'subscription_create' | 'subscription_cycle' | 'subscription_update' | 'manual' | 'upcoming'
+export type BillingReason =
+  | 'subscription_create'
+  | 'subscription_cycle'
+  | 'subscription_update'
+  | 'subscription_threshold'
+  | 'manual'
+  | 'upcoming'
 
 export interface Invoice extends Omit<Fact, 'id'> {
   kind: 'invoice'
@@ -172,61 +187,6 @@ export interface InvoiceItem extends Fact {
   invoice: string | null
   line: Line
   testClock: string | null
-}
-
-export interface PaymentIntent extends Fact {
-  kind: 'payment_intent'
-  customer: string | null
-  amount: number
-  currency: string
-  invoice: string | null
-  description: string | null
-  status: 'requires_payment_method' | 'requires_action' | 'processing' | 'succeeded' | 'canceled'
-  paymentMethod: string | null
-  failure: string | null
-  /** Newest first. */
-  charges: Charge[]
-  secret: string
-  metadata: Metadata
-}
-
-export interface Charge extends Fact {
-  kind: 'charge'
-  customer: string | null
-  amount: number
-  amountRefunded: number
-  currency: string
-  invoice: string | null
-  paymentIntent: string
-  card: Card | null
-  description: string | null
-  status: 'succeeded' | 'pending' | 'failed'
-  balanceTransaction: string | null
-  failure: string | null
-  refunds: Refund[]
-  metadata: Metadata
-}
-
-export interface Refund extends Fact {
-  kind: 'refund'
-  amount: number
-  currency: string
-  charge: string
-  paymentIntent: string
-  customer: string | null
-  paymentMethod: string | null
-  status: 'pending' | 'succeeded' | 'failed'
-  balanceTransaction: string | null
-  failure: { reason: string; balanceTransaction: string } | null
-}
-
-export interface InvoicePayment extends Fact {
-  kind: 'invoice_payment'
-  invoice: string
-  amount: number
-  currency: string
-  paymentIntent: string
-  paidAt: number | null
 }
 
 export interface CreditNote extends Fact {

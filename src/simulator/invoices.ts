@@ -62,14 +62,6 @@ export function newInvoice(world: World, customer: Customer, draft: Draft): Invo
   }
 }
 
-/** A draft comes into being. */
-export function draftInvoice(world: World, customer: Customer, draft: Draft): Invoice {
-  const invoice = newInvoice(world, customer, draft)
-  settleCurrency(world, customer, invoice.currency)
-  tell(world, 'invoice.created', invoice)
-  return invoice
-}
-
 /** An invoice of things that are bought once, made through the API; the caller finalises it. */
 export function billFor(
   world: World,

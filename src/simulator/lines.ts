@@ -48,7 +48,7 @@ export const trialLine = (world: World, subscription: Subscription, item: Item):
     subscription,
     item,
     price: item.price,
-    period: { start: subscription.trialStart!, end: subscription.trialEnd! },
+    period: { start: subscription.periodStart, end: subscription.periodEnd },
     quantity: item.quantity ?? 0,
     unitAmount: '0',
     amount: 0,

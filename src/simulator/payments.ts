@@ -1,6 +1,7 @@
 import { HOUR } from './calendar.ts'
-import type { Charge, Customer, Invoice, InvoicePayment, PaymentIntent } from './facts.ts'
+import type { Customer, Invoice, Metadata } from './facts.ts'
 import { finalState, paidState } from './invoices.ts'
+import type { Charge, InvoicePayment, PaymentIntent } from './payment-facts.ts'
 import { amountDue } from './totals.ts'
 import { byRequest, change, newId, tell, type World, wait } from './world.ts'
 
@@ -37,6 +38,16 @@ export function newIntent(
     secret: `${id}_secret_${world.random.letters(25)}`,
     metadata: {},
   }
+}
+
+/** A payment that neither an invoice nor a Checkout page collects. */
+export function payBare(world: World, customer: Customer, amount: number, metadata: Metadata): Charge {
+  return byRequest(world, () => {
+    const of = { customer, amount, currency: 'usd', invoice: null, description: 'Order 1815' }
+    const intent: PaymentIntent = { ...newIntent(world, of), metadata }
+    tell(world, 'payment_intent.created', intent)
+    return charge(world, customer, intent, 'succeeded')
+  })
 }
 
 /** A draft becomes open: from here on it can be paid. Send-invoice ones get their due date and are mailed. */

@@ -1,4 +1,4 @@
-import type { Charge, Refund } from './facts.ts'
+import type { Charge, Refund } from './payment-facts.ts'
 import { byRequest, change, newId, tell, type World } from './world.ts'
 
 /** Money goes back: at once to a card, after days to a bank account (`pending`). */

@@ -1,8 +1,9 @@
 import { boundaryAfter, DAY, HOUR } from './calendar.ts'
 import { settleCurrency } from './customers.ts'
-import type { Charge, Collection, Customer, Invoice, Item, Line, Price, Subscription } from './facts.ts'
+import type { Collection, Customer, Invoice, Item, Line, Price, Subscription } from './facts.ts'
 import { newInvoice, settleAtOnce, voidInvoice } from './invoices.ts'
 import { oneOffLine, periodLines, trialLine } from './lines.ts'
+import type { Charge } from './payment-facts.ts'
 import { fail, finalize, type Payment, pay } from './payments.ts'
 import { total } from './totals.ts'
 import { byRequest, change, newId, tell, type World, wait } from './world.ts'
@@ -12,6 +13,8 @@ export interface Terms {
   missingPaymentMethod?: Subscription['missingPaymentMethod']
   collection?: Collection
   daysUntilDue?: number
+  /** A trial of the items, as opposed to one of the subscription. */
+  offer?: NonNullable<Item['trialOffer']>
   /** Bought once with the first invoice, e.g. a setup fee. */
   alongside?: Price[]
   metadata?: Record<string, string>
@@ -31,19 +34,22 @@ export interface Started {
 /** Whatever is wanted, as a subscription that has not started yet. */
 export function newSubscription(world: World, customer: Customer, wanted: Wanted[], terms: Terms): Subscription {
   const id = newId(world, 'sub')
-  const trialEnd = terms.trialDays === undefined ? null : world.now + terms.trialDays * DAY
+  const { offer = null, trialDays } = terms
+  const trialEnd = trialDays === undefined ? null : world.now + trialDays * DAY
+  const freeUntil = trialEnd ?? offer?.end ?? null
   const { recurring } = wanted[0]!.price
   return {
     kind: 'subscription',
     id,
     created: world.now,
     customer: customer.id,
-    status: trialEnd === null ? 'active' : 'trialing',
-    items: wanted.map((one) => newItem(world, id, one)),
+    status: freeUntil === null ? 'active' : 'trialing',
+    items: wanted.map((one) => ({ ...newItem(world, id, one), trialOffer: offer })),
     startDate: world.now,
-    anchor: trialEnd ?? world.now,
+    configuredAt: world.now,
+    anchor: freeUntil ?? world.now,
     periodStart: world.now,
-    periodEnd: trialEnd ?? boundaryAfter(world.now, recurring!, world.now),
+    periodEnd: freeUntil ?? boundaryAfter(world.now, recurring!, world.now),
     trialStart: trialEnd === null ? null : world.now,
     trialEnd,
     missingPaymentMethod: terms.missingPaymentMethod ?? 'create_invoice',
@@ -65,13 +71,15 @@ export function newSubscription(world: World, customer: Customer, wanted: Wanted
   }
 }
 
-export const newItem = (world: World, subscription: string, { price, quantity }: Wanted): Item => ({
+const newItem = (world: World, subscription: string, { price, quantity }: Wanted): Item => ({
   kind: 'subscription_item',
   id: newId(world, 'si'),
   created: world.now,
   subscription,
   price,
   quantity: price.recurring!.usage === 'metered' ? null : (quantity ?? 1),
+  trialOffer: null,
+  billedUntil: null,
 })
 
 /** The first invoice's lines: the trial or the first period, and what is bought with it. */
@@ -79,9 +87,9 @@ export function firstLines(world: World, subscription: Subscription, terms: Term
   const period = { start: subscription.periodStart, end: subscription.periodEnd }
   const lines = [
     ...subscription.items.flatMap((item) =>
-      subscription.trialEnd === null
-        ? periodLines(world, subscription, item, period)
-        : [trialLine(world, subscription, item)],
+      subscription.status === 'trialing'
+        ? [trialLine(world, subscription, item)]
+        : periodLines(world, subscription, item, period),
     ),
     ...(terms.alongside ?? []).map((price) => oneOffLine(world, price, 1, subscription.id)),
   ]
@@ -168,4 +176,10 @@ export function expireIncomplete(
   const news: Partial<Subscription> = { status: 'incomplete_expired', endedAt: world.now }
   change(world, subscription, news, 'customer.subscription.updated')
   voidInvoice(world, invoice)
+}
+
+/** The bank wants the customer to confirm the first payment. */
+export function askToConfirm(world: World, { invoice, payment }: { invoice: Invoice; payment: Payment }): void {
+  change(world, payment.intent, { status: 'requires_action' }, 'payment_intent.requires_action')
+  change(world, invoice, { attempted: true }, 'invoice.payment_action_required')
 }

@@ -14,6 +14,8 @@ export interface Happening {
   type: string
   created: number
   request: Request
+  /** How many endpoints still wait for it. */
+  pendingWebhooks: number
   after: Facts
   /** The state before, where the event is about a change. */
   before: Facts | null
@@ -33,7 +35,7 @@ export interface World {
   testClock: string | null
   request: Request
   /** What the version of the API requests decides beside the shape of its events (stripe.md 1.2). */
-  behaves: { flexible: boolean; subscribesAfterPayment: boolean }
+  behaves: { flexible: boolean; subscribesAfterPayment: boolean; checkoutMakesCustomers: boolean }
   customers: Map<string, Customer>
   happened: Happening[]
 }
@@ -59,7 +61,11 @@ export function newWorld(options: {
     clientUserId: options.clientUserId,
     testClock: null,
     request: NOBODY,
-    behaves: { flexible: date >= CLOVER, subscribesAfterPayment: date >= BASIL },
+    behaves: {
+      flexible: date >= CLOVER,
+      subscribesAfterPayment: date >= BASIL,
+      checkoutMakesCustomers: date < '2022-08-01',
+    },
     customers: new Map(),
     happened: [],
   }
@@ -113,6 +119,7 @@ export function tell(world: World, type: string, facts: Facts, before: Facts | n
     type,
     created: world.wall ?? world.now,
     request: world.request,
+    pendingWebhooks: 1 + random.below(3),
     after: structuredClone(facts),
     before: before && structuredClone(before),
   })

@@ -1,4 +1,5 @@
-import type { Card, Charge } from '../facts.ts'
+import type { Card } from '../facts.ts'
+import type { Charge } from '../payment-facts.ts'
 import { BASIL, CLOVER } from '../versions.ts'
 import { type Node, since } from './fields.ts'
 

@@ -1,4 +1,4 @@
-import type { Charge, Refund } from '../facts.ts'
+import type { Charge, Refund } from '../payment-facts.ts'
 import { BASIL } from '../versions.ts'
 import { cardDetails, oldCard, outcome } from './card.ts'
 import { added, between, either, type Fields, list, livemode, type Shape, shaped, since, until } from './fields.ts'

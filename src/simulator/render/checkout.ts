@@ -1,6 +1,6 @@
 import type { Session } from '../facts.ts'
 import { ACACIA, BASIL, CLOVER, DAHLIA } from '../versions.ts'
-import { added, between, type Fields, livemode, type Shape, since, until } from './fields.ts'
+import { added, between, either, type Fields, livemode, type Shape, since, until } from './fields.ts'
 
 const noAddress = () => ({ city: null, country: 'US', line1: null, line2: null, postal_code: null, state: null })
 /** One of the modes only: null in the others. */
@@ -44,7 +44,10 @@ export const sessionFields: Fields<Session> = {
   }),
   customer: ({ customer }) => customer,
   customer_account: since('2025-12-15', null),
-  customer_creation: inMode('payment', 'if_required'),
+  customer_creation: either(
+    until('2022-08-01', inMode('payment', 'always')),
+    since('2022-08-01', inMode('payment', 'if_required')),
+  ),
   customer_details: detailsOf,
   customer_email: null,
   discounts: since(BASIL, []),

@@ -41,7 +41,9 @@ export const customerFields: Fields<Customer> = {
   sources: until(EMBEDDED_LISTS_GONE, cards('sources')),
   subscriptions: until(EMBEDDED_LISTS_GONE, (customer: Customer, shape: Shape) =>
     list(
-      customer.subscriptions.map((one) => shaped(subscriptionFields, one, shape)),
+      customer.subscriptions
+        .filter(({ endedAt }) => endedAt === null)
+        .map((one) => shaped(subscriptionFields, one, shape)),
       `/v1/customers/${customer.id}/subscriptions`,
     ),
   ),

@@ -87,7 +87,7 @@ function eventOf(happening: Happening, shape: Shape, account: string | null): St
         }),
     },
     livemode: shape.livemode,
-    pending_webhooks: 1,
+    pending_webhooks: happening.pendingWebhooks,
     request: shape.date < '2017-05-25' ? request.id : { id: request.id, idempotency_key: request.idempotencyKey },
     type,
   }

@@ -88,11 +88,14 @@ function rendered<F>(node: Node<F>, facts: F, shape: Shape): Json {
 
 const isRange = (node: unknown): node is Range<any> => typeof node === 'object' && node !== null && RANGE in node
 
-/** A list as Stripe embeds it. */
+// As many as the first page of a list shows.
+const PAGE = 10
+
+/** A list as Stripe embeds it: its first page. */
 export const list = (data: Json[], url: string): Json => ({
   object: 'list',
-  data,
-  has_more: false,
+  data: data.slice(0, PAGE),
+  has_more: data.length > PAGE,
   total_count: data.length,
   url,
 })

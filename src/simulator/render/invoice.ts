@@ -1,6 +1,6 @@
 import type { Invoice, Line } from '../facts.ts'
 import { amountDue, amountRemaining, discount, subtotal, tax, total } from '../totals.ts'
-import { ACACIA, BASIL } from '../versions.ts'
+import { ACACIA, BASIL, ENDIVE } from '../versions.ts'
 import { added, between, type Fields, type Json, list, livemode, type Shape, shaped, since, until } from './fields.ts'
 import { lineFields, taxesOf } from './line.ts'
 
@@ -139,6 +139,7 @@ export const invoiceFields: Fields<One> = {
   statement_description: until('2015-01-11', null),
   statement_descriptor: null,
   status: since('2018-11-08', ({ status }: One) => status),
+  status_details: since(ENDIVE, whyGivenUp),
   status_transitions: since('2019-03-14', {
     finalized_at: ({ finalizedAt }: One) => finalizedAt,
     marked_uncollectible_at: ({ uncollectibleAt }: One) => uncollectibleAt,
@@ -171,6 +172,11 @@ export const invoiceFields: Fields<One> = {
 /** Until May 2018 Stripe did not tell a period, a change and a start apart. */
 function billingReason({ billingReason }: One, { date }: Shape): string {
   return date < '2018-05-21' && billingReason.startsWith('subscription_') ? 'subscription' : billingReason
+}
+
+function whyGivenUp({ status, subscription }: One) {
+  const reason = subscription === null ? 'user_forgiven' : 'subscription_paused'
+  return status === 'uncollectible' ? { uncollectible: { reason } } : undefined
 }
 
 function parentOf({ subscription, subscriptionMetadata }: One) {

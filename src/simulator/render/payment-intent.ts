@@ -1,4 +1,4 @@
-import type { InvoicePayment, PaymentIntent } from '../facts.ts'
+import type { InvoicePayment, PaymentIntent } from '../payment-facts.ts'
 import { BASIL } from '../versions.ts'
 import { chargeFields } from './charge.ts'
 import { either, type Fields, list, livemode, type Shape, shaped, since, until } from './fields.ts'

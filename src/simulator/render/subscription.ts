@@ -9,11 +9,12 @@ type ItemOf = { id: string; item: Item; subscription: Subscription }
 const itemFields: Fields<ItemOf> = {
   id: ({ item }) => item.id,
   object: 'subscription_item',
+  billed_until: since('2026-05-27', ({ item }: ItemOf) => item.billedUntil ?? undefined),
   billing_thresholds: either(between('2020-03-02', BASIL, null), since(CLOVER, null)),
   created: ({ item }) => item.created,
   current_period_end: since(BASIL, ({ subscription }: ItemOf) => subscription.periodEnd),
   current_period_start: since(BASIL, ({ subscription }: ItemOf) => subscription.periodStart),
-  current_trial: since(ENDIVE, null),
+  current_trial: added(ENDIVE, trialOf, ({ item }) => item.trialOffer !== null),
   discounts: since('2024-04-12', []),
   metadata: () => ({}),
   plan: ({ item }, shape) => shaped(planFields, item.price, shape),
@@ -21,6 +22,10 @@ const itemFields: Fields<ItemOf> = {
   quantity: ({ item }) => item.quantity ?? undefined,
   subscription: ({ subscription }) => subscription.id,
   tax_rates: since('2020-03-02', []),
+}
+
+function trialOf({ item: { trialOffer } }: ItemOf) {
+  return trialOffer && { end_date: trialOffer.end, start_date: trialOffer.start, trial_offer: trialOffer.id }
 }
 
 /** A subscription of one item shows its plan and quantity at the top too, in every version that was recorded. */
@@ -50,7 +55,7 @@ export const subscriptionFields: Fields<One> = {
       ? { flexible: { proration_discounts: 'included' }, type: 'flexible', updated_at: created }
       : { flexible: null, type: 'classic' },
   ),
-  billing_schedules: since('2026-05-27', []),
+  billing_schedules: since('2026-05-27', schedulesOf),
   billing_thresholds: either(between('2020-03-02', BASIL, null), since(CLOVER, null)),
   cancel_at: added('2020-03-02', ({ cancelAt }: One) => cancelAt, hasOwnDate),
   cancel_at_period_end: ({ cancelAtPeriodEnd }) => cancelAtPeriodEnd,
@@ -111,7 +116,8 @@ export const subscriptionFields: Fields<One> = {
     ({ schedule }: One) => schedule,
     ({ schedule }) => schedule !== null,
   ),
-  start: until('2019-10-17', ({ startDate }: One) => startDate),
+  // https://docs.stripe.com/changelog/2019-10-17/replaces-subscription-start-field
+  start: until('2019-10-17', ({ configuredAt }: One) => configuredAt),
   start_date: since('2019-10-17', ({ startDate }: One) => startDate),
   status: ({ status }) => status,
   status_details: since(ENDIVE, (subscription: One) => paused(subscription) ?? undefined),
@@ -130,6 +136,14 @@ export const subscriptionFields: Fields<One> = {
     },
   }),
   trial_start: ({ trialStart }) => trialStart,
+}
+
+/** How far ahead of its periods the subscription is billed. */
+function schedulesOf({ items }: One) {
+  const until = items[0]!.billedUntil
+  if (until === null) return []
+  const billUntil = { computed_timestamp: until, duration: null, timestamp: until, type: 'timestamp' }
+  return [{ applies_to: null, bill_until: billUntil, key: 'prebilled' }]
 }
 
 function itemsOf(subscription: One, shape: Shape) {

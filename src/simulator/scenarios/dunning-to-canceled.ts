@@ -2,7 +2,7 @@ import { DAY } from '../calendar.ts'
 import { plan } from '../catalog.ts'
 import { end } from '../changes.ts'
 import { customer } from '../customers.ts'
-import { renewInVain, retryInVain } from '../cycles.ts'
+import { renewInVain, retryInVain } from '../dunning.ts'
 import { firstPayment, openInvoice, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 

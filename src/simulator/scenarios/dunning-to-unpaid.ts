@@ -1,7 +1,7 @@
 import { DAY } from '../calendar.ts'
 import { plan } from '../catalog.ts'
 import { customer } from '../customers.ts'
-import { recover, renewInVain, retryInVain } from '../cycles.ts'
+import { recover, renewInVain, retryInVain } from '../dunning.ts'
 import { firstPayment, openInvoice, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { change, wait } from '../world.ts'

@@ -17,7 +17,7 @@ export default scenario({
     const { subscription } = subscribe(world, ada, wanted)
     wait(world, 10 * DAY)
     const [seats, ...rest] = subscription.items
-    revise(world, subscription, { items: [{ ...seats!, quantity: 6 }, ...rest] })
+    revise(world, subscription, { items: [{ ...seats!, quantity: 6 }, ...rest], configuredAt: world.now })
     renew(world, ada, subscription)
   },
   expect: [...firstPayment, 'subscription.updated', ...cycle],

@@ -2,7 +2,7 @@ import { DAY } from '../calendar.ts'
 import { plan } from '../catalog.ts'
 import { pauseCollection, resumeCollection } from '../changes.ts'
 import { customer } from '../customers.ts'
-import { renew, rollVoided } from '../cycles.ts'
+import { renew, rollPaused } from '../cycles.ts'
 import { cycle, firstPayment, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { wait } from '../world.ts'
@@ -18,7 +18,7 @@ export default scenario({
     wait(world, 5 * DAY)
     const resumesAt = subscription.periodEnd + 10 * DAY
     pauseCollection(world, subscription, 'void', resumesAt)
-    rollVoided(world, ada, subscription)
+    rollPaused(world, ada, subscription)
     wait(world, resumesAt - world.now)
     resumeCollection(world, subscription)
     renew(world, ada, subscription)

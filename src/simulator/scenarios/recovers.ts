@@ -1,7 +1,7 @@
 import { DAY } from '../calendar.ts'
 import { plan } from '../catalog.ts'
 import { addCard, customer } from '../customers.ts'
-import { recover, renewInVain } from '../cycles.ts'
+import { recover, renewInVain } from '../dunning.ts'
 import { firstPayment, openInvoice, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { wait } from '../world.ts'

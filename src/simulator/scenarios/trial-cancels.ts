@@ -1,8 +1,8 @@
 import { plan } from '../catalog.ts'
 import { customer } from '../customers.ts'
-import { endTrialUnpayable, warnOfTrialEnd } from '../cycles.ts'
 import { scenario, trialStart } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
+import { endTrialUnpayable, warnOfTrialEnd } from '../trials.ts'
 
 export default scenario({
   name: 'trial-cancels',

@@ -1,8 +1,9 @@
 import { plan } from '../catalog.ts'
 import { customer } from '../customers.ts'
-import { renew, warnOfTrialEnd } from '../cycles.ts'
+import { renew } from '../cycles.ts'
 import { cycle, scenario, trialStart } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
+import { warnOfTrialEnd } from '../trials.ts'
 
 export default scenario({
   name: 'trial-converts',

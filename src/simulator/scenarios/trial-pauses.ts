@@ -1,9 +1,9 @@
 import { DAY } from '../calendar.ts'
 import { plan } from '../catalog.ts'
 import { addCard, customer } from '../customers.ts'
-import { endTrialUnpayable, resumeWithInvoice } from '../cycles.ts'
 import { paidInvoice, scenario, trialStart } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
+import { endTrialUnpayable, resumeWithInvoice } from '../trials.ts'
 import { wait } from '../world.ts'
 
 export default scenario({

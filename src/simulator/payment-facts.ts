@@ -1,0 +1,58 @@
+import type { Card, Fact, Metadata } from './facts.ts'
+
+// How money moves; see facts.ts.
+
+export interface PaymentIntent extends Fact {
+  kind: 'payment_intent'
+  customer: string | null
+  amount: number
+  currency: string
+  invoice: string | null
+  description: string | null
+  status: 'requires_payment_method' | 'requires_action' | 'processing' | 'succeeded' | 'canceled'
+  paymentMethod: string | null
+  failure: string | null
+  /** Newest first. */
+  charges: Charge[]
+  secret: string
+  metadata: Metadata
+}
+
+export interface Charge extends Fact {
+  kind: 'charge'
+  customer: string | null
+  amount: number
+  amountRefunded: number
+  currency: string
+  invoice: string | null
+  paymentIntent: string
+  card: Card | null
+  description: string | null
+  status: 'succeeded' | 'pending' | 'failed'
+  balanceTransaction: string | null
+  failure: string | null
+  refunds: Refund[]
+  metadata: Metadata
+}
+
+export interface Refund extends Fact {
+  kind: 'refund'
+  amount: number
+  currency: string
+  charge: string
+  paymentIntent: string
+  customer: string | null
+  paymentMethod: string | null
+  status: 'pending' | 'succeeded' | 'failed'
+  balanceTransaction: string | null
+  failure: { reason: string; balanceTransaction: string } | null
+}
+
+export interface InvoicePayment extends Fact {
+  kind: 'invoice_payment'
+  invoice: string
+  amount: number
+  currency: string
+  paymentIntent: string
+  paidAt: number | null
+}

@@ -1,0 +1,14 @@
+import { customer } from '../customers.ts'
+import { payBare } from '../payments.ts'
+import { scenario } from '../scenario.ts'
+
+export default scenario({
+  name: 'bare-payment',
+  about: 'Two payments without invoice or Checkout: the one whose metadata names a product is a purchase.',
+  play(world) {
+    const ada = customer(world)
+    payBare(world, ada, 1999, {})
+    payBare(world, ada, 4900, { flo_product: 'workshop' })
+  },
+  expect: ['item.purchased'],
+})

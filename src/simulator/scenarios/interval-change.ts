@@ -1,0 +1,21 @@
+import { DAY } from '../calendar.ts'
+import { plan, price } from '../catalog.ts'
+import { switchInterval } from '../changes.ts'
+import { customer } from '../customers.ts'
+import { firstPayment, paidInvoice, scenario } from '../scenario.ts'
+import { subscribe } from '../subscriptions.ts'
+import { wait } from '../world.ts'
+
+export default scenario({
+  name: 'interval-change',
+  about: 'From monthly to yearly: a new period begins at once, which is a change and no renewal.',
+  play(world) {
+    const monthly = plan(world, 'Pro', 2900)
+    const yearly = price(world, monthly.product, 29_000, { interval: 'year' })
+    const ada = customer(world)
+    const { subscription } = subscribe(world, ada, [{ price: monthly }])
+    wait(world, 10 * DAY)
+    switchInterval(world, ada, subscription, yearly)
+  },
+  expect: [...firstPayment, 'subscription.updated', ...paidInvoice],
+})

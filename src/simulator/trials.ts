@@ -1,0 +1,39 @@
+import { boundaryAfter, DAY } from './calendar.ts'
+import { end, pauseHard, resumeHard } from './changes.ts'
+import { toPeriodEnd } from './cycles.ts'
+import type { Customer, Subscription } from './facts.ts'
+import { newInvoice } from './invoices.ts'
+import { periodLines } from './lines.ts'
+import { finalize, pay } from './payments.ts'
+import { tell, type World, wait } from './world.ts'
+
+/** Three days before a trial ends. */
+export function warnOfTrialEnd(world: World, subscription: Subscription): void {
+  wait(world, Math.max(0, subscription.trialEnd! - 3 * DAY - world.now))
+  tell(world, 'customer.subscription.trial_will_end', subscription)
+}
+
+/** The trial ends and nobody can be charged: the subscription ends or is paused, as it was agreed. */
+export function endTrialUnpayable(world: World, subscription: Subscription): void {
+  toPeriodEnd(world, subscription)
+  if (subscription.missingPaymentMethod === 'cancel') end(world, subscription)
+  else pauseHard(world, subscription, 'trial_end_without_payment_method')
+}
+
+/** A subscription paused at its trial's end begins its first paid period now. */
+export function resumeWithInvoice(world: World, customer: Customer, subscription: Subscription): void {
+  const { recurring } = subscription.items[0]!.price
+  const period = { start: world.now, end: boundaryAfter(world.now, recurring!, world.now) }
+  const lines = subscription.items.flatMap((item) => periodLines(world, subscription, item, period))
+  const invoice = newInvoice(world, customer, { billingReason: 'subscription_update', lines, subscription })
+  resumeHard(world, subscription, {
+    anchor: world.now,
+    periodStart: period.start,
+    periodEnd: period.end,
+    latestInvoice: invoice.id,
+  })
+  tell(world, 'invoice.created', invoice)
+  const payment = finalize(world, customer, invoice)
+  wait(world, 1)
+  pay(world, customer, invoice, payment)
+}
