@@ -26,7 +26,9 @@ const JUSTIFIED = [
   /^-invoice\.id$/, // A preview (invoice.upcoming) has none.
   /^-subscription\.(items\.data\[\]\.)?quantity$/, // Metered.
   /refund.*\.failure_(balance_transaction|reason)$/, // Stands on failed refunds alone.
-  /^\+checkout\.session\.invoice$/, // Additive; shown where there is an invoice.
+  // Additive, shown where they hold something.
+  /^\+checkout\.session\.invoice$/,
+  /^\+subscription\.items\.data\[\]\.(billed_until|current_trial)$/,
 ]
 // Recordings of webhooks show these; the canonical objects, made for mocks, leave them out or in.
 const MOCKS = [
