@@ -1,35 +1,72 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
-import { type Config, ConfigError, readConfig } from '../config.ts'
-import { connect, type Db } from '../db.ts'
-import { newLog } from '../log.ts'
-import { runningPostgres, startPostgres } from '../postgres.ts'
+import { parseArgs } from 'node:util'
 
-/**
- * Runs a command on the gateway's database, found through the gateway's own environment (and `.env`): beside a running
- * gateway, or on an embedded database that is started for it. Exits with the code that the command answers, 1 when it throws.
- */
-export async function runCommand(command: (db: Db) => Promise<number>): Promise<never> {
-  try {
-    if (existsSync('.env')) process.loadEnvFile('.env')
-    const { url, close } = await reached(readConfig(process.env))
-    const db = connect(url, { max: 2 })
-    const code = await command(db).finally(async () => {
-      await db.end()
-      await close()
-    })
-    process.exit(code)
-  } catch (error) {
-    process.stderr.write(`${error instanceof ConfigError ? error.message : (error as Error).stack}\n`)
-    process.exit(1)
-  }
+/** One thing that `flo-gateway` can do: a file, and a line in commands.ts. */
+export interface Command<O extends Options = Options> {
+  /** As it is typed: `ledger`, `mappings diff`. */
+  name: string
+  /** One line, for the list of commands. */
+  summary: string
+  /** What more there is to know, in whole sentences. */
+  about?: string
+  /** What stands behind the name, in order; one that ends in `?` may be left out. */
+  args?: readonly { name: string; about: string }[]
+  options?: O
+  examples?: readonly string[]
+  /** Answers the exit code: 0, or 1 where the command asks a question whose answer is no. What throws ends with 2. */
+  run: (call: Call<any>) => Promise<number>
 }
 
-async function reached({ databaseUrl, dataDir }: Config): Promise<{ url: string; close: () => Promise<void> }> {
-  const url = databaseUrl ?? (await runningPostgres(dataDir))
-  if (url) return { url, close: async () => {} }
-  if (!existsSync(join(dataDir, 'pg')))
-    throw new ConfigError(`There is no database in ${dataDir} yet: start the gateway first, or set FLO_DATA_DIR.`)
-  const { url: started, stop } = await startPostgres({ dataDir, log: newLog('warn') })
-  return { url: started, close: stop }
+export type Options = Readonly<Record<string, Option>>
+interface Option {
+  type: 'string' | 'boolean'
+  about: string
+  /** What is to be written behind it: `<time>`. */
+  value?: string
+}
+type Values<O> = { [K in keyof O]: O[K] extends { type: 'boolean' } ? boolean : string | undefined }
+
+/** What was typed, read. */
+export interface Call<O extends Options = Options> {
+  args: readonly string[]
+  options: Values<O>
+  out: (text: string) => void
+  /** Progress and remarks, so that the output itself can go into a file. */
+  note: (text: string) => void
+}
+
+/** Types the options that `run` gets by those declared. */
+export const defineCommand = <const O extends Options>(
+  command: Command<O> & { run: (call: Call<O>) => Promise<number> },
+): Command<O> => command
+
+/** What was typed cannot be done as it stands: shown with the way to the help, exit code 2. */
+export class UsageError extends Error {
+  override name = 'UsageError'
+}
+
+/** Reads what stands behind a command's name. Throws a UsageError that says what is wrong. */
+export function parsed<O extends Options>(
+  command: Command<O>,
+  typed: readonly string[],
+): Pick<Call<O>, 'args' | 'options'> {
+  const declared = Object.entries(command.options ?? {})
+  const { values, positionals } = read(typed, declared)
+  const args = command.args ?? []
+  const missing = args.find(({ name }, at) => !name.endsWith('?') && positionals[at] === undefined)
+  if (missing) throw new UsageError(`<${missing.name}> is missing: ${missing.about}`)
+  if (positionals.length > args.length) throw new UsageError(`"${positionals[args.length]}" is one word too many.`)
+  const options = declared.map(([name, { type }]) => [name, values[name] ?? (type === 'boolean' ? false : undefined)])
+  return { args: positionals, options: Object.fromEntries(options) as Values<O> }
+}
+
+function read(typed: readonly string[], declared: readonly (readonly [string, Option])[]) {
+  try {
+    return parseArgs({
+      args: [...typed],
+      allowPositionals: true,
+      options: Object.fromEntries(declared.map(([name, { type }]) => [name, { type }])),
+    })
+  } catch (error) {
+    throw new UsageError((error as Error).message.split('. To specify')[0]!, { cause: error })
+  }
 }

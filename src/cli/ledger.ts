@@ -1,9 +1,15 @@
-// npm run ledger: exit code 0 when everything that came in adds up with everything that went out, else 1.
-import { runCommand } from './command.ts'
+import { defineCommand } from './command.ts'
+import { withDatabase } from './database.ts'
 import { addsUp, ledgerReport, printed } from './ledger-report.ts'
 
-await runCommand(async (db) => {
-  const report = await ledgerReport(db)
-  process.stdout.write(printed(report))
-  return addsUp(report) ? 0 : 1
+export default defineCommand({
+  name: 'ledger',
+  summary: 'Check that everything that came in adds up with everything that went out',
+  about: 'Exits with 0 when the ledger adds up, with 1 when it does not. It may run beside a gateway at work.',
+  run: ({ out }) =>
+    withDatabase(async (db) => {
+      const report = await ledgerReport(db)
+      out(printed(report).trimEnd())
+      return addsUp(report) ? 0 : 1
+    }),
 })

@@ -1,0 +1,43 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Config, ConfigError, readConfig } from '../config.ts'
+import { connect, type Db } from '../db.ts'
+import { newLog } from '../log.ts'
+import { runningPostgres, startPostgres } from '../postgres.ts'
+
+/**
+ * Runs `work` on the gateway's database, found through the gateway's own environment: beside a running gateway, or on an
+ * embedded database that is started for it. Throws a ConfigError when there is none.
+ */
+export async function withDatabase<T>(work: (db: Db, config: Config) => Promise<T>): Promise<T> {
+  const config = readConfig(process.env)
+  const { url, close } = await reached(config)
+  const db = connect(url, { max: 2 })
+  try {
+    await checked(db)
+    return await work(db, config)
+  } finally {
+    await db.end()
+    await close()
+  }
+}
+
+async function reached({ databaseUrl, dataDir }: Config): Promise<{ url: string; close: () => Promise<void> }> {
+  const url = databaseUrl ?? (await runningPostgres(dataDir))
+  if (url) return { url, close: async () => {} }
+  if (!existsSync(join(dataDir, 'pg')))
+    throw new ConfigError(`There is no database in ${dataDir} yet: start the gateway first, or set FLO_DATA_DIR.`)
+  const { url: started, stop } = await startPostgres({ dataDir, log: newLog('warn') })
+  return { url: started, close: stop }
+}
+
+async function checked(db: Db) {
+  const { rows } = await db.query(`select to_regclass('source_events') is not null as ours`).catch((cause) => {
+    throw new ConfigError(
+      `The database cannot be reached (${cause.message}): check DATABASE_URL and that PostgreSQL runs.`,
+      { cause },
+    )
+  })
+  if (!rows[0].ours)
+    throw new ConfigError('This database is not a gateway’s yet: start the gateway once, it makes the tables.')
+}
