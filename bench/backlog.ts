@@ -1,0 +1,42 @@
+import type { Row } from './bench.ts'
+import { drained, newReceiver } from './drain.ts'
+import { median } from './figures.ts'
+
+const CONCURRENCY = 64
+const DISTINCT_EVENTS = 100_000
+
+/** Deliveries/s with a million waiting for the one endpoint, beside a backlog that is only what is measured. */
+export const backlog: Row = {
+  name: 'backlog',
+  async measure(bench) {
+    const receiver = await newReceiver()
+    const scale = bench.quick ? 0.1 : 1
+    const [skip, measured, waiting] = [5_000 * scale, 60_000 * scale, 1_000_000 * scale]
+    const [empty, full]: number[][] = [[], []]
+    let rssMb = 0
+    for (let round = 1; round <= (bench.quick ? 1 : 2); round++) {
+      const size = { concurrency: CONCURRENCY, skip, measured }
+      empty!.push((await drained(bench, receiver, { ...size, waiting: skip + measured })).perSecond)
+      bench.say(`round ${round}: laying out ${waiting} deliveries`)
+      const million = await drained(bench, receiver, { ...size, waiting, events: DISTINCT_EVENTS * scale })
+      full!.push(million.perSecond)
+      rssMb = Math.max(rssMb, million.rssMb)
+      bench.say(`round ${round}: without ${Math.round(empty!.at(-1)!)}/s, with ${Math.round(million.perSecond)}/s`)
+    }
+    await receiver.stop()
+    return [
+      {
+        what: `deliveries with ${waiting.toLocaleString('en')} waiting`,
+        value: median(full!),
+        unit: '/s',
+        ratio: {
+          of: 'an empty backlog',
+          value: median(full!.map((value, round) => value / empty![round]!)),
+          atLeast: 0.9,
+        },
+        detail: { rounds: full, emptyRounds: empty },
+      },
+      { what: 'memory of the delivering process with them', value: rssMb, unit: 'MB RSS', atMost: 300 },
+    ]
+  },
+}

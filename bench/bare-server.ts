@@ -1,0 +1,44 @@
+import { Agent, request } from 'undici'
+import { contracts } from '../src/contracts/contracts.ts'
+import { newId } from '../src/ids.ts'
+import { answer, config, usage } from './child.ts'
+import { bodyOf, CONTRACT, FLO_SECRET } from './seed.ts'
+
+// The bar: what undici alone does with the same bodies, signed the same way, with nothing loaded and nothing recorded.
+const { url, concurrency } = config<{ url: string; concurrency: number }>()
+const contract = contracts[CONTRACT]!
+const agent = new Agent({ connections: concurrency, pipelining: 1 })
+let running = false
+let n = 0
+
+async function post() {
+  const deliveryId = newId()
+  const eventType = 'subscription.created'
+  const wireBody = contract.wireBody(deliveryId, bodyOf(n++))
+  const headers = contract.headers({
+    deliveryId,
+    eventType,
+    attempt: 1,
+    wireBody,
+    secrets: [FLO_SECRET],
+    at: new Date(),
+  })
+  const reply = await request(url, { method: 'POST', dispatcher: agent, headers, body: wireBody })
+  await reply.body.dump()
+}
+
+const commands = {
+  usage,
+  start() {
+    running = true
+    for (let at = 0; at < concurrency; at++)
+      void (async () => {
+        while (running) await post()
+      })()
+  },
+  halt() {
+    running = false
+  },
+}
+export type BareServer = typeof commands
+answer({}, commands)

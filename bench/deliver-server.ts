@@ -1,0 +1,44 @@
+import { contracts } from '../src/contracts/contracts.ts'
+import { connect } from '../src/db.ts'
+import { deliverer } from '../src/deliver/deliverer.ts'
+import { newLog } from '../src/log.ts'
+import { registerWorker } from '../src/worker.ts'
+import { answer, config, usage } from './child.ts'
+import { keys } from './seed.ts'
+
+/** The delivering room alone, with so many requests under way at most, to one endpoint and in all. */
+export interface DeliverConfig {
+  databaseUrl: string
+  concurrency: number
+}
+const { databaseUrl, concurrency } = config<DeliverConfig>()
+
+const log = newLog('error')
+const db = connect(databaseUrl, { max: 10 })
+const worker = await registerWorker({ url: databaseUrl, db, log, roles: ['work'] })
+const room = deliverer({
+  db,
+  log,
+  worker,
+  keyRing: keys,
+  contracts,
+  config: { allowedSubnets: ['127.0.0.0/8'] },
+  now: () => new Date(),
+  elsewhere: () => {},
+  maxInFlight: concurrency,
+  maxInFlightTotal: concurrency,
+})
+
+const commands = {
+  usage,
+  wake(clientIds: string[]) {
+    for (const clientId of clientIds) room.wake(clientId)
+  },
+  async stop() {
+    await room.stop()
+    await worker.stop()
+    await db.end()
+  },
+}
+export type DeliverServer = typeof commands
+answer({}, commands)

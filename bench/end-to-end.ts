@@ -1,0 +1,152 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Bench, Figure, Row } from './bench.ts'
+import { type Child, child } from './child.ts'
+import { newReceiver, type Receiving } from './drain.ts'
+import { median } from './figures.ts'
+import type { GatewayServer } from './gateway-server.ts'
+import type { NaiveConfig } from './naive-server.ts'
+import { newClient, newDeliveries, newEndpoints, newSource, STRIPE_SECRET } from './seed.ts'
+import type { StripeLoad } from './stripe-load.ts'
+
+const FAN_OUT = 4
+/** Events between Stripe and their last delivery: enough to keep every stage busy, and no growing backlog. */
+const OUTSTANDING = 500
+const HANGING = 10_000
+
+interface Setting {
+  server: Child<{ url: string }, GatewayServer>
+  receiver: Receiving
+  load: Child<object, StripeLoad>
+  /** A fifth endpoint that never answers, with so many deliveries waiting for it. */
+  addHanging(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** Stripe's events in, four endpoints out: sustained rate, delay at a fifth of it, and what one hanging endpoint does to it. */
+export const endToEnd: Row = {
+  name: 'end-to-end',
+  async measure(bench: Bench): Promise<Figure[]> {
+    const rounds = bench.quick ? 1 : 3
+    const seconds = bench.quick ? 3 : 8
+    const ours = await setting(bench, 'gateway-server.ts')
+    const naive = await setting(bench, 'naive-server.ts')
+    const [fast, plain, statements]: number[][] = [[], [], []]
+    for (let round = 0; round <= rounds; round++) {
+      const [a, b] = [await sustained(ours, seconds), await sustained(naive, round === 0 ? 2 : seconds)]
+      // The first round warms both up.
+      if (round === 0) continue
+      fast!.push(a.perSecond)
+      plain!.push(b.perSecond)
+      statements!.push(a.statements)
+      bench.say(
+        `round ${round}: ours ${Math.round(a.perSecond)} events/s, one job per request ${Math.round(b.perSecond)}`,
+      )
+    }
+    await naive.stop()
+    const { rssMb } = await ours.server.ask('usage')
+    const perSecond = Math.round(0.2 * median(fast!))
+    const calm = await delays(ours, perSecond, seconds)
+    await ours.addHanging()
+    const beside = await delays(ours, perSecond, seconds)
+    await ours.stop()
+    return [
+      {
+        what: `end to end, fan-out ${FAN_OUT}, no growing backlog`,
+        value: median(fast!),
+        unit: 'events/s',
+        ratio: {
+          of: 'one transaction and one job per request',
+          value: median(fast!.map((value, round) => value / plain![round]!)),
+          atLeast: 2.5,
+        },
+        detail: { rounds: fast, plainRounds: plain, rssMb },
+      },
+      { what: 'the same, in events/s', value: median(fast!), unit: 'events/s', atLeast: 1200 },
+      { what: 'SQL statements per event', value: median(statements!), unit: '', atMost: 2 },
+      { what: `receive to client at ${perSecond} events/s, p50`, value: calm.p50, unit: 'ms', atMost: 25 },
+      { what: `receive to client at ${perSecond} events/s, p99`, value: calm.p99, unit: 'ms', atMost: 250 },
+      {
+        what: `p99 beside a hanging endpoint with ${HANGING.toLocaleString('en')} waiting`,
+        value: beside.p99,
+        unit: 'ms',
+        ratio: { of: 'the same without it', value: beside.p99 / calm.p99, atMost: 1.5 },
+      },
+    ]
+  },
+}
+
+async function setting(bench: Bench, script: 'gateway-server.ts' | 'naive-server.ts'): Promise<Setting> {
+  const database = await bench.postgres.fresh()
+  const receiver = await newReceiver()
+  const clientId = await newClient(database.db)
+  const source = await newSource(database.db, clientId)
+  await newEndpoints(database.db, clientId, receiver.ready.url, FAN_OUT)
+  const config = { databaseUrl: database.url, source } satisfies NaiveConfig
+  const server = await child<{ url: string }, GatewayServer>(script, config)
+  const url = server.ready.url + source.id
+  const load = await child<object, StripeLoad>('stripe-load.ts', { url, secret: STRIPE_SECRET, concurrency: 128 })
+  return {
+    server,
+    receiver,
+    load,
+    async addHanging() {
+      const ids = await newEndpoints(database.db, clientId, `${receiver.ready.url}/hang`)
+      await newDeliveries(database.db, clientId, ids, HANGING)
+    },
+    async stop() {
+      await server.ask('stop')
+      for (const process of [load, receiver, server]) await process.stop()
+      await database.drop()
+    },
+  }
+}
+
+/**
+ * Keeps OUTSTANDING events on their way for so many seconds and a lead-in; events/s that had all of their deliveries, and
+ * statements for each, after the lead-in.
+ */
+async function sustained({ server, receiver, load }: Setting, seconds: number) {
+  const first = await receiver.ask('count')
+  const look = async () => ({
+    at: performance.now(),
+    done: ((await receiver.ask('count')) - first) / FAN_OUT,
+    statements: await server.ask('statements'),
+  })
+  const lead = Math.min(2, seconds / 2) * 1000
+  const start = performance.now()
+  let from: Awaited<ReturnType<typeof look>> | undefined
+  let now = await look()
+  for (let fed = 0; ; now = await look()) {
+    if (!from && now.at - start > lead) from = now
+    if (from && now.at - from.at > seconds * 1000) {
+      await Promise.race([receiver.ask('reach', first + fed * FAN_OUT), late(60, fed)])
+      const done = now.done - from.done
+      return {
+        perSecond: (done / (now.at - from.at)) * 1000,
+        statements: (now.statements - from.statements) / done,
+      }
+    }
+    const room = Math.floor(OUTSTANDING - (fed - now.done))
+    if (room > OUTSTANDING / 10) {
+      await load.ask('feed', room)
+      fed += room
+    } else await delay(2)
+  }
+}
+
+async function late(seconds: number, fed: number): Promise<never> {
+  await delay(seconds * 1000, undefined, { ref: false })
+  throw new Error(`${seconds} s after ${fed} events, deliveries were still missing`)
+}
+
+/** Milliseconds from sending an event to seeing each of its deliveries, at so many events a second. */
+async function delays({ receiver, load }: Setting, perSecond: number, seconds: number) {
+  await load.ask('load', 1, perSecond)
+  const before = await receiver.ask('count')
+  await receiver.ask('watch')
+  const { accepted, failures } = await load.ask('load', seconds, perSecond)
+  if (failures.length > 0) throw new Error(failures.join('\n'))
+  await receiver.ask('reach', before + accepted * FAN_OUT)
+  await delay(200)
+  return receiver.ask('latencies')
+}

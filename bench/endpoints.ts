@@ -1,0 +1,43 @@
+import type { Row } from './bench.ts'
+import { drained, newReceiver } from './drain.ts'
+import { median } from './figures.ts'
+
+const CONCURRENCY = 64
+
+/** The same deliveries to 1,000 endpoints of one client, and of 1,000 clients, beside one endpoint. */
+export const endpoints: Row = {
+  name: 'endpoints',
+  async measure(bench) {
+    const receiver = await newReceiver()
+    const scale = bench.quick ? 0.2 : 1
+    const [skip, measured] = [5_000 * scale, 35_000 * scale]
+    const size = { waiting: skip + measured, concurrency: CONCURRENCY, skip, measured }
+    const [one, many, clients]: number[][] = [[], [], []]
+    for (let round = 1; round <= (bench.quick ? 1 : 3); round++) {
+      one!.push((await drained(bench, receiver, size)).perSecond)
+      many!.push((await drained(bench, receiver, { ...size, endpoints: 1000 })).perSecond)
+      clients!.push((await drained(bench, receiver, { ...size, endpoints: 1000, clients: 1000 })).perSecond)
+      const last = [one, many, clients].map((rounds) => Math.round(rounds!.at(-1)!))
+      bench.say(`round ${round}: one endpoint ${last[0]}/s, 1,000 ${last[1]}/s, of 1,000 clients ${last[2]}/s`)
+    }
+    await receiver.stop()
+    const against = (rounds: number[]) => median(rounds.map((value, round) => value / one![round]!))
+    const of = 'one endpoint'
+    return [
+      {
+        what: '1,000 endpoints of one client',
+        value: median(many!),
+        unit: '/s',
+        ratio: { of, value: against(many!), atLeast: 0.7 },
+        detail: { rounds: many, oneEndpointRounds: one },
+      },
+      {
+        what: '1,000 endpoints of 1,000 clients',
+        value: median(clients!),
+        unit: '/s',
+        ratio: { of, value: against(clients!) },
+        detail: { rounds: clients },
+      },
+    ]
+  },
+}

@@ -1,0 +1,34 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import express from 'express'
+import { connect } from '../src/db.ts'
+import { newLog } from '../src/log.ts'
+import { receiveRoutes, stripeWebhook } from '../src/receive/routes.ts'
+import { answer, config, usage } from './child.ts'
+import { keys } from './seed.ts'
+
+const { databaseUrl, source } = config<IngestConfig>()
+/** `source` given: the same handler with that source at hand and nothing to store. */
+export interface IngestConfig {
+  databaseUrl?: string
+  source?: { id: string; clientId: string; sealedSecrets: string[] }
+}
+
+const now = () => new Date()
+const app = express()
+if (source)
+  app.post(
+    '/webhooks/stripe/:sourceId',
+    stripeWebhook({ source: async () => source, store: async () => ({ duplicate: false }), keyRing: keys, now }),
+  )
+else {
+  const db = connect(databaseUrl!, { max: 10 })
+  app.use(receiveRoutes({ db, keyRing: keys, log: newLog('warn'), now, stored: () => {} }))
+}
+
+const server = createServer({ keepAliveTimeout: 65_000 }, app).listen(0, '127.0.0.1', () => {
+  const { port } = server.address() as AddressInfo
+  answer({ url: `http://127.0.0.1:${port}/webhooks/stripe/` }, commands)
+})
+const commands = { usage }
+export type IngestServer = typeof commands

@@ -1,0 +1,70 @@
+import type { Bench, Row } from './bench.ts'
+import { child } from './child.ts'
+import { median } from './figures.ts'
+import type { IngestConfig, IngestServer } from './ingest-server.ts'
+import { newClient, newSource, STRIPE_SECRET } from './seed.ts'
+import type { StripeLoad } from './stripe-load.ts'
+
+const CONCURRENCY = 256
+
+/** Events/s that are accepted and committed, beside the same Express handler that verifies, reads and answers only. */
+export const ingest: Row = {
+  name: 'ingest',
+  async measure(bench: Bench) {
+    const database = await bench.postgres.fresh()
+    const source = await newSource(database.db, await newClient(database.db))
+    const storing = await serverAndLoad(source.id, { databaseUrl: database.url })
+    const answering = await serverAndLoad(source.id, { source })
+    const seconds = bench.quick ? 1 : 3
+    const [stored, answered]: number[][] = [[], []]
+    const p99: number[] = []
+    let accepted = 0
+    for (let round = 0; round <= (bench.quick ? 1 : 7); round++) {
+      const store = await storing.load.ask('load', seconds)
+      const answer = await answering.load.ask('load', seconds)
+      for (const { failures } of [store, answer]) if (failures.length > 0) throw new Error(failures.join('\n'))
+      accepted += store.accepted
+      // The first round warms both up.
+      if (round === 0) continue
+      stored!.push(store.perSecond)
+      answered!.push(answer.perSecond)
+      p99.push(store.p99)
+      bench.say(`round ${round}: stored ${Math.round(store.perSecond)}/s, answered ${Math.round(answer.perSecond)}/s`)
+    }
+    const { rows } = await database.db.query(
+      'select (select count(*)::int from source_events) as events, (select count(*)::int from source_event_bodies) as bodies',
+    )
+    if (rows[0].events !== accepted || rows[0].bodies !== accepted)
+      throw new Error(`accepted ${accepted} events and kept ${JSON.stringify(rows[0])}`)
+    const { rssMb } = await storing.server.ask('usage')
+    for (const { server, load } of [storing, answering]) {
+      await load.stop()
+      await server.stop()
+    }
+    await database.drop()
+    return [
+      {
+        what: `events accepted and committed, ${CONCURRENCY} connections`,
+        value: median(stored!),
+        unit: '/s',
+        ratio: {
+          of: 'the same handler, nothing stored',
+          value: median(stored!.map((value, round) => value / answered![round]!)),
+          atLeast: 0.6,
+        },
+        detail: { rounds: stored, answeredRounds: answered, p99Ms: median(p99), rssMb },
+      },
+    ]
+  },
+}
+
+async function serverAndLoad(sourceId: string, config: IngestConfig) {
+  const server = await child<{ url: string }, IngestServer>('ingest-server.ts', config)
+  const url = server.ready.url + sourceId
+  const load = await child<object, StripeLoad>('stripe-load.ts', {
+    url,
+    secret: STRIPE_SECRET,
+    concurrency: CONCURRENCY,
+  })
+  return { server, load }
+}

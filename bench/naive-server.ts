@@ -1,0 +1,126 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import express from 'express'
+import { Logger, run } from 'graphile-worker'
+import { contracts } from '../src/contracts/contracts.ts'
+import { connect, inTransaction } from '../src/db.ts'
+import { deliverer } from '../src/deliver/deliverer.ts'
+import { fanOut } from '../src/fanout/fanout.ts'
+import { newId } from '../src/ids.ts'
+import { newLog } from '../src/log.ts'
+import { stripeWebhook } from '../src/receive/routes.ts'
+import type { SourceEvent } from '../src/receive/store.ts'
+import { registerWorker } from '../src/worker.ts'
+import { answer, config, usage } from './child.ts'
+import type { GatewayServer } from './gateway-server.ts'
+import { bodyOf, CONTRACT, keys } from './seed.ts'
+
+// The plain way, to compare with: a transaction and a job for each request, then the same delivering room.
+const { databaseUrl, source } = config<NaiveConfig>()
+export interface NaiveConfig {
+  databaseUrl: string
+  source: { id: string; clientId: string; sealedSecrets: string[] }
+}
+const CONCURRENCY = 24
+const { clientId } = source
+const log = newLog('error')
+const db = connect(databaseUrl, { max: 2 * CONCURRENCY })
+const worker = await registerWorker({ url: databaseUrl, db, log, roles: ['work'] })
+const room = deliverer({
+  db,
+  log,
+  worker,
+  keyRing: keys,
+  contracts,
+  config: { allowedSubnets: ['127.0.0.0/8'] },
+  now: () => new Date(),
+  elsewhere: () => {},
+})
+
+const job = `select graphile_worker.add_job($1, $2::json)`
+
+async function store(event: SourceEvent) {
+  const id = newId()
+  const kept = await inTransaction(db, async (tx) => {
+    const { rowCount } = await tx.query(
+      `insert into source_events (client_id, id, source_id, account, livemode, event_id, type, api_version, lane, created_at)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing`,
+      [
+        clientId,
+        id,
+        source.id,
+        event.account,
+        event.livemode,
+        event.eventId,
+        event.type,
+        event.apiVersion,
+        event.lane,
+        event.createdAt,
+      ],
+    )
+    if (!rowCount) return false
+    await tx.query('insert into source_event_bodies (client_id, source_event_id, body) values ($1, $2, $3)', [
+      clientId,
+      id,
+      event.bytes,
+    ])
+    await tx.query(job, ['event', { id }])
+    return true
+  })
+  return { duplicate: !kept }
+}
+
+async function normalized({ id }: { id: string }) {
+  const { rows } = await db.query(
+    'select body from source_event_bodies where client_id = $1 and source_event_id = $2',
+    [clientId, id],
+  )
+  const event = JSON.parse(rows[0].body)
+  // The sender's mark stays in the body for whoever takes the time.
+  const body = bodyOf(event.id)
+  const eventId = newId()
+  await inTransaction(db, async (tx) => {
+    await tx.query(
+      `insert into events (client_id, id, source_event_id, contract, type, key, occurred_at, body)
+       values ($1, $2, $3, $4, 'subscription.created', $5, now(), $6)`,
+      [clientId, eventId, id, CONTRACT, event.id, body],
+    )
+    await fanOut(tx, clientId, [{ id: eventId, contract: CONTRACT, type: 'subscription.created' }])
+    await tx.query(`update source_events set state = 'normalized', due_at = null where client_id = $1 and id = $2`, [
+      clientId,
+      id,
+    ])
+  })
+  room.wake(clientId)
+}
+
+const runner = await run({
+  connectionString: databaseUrl,
+  concurrency: CONCURRENCY,
+  maxPoolSize: CONCURRENCY + 2,
+  noHandleSignals: true,
+  pollInterval: 1000,
+  taskList: {
+    event: (payload) => normalized(payload as { id: string }),
+  },
+  logger: new Logger(() => (level, message) => level === 'error' && console.error(message)),
+})
+
+const app = express()
+app.post(
+  '/webhooks/stripe/:sourceId',
+  stripeWebhook({ source: async () => source, store, keyRing: keys, now: () => new Date() }),
+)
+const commands: GatewayServer = {
+  usage,
+  statements: () => 0,
+  async stop() {
+    await runner.stop()
+    await room.stop()
+    await worker.stop()
+  },
+}
+const server = createServer({ keepAliveTimeout: 65_000 }, app).listen(0, '127.0.0.1', () => {
+  const { port } = server.address() as AddressInfo
+  answer({ url: `http://127.0.0.1:${port}/webhooks/stripe/` }, commands)
+})

@@ -1,0 +1,50 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { connect, type Db } from '../src/db.ts'
+import { newLog } from '../src/log.ts'
+import { migrate } from '../src/migrate.ts'
+import { startPostgres } from '../src/postgres.ts'
+
+export interface BenchPostgres {
+  version: string
+  /** A migrated, empty database; `drop` ends it. Commits are durable, as in operation. */
+  fresh(): Promise<{ url: string; db: Db; drop(): Promise<void> }>
+  stop(): Promise<void>
+}
+
+/** The embedded server in a temporary folder, with the settings that a gateway gives it. */
+export async function benchPostgres(): Promise<BenchPostgres> {
+  const folder = await mkdtemp(join(tmpdir(), 'flo-gateway-bench-'))
+  const log = newLog('warn')
+  const server = await startPostgres({ dataDir: folder, log })
+  const admin = connect(server.url, { max: 1 })
+  const named = (name: string) => server.url.replace(/postgres$/, name)
+  await admin.query('create database template_bench')
+  await migrate({ url: named('template_bench'), log })
+  const { rows } = await admin.query(`select current_setting('server_version') as version`)
+  let count = 0
+  return {
+    version: rows[0].version,
+    async fresh() {
+      const name = `bench_${++count}`
+      await admin.query(`create database ${name} template template_bench`)
+      const db = connect(named(name), { max: 4 })
+      return {
+        url: named(name),
+        db,
+        async drop() {
+          await db.end()
+          await admin.query(`drop database ${name} with (force)`)
+          // The next row starts with nothing left to write back.
+          await admin.query('checkpoint')
+        },
+      }
+    },
+    async stop() {
+      await admin.end()
+      await server.stop()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}

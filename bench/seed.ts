@@ -1,0 +1,93 @@
+import { contracts } from '../src/contracts/contracts.ts'
+import { type Db, inTransaction } from '../src/db.ts'
+import { newId } from '../src/ids.ts'
+import { keyRing } from '../src/keyring.ts'
+
+export const CONTRACT = 'flo.v1'
+export const FLO_SECRET = `flo_whsec_${Buffer.alloc(32, 3).toString('base64')}`
+export const STRIPE_SECRET = 'whsec_bench'
+/** The key ring of every process of the benchmark, as FLO_ENCRYPTION_KEYS has it. */
+export const ENCRYPTION_KEYS = `bench:${Buffer.alloc(32, 1).toString('base64')}`
+export const keys = keyRing([{ id: 'bench', key: Buffer.alloc(32, 1) }])
+
+const MARK = '%n%'
+const BODY_BYTES = 1500
+
+/** A stored body of about 1.5 KB in which MARK stands for a number. */
+function template(): string {
+  const { eventId, ...body } = contracts[CONTRACT]!.example('subscription.created') as Record<string, any>
+  body.user.clientUserId = `user_${MARK}`
+  const short = JSON.stringify(body).length
+  body.subscription.metadata = { note: 'x'.repeat(Math.max(0, BODY_BYTES - short)) }
+  return JSON.stringify(body)
+}
+const BODY = template()
+const parts = BODY.split(MARK)
+
+/** The n-th of the bodies that are delivered. */
+export const bodyOf = (n: number): string => parts.join(String(n))
+
+export async function newClient(db: Db): Promise<string> {
+  const id = newId()
+  await db.query(`insert into clients (id, name) values ($1, 'bench')`, [id])
+  return id
+}
+
+/** A source of that client, signed with STRIPE_SECRET. */
+export async function newSource(db: Db, clientId: string) {
+  const source = { id: newId(), clientId, sealedSecrets: [keys.encrypt(STRIPE_SECRET)] }
+  await db.query(`insert into sources (id, client_id, kind, signing_secrets) values ($1, $2, 'stripe', $3)`, [
+    source.id,
+    clientId,
+    source.sealedSecrets,
+  ])
+  return source
+}
+
+/** So many endpoints of a client, all at `url`, signed with FLO_SECRET. */
+export async function newEndpoints(db: Db, clientId: string, url: string, count = 1): Promise<string[]> {
+  const ids = Array.from({ length: count }, newId)
+  await db.query(
+    `insert into endpoints (id, client_id, url, contract, secrets)
+     select id, $2, $3, $4, $5::jsonb from unnest($1::uuid[]) id`,
+    [ids, clientId, url, CONTRACT, JSON.stringify([{ secret: keys.encrypt(FLO_SECRET), until: null }])],
+  )
+  return ids
+}
+
+/**
+ * `count` due deliveries, spread over the endpoints in turn, each of an event of its own up to `events`; beyond that the
+ * events come round again, as resends of them would. Ids and times rise together, as the fan-out makes them.
+ */
+export async function newDeliveries(
+  db: Db,
+  clientId: string,
+  endpointIds: string[],
+  count: number,
+  events = count,
+): Promise<void> {
+  await inTransaction(db, async (tx) => {
+    // The bits of a UUIDv7: the milliseconds first, then what makes it unique.
+    await tx.query(
+      `create or replace function pg_temp.id_at(n bigint, salt int) returns uuid language sql as $$
+         select (lpad(to_hex((extract(epoch from now()) * 1000)::bigint - 600000 + n / 10), 12, '0') || '7' ||
+                 lpad(to_hex(n % 4096), 3, '0') || '8' || lpad(to_hex(salt), 3, '0') || lpad(to_hex(n), 12, '0'))::uuid $$`,
+    )
+    await tx.query(
+      `insert into events (client_id, id, source_event_id, contract, type, key, occurred_at, body)
+       select $1, pg_temp.id_at(n, 1), pg_temp.id_at(n, 1), $2, 'subscription.created', n::text, now(), replace($3, $4, n::text)
+         from generate_series(0, $5::int - 1) n`,
+      [clientId, CONTRACT, BODY, MARK, Math.min(count, events)],
+    )
+    await tx.query(
+      `insert into deliveries (client_id, event_id, id, endpoint_id, origin, event_type, next_attempt_at)
+       select $1, pg_temp.id_at(n % $4, 1), pg_temp.id_at(n, 2), ($2::uuid[])[1 + n % cardinality($2::uuid[])],
+              lpad(to_hex(n / $4), 32, '0')::uuid, 'subscription.created', now() - interval '1 minute' + n * interval '1 us'
+         from generate_series(0, $3::int - 1) n`,
+      [clientId, endpointIds, count, Math.min(count, events)],
+    )
+  })
+}
+
+/** What autovacuum would have done by the time a backlog of this size has gathered. */
+export const settle = (db: Db) => db.query('vacuum analyze')

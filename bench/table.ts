@@ -1,0 +1,37 @@
+import { type Figure, holds } from './bench.ts'
+
+const round = (value: number): string =>
+  Number.isNaN(value) ? '-' : value >= 100 ? Math.round(value).toLocaleString('en') : value.toFixed(value >= 10 ? 1 : 2)
+
+const bar = ({ ratio, atLeast, atMost }: Figure): string => {
+  const [least, most] = ratio ? [ratio.atLeast, ratio.atMost] : [atLeast, atMost]
+  return least !== undefined ? `>= ${least}` : most !== undefined ? `<= ${most}` : ''
+}
+
+/** The figures for the person at the terminal: what was measured, beside what, and whether it holds its bar. */
+export function table(results: { row: string; figures?: Figure[]; error?: string }[]): string {
+  const lines = [['', 'measured', 'ratio', 'bar', '', 'beside']]
+  for (const { row, figures = [], error } of results) {
+    for (const figure of figures) {
+      const held = holds(figure)
+      lines.push([
+        figure.what,
+        `${round(figure.value)} ${figure.unit}`,
+        figure.ratio ? figure.ratio.value.toFixed(2) : '',
+        bar(figure),
+        held === undefined ? '' : held ? 'holds' : 'MISSED',
+        figure.note ?? figure.ratio?.of ?? '',
+      ])
+    }
+    if (error) lines.push([row, 'failed', '', '', '', error.split('\n')[0]!])
+  }
+  const widths = lines[0]!.map((_, at) => Math.max(...lines.map((line) => line[at]!.length)))
+  return lines
+    .map((line) =>
+      line
+        .map((cell, at) => cell.padEnd(widths[at]!))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
+}
