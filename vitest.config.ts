@@ -6,7 +6,7 @@ export default defineConfig({
     globalSetup: 'test/support/postgres.ts',
     // Each file brings gateways, receivers and a database of its own; more side by side only wait for one another.
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 90_000,
+    hookTimeout: 120_000,
   },
 })

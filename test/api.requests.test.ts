@@ -187,10 +187,14 @@ describe('an Idempotency-Key', () => {
       'idempotency_running',
       '1',
     ])
-    const { rows } = await db.query(
-      `select pid from pg_stat_activity where wait_event_type = 'Lock' and pid <> pg_backend_pid()`,
-    )
-    await db.query('select pg_terminate_backend($1)', [rows[0].pid])
+    // Of this database alone: other test files share the server.
+    const waiting = await eventually(async () => {
+      const { rows } = await db.query(
+        `select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+      )
+      return rows[0]
+    })
+    await db.query('select pg_terminate_backend($1)', [waiting.pid])
     await expect(first).rejects.toThrow() // 503, which no schema allows: the process might as well have died.
     await held.query('rollback')
     held.release()

@@ -69,7 +69,7 @@ test('what a killed process held is free within seconds, and the survivors are t
   child.kill('SIGKILL')
 
   await eventually(async () => (await survivor.claim(client, ['endpoint:1'])).held.length === 1, { timeoutMs: 10_000 })
-  expect(notices).toContain('sweep')
+  await eventually(() => notices.includes('sweep'))
   const { rows } = await db.query('select locked_by from graphile_worker.jobs where id = $1', [job.id])
   expect(rows).toEqual([{ locked_by: null }])
   await graphile.release()

@@ -8,7 +8,7 @@ type Truthy<T> = NonNullable<Exclude<T, false | 0 | ''>>
  */
 export async function eventually<T>(
   check: () => T | Promise<T>,
-  { timeoutMs = 15_000, everyMs = 20 } = {},
+  { timeoutMs = 40_000, everyMs = 20 } = {},
 ): Promise<Truthy<T>> {
   const deadline = performance.now() + timeoutMs
   for (;;) {
