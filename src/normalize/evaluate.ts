@@ -1,4 +1,5 @@
 import { digest, type Memory } from './memory.ts'
+import type { Moment } from './order.ts'
 import { counted, type Tally, without } from './tally.ts'
 import { build, elements, heard, holds, type Input, type Scope, value } from './value.ts'
 import { type Mapping, MappingError, type Node } from './words.ts'
@@ -27,14 +28,20 @@ export interface Emission {
   body: Json
 }
 
-/** Pure: the same input gives the same verdict. Throws MappingError when the event holds what no mapping knows. */
-export function evaluate(mapping: Mapping, input: Input): Verdict {
-  const memory = structuredClone(input.memory)
-  const scope: Scope = { ...input, memory }
-  return heard({ op: 'mapping', mapping }, scope, () => verdict(mapping, scope, memory))
+/** When the event's state was, and whether this mapping has told a later one. */
+export interface Turn {
+  moment: Moment
+  overtaken: boolean
 }
 
-function verdict(mapping: Mapping, scope: Scope, memory: Memory): Verdict {
+/** Pure: the same input gives the same verdict. Throws MappingError when the event holds what no mapping knows. */
+export function evaluate(mapping: Mapping, input: Input, turn: Turn): Verdict {
+  const memory = structuredClone(input.memory)
+  const scope: Scope = { ...input, memory }
+  return heard({ op: 'mapping', mapping }, scope, () => verdict(mapping, scope, memory, turn))
+}
+
+function verdict(mapping: Mapping, scope: Scope, memory: Memory, { moment, overtaken }: Turn): Verdict {
   for (const node of mapping.total) value(node, scope)
   const at = mapping.rules.findIndex(({ when }, at) =>
     heard({ op: 'rule', at }, scope, () => !when || holds(when, scope, mapping)),
@@ -53,8 +60,8 @@ function verdict(mapping: Mapping, scope: Scope, memory: Memory): Verdict {
   if (!owed && rule && 'ignore' in rule)
     return ignore(rule.ignore, rule.because, rule.afterWaiting ? factsMissing(mapping, scope) : [])
   let speaking = rule && 'emit' in rule ? rule : null
-  if (speaking?.overtakable && scope.late) {
-    if (!owed) return ignore('overtaken', 'A newer state of this object was already normalised.')
+  if (speaking?.overtakable && overtaken) {
+    if (!owed) return ignore('overtaken', 'A newer state of this object was already told.')
     speaking = null
   }
   const counted = speaking?.once ? share(speaking.once, scope) : null
@@ -70,7 +77,7 @@ function verdict(mapping: Mapping, scope: Scope, memory: Memory): Verdict {
     return ignore('nothing_to_tell', 'The rule holds, but none of the lines is of the kind that it tells.')
   if (owed?.remember) memory.flags[owed.remember] = true
   if (speaking?.remember) memory.flags[speaking.remember] = true
-  if (!scope.late) memory.said[mapping.name] = digest(build(mapping.news, scope))
+  if (!overtaken) memory.said[mapping.name] = { ...moment, digest: digest(build(mapping.news, scope)) }
   const missing = missingOf(mapping, scope)
   return { kind: 'emit', rule: at, owed: owed !== null, emissions, memory, missing, tally: counted }
 }

@@ -1,7 +1,7 @@
 import { mappings } from '../../mappings/index.ts'
 import { evaluate, type Verdict } from './evaluate.ts'
 import type { Memory } from './memory.ts'
-import { baseOf, newestOf, type Sight, type Snapshot } from './order.ts'
+import { baseOf, isAfter, momentOf, newestOf, type Sight, type Snapshot } from './order.ts'
 import { priorOf } from './previous.ts'
 import type { Facts, Listener } from './value.ts'
 import type { Mapping } from './words.ts'
@@ -23,8 +23,9 @@ for (const [contract, list] of Object.entries(mappings))
 /** The mappings that read an event type. */
 export const readersOf = (type: string) => readers.get(type) ?? []
 
-/** What is known around a sight: its whole object, the state stored before it, and whether a newer one is. */
+/** What is known around a sight: all of its object with it, its state, the one stored before it, and whether a newer one is. */
 export interface Place {
+  snapshot: Snapshot
   object: Json
   stored: Json | null
   late: boolean
@@ -36,13 +37,18 @@ export interface Place {
 /** What every mapping says of a sight, and the memory of its object afterwards. Throws MappingError. */
 export function judge(
   sight: Sight,
-  { object, stored, late, memory, facts, listen }: Place,
+  { snapshot, object, stored, late, memory, facts, listen }: Place,
 ): { said: Judged[]; memory: Memory } {
   const prior = sight.previous ? priorOf(object, sight.previous) : late ? null : stored
+  // Our own timer brings no state: it speaks of the newest.
+  const seen = (sight.own && newestOf(snapshot)) || sight
   let remembered = memory
   const said = readersOf(sight.type).map(({ contract, mapping }) => {
     const event = { id: sight.own ? null : sight.eventId, type: sight.type, created: sight.created }
-    const verdict = evaluate(mapping, { event, object, prior, stored, late, memory: remembered, facts, listen })
+    const told = remembered.said[mapping.name]
+    const overtaken = !sight.own && told !== undefined && isAfter(told, sight, snapshot)
+    const input = { event, object, prior, stored, late, memory: remembered, facts, listen }
+    const verdict = evaluate(mapping, input, { moment: momentOf(seen), overtaken })
     if (verdict.kind === 'emit') remembered = verdict.memory
     return { contract, mapping, verdict }
   })
@@ -66,8 +72,8 @@ export function judgeAgain(
   const { object } = snapshot
   const late = newestOf(known.snapshot)?.eventId !== newest.eventId
   const stored = late ? known.snapshot.object : baseOf(known.snapshot)
-  const then = judge(newest, { object, stored, late, memory: known.memory, facts })
-  const now = judge(newest, { object, stored: baseOf(snapshot), late: false, memory, facts, listen })
+  const then = judge(newest, { snapshot: known.snapshot, object, stored, late, memory: known.memory, facts })
+  const now = judge(newest, { snapshot, object, stored: baseOf(snapshot), late: false, memory, facts, listen })
   const keys = new Set(
     then.said.flatMap(({ verdict }) => (verdict.kind === 'emit' ? verdict.emissions : [])).map(({ key }) => key),
   )

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Moment } from './order.ts'
 import type { Flag } from './words.ts'
 
 /** What is remembered of a Stripe object beside its snapshot. */
@@ -6,8 +7,8 @@ export interface Memory {
   flags: Partial<Record<Flag, true>>
   /** Occasions by name. */
   occasions: Record<string, Occasion[]>
-  /** Digest of the news that each mapping last emitted about the object. */
-  said: Record<string, string>
+  /** The newest state that each mapping has told of the object: when it was, and a digest of its news. */
+  said: Record<string, Moment & { digest: string }>
   /** Flo's UUIDs by kind, as first told. */
   uuids: Record<string, string>
   /** Of an open invoice: the due date (Unix seconds) that our own timer waits for, see dues.ts. */

@@ -113,7 +113,7 @@ function normalizeSnapshot(world: World, due: Due, patience: Patience, listen?: 
     if (kind === 'checkout') unregistered.add(id)
   })
   const memory = known?.memory ?? emptyMemory()
-  const own = judge(sight, { object, stored, late: !newest, memory, facts, listen })
+  const own = judge(sight, { snapshot, object, stored, late: !newest, memory, facts, listen })
   const again = known && overturns ? judgeAgain(known, snapshot, own.memory, facts, listen) : { said: [], memory: own.memory }
   const judged = [...own.said, ...again.said]
   const emitting = judged.flatMap(({ contract, mapping, verdict }) =>

@@ -11,6 +11,8 @@ export interface Sight {
   created: number
   object: Json
   previous: Json | null
+  /** Unix seconds of the state that it shows, where that is not the event's: it was fetched later. */
+  asOf?: number
   /** Not Stripe's: our own timer looks at the object as it is known (dues.ts). */
   own?: true
 }
@@ -61,6 +63,30 @@ export function placed(snapshot: Snapshot | null, sight: Sight): Placed {
 const whole = (newest: Sight | null, before: Sight | null): Json =>
   newest?.object.deleted === true ? { ...before?.object, ...newest.object } : (newest?.object ?? null)
 
+/** When a sight was, without its state: stages come before seconds. */
+export interface Moment {
+  eventId: string
+  stage: number
+  created: number
+}
+export const momentOf = (sight: Sight): Moment => ({
+  eventId: sight.eventId,
+  stage: stage(sight.object),
+  created: sight.asOf ?? sight.created,
+})
+
+const apart = (a: Moment, b: Moment) => a.stage - b.stage || a.created - b.created
+
+/** Was the moment after the sight, as far as the snapshot can tell? Two sights of one state are not after one another. */
+export function isAfter(moment: Moment, sight: Sight, snapshot: Snapshot): boolean {
+  const distance = apart(moment, momentOf(sight))
+  if (distance !== 0) return distance > 0
+  const other = [...snapshot.tied, ...snapshot.base].find(({ eventId }) => eventId === moment.eventId)
+  if (!other || isDeepStrictEqual(other.object, sight.object)) return false
+  if (isDeepStrictEqual(other.object, snapshot.object)) return true
+  return lastOf([other, sight], null) === other
+}
+
 /** The state that the newest moment started from, null when nothing older was seen. */
 export const baseOf = ({ base }: Snapshot): Json | null => lastOf(base, null)?.object ?? null
 
@@ -83,10 +109,13 @@ const MOST_TIED = 32
 
 /** The sights of the latest moment, in an order of their own. A moment is a second within one stage. */
 function latestMoment(sights: Sight[]): Sight[] {
-  const moment = (a: Sight, b: Sight) => stage(a.object) - stage(b.object) || a.created - b.created
-  const latest = sights.reduce<Sight | null>((best, one) => (best === null || moment(one, best) > 0 ? one : best), null)
+  const moments = sights.map(momentOf)
+  const latest = moments.reduce<Moment | null>(
+    (best, one) => (best === null || apart(one, best) > 0 ? one : best),
+    null,
+  )
   return sights
-    .filter((one) => latest !== null && moment(one, latest) === 0)
+    .filter((_, at) => latest !== null && apart(moments[at]!, latest) === 0)
     .sort((a, b) => (a.eventId < b.eventId ? -1 : 1))
     .slice(-MOST_TIED)
 }

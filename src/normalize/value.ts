@@ -213,7 +213,7 @@ function isTrue(when: When, scope: Scope, mapping?: Mapping): boolean {
         !isDeepStrictEqual(build(when.shape, scope), build(when.shape, { ...scope, object: scope.prior }))
       )
     case 'differsFromLast':
-      return scope.memory.said[mapping?.name ?? ''] !== digest(build(when.shape, scope))
+      return scope.memory.said[mapping?.name ?? '']?.digest !== digest(build(when.shape, scope))
     case 'seen':
       return scope.stored !== null
     case 'priorKnown':
