@@ -28,6 +28,15 @@ export const codes = {
   route_not_found: { status: 404, message: 'No route has this method and path: see /openapi.json.' },
   endpoint_disabled: { status: 409, message: 'This endpoint is disabled: enable it first.' },
   key_in_use: { status: 409, message: 'An API key cannot revoke itself: use another one.' },
+  already_normalized: {
+    status: 409,
+    message:
+      'This source event was normalised: its events exist. Resend a delivery, or see what it would become now by explain.',
+  },
+  body_expired: {
+    status: 409,
+    message: 'The raw body of this source event is past its retention: it cannot be normalised any more.',
+  },
   conflict: { status: 409, message: 'The request conflicts with the present state.' },
   idempotency_running: {
     status: 409,

@@ -22,6 +22,7 @@ import { migrate } from './migrate.ts'
 import { adopted } from './normalize/adopted.ts'
 import { factArrived } from './normalize/holds.ts'
 import { normalizer } from './normalize/normalizer.ts'
+import { renormalize, renormalizeAll } from './normalize/renormalize.ts'
 import { startPostgres } from './postgres.ts'
 import { runProgram } from './program.ts'
 import { LANES } from './receive/lane.ts'
@@ -178,13 +179,15 @@ function routes(shared: Shared, { wake, url, jobs }: { wake: Wake; url: string; 
         ready,
         publicUrl: () => config.publicUrl ?? url,
         resend,
+        renormalize,
+        renormalizeAll,
         adopted,
         factArrived(clientId, facts) {
           factArrived(db, clientId, facts)
             .then((released) => released > 0 && wake.normalize(clientId))
             .catch((err) => log.error({ err, clientId }, 'normalize.fact_not_told'))
         },
-        wakes: { deliver: wake.deliver },
+        wakes: wake,
       }),
     )
   else app.get('/healthz', healthz).get('/readyz', readyz({ ready }))

@@ -20,11 +20,14 @@ export interface Deps {
   ready: () => Readiness
   /** Makes the delivery once more, inside the given transaction, and answers the new one's id; refuses with a Refusal. */
   resend: (tx: Queryable, clientId: string, deliveryId: string) => Promise<{ id: string; endpointId: string }>
+  /** Lets source events be normalised once more, inside the given transaction: one, or all that fit; refuses with a Refusal. */
+  renormalize: (tx: Queryable, clientId: string, id: string) => Promise<void>
+  renormalizeAll: (tx: Queryable, clientId: string, which: Renormalized) => Promise<{ count: number }>
   /** Tells the normaliser that facts have come which events may wait for, e.g. `client_user_id:cus_1`. */
   factArrived: (clientId: string, facts: string[]) => void
   /** The uuids that subscriptions of registered checkouts were told with before the checkout was known. */
   adopted: (db: Queryable, checkouts: readonly Registered[]) => Promise<Adopted>
-  wakes: { deliver: (clientId: string, endpointIds?: string[]) => void }
+  wakes: { normalize: (clientId: string) => void; deliver: (clientId: string, endpointIds?: string[]) => void }
 }
 
 /** A registered checkout, as far as the uuids of its subscriptions go. */
@@ -34,6 +37,16 @@ interface Registered {
   subscriptions: readonly { id: string }[]
 }
 type Adopted = (checkout: Registered, subscription: { id: string }) => string | null
+
+/** Which source events go through once more; times bound their receipt. */
+export interface Renormalized {
+  state: 'failed' | 'ignored'
+  code?: string | undefined
+  type?: string | undefined
+  sourceId?: string | undefined
+  since?: Date | undefined
+  until?: Date | undefined
+}
 
 /** `details` says per part (database, roles) how it is. */
 export interface Readiness {

@@ -7,6 +7,7 @@ import { endpointStatus } from './endpoint-status.ts'
 import { endpoints } from './endpoints.ts'
 import { eventTypes } from './event-types.ts'
 import { events } from './events.ts'
+import { renormalizations } from './renormalize.ts'
 import type { Deps, Route } from './route.ts'
 import { sourceEvents } from './source-events.ts'
 import { sources } from './sources.ts'
@@ -22,6 +23,7 @@ const resources = [
   endpointSecrets,
   endpointStatus,
   sourceEvents,
+  renormalizations,
   events,
   deliveries,
   eventTypes,

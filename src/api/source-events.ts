@@ -1,11 +1,13 @@
 import { z } from 'zod'
+import type { Queryable } from '../db.ts'
 import { page } from './page.ts'
 import { type Deps, listRoute, type Route, route } from './route.ts'
 import { clientId, id, pageQuery, reference, text, time } from './words.ts'
 
 const STATES = ['received', 'normalized', 'ignored', 'held', 'failed'] as const
 
-const SourceEvent = z
+/** A source event in a reply. */
+export const SourceEvent = z
   .strictObject({
     id,
     clientId: id,
@@ -35,6 +37,15 @@ const COLUMNS = `t.id, t.client_id as "clientId", t.source_id as "sourceId", t.e
   t.received_at as "receivedAt", t.state,
   case when t.reason_code is not null then jsonb_build_object('code', t.reason_code, 'message', t.reason_message) end as reason,
   t.held_until as "heldUntil"`
+
+/** The source event as a reply shows it. It must exist. */
+export async function readSourceEvent(db: Queryable, clientId: string, id: string) {
+  const { rows } = await db.query(`select ${COLUMNS} from source_events t where client_id = $1 and id = $2`, [
+    clientId,
+    id,
+  ])
+  return rows[0]
+}
 
 /** /v1/source-events: everything that came in. */
 export const sourceEvents = (deps: Pick<Deps, 'keyRing'>): Route[] => [

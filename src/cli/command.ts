@@ -13,7 +13,7 @@ export interface Command<O extends Options = Options> {
   options?: O
   examples?: readonly string[]
   /** Answers the exit code: 0, or 1 where the command asks a question whose answer is no. What throws ends with 2. */
-  run: (call: Call<any>) => Promise<number>
+  run(call: Call<O>): Promise<number>
 }
 
 export type Options = Readonly<Record<string, Option>>
@@ -35,9 +35,7 @@ export interface Call<O extends Options = Options> {
 }
 
 /** Types the options that `run` gets by those declared. */
-export const defineCommand = <const O extends Options>(
-  command: Command<O> & { run: (call: Call<O>) => Promise<number> },
-): Command<O> => command
+export const defineCommand = <const O extends Options>(command: Command<O>): Command<O> => command
 
 /** What was typed cannot be done as it stands: shown with the way to the help, exit code 2. */
 export class UsageError extends Error {

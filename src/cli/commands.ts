@@ -1,5 +1,6 @@
 import type { Command } from './command.ts'
 import ledger from './ledger.ts'
+import renormalize from './renormalize.ts'
 
 /** What `flo-gateway` can do, in the order of the help. A new command is a file and a line here; docs/cli.md tells of it. */
-export const commands: readonly Command[] = [ledger]
+export const commands: readonly Command[] = [ledger, renormalize]

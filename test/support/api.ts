@@ -10,6 +10,7 @@ import type { Db } from '../../src/db.ts'
 import { newId } from '../../src/ids.ts'
 import { keyRing } from '../../src/keyring.ts'
 import { newLog } from '../../src/log.ts'
+import { renormalize, renormalizeAll } from '../../src/normalize/renormalize.ts'
 
 export const ring = keyRing([{ id: 'test', key: Buffer.alloc(32, 7) }])
 export const ADMIN_KEY = 'the-operators-own-key'
@@ -33,8 +34,10 @@ export function apiOn(db: Db, changed: Partial<Deps> = {}) {
       throw new Error('this test has no resend')
     },
     adopted: async () => () => null,
+    renormalize,
+    renormalizeAll,
     factArrived: (clientId, arrived) => facts.push({ clientId, facts: arrived }),
-    wakes: { deliver: (clientId, endpointIds) => woken.push({ clientId, endpointIds }) },
+    wakes: { normalize: () => {}, deliver: (clientId, endpointIds) => woken.push({ clientId, endpointIds }) },
     ...changed,
   }
   const app = express()

@@ -1,0 +1,54 @@
+import { type Db, inTransaction } from '../db.ts'
+import { renormalizeAll, type Which } from '../normalize/renormalize.ts'
+import { WAKE } from '../worker-session.ts'
+import { clientsOf, timeOf } from './asked.ts'
+import { defineCommand, UsageError } from './command.ts'
+import { withDatabase } from './database.ts'
+
+/** Source events put back in one transaction. */
+const BATCH = 1000
+
+export default defineCommand({
+  name: 'renormalize',
+  summary: 'Let failed or ignored source events be normalised once more',
+  about:
+    'After a mapping was mended, or a source has got its API key. A running gateway starts at once, another at its next start. What was told before is not told again.',
+  options: {
+    state: { type: 'string', value: 'failed|ignored', about: 'which ones; ignored needs --code' },
+    code: { type: 'string', value: '<code>', about: 'only those with this reason, e.g. unmapped_value' },
+    type: { type: 'string', value: '<type>', about: 'only events of this Stripe type' },
+    since: { type: 'string', value: '<time>', about: 'only what was received then or later' },
+    until: { type: 'string', value: '<time>', about: 'only what was received before' },
+    client: { type: 'string', value: '<id|name>', about: 'only of this client' },
+  },
+  examples: ['renormalize --state failed', 'renormalize --state ignored --code needs_api_key --since 7d'],
+  run({ options, out }) {
+    const { state, code, type } = options
+    if (state !== 'failed' && state !== 'ignored') throw new UsageError('--state must be failed or ignored.')
+    if (state === 'ignored' && code === undefined)
+      throw new UsageError('--state ignored needs --code: what was ignored for another reason is ignored again.')
+    const which: Which = { state, code, type, since: timeOf(options.since), until: timeOf(options.until) ?? new Date() }
+    return withDatabase(async (db) => {
+      let total = 0
+      for (const { id, name } of await clientsOf(db, options.client)) {
+        const count = await again(db, id, which)
+        if (count > 0) out(`${name}: ${count}`)
+        total += count
+      }
+      out(total === 1 ? '1 source event goes through once more.' : `${total} source events go through once more.`)
+      return 0
+    })
+  },
+})
+
+async function again(db: Db, clientId: string, which: Which): Promise<number> {
+  let [count, last] = [0, null as string | null]
+  do {
+    const done = await inTransaction(db, (tx) => renormalizeAll(tx, clientId, which, { after: last, limit: BATCH }))
+    count += done.count
+    last = done.last
+    // Whichever process has the client's lanes takes it up.
+    if (done.count > 0) await db.query('select pg_notify($1, $2)', [WAKE, `normalize:${clientId}`])
+  } while (last !== null)
+  return count
+}

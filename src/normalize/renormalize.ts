@@ -1,0 +1,65 @@
+import type { Queryable } from '../db.ts'
+import { Refusal } from '../errors.ts'
+
+/** Which source events go through once more; times bound their receipt, `until` excluded. */
+export interface Which {
+  state: 'failed' | 'ignored'
+  code?: string | undefined
+  type?: string | undefined
+  sourceId?: string | undefined
+  since?: Date | undefined
+  until?: Date | undefined
+}
+
+const ANEW = `state = 'received', reason_code = null, reason_message = null, due_at = now()`
+
+/**
+ * Lets a failed or ignored source event be normalised once more, as the mappings are by now; wake the normaliser afterwards.
+ * One that waits or is being worked on is left alone. Facts told before are not told again. Throws `already_normalized`, and
+ * `body_expired` for one whose bytes are past their retention.
+ */
+export async function renormalize(tx: Queryable, clientId: string, id: string): Promise<void> {
+  const { rows } = await tx.query(
+    `select e.state, b.source_event_id is not null as kept
+       from source_events e
+       left join source_event_bodies b on b.client_id = $1 and b.source_event_id = $2
+      where e.client_id = $1 and e.id = $2 for update of e`,
+    [clientId, id],
+  )
+  const [event] = rows
+  if (!event) throw new Refusal('not_found')
+  if (event.state === 'normalized') throw new Refusal('already_normalized')
+  if (!event.kept) throw new Refusal('body_expired')
+  await tx.query(
+    `update source_events set ${ANEW} where client_id = $1 and id = $2 and state in ('failed', 'ignored')`,
+    [clientId, id],
+  )
+}
+
+/**
+ * The same for all that fit and whose bytes are kept, in the order of their receipt from `after` on, `limit` at most.
+ * Answers how many there were and the last of them.
+ */
+export async function renormalizeAll(
+  tx: Queryable,
+  clientId: string,
+  { state, code, type, sourceId, since, until }: Which,
+  { after = null, limit = null }: { after?: string | null; limit?: number | null } = {},
+): Promise<{ count: number; last: string | null }> {
+  const { rows } = await tx.query(
+    `update source_events e set ${ANEW}
+       from (select id from source_events t
+              where client_id = $1 and state = $2
+                and ($3::text is null or reason_code = $3) and ($4::text is null or type = $4)
+                and ($5::uuid is null or source_id = $5)
+                and ($6::timestamptz is null or id >= uuid7_floor($6)) and ($7::timestamptz is null or id < uuid7_floor($7))
+                and ($8::uuid is null or id > $8)
+                and exists (select from source_event_bodies b where b.client_id = $1 and b.source_event_id = t.id)
+              order by id limit $9) again
+      where e.client_id = $1 and e.id = again.id and e.state = $2
+      returning e.id`,
+    [clientId, state, code ?? null, type ?? null, sourceId ?? null, since ?? null, until ?? null, after, limit],
+  )
+  const ids = rows.map(({ id }) => id as string).sort()
+  return { count: ids.length, last: ids.at(-1) ?? null }
+}
