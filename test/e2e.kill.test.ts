@@ -33,13 +33,12 @@ test('after kill -9 in the middle of 5,000 events everything that was accepted i
   const send = (gatewayUrl: string, until: () => boolean) =>
     Promise.all(
       Array.from({ length: SENDERS }, async () => {
-        for (let body = unanswered.pop(); body && !until(); body = unanswered.pop()) {
+        while (!until() && unanswered.length > 0) {
+          const body = unanswered.pop()!
           const answer = await way.post(gatewayUrl, body).catch(() => null)
-          if (answer?.status !== 200) {
-            unanswered.push(body)
-            if (until()) return
-            await delay(50)
-          }
+          if (answer?.status === 200) continue
+          unanswered.push(body)
+          await delay(50)
         }
       }),
     )
