@@ -36,6 +36,15 @@ describe('an event', () => {
     expect(old!.data.object).not.toEqual(acacia!.data.object)
   })
 
+  test('is about the same objects under every version', () => {
+    const ids = (apiVersion: string) => simulate('plan-change', { apiVersion }).map(({ data }) => data.object.id)
+    expect(ids('2020-08-27')).toEqual(ids('2014-09-08'))
+    expect(ids('2026-10-28.endive')).toEqual(ids('2025-09-30.clover'))
+    // Besides, basil has invoice_payment.paid.
+    expect(ids('2025-03-31.basil')).toEqual(expect.arrayContaining(ids('2024-10-28.acacia')))
+    expect(ids('2025-03-31.basil')).toEqual(ids('2025-09-30.clover'))
+  })
+
   test('begins when the caller says', () => {
     const [first] = simulate('renewal', { start: new Date('2031-05-05T00:00:00Z') })
     expect(first!.created).toBe(Date.parse('2031-05-05T00:00:00Z') / 1000)

@@ -1,5 +1,5 @@
-import type { CreditNote, Invoice, Line } from './facts.ts'
-import type { Charge } from './payment-facts.ts'
+import type { Invoice, Line } from './facts.ts'
+import type { Charge, CreditNote } from './payment-facts.ts'
 import { refund } from './refunds.ts'
 import { byRequest, change, newId, tell, type World } from './world.ts'
 

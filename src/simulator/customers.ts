@@ -1,4 +1,4 @@
-import type { Customer } from './facts.ts'
+import type { Customer, Discount, Line } from './facts.ts'
 import { byRequest, change, newId, tell, type World } from './world.ts'
 
 /** A customer who pays with a card, or has none yet. The world's clientUserId stands in the metadata of the first one. */
@@ -43,4 +43,16 @@ export function tellUser(world: World, customer: Customer, clientUserId: string)
 /** Stripe fixes a customer's currency with the first invoice. */
 export function settleCurrency(world: World, customer: Customer, currency: string): void {
   if (customer.currency === null) change(world, customer, { currency }, 'customer.updated')
+}
+
+/** A coupon that the customer brings along. */
+export const coupon = (world: World, percentOff: number): Discount => ({
+  id: newId(world, 'di'),
+  start: world.now,
+  coupon: { id: world.random.letters(8), created: world.now, percentOff },
+})
+
+/** Each line costs that much less. */
+export function discountLines(lines: Line[], of: Discount): void {
+  for (const line of lines) line.discount = { of, amount: Math.round((line.amount * of.coupon.percentOff) / 100) }
 }

@@ -1,5 +1,5 @@
 import type { Recurrence } from './calendar.ts'
-import type { Charge, InvoicePayment, PaymentIntent, Refund } from './payment-facts.ts'
+import type { Charge, CreditNote, InvoicePayment, PaymentIntent, Refund } from './payment-facts.ts'
 
 // What is so in the simulated billing world, whatever API version tells it. Times are Unix seconds, money is in minor units.
 
@@ -160,6 +160,13 @@ export interface Invoice extends Omit<Fact, 'id'> {
   testClock: string | null
 }
 
+/** A coupon in use. */
+export interface Discount {
+  id: string
+  start: number
+  coupon: { id: string; created: number; percentOff: number }
+}
+
 export interface Line extends Fact {
   kind: 'line'
   invoice: string | null
@@ -177,7 +184,7 @@ export interface Line extends Fact {
   subscription: string | null
   subscriptionItem: string | null
   invoiceItem: string | null
-  discount: { id: string; amount: number } | null
+  discount: { of: Discount; amount: number } | null
   tax: { rate: string; amount: number } | null
 }
 
@@ -187,17 +194,6 @@ export interface InvoiceItem extends Fact {
   invoice: string | null
   line: Line
   testClock: string | null
-}
-
-export interface CreditNote extends Fact {
-  kind: 'credit_note'
-  customer: string
-  invoice: string
-  currency: string
-  number: string
-  lines: { id: string; line: Line; amount: number }[]
-  type: 'pre_payment' | 'post_payment'
-  refund: Refund | null
 }
 
 export interface Session extends Fact {

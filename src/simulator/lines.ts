@@ -99,9 +99,9 @@ export function prorationLine(
   const amount = sign * Math.round(amountOf(item.price, item.quantity) * share)
   return {
     ...blank(world, item.price),
-    // Classic billing makes an invoice item of each proration, flexible billing does without.
+    // Flexible billing shows a proration as a part of the subscription, classic billing as the invoice item that it is.
     of: flexible ? 'subscription' : 'invoiceitem',
-    invoiceItem: flexible ? null : newId(world, 'ii'),
+    invoiceItem: newId(world, 'ii'),
     amount,
     description: `${sign < 0 ? 'Unused' : 'Remaining'} time on ${name} after ${day}`,
     quantity: item.quantity,

@@ -1,4 +1,4 @@
-import type { Card, Fact, Metadata } from './facts.ts'
+import type { Card, Fact, Line, Metadata } from './facts.ts'
 
 // How money moves; see facts.ts.
 
@@ -55,4 +55,15 @@ export interface InvoicePayment extends Fact {
   currency: string
   paymentIntent: string
   paidAt: number | null
+}
+
+export interface CreditNote extends Fact {
+  kind: 'credit_note'
+  customer: string
+  invoice: string
+  currency: string
+  number: string
+  lines: { id: string; line: Line; amount: number }[]
+  type: 'pre_payment' | 'post_payment'
+  refund: Refund | null
 }

@@ -1,4 +1,4 @@
-import type { CreditNote } from '../facts.ts'
+import type { CreditNote } from '../payment-facts.ts'
 import { BASIL, CLOVER, DAHLIA } from '../versions.ts'
 import { between, type Fields, list, livemode, type Shape, shaped, since, until } from './fields.ts'
 

@@ -1,6 +1,7 @@
 import type { Invoice, Line } from '../facts.ts'
 import { amountDue, amountRemaining, discount, subtotal, tax, total } from '../totals.ts'
 import { ACACIA, BASIL, ENDIVE } from '../versions.ts'
+import { discountFields } from './discount.ts'
 import { added, between, type Fields, type Json, list, livemode, type Shape, shaped, since, until } from './fields.ts'
 import { lineFields, taxesOf } from './line.ts'
 
@@ -24,7 +25,7 @@ function summed(
 const discounts = (invoice: One) =>
   summed(
     invoice,
-    (line) => (line.discount ? [{ amount: line.discount.amount, discount: line.discount.id }] : []),
+    (line) => (line.discount ? [{ amount: line.discount.amount, discount: line.discount.of.id }] : []),
     (entry) => entry.discount,
     'amount',
   )
@@ -89,7 +90,7 @@ export const invoiceFields: Fields<One> = {
   default_source: since('2019-03-14', null),
   default_tax_rates: since('2019-03-14', []),
   description: null,
-  discount: until(BASIL, null),
+  discount: until(BASIL, discountOf),
   discounts: since('2020-08-27', (invoice: One) => discounts(invoice).map((entry) => entry.discount)),
   due_date: added(
     '2018-02-05',
@@ -172,6 +173,11 @@ export const invoiceFields: Fields<One> = {
 /** Until May 2018 Stripe did not tell a period, a change and a start apart. */
 function billingReason({ billingReason }: One, { date }: Shape): string {
   return date < '2018-05-21' && billingReason.startsWith('subscription_') ? 'subscription' : billingReason
+}
+
+function discountOf({ lines, customer }: One, shape: Shape) {
+  const of = lines.find((line) => line.discount)?.discount?.of
+  return of ? shaped(discountFields, { ...of, customer }, shape) : null
 }
 
 function whyGivenUp({ status, subscription }: One) {

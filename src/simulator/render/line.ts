@@ -21,10 +21,10 @@ export const lineFields: Fields<Line> = {
   currency: ({ currency }) => currency,
   description: ({ description }) => description,
   discount_amounts: since('2020-08-27', ({ discount }: Line) =>
-    discount ? [{ amount: discount.amount, discount: discount.id }] : [],
+    discount ? [{ amount: discount.amount, discount: discount.of.id }] : [],
   ),
   discountable: ({ proration }) => !proration,
-  discounts: since('2020-08-27', ({ discount }: Line) => (discount ? [discount.id] : [])),
+  discounts: since('2020-08-27', ({ discount }: Line) => (discount ? [discount.of.id] : [])),
   invoice: since('2024-06-20', ({ invoice }: Line) => invoice),
   invoice_item: between('2019-12-03', BASIL, ({ invoiceItem }: Line) => invoiceItem ?? undefined),
   livemode,

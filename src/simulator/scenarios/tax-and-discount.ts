@@ -1,5 +1,5 @@
 import { plan } from '../catalog.ts'
-import { customer } from '../customers.ts'
+import { coupon, customer, discountLines } from '../customers.ts'
 import { renew } from '../cycles.ts'
 import type { Line } from '../facts.ts'
 import { cycle, firstPayment, scenario } from '../scenario.ts'
@@ -11,12 +11,10 @@ export default scenario({
   about: 'Ten per cent off, and nineteen per cent of tax on top of the rest.',
   play(world) {
     const [pro, seat] = [plan(world, 'Pro', 2900), plan(world, 'Seat', 1000)]
-    const [coupon, rate] = [newId(world, 'di'), newId(world, 'txr')]
+    const [tenOff, rate] = [coupon(world, 10), newId(world, 'txr')]
     const adjust = (lines: Line[]) => {
-      for (const line of lines) {
-        line.discount = { id: coupon, amount: Math.round(line.amount * 0.1) }
-        line.tax = { rate, amount: Math.round((line.amount - line.discount.amount) * 0.19) }
-      }
+      discountLines(lines, tenOff)
+      for (const line of lines) line.tax = { rate, amount: Math.round((line.amount - line.discount!.amount) * 0.19) }
     }
     const ada = customer(world)
     const { subscription } = subscribe(world, ada, [{ price: pro }, { price: seat, quantity: 2 }], { adjust })
