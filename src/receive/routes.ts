@@ -58,12 +58,15 @@ export function stripeWebhook({ source, store, keyRing, now }: WebhookDeps): Req
   }
 }
 
+// A success is found by its row; a refusal is found by nothing but the log.
 const refused =
   (log: Log): ErrorRequestHandler =>
   (error, req, res, next) => {
     if (res.headersSent) return next(error)
-    const requestId = String((req as { id?: unknown }).id ?? newId())
-    if (!(error instanceof Refusal)) log.error({ err: error, requestId }, 'receive.failed')
+    const requestId = newId()
     const refusal = error instanceof Refusal ? error : new Refusal('internal')
+    if (refusal === error) log.info({ requestId, sourceId: req.params.sourceId, code: refusal.code }, 'receive.refused')
+    else log.error({ err: error, requestId, sourceId: req.params.sourceId }, 'receive.failed')
+    res.setHeader('x-request-id', requestId)
     res.status(refusal.status).json(refusalBody(refusal, requestId))
   }

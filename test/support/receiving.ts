@@ -52,7 +52,11 @@ export async function receiving(db: Db, { now = () => new Date() } = {}) {
       headers: { 'content-type': 'application/json', 'stripe-signature': stripeSignature(body), ...headers },
       body: Uint8Array.from(Buffer.from(body)),
     })
-    return { status: response.status, body: (await response.json()) as any }
+    return {
+      status: response.status,
+      requestId: response.headers.get('x-request-id'),
+      body: (await response.json()) as any,
+    }
   }
   return { url, stored, post }
 }
