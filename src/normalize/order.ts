@@ -82,9 +82,8 @@ export function isAfter(moment: Moment, sight: Sight, snapshot: Snapshot): boole
   const distance = apart(moment, momentOf(sight))
   if (distance !== 0) return distance > 0
   const other = [...snapshot.tied, ...snapshot.base].find(({ eventId }) => eventId === moment.eventId)
-  if (!other || isDeepStrictEqual(other.object, sight.object)) return false
-  if (isDeepStrictEqual(other.object, snapshot.object)) return true
-  return lastOf([other, sight], null) === other
+  if (!other || [other, snapshot].some(({ object }) => isDeepStrictEqual(object, sight.object))) return false
+  return isDeepStrictEqual(other.object, snapshot.object) || lastOf([other, sight], null) === other
 }
 
 /** The state that the newest moment started from, null when nothing older was seen. */
