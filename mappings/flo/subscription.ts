@@ -136,7 +136,10 @@ export const subscriptionShape = {
   cancelAt: isoTime(cancelDate),
   canceledAt: isoTime(firstOf(from('canceled_at'), given(ended, from('ended_at')))),
   trialEnd: isoTime(trialEnd),
-  pausedAt: given(paused, isoTime(firstOf(pausedSince, lastOccasion('paused')))),
+  pausedAt: given(
+    paused,
+    isoTime(firstOf(pausedSince, given(pausedHard, lastOccasion('paused'), lastOccasion('collection paused')))),
+  ),
   resumeAt: given(paused, isoTime(from('pause_collection.resumes_at'))),
   metadata: metadataOf(from('metadata')),
   invoiceDetails: always(null),
@@ -208,7 +211,7 @@ export default defineMapping({
     {
       emit: 'subscription.paused',
       when: all(paused, any(type('customer.subscription.paused'), became(paused))),
-      key: [from('id'), firstOf(pausedSince, occasion('paused'))],
+      key: [from('id'), firstOf(pausedSince, given(pausedHard, occasion('paused'), occasion('collection paused')))],
     },
     {
       emit: 'subscription.resumed',
