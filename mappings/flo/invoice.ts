@@ -4,7 +4,6 @@ import {
   all,
   always,
   changed,
-  changeTo,
   defineMapping,
   differsFromLast,
   each,
@@ -14,6 +13,7 @@ import {
   is,
   kept,
   not,
+  occasion,
   on,
   priorKnown,
   sum,
@@ -120,6 +120,9 @@ const news = {
   invoiceDetails: without(invoiceDetailsShape, 'gatewayEventType', 'gatewayEventId'),
 }
 
+// What two event types of one moment show alike, whatever is learnt in between.
+const sight = without(news, 'uuid')
+
 export default defineMapping({
   name: 'flo/invoice',
   on: invoice,
@@ -173,7 +176,7 @@ export default defineMapping({
         ),
         differsFromLast(news),
       ),
-      key: [from('id'), changeTo(news)],
+      key: [from('id'), occasion('changed', sight)],
       overtakable: true,
     },
     {
@@ -184,7 +187,7 @@ export default defineMapping({
     {
       emit: 'invoice.updated',
       when: all(type('invoice.updated'), changed(news)),
-      key: [from('id'), changeTo(news)],
+      key: [from('id'), occasion('changed', sight)],
       overtakable: true,
     },
     { ignore: 'no_visible_change', because: 'Nothing that the contract shows differs from what was last told.' },

@@ -370,12 +370,15 @@ export const uuidOf = (
 export const tallied: Expr<number> = { op: 'tallied' }
 
 /**
- * Something that happened once and of which Stripe may tell twice, by different event types. As part of a key it makes the
- * two sights one fact, and marks the occasion in the object's memory.
+ * Something that happened once and of which Stripe may tell twice, by different event types close to each other, both
+ * `showing` the same. As part of a key it makes the two sights one fact, and marks the occasion in the object's memory.
  */
-export const occasion = (what: string): Expr<string> => ({ op: 'occasion', what, of: null, mark: true })
-/** The same for a change of the shape's values: what two event types tell of one moment is one change. */
-export const changeTo = (shape: object): Expr<string> => ({ op: 'occasion', what: 'change', of: shape, mark: true })
+export const occasion = (what: string, showing: object): Expr<string> => ({
+  op: 'occasion',
+  what,
+  of: showing,
+  mark: true,
+})
 /** Seconds of the last such occasion up to this event, null when none is remembered. */
 export const lastOccasion = (what: string): Expr<number | null> => ({ op: 'occasion', what, of: null, mark: false })
 /** The value in the state that this event left behind. */
