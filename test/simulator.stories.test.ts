@@ -13,11 +13,6 @@ const DIFFERING: { scenario: RegExp; versions: RegExp; because: string }[] = [
     because: 'without a billing reason a cycle shows in a later period of its lines; a metered line bills the past one',
   },
   {
-    scenario: /^refund-fails$/,
-    versions: /acacia|basil|clover|dahlia|endive/,
-    because: 'charge.refunded counts though refund.created has said that the refund is pending',
-  },
-  {
     scenario: /^schedule-changes-plan$/,
     versions: /^201/,
     because: '`start` was when the present plan began, so the first period of a scheduled plan does not begin after it',

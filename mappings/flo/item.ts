@@ -2,6 +2,7 @@ import type Stripe from 'stripe'
 import { major, metadataOf, toNumber, upperCase } from '../../src/normalize/converters.ts'
 import {
   always,
+  combiner,
   computed,
   type Expr,
   element,
@@ -49,6 +50,11 @@ const productId = lineProductId(line)
 const currencyCode = line.from('currency')
 const nickname = line.legacy<string>('price.nickname', { until: '2025-03-31.basil' })
 
+/** Old lines tell no unit amount: the line's is that of each, where it divides evenly. */
+const eachOf = combiner('shared evenly', (amount: number, quantity: number): number | null =>
+  quantity > 0 && amount % quantity === 0 ? amount / quantity : null,
+)
+
 /** What every item event shows of the thing itself; null where the purchase is not known. */
 export const boughtShape = {
   uuid: uuidOf(
@@ -61,7 +67,7 @@ export const boughtShape = {
   description: firstOf(productDescription(productId), line.from('description')),
   quantity: lineQuantity(line),
   currency: upperCase(currencyCode),
-  amount: major(lineUnitAmount(line), currencyCode),
+  amount: major(firstOf(lineUnitAmount(line), eachOf(line.from('amount'), lineQuantity(line))), currencyCode),
   total: major(line.from('amount'), currencyCode),
   metadata: metadataOf(line.from('metadata')),
 }

@@ -180,7 +180,11 @@ const refundBody = (
       total: boughtShape.total,
       refundedAmount: major(refunded, currency),
       purchasedAt: isoTime(
-        firstOf(payment.invoice(invoice.from('status_transitions.paid_at')), payment.session(sessions.from('created'))),
+        firstOf(
+          payment.invoice(invoice.from('status_transitions.paid_at')),
+          payment.session(sessions.from('created')),
+          kept('charge', payment.charge)(charges.from('created')),
+        ),
       ),
       refundedAt: isoTime(refund.at),
       metadata: metadataOf(
@@ -228,12 +232,13 @@ const byRefund = defineMapping({
       because:
         'The bank sent the money back: the refund did not take place. If it was told before, it is no longer counted.',
       when: any(refund.type('refund.failed'), refund.is('status', 'failed', 'canceled')),
-      uncount: { per: paymentIds, id: refundId },
+      note: { as: 'failed', per: paymentIds, id: refundId, amount: from('amount') },
     },
     {
       ignore: 'refund_pending',
       because: 'The money is on its way: the refund is told when it has succeeded.',
       when: refund.is('status', 'pending', 'requires_action'),
+      note: { as: 'pending', per: paymentIds, id: refundId, amount: from('amount') },
     },
     {
       ignore: 'no_change',

@@ -8,6 +8,7 @@ import {
   defineMapping,
   type Expr,
   firstOf,
+  given,
   is,
   kept,
   max,
@@ -76,10 +77,12 @@ const shape = {
     [K in keyof typeof rest]: (typeof rest)[K]
   }),
   uuid: uuidOf('subscription', invoiceSubscription),
-  id: firstOf(held(subscriptionShape.id), paidLine(lines, linePriceId)),
-  quantity: firstOf(held(subscriptionShape.quantity), paidLine(lines, lineQuantity)),
+  // Of a subscription never seen the paid line tells what it can; of one that is held, what is absent is absent.
+  id: given(held.known, held(subscriptionShape.id), paidLine(lines, linePriceId)),
+  quantity: given(held.known, held(subscriptionShape.quantity), paidLine(lines, lineQuantity)),
   currency: firstOf(held(subscriptionShape.currency), currency),
-  amount: firstOf(
+  amount: given(
+    held.known,
     held(subscriptionShape.amount),
     major(
       paidLine(lines, lineUnitAmount),

@@ -1,6 +1,6 @@
 import { digest, type Memory } from './memory.ts'
 import type { Moment } from './order.ts'
-import { counted, type Tally, without } from './tally.ts'
+import { counted, failed, type Share, type Tally } from './tally.ts'
 import { build, elements, heard, holds, type Input, type Scope, value } from './value.ts'
 import { type Mapping, MappingError, type Node } from './words.ts'
 
@@ -54,7 +54,7 @@ function verdict(mapping: Mapping, scope: Scope, memory: Memory, { moment, overt
     code,
     message,
     missing,
-    tally: rule && 'ignore' in rule && rule.uncount ? uncounted(rule.uncount, scope) : null,
+    tally: rule && 'ignore' in rule && rule.note ? noted(rule.note, scope) : null,
   })
   if (!owed && !rule) return ignore('no_rule', 'No rule of the mapping holds for this event.')
   if (!owed && rule && 'ignore' in rule)
@@ -114,10 +114,14 @@ function share(once: NonNullable<Speaking['once']>, scope: Scope): (Counted & { 
   return { payment, ...counted(scope.facts.tally(payment), told) }
 }
 
-function uncounted({ per, id }: { per: readonly Node[]; id: Node }, scope: Scope): Counted | null {
+type Note = NonNullable<Extract<Mapping['rules'][number], { ignore: unknown }>['note']>
+
+function noted({ as, per, id, amount }: Note, scope: Scope): Counted | null {
   const payment: string | undefined = per.map((node) => value(node, scope)).find((one) => typeof one === 'string')
-  const tally = payment === undefined ? null : scope.facts.tally(payment)
-  return payment !== undefined && tally ? { payment, tally: without(tally, value(id, scope)) } : null
+  if (payment === undefined) return null
+  const tally = scope.facts.tally(payment)
+  const share: Share = { id: value(id, scope), upTo: null, amount: value(amount, scope) }
+  return { payment, tally: as === 'failed' ? failed(tally, share) : counted(tally, { ...share, pending: true }).tally }
 }
 
 const factsMissing = (mapping: Mapping, scope: Scope): string[] =>

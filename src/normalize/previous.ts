@@ -31,8 +31,8 @@ function withItem(subscription: Json, previous: Record<string, Json>): Record<st
 }
 
 function priorValue(now: Json, before: Json): Json {
-  if (isObject(before) && isObject(now) && (before.id === undefined || before.id === now.id))
-    return priorOf(now, before)
+  // Partial also where the id itself changed: a plan that was swapped is told by what differs.
+  if (isObject(before) && isObject(now)) return priorOf(now, before)
   if (Array.isArray(before) && Array.isArray(now) && before.length > 0 && before.every(isFragment))
     return now.map((element) => {
       const fragment = before.find(({ id }) => id === element?.id)

@@ -1,3 +1,4 @@
+import { objects } from '../../mappings/hydrate.ts'
 import { type Facts, type Input, value } from './value.ts'
 import type { Kept, Mapping, Node } from './words.ts'
 
@@ -11,7 +12,21 @@ export interface Wants {
   customers: Set<string>
   /** clientUserIds that the event itself tells. */
   told: Set<string>
+  /** Sources, whether they have an API key. */
+  sources: Set<string>
+  /** Snapshot events that thin ones are twins of. */
+  twins: Set<string>
+  /** What may have been fetched from Stripe. */
+  needs: Set<string>
 }
+export const noWants = (): Wants => ({
+  objects: new Set(),
+  customers: new Set(),
+  told: new Set(),
+  sources: new Set(),
+  twins: new Set(),
+  needs: new Set(),
+})
 
 /** Nodes by mapping: found once, since a mapping never changes. */
 const found = new WeakMap<Mapping, { kept: KeptNode[]; users: UserNode[] }>()
@@ -43,13 +58,14 @@ export function want(mapping: Mapping, input: Input, wants: Wants): void {
     const id = value(node.key, scope)
     if (typeof id !== 'string') return
     wants.objects.add(id)
+    if (objects[node.kind]) wants.needs.add(`${node.kind}:${id}`)
     const object = scope.facts.kept(node.kind, id)
     if (object === null || visited.has(id)) return
     for (const inner of innerKept(node.of)) visit(inner, { ...scope, ...object, prior: null, stored: null })
   }
   for (const node of kept) visit(node, input)
   for (const rule of mapping.rules) {
-    const per = 'emit' in rule ? rule.once?.per : rule.uncount?.per
+    const per = 'emit' in rule ? rule.once?.per : rule.note?.per
     for (const node of per ?? []) {
       const payment = value(node, input)
       if (typeof payment === 'string') wants.objects.add(`tally:${payment}`)

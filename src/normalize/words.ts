@@ -103,8 +103,8 @@ export type Rule<Emit extends string = string> =
       when?: When
       /** Only when what the mapping waits for has not come by the deadline. */
       afterWaiting?: true
-      /** A refund that was counted and did not take place: it counts no longer. */
-      uncount?: { per: readonly Node[]; id: Node }
+      /** Notes a refund that is not told: on its way, or one that did not take place and counts no longer. */
+      note?: { as: 'pending' | 'failed'; per: readonly Node[]; id: Node; amount: Node }
     }
 
 export type Mapping<E extends EventType = EventType, To extends z.ZodType<Envelope> = z.ZodType<Envelope>> = {

@@ -1,0 +1,79 @@
+import { all, is, type Kept, type Node, on, unset, type When } from '../src/normalize/words.ts'
+
+// What is fetched from Stripe where a source has an API key, and nothing else: what a webhook cannot carry (stripe.md 2.9).
+// `{id}` in a path is the id that is read for it.
+
+/** A list that stands in a webhook in part or not at all: the whole of it is put in its place. */
+export interface FetchedList {
+  what: string
+  on: readonly string[]
+  when: When
+  id: Node
+  path: string
+  /** The field of the object that holds it. */
+  into: string
+  /** `object`: the list is the same for every event of the object; `event`: it may change with each. */
+  per: 'object' | 'event'
+}
+
+const session = on('checkout.session.completed', 'checkout.session.async_payment_succeeded')
+const invoice = on(
+  'invoice.created',
+  'invoice.updated',
+  'invoice.finalized',
+  'invoice.finalization_failed',
+  'invoice.paid',
+  'invoice.payment_failed',
+  'invoice.payment_action_required',
+  'invoice.payment_attempt_required',
+  'invoice.voided',
+  'invoice.marked_uncollectible',
+  'invoice.overdue',
+  'invoice.overpaid',
+)
+
+export const lists: readonly FetchedList[] = [
+  {
+    what: 'line_items',
+    on: session.types,
+    // An invoice that the session made has the lines itself.
+    when: all(
+      session.is('mode', 'payment'),
+      session.is('payment_status', 'paid', 'no_payment_required'),
+      session.is('invoice', unset),
+      is(session.from('line_items'), unset),
+    ),
+    id: session.from('id'),
+    path: '/v1/checkout/sessions/{id}/line_items',
+    into: 'line_items',
+    per: 'object',
+  },
+  {
+    what: 'lines',
+    on: invoice.types,
+    when: invoice.is('lines.has_more', true),
+    id: invoice.from('id'),
+    path: '/v1/invoices/{id}/lines',
+    into: 'lines',
+    per: 'event',
+  },
+]
+
+/** Objects that mappings read of others (`kept`) and that no event has told of: fetched when an emission reads them. */
+export const objects: Partial<Record<Kept, string>> = {
+  product: '/v1/products/{id}',
+}
+
+/** A thin event of a snapshot event that Stripe names: the snapshot itself, with what has changed. */
+export const twin = '/v1/events/{id}'
+/** Else the related object as it is now, under the path that the thin event names. */
+export const related = /^\/v1(\/[\w-]+)+$/
+
+/**
+ * Types that exist as thin events alone (`v1.customer.subscription.past_due`, `v1.invoice.line_item_added`): what has
+ * changed shows in the object, so they are read like the snapshot type of their object's kind.
+ */
+export const thinOnly: Readonly<Record<string, string>> = {
+  subscription: 'customer.subscription.updated',
+  invoice: 'invoice.updated',
+}
