@@ -24,7 +24,7 @@ export const sourceLoader = ({ db, log }: { db: Db; log: Log }): Add<string, Sou
       })
       return ids.map((id) => found.get(id))
     },
-    { spacingMs: 2 },
+    { spacingMs: 4 },
   )
 
 async function load(db: Db, ids: string[]): Promise<Map<string, Source>> {
