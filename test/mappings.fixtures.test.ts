@@ -30,17 +30,6 @@ test('every rule of every mapping is shown by a fixture', () => {
   expect(rules.filter(({ id }) => !shown.has(id))).toEqual([])
 })
 
-test('every event type of every contract is told by a rule', () => {
-  for (const [name, contract] of Object.entries(contracts)) {
-    const told = new Set(
-      (mappings[name] ?? []).flatMap(({ rules }) =>
-        rules.flatMap((rule) => ('emit' in rule ? [rule.emit].flat() : [])),
-      ),
-    )
-    expect(contract.eventTypes.filter((type) => !told.has(type))).toEqual([])
-  }
-})
-
 test('every body of every fixture fits the contract', () => {
   for (const { events } of stories.values())
     for (const { contract, type, body } of events)
