@@ -59,6 +59,11 @@ export const Environment = z.object({
       z.array(z.string().refine(subnet, { error: (issue) => `"${issue.input}" is not a subnet such as 127.0.0.0/8` })),
     ),
   FLO_HOLD_SECONDS: z.coerce.number().min(0).max(3600).default(10),
+  FLO_HYDRATE_SECONDS: z.coerce.number().min(0).max(3600).default(30),
+  FLO_STRIPE_API_BASE: z
+    .url({ protocol: /^https?$/ })
+    .refine((url) => new URL(url).pathname === '/' && !new URL(url).search, 'must end after the host and port')
+    .default('https://api.stripe.com'),
 })
 
 export type Config = ReturnType<typeof readConfig>
@@ -92,6 +97,8 @@ export function readConfig(env: Record<string, string | undefined>) {
     publicUrl: e.FLO_PUBLIC_URL,
     allowedSubnets: e.FLO_ALLOWED_SUBNETS,
     holdSeconds: e.FLO_HOLD_SECONDS,
+    hydrateSeconds: e.FLO_HYDRATE_SECONDS,
+    stripeApiBase: e.FLO_STRIPE_API_BASE,
   }
 }
 

@@ -37,6 +37,14 @@ export const codes = {
     status: 409,
     message: 'The raw body of this source event is past its retention: it cannot be normalised any more.',
   },
+  needs_api_key: {
+    status: 409,
+    message: 'This source has no API key, so Stripe cannot be asked: PATCH /v1/sources/{id} {apiKey} gives it one.',
+  },
+  backfill_running: {
+    status: 409,
+    message: 'A backfill of this source runs: wait for its end, or cancel it.',
+  },
   conflict: { status: 409, message: 'The request conflicts with the present state.' },
   idempotency_running: {
     status: 409,

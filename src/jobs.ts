@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { type Db, makePartitions } from './db.ts'
 import { graphileLogger } from './graphile-log.ts'
 import type { Log } from './log.ts'
-import { noticeFor } from './wakes.ts'
+import { noticeFor, type Room } from './wakes.ts'
 import type { RegisteredWorker } from './worker.ts'
 
 /** What a room lets be done to it. */
@@ -19,8 +19,7 @@ interface Deps {
   db: Db
   log: Log
   worker: RegisteredWorker
-  normalize: WorkingRoom
-  deliver: WorkingRoom
+  rooms: Readonly<Record<Room, WorkingRoom>>
 }
 
 export interface Jobs {
@@ -34,6 +33,7 @@ export interface Jobs {
 const CONNECTIONS = 3
 const RESTART_MS = 5000
 const IDEMPOTENCY_HOURS = 24
+const HYDRATION_DAYS = 30
 
 const ofClient = z.object({ clientId: z.uuid() })
 
@@ -45,9 +45,8 @@ const CRON = parseCronItems([
 
 /** Runs what wakes the rooms of this process: Graphile Worker's jobs and clock, and the notices of other processes. */
 export async function startJobs(deps: Deps): Promise<Jobs> {
-  const { log, worker } = deps
-  const rooms = { normalize: deps.normalize, deliver: deps.deliver }
-  const sweep = () => Promise.all([rooms.normalize.sweep(), rooms.deliver.sweep()])
+  const { log, worker, rooms } = deps
+  const sweep = () => Promise.all(Object.values(rooms).map((room) => room.sweep()))
   let stopping = false
   let runner: Runner | null = null
 
@@ -60,11 +59,15 @@ export async function startJobs(deps: Deps): Promise<Jobs> {
 
   const start = async () => {
     runner = await runGraphile(deps, {
-      normalize: async (payload) => rooms.normalize.wake(ofClient.parse(payload).clientId),
-      deliver: async (payload) => rooms.deliver.wake(ofClient.parse(payload).clientId),
+      ...Object.fromEntries(
+        Object.entries(rooms).map(([name, room]) => [
+          name,
+          async (payload: unknown) => room.wake(ofClient.parse(payload).clientId),
+        ]),
+      ),
       sweep: async () => void (await sweep()),
       partitions: async () => void (await makePartitions(deps.db)),
-      purge: async () => void (await purgeIdempotencyKeys(deps.db)),
+      purge: async () => void (await Promise.all([purgeIdempotencyKeys(deps.db), purgeHydrations(deps.db)])),
     })
     // It reconnects by itself; when it gives up nevertheless, rooms would wait for the next sweep for ever.
     runner.promise
@@ -114,6 +117,15 @@ export async function purgeIdempotencyKeys(db: Db): Promise<number> {
   const { rowCount } = await db.query(
     'delete from idempotency_keys where created_at < now() - make_interval(hours => $1)',
     [IDEMPOTENCY_HOURS],
+  )
+  return rowCount ?? 0
+}
+
+/** What was fetched from Stripe is kept as long as the bodies of the events that it belongs to. Returns how many went. */
+export async function purgeHydrations(db: Db): Promise<number> {
+  const { rowCount } = await db.query(
+    `delete from hydrations where asked_at < now() - make_interval(days => $1) and state <> 'pending'`,
+    [HYDRATION_DAYS],
   )
   return rowCount ?? 0
 }

@@ -6,6 +6,8 @@ import express from 'express'
 import { apiRoutes } from './api/api.ts'
 import { healthz, readyz } from './api/health.ts'
 import { createAdminKey, hasAdminKey } from './api/keys.ts'
+import { backfiller } from './backfill/backfiller.ts'
+import { cancelBackfill, startBackfill } from './backfill/start.ts'
 import type { Config } from './config.ts'
 import { contracts } from './contracts/contracts.ts'
 import { connect, type Db, inTransaction } from './db.ts'
@@ -14,6 +16,8 @@ import { resend } from './deliver/resend.ts'
 import { Refusal, refusalBody } from './errors.ts'
 import { fanOut } from './fanout/fanout.ts'
 import { listen } from './http.ts'
+import { forgetFailures } from './hydrate/circuit.ts'
+import { hydrator } from './hydrate/hydrator.ts'
 import { newId } from './ids.ts'
 import { type Jobs, startJobs } from './jobs.ts'
 import { type KeyRing, keyRing, parseKeys } from './keyring.ts'
@@ -25,10 +29,12 @@ import { normalizer } from './normalize/normalizer.ts'
 import { renormalize, renormalizeAll } from './normalize/renormalize.ts'
 import { startPostgres } from './postgres.ts'
 import { runProgram } from './program.ts'
-import { LANES } from './receive/lane.ts'
+import { LANES, laneOf } from './receive/lane.ts'
+import { listedEvents } from './receive/listed.ts'
 import { receiveRoutes } from './receive/routes.ts'
 import { keptSecret } from './secret-file.ts'
-import { newWakes, type Wakes } from './wakes.ts'
+import { stripeApi } from './stripe-api.ts'
+import { newWakes, type Room, type Wakes } from './wakes.ts'
 import { type RegisteredWorker, registerWorker } from './worker.ts'
 
 export interface Gateway {
@@ -92,7 +98,7 @@ export async function start(
     let jobs: Jobs | undefined
     steps.push(() => Promise.all([http.drain(), work?.stop(), jobs?.stop()]))
     if (work) {
-      jobs = await startJobs({ url, db, log, worker, ...work })
+      jobs = await startJobs({ url, db, log, worker, rooms: work.rooms })
       // What the last process left behind.
       work.sweep().catch((err) => log.error({ err }, 'gateway.first_sweep_failed'))
     }
@@ -116,8 +122,7 @@ export async function start(
 }
 
 /** What the rooms are woken by, wherever they are. */
-interface Wake {
-  normalize: (clientId: string) => void
+type Wake = Record<Exclude<Room, 'deliver'>, (clientId: string) => void> & {
   deliver: (clientId: string, endpointIds?: string[]) => void
 }
 
@@ -141,19 +146,34 @@ function startWork(shared: Shared, wakes: Wakes) {
   })
   const normalize = normalizer({
     ...shared,
+    ...shared.config,
     lanes: LANES,
-    holdSeconds: shared.config.holdSeconds,
     fanOut,
     fannedOut: deliver.wake,
+    asked: (clientId) => hydrate.wake(clientId),
     elsewhere: (clientId) => wakes.elsewhere('normalize', clientId),
   })
-  const wake: Wake = { normalize: normalize.wake, deliver: deliver.wake }
+  const stripe = stripeApi({ base: shared.config.stripeApiBase })
+  const hydrate = hydrator({
+    ...shared,
+    stripe,
+    laneOf,
+    landed: normalize.wake,
+    elsewhere: (clientId) => wakes.elsewhere('hydrate', clientId),
+  })
+  const backfill = backfiller({
+    ...shared,
+    stripe,
+    keep: listedEvents({ ...shared, stored: normalize.wake }),
+    elsewhere: (clientId) => wakes.elsewhere('backfill', clientId),
+  })
+  const rooms = { normalize, deliver, hydrate, backfill }
+  const of = <T>(work: (room: (typeof rooms)[Room]) => T) => Object.values(rooms).map(work)
   return {
-    normalize,
-    deliver,
-    wake,
-    sweep: () => Promise.all([normalize.sweep(), deliver.sweep()]),
-    stop: () => Promise.all([normalize.stop(), deliver.stop()]),
+    rooms,
+    wake: { normalize: normalize.wake, deliver: deliver.wake, hydrate: hydrate.wake, backfill: backfill.wake },
+    sweep: () => Promise.all(of((room) => room.sweep())),
+    stop: () => Promise.all(of((room) => room.stop())),
   }
 }
 
@@ -161,6 +181,8 @@ function startWork(shared: Shared, wakes: Wakes) {
 const remote = (wakes: Wakes): Wake => ({
   normalize: (clientId) => wakes.anywhere('normalize', clientId),
   deliver: (clientId) => wakes.anywhere('deliver', clientId),
+  hydrate: (clientId) => wakes.anywhere('hydrate', clientId),
+  backfill: (clientId) => wakes.anywhere('backfill', clientId),
 })
 
 /** What this process answers over HTTP, by its roles. */
@@ -182,6 +204,9 @@ function routes(shared: Shared, { wake, url, jobs }: { wake: Wake; url: string; 
         renormalize,
         renormalizeAll,
         adopted,
+        forgetFailures,
+        startBackfill,
+        cancelBackfill,
         factArrived(clientId, facts) {
           factArrived(db, clientId, facts)
             .then((released) => released > 0 && wake.normalize(clientId))

@@ -5,7 +5,10 @@ import { graphileLogger } from './graphile-log.ts'
 import type { Log } from './log.ts'
 import { WAKE } from './worker-session.ts'
 
-export type Room = 'normalize' | 'deliver'
+const ROOMS = ['normalize', 'deliver', 'hydrate', 'backfill'] as const
+/** A room of the role `work`, as wakes, jobs and notices name it. */
+export type Room = (typeof ROOMS)[number]
+const isRoom = (name: string | undefined): name is Room => ROOMS.includes(name as Room)
 
 /** How the rooms of this process reach those of others. Every call returns at once; what is said often is said once. */
 export interface Wakes {
@@ -76,7 +79,7 @@ export async function newWakes({ db, log, workerId }: { db: Db; log: Log; worker
 /** Whom a notification on WAKE is for; null when it is this worker's own or none of ours. */
 export function noticeFor(payload: string, workerId: string): { room: Room; clientId: string } | null {
   const [room, clientId, sender] = payload.split(':')
-  if ((room !== 'normalize' && room !== 'deliver') || !clientId || sender === workerId) return null
+  if (!isRoom(room) || !clientId || sender === workerId) return null
   return { room, clientId }
 }
 

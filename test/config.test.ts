@@ -24,6 +24,8 @@ test('a value of each variable arrives in the configuration', () => {
     FLO_PUBLIC_URL: 'https://hooks.example.com/flo/',
     FLO_ALLOWED_SUBNETS: '10.0.0.0/8,fd00::/8',
     FLO_HOLD_SECONDS: '2.5',
+    FLO_HYDRATE_SECONDS: '5',
+    FLO_STRIPE_API_BASE: 'http://127.0.0.1:12111',
   })
   expect(config).toMatchObject({
     port: 0,
@@ -32,6 +34,8 @@ test('a value of each variable arrives in the configuration', () => {
     publicUrl: 'https://hooks.example.com/flo',
     allowedSubnets: ['10.0.0.0/8', 'fd00::/8'],
     holdSeconds: 2.5,
+    hydrateSeconds: 5,
+    stripeApiBase: 'http://127.0.0.1:12111',
   })
   expect(config.encryptionKeys).toMatchObject([{ id: 'k1' }])
 })
@@ -50,6 +54,7 @@ test.each([
   ['FLO_PUBLIC_URL', 'hooks.example.com'],
   ['FLO_ALLOWED_SUBNETS', '127.0.0.1'],
   ['FLO_HOLD_SECONDS', 'soon'],
+  ['FLO_STRIPE_API_BASE', 'https://proxy.example/stripe'],
 ])('%s=%s is refused by name', (name, value) => {
   expect(() => readConfig({ FLO_ENCRYPTION_KEYS: KEYS, [name]: value })).toThrow(new RegExp(`^  ${name}: .+$`, 'm'))
 })

@@ -19,7 +19,13 @@ async function newProcess() {
     wake: (clientId: string) => void woken.push(`${name} ${clientId}`),
     sweep: async () => void woken.push(`${name} sweep`),
   })
-  const jobs: Jobs = await startJobs({ url, db, log, worker, normalize: room('normalize'), deliver: room('deliver') })
+  const rooms = {
+    normalize: room('normalize'),
+    deliver: room('deliver'),
+    hydrate: room('hydrate'),
+    backfill: room('backfill'),
+  }
+  const jobs: Jobs = await startJobs({ url, db, log, worker, rooms })
   const wakes = await newWakes({ db, log, workerId: () => worker.id })
   afterwards(async () => {
     await jobs.stop()

@@ -24,6 +24,7 @@ const lookups = {
   endpointEver: small('endpoints'),
   user: grown('users'),
   checkout: grown('checkouts'),
+  backfill: grown('backfills'),
   sourceEvent: grown('source_events'),
   event: grown('events'),
   delivery: grown('deliveries'),

@@ -27,7 +27,17 @@ export interface Deps {
   factArrived: (clientId: string, facts: string[]) => void
   /** The uuids that subscriptions of registered checkouts were told with before the checkout was known. */
   adopted: (db: Queryable, checkouts: readonly Registered[]) => Promise<Adopted>
-  wakes: { normalize: (clientId: string) => void; deliver: (clientId: string, endpointIds?: string[]) => void }
+  /** A source has another key or version: what failed before is tried anew. */
+  forgetFailures: (tx: Queryable, clientId: string, sourceId: string) => Promise<void>
+  /** Has Stripe's list of events read, inside the given transaction, and answers the backfill's id; refuses with a Refusal. */
+  startBackfill: (tx: Queryable, clientId: string, asked: AskedBackfill, now: Date) => Promise<string>
+  cancelBackfill: (tx: Queryable, clientId: string, id: string) => Promise<void>
+  wakes: {
+    normalize: (clientId: string) => void
+    deliver: (clientId: string, endpointIds?: string[]) => void
+    hydrate: (clientId: string) => void
+    backfill: (clientId: string) => void
+  }
 }
 
 /** A registered checkout, as far as the uuids of its subscriptions go. */
@@ -37,6 +47,16 @@ interface Registered {
   subscriptions: readonly { id: string }[]
 }
 type Adopted = (checkout: Registered, subscription: { id: string }) => string | null
+
+/** Which of Stripe's events are listed; times are Stripe's `created`. */
+export interface AskedBackfill {
+  sourceId: string
+  since: Date
+  until?: Date | undefined
+  deliverySuccess?: boolean | undefined
+  types?: string[] | undefined
+  account?: string | undefined
+}
 
 /** Which source events go through once more; times bound their receipt. */
 export interface Renormalized {
@@ -89,7 +109,7 @@ export interface Route {
   summary: string
   description?: string
   scope: Scope
-  /** Ids in the path or query: those that are not the caller's own are not found. */
+  /** Ids in the path, query or body: those that are not the caller's own are not found. */
   ids: Readonly<Record<string, Owned>>
   /** `one`: needs a client; `any`: an operator may leave it out and asks across all; `none`: is about no single client. */
   client: 'one' | 'any' | 'none'

@@ -1,4 +1,5 @@
 import { apiKeys } from './api-keys.ts'
+import { backfills } from './backfills.ts'
 import { checkouts } from './checkouts.ts'
 import { clients } from './clients.ts'
 import { deliveries } from './deliveries.ts'
@@ -24,6 +25,7 @@ const resources = [
   endpointStatus,
   sourceEvents,
   renormalizations,
+  backfills,
   events,
   deliveries,
   eventTypes,

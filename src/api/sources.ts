@@ -6,6 +6,19 @@ import { page } from './page.ts'
 import { type Deps, listRoute, type Route, route } from './route.ts'
 import { clientId, id, name, pageQuery, text, time } from './words.ts'
 
+const Hydration = z
+  .strictObject({
+    state: z
+      .enum(['off', 'on', 'paused'])
+      .meta({ description: 'off: no API key. paused: calls fail, events go on without.' }),
+    pausedUntil: time.nullable(),
+    reason: z
+      .strictObject({ code: z.string(), message: z.string() })
+      .nullable()
+      .meta({ description: 'The last call that failed.' }),
+  })
+  .meta({ id: 'Hydration', description: 'Whether what a webhook does not carry is fetched from Stripe.' })
+
 const Source = z
   .strictObject({
     id,
@@ -15,6 +28,11 @@ const Source = z
     webhookUrl: z.string().meta({ description: 'What Stripe is told to send to.' }),
     signingSecretCount: z.number().int().meta({ description: 'How many are live. The secrets are never returned.' }),
     hasApiKey: z.boolean(),
+    apiVersion: z
+      .string()
+      .nullable()
+      .meta({ description: 'What objects are fetched in; null: as the event that needs them.' }),
+    hydration: Hydration,
     createdAt: time,
   })
   .meta({ id: 'Source', description: 'Where events come from: one webhook of one Stripe account.' })
@@ -30,18 +48,40 @@ const signingSecrets = z
   .min(1)
   .max(10)
   .meta({ description: 'All that are live: during a rotation the new and the old one.' })
+const apiVersion = z
+  .string()
+  .regex(/^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$/, 'must be a version of the API such as 2026-10-28.endive')
+  .meta({ description: "The webhook's own, where events do not tell theirs.", example: '2026-10-28.endive' })
 const apiKey = text(500).meta({ description: 'A Stripe API key, to read objects that events only refer to.' })
 
 const COLUMNS = `t.id, t.client_id as "clientId", t.kind, t.name, cardinality(t.signing_secrets) as "signingSecretCount",
-  t.api_key is not null as "hasApiKey", t.created_at as "createdAt"`
+  t.api_key is not null as "hasApiKey", t.api_version as "apiVersion", t.created_at as "createdAt",
+  case when h.open_until > now() then h.open_until end as "pausedUntil", h.reason_code as code, h.reason_message as message`
+const FROM = 'sources t left join hydration_circuits h on h.client_id = t.client_id and h.source_id = t.id'
+
+interface Row {
+  id: string
+  hasApiKey: boolean
+  pausedUntil: Date | null
+  code: string | null
+  message: string | null
+}
 
 /** /v1/sources. Secrets go in and never come out again; changes hold from the next request that Stripe sends. */
-export function sources(deps: Pick<Deps, 'keyRing' | 'publicUrl'>): Route[] {
+export function sources(deps: Pick<Deps, 'keyRing' | 'publicUrl' | 'forgetFailures' | 'wakes'>): Route[] {
   const { encrypt } = deps.keyRing
-  const shown = (row: { id: string }) => ({ ...row, webhookUrl: `${deps.publicUrl()}/webhooks/stripe/${row.id}` })
+  const shown = ({ pausedUntil, code, message, ...row }: Row) => ({
+    ...row,
+    webhookUrl: `${deps.publicUrl()}/webhooks/stripe/${row.id}`,
+    hydration: row.hasApiKey
+      ? { state: pausedUntil ? 'paused' : 'on', pausedUntil, reason: code && { code, message } }
+      : { state: 'off', pausedUntil: null, reason: null },
+  })
   const sealed = (given: string[] | undefined) => given && [...new Set(given)].map(encrypt)
   const read = async (db: Queryable, clientId: string, id: string) =>
-    shown((await db.query(`select ${COLUMNS} from sources t where client_id = $1 and id = $2`, [clientId, id])).rows[0])
+    shown(
+      (await db.query(`select ${COLUMNS} from ${FROM} where t.client_id = $1 and t.id = $2`, [clientId, id])).rows[0],
+    )
 
   return [
     route('POST /v1/sources', {
@@ -52,14 +92,24 @@ export function sources(deps: Pick<Deps, 'keyRing' | 'publicUrl'>): Route[] {
         name: name.nullable().optional(),
         signingSecrets,
         apiKey: apiKey.nullable().optional(),
+        apiVersion: apiVersion.nullable().optional(),
       }),
       reply: Source,
       status: 201,
       async run({ db, clientId, body }) {
         const id = newId()
         await db.query(
-          `insert into sources (id, client_id, kind, name, signing_secrets, api_key) values ($1, $2, $3, $4, $5, $6)`,
-          [id, clientId, body.kind, body.name, sealed(body.signingSecrets), body.apiKey ? encrypt(body.apiKey) : null],
+          `insert into sources (id, client_id, kind, name, signing_secrets, api_key, api_version)
+           values ($1, $2, $3, $4, $5, $6, $7)`,
+          [
+            id,
+            clientId,
+            body.kind,
+            body.name,
+            sealed(body.signingSecrets),
+            body.apiKey ? encrypt(body.apiKey) : null,
+            body.apiVersion,
+          ],
         )
         return { data: await read(db, clientId, id) }
       },
@@ -69,8 +119,8 @@ export function sources(deps: Pick<Deps, 'keyRing' | 'publicUrl'>): Route[] {
       query: z.strictObject({ clientId, ...pageQuery }),
       reply: Source,
       async run(call) {
-        const { data, meta } = await page(deps, call, { list: 'sources', columns: COLUMNS, from: 'sources t' })
-        return { data: (data as { id: string }[]).map(shown), meta: meta ?? {} }
+        const { data, meta } = await page(deps, call, { list: 'sources', columns: COLUMNS, from: FROM })
+        return { data: (data as Row[]).map(shown), meta: meta ?? {} }
       },
     }),
     route('GET /v1/sources/{id}', {
@@ -86,14 +136,16 @@ export function sources(deps: Pick<Deps, 'keyRing' | 'publicUrl'>): Route[] {
         name: name.nullable().optional(),
         signingSecrets: signingSecrets.optional(),
         apiKey: apiKey.nullable().optional(),
+        apiVersion: apiVersion.nullable().optional(),
       }),
       reply: Source,
-      async run({ db, clientId, params, body }) {
+      async run({ db, clientId, params, body, after }) {
         const set = changes(
           {
             name: body.name,
             signing_secrets: sealed(body.signingSecrets),
             api_key: body.apiKey && encrypt(body.apiKey),
+            api_version: body.apiVersion,
           },
           3,
         )
@@ -103,6 +155,10 @@ export function sources(deps: Pick<Deps, 'keyRing' | 'publicUrl'>): Route[] {
             params.id,
             ...set.values,
           ])
+        if (body.apiKey || body.apiVersion !== undefined) {
+          await deps.forgetFailures(db, clientId, params.id!)
+          after(() => deps.wakes.hydrate(clientId))
+        }
         return { data: await read(db, clientId, params.id!) }
       },
     }),

@@ -24,14 +24,15 @@ export async function whose(
   { params, query, body }: Named,
 ): Promise<string | null> {
   let clientId = caller.clientId
-  for (const named of [query.clientId, (body as { clientId?: unknown } | null | undefined)?.clientId]) {
+  const given = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>
+  for (const named of [query.clientId, given.clientId]) {
     if (typeof named !== 'string') continue
     const owner = await ownerOf(db, 'client', named, clientId)
     if (!owner) throw notFound('clientId')
     clientId = owner
   }
   for (const [name, kind] of Object.entries(ids)) {
-    const named = params[name] ?? query[name]
+    const named = params[name] ?? query[name] ?? given[name]
     if (typeof named !== 'string') continue
     const owner = await ownerOf(db, kind, named, clientId)
     if (owner === undefined) throw notFound(name)

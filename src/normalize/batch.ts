@@ -1,9 +1,10 @@
 import { type Db, inTransaction, type Tx } from '../db.ts'
 import type { Log } from '../log.ts'
 import { saveTimers } from './dues.ts'
+import { askFor } from './hydrations.ts'
 import { type Normalized, normalize, wantsOf } from './normalize.ts'
 import { claimDue, type Due, type Outcome, settle } from './source-events.ts'
-import type { Wants } from './wants.ts'
+import { noWants } from './wants.ts'
 import { emptyWorld, load, save } from './world.ts'
 
 export interface Deps {
@@ -11,6 +12,8 @@ export interface Deps {
   log: Log
   now: () => Date
   holdSeconds: number
+  /** How long events wait for what is fetched from Stripe; undefined: nothing is fetched. */
+  hydrateSeconds?: number
   /** Makes the deliveries of new events in the same transaction; answers the endpoints that have work now. */
   fanOut: (
     tx: Tx,
@@ -27,6 +30,8 @@ export interface BatchResult {
   heldUntil: Date | null
   /** Held events were released: look again at once. */
   released: boolean
+  /** Something is to be fetched from Stripe. */
+  asked: boolean
   /** When the first of the timers goes off that this batch has set. */
   timerAt: Date | null
 }
@@ -59,6 +64,7 @@ const together = (results: BatchResult[]): BatchResult => ({
   endpointIds: [...new Set(results.flatMap(({ endpointIds }) => endpointIds))],
   heldUntil: earliest(results.map(({ heldUntil }) => heldUntil)),
   released: results.some(({ released }) => released),
+  asked: results.some(({ asked }) => asked),
   timerAt: earliest(results.map(({ timerAt }) => timerAt)),
 })
 
@@ -73,14 +79,16 @@ async function batch(
   limit: number,
 ): Promise<BatchResult> {
   const dues = inOrder(await claimDue(tx, clientId, lanes, limit))
-  if (dues.length === 0) return { count: 0, endpointIds: [], heldUntil: null, released: false, timerAt: null }
+  if (dues.length === 0)
+    return { count: 0, endpointIds: [], heldUntil: null, released: false, asked: false, timerAt: null }
   const world = emptyWorld(clientId)
-  const wants: Wants = { objects: new Set(), customers: new Set(), told: new Set() }
+  const wants = noWants()
   do for (const due of dues) if (due.body) wantsOf(world, due, wants)
   while (await load(tx, world, wants))
 
   const now = deps.now()
-  const results = dues.map((due) => normalize(world, due, { now, holdSeconds: deps.holdSeconds }))
+  const { holdSeconds, hydrateSeconds } = deps
+  const results = dues.map((due) => normalize(world, due, { now, holdSeconds, hydrateSeconds }))
   const fresh = await claimKeys(
     tx,
     clientId,
@@ -95,6 +103,8 @@ async function batch(
   await save(tx, world)
   await saveTimers(tx, world)
   await settle(tx, clientId, outcomes)
+  const asks = [...world.dirty.asks.values()]
+  const landed = asks.length > 0 && (await askFor(tx, clientId, asks, outcomes))
   const released = await release(
     tx,
     clientId,
@@ -107,7 +117,8 @@ async function batch(
     count: dues.length,
     endpointIds,
     heldUntil: earliest(outcomes.map(({ heldUntil }) => heldUntil)),
-    released,
+    released: released || landed,
+    asked: asks.length > 0,
     timerAt: earliest([...world.dirty.dues.values()].map(({ at }) => at)),
   }
 }
@@ -206,7 +217,7 @@ async function giveUp(
         heldFor: null,
       },
     ])
-  return { count: due ? 1 : 0, endpointIds: [], heldUntil: null, released: false, timerAt: null }
+  return { count: due ? 1 : 0, endpointIds: [], heldUntil: null, released: false, asked: false, timerAt: null }
 }
 
 /** A fault that belongs to what an event holds (PostgreSQL's data exceptions, or a bug in reading it), not to the moment. */

@@ -1,15 +1,19 @@
 import { kept, tells } from '../../mappings/kept.ts'
 import { newId } from '../ids.ts'
+import { completed, filled, holdOf, needsOf } from './complete.ts'
 import { setTimer } from './dues.ts'
 import { checked } from './evaluate.ts'
 import { holdFor } from './holds.ts'
 import { type Judged, judge, judgeAgain, readersOf } from './judge.ts'
+import { lackOf, type Without } from './lack.ts'
 import { addLinks, edgesOf } from './links.ts'
 import { emptyMemory, type Memory } from './memory.ts'
+import { type Need, objectNeed } from './needs.ts'
 import { newestOf, placed, type Snapshot } from './order.ts'
 import { failed, held, ignoredAs, normalized, notMapped } from './outcomes.ts'
 import type { Due, Outcome } from './source-events.ts'
 import { sightOf } from './source-events.ts'
+import { twinOf } from './thin.ts'
 import { type Facts, type Input, type Listener, value } from './value.ts'
 import { noFacts, type Wants, want } from './wants.ts'
 import { type Kept, MappingError } from './words.ts'
@@ -29,7 +33,13 @@ export interface Normalized {
 }
 
 /** What an event needs from outside; call until nothing new is wanted, since what is found may point further. */
-export function wantsOf(world: World, due: Due, wants: Wants): void {
+export function wantsOf(world: World, stored: Due, wants: Wants): void {
+  wants.sources.add(stored.sourceId)
+  const twin = twinOf(stored)
+  if (twin !== null) wants.twins.add(twin)
+  for (const need of needsOf(world, stored)) wants.needs.add(need.key)
+  const due = filled(world, stored)
+  if (!due) return
   const sight = sightOf(due)
   if (sight.objectId !== null && isKept(sight.kind)) wants.objects.add(sight.objectId)
   const told = tells[sight.kind as Kept]
@@ -71,6 +81,8 @@ export interface Result {
 export interface Patience {
   now: Date
   holdSeconds: number
+  /** How long they wait for what is fetched from Stripe; undefined: nothing is fetched. */
+  hydrateSeconds?: number | undefined
 }
 
 /** Normalises one source event in a world where all that it wants is loaded; the world moves on with it. Never throws for what the event holds. */
@@ -78,25 +90,26 @@ export function normalize(world: World, due: Due, patience: Patience, listen?: L
   const nothing = (outcome: Outcome): Result => ({ outcome, events: [], judged: [] })
   if (due.body === null)
     return nothing(failed(due, 'body_missing', 'The raw body is no longer kept: it cannot be normalised.'))
-  if (due.body.object === 'v2.core.event')
-    return nothing(
-      ignoredAs(
-        due,
-        'needs_api_key',
-        'A thin event carries no object: with an API key on the source it can be fetched.',
-      ),
-    )
-  if (typeof due.body.data?.object !== 'object' || due.body.data.object === null)
+  const complete = completed(world, due, patience)
+  if ('outcome' in complete) return nothing(complete.outcome)
+  const { whole, without } = complete
+  if (typeof whole.body.data?.object !== 'object' || whole.body.data.object === null)
     return nothing(ignoredAs(due, 'no_object', 'The event carries no object: there is nothing to tell.'))
   try {
-    return normalizeSnapshot(world, due, patience, listen)
+    return normalizeSnapshot(world, whole, without, patience, listen)
   } catch (error) {
     if (error instanceof MappingError) return nothing(failed(due, error.code, error.message))
     throw error
   }
 }
 
-function normalizeSnapshot(world: World, due: Due, patience: Patience, listen?: Listener): Result {
+function normalizeSnapshot(
+  world: World,
+  due: Due,
+  without: readonly Without[],
+  patience: Patience,
+  listen?: Listener,
+): Result {
   const sight = sightOf(due)
   const known = knownOf(world, due.sourceId, sight)
   if (sight.own && !known)
@@ -109,20 +122,28 @@ function normalizeSnapshot(world: World, due: Due, patience: Patience, listen?: 
   const object = newest ? snapshot.object : sight.object
   const stored = known?.snapshot.object ?? null
   const unregistered = new Set<string>()
+  const untold = new Map<string, Need>()
   const facts = factsOf(world, due.sourceId, asked, (kind, id) => {
     if (kind === 'checkout') unregistered.add(id)
+    const need = objectNeed(kind, id)
+    if (need) untold.set(need.key, need)
   })
   const memory = known?.memory ?? emptyMemory()
   const own = judge(sight, { snapshot, object, stored, late: !newest, memory, facts, listen })
-  const again = known && overturns ? judgeAgain(known, snapshot, own.memory, facts, listen) : { said: [], memory: own.memory }
+  const again =
+    known && overturns ? judgeAgain(known, snapshot, own.memory, facts, listen) : { said: [], memory: own.memory }
   const judged = [...own.said, ...again.said]
   const emitting = judged.flatMap(({ contract, mapping, verdict }) =>
     verdict.kind === 'emit' ? [{ contract, mapping, verdict }] : [],
   )
   const missing = judged.flatMap(({ verdict }) => verdict.missing)
   const hold = holdFor(world, due.sourceId, missing, patience)
+  const lack = lackOf(world, due, emitting.length > 0 ? [...untold.values()] : [], patience)
   // A checkout that is registered meanwhile may tell whose it is: it ends the wait as well.
-  if (hold) return { outcome: held(due, { ...hold, facts: [...hold.facts, ...unregistered] }), events: [], judged }
+  const holds = [hold && { ...hold, facts: [...hold.facts, ...unregistered] }, holdOf(lack)].filter(
+    (one) => one !== null,
+  )
+  if (holds.length > 0) return { outcome: held(due, longest(holds)), events: [], judged }
 
   const events = emitting
     .flatMap(({ contract, mapping, verdict }) => verdict.emissions.map((emission) => ({ contract, mapping, emission })))
@@ -164,10 +185,15 @@ function normalizeSnapshot(world: World, due: Due, patience: Patience, listen?: 
   for (const { verdict } of [...emitting, ...own.said])
     if (verdict.tally) put(world, due.sourceId, 'tally', `tally:${verdict.tally.payment}`, verdict.tally.tally)
 
-  if (events.length > 0) return { outcome: normalized(due), events, judged }
+  if (events.length > 0) return { outcome: normalized(due, [...without, ...lack.without]), events, judged }
   const said = own.said.map(({ verdict }) => verdict).find((verdict) => verdict.kind === 'ignore')
   return { outcome: said ? ignoredAs(due, said.code, said.message) : notMapped(due), events, judged }
 }
+
+const longest = (holds: readonly { until: Date; facts: string[] }[]) => ({
+  until: new Date(Math.max(...holds.map(({ until }) => until.getTime()))),
+  facts: holds.flatMap(({ facts }) => facts),
+})
 
 /** What is known of a sight's object. Dashboard test events give objects of different kinds the same id: those are strangers. */
 function knownOf(world: World, sourceId: string, { objectId, kind }: ReturnType<typeof sightOf>) {

@@ -8,6 +8,8 @@ export interface Deps extends BatchDeps {
   lanes: number
   /** Called after the commit with the endpoints that have new deliveries. */
   fannedOut: (clientId: string, endpointIds: string[]) => void
+  /** Called after the commit when something is to be fetched from Stripe for this client. */
+  asked?: (clientId: string) => void
   /** Lanes of this client are normalised by another process: it should know that there is work. */
   elsewhere: (clientId: string) => void
 }
@@ -100,6 +102,7 @@ export function normalizer(deps: Deps): Normalizer {
     do {
       result = await normalizeBatch(deps, clientId, lanes)
       if (result.endpointIds.length > 0) deps.fannedOut(clientId, result.endpointIds)
+      if (result.asked) deps.asked?.(clientId)
       if (result.heldUntil) heldUntil = Math.min(heldUntil, result.heldUntil.getTime())
       if (result.timerAt) client.timersAt = Math.min(client.timersAt, result.timerAt.getTime())
       if (result.count > 0 && queue.length > 0) client.dirty = true

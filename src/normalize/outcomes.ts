@@ -1,8 +1,17 @@
 import { ignored } from '../../mappings/ignored.ts'
+import type { Without } from './lack.ts'
 import type { Due, Outcome } from './source-events.ts'
 
-/** It led to events. */
-export const normalized = (due: Due): Outcome => outcome(due, 'normalized', null, null)
+/** It led to events; `without` is what could not be fetched for them. */
+export const normalized = (due: Due, without: readonly Without[] = []): Outcome =>
+  without.length === 0
+    ? outcome(due, 'normalized', null, null)
+    : outcome(
+        due,
+        'normalized',
+        'without_hydration',
+        `Told without ${without.map(({ need }) => need.key).join(', ')}: ${without[0]!.reason}`,
+      )
 /** It says nothing to anybody, and `message` says why. */
 export const ignoredAs = (due: Due, code: string, message: string): Outcome => outcome(due, 'ignored', code, message)
 /** It holds what no mapping knows; it can be normalised again after a fix. */

@@ -11,6 +11,11 @@ export interface Due {
   createdAt: Date
   receivedAt: Date
   body: any
+  /** The connected account that it is about, '' for the source's own. */
+  account?: string
+  apiVersion?: string | null
+  /** Unix seconds of the state that the body shows, where that is not the event's: a fetched object. */
+  asOf?: number
 }
 
 /** What became of a source event. */
@@ -34,10 +39,10 @@ export async function claimDue(
   limit: number,
 ): Promise<Due[]> {
   const { rows } = await tx.query(
-    `select e.id, e.source_id, e.event_id, e.type, e.created_at, e.received_at, b.body
+    `select e.id, e.source_id, e.event_id, e.type, e.account, e.api_version, e.created_at, e.received_at, b.body
        from unnest($2::smallint[]) l(lane)
       cross join lateral (
-        select id, source_id, event_id, type, created_at, received_at from source_events
+        select id, source_id, event_id, type, account, api_version, created_at, received_at from source_events
          where client_id = $1 and lane = l.lane and due_at <= now()
          order by due_at, id limit $3 for update skip locked) e
        left join source_event_bodies b on b.client_id = $1 and b.source_event_id = e.id`,
@@ -48,6 +53,8 @@ export async function claimDue(
     sourceId: row.source_id,
     eventId: row.event_id,
     type: row.type,
+    account: row.account,
+    apiVersion: row.api_version,
     createdAt: row.created_at,
     receivedAt: row.received_at,
     body: row.body === null ? null : JSON.parse(row.body.toString('utf8')),
@@ -87,6 +94,7 @@ export function sightOf(due: Due): Sight & { objectId: string | null; kind: stri
     object: gone ? { ...object, deleted: true } : object,
     previous: due.body?.data?.previous_attributes ?? null,
     ...(due.body?.object === TIMER ? { own: true as const } : {}),
+    ...(due.asOf === undefined ? {} : { asOf: due.asOf }),
     objectId: typeof object.id === 'string' ? object.id : null,
     kind: typeof object.object === 'string' ? object.object : kindOfType(due.type),
   }

@@ -1,5 +1,5 @@
 import { objects } from '../../mappings/hydrate.ts'
-import { type Facts, type Input, value } from './value.ts'
+import { elements, type Facts, type Input, type Scope, value } from './value.ts'
 import type { Kept, Mapping, Node } from './words.ts'
 
 type KeptNode = Extract<Node, { op: 'kept' }>
@@ -54,7 +54,7 @@ function nodesOf(mapping: Mapping) {
 export function want(mapping: Mapping, input: Input, wants: Wants): void {
   const { kept, users } = nodesOf(mapping)
   const visited = new Set<string>()
-  const visit = (node: KeptNode, scope: Input) => {
+  const visit = (node: KeptNode, scope: Scope) => {
     const id = value(node.key, scope)
     if (typeof id !== 'string') return
     wants.objects.add(id)
@@ -63,7 +63,9 @@ export function want(mapping: Mapping, input: Input, wants: Wants): void {
     if (object === null || visited.has(id)) return
     for (const inner of innerKept(node.of)) visit(inner, { ...scope, ...object, prior: null, stored: null })
   }
-  for (const node of kept) visit(node, input)
+  // What is read of each element of a list, the product of a line say.
+  const items = mapping.rules.flatMap((rule) => ('emit' in rule && rule.each ? elements(rule.each, input) : []))
+  for (const scope of [input, ...items.map((item) => ({ ...input, item }))]) for (const node of kept) visit(node, scope)
   for (const rule of mapping.rules) {
     const per = 'emit' in rule ? rule.once?.per : rule.note?.per
     for (const node of per ?? []) {

@@ -1,10 +1,11 @@
 import type { Queryable } from '../db.ts'
 import { idOfWords, isUuid } from '../ids.ts'
+import { type Ask, loadHydrations, loadSources, loadTwins } from './hydrations.ts'
 import { emptyMemory, type Memory } from './memory.ts'
 import { packed, type Snapshot, unpacked } from './order.ts'
 import { People } from './people.ts'
 import type { Facts } from './value.ts'
-import type { Wants } from './wants.ts'
+import { noWants, type Wants } from './wants.ts'
 import type { Kept } from './words.ts'
 
 /** One Stripe object as we know it. */
@@ -17,6 +18,17 @@ export interface Known {
   memory: Memory
 }
 
+/** How far something is that was asked of Stripe; the result of an earlier time stays until there is a new one. */
+export interface Fetched {
+  state: 'pending' | 'done' | 'failed'
+  waitUntil: Date
+  askAgainAt: Date | null
+  fetchedAt: Date | null
+  result: any
+  code: string | null
+  message: string | null
+}
+
 /** What a batch of one client's events knows: loaded once, changed event by event, written back at its end. */
 export interface World {
   clientId: string
@@ -26,15 +38,23 @@ export interface World {
   people: People
   /** Deadlines of missing facts, by source and fact. */
   holds: Map<string, Date>
+  /** Whether a source has an API key, and why its calls are not made at present. */
+  sources: Map<string, { hydrates: boolean; shut: string | null }>
+  /** What was asked of Stripe, by source and need. */
+  hydrations: Map<string, Fetched>
+  /** Snapshot events that have arrived of those that thin ones name, by source and id. */
+  twins: Set<string>
   dirty: {
     objects: Set<Known>
     holds: Map<string, Date>
     /** When our timer looks at an invoice, by source and invoice; null: no longer. The source event told of it. */
     dues: Map<string, { sourceEventId: string; at: Date | null }>
+    /** What is to be fetched, by source and need. */
+    asks: Map<string, Ask>
   }
   /** Facts that this batch has brought, by source and fact. */
   arrived: Set<string>
-  loaded: { objects: Set<string>; customers: Set<string>; told: Set<string>; facts: Set<string> }
+  loaded: Wants & { facts: Set<string> }
 }
 
 export const keyOf = (sourceId: string, id: string) => `${sourceId}|${id}`
@@ -45,9 +65,12 @@ export const emptyWorld = (clientId: string): World => ({
   checkouts: new Map(),
   people: new People(clientId),
   holds: new Map(),
-  dirty: { objects: new Set(), holds: new Map(), dues: new Map() },
+  sources: new Map(),
+  hydrations: new Map(),
+  twins: new Set(),
+  dirty: { objects: new Set(), holds: new Map(), dues: new Map(), asks: new Map() },
   arrived: new Set(),
-  loaded: { objects: new Set(), customers: new Set(), told: new Set(), facts: new Set() },
+  loaded: { ...noWants(), facts: new Set() },
 })
 
 /** Ids of registered checkouts are wanted among those of Stripe's objects, marked so. */
@@ -63,6 +86,14 @@ export async function load(tx: Queryable, world: World, wants: Wants): Promise<b
   const objects = fresh(wants.objects, world.loaded.objects)
   const customers = fresh(wants.customers, world.loaded.customers)
   const told = fresh(wants.told, world.loaded.told)
+  const sources = fresh(wants.sources, world.loaded.sources)
+  if (sources.length > 0) await loadSources(tx, world, sources)
+  const twins = fresh(wants.twins, world.loaded.twins)
+  if (twins.length > 0) await loadTwins(tx, world, twins)
+  // Nothing was ever fetched for sources without an API key.
+  const hydrates = [...world.sources.values()].some((source) => source.hydrates)
+  const needs = hydrates ? fresh(wants.needs, world.loaded.needs) : []
+  if (needs.length > 0) await loadHydrations(tx, world, needs)
   const checkouts = objects.filter((id) => id.startsWith(CHECKOUT)).map((id) => id.slice(CHECKOUT.length))
   if (checkouts.length > 0) {
     const { rows } = await tx.query(
@@ -120,7 +151,7 @@ export async function load(tx: Queryable, world: World, wants: Wants): Promise<b
     )
     for (const row of rows) world.holds.set(keyOf(row.source_id, row.fact), row.until)
   }
-  return objects.length + customers.length + told.length > 0
+  return objects.length + customers.length + told.length + needs.length > 0
 }
 
 const personOf = (row: { id: string; client_user_id: string | null; email: string | null; registered: boolean }) => ({
@@ -130,12 +161,12 @@ const personOf = (row: { id: string; client_user_id: string | null; email: strin
   registered: row.registered,
 })
 
-/** The world as the evaluator of one source's event sees it; `asked` collects whose users were read, `lacked` hears what is not known. */
+/** The world as the evaluator of one source's event sees it; `asked` collects whose users were read, `untold` hears what no event has told. */
 export function factsOf(
   world: World,
   sourceId: string,
   asked: Map<string, string | null>,
-  lacked: (kind: Kept, id: string) => void = () => {},
+  untold: (kind: Kept, id: string) => void = () => {},
 ): Facts {
   return {
     kept(kind, id) {
@@ -143,8 +174,9 @@ export function factsOf(
       if (checkout) return { object: checkout, memory: emptyMemory() }
       const known = world.objects.get(keyOf(sourceId, id))
       if (known?.kind === kind) return { object: known.snapshot.object, memory: known.memory }
-      lacked(kind, id)
-      return null
+      untold(kind, id)
+      const fetched = world.hydrations.get(keyOf(sourceId, `${kind}:${id}`))?.result
+      return fetched ? { object: fetched, memory: emptyMemory() } : null
     },
     user(customer, told, email) {
       const person = world.people.resolve(customer, told)

@@ -5,8 +5,10 @@ import { apiRoutes } from '../../src/api/api.ts'
 import { replySchema } from '../../src/api/openapi.ts'
 import type { Deps, Route } from '../../src/api/route.ts'
 import { routes } from '../../src/api/routes.ts'
+import { cancelBackfill, startBackfill } from '../../src/backfill/start.ts'
 import { contracts } from '../../src/contracts/contracts.ts'
 import type { Db } from '../../src/db.ts'
+import { forgetFailures } from '../../src/hydrate/circuit.ts'
 import { newId } from '../../src/ids.ts'
 import { keyRing } from '../../src/keyring.ts'
 import { newLog } from '../../src/log.ts'
@@ -37,7 +39,15 @@ export function apiOn(db: Db, changed: Partial<Deps> = {}) {
     renormalize,
     renormalizeAll,
     factArrived: (clientId, arrived) => facts.push({ clientId, facts: arrived }),
-    wakes: { normalize: () => {}, deliver: (clientId, endpointIds) => woken.push({ clientId, endpointIds }) },
+    forgetFailures,
+    startBackfill,
+    cancelBackfill,
+    wakes: {
+      normalize: () => {},
+      deliver: (clientId, endpointIds) => woken.push({ clientId, endpointIds }),
+      hydrate: () => {},
+      backfill: () => {},
+    },
     ...changed,
   }
   const app = express()

@@ -1,6 +1,7 @@
 import type { Judged } from '../../src/normalize/judge.ts'
 import { type Normalized, normalize, wantsOf } from '../../src/normalize/normalize.ts'
 import type { Due, Outcome } from '../../src/normalize/source-events.ts'
+import { noWants } from '../../src/normalize/wants.ts'
 import { emptyWorld, type World } from '../../src/normalize/world.ts'
 
 /** What a run of raw Stripe events led to, without a database: the same pure code that the gateway runs in its transaction. */
@@ -42,7 +43,7 @@ export function story(raws: readonly any[], { world = emptyWorld(CLIENT) } = {})
     if (seen.has(raw.id)) continue
     seen.add(raw.id)
     const due = dueOf(raw, at)
-    wantsOf(world, due, { objects: new Set(), customers: new Set(), told: new Set() })
+    wantsOf(world, due, noWants())
     const { outcome, events, judged } = normalize(world, due, { now: new Date(0), holdSeconds: 0 })
     const fresh = events.filter(({ key, contract }) => {
       const first = !said.has(`${contract} ${key}`)

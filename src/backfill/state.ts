@@ -1,0 +1,104 @@
+import type { Queryable } from '../db.ts'
+
+/** A running backfill, and with what its calls are made. */
+export interface Backfill {
+  clientId: string
+  id: string
+  sourceId: string
+  account: string
+  until: Date
+  types: string[] | null
+  deliverySuccess: boolean | null
+  readUntil: Date
+  failures: number
+  /** Sealed; null: the source has none (any more). */
+  apiKey: string | null
+  apiVersion: string | null
+}
+
+/** How many events of one type were listed, and of these known before, new, and refused by the database. */
+export interface Count {
+  listed: number
+  known: number
+  new: number
+  refused: number
+}
+
+/** The client's running backfills that are due. */
+export async function dueBackfills(db: Queryable, clientId: string): Promise<Backfill[]> {
+  const { rows } = await db.query<Backfill>(
+    `select b.client_id as "clientId", b.id, b.source_id as "sourceId", b.account, b.until, b.types,
+            b.delivery_success as "deliverySuccess", b.read_until as "readUntil", b.failures,
+            s.api_key as "apiKey", s.api_version as "apiVersion"
+       from backfills b left join sources s on s.client_id = b.client_id and s.id = b.source_id
+      where b.client_id = $1 and b.state = 'running' and b.next_attempt_at <= now()`,
+    [clientId],
+  )
+  return rows
+}
+
+/** When the client's next backfill is due; null: none runs. */
+export async function nextBackfill(db: Queryable, clientId: string): Promise<Date | null> {
+  const { rows } = await db.query(
+    `select min(next_attempt_at) as next from backfills where client_id = $1 and state = 'running'`,
+    [clientId],
+  )
+  return rows[0].next
+}
+
+/** Everything created before `readUntil` is kept by now. Answers whether to go on: it may have been cancelled. */
+export async function advance(
+  db: Queryable,
+  { clientId, id }: Pick<Backfill, 'clientId' | 'id'>,
+  readUntil: Date,
+  counted: Readonly<Record<string, Count>>,
+): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `update backfills b
+        set read_until = $3, failures = 0, reason_code = null, reason_message = null,
+            counts = b.counts || (
+              select coalesce(jsonb_object_agg(c.type, jsonb_build_object(
+                       'listed', c.listed + coalesce((b.counts -> c.type ->> 'listed')::int, 0),
+                       'known', c.known + coalesce((b.counts -> c.type ->> 'known')::int, 0),
+                       'new', c.new + coalesce((b.counts -> c.type ->> 'new')::int, 0),
+                       'refused', c.refused + coalesce((b.counts -> c.type ->> 'refused')::int, 0))), '{}')
+                from unnest($4::text[], $5::int[], $6::int[], $7::int[], $8::int[]) c(type, listed, known, new, refused))
+      where client_id = $1 and id = $2 and state = 'running'`,
+    [clientId, id, readUntil, Object.keys(counted), ...columns(Object.values(counted))],
+  )
+  return rowCount === 1
+}
+
+const columns = (counts: readonly Count[]) => [
+  counts.map(({ listed }) => listed),
+  counts.map(({ known }) => known),
+  counts.map((count) => count.new),
+  counts.map(({ refused }) => refused),
+]
+
+/** All is read. */
+export async function complete(db: Queryable, { clientId, id }: Pick<Backfill, 'clientId' | 'id'>): Promise<void> {
+  await db.query(
+    `update backfills set state = 'completed', read_until = until, next_attempt_at = null, finished_at = now()
+      where client_id = $1 and id = $2 and state = 'running'`,
+    [clientId, id],
+  )
+}
+
+/** A call did not get through: it goes on in so many seconds, or not at all (null). */
+export async function setBack(
+  db: Queryable,
+  { clientId, id }: Pick<Backfill, 'clientId' | 'id'>,
+  { code, message }: { code: string; message: string },
+  seconds: number | null,
+): Promise<void> {
+  await db.query(
+    `update backfills
+        set failures = failures + 1, reason_code = $3, reason_message = $4,
+            state = case when $5::float8 is null then 'failed' else 'running' end,
+            next_attempt_at = now() + make_interval(secs => $5),
+            finished_at = case when $5::float8 is null then now() end
+      where client_id = $1 and id = $2 and state = 'running'`,
+    [clientId, id, code, message, seconds],
+  )
+}

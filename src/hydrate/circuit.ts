@@ -1,0 +1,50 @@
+import type { Queryable } from '../db.ts'
+import type { Reply } from '../stripe-api.ts'
+
+/** Calls in a row that may fail before the source is left alone for a while. */
+export const FAILURES_TO_OPEN = 5
+/** For so long at first, and twice as long each time the call that tries then fails as well. */
+const OPEN_SECONDS = 30
+const LONGEST_OPEN_SECONDS = 600
+/** A key that Stripe refuses has to be changed by somebody. */
+const REFUSED_SECONDS = 300
+const LONGEST_REFUSED_SECONDS = 3600
+
+/** Counts a failed call of a source; answers for how many seconds nothing is asked now, null when asking goes on. */
+export async function openedBy(
+  tx: Queryable,
+  { clientId, sourceId }: { clientId: string; sourceId: string },
+  { code, message }: Exclude<Reply, { kind: 'found' }>,
+): Promise<number | null> {
+  const refused = code === 'api_key_refused'
+  const { rows } = await tx.query(
+    `insert into hydration_circuits as c (client_id, source_id, failures, reason_code, reason_message)
+     values ($1, $2, $3, $4, $5)
+     on conflict (client_id, source_id) do update
+       set failures = greatest(c.failures + 1, excluded.failures), reason_code = excluded.reason_code,
+           reason_message = excluded.reason_message
+     returning failures, open_until > now() as open`,
+    [clientId, sourceId, refused ? FAILURES_TO_OPEN : 1, code, message],
+  )
+  const { failures, open } = rows[0]
+  // Calls that were under way when it opened say nothing new.
+  if (failures < FAILURES_TO_OPEN || open) return null
+  const [first, longest] = refused ? [REFUSED_SECONDS, LONGEST_REFUSED_SECONDS] : [OPEN_SECONDS, LONGEST_OPEN_SECONDS]
+  const seconds = Math.min(longest, first * 2 ** (failures - FAILURES_TO_OPEN))
+  await tx.query(
+    `update hydration_circuits set open_until = now() + make_interval(secs => $3) where client_id = $1 and source_id = $2`,
+    [clientId, sourceId, seconds],
+  )
+  return seconds
+}
+
+/** The source has another key, or another version: what failed with the old one says nothing of it. */
+export async function forgetFailures(tx: Queryable, clientId: string, sourceId: string): Promise<void> {
+  await tx.query('delete from hydration_circuits where client_id = $1 and source_id = $2', [clientId, sourceId])
+  await tx.query(
+    `update hydrations
+        set next_attempt_at = case when state = 'pending' then now() end, ask_again_at = case when state = 'failed' then now() end
+      where client_id = $1 and source_id = $2 and state in ('pending', 'failed')`,
+    [clientId, sourceId],
+  )
+}

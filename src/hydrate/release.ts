@@ -1,0 +1,37 @@
+import type { Queryable } from '../db.ts'
+
+interface Landed {
+  clientId: string
+  sourceId: string
+  need: string
+  account: string
+}
+
+const THIN = 'thin:'
+
+/**
+ * Lets the events go on that are held for a need. A thin event whose deadline has passed, and which failed for want of its
+ * object, is normalised after all; once the object is known (`lane` not null) it joins the lane of its customer.
+ */
+export async function release(
+  tx: Queryable,
+  { clientId, sourceId, need, account }: Landed,
+  lane: number | null,
+): Promise<void> {
+  if (need.startsWith(THIN))
+    await tx.query(
+      `update source_events
+          set due_at = now(), lane = coalesce($6, lane), held_until = case when state = 'held' then held_until end,
+              state = case when state = 'held' then 'held' else 'received' end,
+              held_for = case when state = 'held' then held_for end
+        where client_id = $1 and source_id = $2 and account = $3 and livemode = any('{t,f}') and event_id = $4
+          and (state = 'held' and due_at > now() or $5 and state = 'failed' and reason_code = 'not_hydrated')`,
+      [clientId, sourceId, account, need.slice(THIN.length), lane !== null, lane],
+    )
+  else
+    await tx.query(
+      `update source_events set due_at = now()
+        where client_id = $1 and source_id = $2 and state = 'held' and $3 = any(held_for) and due_at > now()`,
+      [clientId, sourceId, `hydration:${need}`],
+    )
+}

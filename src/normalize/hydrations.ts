@@ -1,0 +1,115 @@
+import type { Queryable } from '../db.ts'
+import type { Need } from './needs.ts'
+import type { Due, Outcome } from './source-events.ts'
+import { keyOf, type World } from './world.ts'
+
+/** Loads whether sources have an API key, and why their calls are not made at present. */
+export async function loadSources(tx: Queryable, world: World, ids: readonly string[]): Promise<void> {
+  const { rows } = await tx.query(
+    `select s.id, s.api_key is not null as hydrates, c.reason_message as shut
+       from sources s
+       left join hydration_circuits c on c.client_id = s.client_id and c.source_id = s.id and c.open_until > now()
+      where s.client_id = $1 and s.id = any($2)`,
+    [world.clientId, ids],
+  )
+  for (const { id, hydrates, shut } of rows) world.sources.set(id, { hydrates, shut })
+}
+
+/** Loads what is known of these needs. */
+export async function loadHydrations(tx: Queryable, world: World, needs: readonly string[]): Promise<void> {
+  const { rows } = await tx.query(
+    `select source_id, need, state, wait_until, ask_again_at, fetched_at, result, reason_code, reason_message
+       from hydrations where client_id = $1 and need = any($2)`,
+    [world.clientId, needs],
+  )
+  for (const row of rows)
+    world.hydrations.set(keyOf(row.source_id, row.need), {
+      state: row.state,
+      waitUntil: row.wait_until,
+      askAgainAt: row.ask_again_at,
+      fetchedAt: row.fetched_at,
+      result: row.result,
+      code: row.reason_code,
+      message: row.reason_message,
+    })
+}
+
+/** Loads which of these snapshot events, twins of thin ones, have arrived. */
+export async function loadTwins(tx: Queryable, world: World, eventIds: readonly string[]): Promise<void> {
+  const { rows } = await tx.query(
+    `select source_id, event_id from source_events
+      where client_id = $1 and source_id = any($2) and event_id = any($3)`,
+    [world.clientId, [...world.loaded.sources], eventIds],
+  )
+  for (const row of rows) world.twins.add(keyOf(row.source_id, row.event_id))
+}
+
+/** A need that an event has, and until when events wait for it. */
+export interface Ask {
+  need: Need
+  due: Due
+  waitUntil: Date
+}
+
+/** Thin events are of use for longer than anybody waits: an outage of Stripe may last. */
+const KEEP_TRYING_MS = 86_400_000
+
+/**
+ * Has needs fetched, once this transaction is committed, that nobody has asked for or not lately. Whoever records an answer
+ * waits for the commit: either it finds the events that were settled as held, or its answer is there already, and they are
+ * due at once. Answers whether any are.
+ */
+export async function askFor(
+  tx: Queryable,
+  clientId: string,
+  asks: readonly Ask[],
+  outcomes: readonly Outcome[],
+): Promise<boolean> {
+  // All ask in one order: two that ask for the same wait for each other in a line.
+  const ordered = asks.toSorted((a, b) => (lineOf(a) < lineOf(b) ? -1 : 1))
+  const needs = [ordered.map(({ due }) => due.sourceId), ordered.map(({ need }) => need.key)]
+  await tx.query(
+    `insert into hydrations (client_id, source_id, need, account, paths, list, essential, api_version, wait_until, give_up_at)
+     select $1, a.source_id, a.need, a.account, array(select json_array_elements_text(a.paths)), a.list, a.essential,
+            a.api_version, a.wait_until, a.give_up_at
+       from unnest($2::uuid[], $3::text[], $4::text[], $5::json[], $6::bool[], $7::bool[], $8::text[], $9::timestamptz[],
+                   $10::timestamptz[])
+            a(source_id, need, account, paths, list, essential, api_version, wait_until, give_up_at)
+     on conflict (client_id, source_id, need) do update
+       set state = 'pending', asked_at = now(), wait_until = excluded.wait_until, give_up_at = excluded.give_up_at,
+           attempts = 0, next_attempt_at = now(), ask_again_at = null, reason_code = null, reason_message = null
+     where hydrations.state <> 'pending' and hydrations.ask_again_at <= now()`,
+    [
+      clientId,
+      ...needs,
+      ordered.map(({ due }) => due.account ?? ''),
+      ordered.map(({ need }) => JSON.stringify(need.paths)),
+      ordered.map(({ need }) => need.list),
+      ordered.map(({ need }) => need.essential),
+      ordered.map(({ due }) => versionOf(due.apiVersion)),
+      ordered.map(({ waitUntil }) => waitUntil),
+      ordered.map(({ need, waitUntil }) => new Date(waitUntil.getTime() + (need.essential ? KEEP_TRYING_MS : 0))),
+    ],
+  )
+  const { rowCount } = await tx.query(
+    `update source_events e
+        set due_at = now(), state = case e.state when 'failed' then 'received' else e.state end
+       from unnest($2::uuid[], $3::text[]) a(source_id, need)
+       join hydrations h on h.client_id = $1 and h.source_id = a.source_id and h.need = a.need and h.state <> 'pending'
+      where e.client_id = $1 and e.id = any($4) and e.source_id = h.source_id
+        and (e.state = 'held' and 'hydration:' || h.need = any(e.held_for)
+             or e.state = 'failed' and h.state = 'done' and h.need = 'thin:' || e.event_id)`,
+    [
+      clientId,
+      ...needs,
+      outcomes.flatMap(({ id, state, code }) => (state === 'held' || code === 'not_hydrated' ? [id] : [])),
+    ],
+  )
+  return (rowCount ?? 0) > 0
+}
+
+const lineOf = ({ due, need }: Ask) => `${due.sourceId} ${need.key}`
+
+// Beta versions have a suffix that only the account which sent it may ask for.
+const versionOf = (version: string | null | undefined) =>
+  /^\d{4}-\d{2}-\d{2}(\.[a-z]+)?/.exec(version ?? '')?.[0] ?? null

@@ -1,0 +1,51 @@
+import { type FetchedList, lists, objects } from '../../mappings/hydrate.ts'
+import { emptyMemory } from './memory.ts'
+import type { Due } from './source-events.ts'
+import { holds, type Input, value } from './value.ts'
+import { noFacts } from './wants.ts'
+import type { Kept } from './words.ts'
+
+/** Something to fetch from Stripe: the first of the paths that Stripe knows answers. */
+export interface Need {
+  /** `product:prod_1`, `line_items:cs_1`, `thin:evt_1`. */
+  key: string
+  paths: readonly string[]
+  /** All pages of a list. */
+  list: boolean
+  /** Without it the event has nothing to tell. */
+  essential: boolean
+}
+
+/** The lists that a snapshot event's object lacks, and where in it they belong. */
+export function listNeeds(due: Due): { need: Need; into: string }[] {
+  const object = due.body?.data?.object
+  if (typeof object !== 'object' || object === null) return []
+  const input: Input = {
+    event: { id: due.eventId, type: due.type, created: 0 },
+    object,
+    prior: null,
+    stored: null,
+    late: false,
+    memory: emptyMemory(),
+    facts: noFacts,
+  }
+  return lists.flatMap((list) => {
+    const id = list.on.includes(due.type) && holds(list.when, input) ? value(list.id, input) : null
+    return typeof id === 'string' ? [{ need: listNeed(list, id, due), into: list.into }] : []
+  })
+}
+
+const listNeed = ({ what, path, per }: FetchedList, id: string, due: Due): Need => ({
+  key: [what, id, ...(per === 'event' ? [due.eventId] : [])].join(':'),
+  paths: [pathOf(path, id)],
+  list: true,
+  essential: false,
+})
+
+/** An object of another kind that a mapping reads; null for kinds that are not fetched. */
+export function objectNeed(kind: Kept, id: string): Need | null {
+  const path = objects[kind]
+  return path ? { key: `${kind}:${id}`, paths: [pathOf(path, id)], list: false, essential: false } : null
+}
+
+export const pathOf = (path: string, id: string) => path.replace('{id}', encodeURIComponent(id))

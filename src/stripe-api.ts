@@ -1,0 +1,134 @@
+import Stripe from 'stripe'
+
+/** With what a source's account is asked. */
+export interface Credentials {
+  apiKey: string
+  /** `2026-10-28.endive`; null: the newest that the stripe package knows. */
+  apiVersion: string | null
+  /** A connected account (`acct_...`), or the context that a thin event names; '': the key's own. */
+  account: string
+}
+
+/** How a call ended. Stripe being down is an ordinary day, not an exception. */
+export type Reply =
+  /** `at`: the moment that the object is of, by Stripe's clock where it tells. */
+  | { kind: 'found'; object: any; at: Date }
+  /** Stripe has nothing of this id (any more). */
+  | { kind: 'absent'; code: 'not_found'; message: string }
+  /** Asking again would not help: the key is not good for it, or Stripe does not understand the request. */
+  | { kind: 'refused'; code: 'api_key_refused' | 'permission_missing' | 'request_refused'; message: string }
+  /** Asking again may help, not before `retryAfterSeconds` where Stripe says so. */
+  | { kind: 'trouble'; code: 'rate_limited' | 'stripe_unavailable'; message: string; retryAfterSeconds: number | null }
+
+export interface StripeApi {
+  /** Reads one object. `path` begins with /v1/ or /v2/ and may have a query. Never throws. */
+  get(credentials: Credentials, path: string): Promise<Reply>
+  /** Reads a list to its end, as one object with all of its `data`. Never throws. */
+  all(credentials: Credentials, path: string): Promise<Reply>
+}
+
+const TIMEOUT_MS = 10_000
+const PAGE = 100
+/** More than Stripe's largest invoices have. */
+const MOST_PAGES = 100
+
+/**
+ * Stripe's API for what a webhook does not carry, through the stripe package; `base` is where it lives. It retries nothing:
+ * who asks keeps the time and the count. Objects come as the version says, untouched by the package's types.
+ */
+export function stripeApi({ base, timeoutMs = TIMEOUT_MS }: { base: string; timeoutMs?: number }): StripeApi {
+  const { protocol, hostname, port } = new URL(base)
+  const stripe = new Stripe('each call brings its own', {
+    protocol: protocol === 'http:' ? 'http' : 'https',
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: port || (protocol === 'http:' ? 80 : 443),
+    maxNetworkRetries: 0,
+    timeout: timeoutMs,
+    telemetry: false,
+    appInfo: { name: 'flo-gateway' },
+  })
+
+  const get: StripeApi['get'] = async ({ apiKey, apiVersion, account }, path) => {
+    try {
+      const object: any = await withinTime(
+        stripe.rawRequest('GET', path, undefined, {
+          apiKey,
+          ...(apiVersion ? { apiVersion } : {}),
+          ...(account.startsWith('acct_') ? { stripeAccount: account } : account ? { stripeContext: account } : {}),
+        }),
+        timeoutMs,
+      )
+      const { statusCode, headers } = object.lastResponse
+      if (statusCode >= 300) return unfit(statusCode, headers)
+      const at = new Date(headers.date ?? Number.NaN)
+      return { kind: 'found', object, at: Number.isNaN(at.getTime()) ? new Date() : at }
+    } catch (error) {
+      return replyOf(error as Partial<Stripe.errors.StripeError>)
+    }
+  }
+
+  return {
+    get,
+    async all(credentials, path) {
+      const data: any[] = []
+      for (let pages = 1; ; pages++) {
+        const last = data.at(-1)?.id
+        const page = await get(
+          credentials,
+          `${path}?limit=${PAGE}${last ? `&starting_after=${encodeURIComponent(last)}` : ''}`,
+        )
+        if (page.kind !== 'found') return page
+        if (!Array.isArray(page.object.data)) return unfit(200, {})
+        data.push(...page.object.data)
+        const more = page.object.has_more === true && page.object.data.length > 0 && pages < MOST_PAGES
+        if (!more) return { ...page, object: { ...page.object, data } }
+      }
+    },
+  }
+}
+
+/** The package's own time-out starts anew with each byte that arrives. */
+function withinTime<T>(call: Promise<T>, ms: number): Promise<T> {
+  let timer: NodeJS.Timeout
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no whole answer within ${ms / 1000} s`)), ms)
+  })
+  return Promise.race([call, late]).finally(() => clearTimeout(timer))
+}
+
+type Headers = Record<string, string | undefined>
+
+function replyOf(error: Partial<Stripe.errors.StripeError>): Reply {
+  const { statusCode, headers = {}, message = '' } = error
+  // A key may stand in Stripe's own words, so these are ours.
+  if (statusCode === 401)
+    return { kind: 'refused', code: 'api_key_refused', message: 'Stripe refuses the API key (401).' }
+  if (statusCode === 403)
+    return {
+      kind: 'refused',
+      code: 'permission_missing',
+      message: 'The API key may not read this (403): give it the permission.',
+    }
+  if (statusCode === 404) return { kind: 'absent', code: 'not_found', message: 'Stripe has nothing of this id (404).' }
+  if (statusCode === undefined)
+    return trouble('stripe_unavailable', `Stripe cannot be reached: ${message.slice(0, 200)}`, headers)
+  return unfit(statusCode, headers as Headers, message)
+}
+
+function unfit(status: number, headers: Headers, message = ''): Reply {
+  if (status === 429) return trouble('rate_limited', 'Stripe has had too many requests (429).', headers)
+  if (status >= 500) return trouble('stripe_unavailable', `Stripe is in trouble (${status}).`, headers)
+  if (status === 409) return trouble('stripe_unavailable', 'Another request holds this object (409).', headers)
+  const said = message ? `: ${message.slice(0, 200)}` : '.'
+  return { kind: 'refused', code: 'request_refused', message: `Stripe gives no such answer (${status})${said}` }
+}
+
+const trouble = (code: 'rate_limited' | 'stripe_unavailable', message: string, headers: Headers): Reply => {
+  const seconds = Number(headers['retry-after'])
+  return {
+    kind: 'trouble',
+    code,
+    message,
+    retryAfterSeconds: Number.isFinite(seconds) && seconds >= 0 ? seconds : null,
+  }
+}
