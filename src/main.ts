@@ -24,6 +24,8 @@ import { type KeyRing, keyRing, parseKeys } from './keyring.ts'
 import type { Log } from './log.ts'
 import { migrate } from './migrate.ts'
 import { adopted } from './normalize/adopted.ts'
+import { dryRun } from './normalize/explain/dry-run.ts'
+import { explain } from './normalize/explain/explain.ts'
 import { factArrived } from './normalize/holds.ts'
 import { normalizer } from './normalize/normalizer.ts'
 import { renormalize, renormalizeAll } from './normalize/renormalize.ts'
@@ -201,6 +203,9 @@ function routes(shared: Shared, { wake, url, jobs }: { wake: Wake; url: string; 
         ready,
         publicUrl: () => config.publicUrl ?? url,
         resend,
+        explain: (read, clientId, id) => explain({ db: read, now: shared.now }, clientId, id),
+        dryRun: (read, clientId, sourceId, event) =>
+          dryRun({ db: read, now: shared.now, holdSeconds: config.holdSeconds }, clientId, sourceId, event),
         renormalize,
         renormalizeAll,
         adopted,

@@ -20,6 +20,14 @@ export interface Deps {
   ready: () => Readiness
   /** Makes the delivery once more, inside the given transaction, and answers the new one's id; refuses with a Refusal. */
   resend: (tx: Queryable, clientId: string, deliveryId: string) => Promise<{ id: string; endpointId: string }>
+  /** Why a source event became what it became, and what an event of a source would become; see src/normalize/explain. */
+  explain: (db: Queryable, clientId: string, id: string) => Promise<object>
+  dryRun: (
+    db: Queryable,
+    clientId: string,
+    sourceId: string,
+    event: { type: string; [field: string]: unknown },
+  ) => Promise<object>
   /** Lets source events be normalised once more, inside the given transaction: one, or all that fit; refuses with a Refusal. */
   renormalize: (tx: Queryable, clientId: string, id: string) => Promise<void>
   renormalizeAll: (tx: Queryable, clientId: string, which: Renormalized) => Promise<{ count: number }>

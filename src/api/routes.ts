@@ -8,6 +8,7 @@ import { endpointStatus } from './endpoint-status.ts'
 import { endpoints } from './endpoints.ts'
 import { eventTypes } from './event-types.ts'
 import { events } from './events.ts'
+import { explanations } from './explain.ts'
 import { renormalizations } from './renormalize.ts'
 import type { Deps, Route } from './route.ts'
 import { sourceEvents } from './source-events.ts'
@@ -24,6 +25,7 @@ const resources = [
   endpointSecrets,
   endpointStatus,
   sourceEvents,
+  explanations,
   renormalizations,
   backfills,
   events,

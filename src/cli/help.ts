@@ -1,8 +1,5 @@
-import { styleText } from 'node:util'
 import type { Command } from './command.ts'
-
-const strong = (text: string) => styleText('bold', text)
-const faint = (text: string) => styleText('dim', text)
+import { faint, strong } from './paint.ts'
 
 /** The list of commands; of one family when `family` is the first word of some (`mappings`). */
 export function overview(commands: readonly Command[], family?: string): string {

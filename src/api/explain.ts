@@ -1,0 +1,37 @@
+import { z } from 'zod'
+import { Refusal } from '../errors.ts'
+import { Explanation } from './explanation.ts'
+import { ownerOf } from './owners.ts'
+import { type Deps, type Route, route } from './route.ts'
+import { clientId, reference, text } from './words.ts'
+
+/** Why a source event became what it became, and what one would become. */
+export const explanations = (deps: Pick<Deps, 'explain' | 'dryRun'>): Route[] => [
+  route('GET /v1/source-events/{id}/explain', {
+    summary: 'Explain what became of a source event',
+    description:
+      'Which rules were tried and which held, every field with what it was read from, every delivery, and the endpoints that were passed over.',
+    ids: { id: 'sourceEvent' },
+    reply: Explanation,
+    run: async ({ db, clientId, params }) => ({ data: await deps.explain(db, clientId, params.id!) }),
+  }),
+  route('POST /v1/mappings/dry-run', {
+    summary: 'Try what a Stripe event would become',
+    description: 'As if the source sent it now. Nothing is stored or sent.',
+    body: z.strictObject({
+      clientId,
+      sourceId: reference,
+      event: z
+        .looseObject({ type: text(200) })
+        .meta({ description: 'The event as Stripe sends it, or as its API shows it.' }),
+    }),
+    reply: Explanation,
+    async run({ db, clientId, body }) {
+      if ((await ownerOf(db, 'source', body.sourceId, clientId)) === undefined)
+        throw new Refusal('not_found', {
+          details: [{ path: 'sourceId', code: 'not_found', message: 'names nothing that this key can see' }],
+        })
+      return { data: await deps.dryRun(db, clientId, body.sourceId, body.event) }
+    },
+  }),
+]

@@ -1,0 +1,79 @@
+import type { Condition, MappingExplained, RuleExplained } from '../normalize/explain/explanation.ts'
+import { bad, faint, good, shown, sign, strong } from './paint.ts'
+
+/** What one mapping said, rule by rule; without `all` only what settled it. */
+export function mappingText({ mapping, again, says, rules, owed }: MappingExplained, all: boolean): string[] {
+  const said = {
+    emit: good(`tells ${says.what}`),
+    ignore: `tells nothing: ${says.what}`,
+    fail: bad(`stops: ${says.what}`),
+  }[says.kind]
+  const tried = rules.filter(({ holds }) => all || holds !== null)
+  const untried = rules.length - tried.length
+  return [
+    `  ${strong(mapping)} ${again ? faint('(on the newest state, once more) ') : ''}${said}`,
+    ...(says.because ? [`      ${says.because}`] : []),
+    ...tried.flatMap((rule) => ruleText(rule, all)),
+    ...(untried > 0 ? [faint(`       · ${untried} more ${untried === 1 ? 'was' : 'were'} not tried`)] : []),
+    ...(owed && (all || owed.holds)
+      ? [`     ${sign(owed.holds)} ${owed.says}, owed since an earlier event`, ...partsText(owed.condition, all)]
+      : []),
+  ]
+}
+
+function ruleText({ at, says, when, holds, condition }: RuleExplained, all: boolean): string[] {
+  const head = `    ${String(at).padStart(2)} ${sign(holds)} ${holds === true ? strong(says) : says}`
+  if (!condition) return [`${head}${when === null && holds !== null ? faint('  whatever else') : ''}`]
+  const type = all ? null : wrongType(condition)
+  return type ? [`${head}${faint(`  only if ${type}`)}`] : [head, ...partsText(condition, all)]
+}
+
+/** Most rules fail for the type of the event alone: that needs one line. */
+function wrongType(condition: Condition): string | null {
+  const parts = condition.words === 'all of' ? (condition.of ?? []) : [condition]
+  return parts.find(({ words, holds }) => !holds && words.startsWith('the event is '))?.words ?? null
+}
+
+/** The parts of a rule's condition: that all of them must hold goes without saying. */
+function partsText(condition: Condition, all: boolean): string[] {
+  const parts = condition.words === 'all of' ? partsOf(condition, all) : [condition]
+  return parts.flatMap((part) => conditionText(part, all, 9))
+}
+
+/** A condition as a tree. Without `all`, of what does not hold the parts that fail, of what holds those that hold. */
+function conditionText(condition: Condition, all: boolean, indent: number, prefix = ''): string[] {
+  const parts = partsOf(condition, all)
+  const [only] = parts
+  if (only && parts.length === 1) {
+    // A word about one statement stands on its line; a junction of which one part is left says nothing.
+    const word = isJunction(condition) ? prefix : `${prefix}${condition.words}: `
+    return conditionText(condition.words === 'not' ? { ...only, holds: condition.holds } : only, all, indent, word)
+  }
+  const pad = ' '.repeat(indent)
+  return [
+    `${pad}${sign(condition.holds)} ${prefix}${condition.words}${values(condition)}`,
+    ...(condition.changes ?? []).map(
+      ({ field, before, now }) => `${pad}    ${field}: ${shown(before, 40)} → ${shown(now, 40)}`,
+    ),
+    ...parts.flatMap((part) => conditionText(part, all, indent + 2)),
+  ]
+}
+
+const isJunction = ({ words }: Condition) => words === 'one of' || words === 'all of'
+
+/** Parts that settle the matter, a junction within one of its own kind opened up. */
+function partsOf(condition: Condition, all: boolean): Condition[] {
+  const { words, holds, of = [] } = condition
+  const settles = ({ holds: part }: Condition) =>
+    all || (words === 'all of' && !holds ? !part : words.startsWith('one of') && holds ? part : true)
+  return of
+    .filter(settles)
+    .flatMap((part) => (isJunction(condition) && part.words === words ? partsOf(part, all) : [part]))
+}
+
+function values(condition: Condition): string {
+  const told = (['now', 'before', 'stored'] as const).flatMap((when) =>
+    when in condition ? [`${when} ${shown(condition[when], 50)}`] : [],
+  )
+  return told.length > 0 ? faint(`  (${told.join(', ')})`) : ''
+}

@@ -1,0 +1,49 @@
+import type { Queryable } from '../db.ts'
+import { isUuid } from '../ids.ts'
+import { explain } from '../normalize/explain/explain.ts'
+import { clientsOf } from './asked.ts'
+import { defineCommand, UsageError } from './command.ts'
+import { withDatabase } from './database.ts'
+import { explanationText } from './explain-text.ts'
+
+export default defineCommand({
+  name: 'explain',
+  summary: 'Tell why a Stripe event became what it became, and where that went',
+  about:
+    'Every rule that was tried with the values it looked at, every field with what it was read from, every delivery, every endpoint that was passed over and why.',
+  args: [{ name: 'id', about: 'the id of a source event, or of a Stripe event (evt_…)' }],
+  options: {
+    client: { type: 'string', value: '<id|name>', about: 'whose event it is, where several have it' },
+    all: { type: 'boolean', about: 'show the parts of conditions that settled nothing, and rules that were not tried' },
+    brief: { type: 'boolean', about: 'leave out rules and fields' },
+    json: { type: 'boolean', about: 'print what GET /v1/source-events/{id}/explain answers' },
+  },
+  examples: ['explain evt_1TKx2v', 'explain evt_1TKx2v --json | jq .events'],
+  run: ({ args, options, out }) =>
+    withDatabase(async (db) => {
+      const found = await sourceEvents(db, args[0]!, options.client)
+      const explanations = []
+      for (const { client_id, id } of found)
+        explanations.push(await explain({ db, now: () => new Date() }, client_id, id))
+      if (options.json) out(JSON.stringify(explanations.length === 1 ? explanations[0] : explanations, null, 2))
+      else out(explanations.map((one) => explanationText(one, options)).join('\n\n'))
+      return 0
+    }),
+})
+
+/** The source events that an id names: one of ours, or all that came with Stripe's id. */
+async function sourceEvents(db: Queryable, id: string, client: string | undefined) {
+  const clients = await clientsOf(db, client)
+  const { rows } = await db.query<{ client_id: string; id: string }>(
+    `select c.id as client_id, e.id from unnest($1::uuid[]) c(id)
+      cross join lateral (select id from source_events where client_id = c.id and ${
+        isUuid(id) ? 'id = $2' : 'event_id = $2'
+      }) e order by e.id`,
+    [clients.map((one) => one.id), id],
+  )
+  if (rows.length === 0)
+    throw new UsageError(
+      `No source event has the id "${id}"${client ? ' there' : ''}: it was not received, or is past its retention. In Stripe, look whether the webhook is subscribed to its type.`,
+    )
+  return rows
+}

@@ -1,0 +1,103 @@
+import { isDeepStrictEqual } from 'node:util'
+import { conditionWords, valueWords } from '../wording.ts'
+import type { When } from '../words.ts'
+import type { Condition } from './explanation.ts'
+import { listPlace, nameOf } from './source.ts'
+import type { Frame } from './trace.ts'
+
+type Moment = 'now' | 'before' | 'stored'
+type Place = Parameters<typeof nameOf>[1]
+
+/** Elements of a list that are shown of a condition over all of them. */
+const MOST_ELEMENTS = 10
+
+/** A condition as it was judged: its words, its truth, and of each leaf the value that was read. */
+export function conditionOf(frame: Frame, moment: Moment = 'now', place?: Place): Condition {
+  const { inner } = frame
+  const when = frame.part as When
+  const holds = frame.result === true
+  const of = (parts: readonly Frame[], at: Moment = moment) => parts.map((part) => conditionOf(part, at, place))
+  const [first, second] = inner
+  switch (when.op) {
+    case 'type':
+      return { words: conditionWords(when), holds, now: frame.scope.event.type }
+    case 'is':
+      return first
+        ? { words: `${nameOf(first, place)} is ${valueWords(when.values)}`, holds, [moment]: shown(first.result) }
+        : { words: conditionWords(when), holds }
+    case 'more':
+    case 'same': {
+      const names = inner.map((part) => nameOf(part, place)).join(when.op === 'more' ? ' is more than ' : ' equals ')
+      return { words: names, holds, [moment]: inner.map(({ result }) => shown(result)) }
+    }
+    case 'any':
+    case 'all':
+      return inner.length === 1
+        ? of(inner)[0]!
+        : { words: when.op === 'any' ? 'one of' : 'all of', holds, of: of(inner) }
+    case 'not':
+      return negated(of(inner)[0], holds)
+    case 'was':
+      return { words: 'before', holds, of: of(inner, 'before') }
+    case 'stored':
+      return { words: 'as it was known', holds, of: of(inner, 'stored') }
+    case 'became':
+    case 'ceased': {
+      const now = first ? conditionOf(first, 'now', place) : undefined
+      const before = second ? conditionOf(second, 'before', place) : undefined
+      return { words: when.op, holds, of: now ? [withBefore(now, before)] : [] }
+    }
+    case 'changed':
+      return { words: 'a field that is shown changed', holds, changes: changesIn(inner) }
+    case 'some': {
+      const list = listPlace(frame, place)
+      const elements = inner.slice(1, 1 + MOST_ELEMENTS).map((part) => conditionOf(part, moment, list))
+      return { words: `one of ${list.list?.path ?? 'the list'}`, holds, of: elements }
+    }
+    default:
+      return { words: conditionWords(when), holds }
+  }
+}
+
+/** `not` of a single statement is said in it; of several it stands before them. */
+function negated(condition: Condition | undefined, holds: boolean): Condition {
+  if (!condition) return { words: 'not', holds }
+  if (condition.of) return { words: 'not', holds, of: [condition] }
+  return { ...condition, words: condition.words.replace(/ is (?=[^ ]+( or [^ ]+)*$)/, ' is not '), holds }
+}
+
+/** The same condition in the state before: each leaf shows both values. */
+function withBefore(now: Condition, before: Condition | undefined): Condition {
+  if (!before) return now
+  const parts = now.of?.map((part, at) => withBefore(part, before.of?.[at]))
+  return { ...now, ...('before' in before ? { before: before.before } : {}), ...(parts ? { of: parts } : {}) }
+}
+
+/** What differs between the two readings of a shape: first as it is now, then as it was before. */
+function changesIn(inner: readonly Frame[]): NonNullable<Condition['changes']> {
+  const half = inner.length / 2
+  const leaves = (frames: readonly Frame[]) =>
+    new Map(frames.flatMap((frame) => flattened(fieldOf(frame), frame.result)))
+  const [now, before] = [leaves(inner.slice(0, half)), leaves(inner.slice(half))]
+  return [...new Set([...now.keys(), ...before.keys()])]
+    .filter((field) => !isDeepStrictEqual(now.get(field) ?? null, before.get(field) ?? null))
+    .map((field) => ({ field, before: before.get(field) ?? null, now: now.get(field) ?? null }))
+}
+
+const fieldOf = ({ part }: Frame) => (part.op === 'field' ? part.name : '')
+
+/** Every leaf of a value by its path: `lines[0].amount`. */
+export function flattened(path: string, value: unknown): [string, unknown][] {
+  if (typeof value !== 'object' || value === null) return [[path, value]]
+  const parts = Array.isArray(value)
+    ? value.map((one, at) => [`${path}[${at}]`, one] as const)
+    : Object.entries(value).map(([name, one]) => [path === '' ? name : `${path}.${name}`, one] as const)
+  return parts.length === 0 ? [[path, value]] : parts.flatMap(([at, one]) => flattened(at, one))
+}
+
+/** Whole objects are named by their id: a condition asks whether they are there, not what they hold. */
+function shown(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  const id = (value as { id?: unknown }).id
+  return Array.isArray(value) ? `${value.length} elements` : typeof id === 'string' ? id : '{…}'
+}

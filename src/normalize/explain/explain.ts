@@ -1,0 +1,113 @@
+import type { Queryable } from '../../db.ts'
+import { Refusal } from '../../errors.ts'
+import { TIMER } from '../dues.ts'
+import { readersOf } from '../judge.ts'
+import { type Due, sightOf } from '../source-events.ts'
+import { eventsOf } from './events.ts'
+import type { About, Explained, Explanation } from './explanation.ts'
+import { factWords, hintFor, waitHint } from './hints.ts'
+import { type Judgement, judgedToday, type Stored } from './judged.ts'
+import { lookupsIn } from './lookups.ts'
+import { mappingsIn } from './rules.ts'
+import { differenceOf, summaryOf } from './summary.ts'
+import { waysOf } from './ways.ts'
+
+/**
+ * Why a source event became what it became, and where that went: every rule that was tried, every field with what it was read
+ * from, every delivery, every endpoint that was passed over. Judged in the world as it is known today; `differs` says when
+ * that does not come to what was stored. Throws `not_found`.
+ */
+export async function explain(
+  { db, now }: { db: Queryable; now: () => Date },
+  clientId: string,
+  id: string,
+): Promise<Explanation> {
+  const { row, due, heldFor } = await sourceEvent(db, clientId, id)
+  const { rows: stored } = await db.query<Stored>(
+    `select id, contract, type, key, body from events where client_id = $1 and source_event_id = $2 order by position, id`,
+    [clientId, id],
+  )
+  const judged = await judgedToday({ db, now: now() }, clientId, due, stored)
+  return explained(db, clientId, { row, due, heldFor, stored, judged })
+}
+
+/** Puts a judgement into words; `stored` is what is stored of the event. */
+export async function explained(
+  db: Queryable,
+  clientId: string,
+  {
+    row,
+    due,
+    heldFor,
+    stored,
+    judged,
+  }: { row: Explained; due: Due; heldFor: readonly string[]; stored: readonly Stored[]; judged: Judgement },
+): Promise<Explanation> {
+  const { result, frames, world } = judged
+  const prefix = `${due.sourceId}:`
+  const keys = new Set(result.events.map(({ key }) => key.slice(prefix.length)))
+  const mapped = mappingsIn(frames, readersOf(due.type).length, keys)
+  const ways = await waysOf(
+    db,
+    clientId,
+    stored.map((event) => event.id),
+  )
+  const events = await eventsOf(db, clientId, { due, stored, judged, ways })
+  return {
+    sourceEvent: row,
+    summary: summaryOf(row, events, heldFor),
+    hints: [...hintFor(row.reason?.code), ...waitHint(heldFor)],
+    about: aboutOf(due, judged),
+    mappings: mapped,
+    events,
+    lookups: lookupsIn(frames, world, due.sourceId),
+    waitsFor: heldFor.map((fact) => ({ fact, words: factWords(fact) })),
+    differs: differenceOf(row, result.outcome, events),
+  }
+}
+
+async function sourceEvent(db: Queryable, clientId: string, id: string) {
+  const { rows } = await db.query(
+    `select e.*, b.body from source_events e
+       left join source_event_bodies b on b.client_id = $1 and b.source_event_id = $2
+      where e.client_id = $1 and e.id = $2`,
+    [clientId, id],
+  )
+  const [row] = rows
+  if (!row) throw new Refusal('not_found')
+  const due: Due = {
+    id: row.id,
+    sourceId: row.source_id,
+    eventId: row.event_id,
+    type: row.type,
+    account: row.account,
+    apiVersion: row.api_version,
+    createdAt: row.created_at,
+    receivedAt: row.received_at,
+    body: row.body === null ? null : JSON.parse(row.body.toString('utf8')),
+  }
+  const explained: Explained = {
+    id: row.id,
+    sourceId: row.source_id,
+    eventId: row.event_id,
+    type: row.type,
+    apiVersion: row.api_version,
+    account: row.account || null,
+    livemode: row.livemode,
+    createdAt: row.created_at,
+    receivedAt: row.received_at,
+    origin: due.body?.object === TIMER ? 'timer' : 'stripe',
+    state: row.state,
+    reason: row.reason_code === null ? null : { code: row.reason_code, message: row.reason_message },
+    heldUntil: row.held_until,
+  }
+  return { row: explained, due, heldFor: (row.held_for ?? []) as string[] }
+}
+
+function aboutOf(due: Due, { frames }: Judgement): About | null {
+  if (!due.body) return null
+  const { kind, objectId, previous } = sightOf(due)
+  if (objectId === null) return null
+  const known = frames[0] !== undefined && frames[0].scope.prior !== null
+  return { kind, id: objectId, before: previous ? 'previous_attributes' : known ? 'snapshot' : 'unknown' }
+}

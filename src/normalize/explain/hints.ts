@@ -1,0 +1,49 @@
+// What can be done about a reason, by its code. Read by the developer who asks why an event did not come.
+
+const hints: Readonly<Record<string, string>> = {
+  unmapped_value:
+    'Stripe sent a value that no mapping names. It is never guessed: extend the mapping, look at `flo-gateway mappings diff`, then `flo-gateway renormalize --state failed --code unmapped_value`.',
+  invalid_target: 'The mapping made a body that its contract refuses: mend the mapping, then renormalize.',
+  internal: 'The gateway’s own fault: the log of that moment has the cause. Renormalize when it is mended.',
+  body_missing: 'Backfill it from Stripe while Stripe still has it (30 days).',
+  needs_api_key:
+    'Give the source a Stripe API key (PATCH /v1/sources/{id} with apiKey), then renormalize. Or let Stripe send snapshot events.',
+  not_hydrated: 'The object could not be fetched from Stripe: check the API key of the source, then renormalize.',
+  awaiting_entitlement: 'Nothing to do: subscription.created follows as soon as the first payment makes it usable.',
+  paid_speaks: 'If no invoice.paid arrives, enable invoice.paid for the webhook in Stripe: it covers every way to pay.',
+  no_known_change:
+    'The gateway had not seen the object before, and the event does not say what changed. From the next event on it knows it.',
+  overtaken: 'A newer state had arrived before: telling the older one would set the receiver back.',
+  not_opted_in: 'Set metadata.flo_product on the payment intent to make such a payment a purchase.',
+  unknown_type: 'Nothing to do, unless a mapping should read this type: see CONTRIBUTING.md.',
+}
+
+/** Advice for a reason's code; none where the reason says it all. */
+export const hintFor = (code: string | undefined): string[] => (code !== undefined && hints[code] ? [hints[code]] : [])
+
+/** What is waited for, in words: `client_user_id:cus_1`. */
+export function factWords(fact: string): string {
+  const [kind, id] = [fact.slice(0, fact.indexOf(':')), fact.slice(fact.indexOf(':') + 1)]
+  switch (kind) {
+    case 'client_user_id':
+      return `the client's own id of the customer ${id}`
+    case 'subscription':
+      return `the subscription ${id}`
+    case 'purchase':
+      return `what the payment ${id} was for`
+    case 'checkout':
+      return `a checkout registered for ${id}`
+    case 'hydration':
+      return `${id}, fetched from Stripe`
+    default:
+      return fact
+  }
+}
+
+/** What ends a wait before its deadline. */
+export const waitHint = (facts: readonly string[]): string[] =>
+  facts.some((fact) => fact.startsWith('client_user_id:'))
+    ? [
+        'It goes on at once when the user is registered (PUT /v1/users/{clientUserId} with stripeCustomerId), or when Stripe tells metadata.client_user_id on the customer, the subscription or the invoice.',
+      ]
+    : []

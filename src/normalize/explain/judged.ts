@@ -1,0 +1,69 @@
+import { mappings } from '../../../mappings/index.ts'
+import type { Queryable } from '../../db.ts'
+import { normalize, type Result, wantsOf } from '../normalize.ts'
+import { rewind } from '../rewind.ts'
+import { type Due, sightOf } from '../source-events.ts'
+import type { Tally } from '../tally.ts'
+import { noWants } from '../wants.ts'
+import { emptyWorld, keyOf, load, type World } from '../world.ts'
+import { type Frame, tracer } from './trace.ts'
+
+/** A source event judged today, with everything that was read on the way. Nothing of it is stored. */
+export interface Judgement {
+  result: Result
+  frames: Frame[]
+  world: World
+}
+
+/** An event that is stored as told from the source event which is judged. */
+export interface Stored {
+  id: string
+  contract: string
+  type: string
+  key: string
+  body: string
+}
+
+/**
+ * Judges a source event as if it came now, in the world as it is known; of one that is `stored` with what was told of it,
+ * what its own object owes to it and to later ones is taken out first. With `holdSeconds` 0 it does not wait for what it misses.
+ */
+export async function judgedToday(
+  { db, now, holdSeconds = 0 }: { db: Queryable; now: Date; holdSeconds?: number },
+  clientId: string,
+  due: Due,
+  stored: readonly Stored[] | null,
+): Promise<Judgement> {
+  const world = emptyWorld(clientId)
+  const wants = noWants()
+  if (due.body)
+    do wantsOf(world, due, wants)
+    while (await load(db, world, wants))
+  if (stored) {
+    const ownKey = keyOf(due.sourceId, sightOf(due).objectId ?? '')
+    await rewind(db, world, due.id, { only: (known) => keyOf(known.sourceId, known.objectId) === ownKey })
+    forget(world, due, stored)
+  }
+  const { listen, frames } = tracer()
+  const result = normalize(world, due, { now, holdSeconds }, listen)
+  return { result, frames, world }
+}
+
+/** What the event itself has left behind beside its sight: the news it told, and the refund it counted. */
+function forget(world: World, due: Due, stored: readonly Stored[]) {
+  const types = new Set(stored.map(({ type }) => type))
+  const { object, objectId } = sightOf(due)
+  const own = world.objects.get(keyOf(due.sourceId, objectId ?? ''))
+  if (own)
+    for (const mapping of Object.values(mappings).flat())
+      if (mapping.rules.some((rule) => 'emit' in rule && [rule.emit].flat().some((type) => types.has(type))))
+        delete own.memory.said[mapping.name]
+  if (!types.has('item.refunded')) return
+  for (const { kind, snapshot } of world.objects.values())
+    if (kind === 'tally') {
+      const { entries } = snapshot.object as Tally
+      snapshot.object = {
+        entries: entries.filter(({ id, upTo }) => id !== objectId && upTo !== object.amount_refunded),
+      }
+    }
+}

@@ -1,0 +1,99 @@
+import type { Queryable } from '../../db.ts'
+import { wanted } from '../../event-filter.ts'
+import { FANOUT_ORIGIN } from '../../ids.ts'
+import type { DeliveryExplained, EventExplained } from './explanation.ts'
+
+/** Where events went: deliveries with how they stand, and the endpoints that did not get them. */
+export interface Ways {
+  deliveries: (eventId: string) => DeliveryExplained[]
+  passedOver: (event: Told) => EventExplained['passedOver']
+  /** Of an event that is not stored: who would get it. */
+  wouldGoTo: (event: Told) => EventExplained['wouldGoTo']
+}
+/** `eventId` null: it is not stored. */
+interface Told {
+  eventId: string | null
+  contract: string
+  type: string
+}
+
+interface Endpoint {
+  id: string
+  url: string
+  contract: string
+  event_types: string[] | null
+  status: string
+  created_at: Date
+  updated_at: Date
+}
+
+/** Loads the ways of some stored events of one client, in two statements. */
+export async function waysOf(db: Queryable, clientId: string, eventIds: readonly string[]): Promise<Ways> {
+  const { rows: endpoints } = await db.query<Endpoint>(
+    `select id, url, contract, event_types, status, created_at, updated_at from endpoints
+      where client_id = $1 and deleted_at is null order by id`,
+    [clientId],
+  )
+  const { rows } = await db.query(
+    `select d.id, d.event_id, d.endpoint_id, p.url, d.origin, d.state, d.reason, d.attempts, d.next_attempt_at,
+            a.started_at, a.status, a.error, a.error_message
+       from deliveries d
+       join endpoints p on p.client_id = $1 and p.id = d.endpoint_id
+       left join attempts a on a.client_id = $1 and a.event_id = d.event_id and a.delivery_id = d.id and a.number = d.attempts
+      where d.client_id = $1 and d.event_id = any($2) order by d.id`,
+    [clientId, eventIds],
+  )
+  const deliveries = (eventId: string) => rows.filter((row) => row.event_id === eventId).map(deliveryOf)
+  return {
+    deliveries,
+    passedOver(event) {
+      const got = new Set(event.eventId === null ? [] : deliveries(event.eventId).map(({ endpointId }) => endpointId))
+      return endpoints.flatMap((endpoint) => {
+        const why = got.has(endpoint.id) ? null : whyNot(endpoint, event)
+        return why ? [{ endpointId: endpoint.id, url: endpoint.url, ...why }] : []
+      })
+    },
+    wouldGoTo: (event) =>
+      event.eventId !== null
+        ? []
+        : endpoints.flatMap((endpoint) =>
+            whyNot(endpoint, event) ? [] : [{ endpointId: endpoint.id, url: endpoint.url }],
+          ),
+  }
+}
+
+const deliveryOf = (row: any): DeliveryExplained => ({
+  id: row.id,
+  endpointId: row.endpoint_id,
+  url: row.url,
+  origin: row.origin === FANOUT_ORIGIN ? 'fanout' : 'resend',
+  state: row.state,
+  reason: row.reason,
+  attempts: row.attempts,
+  nextAttemptAt: row.next_attempt_at,
+  lastAttempt: row.started_at && {
+    at: row.started_at,
+    outcome: row.status === null ? row.error : String(row.status),
+    message: row.error_message,
+  },
+})
+
+/** Why an endpoint has no delivery of an event; null: it will have one. */
+function whyNot(endpoint: Endpoint, { eventId, contract, type }: Told): { why: string; message: string } | null {
+  const { contract: taken, event_types: filter, status, created_at, updated_at } = endpoint
+  if (taken !== contract) return { why: 'contract', message: `takes the contract ${taken}, not ${contract}` }
+  const toldAt = eventId === null ? null : timeOf(eventId)
+  if (toldAt && created_at > toldAt)
+    return {
+      why: 'created_later',
+      message: `was made ${created_at.toISOString()}, after the event: a replay can send it`,
+    }
+  if (!wanted(filter, type)) return { why: 'filter', message: `its filter takes ${filter?.join(', ')}` }
+  if (eventId === null) return status === 'disabled' ? { why: 'disabled', message: 'is disabled' } : null
+  if (toldAt && updated_at > toldAt)
+    return { why: 'changed_later', message: 'takes it as it is set up now, but did not when the event was told' }
+  return { why: 'unknown', message: 'should have got it: the ledger tells more (flo-gateway ledger)' }
+}
+
+/** The moment that a UUIDv7 carries. */
+export const timeOf = (id: string): Date => new Date(Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16))
