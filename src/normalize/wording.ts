@@ -2,81 +2,141 @@ import { type Node, set, unset, type When } from './words.ts'
 
 // The words of the mappings in words of English, for the catalog and for explanations.
 
-/** Where a value comes from: `trial_end, else max of items.data: current_trial.end_date`. */
-export function sourceWords(node: Node): string {
+/** How names, paths and values are set off from the sentence: not at all, or as Markdown does. */
+export interface Style {
+  name(text: string): string
+  code(text: string): string
+}
+const plain: Style = { name: (text) => text, code: (text) => text }
+export const markdown: Style = { name: (text) => `*${text}*`, code: (text) => `\`${text}\`` }
+
+/** Where a value comes from: `trial_end, else the latest of items.data: current_trial.end_date`. `bare`: what its name stands for. */
+export function sourceWords(node: Node, style = plain, bare = false): string {
+  if (node.called !== undefined && !bare) return style.name(node.called)
+  const source = (of: Node) => sourceWords(of, style)
+  const inList = (of: Node) => (of.op === 'firstOf' || of.op === 'given' ? `(${source(of)})` : source(of))
+  const where = (when: When | null) => (when ? ` where ${conditionWords(when, style)}` : '')
   switch (node.op) {
     case 'from':
-      return node.until ? `${node.path} (before ${node.until})` : node.path
+      return node.until ? `${style.code(node.path)} (before ${node.until})` : style.code(node.path)
     case 'event':
-      return `event.${node.field}`
+      return `the event's ${node.field}`
     case 'always':
-      return node.value === undefined ? 'left out' : JSON.stringify(node.value)
+      return node.value === undefined ? 'left out' : style.code(JSON.stringify(node.value))
     case 'firstOf':
-      return node.of.map(sourceWords).join(', else ')
+      return alternatives(node).map(source).join(', else ')
     case 'convert':
-      return `${node.name}(${node.of.map(sourceWords).join('; ')})`
+      return converted(node, node.of.map(inList), style)
     case 'given': {
-      const otherwise = isNothing(node.otherwise) ? '' : `, otherwise ${sourceWords(node.otherwise)}`
-      return `${sourceWords(node.then)} if ${conditionWords(node.when)}${otherwise}`
+      const otherwise = isNothing(node.otherwise) ? '' : `, otherwise ${source(node.otherwise)}`
+      return `${source(node.then)} if ${conditionWords(node.when, style)}${otherwise}`
     }
     case 'byEvent': {
-      const rows = Object.entries(node.table).map(([type, of]) => `${sourceWords(of)} on ${type}`)
-      return [...rows, `otherwise ${sourceWords(node.otherwise)}`].join(', ')
+      const rows = Object.entries(node.table).map(([type, of]) => `on ${style.code(type)} ${source(of)}`)
+      return [...rows, `${rows.length > 0 ? 'otherwise ' : ''}${source(node.otherwise)}`].join(', ')
     }
     case 'kept':
-      return `${sourceWords(node.of)} of the ${node.kind} ${sourceWords(node.key)}`
+      return `${inList(node.of)} of the ${node.kind} ${inList(node.key)}`
     case 'user':
-      return `${node.field} of the user behind ${sourceWords(node.customer)}`
+      return userWords(node, source)
     case 'uuid':
-      return `Flo's uuid of the ${node.kind} ${sourceWords(node.key)}`
+      return [
+        'the one first told',
+        ...(node.linked ? [source(node.linked)] : []),
+        `one made of the source and ${inList(node.key)}`,
+      ].join(', else ')
     case 'object':
       return Object.keys(node.shape).join(', ')
     case 'each':
-      return `each of ${sourceWords(node.list)}${node.where ? ` where ${conditionWords(node.where)}` : ''}`
-    case 'fold':
-      return `${node.name} of ${sourceWords(node.list)}: ${sourceWords(node.of)}${node.where ? ` where ${conditionWords(node.where)}` : ''}`
+      return `each of ${inList(node.list)}${where(node.where)}`
+    case 'fold': {
+      const fold = { sum: 'the sum', max: 'the latest', min: 'the earliest' }[node.name]
+      return `${fold} over ${inList(node.list)} of ${inList(node.of)}${where(node.where)}`
+    }
     case 'choose':
-      return `${node.name} of ${sourceWords(node.list)}: ${sourceWords(node.of)}`
+      return `${source(node.of)} of the ${node.name}`
     case 'occasion':
-      return node.mark ? `the occasion (${node.what})` : `the last time it was ${node.what}`
+      return node.mark ? `when it ${node.what}` : `when it was last ${node.what}`
     case 'prior':
-      return `${sourceWords(node.of)} before`
+      return `${inList(node.of)} before`
     case 'tallied':
       return 'what was given back of the payment so far'
   }
 }
 
 const isNothing = (node: Node) => node.op === 'always' && node.value === null
+const alternatives = (node: Node): readonly Node[] =>
+  node.op === 'firstOf' && node.called === undefined ? node.of.flatMap(alternatives) : [node]
 
-/** A condition: `status is canceled or incomplete_expired, and not (cancel_at is there)`. */
-export function conditionWords(when: When, is = 'is'): string {
+/** Conversions that go without saying, since the contract says of what kind each field is. */
+const UNSAID = new Set(['isoTime', 'idOf', 'upperCase', 'number', 'metadata', 'uuid', 'link', 'checkout'])
+
+function converted(node: Extract<Node, { op: 'convert' }>, of: string[], style: Style): string {
+  if (UNSAID.has(node.name)) return of.join('; ')
+  if (node.name === 'major') return `${of[0]} in major units`
+  if (node.name === 'product') return of.join(' × ')
+  if (node.name === 'minus') return of.join(' − ')
+  if (node.table) return `${of[0]} (${tableWords(node.table, style)})`
+  return `${node.name} (of ${of.join('; ')})`
+}
+
+/** `canceled → expired, all others as they are`. */
+function tableWords(table: object, style: Style): string {
+  const rows = Object.entries(table).filter(([from, to]) => from !== to)
+  const others = rows.length < Object.keys(table).length ? ['all others that are known as they are'] : []
+  return [...rows.map(([from, to]) => `${style.code(from)} → ${style.code(String(to))}`), ...others].join(', ')
+}
+
+function userWords(node: Extract<Node, { op: 'user' }>, source: (of: Node) => string): string {
+  if (node.field === 'id') return "Flo's id of the user"
+  if (node.field === 'email') return ["the registered user's", ...node.email.map(source)].join(', else ')
+  return ["the registered user's", ...node.told.map(source), 'what was told of the customer before'].join(', else ')
+}
+
+/** How a statement is said: of the object now, of its state before, of the change between them. */
+type Tense = 'is' | 'is not' | 'was' | 'became' | 'ceased to be'
+
+/** A condition: `status is canceled or incomplete_expired, and cancel_at is not set`. `bare`: what its name stands for. */
+export function conditionWords(when: When, style = plain, tense: Tense = 'is', bare = false): string {
+  const name = when.called !== undefined && !bare ? style.name(when.called) : undefined
+  if (name !== undefined)
+    return {
+      is: name,
+      'is not': `not ${name}`,
+      was: `was ${name}`,
+      became: `became ${name}`,
+      'ceased to be': `no longer ${name}`,
+    }[tense]
+  const source = (of: Node) => sourceWords(of, style)
+  const condition = (of: When) => bracketed(of, style)
+  /** Said in the tense where the statement is a single one, else before all of it. */
+  const inTense = (of: When, other: Tense, before: string) =>
+    of.op === 'is' || of.called !== undefined ? conditionWords(of, style, other) : `${before} ${bracketed(of, style)}`
   switch (when.op) {
     case 'type':
-      return `the event ${is} ${when.types.join(' or ')}`
+      return `the event ${tense} ${when.types.map(style.code).join(' or ')}`
     case 'is':
-      return `${sourceWords(when.node)} ${is} ${valueWords(when.values)}`
+      return `${source(when.node)} ${tense} ${valueWords(when.values, style)}`
     case 'more':
-      return `${sourceWords(when.node)} is more than ${sourceWords(when.than)}`
+      return `${source(when.node)} is more than ${source(when.than)}`
     case 'same':
-      return `${sourceWords(when.node)} equals ${sourceWords(when.than)}`
+      return `${source(when.node)} equals ${source(when.than)}`
     case 'any':
-      return when.of.map(bracketed).join(' or ')
+      return when.of.map(condition).join(' or ')
     case 'all':
-      return when.of.length === 0 ? 'always' : when.of.map(bracketed).join(' and ')
+      return when.of.length === 0 ? 'always' : when.of.map(condition).join(' and ')
     case 'not':
-      return when.of.op === 'is' || when.of.op === 'type'
-        ? conditionWords(when.of, 'is not')
-        : `not ${bracketed(when.of)}`
+      return when.of.op === 'type' ? conditionWords(when.of, style, 'is not') : inTense(when.of, 'is not', 'not')
     case 'was':
-      return `before: ${bracketed(when.of)}`
+      return inTense(when.of, 'was', 'before, it was so that')
     case 'became':
-      return `became: ${bracketed(when.of)}`
+      return inTense(when.of, 'became', 'it became so that')
     case 'ceased':
-      return `ceased: ${bracketed(when.of)}`
+      return inTense(when.of, 'ceased to be', 'it is no longer so that')
     case 'stored':
-      return `as it was known: ${bracketed(when.of)}`
+      return `${inTense(when.of, 'was', 'it was so that')} when last seen`
     case 'changed':
-      return `changed: ${fieldNames(when.shape).join(', ')}`
+      return `one of these changed: ${fieldNames(when.shape).map(style.code).join(', ')}`
     case 'differsFromLast':
       return 'it differs from what was last told'
     case 'seen':
@@ -86,18 +146,24 @@ export function conditionWords(when: When, is = 'is'): string {
     case 'memory':
       return `it was told as ${when.flag}`
     case 'some':
-      return `one of ${sourceWords(when.list)} where ${bracketed(when.where)}`
+      return `one of ${source(when.list)} is so that ${condition(when.where)}`
   }
 }
 
-const bracketed = (when: When): string =>
-  (when.op === 'any' || when.op === 'all') && when.of.length > 1 ? `(${conditionWords(when)})` : conditionWords(when)
+const bracketed = (when: When, style: Style): string =>
+  (when.op === 'any' || when.op === 'all') && when.of.length > 1 && when.called === undefined
+    ? `(${conditionWords(when, style)})`
+    : conditionWords(when, style)
 
-/** What a value is compared with: `active or trialing`, `there`, `absent`. */
-export const valueWords = (values: readonly unknown[]): string =>
+/** What a value is compared with: `active or trialing`, `set`, `unset`. */
+export const valueWords = (values: readonly unknown[], style = plain): string =>
   values
     .map((value) =>
-      value === set ? 'there' : value === unset ? 'absent' : typeof value === 'string' ? value : JSON.stringify(value),
+      value === set
+        ? 'set'
+        : value === unset
+          ? 'unset'
+          : style.code(typeof value === 'string' ? value : JSON.stringify(value)),
     )
     .join(' or ')
 

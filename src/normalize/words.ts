@@ -1,54 +1,60 @@
 import type Stripe from 'stripe'
 import type { z } from 'zod'
 
-// A mapping is plain data. Three readers walk it: evaluate.ts, the fact collector in facts.ts, and catalog.ts.
+// A mapping is plain data. Three readers walk it: evaluate.ts, the collector of what it wants in wants.ts, and catalog.ts.
 
 /** Where a value comes from. `~type` exists only for the compiler. */
 export type Expr<T> = Node & { readonly '~type'?: T }
-export type Node =
-  | { op: 'from'; path: string; keys: readonly string[]; scope: 'object' | 'item'; until?: string }
-  | { op: 'event'; field: 'id' | 'type' | 'created' }
-  | { op: 'always'; value: unknown }
-  | { op: 'firstOf'; of: readonly Node[] }
-  | {
-      op: 'convert'
-      name: string
-      fn: (...values: any[]) => unknown
-      of: readonly Node[]
-      table?: object
-      nulls?: true
-    }
-  | { op: 'given'; when: When; then: Node; otherwise: Node }
-  | { op: 'byEvent'; table: Readonly<Record<string, Node>>; otherwise: Node }
-  | { op: 'kept'; kind: Kept; key: Node; of: Node }
-  | {
-      op: 'user'
-      customer: Node
-      told: readonly Node[]
-      email: readonly Node[]
-      field: 'id' | 'clientUserId' | 'email'
-    }
-  | { op: 'uuid'; kind: string; key: Node; linked: Node | null }
-  | { op: 'object'; shape: object }
-  | { op: 'each'; list: Node; where: When | null; shape: object }
-  | { op: 'fold'; name: 'sum' | 'max' | 'min'; list: Node; where: When | null; of: Node }
-  | { op: 'choose'; name: string; fn: (list: any[]) => unknown; list: Node; of: Node }
-  | { op: 'occasion'; what: string; of: object | null; mark: boolean }
-  | { op: 'prior'; of: Node }
-  | { op: 'tallied' }
-export type When =
-  | { op: 'type'; types: readonly string[] }
-  | { op: 'is'; node: Node; values: readonly unknown[] }
-  | { op: 'more' | 'same'; node: Node; than: Node }
-  | { op: 'any' | 'all'; of: readonly When[] }
-  | { op: 'not'; of: When }
-  | { op: 'became' | 'ceased' | 'was' | 'stored'; of: When }
-  | { op: 'changed'; shape: object }
-  | { op: 'differsFromLast'; shape: object }
-  | { op: 'seen' }
-  | { op: 'priorKnown' }
-  | { op: 'memory'; flag: Flag }
-  | { op: 'some'; list: Node; where: When }
+/** What a person calls it; only the catalog and explanations read it. */
+type Called = { called?: string }
+export type Node = Called &
+  (
+    | { op: 'from'; path: string; keys: readonly string[]; scope: 'object' | 'item'; until?: string }
+    | { op: 'event'; field: 'id' | 'type' | 'created' }
+    | { op: 'always'; value: unknown }
+    | { op: 'firstOf'; of: readonly Node[] }
+    | {
+        op: 'convert'
+        name: string
+        fn: (...values: any[]) => unknown
+        of: readonly Node[]
+        table?: object
+        nulls?: true
+      }
+    | { op: 'given'; when: When; then: Node; otherwise: Node }
+    | { op: 'byEvent'; table: Readonly<Record<string, Node>>; otherwise: Node }
+    | { op: 'kept'; kind: Kept; key: Node; of: Node }
+    | {
+        op: 'user'
+        customer: Node
+        told: readonly Node[]
+        email: readonly Node[]
+        field: 'id' | 'clientUserId' | 'email'
+      }
+    | { op: 'uuid'; kind: string; key: Node; linked: Node | null }
+    | { op: 'object'; shape: object }
+    | { op: 'each'; list: Node; where: When | null; shape: object }
+    | { op: 'fold'; name: 'sum' | 'max' | 'min'; list: Node; where: When | null; of: Node }
+    | { op: 'choose'; name: string; fn: (list: any[]) => unknown; list: Node; of: Node }
+    | { op: 'occasion'; what: string; of: object | null; mark: boolean }
+    | { op: 'prior'; of: Node }
+    | { op: 'tallied' }
+  )
+export type When = Called &
+  (
+    | { op: 'type'; types: readonly string[] }
+    | { op: 'is'; node: Node; values: readonly unknown[] }
+    | { op: 'more' | 'same'; node: Node; than: Node }
+    | { op: 'any' | 'all'; of: readonly When[] }
+    | { op: 'not'; of: When }
+    | { op: 'became' | 'ceased' | 'was' | 'stored'; of: When }
+    | { op: 'changed'; shape: object }
+    | { op: 'differsFromLast'; shape: object }
+    | { op: 'seen' }
+    | { op: 'priorKnown' }
+    | { op: 'memory'; flag: Flag }
+    | { op: 'some'; list: Node; where: When }
+  )
 
 /** Stripe objects whose latest snapshot is kept as a fact for other events. */
 export type Kept =
@@ -239,6 +245,9 @@ export const same = <T extends number | string>(node: Expr<T | null>, as: Expr<T
   node,
   than: as,
 })
+
+/** A value or condition under the name that people give it: the catalog says the name, and once what it stands for. */
+export const called = <T extends Node | When>(name: string, of: T): T => ({ ...of, called: name })
 
 /** Null in, null out: a converter only ever sees present values. */
 type Lifted<T, Out> = Out | Extract<T, null>
