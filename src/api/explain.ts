@@ -1,7 +1,5 @@
 import { z } from 'zod'
-import { Refusal } from '../errors.ts'
 import { Explanation } from './explanation.ts'
-import { ownerOf } from './owners.ts'
 import { type Deps, type Route, route } from './route.ts'
 import { clientId, reference, text } from './words.ts'
 
@@ -25,13 +23,8 @@ export const explanations = (deps: Pick<Deps, 'explain' | 'dryRun'>): Route[] =>
         .looseObject({ type: text(200) })
         .meta({ description: 'The event as Stripe sends it, or as its API shows it.' }),
     }),
+    ids: { sourceId: 'source' },
     reply: Explanation,
-    async run({ db, clientId, body }) {
-      if ((await ownerOf(db, 'source', body.sourceId, clientId)) === undefined)
-        throw new Refusal('not_found', {
-          details: [{ path: 'sourceId', code: 'not_found', message: 'names nothing that this key can see' }],
-        })
-      return { data: await deps.dryRun(db, clientId, body.sourceId, body.event) }
-    },
+    run: async ({ db, clientId, body }) => ({ data: await deps.dryRun(db, clientId, body.sourceId, body.event) }),
   }),
 ]

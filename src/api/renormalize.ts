@@ -1,6 +1,4 @@
 import { z } from 'zod'
-import { Refusal } from '../errors.ts'
-import { ownerOf } from './owners.ts'
 import { type Deps, type Route, route } from './route.ts'
 import { readSourceEvent, SourceEvent } from './source-events.ts'
 import { clientId, reference, text } from './words.ts'
@@ -41,6 +39,7 @@ export const renormalizations = (deps: Pick<Deps, 'renormalize' | 'renormalizeAl
   }),
   route('POST /v1/source-events/renormalize', {
     summary: 'Normalise all failed or ignored source events that fit once more',
+    ids: { sourceId: 'source' },
     body: Body,
     reply: z
       .strictObject({ count: z.number().int().meta({ description: 'How many go through once more.' }) })
@@ -48,10 +47,6 @@ export const renormalizations = (deps: Pick<Deps, 'renormalize' | 'renormalizeAl
     status: 202,
     async run({ db, clientId, body, after }) {
       const { clientId: _, ...which } = body
-      if (which.sourceId !== undefined && (await ownerOf(db, 'source', which.sourceId, clientId)) === undefined)
-        throw new Refusal('not_found', {
-          details: [{ path: 'sourceId', code: 'not_found', message: 'names nothing that this key can see' }],
-        })
       const { count } = await deps.renormalizeAll(db, clientId, which)
       after(() => deps.wakes.normalize(clientId))
       return { data: { count } }

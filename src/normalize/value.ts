@@ -235,4 +235,3 @@ function get(root: Json, keys: readonly string[]): Json {
   }
   return at ?? null
 }
-
