@@ -4,6 +4,7 @@ import {
   all,
   always,
   any,
+  called,
   chooser,
   computed,
   converter,
@@ -51,8 +52,13 @@ const Y2020 = { until: '2020-08-27' }
 const { from, is, legacy } = subscription
 
 /** A subscription's items; a shape without them has one plan and quantity at the top. */
-const topLevelItem = converter('oneItem', (plan: Plan): Item[] => [{ plan, quantity: null } as unknown as Item])
-export const items = firstOf(from('items.data') as Expr<Item[] | null>, topLevelItem(legacy<Plan>('plan', Y2020)))
+const topLevelItem = converter('one item of the plan', (plan: Plan): Item[] => [
+  { plan, quantity: null } as unknown as Item,
+])
+export const items = called(
+  'the items',
+  firstOf(from('items.data') as Expr<Item[] | null>, topLevelItem(legacy<Plan>('plan', Y2020))),
+)
 
 const isMetered = (item: Item) => ((item.price?.recurring ?? item.plan)?.usage_type ?? 'licensed') === 'metered'
 const unitAmount = (item: Item) =>
@@ -60,7 +66,6 @@ const unitAmount = (item: Item) =>
     item.price?.unit_amount ?? item.price?.unit_amount_decimal ?? item.plan?.amount ?? item.plan?.amount_decimal ?? -1,
   )
 
-/** The item that stands for a subscription of several: licensed before metered, then the highest unit amount, then the first. */
 function primaryOf(list: readonly Item[]): Item | null {
   const present = list.filter(({ deleted }) => !deleted)
   const licensed = present.filter((item) => !isMetered(item))
@@ -70,19 +75,31 @@ function primaryOf(list: readonly Item[]): Item | null {
     null,
   )
 }
-export const primary = chooser('primary item', primaryOf)
+/** The item that stands for a subscription of several. */
+export const primary = chooser(
+  'primary item',
+  'a licensed item before a metered one, then the one with the highest unit amount, then the first',
+  primaryOf,
+)
 
-export const itemPlanId = (item: Reads<Item>) => firstOf(item.from('price.id'), item.from('plan.id'))
+export const itemPlanId = (item: Reads<Item>) => firstOf(item.from('price.id'), item.legacy<string>('plan.id', Y2020))
 export const itemUnitAmount = (item: Reads<Item>) =>
   firstOf(
     item.from('price.unit_amount'),
     item.from('price.unit_amount_decimal') as unknown as Expr<string | null>,
-    item.from('plan.amount'),
-    item.from('plan.amount_decimal') as unknown as Expr<string | null>,
+    item.legacy<number>('plan.amount', Y2020),
+    item.legacy<string>('plan.amount_decimal', Y2020),
   )
-export const itemCurrency = (item: Reads<Item>) => firstOf(item.from('price.currency'), item.from('plan.currency'))
+export const itemCurrency = (item: Reads<Item>) =>
+  firstOf(item.from('price.currency'), item.legacy<string>('plan.currency', Y2020))
 const metered = (item: Reads<Item>) =>
-  any(item.is('price.recurring.usage_type', 'metered'), item.is('plan.usage_type', 'metered'))
+  called(
+    'metered',
+    any(
+      item.is('price.recurring.usage_type', 'metered'),
+      valueIs(item.legacy<string>('plan.usage_type', Y2020), 'metered'),
+    ),
+  )
 /** A metered item has no quantity; a licensed one without is one. */
 export const itemQuantity = (item: Reads<Item>) =>
   firstOf(
@@ -93,10 +110,13 @@ export const itemQuantity = (item: Reads<Item>) =>
 
 export const subscriptionCurrency = firstOf(from('currency'), primary(items, itemCurrency))
 /** A price that is sold in several currencies shows its amount in its first one, which need not be the subscription's. */
-export const billedAsPriced = any(
-  valueIs(from('currency') as Expr<string | null>, unset),
-  valueIs(primary(items, itemCurrency), unset),
-  same(from('currency') as Expr<string | null>, primary(items, itemCurrency)),
+export const billedAsPriced = called(
+  'billed in the currency of its price',
+  any(
+    valueIs(from('currency') as Expr<string | null>, unset),
+    valueIs(primary(items, itemCurrency), unset),
+    same(from('currency') as Expr<string | null>, primary(items, itemCurrency)),
+  ),
 )
 const topQuantity = legacy<number>('quantity', Y2020)
 const hasItems = valueIs(from('items.data.0') as Expr<object | null>, set)
@@ -123,25 +143,31 @@ export const periodStart = firstOf(
   from('start_date'),
   legacy<number>('start', { until: '2019-10-17' }),
 )
-export const periodEnd = firstOf(
-  legacy<number>('current_period_end', BASIL),
-  max(items, (item) => item.from('current_period_end')),
+export const periodEnd = called(
+  'the end of its period',
+  firstOf(
+    legacy<number>('current_period_end', BASIL),
+    max(items, (item) => item.from('current_period_end')),
+  ),
 )
 export const trialEnd = firstOf(
   from('trial_end'),
   max(items, (item) => item.from('current_trial.end_date')),
 )
 
-export const ended = is('status', 'canceled', 'incomplete_expired')
+export const ended = called('ended', is('status', 'canceled', 'incomplete_expired'))
 /** A pending cancellation shows in one field or the other, by the way it was asked for (clover's portal sets the date alone). */
-export const cancellationMark = any(is('cancel_at_period_end', true), is('cancel_at', set))
-export const pendingCancel = all(not(ended), cancellationMark)
-export const pausedHard = is('status', 'paused')
+export const cancellationMark = called(
+  'marked for cancellation',
+  any(is('cancel_at_period_end', true), is('cancel_at', set)),
+)
+export const pendingCancel = called('due to be cancelled', all(not(ended), cancellationMark))
+export const pausedHard = called('paused by its status', is('status', 'paused'))
 /** Collection paused: Stripe leaves the status as it is. */
-export const pausedSoft = all(not(ended), is('pause_collection', set))
-export const paused = any(pausedHard, pausedSoft)
+export const pausedSoft = called('paused in its collection', all(not(ended), is('pause_collection', set)))
+export const paused = called('paused', any(pausedHard, pausedSoft))
 /** Whose it is; an object that names nobody stands for its own user. */
-export const customerOf = firstOf(idOf(from('customer')), from('customer_account'), from('id'))
+export const customerOf = called('its customer', firstOf(idOf(from('customer')), from('customer_account'), from('id')))
 
 // ---- invoices ----
 
@@ -150,41 +176,53 @@ const inv = invoice
 const invLegacy = invoice.legacy
 
 export const lines = inv.from('lines.data')
-/** The line that names a subscription; the first line may be a one-off. */
-const firstSubscribed = chooser('first line of a subscription', (list: Line[]) => {
-  const named = (line: Line) => line.parent?.subscription_item_details?.subscription ?? line.subscription ?? null
-  return list.find((line) => named(line) !== null) ?? null
-})
+const firstSubscribed = chooser(
+  'first line of a subscription',
+  'the first line that names one; a one-off line may stand before it',
+  (list: Line[]) => {
+    const named = (line: Line) => line.parent?.subscription_item_details?.subscription ?? line.subscription ?? null
+    return list.find((line) => named(line) !== null) ?? null
+  },
+)
 const subscriptionOfLine = (line: Reads<Line>) =>
   firstOf(idOf(line.from('parent.subscription_item_details.subscription')), idOf(line.from('subscription')))
-export const invoiceSubscription = firstOf(
-  idOf(invLegacy<string | { id: string }>('subscription', BASIL)),
-  idOf(inv.from('parent.subscription_details.subscription')),
-  firstSubscribed(lines, subscriptionOfLine),
+export const invoiceSubscription = called(
+  "the invoice's subscription",
+  firstOf(
+    idOf(invLegacy<string | { id: string }>('subscription', BASIL)),
+    idOf(inv.from('parent.subscription_details.subscription')),
+    firstSubscribed(lines, subscriptionOfLine),
+  ),
 )
-export const invoiceCustomer = firstOf(idOf(inv.from('customer')), inv.from('customer_account'), inv.from('id'))
+export const invoiceCustomer = called(
+  "the invoice's customer",
+  firstOf(idOf(inv.from('customer')), inv.from('customer_account'), inv.from('id')),
+)
 /** Before 2019-03-14 there was no status but three booleans. */
-export const invoicePaid = any(
-  inv.is('status', 'paid'),
-  all(inv.is('status', unset), valueIs(invLegacy<boolean>('paid', BASIL), true)),
+export const invoicePaid = called(
+  'paid',
+  any(inv.is('status', 'paid'), all(inv.is('status', unset), valueIs(invLegacy<boolean>('paid', BASIL), true))),
 )
 
 /** Open, with something left to pay. */
-export const invoiceOwing = all(
-  any(
-    inv.is('status', 'open'),
-    all(
-      inv.is('status', unset),
-      ...['paid', 'closed', 'forgiven'].map((end) => not(valueIs(invLegacy<boolean>(end, BOOLEANS), true))),
+export const invoiceOwing = called(
+  'owing',
+  all(
+    any(
+      inv.is('status', 'open'),
+      all(
+        inv.is('status', unset),
+        ...['paid', 'closed', 'forgiven'].map((end) => not(valueIs(invLegacy<boolean>(end, BOOLEANS), true))),
+      ),
     ),
-  ),
-  more(
-    firstOf(
-      inv.from('amount_remaining'),
-      minus(inv.from('amount_due'), firstOf(inv.from('amount_paid'), always(0))),
+    more(
+      firstOf(
+        inv.from('amount_remaining'),
+        minus(inv.from('amount_due'), firstOf(inv.from('amount_paid'), always(0))),
+        always(0),
+      ),
       always(0),
     ),
-    always(0),
   ),
 )
 
@@ -199,7 +237,7 @@ const fromInvoiceItem = (line: Reads<Line>) =>
   any(line.is('parent.type', 'invoice_item_details'), valueIs(line.legacy<string>('type', BASIL), 'invoiceitem'))
 const isProration = (line: Reads<Line>) => valueIs(lineProration(line), true)
 /** Bought once, as opposed to a period of a subscription or its proration. */
-export const oneOff = (line: Reads<Line>) => all(fromInvoiceItem(line), not(isProration(line)))
+export const oneOff = (line: Reads<Line>) => called('one-off', all(fromInvoiceItem(line), not(isProration(line))))
 /** What the contract calls a line; one that names neither a subscription nor an invoice item was bought once. */
 export const lineType = (line: Reads<Line>) =>
   given(
@@ -211,7 +249,8 @@ export const lineType = (line: Reads<Line>) =>
     always('subscription'),
   )
 /** A period of a subscription: what a renewal bills. */
-export const periodLine = (line: Reads<Line>) => all(not(fromInvoiceItem(line)), not(isProration(line)))
+export const periodLine = (line: Reads<Line>) =>
+  called('for a period', all(not(fromInvoiceItem(line)), not(isProration(line))))
 
 type PriceRef = string | { id?: string | null; product?: string | { id: string } | null }
 export const linePriceId = (line: Reads<Line>) =>

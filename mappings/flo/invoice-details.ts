@@ -3,6 +3,7 @@ import {
   all,
   always,
   any,
+  called,
   type Expr,
   event,
   firstOf,
@@ -22,18 +23,21 @@ const { from, legacy } = invoice
 const BASIL = { until: '2025-03-31.basil' }
 const BOOLEANS = { until: '2019-03-14' }
 
-export const currency = upperCase(from('currency'))
+export const currency = called('its currency', upperCase(from('currency')))
 
 /** Before invoices had a status, three booleans told it. */
-const status = firstOf(
-  oneOf(from('status'), { draft: 'draft', open: 'open', paid: 'paid', void: 'void', uncollectible: 'uncollectible' }),
-  given(
-    is(legacy<boolean>('paid', BASIL), true),
-    always('paid'),
+const status = called(
+  'its status',
+  firstOf(
+    oneOf(from('status'), { draft: 'draft', open: 'open', paid: 'paid', void: 'void', uncollectible: 'uncollectible' }),
     given(
-      is(legacy<boolean>('forgiven', BOOLEANS), true),
-      always('uncollectible'),
-      given(is(legacy<boolean>('closed', BOOLEANS), true), always('void'), always('open')),
+      is(legacy<boolean>('paid', BASIL), true),
+      always('paid'),
+      given(
+        is(legacy<boolean>('forgiven', BOOLEANS), true),
+        always('uncollectible'),
+        given(is(legacy<boolean>('closed', BOOLEANS), true), always('void'), always('open')),
+      ),
     ),
   ),
 )
@@ -49,9 +53,9 @@ export const state = given(
 )
 
 export const amountDue = major(from('amount_due'), currency)
-const paidMinor = firstOf(
-  from('amount_paid'),
-  given(invoicePaid, from('amount_due'), given(is(from('amount_due'), set), always(0))),
+const paidMinor = called(
+  'what is paid',
+  firstOf(from('amount_paid'), given(invoicePaid, from('amount_due'), given(is(from('amount_due'), set), always(0)))),
 )
 export const amountPaid = major(paidMinor, currency)
 export const amountRemaining = major(firstOf(from('amount_remaining'), minus(from('amount_due'), paidMinor)), currency)

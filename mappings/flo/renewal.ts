@@ -4,6 +4,7 @@ import { isoTime, major } from '../../src/normalize/converters.ts'
 import {
   all,
   any,
+  called,
   chooser,
   defineMapping,
   type Expr,
@@ -45,7 +46,7 @@ const BASIL = { until: '2025-03-31.basil' }
 const held = kept('subscription', invoiceSubscription)
 type Line = Stripe.InvoiceLineItem
 /** The line of the period that was paid: of several the one that ends last. */
-const paidLine = chooser('period line that ends last', (list: Line[]) => {
+const paidLine = chooser('paid line', 'of the lines that bill a period the one that ends last', (list: Line[]) => {
   const old = (line: Line) => line as unknown as { type?: string; proration?: boolean }
   const periods = list.filter(
     (line) =>
@@ -66,9 +67,12 @@ const periodEnd = max(lines, (line) => line.from('period.end'), periodLine)
 const startOfSubscription = held(
   firstOf(subscription.from('start_date'), subscription.legacy<number>('start', { until: '2019-10-17' })),
 )
-const laterPeriod = all(
-  any(has('billing_reason', unset), is(legacy<string>('billing_reason', { until: '2018-11-08' }), 'subscription')),
-  some(lines, (line) => all(periodLine(line), more(line.from('period.start'), startOfSubscription))),
+const laterPeriod = called(
+  'a later period',
+  all(
+    any(has('billing_reason', unset), is(legacy<string>('billing_reason', { until: '2018-11-08' }), 'subscription')),
+    some(lines, (line) => all(periodLine(line), more(line.from('period.start'), startOfSubscription))),
+  ),
 )
 
 const { startDate: _start, endDate: _end, ...rest } = subscriptionShape

@@ -6,6 +6,7 @@ import {
   any,
   became,
   byEvent,
+  called,
   ceased,
   changed,
   computed,
@@ -72,8 +73,12 @@ const subscription = on(
 )
 const { from, is: has, type } = subscription
 
-const productId = primary(items, (item) => firstOf(idOf(item.from('price.product')), idOf(item.from('plan.product'))))
-const currency = upperCase(subscriptionCurrency)
+const Y2020 = { until: '2020-08-27' }
+const productId = called(
+  'its product',
+  primary(items, (item) => firstOf(idOf(item.from('price.product')), idOf(item.legacy<string>('plan.product', Y2020)))),
+)
+const currency = called('its currency', upperCase(subscriptionCurrency))
 const cancelDate = firstOf(from('cancel_at'), given(has('cancel_at_period_end', true), periodEnd))
 const endDate = given(ended, firstOf(from('ended_at'), from('canceled_at'), periodEnd), periodEnd)
 /** When this cancellation was asked for: one cancellation is one fact, however often it is told. */
@@ -122,7 +127,7 @@ export const subscriptionShape = {
   name: firstOf(
     productName(productId),
     primary(items, (item) => item.legacy<string>('plan.name', { until: '2018-02-05' })),
-    primary(items, (item) => firstOf(item.from('price.nickname'), item.from('plan.nickname'))),
+    primary(items, (item) => firstOf(item.from('price.nickname'), item.legacy<string>('plan.nickname', Y2020))),
   ),
   description: firstOf(productDescription(productId), from('description')),
   startDate: isoTime(periodStart),
@@ -146,20 +151,23 @@ const news = without(subscriptionShape, 'startDate', 'endDate', 'canceledAt', 'p
 // What two event types of one moment show alike, whatever is learnt in between.
 const sight = { ...without(news, 'uuid', 'name', 'description'), status: from('status') }
 
-const entitled = not(any(has('status', 'incomplete'), ended))
-const endsNow = all(ended, any(type('customer.subscription.deleted'), became(ended)))
-const neverAnnounced = all(
-  not(remembers('announced')),
-  any(has('status', 'incomplete_expired'), was(has('status', 'incomplete'))),
+const entitled = called('usable', not(any(has('status', 'incomplete'), ended)))
+const endsNow = called('ending now', all(ended, any(type('customer.subscription.deleted'), became(ended))))
+const neverAnnounced = called(
+  'never announced',
+  all(not(remembers('announced')), any(has('status', 'incomplete_expired'), was(has('status', 'incomplete')))),
 )
 /** The end was known, or nobody asked for it: there is no cancellation to tell beside the end (stripe.md 4.3). */
-const endedByItself = any(
-  cancellationMark,
-  was(pendingCancel),
-  has('cancellation_details.reason', 'payment_failed', 'canceled_by_retention_policy'),
-  all(has('cancellation_details.reason', unset), was(has('status', 'past_due', 'unpaid'))),
-  is(kept('customer', customerOf)(reading<{ deleted: boolean }>().from('deleted')), true),
-  same(from('ended_at'), from('trial_end')),
+const endedByItself = called(
+  'ending by itself',
+  any(
+    cancellationMark,
+    was(pendingCancel),
+    has('cancellation_details.reason', 'payment_failed', 'canceled_by_retention_policy'),
+    all(has('cancellation_details.reason', unset), was(has('status', 'past_due', 'unpaid'))),
+    is(kept('customer', customerOf)(reading<{ deleted: boolean }>().from('deleted')), true),
+    same(from('ended_at'), from('trial_end')),
+  ),
 )
 
 export default defineMapping({

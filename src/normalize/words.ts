@@ -35,7 +35,7 @@ export type Node = Called &
     | { op: 'object'; shape: object }
     | { op: 'each'; list: Node; where: When | null; shape: object }
     | { op: 'fold'; name: 'sum' | 'max' | 'min'; list: Node; where: When | null; of: Node }
-    | { op: 'choose'; name: string; fn: (list: any[]) => unknown; list: Node; of: Node }
+    | { op: 'choose'; name: string; about: string; fn: (list: any[]) => unknown; list: Node; of: Node }
     | { op: 'occasion'; what: string; of: object | null; mark: boolean }
     | { op: 'prior'; of: Node }
     | { op: 'tallied' }
@@ -327,12 +327,13 @@ export const some = <L>(list: Expr<L>, where: (item: Reads<ItemOf<L>>) => When):
   list,
   where: where(readsOf<ItemOf<L>>('item')),
 })
-/** One element of a list, chosen by a named rule, and what is read from it. */
+/** One element of a list, chosen by a named rule that `about` tells, and what is read from it. */
 export const chooser =
-  <Item>(name: string, fn: (list: Item[]) => Item | null) =>
+  <Item>(name: string, about: string, fn: (list: Item[]) => Item | null) =>
   <L extends readonly Item[] | null, T>(list: Expr<L>, of: (item: Reads<Item>) => Expr<T>): Expr<T | null> => ({
     op: 'choose',
     name,
+    about,
     fn,
     list,
     of: of(readsOf<Item>('item')),
