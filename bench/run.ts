@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { backlog } from './backlog.ts'
@@ -26,6 +26,9 @@ if (unknown.length > 0) {
   console.error(`No row is called ${unknown.join(', ')}: there are ${names.join(', ')}.`)
   process.exit(1)
 }
+// Every process runs under the flags that `npm start` gives the gateway.
+const { scripts } = JSON.parse(readFileSync(here('../package.json'), 'utf8'))
+childFlags.push(...scripts.start.split(' ').filter((word: string) => word.startsWith('--')))
 if (flags['cpu-prof']) childFlags.push('--cpu-prof', `--cpu-prof-dir=${here('results/profiles')}`)
 
 // BullMQ and pg-boss are in a package of their own, so that nobody but the benchmark has to install them.
