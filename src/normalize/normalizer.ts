@@ -65,11 +65,12 @@ export function normalizer(deps: Deps): Normalizer {
     while (running < CONCURRENT_CLIENTS && !stopped) {
       const clientId = queue.shift()
       const client = clientId === undefined ? undefined : clients.get(clientId)
-      if (clientId === undefined || !client) return
+      if (clientId === undefined) return
+      if (!client || client.running) continue
       running += 1
       client.running = work(clientId, client)
         .catch((error) => {
-          deps.log.error({ clientId, error }, 'normalize.failed')
+          deps.log.error({ clientId, err: error }, 'normalize.failed')
           sleepUntil(clientId, client, Date.now() + RETRY_MS)
         })
         .finally(() => {
@@ -92,7 +93,7 @@ export function normalizer(deps: Deps): Normalizer {
       if (elsewhere.length > 0) deps.elsewhere(clientId)
     }
     if (client.lanes.length === 0) {
-      clients.delete(clientId)
+      if (!client.dirty) clients.delete(clientId)
       return
     }
     const { lanes } = client
@@ -115,16 +116,17 @@ export function normalizer(deps: Deps): Normalizer {
   /** Looks again at a moment; gives the lanes back when nothing is due then either. */
   const sleepUntil = (clientId: string, client: Client, at: number) => {
     if (stopped) return
+    if (client.timer) clearTimeout(client.timer)
     client.timer = setTimeout(() => idle(clientId, client), Math.max(0, at - Date.now()))
   }
 
   /** Nothing came for a while: gives the lanes back, unless something is due soon. */
   const idle = (clientId: string, client: Client) => {
-    if (client.running || client.dirty || stopped) return
+    if (client.running || client.dirty || stopped || clients.get(clientId) !== client) return
     // Counted as running, so that a wake meanwhile waits and claims anew.
     client.running = rest(clientId, client)
       .catch((error) => {
-        deps.log.error({ clientId, error }, 'normalize.rest_failed')
+        deps.log.error({ clientId, err: error }, 'normalize.rest_failed')
         sleepUntil(clientId, client, Date.now() + RETRY_MS)
       })
       .finally(() => {
@@ -176,7 +178,7 @@ export function normalizer(deps: Deps): Normalizer {
     for (const client of clients.values()) client.lanes = []
   })
   deps.worker.onReady(() => {
-    sweep().catch((error) => deps.log.error({ error }, 'normalize.sweep_failed'))
+    sweep().catch((error) => deps.log.error({ err: error }, 'normalize.sweep_failed'))
   })
 
   return {
