@@ -1,5 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { join } from 'node:path'
 import { LRUCache } from 'lru-cache'
+import { keptSecret } from './secret-file.ts'
 
 /** Encrypts secrets at rest with AES-256-GCM. The first key encrypts; every key of the ring decrypts. */
 export interface KeyRing {
@@ -18,6 +20,18 @@ export function parseKeys(text: string): { id: string; key: Buffer }[] {
     if (key.length !== 32) throw new Error(`key ${id} has ${key.length} bytes, 32 are needed (openssl rand -base64 32)`)
     return { id, key }
   })
+}
+
+/**
+ * The key ring of an installation: the one of its environment; where nobody gave one, a generated one that is kept beside
+ * the embedded database whose secrets it opens.
+ */
+export async function keyRingOf(config: {
+  encryptionKeys: { id: string; key: Buffer }[] | undefined
+  dataDir: string
+}): Promise<KeyRing> {
+  const make = () => `k1:${randomBytes(32).toString('base64')}`
+  return keyRing(config.encryptionKeys ?? parseKeys(await keptSecret(join(config.dataDir, 'encryption-keys'), make)))
 }
 
 export function keyRing(keys: { id: string; key: Buffer }[]): KeyRing {

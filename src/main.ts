@@ -1,6 +1,5 @@
-import { randomBytes } from 'node:crypto'
 import { realpathSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import express from 'express'
 import { apiRoutes } from './api/api.ts'
@@ -20,7 +19,7 @@ import { forgetFailures } from './hydrate/circuit.ts'
 import { hydrator } from './hydrate/hydrator.ts'
 import { newId } from './ids.ts'
 import { type Jobs, startJobs } from './jobs.ts'
-import { type KeyRing, keyRing, parseKeys } from './keyring.ts'
+import { type KeyRing, keyRingOf } from './keyring.ts'
 import type { Log } from './log.ts'
 import { migrate } from './migrate.ts'
 import { adopted } from './normalize/adopted.ts'
@@ -34,7 +33,6 @@ import { runProgram } from './program.ts'
 import { LANES, laneOf } from './receive/lane.ts'
 import { listedEvents } from './receive/listed.ts'
 import { receiveRoutes } from './receive/routes.ts'
-import { keptSecret } from './secret-file.ts'
 import { stripeApi } from './stripe-api.ts'
 import { newWakes, type Room, type Wakes } from './wakes.ts'
 import { type RegisteredWorker, registerWorker } from './worker.ts'
@@ -88,7 +86,7 @@ export async function start(
       onError: ({ message }) => log.warn({ message }, 'database.connection_lost'),
     })
     steps.push(() => db.end())
-    const keys = keyRing(config.encryptionKeys ?? (await generatedKeys(config)))
+    const keys = await keyRingOf(config)
 
     const worker = await registerWorker({ url, db, log, roles: [...config.roles] })
     steps.push(worker.stop)
@@ -233,11 +231,5 @@ const firstAdminKey = (db: Db): Promise<string | undefined> =>
     await tx.query('lock table api_keys in exclusive mode')
     return (await hasAdminKey(tx)) ? undefined : createAdminKey(tx)
   })
-
-/** The key ring of an installation that nobody gave one: kept beside the embedded database whose secrets it opens. */
-async function generatedKeys({ dataDir }: Config) {
-  const make = () => `k1:${randomBytes(32).toString('base64')}`
-  return parseKeys(await keptSecret(join(dataDir, 'encryption-keys'), make))
-}
 
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) await runProgram(start)

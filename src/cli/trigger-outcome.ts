@@ -1,0 +1,60 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Queryable } from '../db.ts'
+
+/** What became of one Stripe event, as far as it has come. */
+export interface Outcome {
+  eventId: string
+  type: string
+  state: string
+  reason: string | null
+  events: { id: string; type: string; deliveries: Delivery[] }[]
+}
+interface Delivery {
+  url: string
+  state: string
+  attempts: number
+  reason: string | null
+}
+
+/**
+ * What became of these Stripe events, in their order: asked again and again until all are settled and each of their
+ * deliveries was tried, or `waitMs` have passed.
+ */
+export async function outcomesOf(
+  db: Queryable,
+  source: { id: string; clientId: string },
+  eventIds: readonly string[],
+  { waitMs }: { waitMs: number },
+): Promise<Outcome[]> {
+  const deadline = performance.now() + waitMs
+  for (;;) {
+    const outcomes = await stored(db, source, eventIds)
+    if (outcomes.length === eventIds.length && outcomes.every(settled)) return outcomes
+    if (performance.now() > deadline) return outcomes
+    await delay(100)
+  }
+}
+
+/** Nothing more happens to it by itself, but for retries. */
+export const settled = ({ state, events }: Outcome): boolean =>
+  !['received', 'held'].includes(state) &&
+  events.every(({ deliveries }) => deliveries.every((one) => one.state !== 'pending' || one.attempts > 0))
+
+async function stored(db: Queryable, source: { id: string; clientId: string }, eventIds: readonly string[]) {
+  const { rows } = await db.query<Outcome>(
+    `select s.event_id as "eventId", s.type, s.state, coalesce(s.reason_message, array_to_string(s.held_for, ', ')) as reason,
+       coalesce((
+         select json_agg(json_build_object('id', e.id, 'type', e.type, 'deliveries', (
+           select coalesce(json_agg(json_build_object('url', p.url, 'state', d.state, 'attempts', d.attempts, 'reason', d.reason) order by d.id), '[]')
+           from deliveries d join endpoints p on p.client_id = d.client_id and p.id = d.endpoint_id
+           where d.client_id = e.client_id and d.event_id = e.id
+         )) order by e.position, e.id)
+         from events e where e.client_id = s.client_id and e.source_event_id = s.id
+       ), '[]') as events
+     from source_events s
+     where s.client_id = $1 and s.source_id = $2 and s.event_id = any($3::text[])
+     order by array_position($3::text[], s.event_id)`,
+    [source.clientId, source.id, eventIds],
+  )
+  return rows
+}

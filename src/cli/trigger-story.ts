@@ -1,0 +1,68 @@
+import { expected, type Scenario } from '../simulator/scenario.ts'
+import { scenarios } from '../simulator/scenarios.ts'
+import { simulate } from '../simulator/simulate.ts'
+import { dateOf, VERSIONS } from '../simulator/versions.ts'
+import { UsageError } from './command.ts'
+
+/** What is played, and the Flo events that have to come of it: the one that was asked for, or all that the scenario names. */
+export interface Choice {
+  scenario: Scenario
+  expects: readonly string[]
+}
+
+/** Every Flo event that some scenario leads to in this API version, with the shortest that does. */
+export function shortestStories(apiVersion: string): Map<string, Scenario> {
+  const shortest = new Map<string, Scenario>()
+  const byLength = scenarios
+    .map((scenario) => ({ scenario, length: simulate(scenario, { apiVersion }).length }))
+    .sort((a, b) => a.length - b.length)
+  for (const { scenario } of byLength)
+    for (const type of expected(scenario, dateOf(apiVersion))) if (!shortest.has(type)) shortest.set(type, scenario)
+  return shortest
+}
+
+/** The scenario of this name, or the shortest that leads to the Flo event of this name. Throws a UsageError with what is alike. */
+export function storyOf(asked: string, apiVersion: string): Choice {
+  const scenario = scenarios.find(({ name }) => name === asked)
+  if (scenario) return { scenario, expects: expected(scenario, dateOf(apiVersion)) }
+  const stories = shortestStories(apiVersion)
+  const shortest = stories.get(asked)
+  if (shortest) return { scenario: shortest, expects: [asked] }
+  const names = [...stories.keys(), ...scenarios.map(({ name }) => name)]
+  throw new UsageError(
+    `"${asked}" is neither a Flo event nor a scenario${alike(asked, names)}. flo-gateway trigger --list shows all.`,
+  )
+}
+
+/** An API version as Stripe writes it, known or not: its date decides the shape. Throws a UsageError. */
+export function versionOf(text: string): string {
+  if (/^\d{4}-\d{2}-\d{2}(\.\w+)?$/.test(text)) return text
+  throw new UsageError(`"${text}" is no API version of Stripe: write one such as ${VERSIONS.join(', ')}.`)
+}
+
+/** `: did you mean a, b?`, or nothing. */
+function alike(asked: string, names: readonly string[]): string {
+  const near = names
+    .map((name) => ({ name, far: distance(asked.toLowerCase(), name) }))
+    .filter(({ name, far }) => far <= 3 || shared(asked, name))
+    .sort((a, b) => a.far - b.far)
+    .slice(0, 4)
+  return near.length > 0 ? `: did you mean ${near.map(({ name }) => name).join(', ')}?` : ''
+}
+
+const wordsOf = (text: string) => text.toLowerCase().split(/[^a-z]+/)
+/** They have a word of substance, or the beginning of one, in common. */
+const shared = (asked: string, name: string) =>
+  wordsOf(asked).some((word) => word.length > 3 && wordsOf(name).some((other) => other.startsWith(word.slice(0, 5))))
+
+/** How many letters have to be put in, left out or changed to make one text of the other (Levenshtein). */
+function distance(one: string, other: string): number {
+  let row = Array.from({ length: other.length + 1 }, (_, at) => at)
+  for (const [i, letter] of [...one].entries()) {
+    const next = [i + 1]
+    for (let j = 0; j < other.length; j += 1)
+      next.push(Math.min(next[j]! + 1, row[j + 1]! + 1, row[j]! + (letter === other[j] ? 0 : 1)))
+    row = next
+  }
+  return row.at(-1)!
+}

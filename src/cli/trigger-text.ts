@@ -1,0 +1,46 @@
+import { scenarios } from '../simulator/scenarios.ts'
+import { bad, columns, faint, good, odd, sign, strong } from './paint.ts'
+import type { Outcome } from './trigger-outcome.ts'
+import { shortestStories } from './trigger-story.ts'
+
+/** All that can be asked for in an API version. */
+export function listText(apiVersion: string): string {
+  const stories = [...shortestStories(apiVersion)].sort(([a], [b]) => a.localeCompare(b))
+  return [
+    strong('Flo events'),
+    ...columns(
+      stories.map(([type, { name }]) => [type, faint(`by ${name}`)]),
+      { indent: 2 },
+    ),
+    '',
+    strong('Scenarios'),
+    ...columns(
+      scenarios.map(({ name, about }) => [name, about]),
+      { indent: 2 },
+    ),
+  ].join('\n')
+}
+
+/** What went in, line by line, and under each what came out and where it went. */
+export const outcomesText = (outcomes: readonly Outcome[]): string => outcomes.flatMap(outcomeText).join('\n')
+
+function outcomeText({ eventId, type, state, reason, events }: Outcome): string[] {
+  const became = state === 'normalized' ? (events.length > 0 ? '' : faint('nothing to tell')) : stateText(state, reason)
+  return [
+    `→ ${type}  ${faint(eventId)}  ${became}`.trimEnd(),
+    ...events.flatMap(({ id, type, deliveries }) => [
+      `    ${good('✓')} ${strong(type)}  ${faint(id)}`,
+      ...(deliveries.length === 0 ? [`        ${faint('no endpoint wants it')}`] : []),
+      ...columns(
+        deliveries.map(({ url, state, attempts, reason }) => [
+          `${sign(state === 'delivered')} ${url}`,
+          `${state === 'pending' && attempts > 0 ? 'will be tried again' : state}${reason ? ` (${reason})` : ''}`,
+        ]),
+        { indent: 8, most: 60 },
+      ),
+    ]),
+  ]
+}
+
+const stateText = (state: string, reason: string | null) =>
+  (state === 'failed' ? bad : state === 'ignored' ? faint : odd)(`${state}${reason ? `: ${reason}` : ''}`)
