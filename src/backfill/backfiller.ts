@@ -26,6 +26,7 @@ export function backfiller(deps: Deps): Backfiller {
   const again = new Set<string>()
   const timers = new Map<string, NodeJS.Timeout>()
   const running = new Map<string, Promise<void>>()
+  const stopping = Promise.withResolvers<'stopping'>()
   let stopped = false
   let leases = 0
 
@@ -60,7 +61,7 @@ export function backfiller(deps: Deps): Backfiller {
     const { clientId, id } = backfill
     // A lost lease may be another's by now: what is read twice is known the second time.
     const mine = leases
-    const ended = run(deps, backfill, () => stopped || mine !== leases)
+    const ended = run(deps, backfill, { stopped: () => stopped || mine !== leases, stopping: stopping.promise })
       .catch(async (error) => {
         deps.log.error({ clientId, backfillId: id, err: error }, 'backfill.broke_off')
         wakeAt(clientId, Date.now() + RETRY_MS)
@@ -103,6 +104,7 @@ export function backfiller(deps: Deps): Backfiller {
     sweep,
     async stop() {
       stopped = true
+      stopping.resolve('stopping')
       for (const timer of timers.values()) clearTimeout(timer)
       await Promise.all([...looking.values(), ...running.values()])
     },

@@ -29,7 +29,11 @@ const MOST_FAILURES = 12
 const LONGEST_PAUSE_SECONDS = 120
 
 /** Reads Stripe's list from where the backfill stands to its end, unless it is cancelled, `stopped`, or a call fails. */
-export async function run(deps: Deps, backfill: Backfill, stopped: () => boolean): Promise<void> {
+export async function run(
+  deps: Deps,
+  backfill: Backfill,
+  { stopped, stopping }: { stopped: () => boolean; stopping: Promise<'stopping'> },
+): Promise<void> {
   const { db, log, stripe, keyRing, spacingMs = SPACING_MS } = deps
   const { clientId, id, apiKey, apiVersion, account } = backfill
   if (apiKey === null) return fail(deps, backfill, NO_KEY)
@@ -46,7 +50,8 @@ export async function run(deps: Deps, backfill: Backfill, stopped: () => boolean
   while (from < end) {
     if (stopped()) return
     const to = Math.min(end, from + length)
-    const found = await eventsIn(stripe, listed, { from, to }, paced)
+    const found = await Promise.race([eventsIn(stripe, listed, { from, to }, paced), stopping])
+    if (found === 'stopping') return
     if (found === 'too many') {
       length = Math.max(1, (to - from) >> 1)
       continue

@@ -10,8 +10,8 @@ const LONGEST_OPEN_SECONDS = 600
 const REFUSED_SECONDS = 300
 const LONGEST_REFUSED_SECONDS = 3600
 
-/** Counts a failed call of a source; answers for how many seconds nothing is asked now, null when asking goes on. */
-export async function openedBy(
+/** Counts a failed call of a source; answers for how many seconds nothing is asked from now on, null when that does not change. */
+export async function countFailure(
   tx: Queryable,
   { clientId, sourceId }: { clientId: string; sourceId: string },
   { code, message }: Exclude<Reply, { kind: 'found' }>,
@@ -38,9 +38,17 @@ export async function openedBy(
   return seconds
 }
 
+/** A call got through. */
+export async function closeCircuit(
+  tx: Queryable,
+  { clientId, sourceId }: { clientId: string; sourceId: string },
+): Promise<void> {
+  await tx.query('delete from hydration_circuits where client_id = $1 and source_id = $2', [clientId, sourceId])
+}
+
 /** The source has another key, or another version: what failed with the old one says nothing of it. */
 export async function forgetFailures(tx: Queryable, clientId: string, sourceId: string): Promise<void> {
-  await tx.query('delete from hydration_circuits where client_id = $1 and source_id = $2', [clientId, sourceId])
+  await closeCircuit(tx, { clientId, sourceId })
   await tx.query(
     `update hydrations
         set next_attempt_at = case when state = 'pending' then now() end, ask_again_at = case when state = 'failed' then now() end

@@ -4,6 +4,7 @@ import { FAILURES_TO_OPEN } from './circuit.ts'
 import { type Due, dueHydrations, nextDue } from './due.ts'
 import { fetched } from './fetch.ts'
 import { type Deps as RecordDeps, record } from './record.ts'
+import { goWithout } from './release.ts'
 
 type FetchDeps = Parameters<typeof fetched>[0]
 
@@ -21,7 +22,7 @@ export interface Hydrator {
   wake(clientId: string): void
   /** Wakes every client that something is due for. */
   sweep(): Promise<void>
-  /** Starts no call any more and waits for those under way. */
+  /** Gives up the calls under way; what they are for is asked for again, in another process or at the next start. */
   stop(): Promise<void>
 }
 
@@ -45,6 +46,7 @@ interface Client {
 /** Fetches from Stripe what source events lack, for one client in one process at a time, outside of every transaction. */
 export function hydrator(deps: Deps): Hydrator {
   const clients = new Map<string, Client>()
+  const stopping = Promise.withResolvers<'stopping'>()
   let stopped = false
 
   const wake = (clientId: string) => {
@@ -81,6 +83,7 @@ export function hydrator(deps: Deps): Hydrator {
       if (elsewhere.length > 0) deps.elsewhere(clientId)
     }
     if (!client.held) return void clients.delete(clientId)
+    if (await goWithout(deps.db, clientId)) deps.landed(clientId)
     const due = await dueHydrations(deps.db, clientId)
     for (const one of due) start(client, one)
     if (client.calls.size > 0) return // Each call that ends looks again.
@@ -103,7 +106,9 @@ export function hydrator(deps: Deps): Hydrator {
 
   const land = async (due: Due) => {
     try {
-      await record(deps, due, await fetched(deps, due))
+      const reply = await Promise.race([fetched(deps, due), stopping.promise])
+      if (reply === 'stopping') return // It is asked for again at the next start.
+      await record(deps, due, reply)
       deps.landed(due.clientId)
     } catch (error) {
       deps.log.error({ clientId: due.clientId, need: due.need, err: error }, 'hydrate.not_recorded')
@@ -156,6 +161,7 @@ export function hydrator(deps: Deps): Hydrator {
     sweep,
     async stop() {
       stopped = true
+      stopping.resolve('stopping')
       for (const { timer } of clients.values()) if (timer) clearTimeout(timer)
       await Promise.all(
         [...clients.values()].flatMap(({ looking, calls }) => [

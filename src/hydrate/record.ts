@@ -1,9 +1,9 @@
 import { type Db, inTransaction, type Queryable } from '../db.ts'
 import type { Log } from '../log.ts'
 import type { Reply } from '../stripe-api.ts'
-import { openedBy } from './circuit.ts'
+import { closeCircuit, countFailure } from './circuit.ts'
 import type { Due } from './due.ts'
-import { release } from './release.ts'
+import { FAILED_SECONDS, release } from './release.ts'
 
 export interface Deps {
   db: Db
@@ -17,7 +17,8 @@ export interface Deps {
 const STALE_SECONDS = 86_400
 /** What Stripe has no answer for it will hardly have a minute later. */
 const REFUSED_SECONDS = 3600
-const FAILED_SECONDS = 60
+/** A thin event that goes through once more, because somebody wants it to, has its object asked for anew. */
+const ESSENTIAL_SECONDS = 30
 const FIRST_RETRY_SECONDS = 0.5
 const LAST_RETRY_SECONDS = 300
 
@@ -28,47 +29,52 @@ type Failure = Exclude<Reply, { kind: 'found' }>
 export async function record(deps: Deps, due: Due, reply: Reply): Promise<void> {
   if (reply.kind === 'found') await done(deps, due, reply)
   else if (reply.kind === 'trouble' || reply.code === 'api_key_refused') await failedCall(deps, due, reply)
-  else await inTransaction(deps.db, (tx) => giveUp(deps, tx, due, reply, REFUSED_SECONDS))
+  else
+    await inTransaction(deps.db, async (tx) => {
+      // Stripe answers, if not as we would like.
+      if (due.failures > 0) await closeCircuit(tx, due)
+      await giveUp(deps, tx, due, reply, REFUSED_SECONDS)
+    })
 }
 
 async function done({ db, log, laneOf }: Deps, due: Due, { object, at }: Found) {
   const { clientId, sourceId, need } = due
   await inTransaction(db, async (tx) => {
+    // All take the circuit before the needs, so that none waits for another in a ring.
+    if (due.failures > 0) await closeCircuit(tx, due)
     await tx.query(
       `update hydrations
           set state = 'done', result = $4, fetched_at = $5, next_attempt_at = null, attempts = attempts + 1,
-              ask_again_at = case when $6 then now() + make_interval(secs => ${STALE_SECONDS}) end, reason_code = null, reason_message = null
+              ask_again_at = case when $6 then now() + make_interval(secs => ${STALE_SECONDS}) end,
+              reason_code = null, reason_message = null
         where client_id = $1 and source_id = $2 and need = $3 and state = 'pending'`,
       [clientId, sourceId, need, JSON.stringify(object), at, !due.essential && !due.list],
     )
-    if (due.failures > 0)
-      await tx.query('delete from hydration_circuits where client_id = $1 and source_id = $2', [clientId, sourceId])
     const snapshot = object.object === 'event' ? object : { data: { object } }
     await release(tx, due, due.essential ? laneOf(sourceId, snapshot, need) : null)
   })
   if (due.failures > 0) log.info({ clientId, sourceId }, 'hydrate.answers_again')
 }
 
-/** The call did not get through: it is tried again while that is of use, and counts against the source. */
+/** The call did not get through: it is made again while that is of use, and counts against the source. */
 async function failedCall(deps: Deps, due: Due, failure: Failure) {
-  const { clientId, sourceId } = due
-  const open = await inTransaction(deps.db, async (tx) => {
-    const seconds = retrySeconds(deps, due, failure)
+  const { clientId, sourceId, need } = due
+  const seconds = retrySeconds(deps, due, failure)
+  const openSeconds = await inTransaction(deps.db, async (tx) => {
+    const openSeconds = await countFailure(tx, due, failure)
     if (Date.now() + seconds * 1000 > due.giveUpAt.getTime()) await giveUp(deps, tx, due, failure, FAILED_SECONDS)
     else
       await tx.query(
         `update hydrations
             set attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => $4), reason_code = $5, reason_message = $6
           where client_id = $1 and source_id = $2 and need = $3 and state = 'pending'`,
-        [clientId, sourceId, due.need, seconds, failure.code, failure.message],
+        [clientId, sourceId, need, seconds, failure.code, failure.message],
       )
-    const open = await openedBy(tx, due, failure)
-    if (open) await goWithout(tx, due, failure)
-    return open
+    return openSeconds
   })
-  const told = { clientId, sourceId, need: due.need, code: failure.code, reason: failure.message }
-  if (open) deps.log.warn({ ...told, openSeconds: open }, 'hydrate.circuit_opened')
-  else deps.log.info(told, 'hydrate.call_failed')
+  const told = { clientId, sourceId, need, code: failure.code, reason: failure.message }
+  if (openSeconds === null) deps.log.info(told, 'hydrate.call_failed')
+  else deps.log.warn({ ...told, openSeconds }, 'hydrate.circuit_opened')
 }
 
 const retrySeconds = ({ random }: Deps, { attempts }: Due, failure: Failure) => {
@@ -83,21 +89,8 @@ async function giveUp({ log }: Deps, tx: Queryable, due: Due, { code, message }:
         set state = 'failed', next_attempt_at = null, attempts = attempts + 1, reason_code = $4, reason_message = $5,
             ask_again_at = now() + make_interval(secs => $6)
       where client_id = $1 and source_id = $2 and need = $3 and state = 'pending'`,
-    [clientId, sourceId, need, code, message, againSeconds],
+    [clientId, sourceId, need, code, message, due.essential ? ESSENTIAL_SECONDS : againSeconds],
   )
   await release(tx, due, null)
   log.warn({ clientId, sourceId, need, code, reason: message }, 'hydrate.gave_up')
-}
-
-/** The source's calls fail: what events can do without is not waited for any longer. */
-async function goWithout(tx: Queryable, { clientId, sourceId }: Due, { code, message }: Failure) {
-  const { rows } = await tx.query(
-    `update hydrations
-        set state = 'failed', next_attempt_at = null, reason_code = $3, reason_message = $4,
-            ask_again_at = now() + make_interval(secs => ${FAILED_SECONDS})
-      where client_id = $1 and source_id = $2 and state = 'pending' and not essential
-      returning need`,
-    [clientId, sourceId, code, message],
-  )
-  for (const { need } of rows) await release(tx, { clientId, sourceId, need, account: '' }, null)
 }

@@ -1,4 +1,4 @@
-import type { Queryable } from '../db.ts'
+import { type Db, inTransaction, type Queryable } from '../db.ts'
 
 interface Landed {
   clientId: string
@@ -35,3 +35,26 @@ export async function release(
       [clientId, sourceId, `hydration:${need}`],
     )
 }
+
+/** How long a need that was given up for want of an answer is not asked for again. */
+export const FAILED_SECONDS = 60
+
+/**
+ * Lets the events of sources that are left alone at present go on without what they can do without. (A need may have been
+ * asked for just before, or while a call was under way that found Stripe answering no more.) Answers whether there were any.
+ */
+export const goWithout = (db: Db, clientId: string): Promise<boolean> =>
+  inTransaction(db, async (tx) => {
+    const { rows } = await tx.query<Landed>(
+      `update hydrations h
+          set state = 'failed', next_attempt_at = null, reason_code = c.reason_code, reason_message = c.reason_message,
+              ask_again_at = now() + make_interval(secs => ${FAILED_SECONDS})
+         from hydration_circuits c
+        where h.client_id = $1 and h.state = 'pending' and not h.essential
+          and c.client_id = h.client_id and c.source_id = h.source_id and c.open_until > now()
+        returning h.client_id as "clientId", h.source_id as "sourceId", h.need, h.account`,
+      [clientId],
+    )
+    for (const landed of rows) await release(tx, landed, null)
+    return rows.length > 0
+  })

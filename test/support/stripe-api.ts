@@ -1,5 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterwards } from './afterwards.ts'
 
 export const API_KEY = 'rk_test_of_the_source'
@@ -16,6 +17,9 @@ export interface Trouble {
   headers?: Record<string, string>
   /** Never answers. */
   hang?: boolean
+  /** Answers properly, later; `done` is called then. */
+  delayMs?: number
+  done?: () => void
   /** Ends the connection without an answer. */
   reset?: boolean
 }
@@ -35,13 +39,15 @@ export async function startStripeApi() {
   const events: any[] = []
   let trouble: (asked: Asked, count: number) => Trouble | undefined = () => undefined
 
-  const server = createServer((incoming, answer) => {
+  const server = createServer(async (incoming, answer) => {
     const { pathname: path, searchParams: query } = new URL(incoming.url ?? '', 'http://stripe')
     const request = { path, query, headers: incoming.headers }
     const count = asked.push(request)
     const told = trouble(request, count)
     if (told?.reset) return incoming.socket.resetAndDestroy()
     if (told?.hang) return
+    if (told?.delayMs) await delay(told.delayMs, undefined, { ref: false })
+    told?.done?.()
     if (told?.status) return refuse(answer, told.status, told.headers)
     if (incoming.headers.authorization !== `Bearer ${API_KEY}`) return refuse(answer, 401)
     const list = path === '/v1/events' ? matching(events, query) : lists.get(path)
