@@ -1,8 +1,9 @@
 import type { Command } from './command.ts'
 import explain from './explain.ts'
 import ledger from './ledger.ts'
+import mappingsDiff from './mappings-diff.ts'
 import renormalize from './renormalize.ts'
 import trigger from './trigger.ts'
 
 /** What `flo-gateway` can do, in the order of the help. A new command is a file and a line here; docs/cli.md tells of it. */
-export const commands: readonly Command[] = [explain, renormalize, ledger, trigger]
+export const commands: readonly Command[] = [explain, mappingsDiff, renormalize, ledger, trigger]

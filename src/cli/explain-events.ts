@@ -1,5 +1,5 @@
 import type { DeliveryExplained, EventExplained, FieldExplained, Read } from '../normalize/explain/explanation.ts'
-import { bad, columns, faint, good, moment, odd, shown, sign, strong } from './paint.ts'
+import { bad, columns, counted, faint, good, moment, odd, shown, sign, strong } from './paint.ts'
 
 /** One event: its key, its fields with what they were made of, and its way. */
 export function eventText(event: EventExplained, { brief }: { brief: boolean }): string[] {
@@ -77,7 +77,7 @@ const arrow = ({ state }: DeliveryExplained) =>
 function deliveryText({ id, state, reason, attempts, origin, nextAttemptAt, lastAttempt }: DeliveryExplained): string {
   return [
     `${state}${reason ? ` (${reason})` : ''}`,
-    attempts === 0 ? 'no attempt yet' : `${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}`,
+    attempts === 0 ? 'no attempt yet' : counted(attempts, 'attempt'),
     ...(lastAttempt
       ? [
           `last ${lastAttempt.outcome}${lastAttempt.message ? ` ${lastAttempt.message}` : ''} at ${moment(lastAttempt.at)}`,

@@ -17,6 +17,9 @@ export function shown(value: unknown, most = 60): string {
   return text.length > most ? `${text.slice(0, most - 1)}…` : text
 }
 
+/** `1 source event`, `2 source events`. */
+export const counted = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`
+
 /** A moment to the second, in UTC. */
 export const moment = (time: Date) => time.toISOString().replace(/\.\d+Z$/, 'Z')
 

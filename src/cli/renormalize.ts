@@ -4,6 +4,7 @@ import { WAKE } from '../worker-session.ts'
 import { clientsOf, timeOf } from './asked.ts'
 import { defineCommand, UsageError } from './command.ts'
 import { withDatabase } from './database.ts'
+import { counted } from './paint.ts'
 
 /** Source events put back in one transaction. */
 const BATCH = 1000
@@ -35,7 +36,7 @@ export default defineCommand({
         if (count > 0) out(`${name}: ${count}`)
         total += count
       }
-      out(total === 1 ? '1 source event goes through once more.' : `${total} source events go through once more.`)
+      out(`${counted(total, 'source event')} ${total === 1 ? 'goes' : 'go'} through once more.`)
       return 0
     })
   },

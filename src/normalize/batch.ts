@@ -125,7 +125,7 @@ async function batch(
 
 // Stripe promises no order; what lies in one batch is at least told in the order it happened. A deleted customer comes
 // before the subscriptions that ended with it, so that their end is not taken for a cancellation.
-const inOrder = (dues: Due[]) => {
+export const inOrder = (dues: Due[]): Due[] => {
   const rank = ({ type }: Due) =>
     type === 'customer.deleted' ? -1 : type.endsWith('.created') ? 0 : type.endsWith('.deleted') ? 2 : 1
   return dues.sort(

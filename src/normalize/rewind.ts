@@ -3,7 +3,7 @@ import type { Queryable } from '../db.ts'
 import type { Memory } from './memory.ts'
 import { placed, type Snapshot } from './order.ts'
 import type { Flag } from './words.ts'
-import { type Known, keyOf, type World } from './world.ts'
+import { type Known, keyOf } from './world.ts'
 
 // What is known of an object holds what came last. To judge an event as it was judged, or a stretch of events anew, what came
 // with it or after it is taken out of the world again, as far as it can be told apart.
@@ -16,27 +16,39 @@ const remembered = Object.values(mappings)
     'emit' in rule && rule.remember ? [rule.emit].flat().map((type) => ({ type, flag: rule.remember as Flag })) : [],
   )
 
+/** How many sights of an object were taken out, and how many are left. */
+export interface Rewound {
+  known: Known
+  lost: number
+  left: number
+}
+
 /**
- * Takes out of a loaded world what was told by source events received at or after `before` (a source event's id, or the
+ * Takes out of loaded objects what was told by source events received at or after `before` (a source event's id, or the
  * floor of a moment). An object of which nothing earlier is left keeps its memory, and is otherwise as it was never seen;
  * `only` leaves such an object as it is unless it is named.
  */
 export async function rewind(
   db: Queryable,
-  world: World,
+  clientId: string,
+  known: readonly Known[],
   before: string,
   { only = () => true }: { only?: (known: Known) => boolean } = {},
-): Promise<void> {
-  const objects = [...world.objects.values()].filter(({ snapshot }) => sightsOf(snapshot).length > 0)
-  const earlier = await receivedBefore(db, world.clientId, objects, before)
-  const told = await toldBefore(db, world.clientId, objects, before)
-  for (const known of objects) {
-    const isEarlier = (eventId: string) => earlier.has(keyOf(known.sourceId, eventId))
-    const sights = sightsOf(known.snapshot).filter(({ eventId }) => isEarlier(eventId))
-    if (sights.length === 0 && !only(known)) continue
-    known.snapshot = sights.reduce<Snapshot>((snapshot, sight) => placed(snapshot, sight).snapshot, UNSEEN)
-    known.memory = memoryBefore(known, isEarlier, told)
-  }
+): Promise<Rewound[]> {
+  const objects = known.filter(({ snapshot }) => sightsOf(snapshot).length > 0)
+  if (objects.length === 0) return []
+  const earlier = await receivedBefore(db, clientId, objects, before)
+  const told = await toldBefore(db, clientId, objects, before)
+  return objects.map((one) => {
+    const isEarlier = (eventId: string) => earlier.has(keyOf(one.sourceId, eventId))
+    const all = sightsOf(one.snapshot)
+    const sights = all.filter(({ eventId }) => isEarlier(eventId))
+    if (sights.length > 0 || only(one)) {
+      one.snapshot = sights.reduce<Snapshot>((snapshot, sight) => placed(snapshot, sight).snapshot, UNSEEN)
+      one.memory = memoryBefore(one, isEarlier, told)
+    }
+    return { known: one, lost: all.length - sights.length, left: sights.length }
+  })
 }
 
 const UNSEEN: Snapshot = { object: null, tied: [], base: [] }

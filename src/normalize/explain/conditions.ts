@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { leavesOf } from '../bodies.ts'
 import { conditionWords, valueWords } from '../wording.ts'
 import type { When } from '../words.ts'
 import type { Condition } from './explanation.ts'
@@ -77,7 +78,7 @@ function withBefore(now: Condition, before: Condition | undefined): Condition {
 function changesIn(inner: readonly Frame[]): NonNullable<Condition['changes']> {
   const half = inner.length / 2
   const leaves = (frames: readonly Frame[]) =>
-    new Map(frames.flatMap((frame) => flattened(fieldOf(frame), frame.result)))
+    new Map(frames.flatMap((frame) => leavesOf(frame.result, fieldOf(frame))))
   const [now, before] = [leaves(inner.slice(0, half)), leaves(inner.slice(half))]
   return [...new Set([...now.keys(), ...before.keys()])]
     .filter((field) => !isDeepStrictEqual(now.get(field) ?? null, before.get(field) ?? null))
@@ -85,15 +86,6 @@ function changesIn(inner: readonly Frame[]): NonNullable<Condition['changes']> {
 }
 
 const fieldOf = ({ part }: Frame) => (part.op === 'field' ? part.name : '')
-
-/** Every leaf of a value by its path: `lines[0].amount`. */
-export function flattened(path: string, value: unknown): [string, unknown][] {
-  if (typeof value !== 'object' || value === null) return [[path, value]]
-  const parts = Array.isArray(value)
-    ? value.map((one, at) => [`${path}[${at}]`, one] as const)
-    : Object.entries(value).map(([name, one]) => [path === '' ? name : `${path}.${name}`, one] as const)
-  return parts.length === 0 ? [[path, value]] : parts.flatMap(([at, one]) => flattened(at, one))
-}
 
 /** Whole objects are named by their id: a condition asks whether they are there, not what they hold. */
 function shown(value: unknown): unknown {

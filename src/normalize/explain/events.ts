@@ -1,10 +1,9 @@
-import { isDeepStrictEqual } from 'node:util'
 import type { Queryable } from '../../db.ts'
+import { differing } from '../bodies.ts'
 import type { Emission } from '../evaluate.ts'
 import type { Normalized } from '../normalize.ts'
 import type { Due } from '../source-events.ts'
 import type { Mapping } from '../words.ts'
-import { flattened } from './conditions.ts'
 import type { EventExplained, FieldExplained } from './explanation.ts'
 import { fieldsOf } from './fields.ts'
 import type { Judgement, Stored } from './judged.ts'
@@ -91,12 +90,4 @@ async function toldBefore(db: Queryable, clientId: string, sourceEventId: string
         type: row.type,
       })
   return told
-}
-
-/** Leaves of two bodies that are not the same. */
-function differing(stored: object, now: object): EventExplained['differs'] {
-  const [a, b] = [new Map(flattened('', stored)), new Map(flattened('', now))]
-  return [...new Set([...a.keys(), ...b.keys()])]
-    .filter((field) => !isDeepStrictEqual(a.get(field), b.get(field)))
-    .map((field) => ({ field, stored: a.get(field) ?? null, now: b.get(field) ?? null }))
 }

@@ -41,7 +41,8 @@ export async function judgedToday(
     while (await load(db, world, wants))
   if (stored) {
     const ownKey = keyOf(due.sourceId, sightOf(due).objectId ?? '')
-    await rewind(db, world, due.id, { only: (known) => keyOf(known.sourceId, known.objectId) === ownKey })
+    const known = [...world.objects.values()]
+    await rewind(db, clientId, known, due.id, { only: (one) => keyOf(one.sourceId, one.objectId) === ownKey })
     forget(world, due, stored)
   }
   const { listen, frames } = tracer()

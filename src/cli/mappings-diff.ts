@@ -1,0 +1,93 @@
+import type { Db, Queryable } from '../db.ts'
+import { diffClient } from '../normalize/diff/diff.ts'
+import type { Difference } from '../normalize/diff/differences.ts'
+import { clientsOf, countOf, timeOf } from './asked.ts'
+import { defineCommand, UsageError } from './command.ts'
+import { withDatabase } from './database.ts'
+import { differenceText, type Summary, summaryText } from './diff-text.ts'
+
+const SHOWN = 50
+
+export default defineCommand({
+  name: 'mappings diff',
+  summary: 'Show what the mappings at hand would make of stored events, compared with what was made of them',
+  about:
+    'Stored Stripe events are normalised once more, in the order they were received, in a scratch world in memory. Nothing is written or sent. Exits with 0 when nothing would change, with 1 when something would.',
+  options: {
+    since: { type: 'string', value: '<time>', about: 'from the events received then on' },
+    until: { type: 'string', value: '<time>', about: 'up to those received before (default: now)' },
+    client: { type: 'string', value: '<id|name>', about: 'only of this client' },
+    type: { type: 'string', value: '<type>', about: 'tell only of events of this Stripe type' },
+    limit: { type: 'string', value: '<n>', about: `show ${SHOWN} source events at most; all are counted` },
+    json: { type: 'boolean', about: 'print JSON' },
+  },
+  examples: [
+    'mappings diff --since 7d',
+    'mappings diff --since 2026-04-01 --until 2026-04-08 --type invoice.paid --json',
+  ],
+  run({ options, out, note }) {
+    const since = timeOf(options.since)
+    if (!since) throw new UsageError('--since is missing: from when on are events to be compared?')
+    const until = timeOf(options.until) ?? new Date()
+    const limit = countOf(options.limit, 'limit') ?? SHOWN
+    const { type, json } = options
+    return withDatabase(async (db, { holdSeconds }) => {
+      const shown: Difference[] = []
+      const summary = newSummary(since, until)
+      const found = (difference: Difference) => {
+        if (type !== undefined && difference.sourceEvent.type !== type) return
+        count(summary, difference)
+        if (summary.sourceEvents > limit) return
+        if (json) shown.push(difference)
+        else out(`${differenceText(difference)}\n`)
+      }
+      await readOnly(db, async (reading) => {
+        for (const { id, name } of await clientsOf(reading, options.client)) {
+          const progress = (examined: number) => {
+            if (process.stderr.isTTY) process.stderr.write(`\r${name}: ${examined} source events`)
+          }
+          const totals = await diffClient({ db: reading, holdSeconds }, id, { since, until }, { found, progress })
+          if (process.stderr.isTTY) process.stderr.write('\r\u001b[K')
+          summary.examined += totals.examined
+          summary.withoutBody += totals.withoutBody
+          summary.events.same += totals.events.same
+          summary.registeredSince += totals.events.registeredSince
+        }
+      })
+      if (json) out(JSON.stringify({ differences: shown, summary }, null, 2))
+      else out(summaryText(summary, Math.min(limit, summary.sourceEvents)))
+      if (summary.examined === 0) note('No source event was received in that time.')
+      return summary.sourceEvents === 0 ? 0 : 1
+    })
+  },
+})
+
+/** A session in which PostgreSQL itself refuses to write. */
+async function readOnly<T>(db: Db, work: (reading: Queryable) => Promise<T>): Promise<T> {
+  const session = await db.connect()
+  try {
+    await session.query('set default_transaction_read_only = on')
+    return await work(session)
+  } finally {
+    session.release(true)
+  }
+}
+
+const newSummary = (since: Date, until: Date): Summary => ({
+  since,
+  until,
+  examined: 0,
+  withoutBody: 0,
+  sourceEvents: 0,
+  unsure: 0,
+  events: { same: 0, added: 0, removed: 0, changed: 0 },
+  registeredSince: 0,
+})
+
+function count(summary: Summary, { added, removed, changed, unsure }: Difference) {
+  summary.sourceEvents += 1
+  if (unsure) summary.unsure += 1
+  summary.events.added += added.length
+  summary.events.removed += removed.length
+  summary.events.changed += changed.length
+}

@@ -1,0 +1,18 @@
+import { isDeepStrictEqual } from 'node:util'
+
+/** Every leaf of a value by its path: `lines[0].amount`. */
+export function leavesOf(value: unknown, path = ''): [string, unknown][] {
+  if (typeof value !== 'object' || value === null) return [[path, value]]
+  const parts = Array.isArray(value)
+    ? value.map((one, at) => [`${path}[${at}]`, one] as const)
+    : Object.entries(value).map(([name, one]) => [path === '' ? name : `${path}.${name}`, one] as const)
+  return parts.length === 0 ? [[path, value]] : parts.flatMap(([at, one]) => leavesOf(one, at))
+}
+
+/** The leaves in which two bodies differ; one that is not there reads as null. */
+export function differing(stored: unknown, now: unknown): { field: string; stored: unknown; now: unknown }[] {
+  const [a, b] = [new Map(leavesOf(stored)), new Map(leavesOf(now))]
+  return [...new Set([...a.keys(), ...b.keys()])]
+    .filter((field) => !isDeepStrictEqual(a.get(field), b.get(field)))
+    .map((field) => ({ field, stored: a.get(field) ?? null, now: b.get(field) ?? null }))
+}

@@ -1,0 +1,56 @@
+import type { Queryable } from '../../db.ts'
+import { type Counts, comparison } from './compare.ts'
+import type { Difference } from './differences.ts'
+import { scratch, type Told } from './scratch.ts'
+import { pagesOf } from './window.ts'
+
+/** What the comparison of one client's window came to. */
+export interface Totals {
+  /** Source events normalised once more. */
+  examined: number
+  /** Those whose bytes are past their retention. */
+  withoutBody: number
+  events: Counts
+}
+
+interface Deps {
+  db: Queryable
+  holdSeconds: number
+  /** Objects kept in memory at once; the others lie in a file. */
+  most?: number
+}
+
+/**
+ * Normalises a client's stored source events once more with the mappings at hand, in the order they were received, in a scratch
+ * world that starts as the client's was at `since`, and compares what comes of it with what is stored, by business key and
+ * body. Writes nothing. Each source event that would become something else is told to `found`.
+ */
+export async function diffClient(
+  deps: Deps,
+  clientId: string,
+  { since, until }: { since: Date; until: Date },
+  { found, progress = () => {} }: { found: (difference: Difference) => void; progress?: (examined: number) => void },
+): Promise<Totals> {
+  const { db } = deps
+  const { rows } = await db.query('select uuid7_floor($1) as floor, uuid7_floor($2) as ceiling', [since, until])
+  const bounds = rows[0] as { floor: string; ceiling: string }
+  const { rows: sources } = await db.query('select id from sources where client_id = $1', [clientId])
+  const world = scratch(deps, clientId, { since, floor: bounds.floor, sourceIds: sources.map(({ id }) => id) })
+  const compare = comparison(db, clientId, bounds, found)
+  let [examined, withoutBody] = [0, 0]
+  try {
+    for await (const page of pagesOf(db, clientId, bounds)) {
+      const readable = page.filter(({ due }) => due.body !== null)
+      await world.prepare(readable.map(({ due }) => due))
+      const told: Told[] = []
+      for (const { due } of readable) told.push(...(await world.next(due)))
+      await compare.page(readable, told)
+      examined += readable.length
+      withoutBody += page.length - readable.length
+      progress(examined)
+    }
+    return { examined, withoutBody, events: await compare.finish(await world.finish()) }
+  } finally {
+    world.close()
+  }
+}

@@ -1,0 +1,65 @@
+import { randomBytes } from 'node:crypto'
+import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { packed, unpacked } from '../order.ts'
+import type { Known, World } from '../world.ts'
+
+/** Keeps a world's objects within bounds: those unused for longest lie in a file without a name until they are wanted. */
+export interface Shelf {
+  /** Brings back what is wanted, and counts it as used; keys as in `world.objects`. */
+  fetch(keys: Iterable<string>): void
+  /** Puts away what is over the bound. */
+  tidy(): void
+  close(): void
+}
+
+export function shelf(world: World, most: number): Shelf {
+  const places = new Map<string, { at: number; length: number }>()
+  let file: number | undefined
+  let end = 0
+
+  const put = (key: string, known: Known) => {
+    file ??= namelessFile()
+    const bytes = Buffer.from(JSON.stringify({ ...known, snapshot: packed(known.snapshot) }))
+    writeSync(file, bytes, 0, bytes.length, end)
+    places.set(key, { at: end, length: bytes.length })
+    end += bytes.length
+  }
+  const take = (key: string, { at, length }: { at: number; length: number }): Known => {
+    const bytes = Buffer.alloc(length)
+    readSync(file!, bytes, 0, length, at)
+    places.delete(key)
+    const stored = JSON.parse(bytes.toString('utf8'))
+    return { ...stored, snapshot: unpacked(stored.snapshot) }
+  }
+  return {
+    fetch(keys) {
+      for (const key of keys) {
+        const place = places.get(key)
+        const known = place ? take(key, place) : world.objects.get(key)
+        // A map lists its keys in the order they were set: the first ones are those unused for longest.
+        world.objects.delete(key)
+        if (known) world.objects.set(key, known)
+      }
+    },
+    tidy() {
+      for (const [key, known] of world.objects) {
+        if (world.objects.size <= most) break
+        put(key, known)
+        world.objects.delete(key)
+      }
+    },
+    close() {
+      if (file !== undefined) closeSync(file)
+    },
+  }
+}
+
+/** Only this process can read it, and it is gone when the process is. */
+function namelessFile(): number {
+  const path = join(tmpdir(), `flo-gateway-${randomBytes(8).toString('hex')}`)
+  const file = openSync(path, 'w+', 0o600)
+  unlinkSync(path)
+  return file
+}

@@ -1,0 +1,62 @@
+import type { Queryable } from '../../db.ts'
+import type { Due } from '../source-events.ts'
+
+/** One source event of the window as it is stored: what it was, and what it became. */
+export interface Row {
+  due: Due
+  state: 'received' | 'normalized' | 'ignored' | 'held' | 'failed'
+  code: string | null
+  events: StoredEvent[]
+}
+export interface StoredEvent {
+  id: string
+  sourceEventId: string
+  contract: string
+  type: string
+  key: string
+  body: string
+}
+
+const PAGE = 200
+
+/** A client's source events received in between, in the order of receipt, page by page. */
+export async function* pagesOf(
+  db: Queryable,
+  clientId: string,
+  { floor, ceiling }: { floor: string; ceiling: string },
+): AsyncGenerator<Row[]> {
+  // The smallest id of the window stands before its first event.
+  for (let after = floor; ; ) {
+    const { rows } = await db.query(
+      `select e.id, e.source_id, e.event_id, e.type, e.account, e.api_version, e.created_at, e.received_at, e.state,
+              e.reason_code, b.body
+         from source_events e
+         left join source_event_bodies b on b.client_id = $1 and b.source_event_id = e.id and b.source_event_id >= $2
+        where e.client_id = $1 and e.id > $3 and e.id < $4 order by e.id limit ${PAGE}`,
+      [clientId, floor, after, ceiling],
+    )
+    if (rows.length === 0) return
+    const { rows: events } = await db.query<StoredEvent>(
+      `select id, source_event_id as "sourceEventId", contract, type, key, body from events
+        where client_id = $1 and source_event_id = any($2) and id >= $3 order by id`,
+      [clientId, rows.map(({ id }) => id), floor],
+    )
+    yield rows.map((row) => ({
+      due: {
+        id: row.id,
+        sourceId: row.source_id,
+        eventId: row.event_id,
+        type: row.type,
+        account: row.account,
+        apiVersion: row.api_version,
+        createdAt: row.created_at,
+        receivedAt: row.received_at,
+        body: row.body === null ? null : JSON.parse(row.body.toString('utf8')),
+      },
+      state: row.state,
+      code: row.reason_code,
+      events: events.filter(({ sourceEventId }) => sourceEventId === row.id),
+    }))
+    after = rows.at(-1).id
+  }
+}
