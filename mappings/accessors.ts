@@ -84,14 +84,17 @@ export const primary = chooser(
 
 export const itemPlanId = (item: Reads<Item>) => firstOf(item.from('price.id'), item.legacy<string>('plan.id', Y2020))
 export const itemUnitAmount = (item: Reads<Item>) =>
-  firstOf(
-    item.from('price.unit_amount'),
-    item.from('price.unit_amount_decimal') as unknown as Expr<string | null>,
-    item.legacy<number>('plan.amount', Y2020),
-    item.legacy<string>('plan.amount_decimal', Y2020),
+  called(
+    'the unit amount of an item',
+    firstOf(
+      item.from('price.unit_amount'),
+      item.from('price.unit_amount_decimal') as unknown as Expr<string | null>,
+      item.legacy<number>('plan.amount', Y2020),
+      item.legacy<string>('plan.amount_decimal', Y2020),
+    ),
   )
 export const itemCurrency = (item: Reads<Item>) =>
-  firstOf(item.from('price.currency'), item.legacy<string>('plan.currency', Y2020))
+  called('the currency of an item', firstOf(item.from('price.currency'), item.legacy<string>('plan.currency', Y2020)))
 const metered = (item: Reads<Item>) =>
   called(
     'metered',
@@ -102,10 +105,13 @@ const metered = (item: Reads<Item>) =>
   )
 /** A metered item has no quantity; a licensed one without is one. */
 export const itemQuantity = (item: Reads<Item>) =>
-  firstOf(
-    toNumber(item.from('quantity_decimal') as Expr<string | null>),
-    item.from('quantity'),
-    given(not(metered(item)), always(1)),
+  called(
+    'the quantity of an item',
+    firstOf(
+      toNumber(item.from('quantity_decimal') as Expr<string | null>),
+      item.from('quantity'),
+      given(not(metered(item)), always(1)),
+    ),
   )
 
 export const subscriptionCurrency = firstOf(from('currency'), primary(items, itemCurrency))
@@ -119,7 +125,7 @@ export const billedAsPriced = called(
   ),
 )
 const topQuantity = legacy<number>('quantity', Y2020)
-const hasItems = valueIs(from('items.data.0') as Expr<object | null>, set)
+const hasItems = called('made of items', valueIs(from('items.data.0') as Expr<object | null>, set))
 export const quantity = firstOf(given(not(hasItems), topQuantity), primary(items, itemQuantity))
 
 /** Sum over the licensed items that are priced in the primary item's currency; null where one has no fixed price. */
@@ -128,7 +134,10 @@ const inPrimaryCurrency = converter("licensed items in the primary item's curren
   const primary = primaryOf(list)
   return list.filter((item) => !item.deleted && !isMetered(item) && currency(item) === currency(primary))
 })
-const licensedTotal = sum(inPrimaryCurrency(items), (item) => product(itemUnitAmount(item), itemQuantity(item)))
+const licensedTotal = called(
+  'the sum over its licensed items',
+  sum(inPrimaryCurrency(items), (item) => product(itemUnitAmount(item), itemQuantity(item))),
+)
 export const total = given(
   hasItems,
   given(
@@ -294,12 +303,15 @@ export const waitForSubscription = {
 
 /** What stays of a line when its own id changes: the invoice item or subscription item behind it. */
 export const lineKey = (line: Reads<Line>) =>
-  firstOf(
-    idOf(line.from('parent.invoice_item_details.invoice_item')),
-    line.from('parent.subscription_item_details.subscription_item'),
-    idOf(line.legacy<string>('invoice_item', BASIL)),
-    line.legacy<string>('subscription_item', BASIL),
-    line.from('id'),
+  called(
+    'the item behind the line',
+    firstOf(
+      idOf(line.from('parent.invoice_item_details.invoice_item')),
+      line.from('parent.subscription_item_details.subscription_item'),
+      idOf(line.legacy<string>('invoice_item', BASIL)),
+      line.legacy<string>('subscription_item', BASIL),
+      line.from('id'),
+    ),
   )
 
 // ---- links: which payment belongs to what, and which checkout the client registered ----
@@ -320,17 +332,23 @@ export const linked = (id: Expr<string | null>, end: keyof Link): Expr<string | 
 export const checkoutOf = (id: Expr<string | null>) => kept('checkout', checkoutKey(id))(self<any>())
 const marked = reading<{ metadata: Record<string, string> | null }>()
 /** The checkout that Flo's own mark on an object names. */
-const checkoutMark = firstOf(
-  marked.from('metadata.flo_checkout_session'),
-  marked.from('metadata.checkoutSessionId'),
-  marked.from('metadata.initialCheckoutSessionId'),
+const checkoutMark = called(
+  "Flo's mark on it",
+  firstOf(
+    marked.from('metadata.flo_checkout_session'),
+    marked.from('metadata.checkoutSessionId'),
+    marked.from('metadata.initialCheckoutSessionId'),
+  ),
 )
 /** The registered checkout that led to the object at hand: by Flo's mark on it, by Stripe's session, by the mark on that. */
 export const checkoutBehind = (...sessions: Expr<string | null>[]): Expr<any> =>
-  firstOf(
-    checkoutOf(checkoutMark),
-    ...sessions.map(checkoutOf),
-    ...sessions.map((session) => checkoutOf(kept('checkout.session', session)(checkoutMark))),
+  called(
+    'the registered checkout',
+    firstOf(
+      checkoutOf(checkoutMark),
+      ...sessions.map(checkoutOf),
+      ...sessions.map((session) => checkoutOf(kept('checkout.session', session)(checkoutMark))),
+    ),
   )
 /** The client's own id of the user that it registered a checkout for. */
 export const registeredUser = (checkout: Expr<any>): Expr<string | null> =>

@@ -84,3 +84,5 @@ export const invoiceDetailsShape = {
   gatewayEventType: event('type'),
   gatewayEventId: event('id'),
 }
+
+export const invoiceDetails = called('invoiceDetails', objectOf(invoiceDetailsShape))

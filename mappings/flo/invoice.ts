@@ -3,6 +3,7 @@ import { isoTime, major, metadataOf, upperCase } from '../../src/normalize/conve
 import {
   all,
   always,
+  called,
   changed,
   defineMapping,
   differsFromLast,
@@ -147,7 +148,7 @@ export default defineMapping({
     {
       ignore: 'not_overdue',
       because: 'The due date has come, and nothing is left to pay.',
-      when: all(type('invoice.overdue'), is(event('id'), unset), not(invoiceOwing)),
+      when: all(type('invoice.overdue'), called('told by our own timer', is(event('id'), unset)), not(invoiceOwing)),
     },
     { emit: 'invoice.overdue', when: type('invoice.overdue'), key: [from('id')], remember: 'overdue' },
     {

@@ -2,6 +2,8 @@ import type Stripe from 'stripe'
 import { major, metadataOf, toNumber, upperCase } from '../../src/normalize/converters.ts'
 import {
   always,
+  called,
+  calledAfter,
   combiner,
   computed,
   type Expr,
@@ -56,10 +58,10 @@ const eachOf = combiner('shared evenly', (amount: number, quantity: number): num
 )
 
 /** What every item event shows of the thing itself; null where the purchase is not known. */
-export const boughtShape = {
+export const boughtShape = calledAfter('item', {
   uuid: uuidOf(
     'item',
-    computed('itemOf', (owner, key) => `${owner}:${key ?? ''}`, bought.from('owner'), lineKey(line)),
+    computed('owner and line', (owner, key) => `${owner}:${key ?? ''}`, bought.from('owner'), lineKey(line)),
     bought.from('uuid'),
   ),
   id: firstOf(linePriceId(line), productId),
@@ -70,7 +72,7 @@ export const boughtShape = {
   amount: major(firstOf(lineUnitAmount(line), eachOf(line.from('amount'), lineQuantity(line))), currencyCode),
   total: major(line.from('amount'), currencyCode),
   metadata: metadataOf(line.from('metadata')),
-}
+})
 
 /** The lines of a Checkout session: those fetched, else those the client registered, else one for the whole. */
 export const sessionItems = (session: Expr<Stripe.Checkout.Session>, id: Expr<string | null>) =>
@@ -156,17 +158,20 @@ export const relatedSubscription = (id: Expr<string | null>) => {
   const { uuid, id: plan, name, description, quantity, currency, amount, total, metadata } = subscriptionShape
   return given(
     held.known,
-    objectOf({
-      uuid: held(uuid) as Expr<string>,
-      id: held(plan),
-      name: held(name),
-      description: held(description),
-      quantity: held(quantity),
-      currency: held(currency),
-      amount: held(amount),
-      total: held(total),
-      metadata: held(metadata),
-    }),
+    called(
+      'the subscription as its own events show it',
+      objectOf({
+        uuid: held(uuid) as Expr<string>,
+        id: held(plan),
+        name: held(name),
+        description: held(description),
+        quantity: held(quantity),
+        currency: held(currency),
+        amount: held(amount),
+        total: held(total),
+        metadata: held(metadata),
+      }),
+    ),
     omitted,
   )
 }
@@ -178,17 +183,20 @@ export const relatedItem = (checkout: Expr<any>) => {
     computed(`item.${field}`, (found: any) => found?.[field] ?? null, item)
   return given(
     is(item as Expr<object | null>, set),
-    objectOf({
-      uuid: of<string>('uuid') as Expr<string>,
-      id: of<string>('id'),
-      name: of<string>('name'),
-      description: of<string>('description'),
-      quantity: toNumber(of<number>('quantity')),
-      currency: upperCase(of<string>('currency')),
-      amount: of<number>('amount'),
-      total: of<number>('total'),
-      metadata: metadataOf(of<Record<string, string>>('metadata')),
-    }),
+    called(
+      'the first item of the registered checkout',
+      objectOf({
+        uuid: of<string>('uuid') as Expr<string>,
+        id: of<string>('id'),
+        name: of<string>('name'),
+        description: of<string>('description'),
+        quantity: toNumber(of<number>('quantity')),
+        currency: upperCase(of<string>('currency')),
+        amount: of<number>('amount'),
+        total: of<number>('total'),
+        metadata: metadataOf(of<Record<string, string>>('metadata')),
+      }),
+    ),
     omitted,
   )
 }

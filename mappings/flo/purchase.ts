@@ -12,7 +12,6 @@ import {
   member,
   more,
   not,
-  objectOf,
   on,
   self,
   some,
@@ -30,7 +29,7 @@ import {
   subscription,
   waitForSubscription,
 } from '../accessors.ts'
-import { invoiceDetailsShape, state } from './invoice-details.ts'
+import { invoiceDetails, state } from './invoice-details.ts'
 import { boughtShape, invoiceLines, itemKey, relatedSubscription } from './item.ts'
 
 const invoice = on('invoice.paid')
@@ -87,7 +86,7 @@ export default defineMapping({
       purchasedAt: isoTime(firstOf(from('status_transitions.paid_at'), event('created'))),
       refundedAt: always(null),
       metadata: boughtShape.metadata,
-      invoiceDetails: objectOf(invoiceDetailsShape),
+      invoiceDetails: invoiceDetails,
     },
     subscription: relatedSubscription(invoiceSubscription),
   },

@@ -6,6 +6,7 @@ import {
   always,
   any,
   became,
+  called,
   computed,
   defineMapping,
   type Expr,
@@ -17,7 +18,6 @@ import {
   kept,
   member,
   not,
-  objectOf,
   on,
   prior,
   reading,
@@ -39,7 +39,7 @@ import {
   lineKey,
   linked,
 } from '../accessors.ts'
-import { invoiceDetailsShape } from './invoice-details.ts'
+import { invoiceDetails } from './invoice-details.ts'
 import { type Bought, boughtShape, invoiceLines, purchase, relatedSubscription, sessionItems } from './item.ts'
 
 // Money given back is told on up to three paths: refund.*, charge.refunded, credit notes. The tally of the payment makes one
@@ -95,8 +95,8 @@ const paymentOf = (
   const viaCharge = linked(charge, 'payment_intent')
   const end = (name: 'invoice' | 'session') =>
     firstOf(linked(intent, name), linked(charge, name), linked(viaCharge, name))
-  const invoiceId = firstOf(end('invoice'), linked(refundId, 'invoice'))
-  const sessionId = end('session')
+  const invoiceId = called('the invoice that it paid', firstOf(end('invoice'), linked(refundId, 'invoice')))
+  const sessionId = called('the Checkout session that it paid', end('session'))
   const invoiceKept = kept('invoice', invoiceId)
   const session = kept('checkout.session', sessionId)
   return {
@@ -106,14 +106,17 @@ const paymentOf = (
     invoice: invoiceKept,
     session,
     items: session(sessionItems(self<Stripe.Checkout.Session>(), sessions.from('id'))),
-    known: any(invoiceKept.known, session.known),
-    customer: firstOf(
-      customer,
-      kept('charge', charge)(idOf(charges.from('customer'))),
-      invoiceKept(invoiceCustomer),
-      session(firstOf(idOf(sessions.from('customer')), sessions.from('id'))),
-      charge,
-      intent,
+    known: called('known by what it paid', any(invoiceKept.known, session.known)),
+    customer: called(
+      'the payer',
+      firstOf(
+        customer,
+        kept('charge', charge)(idOf(charges.from('customer'))),
+        invoiceKept(invoiceCustomer),
+        session(firstOf(idOf(sessions.from('customer')), sessions.from('id'))),
+        charge,
+        intent,
+      ),
     ),
   }
 }
@@ -142,9 +145,12 @@ const refundBody = (
 ) => {
   const line = member<Line>('line')
   const currency = firstOf(line.from('currency'), refund.currency)
-  const byNote = all(
-    is(bought.from('attribution'), unset),
-    is(payment.invoice(invoice.from('lines.data.1')) as Expr<object | null>, set),
+  const byNote = called(
+    'named by a credit note',
+    all(
+      is(bought.from('attribution'), unset),
+      is(payment.invoice(invoice.from('lines.data.1')) as Expr<object | null>, set),
+    ),
   )
   const refunded = given(byNote, bought.from('refunded'), refund.inAll)
   const whole = given(byNote, line.from('amount'), refund.of)
@@ -195,7 +201,7 @@ const refundBody = (
           bought.from('attribution'),
         ),
       ),
-      invoiceDetails: given(payment.invoice.known, payment.invoice(objectOf(invoiceDetailsShape))),
+      invoiceDetails: given(payment.invoice.known, payment.invoice(invoiceDetails)),
     },
     subscription: relatedSubscription(payment.invoice(invoiceSubscription)),
   }

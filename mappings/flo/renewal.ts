@@ -15,7 +15,6 @@ import {
   max,
   min,
   more,
-  objectOf,
   on,
   some,
   unset,
@@ -35,7 +34,7 @@ import {
   subscription,
   waitForSubscription,
 } from '../accessors.ts'
-import { currency, invoiceDetailsShape, state } from './invoice-details.ts'
+import { currency, invoiceDetails, state } from './invoice-details.ts'
 import { subscriptionShape } from './subscription.ts'
 
 const invoice = on('invoice.paid')
@@ -93,7 +92,7 @@ const shape = {
       paidLine(lines, (line) => line.from('currency')),
     ),
   ),
-  invoiceDetails: objectOf(invoiceDetailsShape),
+  invoiceDetails: invoiceDetails,
 }
 
 /** `subscription.renewed`: a recurring period was billed successfully. */

@@ -7,6 +7,7 @@ import {
   became,
   byEvent,
   called,
+  calledAfter,
   ceased,
   changed,
   computed,
@@ -121,7 +122,7 @@ const checkoutSubscription = firstOf(
 )
 
 /** The subscription object of the contract, read from Stripe's subscription. */
-export const subscriptionShape = {
+export const subscriptionShape = calledAfter('subscription', {
   uuid: uuidOf('subscription', from('id'), checkoutSubscription),
   id: primary(items, itemPlanId),
   name: firstOf(
@@ -144,7 +145,7 @@ export const subscriptionShape = {
   resumeAt: given(paused, isoTime(from('pause_collection.resumes_at'))),
   metadata: metadataOf(from('metadata')),
   invoiceDetails: always(null),
-}
+})
 // The roll of a period is no news: the payment that follows is (`renewed`).
 const news = without(subscriptionShape, 'startDate', 'endDate', 'canceledAt', 'pausedAt', 'invoiceDetails')
 

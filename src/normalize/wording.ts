@@ -6,6 +6,8 @@ import { type Node, set, unset, type When } from './words.ts'
 export interface Style {
   name(text: string): string
   code(text: string): string
+  /** What it takes for a shape to have changed; every field of it by name where this is left out. */
+  changed?(shape: object): string
 }
 const plain: Style = { name: (text) => text, code: (text) => text }
 export const markdown: Style = { name: (text) => `*${text}*`, code: (text) => `\`${text}\`` }
@@ -13,30 +15,34 @@ export const markdown: Style = { name: (text) => `*${text}*`, code: (text) => `\
 /** Where a value comes from: `trial_end, else the latest of items.data: current_trial.end_date`. `bare`: what its name stands for. */
 export function sourceWords(node: Node, style = plain, bare = false): string {
   if (node.called !== undefined && !bare) return style.name(node.called)
+  if (node.op === 'convert' && UNSAID.has(node.name) && node.of.length === 1) return sourceWords(node.of[0]!, style)
   const source = (of: Node) => sourceWords(of, style)
-  const inList = (of: Node) => (of.op === 'firstOf' || of.op === 'given' ? `(${source(of)})` : source(of))
+  const inList = (of: Node) => bracketedSource(of, style)
   const where = (when: When | null) => (when ? ` where ${conditionWords(when, style)}` : '')
   switch (node.op) {
     case 'from':
+      if (node.keys.length === 0) return node.path
       return node.until ? `${style.code(node.path)} (before ${node.until})` : style.code(node.path)
     case 'event':
-      return `the event's ${node.field}`
+      return `the event's ${node.field === 'created' ? 'time' : node.field}`
     case 'always':
       return node.value === undefined ? 'left out' : style.code(JSON.stringify(node.value))
     case 'firstOf':
-      return alternatives(node).map(source).join(', else ')
+      return node.of.flatMap(alternatives).map(source).join(', else ')
     case 'convert':
       return converted(node, node.of.map(inList), style)
     case 'given': {
       const otherwise = isNothing(node.otherwise) ? '' : `, otherwise ${source(node.otherwise)}`
-      return `${source(node.then)} if ${conditionWords(node.when, style)}${otherwise}`
+      return `${isCompound(node.then) ? inList(node.then) : source(node.then)} if ${conditionWords(node.when, style)}${otherwise}`
     }
     case 'byEvent': {
-      const rows = Object.entries(node.table).map(([type, of]) => `on ${style.code(type)} ${source(of)}`)
-      return [...rows, `${rows.length > 0 ? 'otherwise ' : ''}${source(node.otherwise)}`].join(', ')
+      const rows = Object.entries(node.table).map(([type, of]) => `on ${style.code(type)} ${inList(of)}`)
+      return [...rows, ...(isNothing(node.otherwise) ? [] : [`otherwise ${source(node.otherwise)}`])].join(', ')
     }
     case 'kept':
-      return `${inList(node.of)} of the ${node.kind} ${inList(node.key)}`
+      if (node.kind === 'link') return `the ${pathOf(node.of)} tied to ${inList(node.key)}`
+      if (node.of.op === 'from' && node.of.keys.length === 0) return keptWords(node, style)
+      return `${inList(node.of)} of ${keptWords(node, style)}`
     case 'user':
       return userWords(node, source)
     case 'uuid':
@@ -64,6 +70,21 @@ export function sourceWords(node: Node, style = plain, bare = false): string {
   }
 }
 
+/** Another object by its key: the name of the key is that of the object. */
+const keptWords = ({ kind, key }: Extract<Node, { op: 'kept' }>, style: Style): string => {
+  if (key.called !== undefined) return style.name(key.called)
+  return key.op === 'kept' && key.kind === 'link'
+    ? sourceWords(key, style)
+    : `the ${kind} ${bracketedSource(key, style)}`
+}
+const pathOf = (node: Node) => (node.op === 'from' ? node.path.replace('_', ' ') : node.op)
+const bracketedSource = (node: Node, style: Style): string =>
+  isCompound(node) ? `(${sourceWords(node, style)})` : sourceWords(node, style)
+const isCompound = (node: Node): boolean =>
+  node.called === undefined &&
+  (node.op === 'firstOf' ||
+    node.op === 'given' ||
+    (node.op === 'convert' && UNSAID.has(node.name) && node.of.length === 1 && isCompound(node.of[0]!)))
 const isNothing = (node: Node) => node.op === 'always' && node.value === null
 const alternatives = (node: Node): readonly Node[] =>
   node.op === 'firstOf' && node.called === undefined ? node.of.flatMap(alternatives) : [node]
@@ -72,19 +93,19 @@ const alternatives = (node: Node): readonly Node[] =>
 const UNSAID = new Set(['isoTime', 'idOf', 'upperCase', 'number', 'metadata', 'uuid', 'link', 'checkout'])
 
 function converted(node: Extract<Node, { op: 'convert' }>, of: string[], style: Style): string {
-  if (UNSAID.has(node.name)) return of.join('; ')
   if (node.name === 'major') return `${of[0]} in major units`
   if (node.name === 'product') return of.join(' × ')
   if (node.name === 'minus') return of.join(' − ')
-  if (node.table) return `${of[0]} (${tableWords(node.table, style)})`
-  return `${node.name} (of ${of.join('; ')})`
+  if (node.table) return `${of[0]}${tableWords(node.table, style)}`
+  return `${node.name} (from ${of.join('; ')})`
 }
 
-/** `canceled → expired, all others as they are`. */
+/** ` (canceled → expired)`; what a table leaves as it is goes without saying. */
 function tableWords(table: object, style: Style): string {
   const rows = Object.entries(table).filter(([from, to]) => from !== to)
-  const others = rows.length < Object.keys(table).length ? ['all others that are known as they are'] : []
-  return [...rows.map(([from, to]) => `${style.code(from)} → ${style.code(String(to))}`), ...others].join(', ')
+  return rows.length === 0
+    ? ''
+    : ` (${rows.map(([from, to]) => `${style.code(from)} → ${style.code(String(to))}`).join(', ')})`
 }
 
 function userWords(node: Extract<Node, { op: 'user' }>, source: (of: Node) => string): string {
@@ -94,20 +115,22 @@ function userWords(node: Extract<Node, { op: 'user' }>, source: (of: Node) => st
 }
 
 /** How a statement is said: of the object now, of its state before, of the change between them. */
-type Tense = 'is' | 'is not' | 'was' | 'became' | 'ceased to be'
+type Tense = 'is' | 'is not' | 'was' | 'was not' | 'became' | 'ceased to be'
+
+/** How something that is called by a name is said in each tense. */
+const inTenses: Record<Tense, (name: string) => string> = {
+  is: (name) => name,
+  'is not': (name) => `not ${name}`,
+  was: (name) => `was ${name}`,
+  'was not': (name) => `was not ${name}`,
+  became: (name) => `became ${name}`,
+  'ceased to be': (name) => `no longer ${name}`,
+}
 
 /** A condition: `status is canceled or incomplete_expired, and cancel_at is not set`. `bare`: what its name stands for. */
 export function conditionWords(when: When, style = plain, tense: Tense = 'is', bare = false): string {
-  const name = when.called !== undefined && !bare ? style.name(when.called) : undefined
-  if (name !== undefined)
-    return {
-      is: name,
-      'is not': `not ${name}`,
-      was: `was ${name}`,
-      became: `became ${name}`,
-      'ceased to be': `no longer ${name}`,
-    }[tense]
-  const source = (of: Node) => sourceWords(of, style)
+  if (when.called !== undefined && !bare) return inTenses[tense](style.name(when.called))
+  const source = (of: Node) => bracketedSource(of, style)
   const condition = (of: When) => bracketed(of, style)
   /** Said in the tense where the statement is a single one, else before all of it. */
   const inTense = (of: When, other: Tense, before: string) =>
@@ -116,6 +139,7 @@ export function conditionWords(when: When, style = plain, tense: Tense = 'is', b
     case 'type':
       return `the event ${tense} ${when.types.map(style.code).join(' or ')}`
     case 'is':
+      if (asksIfKnown(when)) return `${keptWords(when.node, style)} ${tense} known`
       return `${source(when.node)} ${tense} ${valueWords(when.values, style)}`
     case 'more':
       return `${source(when.node)} is more than ${source(when.than)}`
@@ -126,7 +150,7 @@ export function conditionWords(when: When, style = plain, tense: Tense = 'is', b
     case 'all':
       return when.of.length === 0 ? 'always' : when.of.map(condition).join(' and ')
     case 'not':
-      return when.of.op === 'type' ? conditionWords(when.of, style, 'is not') : inTense(when.of, 'is not', 'not')
+      return negated(when.of, style)
     case 'was':
       return inTense(when.of, 'was', 'before, it was so that')
     case 'became':
@@ -136,7 +160,7 @@ export function conditionWords(when: When, style = plain, tense: Tense = 'is', b
     case 'stored':
       return `${inTense(when.of, 'was', 'it was so that')} when last seen`
     case 'changed':
-      return `one of these changed: ${fieldNames(when.shape).map(style.code).join(', ')}`
+      return style.changed?.(when.shape) ?? `one of these changed: ${fieldNames(when.shape).map(style.code).join(', ')}`
     case 'differsFromLast':
       return 'it differs from what was last told'
     case 'seen':
@@ -146,8 +170,30 @@ export function conditionWords(when: When, style = plain, tense: Tense = 'is', b
     case 'memory':
       return `it was told as ${when.flag}`
     case 'some':
-      return `one of ${source(when.list)} is so that ${condition(when.where)}`
+      return `one of ${someWords(when, style)}`
   }
+}
+
+const someWords = ({ list, where }: Extract<When, { op: 'some' }>, style: Style) =>
+  `${bracketedSource(list, style)} is ${where.called === undefined ? 'so that ' : ''}${bracketed(where, style)}`
+
+type Is = Extract<When, { op: 'is' }>
+/** A kept object's id is set as soon as the object is known. */
+const asksIfKnown = (when: Is): when is Is & { node: Extract<Node, { op: 'kept' }> } =>
+  when.node.op === 'kept' &&
+  when.node.of.op === 'from' &&
+  when.node.of.path === 'id' &&
+  when.values.length === 1 &&
+  when.values[0] === set
+
+function negated(of: When, style: Style): string {
+  if (of.called !== undefined || of.op === 'is' || of.op === 'type') return conditionWords(of, style, 'is not')
+  if (of.op === 'was' && (of.of.op === 'is' || of.of.called !== undefined))
+    return conditionWords(of.of, style, 'was not')
+  if (of.op === 'some') return `none of ${someWords(of, style)}`
+  if (of.op === 'memory' || of.op === 'seen' || of.op === 'priorKnown')
+    return conditionWords(of, style).replace(/ (was|is) /, ' $1 not ')
+  return `not ${bracketed(of, style)}`
 }
 
 const bracketed = (when: When, style: Style): string =>

@@ -248,6 +248,9 @@ export const same = <T extends number | string>(node: Expr<T | null>, as: Expr<T
 
 /** A value or condition under the name that people give it: the catalog says the name, and once what it stands for. */
 export const called = <T extends Node | When>(name: string, of: T): T => ({ ...of, called: name })
+/** Each field of a shape under its own name: `subscription.amount`. */
+export const calledAfter = <S extends Record<string, Node>>(name: string, shape: S): S =>
+  Object.fromEntries(Object.entries(shape).map(([field, of]) => [field, called(`${name}.${field}`, of)])) as S
 
 /** Null in, null out: a converter only ever sees present values. */
 type Lifted<T, Out> = Out | Extract<T, null>

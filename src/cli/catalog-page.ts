@@ -1,0 +1,87 @@
+import { catalog, type MappingWords, type RuleWords, unmapped } from '../normalize/catalog.ts'
+
+const INTRO = `# What Stripe says, and what clients hear
+
+Printed from \`mappings/\` by \`npm run catalog\`; not to be edited.
+
+- Several mappings may read one Stripe event. In each of them the first rule whose condition holds decides.
+- Words in *italics* are names: what they stand for is told under the mapping. A name with a dot, such as
+  *subscription.amount*, is that field as \`flo/subscription\` tells it.
+- \`field (before 2025-03-31.basil)\` is a field as events of older API versions carry it. What an event carries is read,
+  whatever version it says it is of.
+- A value that nobody has mapped, a new status say, stops the event visibly (\`failed\`, code \`unmapped_value\`); after a fix it
+  can be normalised again.`
+
+/** docs/catalog.md: which Stripe event becomes which event of a contract, and where each field comes from. */
+export const catalogPage = (): string =>
+  `${[
+    INTRO,
+    ...Object.entries(catalog()).flatMap(([contract, mappings]) => [
+      `## ${contract}`,
+      overview(mappings),
+      ...mappings.flatMap(mappingSection),
+    ]),
+    '## What no mapping reads',
+    `Kept as facts for other events: ${unmapped.kept.map(code).join(', ')}.`,
+    table(['Stripe events that begin with', 'why nothing is told'], unmappedRows()),
+    'Any other type is unknown to us: it is stored, answered with 200 and ignored as `unknown_type`.',
+  ].join('\n\n')}\n`
+
+const code = (text: string) => `\`${text}\``
+
+/** Families of Stripe events by the reason that they share. */
+const unmappedRows = () =>
+  [...Map.groupBy(Object.entries(unmapped.families), ([, why]) => why)].map(([why, families]) => [
+    families.map(([family]) => code(family)).join(', '),
+    why,
+  ])
+
+/** Which Stripe events can lead to each event of the contract. */
+function overview(mappings: readonly MappingWords[]): string {
+  const told = new Map<string, Set<string>>()
+  for (const { rules, owed, name } of mappings)
+    for (const { emits } of owed ? [...rules, owed] : rules)
+      for (const type of emits) told.set(type, (told.get(type) ?? new Set()).add(name))
+  const rows = [...told].sort(([a], [b]) => (a < b ? -1 : 1))
+  return table(
+    ['event', 'told by'],
+    rows.map(([type, names]) => [code(type), [...names].map((name) => `[${name}](#${anchor(name)})`).join(', ')]),
+  )
+}
+
+const anchor = (heading: string) => heading.replace(/[^\w-]/g, '').toLowerCase()
+
+function mappingSection({ name, types, rules, owed, waitsFor, fields, names }: MappingWords): string[] {
+  return [
+    `### ${name}`,
+    `Reads ${types.map(code).join(', ')}.`,
+    ...(waitsFor.length > 0 ? [`Waits for ${waitsFor.join('; ')}.`] : []),
+    ...(owed
+      ? [`**${owed.emits.join('**, **')}** is owed, and told before what the rules say, when ${owed.when}.`]
+      : []),
+    table(
+      ['', 'when', 'what is said'],
+      rules.map((rule, at) => [String(at + 1), rule.when, [said(rule), ...rule.remarks].join(' ')]),
+    ),
+    table(
+      ['field', 'from'],
+      fields.map(({ field, source }) => [code(field), source]),
+    ),
+    ...(names.length > 0
+      ? [
+          table(
+            ['name', 'what it stands for'],
+            names.map(({ name, means }) => [`*${name}*`, means]),
+          ),
+        ]
+      : []),
+  ]
+}
+
+const said = ({ emits, ignores }: RuleWords) =>
+  ignores ? `Nothing (${code(ignores.code)}): ${ignores.because}` : `**${emits.join('**, then **')}**.`
+
+const table = (head: string[], rows: string[][]) =>
+  [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.map(escaped).join(' | ')} |`).join('\n')
+
+const escaped = (cell: string) => cell.replaceAll('|', '\\|')

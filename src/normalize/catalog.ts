@@ -1,0 +1,139 @@
+import { ignored } from '../../mappings/ignored.ts'
+import { mappings } from '../../mappings/index.ts'
+import { kept } from '../../mappings/kept.ts'
+import { conditionWords, fieldNames, markdown, type Style, sourceWords } from './wording.ts'
+import type { Mapping, Node, Rule, When } from './words.ts'
+
+/** One line of a mapping's decision in words. */
+export interface RuleWords {
+  /** 'otherwise' for what no rule before it took. */
+  when: string
+  emits: readonly string[]
+  /** Why nothing is said; null where something is. */
+  ignores: { code: string; because: string } | null
+  remarks: readonly string[]
+}
+
+/** A mapping as a person reads it, in Markdown. */
+export interface MappingWords {
+  name: string
+  types: readonly string[]
+  rules: readonly RuleWords[]
+  owed: RuleWords | null
+  waitsFor: readonly string[]
+  fields: readonly { field: string; source: string }[]
+  /** What the names in the rules and fields stand for, in alphabetical order. */
+  names: readonly { name: string; means: string }[]
+}
+
+/** Every mapping of every contract in words, in the order in which their events leave. */
+export const catalog = (): Record<string, MappingWords[]> =>
+  Object.fromEntries(Object.entries(mappings).map(([contract, list]) => [contract, list.map(mappingWords)]))
+
+/** Stripe's event types that no mapping reads, by family, and why; and the objects that are kept as facts. */
+export const unmapped = { families: ignored, kept }
+
+function mappingWords(mapping: Mapping): MappingWords {
+  const { name, on, rules, owed, waitFor, body } = mapping
+  const style: Style = { ...markdown, changed: (shape) => changeWords(shape, body) }
+  return {
+    name,
+    types: on.types,
+    rules: rules.map((rule) => ruleWords(rule, style)),
+    owed: owed ? ruleWords(owed, style) : null,
+    waitsFor: waitFor.map(
+      ({ fact, key, unless }) =>
+        `${key.called === undefined ? `the ${fact} of ` : ''}${sourceWords(key, style)}, unless ${conditionWords(unless, style)}`,
+    ),
+    fields: fieldsOf(body, style),
+    names: namesIn(mapping, style),
+  }
+}
+
+/** Most of an object's fields are told by the few that are left out. */
+function changeWords(shape: object, body: object): string {
+  const names = fieldNames(shape)
+  const whole = Object.values(body)
+    .map((root) => ('op' in root ? [] : fieldNames(root)))
+    .find((all) => names.every((name) => all.includes(name)))
+  const others = whole?.filter((name) => !names.includes(name)) ?? names
+  const code = (list: string[]) => list.map(markdown.code).join(', ')
+  return whole && others.length < names.length
+    ? `a field changed other than ${code(others)}`
+    : `one of these changed: ${code(names)}`
+}
+
+function ruleWords(rule: Rule, style: Style): RuleWords {
+  const source = (node: Node) => sourceWords(node, style)
+  const when = rule.when ? conditionWords(rule.when, style) : 'otherwise'
+  if ('ignore' in rule)
+    return {
+      when,
+      emits: [],
+      ignores: { code: rule.ignore, because: rule.because },
+      remarks: rule.afterWaiting ? ['Only when what the mapping waits for has not come by the deadline.'] : [],
+    }
+  const { each, key, once, overtakable } = rule
+  const which = each && isAlways(each.where) ? '' : ` that is ${each && conditionWords(each.where, style)}`
+  return {
+    when,
+    emits: [rule.emit].flat(),
+    ignores: null,
+    remarks: [
+      ...(each ? [`One for each of ${source(each.list)}${which}.`] : []),
+      key ? `Once per ${key.map(source).join(' and ')}.` : 'Once per Stripe event.',
+      ...(once ? ['Money is counted per payment: a refund that is told on several paths is told once.'] : []),
+      ...(overtakable ? ['Not when a later state was told already.'] : []),
+    ],
+  }
+}
+
+const isAlways = (when: When) => when.op === 'all' && when.of.length === 0
+
+/** The leaves of a target with their sources; what a list or a nested object is made of stands under it. */
+function fieldsOf(shape: object, style: Style, at = ''): { field: string; source: string }[] {
+  return Object.entries(shape).flatMap(([name, part]: [string, Node | object]) => {
+    const field = at === '' ? name : `${at}.${name}`
+    if (!('op' in part)) return fieldsOf(part, style, field)
+    const row = { field, source: sourceWords(part, style, part.called === field) }
+    if (part.op === 'each') return [row, ...fieldsOf(part.shape, style, `${field}[]`)]
+    if (part.op !== 'given' || part.then.op !== 'object' || part.then.called !== undefined) return [row]
+    return [{ field, source: `if ${conditionWords(part.when, style)}` }, ...fieldsOf(part.then.shape, style, field)]
+  })
+}
+
+/** Every name that a mapping uses, with what it stands for. */
+function namesIn({ rules, owed, waitFor, body }: Mapping, style: Style): { name: string; means: string }[] {
+  const names = new Map<string, string>()
+  const own = new Set(ownFields(body))
+  const walk = (part: object) => {
+    const { called, op } = part as Node | When
+    if (called !== undefined && !own.has(part)) {
+      // A field of another mapping, or an object of fields, is told there.
+      if (called.includes('.') || op === 'object') return
+      names.set(called, meaning(part as Node | When, style))
+    }
+    if (op === 'choose') {
+      const { name, list, about } = part as Extract<Node, { op: 'choose' }>
+      names.set(name, `of ${sourceWords(list, style)}: ${about}`)
+    }
+    for (const inner of Object.values(part)) if (typeof inner === 'object' && inner !== null) walk(inner)
+  }
+  for (const part of [rules, owed ?? {}, waitFor, body]) walk(part)
+  return [...names].map(([name, means]) => ({ name, means })).sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/** The nodes that are called as the mapping's own fields are. */
+const ownFields = (shape: object, at = ''): object[] =>
+  Object.entries(shape).flatMap(([name, part]: [string, Node | object]) => {
+    const field = at === '' ? name : `${at}.${name}`
+    if (!('op' in part)) return ownFields(part, field)
+    return part.called === field ? [part] : []
+  })
+
+const meaning = (part: Node | When, style: Style): string =>
+  isCondition(part) ? conditionWords(part, style, 'is', true) : sourceWords(part, style, true)
+
+const CONDITIONS =
+  'type is more same any all not became ceased was stored changed differsFromLast seen priorKnown memory some'
+const isCondition = (part: Node | When): part is When => CONDITIONS.split(' ').includes(part.op)
