@@ -1,5 +1,6 @@
 import type Stripe from 'stripe'
 import { idOf, minus, product, toNumber } from '../src/normalize/converters.ts'
+import { type Expr, set, unset } from '../src/normalize/mapping.ts'
 import {
   all,
   always,
@@ -8,7 +9,6 @@ import {
   chooser,
   computed,
   converter,
-  type Expr,
   firstOf,
   given,
   kept,
@@ -20,10 +20,8 @@ import {
   reading,
   same,
   self,
-  set,
   some,
   sum,
-  unset,
   is as valueIs,
 } from '../src/normalize/words.ts'
 

@@ -1,4 +1,4 @@
-import type { Mapping } from '../src/normalize/words.ts'
+import type { Mapping } from '../src/normalize/mapping.ts'
 import checkout from './flo/checkout.ts'
 import invoice from './flo/invoice.ts'
 import payment from './flo/payment.ts'

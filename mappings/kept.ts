@@ -1,6 +1,7 @@
 import type Stripe from 'stripe'
 import { idOf, idsOf } from '../src/normalize/converters.ts'
-import { type Expr, firstOf, type Kept, type Node, reading } from '../src/normalize/words.ts'
+import type { Expr, Kept, Node } from '../src/normalize/mapping.ts'
+import { firstOf, reading } from '../src/normalize/words.ts'
 import { checkoutBehind, registeredUser } from './accessors.ts'
 
 // Whatever contract is mapped: the Stripe objects whose latest snapshot is kept, what some of them tell of a user, and

@@ -1,5 +1,6 @@
 import type Stripe from 'stripe'
-import { all, is, kept, type Node, reading, unset, type When } from '../src/normalize/words.ts'
+import { type Node, unset, type When } from '../src/normalize/mapping.ts'
+import { all, is, kept, reading } from '../src/normalize/words.ts'
 import { invoice, invoiceCustomer, invoiceOwing } from './accessors.ts'
 
 const customer = reading<Stripe.Customer>()

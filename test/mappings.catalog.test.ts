@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { mappings } from '../mappings/index.ts'
 import { catalogPage } from '../src/cli/catalog-page.ts'
 import { catalog } from '../src/normalize/catalog.ts'
+import { set, unset } from '../src/normalize/mapping.ts'
 import { conditionWords, sourceWords } from '../src/normalize/wording.ts'
 import {
   all,
@@ -20,9 +21,7 @@ import {
   not,
   priorKnown,
   reading,
-  set,
   some,
-  unset,
   was,
 } from '../src/normalize/words.ts'
 

@@ -1,7 +1,8 @@
 import type Stripe from 'stripe'
 import { floItem } from '../../src/contracts/flo.ts'
 import { idOf, isoTime } from '../../src/normalize/converters.ts'
-import { all, always, defineMapping, event, firstOf, not, on, self, set, userOf } from '../../src/normalize/words.ts'
+import { set } from '../../src/normalize/mapping.ts'
+import { all, always, defineMapping, event, firstOf, not, on, self, userOf } from '../../src/normalize/words.ts'
 import { checkoutBehind, customerEmail, customerMetadata, registeredUser } from '../accessors.ts'
 import { boughtShape, itemKey, sessionItems } from './item.ts'
 

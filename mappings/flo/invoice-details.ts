@@ -1,10 +1,10 @@
 import { isoTime, major, minus, upperCase } from '../../src/normalize/converters.ts'
+import { type Expr, set } from '../../src/normalize/mapping.ts'
 import {
   all,
   always,
   any,
   called,
-  type Expr,
   event,
   firstOf,
   given,
@@ -13,7 +13,6 @@ import {
   oneOf,
   reading,
   remembers,
-  set,
 } from '../../src/normalize/words.ts'
 import { invoice, invoicePaid } from '../accessors.ts'
 

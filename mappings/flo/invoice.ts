@@ -1,5 +1,6 @@
 import { floInvoice } from '../../src/contracts/flo.ts'
 import { isoTime, major, metadataOf, upperCase } from '../../src/normalize/converters.ts'
+import { unset } from '../../src/normalize/mapping.ts'
 import {
   all,
   always,
@@ -18,7 +19,6 @@ import {
   on,
   priorKnown,
   sum,
-  unset,
   userOf,
   uuidOf,
   was,

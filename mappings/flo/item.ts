@@ -1,12 +1,12 @@
 import type Stripe from 'stripe'
 import { major, metadataOf, toNumber, upperCase } from '../../src/normalize/converters.ts'
+import { type Expr, set } from '../../src/normalize/mapping.ts'
 import {
   always,
   called,
   calledAfter,
   combiner,
   computed,
-  type Expr,
   element,
   firstOf,
   given,
@@ -14,7 +14,6 @@ import {
   kept,
   member,
   objectOf,
-  set,
   uuidOf,
 } from '../../src/normalize/words.ts'
 import {

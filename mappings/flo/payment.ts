@@ -1,6 +1,7 @@
 import type Stripe from 'stripe'
 import { floItem } from '../../src/contracts/flo.ts'
 import { idOf, isoTime } from '../../src/normalize/converters.ts'
+import { set, unset } from '../../src/normalize/mapping.ts'
 import {
   all,
   always,
@@ -12,8 +13,6 @@ import {
   is,
   on,
   self,
-  set,
-  unset,
   userOf,
 } from '../../src/normalize/words.ts'
 import { customerEmail, customerMetadata, type Line, linked } from '../accessors.ts'

@@ -1,6 +1,7 @@
 import type Stripe from 'stripe'
 import { floItem } from '../../src/contracts/flo.ts'
 import { idOf, isoTime, major, metadataOf, upperCase } from '../../src/normalize/converters.ts'
+import { type Expr, set, unset, type When } from '../../src/normalize/mapping.ts'
 import {
   all,
   always,
@@ -9,7 +10,6 @@ import {
   called,
   computed,
   defineMapping,
-  type Expr,
   element,
   event,
   firstOf,
@@ -22,11 +22,8 @@ import {
   prior,
   reading,
   self,
-  set,
   tallied,
-  unset,
   userOf,
-  type When,
 } from '../../src/normalize/words.ts'
 import {
   customerEmail,

@@ -1,13 +1,13 @@
 import type Stripe from 'stripe'
 import { floSubscription } from '../../src/contracts/flo.ts'
 import { isoTime, major } from '../../src/normalize/converters.ts'
+import { type Expr, unset } from '../../src/normalize/mapping.ts'
 import {
   all,
   any,
   called,
   chooser,
   defineMapping,
-  type Expr,
   firstOf,
   given,
   is,
@@ -17,7 +17,6 @@ import {
   more,
   on,
   some,
-  unset,
   userOf,
   uuidOf,
 } from '../../src/normalize/words.ts'

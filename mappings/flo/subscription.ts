@@ -1,5 +1,6 @@
 import { floSubscription } from '../../src/contracts/flo.ts'
 import { idOf, isoTime, major, metadataOf, upperCase, uuidText } from '../../src/normalize/converters.ts'
+import { unset } from '../../src/normalize/mapping.ts'
 import {
   all,
   always,
@@ -28,7 +29,6 @@ import {
   remembers,
   same,
   stored,
-  unset,
   userOf,
   uuidOf,
   was,

@@ -1,8 +1,8 @@
+import { type Mapping, MappingError, type Node } from './mapping.ts'
 import { digest, type Memory } from './memory.ts'
 import type { Moment } from './order.ts'
 import { counted, failed, type Share, type Tally } from './tally.ts'
 import { build, elements, heard, holds, type Input, type Scope, value } from './value.ts'
-import { type Mapping, MappingError, type Node } from './words.ts'
 
 type Json = any
 

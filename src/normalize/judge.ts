@@ -1,10 +1,10 @@
 import { mappings } from '../../mappings/index.ts'
 import { evaluate, type Verdict } from './evaluate.ts'
+import type { Mapping } from './mapping.ts'
 import type { Memory } from './memory.ts'
 import { baseOf, isAfter, momentOf, newestOf, type Sight, type Snapshot } from './order.ts'
 import { priorOf } from './previous.ts'
 import type { Facts, Listener } from './value.ts'
-import type { Mapping } from './words.ts'
 
 type Json = any
 

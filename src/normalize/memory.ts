@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
+import type { Flag } from './mapping.ts'
 import type { Moment } from './order.ts'
-import type { Flag } from './words.ts'
 
 /** What is remembered of a Stripe object beside its snapshot. */
 export interface Memory {

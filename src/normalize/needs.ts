@@ -1,9 +1,9 @@
 import { type FetchedList, lists, objects } from '../../mappings/hydrate.ts'
+import type { Kept } from './mapping.ts'
 import { emptyMemory } from './memory.ts'
 import type { Due } from './source-events.ts'
 import { holds, type Input, value } from './value.ts'
 import { noFacts } from './wants.ts'
-import type { Kept } from './words.ts'
 
 /** Something to fetch from Stripe: the first of the paths that Stripe knows answers. */
 export interface Need {

@@ -1,8 +1,8 @@
 import { mappings } from '../../mappings/index.ts'
 import type { Queryable } from '../db.ts'
+import type { Flag } from './mapping.ts'
 import type { Memory } from './memory.ts'
 import { placed, type Snapshot } from './order.ts'
-import type { Flag } from './words.ts'
 import { type Known, keyOf } from './world.ts'
 
 // What is known of an object holds what came last. To judge an event as it was judged, or a stretch of events anew, what came

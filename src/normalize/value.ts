@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import { sumOf } from '../money.ts'
+import { type Kept, type Mapping, type Node, set, unset, type When } from './mapping.ts'
 import { digest, lastMoment, type Memory, occasionOf } from './memory.ts'
 import { type Tally, totalOf } from './tally.ts'
-import { type Kept, type Mapping, type Node, set, unset, type When } from './words.ts'
 
 type Json = any
 

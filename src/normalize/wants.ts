@@ -1,6 +1,6 @@
 import { objects } from '../../mappings/hydrate.ts'
+import type { Kept, Mapping, Node } from './mapping.ts'
 import { elements, type Facts, type Input, type Scope, value } from './value.ts'
-import type { Kept, Mapping, Node } from './words.ts'
 
 type KeptNode = Extract<Node, { op: 'kept' }>
 type UserNode = Extract<Node, { op: 'user' }>

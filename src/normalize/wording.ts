@@ -1,4 +1,4 @@
-import { type Node, set, unset, type When } from './words.ts'
+import { type Node, set, unset, type When } from './mapping.ts'
 
 // The words of the mappings in words of English, for the catalog and for explanations.
 

@@ -1,157 +1,28 @@
 import type Stripe from 'stripe'
 import type { z } from 'zod'
+import {
+  type Envelope,
+  type EventType,
+  type Expr,
+  type Flag,
+  type Kept,
+  type Mapping,
+  MappingError,
+  type Node,
+  set,
+  type TypeOf,
+  type unset,
+  type When,
+} from './mapping.ts'
+import type { At, Closed, ItemOf, Known, Value } from './paths.ts'
 
-// A mapping is plain data. Three readers walk it: evaluate.ts, the collector of what it wants in wants.ts, and catalog.ts.
+// The words that mappings are written in: each makes a piece of plain data, typed against Stripe on one side and the contract
+// on the other.
 
-/** Where a value comes from. `~type` exists only for the compiler. */
-export type Expr<T> = Node & { readonly '~type'?: T }
-/** What a person calls it; only the catalog and explanations read it. */
-type Called = { called?: string }
-export type Node = Called &
-  (
-    | { op: 'from'; path: string; keys: readonly string[]; scope: 'object' | 'item'; until?: string }
-    | { op: 'event'; field: 'id' | 'type' | 'created' }
-    | { op: 'always'; value: unknown }
-    | { op: 'firstOf'; of: readonly Node[] }
-    | {
-        op: 'convert'
-        name: string
-        fn: (...values: any[]) => unknown
-        of: readonly Node[]
-        table?: object
-        nulls?: true
-      }
-    | { op: 'given'; when: When; then: Node; otherwise: Node }
-    | { op: 'byEvent'; table: Readonly<Record<string, Node>>; otherwise: Node }
-    | { op: 'kept'; kind: Kept; key: Node; of: Node }
-    | {
-        op: 'user'
-        customer: Node
-        told: readonly Node[]
-        email: readonly Node[]
-        field: 'id' | 'clientUserId' | 'email'
-      }
-    | { op: 'uuid'; kind: string; key: Node; linked: Node | null }
-    | { op: 'object'; shape: object }
-    | { op: 'each'; list: Node; where: When | null; shape: object }
-    | { op: 'fold'; name: 'sum' | 'max' | 'min'; list: Node; where: When | null; of: Node }
-    | { op: 'choose'; name: string; about: string; fn: (list: any[]) => unknown; list: Node; of: Node }
-    | { op: 'occasion'; what: string; of: object | null; mark: boolean }
-    | { op: 'prior'; of: Node }
-    | { op: 'tallied' }
-  )
-export type When = Called &
-  (
-    | { op: 'type'; types: readonly string[] }
-    | { op: 'is'; node: Node; values: readonly unknown[] }
-    | { op: 'more' | 'same'; node: Node; than: Node }
-    | { op: 'any' | 'all'; of: readonly When[] }
-    | { op: 'not'; of: When }
-    | { op: 'became' | 'ceased' | 'was' | 'stored'; of: When }
-    | { op: 'changed'; shape: object }
-    | { op: 'differsFromLast'; shape: object }
-    | { op: 'seen' }
-    | { op: 'priorKnown' }
-    | { op: 'memory'; flag: Flag }
-    | { op: 'some'; list: Node; where: When }
-  )
-
-/** Stripe objects whose latest snapshot is kept as a fact for other events. */
-export type Kept =
-  | 'customer'
-  | 'subscription'
-  | 'invoice'
-  | 'product'
-  | 'price'
-  | 'plan'
-  | 'checkout.session'
-  | 'charge'
-  | 'payment_intent'
-  | 'credit_note'
-  // Not Stripe's: which payment belongs to what (links.ts), and a checkout that the client registered.
-  | 'link'
-  | 'checkout'
-/** What is remembered of an object beside its snapshot. */
-export type Flag = 'announced' | 'overdue'
-
-/** The target field for field: every key has to be given a source or a nested shape. */
-export type Shape<T> =
-  | Expr<T>
-  | ([NonNullable<T>] extends [readonly unknown[]]
-      ? never
-      : [NonNullable<T>] extends [object]
-        ? { readonly [K in keyof T]-?: Shape<T[K]> }
-        : never)
-
-type EventType = Stripe.Event['type']
 type ObjectOf<E extends EventType> = Extract<Stripe.Event, { type: E }>['data']['object']
-export type Envelope = { eventVersion: string; objectType: string; eventType: string }
 
-/** One line of a mapping's decision: the first whose `when` holds speaks. */
-export type Rule<Emit extends string = string> =
-  | {
-      emit: Emit | readonly Emit[]
-      when?: When
-      /** What makes the fact one fact, beside the event type: emitted once, whatever is repeated. Default: the source event. */
-      key?: readonly Node[]
-      /** One emission for each element of a list that `where` takes: its `item` reads in key and body. */
-      each?: { list: Node; where: When }
-      /** Counts money per payment, so that one refund told on several paths is told once; see tally.ts. */
-      once?: { per: readonly Node[]; id: Node; amount: Node; upTo: Node }
-      /** Says nothing new once a later state is known: swallowed when the event comes late. */
-      overtakable?: boolean
-      /** Sets a flag of the object's memory when emitted. */
-      remember?: Flag
-    }
-  | {
-      ignore: string
-      because: string
-      when?: When
-      /** Only when what the mapping waits for has not come by the deadline. */
-      afterWaiting?: true
-      /** Notes a refund that is not told: on its way, or one that did not take place and counts no longer. */
-      note?: { as: 'pending' | 'failed'; per: readonly Node[]; id: Node; amount: Node }
-    }
-
-export type Mapping<E extends EventType = EventType, To extends z.ZodType<Envelope> = z.ZodType<Envelope>> = {
-  name: string
-  on: { types: readonly E[] }
-  to: To
-  /** Read for every event, whatever the rules say: a value nobody has mapped stops the event here. */
-  total: readonly Node[]
-  /** Facts that the body reads and that may still be on their way: the event is held for them `unless` they are known. */
-  waitFor: readonly { fact: string; key: Node; unless: When }[]
-  rules: readonly Rule<z.infer<To>['eventType']>[]
-  /** A fact that is owed since an earlier event: emitted before whatever the rules say of this one. */
-  owed?: { emit: z.infer<To>['eventType']; when: When; key: readonly Node[]; remember?: Flag }
-  body: Shape<Omit<z.infer<To>, keyof Envelope>>
-  /** The part of the body whose change is news: compared by `changed` and `differsFromLast`. */
-  news: object
-}
+/** Types a mapping by its events and its target. */
 export const defineMapping = <E extends EventType, To extends z.ZodType<Envelope>>(mapping: Mapping<E, To>) => mapping
-
-// Checks the one path it is given instead of listing them all, so it stays cheap on Stripe's recursive types.
-// Absent reads as null; a path that nothing in the union has is a compile error.
-type OrNull<V, Extra> = (V extends undefined ? null : V) | Extra
-type Key<T, K> = T extends null | undefined
-  ? null
-  : T extends readonly (infer Item)[]
-    ? Item | null
-    : K extends keyof T
-      ? OrNull<T[K], string extends keyof T ? null : never>
-      : null
-type At<T, P> = P extends `${infer K}.${infer Rest}` ? At<Key<T, K>, Rest> : Key<T, P>
-type Known<T, P extends string> = [At<T, P>] extends [null] ? `no such field: ${P}` : P
-
-// Stripe's enums are open ('active' | ... | OtherString). The named values are those we can compare with and must map;
-// a value that nobody has named yet stops the mapping with an error.
-type Named<S> = S extends string ? (string extends S ? never : S) : never
-type Closed<T> = Exclude<T, string> | ([Named<T>] extends [never] ? Extract<T, string> : Named<T>)
-
-export const set = Symbol('set')
-export const unset = Symbol('unset')
-type Value<T, P> = Closed<At<T, P>> | typeof set | typeof unset
-type ItemOf<T> = NonNullable<T> extends readonly (infer Item)[] ? Item : never
 
 const from = (path: string, scope: 'object' | 'item', until?: string): Node => ({
   op: 'from',
@@ -194,7 +65,6 @@ export const always = <const T>(value: T): Expr<T> => ({ op: 'always', value })
 type FirstOf<L extends readonly Expr<any>[]> = L extends readonly [...infer Init extends Expr<any>[], infer Last]
   ? { [K in keyof Init]: NonNullable<TypeOf<Init[K]>> }[number] | TypeOf<Last>
   : never
-export type TypeOf<X> = X extends Expr<infer T> ? T : never
 /** The first value that is present. */
 export const firstOf = <const L extends readonly Expr<any>[]>(...of: L): Expr<FirstOf<L>> => ({ op: 'firstOf', of })
 export const given = <A, B = null>(
@@ -400,13 +270,3 @@ export const prior = <T>(of: Expr<T>): Expr<T | null> => ({ op: 'prior', of })
 /** Some fields of a shape. */
 export const without = <S extends object, K extends keyof S>(shape: S, ...keys: K[]): Omit<S, K> =>
   Object.fromEntries(Object.entries(shape).filter(([key]) => !keys.includes(key as K))) as Omit<S, K>
-
-/** An event that cannot be mapped as the mappings are: the raw event is kept and can be normalised again after a fix. */
-export class MappingError extends Error {
-  override name = 'MappingError'
-  readonly code: 'unmapped_value' | 'invalid_target'
-  constructor(code: MappingError['code'], message: string) {
-    super(message)
-    this.code = code
-  }
-}

@@ -1,12 +1,12 @@
 import type { Queryable } from '../db.ts'
 import { idOfWords, isUuid } from '../ids.ts'
 import { type Ask, loadHydrations, loadSources, loadTwins } from './hydrations.ts'
+import type { Kept } from './mapping.ts'
 import { emptyMemory, type Memory } from './memory.ts'
 import { packed, type Snapshot, unpacked } from './order.ts'
 import { People } from './people.ts'
 import type { Facts } from './value.ts'
 import { noWants, type Wants } from './wants.ts'
-import type { Kept } from './words.ts'
 
 /** One Stripe object as we know it. */
 export interface Known {

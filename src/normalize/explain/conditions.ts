@@ -1,7 +1,6 @@
-import { isDeepStrictEqual } from 'node:util'
-import { leavesOf } from '../bodies.ts'
+import { differing } from '../bodies.ts'
+import type { When } from '../mapping.ts'
 import { conditionWords, valueWords } from '../wording.ts'
-import type { When } from '../words.ts'
 import type { Condition } from './explanation.ts'
 import { listPlace, nameOf } from './source.ts'
 import type { Frame } from './trace.ts'
@@ -14,6 +13,12 @@ const MOST_ELEMENTS = 10
 
 /** A condition as it was judged: its words, its truth, and of each leaf the value that was read. */
 export function conditionOf(frame: Frame, moment: Moment = 'now', place?: Place): Condition {
+  const { called } = frame.part as When
+  const condition = judgedCondition(frame, moment, place)
+  return called === undefined ? condition : { called, ...condition }
+}
+
+function judgedCondition(frame: Frame, moment: Moment, place?: Place): Condition {
   const { inner } = frame
   const when = frame.part as When
   const holds = frame.result === true
@@ -32,10 +37,10 @@ export function conditionOf(frame: Frame, moment: Moment = 'now', place?: Place)
       return { words: names, holds, [moment]: inner.map(({ result }) => shown(result)) }
     }
     case 'any':
-    case 'all':
-      return inner.length === 1
-        ? of(inner)[0]!
-        : { words: when.op === 'any' ? 'one of' : 'all of', holds, of: of(inner) }
+    case 'all': {
+      const needs = when.op === 'any' ? 'one' : 'all'
+      return inner.length === 1 ? of(inner)[0]! : { words: `${needs} of`, holds, needs, of: of(inner) }
+    }
     case 'not':
       return negated(of(inner)[0], holds)
     case 'was':
@@ -53,18 +58,24 @@ export function conditionOf(frame: Frame, moment: Moment = 'now', place?: Place)
     case 'some': {
       const list = listPlace(frame, place)
       const elements = inner.slice(1, 1 + MOST_ELEMENTS).map((part) => conditionOf(part, moment, list))
-      return { words: `one of ${list.list?.path ?? 'the list'}`, holds, of: elements }
+      return { words: `one of ${list.list?.path ?? 'the list'}`, holds, needs: 'one', of: elements }
     }
     default:
       return { words: conditionWords(when), holds }
   }
 }
 
+/** The last `is` of a statement, before its values. */
+const IS = / is (?=[^ ]+( or [^ ]+)*$)/
+
 /** `not` of a single statement is said in it; of several it stands before them. */
 function negated(condition: Condition | undefined, holds: boolean): Condition {
   if (!condition) return { words: 'not', holds }
-  if (condition.of) return { words: 'not', holds, of: [condition] }
-  return { ...condition, words: condition.words.replace(/ is (?=[^ ]+( or [^ ]+)*$)/, ' is not '), holds }
+  if (condition.of || condition.called) return { words: 'not', holds, of: [condition] }
+  const { words } = condition
+  const opposite = words.endsWith(' is set') ? words.replace(/set$/, 'unset') : words.replace(/ is unset$/, ' is set')
+  const reversed = opposite === words ? words.replace(IS, ' is not ') : opposite
+  return { ...condition, words: reversed, holds }
 }
 
 /** The same condition in the state before: each leaf shows both values. */
@@ -77,12 +88,12 @@ function withBefore(now: Condition, before: Condition | undefined): Condition {
 /** What differs between the two readings of a shape: first as it is now, then as it was before. */
 function changesIn(inner: readonly Frame[]): NonNullable<Condition['changes']> {
   const half = inner.length / 2
-  const leaves = (frames: readonly Frame[]) =>
-    new Map(frames.flatMap((frame) => leavesOf(frame.result, fieldOf(frame))))
-  const [now, before] = [leaves(inner.slice(0, half)), leaves(inner.slice(half))]
-  return [...new Set([...now.keys(), ...before.keys()])]
-    .filter((field) => !isDeepStrictEqual(now.get(field) ?? null, before.get(field) ?? null))
-    .map((field) => ({ field, before: before.get(field) ?? null, now: now.get(field) ?? null }))
+  const built = (frames: readonly Frame[]) => Object.fromEntries(frames.map((frame) => [fieldOf(frame), frame.result]))
+  return differing(built(inner.slice(half)), built(inner.slice(0, half))).map(({ field, stored, now }) => ({
+    field,
+    before: stored,
+    now,
+  }))
 }
 
 const fieldOf = ({ part }: Frame) => (part.op === 'field' ? part.name : '')

@@ -67,6 +67,8 @@ export interface RuleExplained {
 }
 
 export interface Condition {
+  /** The name that people give it: `paused`. */
+  called?: string
   words: string
   holds: boolean
   /** The value that was read: now, in the state before the event, or in the state that was stored. */
@@ -75,6 +77,8 @@ export interface Condition {
   stored?: unknown
   /** What differs, of a comparison of whole shapes. */
   changes?: { field: string; before: unknown; now: unknown }[]
+  /** How many of its parts have to hold, where it has several. */
+  needs?: 'all' | 'one'
   of?: Condition[]
 }
 

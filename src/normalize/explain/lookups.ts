@@ -1,5 +1,5 @@
+import type { Node } from '../mapping.ts'
 import { newestOf } from '../order.ts'
-import type { Node } from '../words.ts'
 import { keyOf, type World } from '../world.ts'
 import type { Lookup } from './explanation.ts'
 import { nameOf } from './source.ts'

@@ -1,7 +1,7 @@
 import { mappings } from '../../../mappings/index.ts'
 import type { Verdict } from '../evaluate.ts'
+import type { Mapping } from '../mapping.ts'
 import { conditionWords } from '../wording.ts'
-import type { Mapping } from '../words.ts'
 import { conditionOf } from './conditions.ts'
 import type { MappingExplained, RuleExplained } from './explanation.ts'
 import type { Frame } from './trace.ts'
