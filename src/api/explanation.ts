@@ -8,8 +8,10 @@ const ref = z.strictObject({ kind: z.string(), id: z.string().nullable() })
 
 const Condition = z
   .strictObject({
+    called: z.string().optional().meta({ description: 'The name that the mapping gives it.', example: 'paused' }),
     words: z.string().meta({ example: 'status is active or trialing' }),
     holds: z.boolean(),
+    needs: z.enum(['all', 'one']).optional().meta({ description: 'How many of its parts have to hold.' }),
     now: value.optional(),
     before: value.optional(),
     stored: value.optional(),

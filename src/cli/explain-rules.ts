@@ -30,45 +30,42 @@ function ruleText({ at, says, when, holds, condition }: RuleExplained, all: bool
 
 /** Most rules fail for the type of the event alone: that needs one line. */
 function wrongType(condition: Condition): string | null {
-  const parts = condition.words === 'all of' ? (condition.of ?? []) : [condition]
+  const parts = condition.needs === 'all' ? (condition.of ?? []) : [condition]
   return parts.find(({ words, holds }) => !holds && words.startsWith('the event is '))?.words ?? null
 }
 
 /** The parts of a rule's condition: that all of them must hold goes without saying. */
 function partsText(condition: Condition, all: boolean): string[] {
-  const parts = condition.words === 'all of' ? partsOf(condition, all) : [condition]
+  const parts = condition.needs === 'all' && !condition.called ? partsOf(condition, all) : [condition]
   return parts.flatMap((part) => conditionText(part, all, 9))
 }
 
 /** A condition as a tree. Without `all`, of what does not hold the parts that fail, of what holds those that hold. */
 function conditionText(condition: Condition, all: boolean, indent: number, prefix = ''): string[] {
+  const { called, words, holds, needs, changes = [] } = condition
   const parts = partsOf(condition, all)
   const [only] = parts
+  const named = prefix + (called ? `${called}: ` : '')
   if (only && parts.length === 1) {
     // A word about one statement stands on its line; a junction of which one part is left says nothing.
-    const word = isJunction(condition) ? prefix : `${prefix}${condition.words}: `
-    return conditionText(condition.words === 'not' ? { ...only, holds: condition.holds } : only, all, indent, word)
+    const word = needs ? named : `${named}${words}: `
+    return conditionText(words === 'not' ? { ...only, holds } : only, all, indent, word)
   }
   const pad = ' '.repeat(indent)
   return [
-    `${pad}${sign(condition.holds)} ${prefix}${condition.words}${values(condition)}`,
-    ...(condition.changes ?? []).map(
-      ({ field, before, now }) => `${pad}    ${field}: ${shown(before, 40)} → ${shown(now, 40)}`,
-    ),
+    `${pad}${sign(holds)} ${named}${words}${values(condition)}`,
+    ...changes.map(({ field, before, now }) => `${pad}    ${field}: ${shown(before, 40)} → ${shown(now, 40)}`),
     ...parts.flatMap((part) => conditionText(part, all, indent + 2)),
   ]
 }
 
-const isJunction = ({ words }: Condition) => words === 'one of' || words === 'all of'
-
-/** Parts that settle the matter, a junction within one of its own kind opened up. */
+/** Parts that settle the matter, a nameless junction within one of its own kind opened up. */
 function partsOf(condition: Condition, all: boolean): Condition[] {
-  const { words, holds, of = [] } = condition
-  const settles = ({ holds: part }: Condition) =>
-    all || (words === 'all of' && !holds ? !part : words.startsWith('one of') && holds ? part : true)
+  const { needs, holds, of = [] } = condition
+  const settles = (part: Condition) => all || needs === undefined || part.holds === holds
   return of
     .filter(settles)
-    .flatMap((part) => (isJunction(condition) && part.words === words ? partsOf(part, all) : [part]))
+    .flatMap((part) => (needs !== undefined && part.needs === needs && !part.called ? partsOf(part, all) : [part]))
 }
 
 function values(condition: Condition): string {

@@ -75,7 +75,7 @@ function negated(condition: Condition | undefined, holds: boolean): Condition {
   const { words } = condition
   const opposite = words.endsWith(' is set') ? words.replace(/set$/, 'unset') : words.replace(/ is unset$/, ' is set')
   const reversed = opposite === words ? words.replace(IS, ' is not ') : opposite
-  return { ...condition, words: reversed, holds }
+  return reversed === words ? { words: 'not', holds, of: [condition] } : { ...condition, words: reversed, holds }
 }
 
 /** The same condition in the state before: each leaf shows both values. */
