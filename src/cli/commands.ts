@@ -1,3 +1,4 @@
+import backfill from './backfill.ts'
 import type { Command } from './command.ts'
 import explain from './explain.ts'
 import ledger from './ledger.ts'
@@ -6,4 +7,4 @@ import renormalize from './renormalize.ts'
 import trigger from './trigger.ts'
 
 /** What `flo-gateway` can do, in the order of the help. A new command is a file and a line here; docs/cli.md tells of it. */
-export const commands: readonly Command[] = [explain, mappingsDiff, renormalize, ledger, trigger]
+export const commands: readonly Command[] = [explain, mappingsDiff, renormalize, backfill, ledger, trigger]

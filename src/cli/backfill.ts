@@ -1,0 +1,105 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Progress, progressOf } from '../backfill/progress.ts'
+import { DAYS_KEPT, startBackfill } from '../backfill/start.ts'
+import { type Db, inTransaction, type Queryable } from '../db.ts'
+import { Refusal } from '../errors.ts'
+import { isUuid } from '../ids.ts'
+import { WAKE } from '../worker-session.ts'
+import { timeOf } from './asked.ts'
+import { report, statusLine } from './backfill-text.ts'
+import { type Call, defineCommand, UsageError } from './command.ts'
+import { withDatabase } from './database.ts'
+
+const options = {
+  source: { type: 'string', value: '<id>', about: 'whose events' },
+  since: { type: 'string', value: '<time>', about: `created then or later, ${DAYS_KEPT} days ago at most` },
+  until: { type: 'string', value: '<time>', about: 'created before; left out: until now' },
+  'failed-only': { type: 'boolean', about: 'only what Stripe could not deliver to some webhook of the account' },
+  types: { type: 'string', value: '<type,...>', about: 'only these event types, 20 at most' },
+  account: { type: 'string', value: '<acct_...>', about: 'the events of a connected account' },
+  follow: { type: 'string', value: '<id>', about: 'start none, but watch this one' },
+} as const
+type Typed = Call<typeof options>
+
+const LOOK_MS = 300
+const EXIT = { completed: 0, cancelled: 1, failed: 2 } as const
+
+export default defineCommand({
+  name: 'backfill',
+  summary: 'Receive what did not arrive, from Stripe’s own list of events',
+  about: `Reads the list with the source’s API key and sends every event the way that webhooks go; what has arrived before is known by its id. Stripe keeps events for ${DAYS_KEPT} days. A running gateway does the work and goes on where it was after a restart: this command starts it and watches, and can be left.`,
+  options,
+  examples: [
+    'backfill --source 01980d3c-5f1a-7c3e-9d52-6b1f0c7a1e11 --since 7d --failed-only',
+    'backfill --source 01980d3c-5f1a-7c3e-9d52-6b1f0c7a1e11 --since 2026-04-01 --types invoice.paid,invoice.created',
+  ],
+  run: (call) => withDatabase((db) => backfill(db, call)),
+})
+
+async function backfill(db: Db, { options, out, note }: Typed): Promise<number> {
+  const id = options.follow ?? (await started(db, options))
+  if (!isUuid(id) || !(await progressOf(db, id))) throw new UsageError(`There is no backfill "${id}".`)
+  if (!(await isWorkedOn(db))) {
+    note(`No gateway with the role work runs on this database: backfill ${id} begins when one starts.`)
+    note(`Watch it then with: flo-gateway backfill --follow ${id}`)
+    return 0
+  }
+  note(`Backfill ${id}: it goes on without this command. Come back with: flo-gateway backfill --follow ${id}`)
+  const { state, ...progress } = await ended(db, id)
+  for (const line of report(progress.counts)) out(line)
+  if (state === 'failed') note(`It has failed: ${progress.reason} What it has received stays.`)
+  if (state === 'cancelled') note('It was cancelled before its end.')
+  return EXIT[state]
+}
+
+async function started(db: Db, options: Typed['options']): Promise<string> {
+  const { source, types, account } = options
+  if (source === undefined) throw new UsageError('--source is missing: the id of the source whose events are read.')
+  const since = timeOf(options.since)
+  if (since === undefined) throw new UsageError(`--since is missing: how far back to read, ${DAYS_KEPT}d at most.`)
+  const { rows } = await db.query('select client_id from sources where id = $1', [isUuid(source) ? source : null])
+  const clientId = rows[0]?.client_id
+  if (!clientId) throw new UsageError(`No source has the id "${source}".`)
+  const list = types?.split(',').map((type) => type.trim())
+  if (list && list.length > 20) throw new UsageError(`--types takes 20 types at most, not ${list.length}.`)
+  const asked = {
+    sourceId: source,
+    since,
+    until: timeOf(options.until),
+    types: list,
+    account,
+    deliverySuccess: options['failed-only'] ? false : undefined,
+  }
+  const id = await inTransaction(db, (tx) => startBackfill(tx, clientId, asked, new Date())).catch((error) => {
+    throw error instanceof Refusal ? new UsageError(inWords(error), { cause: error }) : error
+  })
+  await db.query('select pg_notify($1, $2)', [WAKE, `backfill:${clientId}`])
+  return id
+}
+
+const inWords = ({ message, details }: Refusal) =>
+  details.length > 0 ? details.map((detail) => `--${detail.path} ${detail.message}.`).join('\n') : message
+
+/** Whether a live process works: a lock that can be had belongs to a dead one. */
+async function isWorkedOn(db: Queryable): Promise<boolean> {
+  const { rows } = await db.query(
+    `select from workers where 'work' = any(roles) and not pg_try_advisory_xact_lock(lock_key)`,
+  )
+  return rows.length > 0
+}
+
+type Ended = Progress & { state: Exclude<Progress['state'], 'running'> }
+
+/** Waits for the end, with a line that moves where there is a terminal to show it. */
+async function ended(db: Queryable, id: string): Promise<Ended> {
+  const { isTTY, columns = 80 } = process.stderr
+  for (;;) {
+    const progress = (await progressOf(db, id))!
+    if (isTTY) process.stderr.write(`\r\u001b[K${statusLine(progress, columns)}`)
+    if (progress.state !== 'running') {
+      if (isTTY) process.stderr.write('\n')
+      return progress as Ended
+    }
+    await delay(LOOK_MS)
+  }
+}
