@@ -2,11 +2,13 @@ import type Stripe from 'stripe'
 import { idOf, idsOf } from '../src/normalize/converters.ts'
 import type { Expr, Kept, Node } from '../src/normalize/mapping.ts'
 import { firstOf, reading } from '../src/normalize/words.ts'
-import { checkoutBehind, registeredUser } from './accessors.ts'
+import { checkoutBehind, registeredUser } from './accessors/facts.ts'
+import { BASIL } from './versions.ts'
 
 // Whatever contract is mapped: the Stripe objects whose latest snapshot is kept, what some of them tell of a user, and
 // which payment they tie to which purchase.
 
+/** Stripe objects whose newest snapshot is kept, by `object`. */
 export const kept: readonly Kept[] = [
   'customer',
   'subscription',
@@ -20,7 +22,6 @@ export const kept: readonly Kept[] = [
   'credit_note',
 ]
 
-const BASIL = { until: '2025-03-31.basil' }
 const session = reading<Stripe.Checkout.Session>()
 const customer = reading<Stripe.Customer>()
 const invoice = reading<Stripe.Invoice>()

@@ -3,7 +3,7 @@ import { floItem } from '../../src/contracts/flo.ts'
 import { idOf, isoTime } from '../../src/normalize/converters.ts'
 import { set } from '../../src/normalize/mapping.ts'
 import { all, always, defineMapping, event, firstOf, not, on, self, userOf } from '../../src/normalize/words.ts'
-import { checkoutBehind, customerEmail, customerMetadata, registeredUser } from '../accessors.ts'
+import { checkoutBehind, customerEmail, customerMetadata, registeredUser } from '../accessors/facts.ts'
 import { boughtShape, itemKey, sessionItems } from './item.ts'
 
 const session = on(

@@ -14,14 +14,14 @@ import {
   reading,
   remembers,
 } from '../../src/normalize/words.ts'
-import { invoice, invoicePaid } from '../accessors.ts'
+import { invoice, invoicePaid } from '../accessors/invoice.ts'
+import { BASIL, STATUS } from '../versions.ts'
 
 // What invoice events and `renewed` both say of an invoice.
 
 const { from, legacy } = invoice
-const BASIL = { until: '2025-03-31.basil' }
-const BOOLEANS = { until: '2019-03-14' }
 
+/** As ISO 4217 writes it. */
 export const currency = called('its currency', upperCase(from('currency')))
 
 /** Before invoices had a status, three booleans told it. */
@@ -33,9 +33,9 @@ const status = called(
       is(legacy<boolean>('paid', BASIL), true),
       always('paid'),
       given(
-        is(legacy<boolean>('forgiven', BOOLEANS), true),
+        is(legacy<boolean>('forgiven', STATUS), true),
         always('uncollectible'),
-        given(is(legacy<boolean>('closed', BOOLEANS), true), always('void'), always('open')),
+        given(is(legacy<boolean>('closed', STATUS), true), always('void'), always('open')),
       ),
     ),
   ),
@@ -51,12 +51,15 @@ export const state = given(
   ),
 )
 
+/** Major units. */
 export const amountDue = major(from('amount_due'), currency)
 const paidMinor = called(
   'what is paid',
   firstOf(from('amount_paid'), given(invoicePaid, from('amount_due'), given(is(from('amount_due'), set), always(0)))),
 )
+/** Major units; shapes that do not tell it have all or nothing paid (stripe.md 4.12). */
 export const amountPaid = major(paidMinor, currency)
+/** Major units; what is due and not paid where the shape does not tell it. */
 export const amountRemaining = major(firstOf(from('amount_remaining'), minus(from('amount_due'), paidMinor)), currency)
 
 /** Only a charge that is expanded on the invoice tells the means of payment; a mere id does not. */
@@ -84,4 +87,5 @@ export const invoiceDetailsShape = {
   gatewayEventId: event('id'),
 }
 
+/** The same as one value, for what is not an invoice event. */
 export const invoiceDetails = called('invoiceDetails', objectOf(invoiceDetailsShape))

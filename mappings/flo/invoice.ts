@@ -24,10 +24,8 @@ import {
   was,
   without,
 } from '../../src/normalize/words.ts'
+import { customerEmail, customerMetadata, invoiceCheckout } from '../accessors/facts.ts'
 import {
-  customerEmail,
-  customerMetadata,
-  invoiceCheckout,
   invoiceCustomer,
   invoiceOwing,
   invoicePaid,
@@ -38,9 +36,10 @@ import {
   lineQuantity,
   lines,
   lineType,
-  subscription,
   waitForSubscription,
-} from '../accessors.ts'
+} from '../accessors/invoice.ts'
+import { subscription } from '../accessors/subscription.ts'
+import { BASIL, STATUS } from '../versions.ts'
 import { amountDue, amountPaid, amountRemaining, currency, invoiceDetailsShape, state } from './invoice-details.ts'
 import { relatedItem, relatedSubscription } from './item.ts'
 
@@ -64,7 +63,6 @@ const invoice = on(
   'invoice.upcoming',
 )
 const { from, legacy, type } = invoice
-const BASIL = { until: '2025-03-31.basil' }
 
 /** A tax list that is there, even empty, says how much tax there is; a shape without one does not. */
 const tax = firstOf(
@@ -93,7 +91,7 @@ const invoiceShape = {
   amountDue,
   amountPaid,
   amountRemaining,
-  createdAt: isoTime(firstOf(from('created'), legacy<number>('date', { until: '2019-03-14' }))),
+  createdAt: isoTime(firstOf(from('created'), legacy<number>('date', STATUS))),
   dueDate: isoTime(from('due_date')),
   paidAt: isoTime(from('status_transitions.paid_at')),
   periodStart: isoTime(from('period_start')),

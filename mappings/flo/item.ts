@@ -16,17 +16,9 @@ import {
   objectOf,
   uuidOf,
 } from '../../src/normalize/words.ts'
-import {
-  checkoutBehind,
-  type Line,
-  lineKey,
-  linePriceId,
-  lineProductId,
-  lineQuantity,
-  lineUnitAmount,
-  productDescription,
-  productName,
-} from '../accessors.ts'
+import { checkoutBehind, productDescription, productName } from '../accessors/facts.ts'
+import { type Line, lineKey, linePriceId, lineProductId, lineQuantity, lineUnitAmount } from '../accessors/invoice.ts'
+import { BASIL } from '../versions.ts'
 import { subscriptionShape } from './subscription.ts'
 
 // A bought thing, whichever way it was bought: a line of an invoice, of a Checkout session, or a payment of its own.
@@ -49,7 +41,7 @@ const line = member<Line>('line')
 export const itemKey: Expr<any>[] = [bought.from('owner'), lineKey(line)]
 const productId = lineProductId(line)
 const currencyCode = line.from('currency')
-const nickname = line.legacy<string>('price.nickname', { until: '2025-03-31.basil' })
+const nickname = line.legacy<string>('price.nickname', BASIL)
 
 /** Old lines tell no unit amount: the line's is that of each, where it divides evenly. */
 const eachOf = combiner('shared evenly', (amount: number, quantity: number): number | null =>

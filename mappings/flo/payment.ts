@@ -15,12 +15,13 @@ import {
   self,
   userOf,
 } from '../../src/normalize/words.ts'
-import { customerEmail, customerMetadata, type Line, linked } from '../accessors.ts'
+import { customerEmail, customerMetadata, linked } from '../accessors/facts.ts'
+import type { Line } from '../accessors/invoice.ts'
+import { BASIL } from '../versions.ts'
 import { type Bought, boughtShape, itemKey, purchase } from './item.ts'
 
 const intent = on('payment_intent.succeeded')
 const { from, is: has, legacy } = intent
-const BASIL = { until: '2025-03-31.basil' }
 const id = from('id')
 const customer = firstOf(idOf(from('customer')), from('customer_account'), id)
 

@@ -17,24 +17,22 @@ import {
   some,
   userOf,
 } from '../../src/normalize/words.ts'
+import { customerEmail, customerMetadata, invoiceCheckout } from '../accessors/facts.ts'
 import {
-  customerEmail,
-  customerMetadata,
-  invoiceCheckout,
   invoiceCustomer,
   invoiceSubscription,
   type Line,
   lines,
   oneOff,
-  subscription,
   waitForSubscription,
-} from '../accessors.ts'
+} from '../accessors/invoice.ts'
+import { subscription } from '../accessors/subscription.ts'
+import { BASIL } from '../versions.ts'
 import { invoiceDetails, state } from './invoice-details.ts'
 import { boughtShape, invoiceLines, itemKey, relatedSubscription } from './item.ts'
 
 const invoice = on('invoice.paid')
 const { from, legacy } = invoice
-const BASIL = { until: '2025-03-31.basil' }
 
 /** The one-off lines of the invoice, credits apart: what was bought with it. */
 const boughtLines = computed('one-off lines', invoiceLines, self<Stripe.Invoice>(), invoiceCheckout)

@@ -25,17 +25,8 @@ import {
   tallied,
   userOf,
 } from '../../src/normalize/words.ts'
-import {
-  customerEmail,
-  customerMetadata,
-  invoice,
-  invoiceCheckout,
-  invoiceCustomer,
-  invoiceSubscription,
-  type Line,
-  lineKey,
-  linked,
-} from '../accessors.ts'
+import { customerEmail, customerMetadata, invoiceCheckout, linked } from '../accessors/facts.ts'
+import { invoice, invoiceCustomer, invoiceSubscription, type Line, lineKey } from '../accessors/invoice.ts'
 import { invoiceDetails } from './invoice-details.ts'
 import { type Bought, boughtShape, invoiceLines, purchase, relatedSubscription, sessionItems } from './item.ts'
 

@@ -20,9 +20,8 @@ import {
   userOf,
   uuidOf,
 } from '../../src/normalize/words.ts'
+import { customerEmail, customerMetadata } from '../accessors/facts.ts'
 import {
-  customerEmail,
-  customerMetadata,
   invoiceCustomer,
   invoiceSubscription,
   linePriceId,
@@ -30,15 +29,15 @@ import {
   lines,
   lineUnitAmount,
   periodLine,
-  subscription,
   waitForSubscription,
-} from '../accessors.ts'
+} from '../accessors/invoice.ts'
+import { subscription } from '../accessors/subscription.ts'
+import { BASIL } from '../versions.ts'
 import { currency, invoiceDetails, state } from './invoice-details.ts'
 import { subscriptionShape } from './subscription.ts'
 
 const invoice = on('invoice.paid')
 const { from, is: has, legacy } = invoice
-const BASIL = { until: '2025-03-31.basil' }
 
 /** The subscription as we hold it; its own events may come later than its payment. */
 const held = kept('subscription', invoiceSubscription)

@@ -35,17 +35,22 @@ import {
   without,
 } from '../../src/normalize/words.ts'
 import {
-  billedAsPriced,
-  cancellationMark,
   checkoutBehind,
   customerEmail,
   customerMetadata,
+  linked,
+  productDescription,
+  productName,
+  registeredUser,
+} from '../accessors/facts.ts'
+import {
+  billedAsPriced,
+  cancellationMark,
   customerOf,
   ended,
   itemPlanId,
   items,
   itemUnitAmount,
-  linked,
   paused,
   pausedHard,
   pausedSoft,
@@ -53,14 +58,12 @@ import {
   periodEnd,
   periodStart,
   primary,
-  productDescription,
-  productName,
   quantity,
-  registeredUser,
   subscriptionCurrency,
   total,
   trialEnd,
-} from '../accessors.ts'
+} from '../accessors/subscription.ts'
+import { PRICES } from '../versions.ts'
 
 const subscription = on(
   'customer.subscription.created',
@@ -74,10 +77,11 @@ const subscription = on(
 )
 const { from, is: has, type } = subscription
 
-const Y2020 = { until: '2020-08-27' }
 const productId = called(
   'its product',
-  primary(items, (item) => firstOf(idOf(item.from('price.product')), idOf(item.legacy<string>('plan.product', Y2020)))),
+  primary(items, (item) =>
+    firstOf(idOf(item.from('price.product')), idOf(item.legacy<string>('plan.product', PRICES))),
+  ),
 )
 const currency = called('its currency', upperCase(subscriptionCurrency))
 const cancelDate = firstOf(from('cancel_at'), given(has('cancel_at_period_end', true), periodEnd))
@@ -128,7 +132,7 @@ export const subscriptionShape = calledAfter('subscription', {
   name: firstOf(
     productName(productId),
     primary(items, (item) => item.legacy<string>('plan.name', { until: '2018-02-05' })),
-    primary(items, (item) => firstOf(item.from('price.nickname'), item.legacy<string>('plan.nickname', Y2020))),
+    primary(items, (item) => firstOf(item.from('price.nickname'), item.legacy<string>('plan.nickname', PRICES))),
   ),
   description: firstOf(productDescription(productId), from('description')),
   startDate: isoTime(periodStart),

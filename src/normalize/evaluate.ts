@@ -21,6 +21,7 @@ export type Verdict =
   | { kind: 'ignore'; rule: number; code: string; message: string; missing: string[]; tally: Counted | null }
 /** A payment's tally after this event. */
 export type Counted = { payment: string; tally: Tally }
+/** An event that a mapping wants to be told. */
 export interface Emission {
   type: string
   /** The business key: one event per key, for ever. */

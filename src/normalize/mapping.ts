@@ -6,6 +6,7 @@ import type { z } from 'zod'
 
 /** Where a value comes from. `~type` exists only for the compiler. */
 export type Expr<T> = Node & { readonly '~type'?: T }
+/** What an expression's value is typed as. */
 export type TypeOf<X> = X extends Expr<infer T> ? T : never
 /** What a person calls it; only the catalog and explanations read it. */
 type Called = { called?: string }
@@ -87,6 +88,7 @@ export type Shape<T> =
         ? { readonly [K in keyof T]-?: Shape<T[K]> }
         : never)
 
+/** Every event type that the installed stripe package knows. */
 export type EventType = Stripe.Event['type']
 /** What every event of a contract begins with. */
 export type Envelope = { eventVersion: string; objectType: string; eventType: string }

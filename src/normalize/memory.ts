@@ -25,6 +25,7 @@ export interface Occasion {
   of?: string
 }
 
+/** Of an object that was never seen. */
 export const emptyMemory = (): Memory => ({ flags: {}, occasions: {}, said: {}, uuids: {} })
 
 /** Two sights of one occasion lie this close together: Stripe sends them in the same second or the next. */
@@ -64,5 +65,6 @@ export const lastMoment = (memory: Memory, what: string, upTo: number): number |
     null,
   )
 
+/** 22 characters that stand for a JSON value. */
 export const digest = (value: unknown): string =>
   createHash('sha256').update(JSON.stringify(value)).digest('base64url').slice(0, 22)

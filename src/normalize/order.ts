@@ -69,6 +69,7 @@ export interface Moment {
   stage: number
   created: number
 }
+/** When a sight was. */
 export const momentOf = (sight: Sight): Moment => ({
   eventId: sight.eventId,
   stage: stage(sight.object),

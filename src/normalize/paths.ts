@@ -10,13 +10,18 @@ type Key<T, K> = T extends null | undefined
     : K extends keyof T
       ? OrNull<T[K], string extends keyof T ? null : never>
       : null
+/** The type of what stands at a path. */
 export type At<T, P> = P extends `${infer K}.${infer Rest}` ? At<Key<T, K>, Rest> : Key<T, P>
+/** A path, or the complaint that nothing has it. */
 export type Known<T, P extends string> = [At<T, P>] extends [null] ? `no such field: ${P}` : P
 
 // Stripe's enums are open ('active' | ... | OtherString). The named values are those we can compare with and must map;
 // a value that nobody has named yet stops the mapping with an error.
 type Named<S> = S extends string ? (string extends S ? never : S) : never
+/** The named values of an open enum; any other type as it is. */
 export type Closed<T> = Exclude<T, string> | ([Named<T>] extends [never] ? Extract<T, string> : Named<T>)
 
+/** What a condition may compare a path with. */
 export type Value<T, P> = Closed<At<T, P>> | typeof set | typeof unset
+/** The type of a list's elements. */
 export type ItemOf<T> = NonNullable<T> extends readonly (infer Item)[] ? Item : never

@@ -1,5 +1,6 @@
 import { idOfWords } from '../ids.ts'
 
+/** A user of the client, known by its own id or by Stripe's customers alone. */
 export interface Person {
   id: string
   clientUserId: string | null

@@ -10,6 +10,7 @@ export interface Style {
   changed?(shape: object): string
 }
 const plain: Style = { name: (text) => text, code: (text) => text }
+/** Names in italics, paths and values as code. */
 export const markdown: Style = { name: (text) => `*${text}*`, code: (text) => `\`${text}\`` }
 
 /** Where a value comes from: `trial_end, else the latest of items.data: current_trial.end_date`. `bare`: what its name stands for. */

@@ -60,13 +60,16 @@ export const member = <O>(name: string): Reads<O> => readsOf<O>('item', `${name}
 /** The whole object of the event. */
 export const self = <O>(): Expr<O> => ({ op: 'from', path: 'the object', keys: [], scope: 'object' })
 
+/** The event itself: Stripe's id (null for what our own timer says), type, or Unix seconds. */
 export const event = (field: 'id' | 'type' | 'created'): Expr<any> => ({ op: 'event', field })
+/** The same value whatever is read. */
 export const always = <const T>(value: T): Expr<T> => ({ op: 'always', value })
 type FirstOf<L extends readonly Expr<any>[]> = L extends readonly [...infer Init extends Expr<any>[], infer Last]
   ? { [K in keyof Init]: NonNullable<TypeOf<Init[K]>> }[number] | TypeOf<Last>
   : never
 /** The first value that is present. */
 export const firstOf = <const L extends readonly Expr<any>[]>(...of: L): Expr<FirstOf<L>> => ({ op: 'firstOf', of })
+/** `then` where the condition holds, else `otherwise` (null when left out). */
 export const given = <A, B = null>(
   when: When,
   then: Expr<A>,
@@ -84,13 +87,17 @@ export const byEvent = <A, B>(table: Record<string, Expr<A>>, otherwise: Expr<B>
   otherwise,
 })
 
+/** At least one holds. */
 export const any = (...of: When[]): When => ({ op: 'any', of })
+/** Every one holds; of none, always. */
 export const all = (...of: When[]): When => ({ op: 'all', of })
+/** It does not hold. */
 export const not = (of: When): When => ({ op: 'not', of })
 /** True now, and not in the state that this event left behind. */
 export const became = (of: When): When => ({ op: 'became', of })
 /** True in the state that this event left behind, and not any more. */
 export const ceased = (of: When): When => ({ op: 'ceased', of })
+/** True in the state that this event left behind. */
 export const was = (of: When): When => ({ op: 'was', of })
 /** True of our own snapshot from before this event. */
 export const stored = (of: When): When => ({ op: 'stored', of })
@@ -102,14 +109,18 @@ export const differsFromLast = (shape: object): When => ({ op: 'differsFromLast'
 export const seen: When = { op: 'seen' }
 /** The state before this event is known, from `previous_attributes` or from our snapshot. */
 export const priorKnown: When = { op: 'priorKnown' }
+/** A flag of the object's memory is set. */
 export const remembers = (flag: Flag): When => ({ op: 'memory', flag })
+/** A value is one of these; `set` and `unset` ask for presence alone. */
 export const is = <T>(node: Expr<T>, ...values: (Closed<T> | typeof set | typeof unset)[]): When => ({
   op: 'is',
   node,
   values,
 })
+/** Both are there, and the first is greater. */
 export const more = (node: Expr<number | null>, than: Expr<number | null>): When => ({ op: 'more', node, than })
 
+/** Both are there and equal. */
 export const same = <T extends number | string>(node: Expr<T | null>, as: Expr<T | null>): When => ({
   op: 'same',
   node,
@@ -192,7 +203,9 @@ export const sum = fold('sum') as <L>(
   of: (item: Reads<ItemOf<L>>) => Expr<number | string | null>,
   where?: (item: Reads<ItemOf<L>>) => When,
 ) => Expr<string | null>
+/** The greatest number of a list, null when no element has one. */
 export const max = fold('max')
+/** The least number of a list, null when no element has one. */
 export const min = fold('min')
 /** At least one element for which `where` holds. */
 export const some = <L>(list: Expr<L>, where: (item: Reads<ItemOf<L>>) => When): When => ({

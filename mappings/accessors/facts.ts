@@ -1,0 +1,60 @@
+import type Stripe from 'stripe'
+import type { Expr } from '../../src/normalize/mapping.ts'
+import { called, computed, converter, firstOf, kept, reading, self } from '../../src/normalize/words.ts'
+import { invoice, invoiceSubscription } from './invoice.ts'
+
+// What other objects tell: names, customers, which payment belongs to what, and which checkout the client registered.
+
+/** The client's own id of a user, as the stored customer's metadata tells it. */
+export const customerMetadata = (id: Expr<string | null>) =>
+  kept('customer', id)(reading<Stripe.Customer>().from('metadata.client_user_id'))
+/** The email of the stored customer, also after it was deleted. */
+export const customerEmail = (id: Expr<string | null>) => kept('customer', id)(reading<Stripe.Customer>().from('email'))
+/** The name of a stored product. */
+export const productName = (id: Expr<string | null>) => kept('product', id)(reading<Stripe.Product>().from('name'))
+/** The description of a stored product. */
+export const productDescription = (id: Expr<string | null>) =>
+  kept('product', id)(reading<Stripe.Product>().from('description'))
+
+type Link = {
+  invoice: string | null
+  charge: string | null
+  payment_intent: string | null
+  session: string | null
+  credit_note: string | null
+}
+const linkKey = converter('link', (id: string) => `link:${id}`)
+const checkoutKey = converter('checkout', (id: string) => `checkout:${id}`)
+/** One end of the ties that an id has. */
+export const linked = (id: Expr<string | null>, end: keyof Link): Expr<string | null> =>
+  kept('link', linkKey(id))(reading<Link>().from(end))
+/** The registered checkout of an id: a Checkout session's, or Flo's own. */
+export const checkoutOf = (id: Expr<string | null>) => kept('checkout', checkoutKey(id))(self<any>())
+const marked = reading<{ metadata: Record<string, string> | null }>()
+/** The checkout that Flo's own mark on an object names. */
+const checkoutMark = called(
+  "Flo's mark on it",
+  firstOf(
+    marked.from('metadata.flo_checkout_session'),
+    marked.from('metadata.checkoutSessionId'),
+    marked.from('metadata.initialCheckoutSessionId'),
+  ),
+)
+/** The registered checkout that led to the object at hand: by Flo's mark on it, by Stripe's session, by the mark on that. */
+export const checkoutBehind = (...sessions: Expr<string | null>[]): Expr<any> =>
+  called(
+    'the registered checkout',
+    firstOf(
+      checkoutOf(checkoutMark),
+      ...sessions.map(checkoutOf),
+      ...sessions.map((session) => checkoutOf(kept('checkout.session', session)(checkoutMark))),
+    ),
+  )
+/** The client's own id of the user that it registered a checkout for. */
+export const registeredUser = (checkout: Expr<any>): Expr<string | null> =>
+  computed('user of the checkout', (found: any) => found?.client_user_id ?? null, checkout)
+/** The registered checkout that led to an invoice: by itself, or by the subscription that it bills. */
+export const invoiceCheckout = firstOf(
+  checkoutBehind(linked(invoice.from('id'), 'session'), linked(invoiceSubscription, 'session')),
+  checkoutOf(kept('subscription', invoiceSubscription)(checkoutMark)),
+)

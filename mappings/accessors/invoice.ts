@@ -1,0 +1,158 @@
+import type Stripe from 'stripe'
+import { idOf, minus, toNumber } from '../../src/normalize/converters.ts'
+import { type Expr, unset } from '../../src/normalize/mapping.ts'
+import {
+  all,
+  always,
+  any,
+  called,
+  chooser,
+  firstOf,
+  given,
+  kept,
+  more,
+  not,
+  type Reads,
+  reading,
+  is as valueIs,
+} from '../../src/normalize/words.ts'
+import { BASIL, STATUS } from '../versions.ts'
+
+// Where a fact stands in Stripe's invoices from 2014 to today, and in their lines.
+
+/** Today's invoice; `legacy` reads the members that older API versions had. */
+export const invoice = reading<Stripe.Invoice>()
+/** A line of an invoice; `legacy` reads the members that older API versions had. */
+export type Line = Stripe.InvoiceLineItem
+
+/** The lines that the event shows: the first page of them. */
+export const lines = invoice.from('lines.data')
+const firstSubscribed = chooser(
+  'first line of a subscription',
+  'the first line that names one; a one-off line may stand before it',
+  (list: Line[]) => {
+    const named = (line: Line) => line.parent?.subscription_item_details?.subscription ?? line.subscription ?? null
+    return list.find((line) => named(line) !== null) ?? null
+  },
+)
+const subscriptionOfLine = (line: Reads<Line>) =>
+  firstOf(idOf(line.from('parent.subscription_item_details.subscription')), idOf(line.from('subscription')))
+/** The id of the subscription that an invoice bills, null for any other invoice. */
+export const invoiceSubscription = called(
+  "the invoice's subscription",
+  firstOf(
+    idOf(invoice.legacy<string | { id: string }>('subscription', BASIL)),
+    idOf(invoice.from('parent.subscription_details.subscription')),
+    firstSubscribed(lines, subscriptionOfLine),
+  ),
+)
+/** Whose it is; an invoice that names nobody stands for its own user. */
+export const invoiceCustomer = called(
+  "the invoice's customer",
+  firstOf(idOf(invoice.from('customer')), invoice.from('customer_account'), invoice.from('id')),
+)
+/** Before 2019-03-14 there was no status but three booleans. */
+export const invoicePaid = called(
+  'paid',
+  any(
+    invoice.is('status', 'paid'),
+    all(invoice.is('status', unset), valueIs(invoice.legacy<boolean>('paid', BASIL), true)),
+  ),
+)
+
+/** Open, with something left to pay. */
+export const invoiceOwing = called(
+  'owing',
+  all(
+    any(
+      invoice.is('status', 'open'),
+      all(
+        invoice.is('status', unset),
+        ...['paid', 'closed', 'forgiven'].map((end) => not(valueIs(invoice.legacy<boolean>(end, STATUS), true))),
+      ),
+    ),
+    more(
+      firstOf(
+        invoice.from('amount_remaining'),
+        minus(invoice.from('amount_due'), firstOf(invoice.from('amount_paid'), always(0))),
+        always(0),
+      ),
+      always(0),
+    ),
+  ),
+)
+
+/** A part of a period, charged or credited for a change in the middle of it. */
+export const lineProration = (line: Reads<Line>): Expr<boolean> =>
+  firstOf(
+    line.from('parent.invoice_item_details.proration'),
+    line.from('parent.subscription_item_details.proration'),
+    line.legacy<boolean>('proration', BASIL),
+    always(false),
+  ) as Expr<boolean>
+const fromInvoiceItem = (line: Reads<Line>) =>
+  any(line.is('parent.type', 'invoice_item_details'), valueIs(line.legacy<string>('type', BASIL), 'invoiceitem'))
+const isProration = (line: Reads<Line>) => valueIs(lineProration(line), true)
+/** Bought once, as opposed to a period of a subscription or its proration. */
+export const oneOff = (line: Reads<Line>) => called('one-off', all(fromInvoiceItem(line), not(isProration(line))))
+/** What the contract calls a line; one that names neither a subscription nor an invoice item was bought once. */
+export const lineType = (line: Reads<Line>) =>
+  given(
+    any(
+      oneOff(line),
+      all(line.is('parent', unset), valueIs(line.legacy<string>('type', BASIL), unset), line.is('subscription', unset)),
+    ),
+    always('item'),
+    always('subscription'),
+  )
+/** A period of a subscription: what a renewal bills. */
+export const periodLine = (line: Reads<Line>) =>
+  called('for a period', all(not(fromInvoiceItem(line)), not(isProration(line))))
+
+type PriceRef = string | { id?: string | null; product?: string | { id: string } | null }
+/** The id of the price or plan that a line charges. */
+export const linePriceId = (line: Reads<Line>) =>
+  firstOf(
+    idOf(line.from('pricing.price_details.price')),
+    idOf(line.legacy<PriceRef>('price', BASIL) as Expr<any>),
+    line.legacy<string>('plan.id', BASIL),
+  ) as Expr<string | null>
+/** The id of the product that a line charges. */
+export const lineProductId = (line: Reads<Line>) =>
+  firstOf(
+    idOf(line.from('pricing.price_details.product') as Expr<any>),
+    idOf(line.legacy<string>('price.product', BASIL)),
+    idOf(line.legacy<string>('plan.product', BASIL)),
+  ) as Expr<string | null>
+/** How many; Stripe's decimal where it tells one. */
+export const lineQuantity = (line: Reads<Line>) =>
+  firstOf(toNumber(line.from('quantity_decimal') as unknown as Expr<string | null>), line.from('quantity'))
+/** What one unit costs, in minor units: a number or a decimal string. */
+export const lineUnitAmount = (line: Reads<Line>) =>
+  firstOf(
+    line.from('pricing.unit_amount_decimal') as unknown as Expr<string | null>,
+    line.legacy<number>('price.unit_amount', BASIL),
+    line.legacy<string>('price.unit_amount_decimal', BASIL),
+    line.legacy<number>('plan.amount', BASIL),
+    line.legacy<string>('plan.amount_decimal', BASIL),
+  )
+
+/** Invoices routinely arrive before the subscription they bill. */
+export const waitForSubscription = {
+  fact: 'subscription',
+  key: invoiceSubscription,
+  unless: any(valueIs(invoiceSubscription, unset), kept('subscription', invoiceSubscription).known),
+}
+
+/** What stays of a line when its own id changes: the invoice item or subscription item behind it. */
+export const lineKey = (line: Reads<Line>) =>
+  called(
+    'the item behind the line',
+    firstOf(
+      idOf(line.from('parent.invoice_item_details.invoice_item')),
+      line.from('parent.subscription_item_details.subscription_item'),
+      idOf(line.legacy<string>('invoice_item', BASIL)),
+      line.legacy<string>('subscription_item', BASIL),
+      line.from('id'),
+    ),
+  )
