@@ -60,12 +60,12 @@ export async function saveTimers(tx: Queryable, { clientId, dirty }: World): Pro
     )
 }
 
-/** Makes source events of the timers in these lanes that have gone off; answers when the next one will (milliseconds, or infinity). */
+/** Makes source events of the timers in these lanes that have gone off; answers how many, and when the `next` one will (milliseconds). */
 export function fireTimers(
   { db, now }: { db: Db; now: () => Date },
   clientId: string,
   lanes: readonly number[],
-): Promise<number> {
+): Promise<{ fired: number; next: number }> {
   return inTransaction(db, async (tx) => {
     const { rows: due } = await tx.query(
       `delete from invoice_dues where client_id = $1 and (source_id, invoice_id) in (
@@ -79,7 +79,7 @@ export function fireTimers(
       'select min(due_at) as next from invoice_dues where client_id = $1 and lane = any($2)',
       [clientId, lanes],
     )
-    return rows[0].next?.getTime() ?? Number.POSITIVE_INFINITY
+    return { fired: due.length, next: rows[0].next?.getTime() ?? Number.POSITIVE_INFINITY }
   })
 }
 

@@ -97,7 +97,6 @@ export function normalizer(deps: Deps): Normalizer {
       return
     }
     const { lanes } = client
-    if (client.timersAt <= deps.now().getTime()) client.timersAt = await fireTimers(deps, clientId, lanes)
     let result: BatchResult
     let heldUntil = Number.POSITIVE_INFINITY
     do {
@@ -108,7 +107,11 @@ export function normalizer(deps: Deps): Normalizer {
       if (result.timerAt) client.timersAt = Math.min(client.timersAt, result.timerAt.getTime())
       if (result.count > 0 && queue.length > 0) client.dirty = true
     } while ((result.count > 0 || result.released) && queue.length === 0 && !stopped)
-    if (client.timersAt <= deps.now().getTime()) client.dirty = true
+    if (client.timersAt <= deps.now().getTime()) {
+      const { fired, next } = await fireTimers(deps, clientId, lanes)
+      client.timersAt = next
+      if (fired > 0) client.dirty = true
+    }
     if (heldUntil < Date.now() + IDLE_MS) wakeAt(clientId, client, heldUntil)
     else sleepUntil(clientId, client, Date.now() + IDLE_MS)
   }
