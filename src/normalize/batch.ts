@@ -2,10 +2,12 @@ import { type Db, inTransaction, type Tx } from '../db.ts'
 import type { Log } from '../log.ts'
 import { saveTimers } from './dues.ts'
 import { askFor } from './hydrations.ts'
+import { load } from './load.ts'
 import { type Normalized, normalize, wantsOf } from './normalize.ts'
+import { save } from './save.ts'
 import { claimDue, type Due, type Outcome, settle } from './source-events.ts'
 import { noWants } from './wants.ts'
-import { emptyWorld, load, save } from './world.ts'
+import { emptyWorld } from './world.ts'
 
 export interface Deps {
   db: Db

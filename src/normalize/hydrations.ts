@@ -1,48 +1,6 @@
 import type { Queryable } from '../db.ts'
 import type { Need } from './needs.ts'
 import type { Due, Outcome } from './source-events.ts'
-import { keyOf, type World } from './world.ts'
-
-/** Loads whether sources have an API key, and why their calls are not made at present. */
-export async function loadSources(tx: Queryable, world: World, ids: readonly string[]): Promise<void> {
-  const { rows } = await tx.query(
-    `select s.id, s.api_key is not null as hydrates, c.reason_message as shut
-       from sources s
-       left join hydration_circuits c on c.client_id = s.client_id and c.source_id = s.id and c.open_until > now()
-      where s.client_id = $1 and s.id = any($2)`,
-    [world.clientId, ids],
-  )
-  for (const { id, hydrates, shut } of rows) world.sources.set(id, { hydrates, shut })
-}
-
-/** Loads what is known of these needs. */
-export async function loadHydrations(tx: Queryable, world: World, needs: readonly string[]): Promise<void> {
-  const { rows } = await tx.query(
-    `select source_id, need, state, wait_until, ask_again_at, fetched_at, result, reason_code, reason_message
-       from hydrations where client_id = $1 and need = any($2)`,
-    [world.clientId, needs],
-  )
-  for (const row of rows)
-    world.hydrations.set(keyOf(row.source_id, row.need), {
-      state: row.state,
-      waitUntil: row.wait_until,
-      askAgainAt: row.ask_again_at,
-      fetchedAt: row.fetched_at,
-      result: row.result,
-      code: row.reason_code,
-      message: row.reason_message,
-    })
-}
-
-/** Loads which of these snapshot events, twins of thin ones, have arrived. */
-export async function loadTwins(tx: Queryable, world: World, eventIds: readonly string[]): Promise<void> {
-  const { rows } = await tx.query(
-    `select source_id, event_id from source_events
-      where client_id = $1 and source_id = any($2) and event_id = any($3)`,
-    [world.clientId, [...world.loaded.sources], eventIds],
-  )
-  for (const row of rows) world.twins.add(keyOf(row.source_id, row.event_id))
-}
 
 /** A need that an event has, and until when events wait for it. */
 export interface Ask {

@@ -1,10 +1,11 @@
 import type { Queryable } from '../../db.ts'
 import { inOrder } from '../batch.ts'
+import { load } from '../load.ts'
 import { type Normalized, normalize, wantsOf } from '../normalize.ts'
 import { rewind } from '../rewind.ts'
 import { type Due, type Outcome, sightOf } from '../source-events.ts'
 import { noWants, type Wants } from '../wants.ts'
-import { emptyWorld, keyOf, load, type World } from '../world.ts'
+import { emptyWorld, keyOf, type World } from '../world.ts'
 import { type Shelf, shelf } from './shelf.ts'
 
 /** What a source event came to in the scratch world. */

@@ -1,11 +1,12 @@
 import { mappings } from '../../../mappings/index.ts'
 import type { Queryable } from '../../db.ts'
+import { load } from '../load.ts'
 import { normalize, type Result, wantsOf } from '../normalize.ts'
 import { rewind } from '../rewind.ts'
 import { type Due, sightOf } from '../source-events.ts'
 import type { Tally } from '../tally.ts'
 import { noWants } from '../wants.ts'
-import { emptyWorld, keyOf, load, type World } from '../world.ts'
+import { emptyWorld, keyOf, type World } from '../world.ts'
 import { type Frame, tracer } from './trace.ts'
 
 /** A source event judged today, with everything that was read on the way. Nothing of it is stored. */
