@@ -179,7 +179,11 @@ describe('an Idempotency-Key', () => {
     const held = await db.connect()
     await held.query('begin; lock table clients in exclusive mode')
     const first = post('k5', 'Slow')
-    const running = () => db.query(`select from pg_locks where locktype = 'advisory' and classid <> 0 and granted`)
+    const running = () =>
+      db.query(
+        `select from pg_locks where locktype = 'advisory' and classid <> 0 and granted
+          and database = (select oid from pg_database where datname = current_database())`,
+      )
     await eventually(async () => (await running()).rowCount! > 0)
     const second = await post('k5', 'Slow')
     expect([second.status, second.body.error.code, second.headers['retry-after']]).toEqual([

@@ -176,6 +176,21 @@ describe('one batch', () => {
     ])
   })
 
+  test('a fact that arrives while a batch has looked and not committed yet releases what the batch holds', async () => {
+    await store(subscriptionCreated('cus_1', knownUser), subscriptionCreated('cus_2'))
+    const registered = Promise.withResolvers<Promise<number>>()
+    const slowFanOut: typeof fanOut = async (tx, ...events) => {
+      const arrived = factArrived(db, clientId, ['client_user_id:cus_2'])
+      registered.resolve(arrived)
+      const waits = `select from pg_locks where locktype = 'advisory' and not granted
+                       and database = (select oid from pg_database where datname = current_database())`
+      await eventually(async () => (await db.query(waits)).rowCount === 1)
+      return fanOut(tx, ...events)
+    }
+    await normalizeBatch({ ...deps, fanOut: slowFanOut }, clientId, lanes)
+    expect(await await registered.promise).toBe(1)
+  })
+
   test('the customer that tells its clientUserId releases what waits for it', async () => {
     await store(subscriptionCreated('cus_1'))
     await batch()

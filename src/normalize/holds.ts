@@ -1,18 +1,28 @@
-import type { Queryable } from '../db.ts'
+import { type Db, inTransaction } from '../db.ts'
 import { keyOf, type World } from './world.ts'
 
 /**
  * A fact has arrived from outside the event stream (a user was registered, say): held events that miss it go on at once.
  * Facts read `client_user_id:<customer>`, `subscription:<id>` or `checkout:<id>`. Answers how many were released; wake the normaliser then.
  */
-export async function factArrived(db: Queryable, clientId: string, facts: readonly string[]): Promise<number> {
-  const { rowCount } = await db.query(
-    `update source_events set due_at = now()
-      where client_id = $1 and state = 'held' and held_for && $2::text[] and due_at > now()`,
-    [clientId, facts],
-  )
-  return rowCount ?? 0
-}
+export const factArrived = (db: Db, clientId: string, facts: readonly string[]): Promise<number> =>
+  inTransaction(db, async (tx) => {
+    // A batch that looked for the fact before it was there, and has yet to commit what it holds for it, comes first.
+    await tx.query(`select pg_advisory_xact_lock(${LOOKING}, hashtext($1))`, [clientId])
+    const { rowCount } = await tx.query(
+      `update source_events set due_at = now()
+        where client_id = $1 and state = 'held' and held_for && $2::text[] and due_at > now()`,
+      [clientId, facts],
+    )
+    return rowCount ?? 0
+  })
+
+// Any number, the same in every process.
+const LOOKING = 7_061_003
+
+/** As a table of the statement that begins a batch (`clientId` as it names it): until the batch ends no fact arrives unnoticed. */
+export const lookingFor = (clientId: string) =>
+  `(select pg_advisory_xact_lock_shared(${LOOKING}, hashtext(${clientId}::text))) looking`
 
 /** One deadline per missing fact, started by the first event that misses it; null when nothing is waited for any more. */
 export function holdFor(

@@ -1,5 +1,6 @@
 import type { Queryable } from '../db.ts'
 import { TIMER } from './dues.ts'
+import { lookingFor } from './holds.ts'
 import type { Sight } from './order.ts'
 
 /** A stored source event that is due, with its parsed body. */
@@ -40,7 +41,8 @@ export async function claimDue(
 ): Promise<Due[]> {
   const { rows } = await tx.query(
     `select e.id, e.source_id, e.event_id, e.type, e.account, e.api_version, e.created_at, e.received_at, b.body
-       from unnest($2::smallint[]) l(lane)
+       from ${lookingFor('$1::uuid')}
+      cross join unnest($2::smallint[]) l(lane)
       cross join lateral (
         select id, source_id, event_id, type, account, api_version, created_at, received_at from source_events
          where client_id = $1 and lane = l.lane and due_at <= now()
