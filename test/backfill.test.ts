@@ -1,8 +1,10 @@
 import { beforeEach, describe, expect, test } from 'vitest'
+import { freshDatabase } from './support/database.ts'
 import { fresh, snapshotEvent, subscriptionObject } from './support/events.ts'
 import { eventually } from './support/eventually.ts'
-import { startTestGateway } from './support/gateway.ts'
+import { environment, startTestGateway, temporaryFolder } from './support/gateway.ts'
 import { hydratedWay, hydratingGateway } from './support/hydrating.ts'
+import { call, runGateway } from './support/program.ts'
 
 const { gateway, stripe } = await hydratingGateway({ LOG_LEVEL: 'error' })
 beforeEach(() => {
@@ -191,22 +193,27 @@ describe('when Stripe fails', () => {
   })
 })
 
-test('a backfill whose process ends goes on in another one, where it was', async () => {
-  const first = await startTestGateway({ FLO_STRIPE_API_BASE: stripe.url, LOG_LEVEL: 'error' })
-  const way = await hydratedWay(first)
+test('a backfill whose process is killed goes on in another one, where it was', async () => {
+  const { url } = await freshDatabase()
+  const env = environment(url, { FLO_STRIPE_API_BASE: stripe.url, LOG_LEVEL: 'fatal' })
+  const first = runGateway(await temporaryFolder(), env)
+  const firstUrl = await first.listening()
+  const api = (method: string, path: string, body?: unknown) => call(firstUrl, env.FLO_ADMIN_KEY, method, path, body)
+  const way = await hydratedWay({ api, url: firstUrl })
   for (const hours of [40, 20, 1]) subscribed(hours * 3600)
   const late = ({ query }: { query: URLSearchParams }) => Number(query.get('created[lt]')) > now() - 10 * 3600
   stripe.behave((asked) => (asked.path === '/v1/events' && late(asked) ? { hang: true } : undefined))
   const { id } = (
-    await first.api('POST', '/v1/backfills', { clientId: way.clientId, sourceId: way.sourceId, since: ago(2 * DAY) })
+    await api('POST', '/v1/backfills', { clientId: way.clientId, sourceId: way.sourceId, since: ago(2 * DAY) })
   ).body.data
-  await eventually(async () => (await first.api('GET', `/v1/backfills/${id}`)).body.data.counts.new === 2)
+  await eventually(async () => (await api('GET', `/v1/backfills/${id}`)).body.data.counts.new === 2)
   await eventually(() => pages().some(late))
   const done = pages().length
-  await first.stop()
+  first.child.kill('SIGKILL')
+  await first.ended
 
   stripe.behave()
-  const second = await startTestGateway({ FLO_STRIPE_API_BASE: stripe.url, DATABASE_URL: first.databaseUrl })
+  const second = await startTestGateway({ FLO_STRIPE_API_BASE: stripe.url, DATABASE_URL: url })
   const progress = async () => (await second.api('GET', `/v1/backfills/${id}`)).body.data
   await eventually(async () => (await progress()).state === 'completed')
   expect((await progress()).counts).toEqual({ listed: 3, known: 0, new: 3, refused: 0 })

@@ -12,7 +12,7 @@ export async function hydratingGateway(overrides: Record<string, string> = {}) {
   return { gateway, stripe }
 }
 
-type Gateway = Awaited<ReturnType<typeof startTestGateway>>
+type Gateway = Pick<Awaited<ReturnType<typeof startTestGateway>>, 'api' | 'url'>
 
 /** A client of its own with a source (with an API key unless told otherwise) and an endpoint. */
 export async function hydratedWay(gateway: Gateway, { apiKey = API_KEY }: { apiKey?: string | null } = {}) {
