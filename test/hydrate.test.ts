@@ -134,6 +134,12 @@ describe('a thin event', () => {
       user: { clientUserId: 'user_1' },
       subscription: { id: 'price_pro', state: 'active' },
     })
+    const [{ id }] = (await way.sourceEvents()) as any
+    expect((await gateway.api('GET', `/v1/source-events/${id}/explain`)).body.data).toMatchObject({
+      summary: 'It was told as subscription.created. Deliveries: 1 delivered.',
+      about: { kind: 'subscription', id: subscription.id },
+      differs: null,
+    })
     expect(stripe.asked.find(({ path }) => path.endsWith(subscription.id))!.headers).toMatchObject({
       'stripe-account': 'acct_1TKx2v',
       'stripe-version': Stripe.API_VERSION,

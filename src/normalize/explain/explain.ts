@@ -46,7 +46,7 @@ export async function explained(
   const { result, frames, world } = judged
   const prefix = `${due.sourceId}:`
   const keys = new Set(result.events.map(({ key }) => key.slice(prefix.length)))
-  const mapped = mappingsIn(frames, readersOf(due.type).length, keys)
+  const mapped = mappingsIn(frames, readersOf(judged.whole.type).length, keys)
   const ways = await waysOf(
     db,
     clientId,
@@ -57,7 +57,7 @@ export async function explained(
     sourceEvent: row,
     summary: summaryOf(row, events, heldFor),
     hints: [...hintFor(row.reason?.code), ...waitHint(heldFor)],
-    about: aboutOf(due, judged),
+    about: aboutOf(judged),
     mappings: mapped,
     events,
     lookups: lookupsIn(frames, world, due.sourceId),
@@ -104,9 +104,9 @@ async function sourceEvent(db: Queryable, clientId: string, id: string) {
   return { row: explained, due, heldFor: (row.held_for ?? []) as string[] }
 }
 
-function aboutOf(due: Due, { frames }: Judgement): About | null {
-  if (!due.body) return null
-  const { kind, objectId, previous } = sightOf(due)
+function aboutOf({ whole, frames }: Judgement): About | null {
+  if (!whole.body) return null
+  const { kind, objectId, previous } = sightOf(whole)
   if (objectId === null) return null
   const known = frames[0] !== undefined && frames[0].scope.prior !== null
   return { kind, id: objectId, before: previous ? 'previous_attributes' : known ? 'snapshot' : 'unknown' }

@@ -8,7 +8,11 @@ const hints: Readonly<Record<string, string>> = {
   body_missing: 'Backfill it from Stripe while Stripe still has it (30 days).',
   needs_api_key:
     'Give the source a Stripe API key (PATCH /v1/sources/{id} with apiKey), then renormalize. Or let Stripe send snapshot events.',
-  not_hydrated: 'The object could not be fetched from Stripe: check the API key of the source, then renormalize.',
+  not_hydrated:
+    'The object could not be fetched from Stripe: GET /v1/sources/{id} shows why calls fail. It is asked for on for a day, and told when it comes; later, renormalize.',
+  without_hydration:
+    'What was missing could not be fetched from Stripe in time: GET /v1/sources/{id} shows why calls fail.',
+  snapshot_speaks: 'Nothing to do: the webhook gets snapshot events as well, and each is told once.',
   awaiting_entitlement: 'Nothing to do: subscription.created follows as soon as the first payment makes it usable.',
   paid_speaks: 'If no invoice.paid arrives, enable invoice.paid for the webhook in Stripe: it covers every way to pay.',
   no_known_change:

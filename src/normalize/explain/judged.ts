@@ -1,5 +1,6 @@
 import { mappings } from '../../../mappings/index.ts'
 import type { Queryable } from '../../db.ts'
+import { filled } from '../complete.ts'
 import { load } from '../load.ts'
 import { normalize, type Result, wantsOf } from '../normalize.ts'
 import { rewind } from '../rewind.ts'
@@ -11,6 +12,8 @@ import { type Frame, tracer } from './trace.ts'
 
 /** A source event judged today, with everything that was read on the way. Nothing of it is stored. */
 export interface Judgement {
+  /** The event with what was fetched for it. */
+  whole: Due
   result: Result
   frames: Frame[]
   world: World
@@ -40,15 +43,16 @@ export async function judgedToday(
   if (due.body)
     do wantsOf(world, due, wants)
     while (await load(db, world, wants))
+  const whole = (due.body && filled(world, due)) || due
   if (stored) {
-    const ownKey = keyOf(due.sourceId, sightOf(due).objectId ?? '')
+    const ownKey = keyOf(due.sourceId, sightOf(whole).objectId ?? '')
     const known = [...world.objects.values()]
     await rewind(db, clientId, known, due.id, { only: (one) => keyOf(one.sourceId, one.objectId) === ownKey })
-    forget(world, due, stored)
+    forget(world, whole, stored)
   }
   const { listen, frames } = tracer()
   const result = normalize(world, due, { now, holdSeconds }, listen)
-  return { result, frames, world }
+  return { whole, result, frames, world }
 }
 
 /** What the event itself has left behind beside its sight: the news it told, and the refund it counted. */
