@@ -104,6 +104,9 @@ describe('with an API key on the source', () => {
   test('the connected account is named, and the version that the source is pinned to stands before the own one', async () => {
     const way = await newWay()
     await way.changeSource({ apiVersion: '2025-03-31.basil' })
+    expect((await way.source()).apiVersion).toBe('2025-03-31.basil')
+    const refused = await gateway.api('PATCH', `/v1/sources/${way.sourceId}`, { apiVersion: 'latest' })
+    expect(refused.status).toBe(422)
     const productId = fresh('prod')
     product(productId, 'Professional')
     await way.send(snapshotEvent('customer.subscription.created', planOf(productId), { account: 'acct_1TKx2u' }))
