@@ -11,10 +11,13 @@ export function minorDigits(currency: string): number {
   return ZERO_DECIMAL.has(code) ? 0 : THREE_DECIMAL.has(code) ? 3 : 2
 }
 
+/** What one minor unit is in major units, by the number of decimals. */
+const SCALES = [0, 1, 2, 3].map((digits) => Big(10).pow(-digits))
+
 /** Minor units (an integer or a decimal string such as `unit_amount_decimal`) to major units, exactly. */
 export const majorUnits = (minor: number | string, currency: string): number =>
   Big(minor)
-    .times(Big(10).pow(-minorDigits(currency)))
+    .times(SCALES[minorDigits(currency)] as Big)
     .toNumber()
 
 /** Exact product of a unit amount and a quantity, both numbers or decimal strings; a decimal string in minor units. */

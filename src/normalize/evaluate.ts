@@ -1,5 +1,6 @@
 import { type Mapping, MappingError, type Node } from './mapping.ts'
-import { digest, type Memory } from './memory.ts'
+import { copyOf, digest, type Memory } from './memory.ts'
+import { onceFor } from './once.ts'
 import type { Moment } from './order.ts'
 import { counted, failed, type Share, type Tally } from './tally.ts'
 import { build, elements, heard, holds, type Input, type Scope, value } from './value.ts'
@@ -37,7 +38,7 @@ export interface Turn {
 
 /** Pure: the same input gives the same verdict. Throws MappingError when the event holds what no mapping knows. */
 export function evaluate(mapping: Mapping, input: Input, turn: Turn): Verdict {
-  const memory = structuredClone(input.memory)
+  const memory = copyOf(input.memory)
   const scope: Scope = { ...input, memory }
   return heard({ op: 'mapping', mapping }, scope, () => verdict(mapping, scope, memory, turn))
 }
@@ -132,13 +133,16 @@ const factsMissing = (mapping: Mapping, scope: Scope): string[] =>
 
 function missingOf(mapping: Mapping, scope: Scope): string[] {
   const missing = factsMissing(mapping, scope)
-  for (const node of usersIn(mapping.body)) {
+  for (const node of usersOf(mapping)) {
     const customer = value(node.customer, scope)
     if (customer !== null && value({ ...node, field: 'clientUserId' }, scope) === null)
       missing.push(`client_user_id:${customer}`)
   }
   return [...new Set(missing)]
 }
+
+/** The users that a mapping's bodies name. */
+const usersOf = onceFor((mapping: Mapping) => usersIn(mapping.body))
 
 const usersIn = (shape: Json): Extract<Node, { op: 'user' }>[] =>
   'op' in shape ? (shape.op === 'user' && shape.field === 'id' ? [shape] : []) : Object.values(shape).flatMap(usersIn)

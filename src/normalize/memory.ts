@@ -28,6 +28,17 @@ export interface Occasion {
 /** Of an object that was never seen. */
 export const emptyMemory = (): Memory => ({ flags: {}, occasions: {}, said: {}, uuids: {} })
 
+/** A copy to write to. */
+export const copyOf = (memory: Memory): Memory => ({
+  ...memory,
+  flags: { ...memory.flags },
+  occasions: Object.fromEntries(
+    Object.entries(memory.occasions).map(([what, all]) => [what, all.map((one) => ({ ...one, by: { ...one.by } }))]),
+  ),
+  said: { ...memory.said },
+  uuids: { ...memory.uuids },
+})
+
 /** Two sights of one occasion lie this close together: Stripe sends them in the same second or the next. */
 const SAME_OCCASION_SECONDS = 5
 const KEPT_OCCASIONS = 50

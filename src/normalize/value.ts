@@ -106,9 +106,8 @@ function read(node: Node, scope: Scope): Json {
     }
     case 'user': {
       const first = (nodes: readonly Node[]) => value({ op: 'firstOf', of: nodes }, scope)
-      return scope.facts.user(value(node.customer, scope), asText(first(node.told)), asText(first(node.email)))[
-        node.field
-      ]
+      const email = node.field === 'email' ? asText(first(node.email)) : null
+      return scope.facts.user(value(node.customer, scope), asText(first(node.told)), email)[node.field]
     }
     case 'uuid':
       return uuid(node, scope)

@@ -1,5 +1,6 @@
 import { objects } from '../../mappings/hydrate.ts'
 import type { Kept, Mapping, Node } from './mapping.ts'
+import { onceFor } from './once.ts'
 import { elements, type Facts, type Input, type Scope, value } from './value.ts'
 
 type KeptNode = Extract<Node, { op: 'kept' }>
@@ -28,12 +29,8 @@ export const noWants = (): Wants => ({
   needs: new Set(),
 })
 
-/** Nodes by mapping: found once, since a mapping never changes. */
-const found = new WeakMap<Mapping, { kept: KeptNode[]; users: UserNode[] }>()
-
-function nodesOf(mapping: Mapping) {
-  const known = found.get(mapping)
-  if (known) return known
+/** The nodes of a mapping that read beyond the event's own object. */
+const nodesOf = onceFor((mapping: Mapping) => {
   const kept = new Set<KeptNode>()
   const users = new Set<UserNode>()
   const walk = (part: unknown) => {
@@ -45,23 +42,20 @@ function nodesOf(mapping: Mapping) {
     else for (const inner of Object.values(part)) walk(inner)
   }
   for (const part of [mapping.rules, mapping.owed, mapping.waitFor, mapping.body, mapping.total]) walk(part)
-  const nodes = { kept: [...kept], users: [...users] }
-  found.set(mapping, nodes)
-  return nodes
-}
+  return { kept: [...kept], users: [...users] }
+})
 
 /** Adds what the mapping reads of the world for this event; call again when more facts are at hand, until nothing is added. */
 export function want(mapping: Mapping, input: Input, wants: Wants): void {
   const { kept, users } = nodesOf(mapping)
-  const visited = new Set<string>()
   const visit = (node: KeptNode, scope: Scope) => {
     const id = value(node.key, scope)
     if (typeof id !== 'string') return
     wants.objects.add(id)
     if (objects[node.kind]) wants.needs.add(`${node.kind}:${id}`)
     const object = scope.facts.kept(node.kind, id)
-    if (object === null || visited.has(id)) return
-    for (const inner of innerKept(node.of)) visit(inner, { ...scope, ...object, prior: null, stored: null })
+    if (object === null) return
+    for (const inner of innerOf(node)) visit(inner, { ...scope, ...object, prior: null, stored: null })
   }
   // What is read of each element of a list, the product of a line say.
   const items = mapping.rules.flatMap((rule) => ('emit' in rule && rule.each ? elements(rule.each, input) : []))
@@ -83,10 +77,13 @@ export function want(mapping: Mapping, input: Input, wants: Wants): void {
   }
 }
 
-function innerKept(node: unknown): KeptNode[] {
-  if (typeof node !== 'object' || node === null) return []
-  if ('op' in node && node.op === 'kept') return [node as KeptNode]
-  return Object.values(node).flatMap(innerKept)
+/** What a kept object's reads read of further objects. */
+const innerOf = onceFor((node: KeptNode) => outermostKept(node.of))
+
+function outermostKept(part: unknown): KeptNode[] {
+  if (typeof part !== 'object' || part === null) return []
+  if ('op' in part && part.op === 'kept') return [part as KeptNode]
+  return Object.values(part).flatMap(outermostKept)
 }
 
 /** Facts of nobody: for the first look at what an event wants. */
