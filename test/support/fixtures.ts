@@ -3,13 +3,21 @@ import { join } from 'node:path'
 import { compact } from './compact.ts'
 import { SOURCE, type Story } from './story.ts'
 
-const folder = join(import.meta.dirname, '../../fixtures/stripe')
+const folder = (name: string) => join(import.meta.dirname, '../../fixtures', name)
+const namesIn = (path: string) =>
+  readdirSync(path)
+    .filter((file) => file.endsWith('.json'))
+    .map((file) => file.slice(0, -5))
+    .sort()
 
 /** Every case by name with its raw Stripe events, in the order they arrive. */
-export const cases: [name: string, events: any[]][] = readdirSync(folder)
-  .filter((file) => file.endsWith('.json'))
-  .sort()
-  .map((file) => [file.slice(0, -5), [JSON.parse(readFileSync(join(folder, file), 'utf8'))].flat()])
+export const cases: [name: string, events: any[]][] = namesIn(folder('stripe')).map((name) => [
+  name,
+  [JSON.parse(readFileSync(join(folder('stripe'), `${name}.json`), 'utf8'))].flat(),
+])
+
+/** The cases that have an expectation, before any test of this run has written one. */
+export const expected: string[] = namesIn(folder('flo'))
 
 /**
  * A story as its expectation file tells it: per Stripe event what went out in order, with its business key, or why nothing
