@@ -37,6 +37,11 @@ const mend = (id: string, event: any) => {
     Buffer.from(JSON.stringify(event)),
   ])
 }
+const becomes = (id: string, state: string) =>
+  eventually(async () => {
+    expect(await stateOf(id)).toMatchObject({ state })
+    return true
+  })
 const stateOf = async (id: string) => (await source.states()).find((one) => one.id === id)
 
 beforeAll(async () => {
@@ -56,14 +61,14 @@ test('a failed source event that is normalised once more is told and delivered',
   const { status, body } = await post(ids[0]!)
   expect(status).toBe(202)
   expect(body.data).toMatchObject({ id: ids[0], state: 'received', reason: null })
-  await eventually(async () => (await stateOf(ids[0]!)).state === 'normalized')
+  await becomes(ids[0]!, 'normalized')
   await eventually(() => receiver.requests.length === 1)
 })
 
 test('one that is not mended fails again', async () => {
   const { ids, post } = await failing(1)
   await post(ids[0]!)
-  await eventually(async () => (await stateOf(ids[0]!)).state === 'failed')
+  await becomes(ids[0]!, 'failed')
 })
 
 test('one that was normalised is refused, and so is one whose body is gone', async () => {
@@ -93,7 +98,7 @@ test('all that failed for one reason go through once more, those of another clie
   const { status, body } = await ask({ state: 'failed', code: 'unmapped_value', type: 'customer.subscription.created' })
   expect(status).toBe(202)
   expect(body.data.count).toBeGreaterThanOrEqual(3)
-  await eventually(async () => (await stateOf(ids[2]!)).state === 'normalized')
+  await becomes(ids[2]!, 'normalized')
   const { rows } = await gateway.db.query('select state from source_events where id = $1', [theirs.ids[0]])
   expect(rows).toEqual([{ state: 'failed' }])
 })
@@ -126,7 +131,7 @@ test('on the command line, beside a running gateway', async () => {
   )
   expect(code).toBe(0)
   expect(stdout).toMatch(/^Acme: \d+\n\d+ source events go through once more\.\n$/)
-  await eventually(async () => (await stateOf(ids[1]!)).state === 'normalized')
+  await becomes(ids[1]!, 'normalized')
 })
 
 test.each([
