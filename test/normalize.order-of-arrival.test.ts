@@ -48,7 +48,8 @@ const shown = ({ events }: Story) =>
     })
 
 const seen = (raws: any[]) => raws.map(({ id, type, created }) => `${created} ${type} ${id}`).join('\n')
-const runs = { numRuns: 300 }
+// One seed: a rare case that is found by chance belongs into a test of its own, not into somebody else's build.
+const runs = { numRuns: 200, seed: 20_261_122 }
 
 describe('in whatever order events arrive, and however often', () => {
   test('the newest state of every object is the same', () => {
