@@ -34,7 +34,7 @@ async function diff(source: Source, { since = new Date(0), holdSeconds = 0, most
   const totals = await diffClient(
     { db, holdSeconds, most },
     source.clientId,
-    { since, until: new Date() },
+    { since },
     { found: (difference) => found.push(difference) },
   )
   return { found, ...totals }

@@ -28,12 +28,12 @@ export default defineCommand({
   run({ options, out, note }) {
     const since = timeOf(options.since)
     if (!since) throw new UsageError('--since is missing: from when on are events to be compared?')
-    const until = timeOf(options.until) ?? new Date()
+    const until = timeOf(options.until)
     const limit = countOf(options.limit, 'limit') ?? SHOWN
     const { type, json } = options
     return withDatabase(async (db, { holdSeconds }) => {
       const shown: Difference[] = []
-      const summary = newSummary(since, until)
+      const summary = newSummary(since, until ?? new Date())
       const found = (difference: Difference) => {
         if (type !== undefined && difference.sourceEvent.type !== type) return
         count(summary, difference)

@@ -28,7 +28,7 @@ export default defineCommand({
     if (state !== 'failed' && state !== 'ignored') throw new UsageError('--state must be failed or ignored.')
     if (state === 'ignored' && code === undefined)
       throw new UsageError('--state ignored needs --code: what was ignored for another reason is ignored again.')
-    const which: Which = { state, code, type, since: timeOf(options.since), until: timeOf(options.until) ?? new Date() }
+    const which: Which = { state, code, type, since: timeOf(options.since), until: timeOf(options.until) }
     return withDatabase(async (db) => {
       let total = 0
       for (const { id, name } of await clientsOf(db, options.client)) {

@@ -135,7 +135,7 @@ async function placesOf(
 ): Promise<Map<string, 'inside' | 'outside'>> {
   if (events.length === 0) return new Map()
   const { rows } = await db.query(
-    `select m.contract, m.key, coalesce(e.source_event_id >= $4 and e.source_event_id < $5, false) as inside
+    `select m.contract, m.key, coalesce(e.source_event_id >= $4 and e.source_event_id <= $5, false) as inside
        from emissions m
        left join events e on e.client_id = $1 and e.id = m.event_id
       where m.client_id = $1 and m.contract = any($2) and m.key = any($3)`,

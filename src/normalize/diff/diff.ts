@@ -23,17 +23,16 @@ interface Deps {
 /**
  * Normalises a client's stored source events once more with the mappings at hand, in the order they were received, in a scratch
  * world that starts as the client's was at `since`, and compares what comes of it with what is stored, by business key and
- * body. Writes nothing. Each source event that would become something else is told to `found`.
+ * body. Without `until` it ends with the last one received so far. Writes nothing. Each source event that would become something else is told to `found`.
  */
 export async function diffClient(
   deps: Deps,
   clientId: string,
-  { since, until }: { since: Date; until: Date },
+  { since, until }: { since: Date; until?: Date | undefined },
   { found, progress = () => {} }: { found: (difference: Difference) => void; progress?: (examined: number) => void },
 ): Promise<Totals> {
   const { db } = deps
-  const { rows } = await db.query('select uuid7_floor($1) as floor, uuid7_floor($2) as ceiling', [since, until])
-  const bounds = rows[0] as { floor: string; ceiling: string }
+  const bounds = await boundsOf(db, clientId, since, until)
   const { rows: sources } = await db.query('select id from sources where client_id = $1', [clientId])
   const world = scratch(deps, clientId, { since, floor: bounds.floor, sourceIds: sources.map(({ id }) => id) })
   const compare = comparison(db, clientId, bounds, found)
@@ -53,4 +52,16 @@ export async function diffClient(
   } finally {
     world.close()
   }
+}
+
+/** The ids of the window: what stands before its first source event, and its last. */
+async function boundsOf(db: Queryable, clientId: string, since: Date, until: Date | undefined) {
+  // By the ids and not by our clock: the receiver's may be another one.
+  const { rows } = await db.query(
+    `select uuid7_floor($2) as floor,
+            coalesce(uuid7_floor($3), (select id from source_events where client_id = $1 order by id desc limit 1),
+                     uuid7_floor($2)) as ceiling`,
+    [clientId, since, until ?? null],
+  )
+  return rows[0] as { floor: string; ceiling: string }
 }

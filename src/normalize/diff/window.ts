@@ -32,7 +32,7 @@ export async function* pagesOf(
               e.reason_code, b.body
          from source_events e
          left join source_event_bodies b on b.client_id = $1 and b.source_event_id = e.id and b.source_event_id >= $2
-        where e.client_id = $1 and e.id > $3 and e.id < $4 order by e.id limit ${PAGE}`,
+        where e.client_id = $1 and e.id > $3 and e.id <= $4 order by e.id limit ${PAGE}`,
       [clientId, floor, after, ceiling],
     )
     if (rows.length === 0) return
