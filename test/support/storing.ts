@@ -1,4 +1,4 @@
-import type { Db } from '../../src/db.ts'
+import { type Db, inTransaction } from '../../src/db.ts'
 import { newId } from '../../src/ids.ts'
 import { LANES, laneOf } from '../../src/receive/lane.ts'
 
@@ -20,25 +20,30 @@ export async function newSource(db: Db) {
       const ids: string[] = []
       for (const event of events) {
         const id = newId()
-        await db.query(
-          `insert into source_events (client_id, id, source_id, livemode, event_id, type, api_version, lane, created_at)
-           values ($1, $2, $3, false, $4, $5, $6, $7, $8)`,
-          [
+        const created =
+          typeof event.created === 'number' ? new Date(event.created * 1000) : new Date(event.created ?? Date.now())
+        // As the receiver does, in one transaction: a normaliser at work must not see the event without its bytes.
+        await inTransaction(db, async (tx) => {
+          await tx.query(
+            `insert into source_events (client_id, id, source_id, livemode, event_id, type, api_version, lane, created_at)
+             values ($1, $2, $3, false, $4, $5, $6, $7, $8)`,
+            [
+              clientId,
+              id,
+              sourceId,
+              event.id,
+              event.type,
+              event.api_version ?? null,
+              laneOf(sourceId, event, event.id),
+              created,
+            ],
+          )
+          await tx.query('insert into source_event_bodies (client_id, source_event_id, body) values ($1, $2, $3)', [
             clientId,
             id,
-            sourceId,
-            event.id,
-            event.type,
-            event.api_version ?? null,
-            laneOf(sourceId, event, event.id),
-            typeof event.created === 'number' ? new Date(event.created * 1000) : new Date(event.created ?? Date.now()),
-          ],
-        )
-        await db.query('insert into source_event_bodies (client_id, source_event_id, body) values ($1, $2, $3)', [
-          clientId,
-          id,
-          Buffer.from(JSON.stringify(event)),
-        ])
+            Buffer.from(JSON.stringify(event)),
+          ])
+        })
         ids.push(id)
       }
       return ids
