@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { Explanation as Schema } from '../src/api/explanation.ts'
 import type { Explanation } from '../src/normalize/explain/explanation.ts'
 import { runCommand } from './support/command.ts'
 import { eventually } from './support/eventually.ts'
+import { fixture } from './support/fixtures.ts'
 import { environment, startTestGateway, temporaryFolder } from './support/gateway.ts'
 import { startReceiver } from './support/receiver.ts'
 import { layWay } from './support/way.ts'
@@ -291,51 +291,6 @@ test('an id that nobody has is told with what to look for', async () => {
   expect(stderr).toContain('No source event has the id "evt_nobody"')
   expect((await gateway.api('GET', '/v1/source-events/evt_nobody/explain')).status).toBe(404)
 })
-
-describe('a dry run', () => {
-  const ask = (event: unknown, sourceId = way.sourceId) =>
-    gateway.api('POST', '/v1/mappings/dry-run', { clientId: way.clientId, sourceId, event })
-
-  test('shows what an event would become and who would get it, and stores nothing', async () => {
-    const counted = async () => (await gateway.db.query('select count(*) as n from source_events')).rows[0].n
-    const before = await counted()
-    const [created] = fixture('subscription-created-with-trial-clover')
-    created.data.object.metadata = { client_user_id: 'user_1' }
-    const { status, body } = await ask({ ...created, id: 'evt_never_sent' })
-    expect(status).toBe(200)
-    expect(Schema.safeParse(body.data).error?.issues ?? []).toEqual([])
-    expect(body.data.sourceEvent).toMatchObject({ id: null, state: 'normalized' })
-    expect(body.data.events[0]).toMatchObject({ type: 'subscription.created', stored: null, wouldGoTo: [{}, {}] })
-    expect(await counted()).toBe(before)
-    expect(
-      (await gateway.db.query(`select from objects where object_id = $1`, [created.data.object.id])).rowCount,
-    ).toBe(0)
-  })
-
-  test('shows what it would wait for, and how it would fail', async () => {
-    const [created] = fixture('subscription-created-with-trial-clover')
-    Object.assign(created.data.object, { metadata: {}, customer: 'cus_dry' })
-    expect((await ask(created)).body.data).toMatchObject({
-      sourceEvent: { state: 'held' },
-      waitsFor: [{ fact: 'client_user_id:cus_dry' }],
-      events: [{ type: 'subscription.created' }],
-    })
-    created.data.object.status = 'on_the_moon'
-    expect((await ask(created)).body.data.sourceEvent).toMatchObject({
-      state: 'failed',
-      reason: { code: 'unmapped_value' },
-    })
-    expect((await ask({ type: 'invoice.paid' })).body.data.sourceEvent.state).toBe('ignored')
-  })
-
-  test('refuses what is no event, and a source that is not there', async () => {
-    expect((await ask({ id: 'evt_1' })).status).toBe(422)
-    expect((await ask({ type: 'invoice.paid' }, '11111111-1111-4111-8111-111111111111')).status).toBe(404)
-  })
-})
-
-const fixture = (name: string): any[] =>
-  [JSON.parse(readFileSync(`${import.meta.dirname}/../fixtures/stripe/${name}.json`, 'utf8'))].flat()
 
 /** Leaves of a body by path; metadata and other values that one field tells as a whole stay whole. */
 function leaves(value: any, path = ''): Record<string, unknown> {

@@ -9,7 +9,7 @@ import type { Difference } from '../src/normalize/diff/differences.ts'
 import { timeOf } from '../src/normalize/explain/ways.ts'
 import { runCommand } from './support/command.ts'
 import { freshDatabase } from './support/database.ts'
-import { cases } from './support/fixtures.ts'
+import { cases, fixture } from './support/fixtures.ts'
 import { environment, temporaryFolder } from './support/gateway.ts'
 import { lanes, newSource } from './support/storing.ts'
 
@@ -39,7 +39,6 @@ async function diff(source: Source, { since = new Date(0), holdSeconds = 0, most
   )
   return { found, ...totals }
 }
-const story = (name: string) => structuredClone(cases.find(([one]) => one === name)![1])
 const inTerminal = (source: Source, ...options: string[]) =>
   runCommand(
     ['mappings', 'diff', '--since', '1h', '--client', source.clientId, ...options],
@@ -100,7 +99,7 @@ describe('with the mappings that made the events', () => {
 
 /** A subscription of a customer of whom nobody has told whose it is, and the customer that tells it. */
 function strangers() {
-  const created = story('renewal-of-known-subscription-clover').find(
+  const created = fixture('renewal-of-known-subscription-clover').find(
     ({ type }) => type === 'customer.subscription.created',
   )
   Object.assign(created.data.object, { customer: 'cus_stranger', metadata: {} })
@@ -116,7 +115,7 @@ function strangers() {
 describe('with mappings that would make something else', () => {
   test('a field that would have another value is told, old and new', async () => {
     const source = await newSource(db)
-    await live(source, story('renewal-of-known-subscription-clover'))
+    await live(source, fixture('renewal-of-known-subscription-clover'))
     await db.query(
       `update events set body = replace(body, '"amount":29,', '"amount":2900,') where client_id = $1 and type = 'subscription.renewed'`,
       [source.clientId],
@@ -142,7 +141,7 @@ describe('with mappings that would make something else', () => {
 
   test('an event that would be told more, and one that would be told no longer', async () => {
     const source = await newSource(db)
-    await live(source, story('renewal-of-known-subscription-clover'))
+    await live(source, fixture('renewal-of-known-subscription-clover'))
     await db.query(
       `with gone as (delete from events where client_id = $1 and type = 'invoice.paid' returning key)
        delete from emissions where client_id = $1 and key in (select key from gone)`,
@@ -165,7 +164,7 @@ describe('with mappings that would make something else', () => {
 
   test('an event that failed and would be mapped now', async () => {
     const source = await newSource(db)
-    const [created] = story('subscription-created-with-trial-clover')
+    const [created] = fixture('subscription-created-with-trial-clover')
     const [id] = await live(source, [created])
     await db.query(`update source_events set state = 'failed', reason_code = 'unmapped_value' where id = $1`, [id])
     await db.query('delete from events where client_id = $1', [source.clientId])
@@ -181,7 +180,7 @@ describe('with mappings that would make something else', () => {
 
   test('an event that would fail now', async () => {
     const source = await newSource(db)
-    const [created] = story('subscription-created-with-trial-clover')
+    const [created] = fixture('subscription-created-with-trial-clover')
     created.data.object.metadata = { client_user_id: 'user_1' }
     const [id] = await live(source, [created])
     const broken = structuredClone(created)
@@ -202,7 +201,7 @@ describe('with mappings that would make something else', () => {
     const source = await newSource(db)
     const { created } = strangers()
     await live(source, [created], 10)
-    const [id] = await live(source, story('invoice-voided-2020').slice(0, 1))
+    const [id] = await live(source, fixture('invoice-voided-2020').slice(0, 1))
     await db.query('delete from source_event_bodies where source_event_id = $1', [id])
     expect(await diff(source)).toMatchObject({ found: [], examined: 1, withoutBody: 1 })
   })
@@ -211,7 +210,7 @@ describe('with mappings that would make something else', () => {
 describe('on the command line', () => {
   test('nothing that would change ends with 0', async () => {
     const source = await newSource(db)
-    await live(source, story('renewal-of-known-subscription-clover'))
+    await live(source, fixture('renewal-of-known-subscription-clover'))
     const { code, stdout } = await inTerminal(source)
     expect(code).toBe(0)
     expect(stdout).toMatch(/^4 source events, received from .+: 3 events as they are\.\nNothing would change\.\n$/)
@@ -219,7 +218,7 @@ describe('on the command line', () => {
 
   test('something that would change ends with 1, event by event, and writes nothing', async () => {
     const source = await newSource(db)
-    await live(source, story('renewal-of-known-subscription-clover'))
+    await live(source, fixture('renewal-of-known-subscription-clover'))
     await db.query(`update events set body = replace(body, '"state":"paid"', '"state":"open"') where client_id = $1`, [
       source.clientId,
     ])

@@ -16,6 +16,9 @@ export const cases: [name: string, events: any[]][] = namesIn(folder('stripe')).
   [JSON.parse(readFileSync(join(folder('stripe'), `${name}.json`), 'utf8'))].flat(),
 ])
 
+/** The raw events of one case, to do with as one likes. */
+export const fixture = (name: string): any[] => structuredClone(cases.find(([one]) => one === name)![1])
+
 /** The cases that have an expectation, before any test of this run has written one. */
 export const expected: string[] = namesIn(folder('flo'))
 
