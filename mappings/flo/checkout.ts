@@ -4,7 +4,7 @@ import { idOf, isoTime } from '../../src/normalize/converters.ts'
 import { set } from '../../src/normalize/mapping.ts'
 import { all, always, defineMapping, event, firstOf, not, on, self, userOf } from '../../src/normalize/words.ts'
 import { checkoutBehind, customerEmail, customerMetadata, registeredUser } from '../accessors/facts.ts'
-import { boughtShape, itemKey, sessionItems } from './item.ts'
+import { itemKey, purchasedItem, sessionItems } from './item.ts'
 
 const session = on(
   'checkout.session.completed',
@@ -64,22 +64,7 @@ export default defineMapping({
       ],
       email: [customerEmail(customer), from('customer_email'), from('customer_details.email')],
     }),
-    item: {
-      uuid: boughtShape.uuid,
-      id: boughtShape.id,
-      name: boughtShape.name,
-      description: boughtShape.description,
-      state: always('purchased'),
-      quantity: boughtShape.quantity,
-      currency: boughtShape.currency,
-      amount: boughtShape.amount,
-      total: boughtShape.total,
-      refundedAmount: always(0),
-      purchasedAt: isoTime(event('created')),
-      refundedAt: always(null),
-      metadata: boughtShape.metadata,
-      invoiceDetails: always(null),
-    },
+    item: purchasedItem(isoTime(event('created')), always(null)),
     subscription: always(undefined),
   },
   news: {},

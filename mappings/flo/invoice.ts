@@ -13,20 +13,17 @@ import {
   firstOf,
   given,
   is,
-  kept,
   not,
   occasion,
   on,
   priorKnown,
   sum,
-  userOf,
   uuidOf,
   was,
   without,
 } from '../../src/normalize/words.ts'
-import { customerEmail, customerMetadata, invoiceCheckout } from '../accessors/facts.ts'
+import { invoiceCheckout } from '../accessors/facts.ts'
 import {
-  invoiceCustomer,
   invoiceOwing,
   invoicePaid,
   invoiceSubscription,
@@ -38,7 +35,7 @@ import {
   lineType,
   waitForSubscription,
 } from '../accessors/invoice.ts'
-import { subscription } from '../accessors/subscription.ts'
+import { invoiceUser } from '../accessors/user.ts'
 import { BASIL, STATUS } from '../versions.ts'
 import { amountDue, amountPaid, amountRemaining, currency, invoiceDetailsShape, state } from './invoice-details.ts'
 import { relatedItem, relatedSubscription } from './item.ts'
@@ -193,16 +190,7 @@ export default defineMapping({
   ],
 
   body: {
-    user: userOf(invoiceCustomer, {
-      told: [
-        from('metadata.client_user_id'),
-        from('parent.subscription_details.metadata.client_user_id'),
-        legacy<string>('subscription_details.metadata.client_user_id', BASIL),
-        kept('subscription', subscriptionId)(subscription.from('metadata.client_user_id')),
-        customerMetadata(invoiceCustomer),
-      ],
-      email: [customerEmail(invoiceCustomer), from('customer_email')],
-    }),
+    user: invoiceUser,
     invoice: invoiceShape,
     // Beside the invoice only when they resolve to a Flo record; never built from its lines.
     subscription: relatedSubscription(subscriptionId),

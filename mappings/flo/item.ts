@@ -65,6 +65,24 @@ export const boughtShape = calledAfter('item', {
   metadata: metadataOf(line.from('metadata')),
 })
 
+/** The item of a purchase, whichever way it was made; `details` are those of its invoice. */
+export const purchasedItem = <D>(at: Expr<string | null>, details: Expr<D>) => ({
+  uuid: boughtShape.uuid,
+  id: boughtShape.id,
+  name: boughtShape.name,
+  description: boughtShape.description,
+  state: always('purchased'),
+  quantity: boughtShape.quantity,
+  currency: boughtShape.currency,
+  amount: boughtShape.amount,
+  total: boughtShape.total,
+  refundedAmount: always(0),
+  purchasedAt: at,
+  refundedAt: always(null),
+  metadata: boughtShape.metadata,
+  invoiceDetails: details,
+})
+
 /** The lines of a Checkout session: those fetched, else those the client registered, else one for the whole. */
 export const sessionItems = (session: Expr<Stripe.Checkout.Session>, id: Expr<string | null>) =>
   computed(

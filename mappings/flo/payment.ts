@@ -18,7 +18,7 @@ import {
 import { customerEmail, customerMetadata, linked } from '../accessors/facts.ts'
 import type { Line } from '../accessors/invoice.ts'
 import { BASIL } from '../versions.ts'
-import { type Bought, boughtShape, itemKey, purchase } from './item.ts'
+import { type Bought, itemKey, purchase, purchasedItem } from './item.ts'
 
 const intent = on('payment_intent.succeeded')
 const { from, is: has, legacy } = intent
@@ -74,22 +74,7 @@ export default defineMapping({
       told: [from('metadata.client_user_id'), customerMetadata(customer)],
       email: [customerEmail(customer), from('receipt_email')],
     }),
-    item: {
-      uuid: boughtShape.uuid,
-      id: boughtShape.id,
-      name: boughtShape.name,
-      description: boughtShape.description,
-      state: always('purchased'),
-      quantity: boughtShape.quantity,
-      currency: boughtShape.currency,
-      amount: boughtShape.amount,
-      total: boughtShape.total,
-      refundedAmount: always(0),
-      purchasedAt: isoTime(event('created')),
-      refundedAt: always(null),
-      metadata: boughtShape.metadata,
-      invoiceDetails: always(null),
-    },
+    item: purchasedItem(isoTime(event('created')), always(null)),
     subscription: always(undefined),
   },
   news: {},

@@ -8,31 +8,21 @@ import {
   defineMapping,
   event,
   firstOf,
-  kept,
   member,
   more,
   not,
   on,
   self,
   some,
-  userOf,
 } from '../../src/normalize/words.ts'
-import { customerEmail, customerMetadata, invoiceCheckout } from '../accessors/facts.ts'
-import {
-  invoiceCustomer,
-  invoiceSubscription,
-  type Line,
-  lines,
-  oneOff,
-  waitForSubscription,
-} from '../accessors/invoice.ts'
-import { subscription } from '../accessors/subscription.ts'
-import { BASIL } from '../versions.ts'
+import { invoiceCheckout } from '../accessors/facts.ts'
+import { invoiceSubscription, type Line, lines, oneOff, waitForSubscription } from '../accessors/invoice.ts'
+import { invoiceUser } from '../accessors/user.ts'
 import { invoiceDetails, state } from './invoice-details.ts'
-import { boughtShape, invoiceLines, itemKey, relatedSubscription } from './item.ts'
+import { invoiceLines, itemKey, purchasedItem, relatedSubscription } from './item.ts'
 
 const invoice = on('invoice.paid')
-const { from, legacy } = invoice
+const { from } = invoice
 
 /** The one-off lines of the invoice, credits apart: what was bought with it. */
 const boughtLines = computed('one-off lines', invoiceLines, self<Stripe.Invoice>(), invoiceCheckout)
@@ -60,32 +50,8 @@ export default defineMapping({
   ],
 
   body: {
-    user: userOf(invoiceCustomer, {
-      told: [
-        from('metadata.client_user_id'),
-        from('parent.subscription_details.metadata.client_user_id'),
-        legacy<string>('subscription_details.metadata.client_user_id', BASIL),
-        kept('subscription', invoiceSubscription)(subscription.from('metadata.client_user_id')),
-        customerMetadata(invoiceCustomer),
-      ],
-      email: [customerEmail(invoiceCustomer), from('customer_email')],
-    }),
-    item: {
-      uuid: boughtShape.uuid,
-      id: boughtShape.id,
-      name: boughtShape.name,
-      description: boughtShape.description,
-      state: always('purchased'),
-      quantity: boughtShape.quantity,
-      currency: boughtShape.currency,
-      amount: boughtShape.amount,
-      total: boughtShape.total,
-      refundedAmount: always(0),
-      purchasedAt: isoTime(firstOf(from('status_transitions.paid_at'), event('created'))),
-      refundedAt: always(null),
-      metadata: boughtShape.metadata,
-      invoiceDetails: invoiceDetails,
-    },
+    user: invoiceUser,
+    item: purchasedItem(isoTime(firstOf(from('status_transitions.paid_at'), event('created'))), invoiceDetails),
     subscription: relatedSubscription(invoiceSubscription),
   },
   news: {},

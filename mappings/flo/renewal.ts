@@ -17,12 +17,9 @@ import {
   more,
   on,
   some,
-  userOf,
   uuidOf,
 } from '../../src/normalize/words.ts'
-import { customerEmail, customerMetadata } from '../accessors/facts.ts'
 import {
-  invoiceCustomer,
   invoiceSubscription,
   linePriceId,
   lineQuantity,
@@ -32,7 +29,7 @@ import {
   waitForSubscription,
 } from '../accessors/invoice.ts'
 import { subscription } from '../accessors/subscription.ts'
-import { BASIL } from '../versions.ts'
+import { invoiceUser } from '../accessors/user.ts'
 import { currency, invoiceDetails, state } from './invoice-details.ts'
 import { subscriptionShape } from './subscription.ts'
 
@@ -117,16 +114,7 @@ export default defineMapping({
   ],
 
   body: {
-    user: userOf(invoiceCustomer, {
-      told: [
-        from('metadata.client_user_id'),
-        from('parent.subscription_details.metadata.client_user_id'),
-        legacy<string>('subscription_details.metadata.client_user_id', BASIL),
-        held(subscription.from('metadata.client_user_id')),
-        customerMetadata(invoiceCustomer),
-      ],
-      email: [customerEmail(invoiceCustomer), from('customer_email')],
-    }),
+    user: invoiceUser,
     subscription: {
       uuid: shape.uuid,
       id: shape.id,
