@@ -46,13 +46,18 @@ export function backfiller(deps: Deps): Backfiller {
   }
 
   const lookFor = async (clientId: string) => {
-    const due = (await dueBackfills(deps.db, clientId)).filter(({ id }) => !running.has(id))
-    const { held, elsewhere } = await deps.worker.claim(
-      clientId,
-      due.map(({ id }) => unitOf(id)),
-    )
+    const idle = async () => (await dueBackfills(deps.db, clientId)).filter(({ id }) => !running.has(id))
+    const units = (await idle()).map(({ id }) => unitOf(id))
+    const { held, elsewhere } = await deps.worker.claim(clientId, units)
     if (elsewhere.length > 0) deps.elsewhere(clientId)
-    for (const backfill of due) if (held.includes(unitOf(backfill.id))) begin(backfill)
+    // Looked at again under the lease: it may have gone on, or ended, between the look and the claim.
+    const mine = held.length > 0 ? (await idle()).filter(({ id }) => held.includes(unitOf(id))) : []
+    for (const backfill of mine) begin(backfill)
+    const begun = new Set([...running.keys()].map(unitOf))
+    await deps.worker.release(
+      clientId,
+      held.filter((unit) => !begun.has(unit)),
+    )
     const next = await nextBackfill(deps.db, clientId)
     if (next && next.getTime() > Date.now()) wakeAt(clientId, next.getTime())
   }
