@@ -1,0 +1,135 @@
+import { createHmac } from 'node:crypto'
+import { z } from 'zod'
+import type { Contract, Send } from './contract.ts'
+import { florentinExample } from './florentin-example.ts'
+import { newFloSecret } from './headers.ts'
+
+// The one place where the fields that Florentin's public text leaves open are decided.
+
+const time = z.iso.datetime({ precision: 3 }).meta({ description: 'ISO 8601, UTC, milliseconds' })
+const minor = z
+  .number()
+  .nullable()
+  .meta({
+    description: 'Minor units: 4900 is €49.00; a fraction where the price has one. null: the source does not say',
+  })
+const currency = z
+  .string()
+  .regex(/^[a-z]{3}$/)
+  .nullable()
+  .meta({ description: 'ISO 4217, lower case' })
+const text = z.string().nullable()
+const quantity = z.number().nullable()
+
+export const account = z.strictObject({
+  id: z.string().meta({ description: "The account's id: the user's, unless the application gave another" }),
+  email: text,
+  name: text,
+  created_at: time.nullable(),
+})
+export const user = z.strictObject({
+  id: z.uuid(),
+  client_user_id: text.meta({ description: "The client's own id of this user" }),
+  email: text,
+})
+export const login = z.strictObject({ at: time, ip: text, user_agent: text })
+export const subscription = z.strictObject({
+  id: z.uuid(),
+  plan_id: text,
+  plan_name: text,
+  status: z
+    .enum(['incomplete', 'trialing', 'active', 'past_due', 'unpaid', 'paused', 'cancelled', 'expired'])
+    .nullable(),
+  quantity,
+  amount: minor.meta({ description: 'Minor units, per unit' }),
+  currency,
+  current_period_start: time.nullable(),
+  current_period_end: time.nullable(),
+  cancel_at: time.nullable(),
+  canceled_at: time.nullable(),
+})
+/** What the plan was before it was changed. */
+export const previous = z.strictObject({ plan_id: text, plan_name: text, quantity, amount: minor })
+export const teamMember = z.strictObject({ id: z.string(), email: text, role: text })
+export const tos = z.strictObject({ version: text, accepted_at: time, ip: text })
+export const usage = z.strictObject({
+  metric: z.string(),
+  value: z.number(),
+  unit: text,
+  period_start: time.nullable(),
+  period_end: time.nullable(),
+})
+export const invoice = z.strictObject({
+  id: z.uuid(),
+  number: text,
+  status: z.enum(['draft', 'open', 'paid', 'uncollectible', 'void']).nullable(),
+  amount_due: minor,
+  currency,
+})
+
+/** A body: key order is part of the contract. */
+const body = <T extends string, D extends z.ZodRawShape>(types: readonly [T, ...T[]], data: D) =>
+  z.strictObject({
+    event: z.enum(types),
+    timestamp: time.meta({ description: 'When it happened, the same as in X-Florentin-Timestamp' }),
+    data: z.strictObject(data),
+  })
+
+const changes = ['subscription.upgraded', 'subscription.downgraded'] as const
+export const florentinAccount = body(['account.created'], { account })
+export const florentinLogin = body(['user.login'], { user, login })
+export const florentinSubscription = body(['subscription.purchased', 'subscription.cancelled'], { subscription })
+export const florentinPlanChange = body(changes, { subscription, previous })
+export const florentinInvoice = body(['invoice.created'], { invoice })
+export const florentinTeamMember = body(['team_member.added'], { team_member: teamMember })
+export const florentinTos = body(['tos.accepted'], { tos })
+export const florentinUsage = body(['usage.metrics_updated'], { usage })
+
+/** In the order of the public page. */
+const schemas: Readonly<Record<string, z.ZodType>> = {
+  'account.created': florentinAccount,
+  'user.login': florentinLogin,
+  'subscription.purchased': body(['subscription.purchased'], { subscription }),
+  'invoice.created': florentinInvoice,
+  'subscription.upgraded': body(['subscription.upgraded'], { subscription, previous }),
+  'subscription.downgraded': body(['subscription.downgraded'], { subscription, previous }),
+  'subscription.cancelled': body(['subscription.cancelled'], { subscription }),
+  'team_member.added': florentinTeamMember,
+  'tos.accepted': florentinTos,
+  'usage.metrics_updated': florentinUsage,
+}
+
+/**
+ * The four headers of a Florentin delivery. The signature is HMAC-SHA256 of the raw body alone, keyed by the whole secret
+ * string. It has room for one secret: while several are live the attempts take turns, newest first, so that a receiver which
+ * still knows the older one takes the next try. Throws when there is no secret. Rule: florentin.md, Request.
+ */
+export function florentinHeaders({ deliveryId, eventType, attempt, wireBody, secrets }: Send): Record<string, string> {
+  const secret = secrets[(attempt - 1) % secrets.length]
+  if (secret === undefined) throw new Error('a delivery cannot be signed without a secret')
+  return {
+    'Content-Type': 'application/json',
+    'X-Florentin-Event': eventType,
+    'X-Florentin-Timestamp': timestampOf(wireBody),
+    'X-Florentin-Signature': `sha256=${createHmac('sha256', secret).update(wireBody).digest('hex')}`,
+    'X-Florentin-Delivery-Id': deliveryId,
+  }
+}
+
+/** The body's second member: bodies are built in the order of the schema. */
+const timestampOf = (wireBody: string): string => /^\{"event":"[^"]*","timestamp":"([^"]*)"/.exec(wireBody)?.[1] ?? ''
+
+export const florentin: Contract = {
+  name: 'florentin.v1',
+  eventTypes: Object.keys(schemas),
+  schemas,
+  wireSchemas: schemas,
+  // 4 attempts in all, to the second.
+  retrySchedule: [30, 120, 300],
+  jitter: 0,
+  signatureHeader: 'X-Florentin-Signature',
+  newSecret: newFloSecret,
+  wireBody: (_deliveryId, body) => body,
+  headers: florentinHeaders,
+  example: florentinExample,
+}
