@@ -1,5 +1,5 @@
 import { Agent, request } from 'undici'
-import { contracts } from '../src/contracts/contracts.ts'
+import { contracts } from '../mappings/index.ts'
 import { newId } from '../src/ids.ts'
 import { answer, config, usage } from './child.ts'
 import { bodyOf, CONTRACT, FLO_SECRET } from './seed.ts'

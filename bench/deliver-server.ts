@@ -1,4 +1,4 @@
-import { contracts } from '../src/contracts/contracts.ts'
+import { contracts } from '../mappings/index.ts'
 import { connect } from '../src/db.ts'
 import { deliverer } from '../src/deliver/deliverer.ts'
 import { newLog } from '../src/log.ts'

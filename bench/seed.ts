@@ -1,4 +1,4 @@
-import { contracts } from '../src/contracts/contracts.ts'
+import { contracts } from '../mappings/index.ts'
 import { type Db, inTransaction } from '../src/db.ts'
 import { newId } from '../src/ids.ts'
 import { keyRing } from '../src/keyring.ts'

@@ -1,13 +1,27 @@
+import type { Contract } from '../src/contracts/contract.ts'
 import type { Mapping } from '../src/normalize/mapping.ts'
-import checkout from './flo/checkout.ts'
-import invoice from './flo/invoice.ts'
-import payment from './flo/payment.ts'
-import purchase from './flo/purchase.ts'
-import refunds from './flo/refund.ts'
-import renewal from './flo/renewal.ts'
-import subscription from './flo/subscription.ts'
+import flo from './flo/index.ts'
+import florentin from './florentin/index.ts'
+import type { Offer } from './offer.ts'
 
-/** Every mapping of a contract. Events of one source event leave in this order. */
-export const mappings: Readonly<Record<string, readonly Mapping[]>> = {
-  'flo.v1': [subscription, invoice, renewal, purchase, checkout, payment, ...refunds] as unknown as readonly Mapping[],
+const offered: Record<string, Contract> = {}
+const mapped: Record<string, readonly Mapping[]> = {}
+
+/** Every contract that an endpoint can choose, by name. */
+export const contracts: Readonly<Record<string, Contract>> = offered
+/** The mappings of each contract. */
+export const mappings: Readonly<Record<string, readonly Mapping[]>> = mapped
+
+/** Takes a contract in; before the first event is read. Throws for one that is not whole, or there already. */
+export function offer({ contract, mappings: list }: Offer): void {
+  const { name, eventTypes, schemas } = contract
+  if (Object.hasOwn(offered, name)) throw new Error(`the contract ${name} is offered already`)
+  for (const type of eventTypes) if (!schemas[type]) throw new Error(`the contract ${name} has no schema for ${type}`)
+  for (const { rules, name: mapping } of list)
+    for (const type of rules.flatMap((rule) => ('emit' in rule ? [rule.emit].flat() : [])))
+      if (!eventTypes.includes(type)) throw new Error(`${mapping} emits ${type}, which ${name} does not have`)
+  offered[name] = contract
+  mapped[name] = list
 }
+
+for (const one of [flo, florentin]) offer(one)

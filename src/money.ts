@@ -27,3 +27,7 @@ export const times = (amount: number | string, quantity: number | string): strin
 /** Exact sum of minor units; a decimal string. */
 export const sumOf = (amounts: readonly (number | string)[]): string =>
   amounts.reduce<Big>((sum, amount) => sum.plus(amount), Big(0)).toFixed()
+
+/** Whether a number, or a decimal string, is greater than another. */
+export const isMore = (amount: number | string, than: number | string): boolean =>
+  typeof amount === 'number' && typeof than === 'number' ? amount > than : Big(amount).gt(than)

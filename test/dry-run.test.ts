@@ -36,7 +36,7 @@ describe('a dry run', () => {
     expect((await ask(created)).body.data).toMatchObject({
       sourceEvent: { state: 'held' },
       waitsFor: [{ fact: 'client_user_id:cus_dry' }],
-      events: [{ type: 'subscription.created' }],
+      events: [{ type: 'subscription.created' }, { contract: 'florentin.v1', type: 'subscription.purchased' }],
     })
     created.data.object.status = 'on_the_moon'
     expect((await ask(created)).body.data.sourceEvent).toMatchObject({

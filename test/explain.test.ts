@@ -110,8 +110,9 @@ describe('a renewal', () => {
   test('tells every field of the body, with the value that was sent', async () => {
     for (const { stored, fields } of explanation.events) {
       const { body } = await gateway.api('GET', `/v1/events/${stored!.id}`)
-      const { eventVersion: _, objectType: __, eventType: ___, ...sent } = JSON.parse(body.data.body)
-      expect(leaves(sent)).toEqual(Object.fromEntries(fields.map((one) => [one.field, one.value])))
+      expect(leaves(JSON.parse(body.data.body))).toEqual(
+        Object.fromEntries(fields.map((one) => [one.field, one.value])),
+      )
     }
   })
 
@@ -206,7 +207,10 @@ test('an event that waits tells for what, until when, and what would end the wai
     /^It waits for .+, until .+ at the latest. Then it is told as subscription.created/,
   )
   expect(explanation.hints.join()).toContain('PUT /v1/users/')
-  expect(explanation.events).toMatchObject([{ stored: null, wouldGoTo: [{}, {}] }])
+  expect(explanation.events).toMatchObject([
+    { contract: 'flo.v1', stored: null, wouldGoTo: [{}, {}] },
+    { contract: 'florentin.v1', stored: null, wouldGoTo: [] },
+  ])
 })
 
 /** A subscription of a customer of whom nobody has told whose it is. */

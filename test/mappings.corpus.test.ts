@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { mappings } from '../mappings/index.ts'
-import { contracts } from '../src/contracts/contracts.ts'
+import { contracts, mappings } from '../mappings/index.ts'
 import { previousOf } from './support/life.ts'
 import { type Story, story } from './support/story.ts'
 

@@ -2,8 +2,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { ignored } from '../mappings/ignored.ts'
-import { mappings } from '../mappings/index.ts'
-import { contracts } from '../src/contracts/contracts.ts'
+import { contracts, mappings } from '../mappings/index.ts'
 
 // Read from the installed package, so that a new release of Stripe's types fails here until somebody has decided.
 const source = readFileSync(

@@ -1,18 +1,22 @@
-import { expect, test } from 'vitest'
-import { mappings } from '../mappings/index.ts'
-import { contracts } from '../src/contracts/contracts.ts'
-import { cases, expectation, expected } from './support/fixtures.ts'
+import { describe, expect, test } from 'vitest'
+import { contracts, mappings } from '../mappings/index.ts'
+import { cases, expectation, expected, folderOf } from './support/fixtures.ts'
 import { story } from './support/story.ts'
 
 const stories = new Map(cases.map(([name, events]) => [name, story(events)]))
 
-test.each(cases)('%s', async (name) => {
-  await expect(expectation(stories.get(name)!)).toMatchFileSnapshot(`../fixtures/flo/${name}.json`)
-})
+describe.each(Object.keys(contracts))('%s', (contract) => {
+  const before = expected(contract)
 
-// A run without CI writes what is missing: it fails once, so that somebody reads what was written.
-test('every case has an expectation, and no expectation outlives its case', () => {
-  expect(expected).toEqual(cases.map(([name]) => name))
+  test.each(cases)('%s', async (name) => {
+    const file = `../fixtures/${folderOf(contract)}/${name}.json`
+    await expect(expectation(stories.get(name)!, contract)).toMatchFileSnapshot(file)
+  })
+
+  // A run without CI writes what is missing: it fails once, so that somebody reads what was written.
+  test('every case has an expectation, and no expectation outlives its case', () => {
+    expect(before).toEqual(cases.map(([name]) => name))
+  })
 })
 
 test('every rule of every mapping is shown by a fixture', () => {

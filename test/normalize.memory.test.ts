@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { emptyMemory, lastMoment, occasionOf } from '../src/normalize/memory.ts'
 import { previousOf } from './support/life.ts'
-import { story } from './support/story.ts'
+import { heard, story } from './support/story.ts'
 
 type Json = any
 const told = (id: string, type: string, created: number) => ({ id, type, created })
@@ -64,7 +64,7 @@ describe('a pause that Stripe tells twice', () => {
     raw('evt_r', 'resumed', 200, active),
     raw('evt_v', 'updated', 200, active, paused),
   ]
-  const typesOf = (order: number[]) => story(order.map((at) => events[at])).events.map(({ type }) => type)
+  const typesOf = (order: number[]) => heard(story(order.map((at) => events[at]))).map(({ type }) => type)
 
   test.each([[[0, 1, 2, 3, 4]], [[0, 2, 1, 4, 3]]])('is one pause and one resumption, in the order %j', (order) => {
     expect(typesOf(order)).toEqual(['subscription.created', 'subscription.paused', 'subscription.resumed'])
@@ -81,7 +81,7 @@ describe('a pause that Stripe tells twice', () => {
   test('says since when, as long as it lasts', () => {
     const note = { ...paused, metadata: { note: 'x' } }
     const during = raw('evt_m', 'updated', 150, note, paused)
-    const { events: told } = story([events[0], events[1], during, events[3]])
+    const told = heard(story([events[0], events[1], during, events[3]]))
     expect(told.map(({ body }) => JSON.parse(body).subscription.pausedAt)).toEqual([
       null,
       '1970-01-01T00:01:40.000Z',

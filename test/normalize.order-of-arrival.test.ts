@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { eventsOf, type Life, lives } from './support/life.ts'
-import { SOURCE, type Story, story } from './support/story.ts'
+import { heard, SOURCE, type Story, story } from './support/story.ts'
 
 /** Where each event of a life lands among the others, and where its duplicate does, if it has one. */
 const landings = fc.array(fc.tuple(fc.nat(99), fc.option(fc.nat(99))), { minLength: 60, maxLength: 60 })
@@ -21,8 +21,8 @@ const snapshots = ({ world }: Story) =>
   Object.fromEntries([...world.objects.values()].map(({ objectId, snapshot }) => [objectId, snapshot.object]))
 
 /** The business key; a pause is named by the second of whichever of its two sights came first, so that part is left out. */
-const keyOf = ({ key }: { key: string }) =>
-  key.slice(SOURCE.length + 1).replace(/^(subscription\.(paused|resumed):\w+):.*/, '$1')
+const keyOf = ({ contract, key }: { contract: string; key: string }) =>
+  `${contract} ${key.slice(SOURCE.length + 1)}`.replace(/ (subscription\.(paused|resumed):\w+):.*/, ' $1')
 /** What was said beside `*.updated`. */
 const facts = ({ events }: Story) =>
   events
@@ -31,8 +31,8 @@ const facts = ({ events }: Story) =>
     .sort()
 
 /** What each event showed of its subscription or invoice, without what is no news: who told it, its period, when a pause began. */
-const shown = ({ events }: Story) =>
-  events
+const shown = (told: Story) =>
+  heard(told)
     .filter(({ type }) => type !== 'subscription.renewed' && !type.startsWith('item.'))
     .map(({ type, body }) => {
       const { subscription, invoice } = JSON.parse(body)

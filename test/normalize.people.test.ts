@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { People, type Person } from '../src/normalize/people.ts'
 import { emptyWorld } from '../src/normalize/world.ts'
-import { CLIENT, story } from './support/story.ts'
+import { CLIENT, heard, story } from './support/story.ts'
 
 const registered = (clientUserId: string, email: string | null = null): Person => ({
   id: '44444444-4444-4444-8444-444444444444',
@@ -64,7 +64,7 @@ describe('the user of an event', () => {
     },
   })
   const userIn = (events: object[], world = emptyWorld(CLIENT)) =>
-    JSON.parse(story(events, { world }).events.at(-1)!.body).user
+    JSON.parse(heard(story(events, { world })).at(-1)!.body).user
 
   test('has the email that was registered, before that of the customer and of the event', () => {
     const customer = {

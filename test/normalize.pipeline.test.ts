@@ -88,7 +88,12 @@ const states = async () =>
     )
   ).rows
 const events = async () =>
-  (await db.query('select type, key, body::json as body from events where client_id = $1 order by id', [clientId])).rows
+  (
+    await db.query(
+      `select type, key, body::json as body from events where client_id = $1 and contract = 'flo.v1' order by id`,
+      [clientId],
+    )
+  ).rows
 const deliveries = async () =>
   (
     await db.query('select endpoint_id, event_type, state, reason from deliveries where client_id = $1 order by id', [

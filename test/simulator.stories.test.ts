@@ -3,7 +3,7 @@ import { expected } from '../src/simulator/scenario.ts'
 import { scenarios } from '../src/simulator/scenarios.ts'
 import { simulate } from '../src/simulator/simulate.ts'
 import { dateOf, VERSIONS } from '../src/simulator/versions.ts'
-import { story } from './support/story.ts'
+import { heard, story } from './support/story.ts'
 
 // Where the mappings differ from what happened, and why. Whoever changes that takes the row away.
 const DIFFERING: { scenario: RegExp; versions: RegExp; because: string }[] = [
@@ -33,6 +33,6 @@ test.for(every)(
     if (known) skip(known.because)
     const told = story(simulate(scenario, { apiVersion }))
     expect(told.outcomes.filter(({ outcome }) => outcome.state === 'failed')).toEqual([])
-    expect(told.events.map(({ type }) => type)).toEqual(expected(scenario, dateOf(apiVersion)))
+    expect(heard(told).map(({ type }) => type)).toEqual(expected(scenario, dateOf(apiVersion)))
   },
 )

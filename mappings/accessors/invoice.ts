@@ -12,6 +12,7 @@ import {
   kept,
   more,
   not,
+  oneOf,
   type Reads,
   reading,
   is as valueIs,
@@ -50,6 +51,28 @@ export const invoiceSubscription = called(
 export const invoiceCustomer = called(
   "the invoice's customer",
   firstOf(idOf(invoice.from('customer')), invoice.from('customer_account'), invoice.from('id')),
+)
+/** Stripe's status; before invoices had one, three booleans told it. */
+export const invoiceStatus = called(
+  'its status',
+  firstOf(
+    oneOf(invoice.from('status'), {
+      draft: 'draft',
+      open: 'open',
+      paid: 'paid',
+      void: 'void',
+      uncollectible: 'uncollectible',
+    }),
+    given(
+      valueIs(invoice.legacy<boolean>('paid', BASIL), true),
+      always('paid'),
+      given(
+        valueIs(invoice.legacy<boolean>('forgiven', STATUS), true),
+        always('uncollectible'),
+        given(valueIs(invoice.legacy<boolean>('closed', STATUS), true), always('void'), always('open')),
+      ),
+    ),
+  ),
 )
 /** Before 2019-03-14 there was no status but three booleans. */
 export const invoicePaid = called(

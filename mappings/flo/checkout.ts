@@ -1,9 +1,10 @@
 import type Stripe from 'stripe'
 import { floItem } from '../../src/contracts/flo.ts'
-import { idOf, isoTime } from '../../src/normalize/converters.ts'
+import { isoTime } from '../../src/normalize/converters.ts'
 import { set } from '../../src/normalize/mapping.ts'
-import { all, always, defineMapping, event, firstOf, not, on, self, userOf } from '../../src/normalize/words.ts'
-import { checkoutBehind, customerEmail, customerMetadata, registeredUser } from '../accessors/facts.ts'
+import { all, always, defineMapping, event, not, on, self } from '../../src/normalize/words.ts'
+import { sessionUser } from '../accessors/user.ts'
+import { envelope } from './envelope.ts'
 import { itemKey, purchasedItem, sessionItems } from './item.ts'
 
 const session = on(
@@ -14,14 +15,12 @@ const session = on(
 )
 const { from, is, type } = session
 
-/** Without a customer the session itself stands for one, until a customer appears. */
-const customer = firstOf(idOf(from('customer')), from('customer_account'), from('id'))
-
 /** `item.purchased` for each line of a Checkout session that was paid. */
 export default defineMapping({
   name: 'flo/checkout',
   on: session,
   to: floItem,
+  user: sessionUser,
   total: [],
   waitFor: [],
 
@@ -55,15 +54,8 @@ export default defineMapping({
   ],
 
   body: {
-    user: userOf(customer, {
-      told: [
-        registeredUser(checkoutBehind(from('id'))),
-        from('metadata.client_user_id'),
-        customerMetadata(customer),
-        from('client_reference_id'),
-      ],
-      email: [customerEmail(customer), from('customer_email'), from('customer_details.email')],
-    }),
+    ...envelope('item'),
+    user: sessionUser,
     item: purchasedItem(isoTime(event('created')), always(null)),
     subscription: always(undefined),
   },

@@ -18,6 +18,7 @@ import {
 } from '../../src/normalize/words.ts'
 import { customerEmail, customerMetadata, invoiceCheckout, linked } from '../accessors/facts.ts'
 import { invoice, invoiceCustomer, invoiceSubscription, type Line } from '../accessors/invoice.ts'
+import { envelope } from './envelope.ts'
 import { invoiceDetails } from './invoice-details.ts'
 import { type Bought, boughtShape, invoiceLines, purchase, relatedSubscription, sessionItems } from './item.ts'
 
@@ -111,6 +112,22 @@ export const withoutInvoice = (charge: Expr<Stripe.Charge | null>) =>
     true,
   )
 
+/** Who paid, and so gets the money back; `told` is what the refund itself says. */
+export const payerOf = (payment: Payment, told: Expr<string | null>) =>
+  userOf(payment.customer, {
+    told: [
+      told,
+      payment.invoice(invoice.from('metadata.client_user_id')),
+      payment.session(firstOf(sessions.from('metadata.client_user_id'), sessions.from('client_reference_id'))),
+      customerMetadata(payment.customer),
+    ],
+    email: [
+      customerEmail(payment.customer),
+      payment.invoice(invoice.from('customer_email')),
+      payment.session(firstOf(sessions.from('customer_email'), sessions.from('customer_details.email'))),
+    ],
+  })
+
 /** The item of a refund; `given` tells how much of the payment was given back in all, and of how much. */
 export const refundBody = (
   payment: Payment,
@@ -119,8 +136,8 @@ export const refundBody = (
     at: Expr<number | null>
     inAll: Expr<number | null>
     of: Expr<number | null>
-    told: Expr<string | null>
   },
+  user: ReturnType<typeof payerOf>,
 ) => {
   const line = member<Line>('line')
   const currency = firstOf(line.from('currency'), refund.currency)
@@ -134,19 +151,8 @@ export const refundBody = (
   const refunded = given(byNote, bought.from('refunded'), refund.inAll)
   const whole = given(byNote, line.from('amount'), refund.of)
   return {
-    user: userOf(payment.customer, {
-      told: [
-        refund.told,
-        payment.invoice(invoice.from('metadata.client_user_id')),
-        payment.session(firstOf(sessions.from('metadata.client_user_id'), sessions.from('client_reference_id'))),
-        customerMetadata(payment.customer),
-      ],
-      email: [
-        customerEmail(payment.customer),
-        payment.invoice(invoice.from('customer_email')),
-        payment.session(firstOf(sessions.from('customer_email'), sessions.from('customer_details.email'))),
-      ],
-    }),
+    ...envelope('item'),
+    user,
     item: {
       uuid: boughtShape.uuid,
       id: boughtShape.id,

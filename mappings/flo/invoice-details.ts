@@ -10,12 +10,11 @@ import {
   given,
   is,
   objectOf,
-  oneOf,
   reading,
   remembers,
 } from '../../src/normalize/words.ts'
-import { invoice, invoicePaid } from '../accessors/invoice.ts'
-import { BASIL, STATUS } from '../versions.ts'
+import { invoice, invoicePaid, invoiceStatus } from '../accessors/invoice.ts'
+import { BASIL } from '../versions.ts'
 
 // What invoice events and `renewed` both say of an invoice.
 
@@ -24,30 +23,14 @@ const { from, legacy } = invoice
 /** As ISO 4217 writes it. */
 export const currency = called('its currency', upperCase(from('currency')))
 
-/** Before invoices had a status, three booleans told it. */
-const status = called(
-  'its status',
-  firstOf(
-    oneOf(from('status'), { draft: 'draft', open: 'open', paid: 'paid', void: 'void', uncollectible: 'uncollectible' }),
-    given(
-      is(legacy<boolean>('paid', BASIL), true),
-      always('paid'),
-      given(
-        is(legacy<boolean>('forgiven', STATUS), true),
-        always('uncollectible'),
-        given(is(legacy<boolean>('closed', STATUS), true), always('void'), always('open')),
-      ),
-    ),
-  ),
-)
 /** A deleted invoice's status is not read: it says nothing any more. */
 export const state = given(
   reading<{ deleted: boolean }>().is('deleted', true),
   always('deleted'),
   given(
-    any(is(event('type'), 'invoice.overdue'), all(remembers('overdue'), is(status, 'open'))),
+    any(is(event('type'), 'invoice.overdue'), all(remembers('overdue'), is(invoiceStatus, 'open'))),
     always('overdue'),
-    status,
+    invoiceStatus,
   ),
 )
 

@@ -37,6 +37,7 @@ import {
 } from '../accessors/invoice.ts'
 import { invoiceUser } from '../accessors/user.ts'
 import { BASIL, STATUS } from '../versions.ts'
+import { envelope } from './envelope.ts'
 import { amountDue, amountPaid, amountRemaining, currency, invoiceDetailsShape, state } from './invoice-details.ts'
 import { relatedItem, relatedSubscription } from './item.ts'
 
@@ -123,6 +124,7 @@ export default defineMapping({
   name: 'flo/invoice',
   on: invoice,
   to: floInvoice,
+  user: invoiceUser,
   total: [state],
   waitFor: [waitForSubscription],
 
@@ -190,6 +192,7 @@ export default defineMapping({
   ],
 
   body: {
+    ...envelope('invoice'),
     user: invoiceUser,
     invoice: invoiceShape,
     // Beside the invoice only when they resolve to a Flo record; never built from its lines.

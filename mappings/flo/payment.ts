@@ -18,12 +18,18 @@ import {
 import { customerEmail, customerMetadata, linked } from '../accessors/facts.ts'
 import type { Line } from '../accessors/invoice.ts'
 import { BASIL } from '../versions.ts'
+import { envelope } from './envelope.ts'
 import { type Bought, itemKey, purchase, purchasedItem } from './item.ts'
 
 const intent = on('payment_intent.succeeded')
 const { from, is: has, legacy } = intent
 const id = from('id')
 const customer = firstOf(idOf(from('customer')), from('customer_account'), id)
+
+const payer = userOf(customer, {
+  told: [from('metadata.client_user_id'), customerMetadata(customer)],
+  email: [customerEmail(customer), from('receipt_email')],
+})
 
 /** A payment that an invoice or a Checkout session collects is told by that one. */
 const ofSomethingElse = any(
@@ -52,6 +58,7 @@ export default defineMapping({
   name: 'flo/payment',
   on: intent,
   to: floItem,
+  user: payer,
   total: [],
   waitFor: [{ fact: 'purchase', key: id, unless: any(has('metadata.flo_product', unset), ofSomethingElse) }],
 
@@ -70,10 +77,8 @@ export default defineMapping({
   ],
 
   body: {
-    user: userOf(customer, {
-      told: [from('metadata.client_user_id'), customerMetadata(customer)],
-      email: [customerEmail(customer), from('receipt_email')],
-    }),
+    ...envelope('item'),
+    user: payer,
     item: purchasedItem(isoTime(event('created')), always(null)),
     subscription: always(undefined),
   },

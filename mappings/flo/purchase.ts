@@ -18,6 +18,7 @@ import {
 import { invoiceCheckout } from '../accessors/facts.ts'
 import { invoiceSubscription, type Line, lines, oneOff, waitForSubscription } from '../accessors/invoice.ts'
 import { invoiceUser } from '../accessors/user.ts'
+import { envelope } from './envelope.ts'
 import { invoiceDetails, state } from './invoice-details.ts'
 import { invoiceLines, itemKey, purchasedItem, relatedSubscription } from './item.ts'
 
@@ -33,6 +34,7 @@ export default defineMapping({
   name: 'flo/purchase',
   on: invoice,
   to: floItem,
+  user: invoiceUser,
   total: [state],
   waitFor: [waitForSubscription],
 
@@ -50,6 +52,7 @@ export default defineMapping({
   ],
 
   body: {
+    ...envelope('item'),
     user: invoiceUser,
     item: purchasedItem(isoTime(firstOf(from('status_transitions.paid_at'), event('created'))), invoiceDetails),
     subscription: relatedSubscription(invoiceSubscription),

@@ -22,7 +22,7 @@ import {
 } from '../../src/normalize/words.ts'
 import { linked } from '../accessors/facts.ts'
 import { invoice, type Line, lineKey } from '../accessors/invoice.ts'
-import { charges, linesGivenBack, paymentOf, refundBody, sessions, withoutInvoice } from './given-back.ts'
+import { charges, linesGivenBack, payerOf, paymentOf, refundBody, sessions, withoutInvoice } from './given-back.ts'
 
 const refund = on('refund.created', 'refund.updated', 'refund.failed', 'charge.refund.updated')
 const { from } = refund
@@ -40,12 +40,14 @@ const paidAmount = firstOf(
 )
 const paymentIds = [paid.intent, linked(paid.charge, 'payment_intent'), paid.charge]
 const succeeded = is(from('status'), 'succeeded')
+const refundUser = payerOf(paid, from('metadata.client_user_id'))
 
 /** `item.refunded` by Stripe's refund objects: one per refund, when it has succeeded. */
 const byRefund = defineMapping({
   name: 'flo/refund',
   on: refund,
   to: floItem,
+  user: refundUser,
   total: [],
   waitFor: [{ fact: 'purchase', key: firstOf(paid.intent, paid.charge, refundId), unless: paid.known }],
 
@@ -87,13 +89,16 @@ const byRefund = defineMapping({
     },
   ],
 
-  body: refundBody(paid, {
-    currency: from('currency'),
-    at: from('created'),
-    inAll: tallied,
-    of: paidAmount,
-    told: from('metadata.client_user_id'),
-  }),
+  body: refundBody(
+    paid,
+    {
+      currency: from('currency'),
+      at: from('created'),
+      inAll: tallied,
+      of: paidAmount,
+    },
+    refundUser,
+  ),
   news: {},
 })
 
@@ -101,6 +106,7 @@ const charge = on('charge.refunded')
 const chargeId = charge.from('id')
 const embedded = charge.legacy<string>('refunds.data.0.id', { until: '2022-11-15' })
 const charged = paymentOf(chargeId, idOf(charge.from('payment_intent')), embedded, idOf(charge.from('customer')))
+const chargeUser = payerOf(charged, charge.from('metadata.client_user_id'))
 /** `amount_refunded` is cumulative: what was given back this time is its rise. */
 const rise = computed(
   'rise of amount_refunded',
@@ -114,6 +120,7 @@ const byCharge = defineMapping({
   name: 'flo/charge-refund',
   on: charge,
   to: floItem,
+  user: chargeUser,
   total: [],
   waitFor: [{ fact: 'purchase', key: firstOf(charged.intent, charged.charge), unless: charged.known }],
 
@@ -143,13 +150,16 @@ const byCharge = defineMapping({
     },
   ],
 
-  body: refundBody(charged, {
-    currency: charge.from('currency'),
-    at: event('created'),
-    inAll: charge.from('amount_refunded'),
-    of: charge.from('amount'),
-    told: charge.from('metadata.client_user_id'),
-  }),
+  body: refundBody(
+    charged,
+    {
+      currency: charge.from('currency'),
+      at: event('created'),
+      inAll: charge.from('amount_refunded'),
+      of: charge.from('amount'),
+    },
+    chargeUser,
+  ),
   news: {},
 })
 

@@ -30,6 +30,7 @@ import {
 } from '../accessors/invoice.ts'
 import { subscription } from '../accessors/subscription.ts'
 import { invoiceUser } from '../accessors/user.ts'
+import { envelope } from './envelope.ts'
 import { currency, invoiceDetails, state } from './invoice-details.ts'
 import { subscriptionShape } from './subscription.ts'
 
@@ -95,6 +96,7 @@ export default defineMapping({
   name: 'flo/renewal',
   on: invoice,
   to: floSubscription,
+  user: invoiceUser,
   total: [state],
   waitFor: [waitForSubscription],
 
@@ -114,6 +116,7 @@ export default defineMapping({
   ],
 
   body: {
+    ...envelope('subscription'),
     user: invoiceUser,
     subscription: {
       uuid: shape.uuid,

@@ -1,6 +1,5 @@
 import { floSubscription } from '../../src/contracts/flo.ts'
-import { idOf, isoTime, major, metadataOf, upperCase, uuidText } from '../../src/normalize/converters.ts'
-import { unset } from '../../src/normalize/mapping.ts'
+import { isoTime, major, metadataOf, upperCase } from '../../src/normalize/converters.ts'
 import {
   all,
   always,
@@ -11,49 +10,33 @@ import {
   calledAfter,
   ceased,
   changed,
-  computed,
   defineMapping,
   event,
   firstOf,
   given,
-  is,
-  kept,
   lastOccasion,
   not,
   occasion,
   on,
-  oneOf,
   prior,
   priorKnown,
-  reading,
   remembers,
-  same,
   stored,
-  userOf,
   uuidOf,
   was,
   without,
 } from '../../src/normalize/words.ts'
-import {
-  checkoutBehind,
-  customerEmail,
-  customerMetadata,
-  linked,
-  productDescription,
-  productName,
-  registeredUser,
-} from '../accessors/facts.ts'
+import { productDescription } from '../accessors/facts.ts'
+import { cancelDate, cancellation, endedByItself, endsNow, state, status } from '../accessors/lifecycle.ts'
+import { planName, subscriptionProduct } from '../accessors/plan.ts'
 import {
   billedAsPriced,
-  cancellationMark,
-  customerOf,
   ended,
   itemPlanId,
   items,
   itemUnitAmount,
   paused,
   pausedHard,
-  pausedSoft,
   pendingCancel,
   periodEnd,
   periodStart,
@@ -63,7 +46,8 @@ import {
   total,
   trialEnd,
 } from '../accessors/subscription.ts'
-import { PRICES } from '../versions.ts'
+import { checkoutSubscription, subscriptionUser } from '../accessors/user.ts'
+import { envelope } from './envelope.ts'
 
 const subscription = on(
   'customer.subscription.created',
@@ -77,64 +61,17 @@ const subscription = on(
 )
 const { from, is: has, type } = subscription
 
-const productId = called(
-  'its product',
-  primary(items, (item) =>
-    firstOf(idOf(item.from('price.product')), idOf(item.legacy<string>('plan.product', PRICES))),
-  ),
-)
 const currency = called('its currency', upperCase(subscriptionCurrency))
-const cancelDate = firstOf(from('cancel_at'), given(has('cancel_at_period_end', true), periodEnd))
 const endDate = given(ended, firstOf(from('ended_at'), from('canceled_at'), periodEnd), periodEnd)
-/** When this cancellation was asked for: one cancellation is one fact, however often it is told. */
-const cancellation = firstOf(from('canceled_at'), from('cancel_at'), event('created'))
-
 /** Since endive Stripe tells when a subscription was paused hard. */
 const pausedSince = given(pausedHard, from('status_details.paused.transitioned_at'))
-
-/** Soft pauses leave Stripe's status alone. */
-const status = oneOf(from('status'), {
-  incomplete: 'incomplete',
-  trialing: 'trialing',
-  active: 'active',
-  past_due: 'past_due',
-  unpaid: 'unpaid',
-  paused: 'paused',
-  canceled: 'expired',
-  incomplete_expired: 'expired',
-})
-/** Once a subscription has ended it is expired; only the word of its immediate cancellation comes before that. */
-const state = byEvent(
-  { 'subscription.cancelled': given(ended, always('cancelled'), given(pausedSoft, always('paused'), status)) },
-  given(pausedSoft, always('paused'), status),
-)
-
-/** The checkout that the client registered for it. */
-const checkout = checkoutBehind(linked(from('id'), 'session'))
-/** Its subscription: the one of this plan, else the only one; Flo stamps its uuid on Stripe's object. */
-const checkoutSubscription = firstOf(
-  uuidText(from('metadata.flo_subscription')),
-  computed(
-    'registered subscription',
-    (checkout, plan): string | null => {
-      const list: { uuid: string; id: string }[] = checkout?.subscriptions ?? []
-      return (list.find(({ id }) => id === plan) ?? (list.length === 1 ? list[0] : undefined))?.uuid ?? null
-    },
-    checkout,
-    primary(items, itemPlanId),
-  ),
-)
 
 /** The subscription object of the contract, read from Stripe's subscription. */
 export const subscriptionShape = calledAfter('subscription', {
   uuid: uuidOf('subscription', from('id'), checkoutSubscription),
   id: primary(items, itemPlanId),
-  name: firstOf(
-    productName(productId),
-    primary(items, (item) => item.legacy<string>('plan.name', { until: '2018-02-05' })),
-    primary(items, (item) => firstOf(item.from('price.nickname'), item.legacy<string>('plan.nickname', PRICES))),
-  ),
-  description: firstOf(productDescription(productId), from('description')),
+  name: planName,
+  description: firstOf(productDescription(subscriptionProduct), from('description')),
   startDate: isoTime(periodStart),
   endDate: isoTime(endDate),
   state,
@@ -157,28 +94,15 @@ const news = without(subscriptionShape, 'startDate', 'endDate', 'canceledAt', 'p
 const sight = { ...without(news, 'uuid', 'name', 'description'), status: from('status') }
 
 const entitled = called('usable', not(any(has('status', 'incomplete'), ended)))
-const endsNow = called('ending now', all(ended, any(type('customer.subscription.deleted'), became(ended))))
 const neverAnnounced = called(
   'never announced',
   all(not(remembers('announced')), any(has('status', 'incomplete_expired'), was(has('status', 'incomplete')))),
 )
-/** The end was known, or nobody asked for it: there is no cancellation to tell beside the end (stripe.md 4.3). */
-const endedByItself = called(
-  'ending by itself',
-  any(
-    cancellationMark,
-    was(pendingCancel),
-    has('cancellation_details.reason', 'payment_failed', 'canceled_by_retention_policy'),
-    all(has('cancellation_details.reason', unset), was(has('status', 'past_due', 'unpaid'))),
-    is(kept('customer', customerOf)(reading<{ deleted: boolean }>().from('deleted')), true),
-    same(from('ended_at'), from('trial_end')),
-  ),
-)
-
 export default defineMapping({
   name: 'flo/subscription',
   on: subscription,
   to: floSubscription,
+  user: subscriptionUser,
   total: [status],
   waitFor: [],
 
@@ -263,10 +187,8 @@ export default defineMapping({
   },
 
   body: {
-    user: userOf(customerOf, {
-      told: [registeredUser(checkout), from('metadata.client_user_id'), customerMetadata(customerOf)],
-      email: [customerEmail(customerOf)],
-    }),
+    ...envelope('subscription'),
+    user: subscriptionUser,
     subscription: subscriptionShape,
   },
   news,

@@ -32,6 +32,7 @@ const Source = z
       .string()
       .nullable()
       .meta({ description: 'What objects are fetched in; null: as the event that needs them.' }),
+    planRanks: z.record(z.string(), z.number()),
     hydration: Hydration,
     createdAt: time,
   })
@@ -52,10 +53,18 @@ const apiVersion = z
   .string()
   .regex(/^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$/, 'must be a version of the API such as 2026-10-28.endive')
   .meta({ description: "The webhook's own, where events do not tell theirs.", example: '2026-10-28.endive' })
+const planRanks = z
+  .record(text(255), z.number())
+  .refine((ranks) => Object.keys(ranks).length <= 1000, 'must have 1000 plans at most')
+  .meta({
+    description:
+      'How plans rank whose price does not tell: tiered and metered ones. By price or plan id; a change to a higher rank is an upgrade.',
+    example: { price_starter: 1, price_pro: 2 },
+  })
 const apiKey = text(500).meta({ description: 'A Stripe API key, to read objects that events only refer to.' })
 
 const COLUMNS = `t.id, t.client_id as "clientId", t.kind, t.name, cardinality(t.signing_secrets) as "signingSecretCount",
-  t.api_key is not null as "hasApiKey", t.api_version as "apiVersion", t.created_at as "createdAt",
+  t.api_key is not null as "hasApiKey", t.api_version as "apiVersion", t.plan_ranks as "planRanks", t.created_at as "createdAt",
   case when h.open_until > now() then h.open_until end as "pausedUntil", h.reason_code as code, h.reason_message as message`
 const FROM = 'sources t left join hydration_circuits h on h.client_id = t.client_id and h.source_id = t.id'
 
@@ -93,14 +102,15 @@ export function sources(deps: Pick<Deps, 'keyRing' | 'publicUrl' | 'forgetFailur
         signingSecrets,
         apiKey: apiKey.nullable().optional(),
         apiVersion: apiVersion.nullable().optional(),
+        planRanks: planRanks.optional(),
       }),
       reply: Source,
       status: 201,
       async run({ db, clientId, body }) {
         const id = newId()
         await db.query(
-          `insert into sources (id, client_id, kind, name, signing_secrets, api_key, api_version)
-           values ($1, $2, $3, $4, $5, $6, $7)`,
+          `insert into sources (id, client_id, kind, name, signing_secrets, api_key, api_version, plan_ranks)
+           values ($1, $2, $3, $4, $5, $6, $7, $8)`,
           [
             id,
             clientId,
@@ -109,6 +119,7 @@ export function sources(deps: Pick<Deps, 'keyRing' | 'publicUrl' | 'forgetFailur
             sealed(body.signingSecrets),
             body.apiKey ? encrypt(body.apiKey) : null,
             body.apiVersion,
+            body.planRanks ?? {},
           ],
         )
         return { data: await read(db, clientId, id) }
@@ -137,6 +148,7 @@ export function sources(deps: Pick<Deps, 'keyRing' | 'publicUrl' | 'forgetFailur
         signingSecrets: signingSecrets.optional(),
         apiKey: apiKey.nullable().optional(),
         apiVersion: apiVersion.nullable().optional(),
+        planRanks: planRanks.optional(),
       }),
       reply: Source,
       async run({ db, clientId, params, body, after }) {
@@ -146,6 +158,7 @@ export function sources(deps: Pick<Deps, 'keyRing' | 'publicUrl' | 'forgetFailur
             signing_secrets: sealed(body.signingSecrets),
             api_key: body.apiKey && encrypt(body.apiKey),
             api_version: body.apiVersion,
+            plan_ranks: body.planRanks,
           },
           3,
         )

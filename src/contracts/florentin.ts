@@ -7,12 +7,9 @@ import { newFloSecret } from './headers.ts'
 // The one place where the fields that Florentin's public text leaves open are decided.
 
 const time = z.iso.datetime({ precision: 3 }).meta({ description: 'ISO 8601, UTC, milliseconds' })
-const minor = z
-  .number()
-  .nullable()
-  .meta({
-    description: 'Minor units: 4900 is €49.00; a fraction where the price has one. null: the source does not say',
-  })
+const minor = z.number().nullable().meta({
+  description: 'Minor units: 4900 is €49.00; a fraction where the price has one. null: the source does not say',
+})
 const currency = z
   .string()
   .regex(/^[a-z]{3}$/)

@@ -1,6 +1,7 @@
 import { overdueTimer } from '../../mappings/timers.ts'
 import { type Db, inTransaction, type Queryable } from '../db.ts'
 import { newId } from '../ids.ts'
+import { alone } from './alone.ts'
 import type { Due } from './source-events.ts'
 import { type Facts, holds, value } from './value.ts'
 import { type Known, keyOf, type World } from './world.ts'
@@ -22,8 +23,7 @@ const LIMIT = 1000
 /** Sets, moves or stops the timer of an invoice whose newest state has just been remembered. */
 export function setTimer(world: World, invoice: Known, facts: Facts, due: Due, now: Date): void {
   const { memory, sourceId, objectId, snapshot } = invoice
-  const event = { id: due.eventId, type: due.type, created: 0 }
-  const input = { event, object: snapshot.object, prior: null, stored: null, late: false, memory, facts }
+  const input = { ...alone(due, snapshot.object, facts), memory }
   const read = !memory.flags.overdue && holds(overdueTimer.when, input) ? value(overdueTimer.at, input) : null
   const date = typeof read === 'number' ? read : undefined
   if (date === memory.due) return

@@ -1,9 +1,9 @@
 import { type Mapping, MappingError, type Node } from './mapping.ts'
-import { copyOf, digest, type Memory } from './memory.ts'
+import { copyOf, digest, type Memory, occasionOf } from './memory.ts'
 import { onceFor } from './once.ts'
 import type { Moment } from './order.ts'
 import { counted, failed, type Share, type Tally } from './tally.ts'
-import { build, elements, heard, holds, type Input, type Scope, value } from './value.ts'
+import { build, elements, heard, holds, type Input, named, type Scope, value } from './value.ts'
 
 type Json = any
 
@@ -19,7 +19,16 @@ export type Verdict =
       missing: string[]
       tally: Counted | null
     }
-  | { kind: 'ignore'; rule: number; code: string; message: string; missing: string[]; tally: Counted | null }
+  | {
+      kind: 'ignore'
+      rule: number
+      code: string
+      message: string
+      missing: string[]
+      tally: Counted | null
+      /** With what was seen, where the rule asks for it. */
+      memory: Memory | null
+    }
 /** A payment's tally after this event. */
 export type Counted = { payment: string; tally: Tally }
 /** An event that a mapping wants to be told. */
@@ -27,8 +36,15 @@ export interface Emission {
   type: string
   /** The business key: one event per key, for ever. */
   key: string
+  /** Whose keys it is one of. */
+  per: 'source' | 'client'
+  userId: string | null
   body: Json
 }
+
+/** A business key as it is stored: a client's keys begin with whose they are. */
+export const storedKey = ({ key, per }: Pick<Emission, 'key' | 'per'>, clientId: string, sourceId: string): string =>
+  `${per === 'client' ? clientId : sourceId}:${key}`
 
 /** When the event's state was, and whether this mapping has told a later one. */
 export interface Turn {
@@ -57,6 +73,7 @@ function verdict(mapping: Mapping, scope: Scope, memory: Memory, { moment, overt
     message,
     missing,
     tally: rule && 'ignore' in rule && rule.note ? noted(rule.note, scope) : null,
+    memory: rule && 'ignore' in rule && rule.sees !== undefined ? seen(rule.sees, scope) : null,
   })
   if (!owed && !rule) return ignore('no_rule', 'No rule of the mapping holds for this event.')
   if (!owed && rule && 'ignore' in rule)
@@ -72,7 +89,7 @@ function verdict(mapping: Mapping, scope: Scope, memory: Memory, { moment, overt
   if (counted) scope.tally = counted.tally
 
   const emissions = [
-    ...(owed ? [emission(mapping, owed.emit, owed.key, scope)] : []),
+    ...(owed ? [emission(mapping, owed.emit, { key: owed.key }, scope)] : []),
     ...(speaking ? emissionsOf(mapping, speaking, scope) : []),
   ]
   if (emissions.length === 0)
@@ -90,23 +107,33 @@ const isOwed = ({ when }: NonNullable<Mapping['owed']>, scope: Scope, mapping: M
 type Speaking = Extract<Mapping['rules'][number], { emit: unknown }>
 
 function emissionsOf(mapping: Mapping, rule: Speaking, scope: Scope): Emission[] {
-  const key = rule.key ?? [{ op: 'event', field: 'id' } as const]
   const scopes = rule.each ? elements(rule.each, scope).map((item) => ({ ...scope, item })) : [scope]
-  return scopes.flatMap((one) => [rule.emit].flat().map((type) => emission(mapping, type, key, one)))
+  return scopes.flatMap((one) => [rule.emit].flat().map((type) => emission(mapping, type, rule, one)))
 }
 
-function emission(mapping: Mapping, type: string, key: readonly Node[], scope: Scope): Emission {
-  return heard({ op: 'emission', type }, scope, () => emitted(mapping, type, key, { ...scope, emit: type }))
+type Keyed = Pick<Speaking, 'key' | 'acrossSources'>
+
+function emission(mapping: Mapping, type: string, keyed: Keyed, scope: Scope): Emission {
+  return heard({ op: 'emission', type }, scope, () => emitted(mapping, type, keyed, { ...scope, emit: type }))
 }
 
-function emitted(mapping: Mapping, type: string, key: readonly Node[], emitting: Scope): Emission {
+const EVENT_ID: readonly Node[] = [{ op: 'event', field: 'id' }]
+
+function emitted(mapping: Mapping, type: string, { key = EVENT_ID, acrossSources }: Keyed, emitting: Scope): Emission {
   const parts = key.map((node) => value(node, emitting)).filter((part) => part !== null)
-  const body = build(mapping.body, emitting)
   return {
     type,
     key: [type, ...parts].join(':'),
-    body: { eventVersion: 'v1', objectType: type.split('.')[0], eventType: type, ...body },
+    per: acrossSources ? 'client' : 'source',
+    userId: value(mapping.user.id, emitting),
+    body: build(mapping.body, emitting),
   }
+}
+
+/** The memory with this event as an occasion that was seen. */
+function seen(what: string, { memory, event }: Scope): Memory {
+  occasionOf(memory, what, named(event))
+  return memory
 }
 
 function share(once: NonNullable<Speaking['once']>, scope: Scope): (Counted & { fresh: boolean }) | null {
@@ -135,17 +162,20 @@ function missingOf(mapping: Mapping, scope: Scope): string[] {
   const missing = factsMissing(mapping, scope)
   for (const node of usersOf(mapping)) {
     const customer = value(node.customer, scope)
-    if (customer !== null && value({ ...node, field: 'clientUserId' }, scope) === null)
-      missing.push(`client_user_id:${customer}`)
+    if (customer !== null && value(node, scope) === null) missing.push(`client_user_id:${customer}`)
   }
   return [...new Set(missing)]
 }
 
-/** The users that a mapping's bodies name. */
+/** The users whose clientUserId a mapping's bodies show. */
 const usersOf = onceFor((mapping: Mapping) => usersIn(mapping.body))
 
 const usersIn = (shape: Json): Extract<Node, { op: 'user' }>[] =>
-  'op' in shape ? (shape.op === 'user' && shape.field === 'id' ? [shape] : []) : Object.values(shape).flatMap(usersIn)
+  'op' in shape
+    ? shape.op === 'user' && shape.field === 'clientUserId'
+      ? [shape]
+      : []
+    : Object.values(shape).flatMap(usersIn)
 
 /** The emission's body as the contract says it, in the contract's key order; throws `invalid_target` otherwise. */
 export function checked(mapping: Mapping, body: Json): Json {

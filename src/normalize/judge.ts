@@ -2,6 +2,7 @@ import { mappings } from '../../mappings/index.ts'
 import { evaluate, type Verdict } from './evaluate.ts'
 import type { Mapping } from './mapping.ts'
 import type { Memory } from './memory.ts'
+import { onceFor } from './once.ts'
 import { baseOf, isAfter, momentOf, newestOf, type Sight, type Snapshot } from './order.ts'
 import { priorOf } from './previous.ts'
 import type { Facts, Listener } from './value.ts'
@@ -15,13 +16,18 @@ export interface Judged {
   verdict: Verdict
 }
 
-const readers = new Map<string, { contract: string; mapping: Mapping }[]>()
-for (const [contract, list] of Object.entries(mappings))
-  for (const mapping of list)
-    for (const type of mapping.on.types) readers.set(type, [...(readers.get(type) ?? []), { contract, mapping }])
+type Reader = { contract: string; mapping: Mapping }
 
-/** The mappings that read an event type. */
-export const readersOf = (type: string) => readers.get(type) ?? []
+const readers = onceFor((all: typeof mappings) => {
+  const found = new Map<string, Reader[]>()
+  for (const [contract, list] of Object.entries(all))
+    for (const mapping of list)
+      for (const type of mapping.on.types) found.set(type, [...(found.get(type) ?? []), { contract, mapping }])
+  return found
+})
+
+/** The mappings that read an event type, of all contracts that were offered before the first event. */
+export const readersOf = (type: string): readonly Reader[] => readers(mappings).get(type) ?? []
 
 /** What is known around a sight: all of its object with it, its state, the one stored before it, and whether a newer one is. */
 export interface Place {
@@ -31,25 +37,33 @@ export interface Place {
   late: boolean
   memory: Memory
   facts: Facts
+  /** The event's time as ISO 8601, where it is known finer than by the second. */
+  at?: string
   listen?: Listener | undefined
 }
 
 /** What every mapping says of a sight, and the memory of its object afterwards. Throws MappingError. */
 export function judge(
   sight: Sight,
-  { snapshot, object, stored, late, memory, facts, listen }: Place,
+  { snapshot, object, stored, late, memory, facts, at, listen }: Place,
 ): { said: Judged[]; memory: Memory } {
   const prior = sight.previous ? priorOf(object, sight.previous) : late ? null : stored
   // Our own timer brings no state: it speaks of the newest.
   const seen = (sight.own && newestOf(snapshot)) || sight
   let remembered = memory
   const said = readersOf(sight.type).map(({ contract, mapping }) => {
-    const event = { id: sight.own ? null : sight.eventId, type: sight.type, created: sight.created }
+    const { type, created } = sight
+    const event = {
+      id: sight.own ? null : sight.eventId,
+      type,
+      created,
+      at: at ?? new Date(created * 1000).toISOString(),
+    }
     const told = remembered.said[mapping.name]
     const overtaken = !sight.own && told !== undefined && isAfter(told, sight, snapshot)
     const input = { event, object, prior, stored, late, memory: remembered, facts, listen }
     const verdict = evaluate(mapping, input, { moment: momentOf(seen), overtaken })
-    if (verdict.kind === 'emit') remembered = verdict.memory
+    remembered = verdict.memory ?? remembered
     return { contract, mapping, verdict }
   })
   return { said, memory: remembered }

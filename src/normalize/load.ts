@@ -69,6 +69,14 @@ export async function load(tx: Queryable, world: World, wants: Wants): Promise<b
     )
     for (const row of rows) world.people.add(personOf(row), null)
   }
+  const named = fresh(wants.named, world.loaded.named)
+  if (named.length > 0) {
+    const { rows } = await tx.query(
+      'select id, client_user_id, email, registered from users where client_id = $1 and id = any($2)',
+      [world.clientId, named],
+    )
+    for (const row of rows) world.people.add(personOf(row), null)
+  }
   const facts = fresh(
     [
       ...customers.map((id) => `client_user_id:${id}`),
@@ -83,7 +91,7 @@ export async function load(tx: Queryable, world: World, wants: Wants): Promise<b
     )
     for (const row of rows) world.holds.set(keyOf(row.source_id, row.fact), row.until)
   }
-  return objects.length + customers.length + told.length + needs.length > 0
+  return objects.length + customers.length + told.length + named.length + needs.length > 0
 }
 
 const personOf = (row: { id: string; client_user_id: string | null; email: string | null; registered: boolean }) => ({
@@ -96,13 +104,14 @@ const personOf = (row: { id: string; client_user_id: string | null; email: strin
 /** Loads whether sources have an API key, and why their calls are not made at present. */
 async function loadSources(tx: Queryable, world: World, ids: readonly string[]): Promise<void> {
   const { rows } = await tx.query(
-    `select s.id, s.api_key is not null as hydrates, c.reason_message as shut
+    `select s.id, s.api_key is not null as hydrates, s.plan_ranks, c.reason_message as shut
        from sources s
        left join hydration_circuits c on c.client_id = s.client_id and c.source_id = s.id and c.open_until > now()
       where s.client_id = $1 and s.id = any($2)`,
     [world.clientId, ids],
   )
-  for (const { id, hydrates, shut } of rows) world.sources.set(id, { hydrates, shut })
+  for (const { id, hydrates, shut, plan_ranks } of rows)
+    world.sources.set(id, { hydrates, shut, planRanks: plan_ranks })
 }
 
 /** Loads what is known of these needs. */

@@ -14,7 +14,8 @@ type Called = { called?: string }
 export type Node = Called &
   (
     | { op: 'from'; path: string; keys: readonly string[]; scope: 'object' | 'item'; until?: string }
-    | { op: 'event'; field: 'id' | 'type' | 'created' }
+    | { op: 'event'; field: 'id' | 'type' | 'created' | 'at' }
+    | { op: 'emitted' }
     | { op: 'always'; value: unknown }
     | { op: 'firstOf'; of: readonly Node[] }
     | {
@@ -33,6 +34,8 @@ export type Node = Called &
         customer: Node
         told: readonly Node[]
         email: readonly Node[]
+        /** Flo's own id of the user, where the event names it. */
+        named: Node | null
         field: 'id' | 'clientUserId' | 'email'
       }
     | { op: 'uuid'; kind: string; key: Node; linked: Node | null }
@@ -43,6 +46,7 @@ export type Node = Called &
     | { op: 'occasion'; what: string; of: object | null; mark: boolean }
     | { op: 'prior'; of: Node }
     | { op: 'tallied' }
+    | { op: 'rank'; plan: Node }
   )
 /** What a condition is made of. */
 export type When = Called &
@@ -76,8 +80,8 @@ export type Kept =
   // Not Stripe's: which payment belongs to what (links.ts), and a checkout that the client registered.
   | 'link'
   | 'checkout'
-/** What is remembered of an object beside its snapshot. */
-export type Flag = 'announced' | 'overdue'
+/** What is remembered of an object beside its snapshot, by a name of the mapping's own. */
+export type Flag = string
 
 /** The target field for field: every key has to be given a source or a nested shape. */
 export type Shape<T> =
@@ -90,9 +94,11 @@ export type Shape<T> =
 
 /** Every event type that the installed stripe package knows. */
 export type EventType = Stripe.Event['type']
-/** What every event of a contract begins with. */
-export type Envelope = { eventVersion: string; objectType: string; eventType: string }
-
+/** The event types of a body: the member that is a list of dotted names. */
+export type EventTypeOf<To extends z.ZodType> = DottedMember<z.infer<To>>
+type DottedMember<Body> = {
+  [Name in keyof Body]: Body[Name] extends `${string}.${string}` ? Body[Name] : never
+}[keyof Body]
 /** One line of a mapping's decision: the first whose `when` holds speaks. */
 export type Rule<Emit extends string = string> =
   | {
@@ -108,6 +114,8 @@ export type Rule<Emit extends string = string> =
       overtakable?: boolean
       /** Sets a flag of the object's memory when emitted. */
       remember?: Flag
+      /** One event per key for the whole client, whichever of its sources tells it. */
+      acrossSources?: true
     }
   | {
       ignore: string
@@ -117,21 +125,26 @@ export type Rule<Emit extends string = string> =
       afterWaiting?: true
       /** Notes a refund that is not told: on its way, or one that did not take place and counts no longer. */
       note?: { as: 'pending' | 'failed'; per: readonly Node[]; id: Node; amount: Node }
+      /** Nothing is told, but it was seen: an occasion of this name, which `lastOccasion` reads. */
+      sees?: string
     }
 
 /** How the events of one Stripe resource become those of a contract. */
-export type Mapping<E extends EventType = EventType, To extends z.ZodType<Envelope> = z.ZodType<Envelope>> = {
+export type Mapping<E extends EventType = EventType, To extends z.ZodType = z.ZodType> = {
   name: string
   on: { types: readonly E[] }
+  /** The bodies, whole. */
   to: To
+  /** Whose event it is. */
+  user: { id: Expr<string> }
   /** Read for every event, whatever the rules say: a value nobody has mapped stops the event here. */
   total: readonly Node[]
   /** Facts that the body reads and that may still be on their way: the event is held for them `unless` they are known. */
   waitFor: readonly { fact: string; key: Node; unless: When }[]
-  rules: readonly Rule<z.infer<To>['eventType']>[]
+  rules: readonly Rule<EventTypeOf<To>>[]
   /** A fact that is owed since an earlier event: emitted before whatever the rules say of this one. */
-  owed?: { emit: z.infer<To>['eventType']; when: When; key: readonly Node[]; remember?: Flag }
-  body: Shape<Omit<z.infer<To>, keyof Envelope>>
+  owed?: { emit: EventTypeOf<To>; when: When; key: readonly Node[]; remember?: Flag }
+  body: Shape<z.infer<To>>
   /** The part of the body whose change is news: compared by `changed` and `differsFromLast`. */
   news: object
 }

@@ -1,9 +1,8 @@
 import { type FetchedList, lists, objects } from '../../mappings/hydrate.ts'
+import { alone } from './alone.ts'
 import type { Kept } from './mapping.ts'
-import { emptyMemory } from './memory.ts'
 import type { Due } from './source-events.ts'
-import { holds, type Input, value } from './value.ts'
-import { noFacts } from './wants.ts'
+import { holds, value } from './value.ts'
 
 /** Something to fetch from Stripe: the first of the paths that Stripe knows answers. */
 export interface Need {
@@ -20,15 +19,7 @@ export interface Need {
 export function listNeeds(due: Due): { need: Need; into: string }[] {
   const object = due.body?.data?.object
   if (typeof object !== 'object' || object === null) return []
-  const input: Input = {
-    event: { id: due.eventId, type: due.type, created: 0 },
-    object,
-    prior: null,
-    stored: null,
-    late: false,
-    memory: emptyMemory(),
-    facts: noFacts,
-  }
+  const input = alone(due, object)
   return lists.flatMap((list) => {
     const id = list.on.includes(due.type) && holds(list.when, input) ? value(list.id, input) : null
     return typeof id === 'string' ? [{ need: listNeed(list, id, due), into: list.into }] : []

@@ -1,8 +1,9 @@
 import { kept, tells } from '../../mappings/kept.ts'
 import { newId } from '../ids.ts'
+import { alone } from './alone.ts'
 import { completed, filled, holdOf, needsOf } from './complete.ts'
 import { setTimer } from './dues.ts'
-import { checked } from './evaluate.ts'
+import { checked, storedKey } from './evaluate.ts'
 import { holdFor } from './holds.ts'
 import { type Judged, judge, judgeAgain, readersOf } from './judge.ts'
 import { lackOf, type Without } from './lack.ts'
@@ -12,12 +13,13 @@ import { emptyMemory, type Memory } from './memory.ts'
 import { type Need, objectNeed } from './needs.ts'
 import { newestOf, placed, type Snapshot } from './order.ts'
 import { failed, held, ignoredAs, normalized, notMapped } from './outcomes.ts'
+import { priorOf } from './previous.ts'
 import type { Due, Outcome } from './source-events.ts'
 import { sightOf } from './source-events.ts'
 import { twinOf } from './thin.ts'
-import { type Facts, type Input, type Listener, value } from './value.ts'
+import { type Facts, type Listener, value } from './value.ts'
 import { noFacts, type Wants, want } from './wants.ts'
-import { factsOf, type Known, keyOf, put, type World } from './world.ts'
+import { type Asked, factsOf, type Known, keyOf, put, type World } from './world.ts'
 
 /** An event of ours, ready to be stored: `body` is the contract's body without the delivery's own id. */
 export interface Normalized {
@@ -44,15 +46,10 @@ export function wantsOf(world: World, stored: Due, wants: Wants): void {
   if (sight.objectId !== null && isKept(sight.kind)) wants.objects.add(sight.objectId)
   const told = tells[sight.kind as Kept]
   const known = knownOf(world, due.sourceId, sight)
-  const input: Input = {
-    event: { id: due.eventId, type: due.type, created: sight.created },
-    object: sight.own ? (known?.snapshot.object ?? sight.object) : sight.object,
-    prior: null,
-    stored: null,
-    late: false,
-    memory: emptyMemory(),
-    facts: { ...noFacts, kept: factsOf(world, due.sourceId, new Map()).kept },
-  }
+  const object = sight.own ? (known?.snapshot.object ?? sight.object) : sight.object
+  // The state before is read as well: the product, say, of the plan that it had.
+  const prior = sight.previous ? priorOf(object, sight.previous) : (known?.snapshot.object ?? null)
+  const input = { ...alone(due, object, { ...noFacts, kept: factsOf(world, due.sourceId).kept }), prior }
   if (told) {
     const customer = value(told.customer, input)
     const clientUserId = value(told.clientUserId, input)
@@ -118,7 +115,7 @@ function normalizeSnapshot(
     sight.own && known
       ? { snapshot: known.snapshot, newest: true, overturns: false }
       : placed(known?.snapshot ?? null, sight)
-  const asked = new Map<string, string | null>()
+  const asked: Asked[] = []
   const object = newest ? snapshot.object : sight.object
   const stored = known?.snapshot.object ?? null
   const unregistered = new Set<string>()
@@ -129,9 +126,14 @@ function normalizeSnapshot(
     if (need) untold.set(need.key, need)
   })
   const memory = known?.memory ?? emptyMemory()
-  const own = judge(sight, { snapshot, object, stored, late: !newest, memory, facts, listen })
+  const at = due.createdAt.toISOString()
+  const own = judge(sight, { snapshot, object, stored, late: !newest, memory, facts, at, listen })
+  // What a late sight alone could show may be what the newest one waited for.
+  const shown = !newest && own.said.some(({ verdict }) => verdict.kind === 'ignore' && verdict.memory !== null)
   const again =
-    known && overturns ? judgeAgain(known, snapshot, own.memory, facts, listen) : { said: [], memory: own.memory }
+    known && (overturns || shown)
+      ? judgeAgain(known, snapshot, own.memory, facts, listen)
+      : { said: [], memory: own.memory }
   const judged = [...own.said, ...again.said]
   const emitting = judged.flatMap(({ contract, mapping, verdict }) =>
     verdict.kind === 'emit' ? [{ contract, mapping, verdict }] : [],
@@ -154,8 +156,8 @@ function normalizeSnapshot(
         sourceEventId: due.id,
         contract,
         type: emission.type,
-        userId: body.user?.id ?? null,
-        key: `${due.sourceId}:${emission.key}`,
+        userId: emission.userId,
+        key: storedKey(emission, world.clientId, due.sourceId),
         position,
         occurredAt: due.createdAt,
         body: JSON.stringify(body),
@@ -164,24 +166,15 @@ function normalizeSnapshot(
 
   // From here on the event counts: what it tells becomes part of the world.
   if (events.length > 0)
-    for (const [customer, told] of asked)
-      if (world.people.settle(customer, told).clientUserId !== null)
+    for (const { customer, told } of asked)
+      if (world.people.settle(customer, told).clientUserId !== null && customer !== null)
         world.arrived.add(keyOf(due.sourceId, `client_user_id:${customer}`))
   if (sight.objectId !== null && isKept(sight.kind)) {
     const remembered = remember(world, due, sight.kind, sight.objectId, snapshot, again.memory)
     if (sight.kind === 'invoice') setTimer(world, remembered, facts, due, patience.now)
   }
   learn(world, due, object, facts)
-  const input = {
-    event: { id: due.eventId, type: due.type, created: sight.created },
-    object,
-    prior: null,
-    stored: null,
-    late: false,
-    memory,
-    facts: noFacts,
-  }
-  addLinks(world, due.sourceId, edgesOf(sight.kind, input))
+  addLinks(world, due.sourceId, edgesOf(sight.kind, alone(due, object)))
   for (const { verdict } of [...emitting, ...own.said])
     if (verdict.tally) put(world, due.sourceId, 'tally', `tally:${verdict.tally.payment}`, verdict.tally.tally)
 
@@ -218,15 +211,7 @@ function remember(world: World, due: Due, kind: Kept, objectId: string, snapshot
 function learn(world: World, due: Due, object: any, facts: Facts) {
   const told = tells[(typeof object.object === 'string' ? object.object : '') as Kept]
   if (!told) return
-  const input = {
-    event: { id: due.eventId, type: due.type, created: 0 },
-    object,
-    prior: null,
-    stored: null,
-    late: false,
-    memory: emptyMemory(),
-    facts,
-  }
+  const input = alone(due, object, facts)
   const customer = value(told.customer, input)
   const clientUserId = value(told.clientUserId, input)
   if (typeof customer !== 'string' || typeof clientUserId !== 'string' || clientUserId === '') return

@@ -13,6 +13,7 @@ export interface Person {
 export class People {
   readonly byCustomer = new Map<string, Person>()
   readonly byClientUserId = new Map<string, Person>()
+  readonly byId = new Map<string, Person>()
   readonly changed = new Set<Person>()
   readonly linked = new Map<string, Person>()
   private readonly clientId: string
@@ -24,6 +25,7 @@ export class People {
     const known = (person.clientUserId !== null && this.byClientUserId.get(person.clientUserId)) || person
     if (known.clientUserId !== null) this.byClientUserId.set(known.clientUserId, known)
     if (customer !== null) this.byCustomer.set(customer, known)
+    this.byId.set(person.id, known)
   }
 
   /**

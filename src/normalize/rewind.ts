@@ -2,6 +2,7 @@ import { mappings } from '../../mappings/index.ts'
 import type { Queryable } from '../db.ts'
 import type { Flag } from './mapping.ts'
 import type { Memory } from './memory.ts'
+import { onceFor } from './once.ts'
 import { placed, type Snapshot } from './order.ts'
 import { type Known, keyOf } from './world.ts'
 
@@ -9,12 +10,14 @@ import { type Known, keyOf } from './world.ts'
 // with it or after it is taken out of the world again, as far as it can be told apart.
 
 /** The event types whose telling is remembered as a flag of the object that they are about. */
-const remembered = Object.values(mappings)
-  .flat()
-  .flatMap(({ rules, owed }) => [...rules, ...(owed ? [owed] : [])])
-  .flatMap((rule) =>
-    'emit' in rule && rule.remember ? [rule.emit].flat().map((type) => ({ type, flag: rule.remember as Flag })) : [],
-  )
+const remembered = onceFor((all: typeof mappings) =>
+  Object.values(all)
+    .flat()
+    .flatMap(({ rules, owed }) => [...rules, ...(owed ? [owed] : [])])
+    .flatMap((rule) =>
+      'emit' in rule && rule.remember ? [rule.emit].flat().map((type) => ({ type, flag: rule.remember as Flag })) : [],
+    ),
+)
 
 /** How many sights of an object were taken out, and how many are left. */
 export interface Rewound {
@@ -58,7 +61,7 @@ const sightsOf = ({ tied, base }: Snapshot) => [...tied, ...base]
 function memoryBefore(known: Known, isEarlier: (eventId: string) => boolean, told: ReadonlySet<string>): Memory {
   const { memory, sourceId, objectId } = known
   const flags: Memory['flags'] = {}
-  for (const { type, flag } of remembered)
+  for (const { type, flag } of remembered(mappings))
     if (memory.flags[flag] && told.has(`${sourceId}:${type}:${objectId}`)) flags[flag] = true
   const occasions = Object.entries(memory.occasions).map(([what, list]) => [
     what,
@@ -102,7 +105,7 @@ async function toldBefore(
   before: string,
 ): Promise<Set<string>> {
   const keys = objects.flatMap(({ sourceId, objectId, memory }) =>
-    remembered.flatMap(({ type, flag }) => (memory.flags[flag] ? [`${sourceId}:${type}:${objectId}`] : [])),
+    remembered(mappings).flatMap(({ type, flag }) => (memory.flags[flag] ? [`${sourceId}:${type}:${objectId}`] : [])),
   )
   if (keys.length === 0) return new Set()
   const { rows } = await db.query(

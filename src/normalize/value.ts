@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { sumOf } from '../money.ts'
+import { isMore, sumOf } from '../money.ts'
 import { type Kept, type Mapping, type Node, set, unset, type When } from './mapping.ts'
 import { digest, lastMoment, type Memory, occasionOf } from './memory.ts'
 import { type Tally, totalOf } from './tally.ts'
@@ -15,17 +15,20 @@ export interface Facts {
     customer: string | null,
     told: string | null,
     email: string | null,
+    named: string | null,
   ): { id: string; clientUserId: string | null; email: string | null }
   /** The UUID that follows from the source and the id of a Stripe object. */
   uuid(kind: string, key: string): string
   /** What was told as given back of a payment. */
   tally(payment: string): Tally | null
+  /** The rank of a plan by the source's configuration, null when it has none. */
+  rank(plan: string): number | null
 }
 
 /** One source event, placed among what is known of its object. */
 export interface Input {
   /** `id` is null for what our own timer says. */
-  event: { id: string | null; type: string; created: number }
+  event: { id: string | null; type: string; created: number; at: string }
   object: Json
   /** The state that the event left behind; null when nobody can tell. */
   prior: Json | null
@@ -77,6 +80,8 @@ function read(node: Node, scope: Scope): Json {
       return get(node.scope === 'item' ? scope.item : scope.object, node.keys)
     case 'event':
       return scope.event[node.field]
+    case 'emitted':
+      return scope.emit ?? null
     case 'always':
       return node.value
     case 'firstOf': {
@@ -107,7 +112,8 @@ function read(node: Node, scope: Scope): Json {
     case 'user': {
       const first = (nodes: readonly Node[]) => value({ op: 'firstOf', of: nodes }, scope)
       const email = node.field === 'email' ? asText(first(node.email)) : null
-      return scope.facts.user(value(node.customer, scope), asText(first(node.told)), email)[node.field]
+      const named = node.named === null ? null : asText(value(node.named, scope))
+      return scope.facts.user(value(node.customer, scope), asText(first(node.told)), email, named)[node.field]
     }
     case 'uuid':
       return uuid(node, scope)
@@ -137,6 +143,10 @@ function read(node: Node, scope: Scope): Json {
       )
     case 'tallied':
       return totalOf(scope.tally ?? null)
+    case 'rank': {
+      const plan = value(node.plan, scope)
+      return typeof plan === 'string' ? scope.facts.rank(plan) : null
+    }
     case 'prior':
       return scope.prior === null ? null : value(node.of, { ...scope, object: scope.prior })
   }
@@ -152,7 +162,8 @@ function uuid(node: Extract<Node, { op: 'uuid' }>, scope: Scope): string {
   return chosen
 }
 
-const named = ({ id, type, created }: Input['event']) => ({ id: id ?? type, type, created })
+/** An event by what tells it from others: our own timer's by its type. */
+export const named = ({ id, type, created }: Input['event']) => ({ id: id ?? type, type, created })
 
 const asText = (told: Json): string | null =>
   typeof told === 'string' && told !== '' ? told : typeof told === 'number' ? String(told) : null
@@ -182,7 +193,7 @@ function isTrue(when: When, scope: Scope, mapping?: Mapping): boolean {
     case 'more':
     case 'same': {
       const [a, b] = [value(when.node, scope), value(when.than, scope)]
-      return a !== null && b !== null && (when.op === 'more' ? a > b : a === b)
+      return a !== null && b !== null && (when.op === 'more' ? isMore(a, b) : a === b)
     }
     case 'any':
       return when.of.some((of) => holds(of, scope, mapping))

@@ -13,6 +13,8 @@ export interface Wants {
   customers: Set<string>
   /** clientUserIds that the event itself tells. */
   told: Set<string>
+  /** Flo's own ids of users that the event names. */
+  named: Set<string>
   /** Sources, whether they have an API key. */
   sources: Set<string>
   /** Snapshot events that thin ones are twins of. */
@@ -24,6 +26,7 @@ export const noWants = (): Wants => ({
   objects: new Set(),
   customers: new Set(),
   told: new Set(),
+  named: new Set(),
   sources: new Set(),
   twins: new Set(),
   needs: new Set(),
@@ -41,7 +44,8 @@ const nodesOf = onceFor((mapping: Mapping) => {
     if ('op' in part && part.op === 'kept') walk((part as KeptNode).key)
     else for (const inner of Object.values(part)) walk(inner)
   }
-  for (const part of [mapping.rules, mapping.owed, mapping.waitFor, mapping.body, mapping.total]) walk(part)
+  for (const part of [mapping.rules, mapping.owed, mapping.waitFor, mapping.body, mapping.user, mapping.total])
+    walk(part)
   return { kept: [...kept], users: [...users] }
 })
 
@@ -59,7 +63,9 @@ export function want(mapping: Mapping, input: Input, wants: Wants): void {
   }
   // What is read of each element of a list, the product of a line say.
   const items = mapping.rules.flatMap((rule) => ('emit' in rule && rule.each ? elements(rule.each, input) : []))
-  for (const scope of [input, ...items.map((item) => ({ ...input, item }))]) for (const node of kept) visit(node, scope)
+  const before = input.prior === null ? [] : [{ ...input, object: input.prior }]
+  for (const scope of [input, ...before, ...items.map((item) => ({ ...input, item }))])
+    for (const node of kept) visit(node, scope)
   for (const rule of mapping.rules) {
     const per = 'emit' in rule ? rule.once?.per : rule.note?.per
     for (const node of per ?? []) {
@@ -70,6 +76,8 @@ export function want(mapping: Mapping, input: Input, wants: Wants): void {
   for (const node of users) {
     const customer = value(node.customer, input)
     if (typeof customer === 'string') wants.customers.add(customer)
+    const named = node.named && value(node.named, input)
+    if (typeof named === 'string') wants.named.add(named)
     for (const told of node.told) {
       const text = value(told, input)
       if (typeof text === 'string' && text !== '') wants.told.add(text)
@@ -92,4 +100,5 @@ export const noFacts: Facts = {
   user: () => ({ id: '', clientUserId: null, email: null }),
   uuid: () => '',
   tally: () => null,
+  rank: () => null,
 }

@@ -25,7 +25,11 @@ export function sourceWords(node: Node, style = plain, bare = false): string {
       if (node.keys.length === 0) return node.path
       return node.until ? `${style.code(node.path)} (before ${node.until})` : style.code(node.path)
     case 'event':
-      return `the event's ${node.field === 'created' ? 'time' : node.field}`
+      return `the event's ${node.field === 'created' || node.field === 'at' ? 'time' : node.field}`
+    case 'emitted':
+      return 'the type of the event that is told'
+    case 'rank':
+      return `the rank of ${inList(node.plan)} in the source's \`planRanks\``
     case 'always':
       return node.value === undefined ? 'left out' : style.code(JSON.stringify(node.value))
     case 'firstOf':

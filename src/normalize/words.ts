@@ -1,7 +1,6 @@
 import type Stripe from 'stripe'
 import type { z } from 'zod'
 import {
-  type Envelope,
   type EventType,
   type Expr,
   type Flag,
@@ -22,7 +21,7 @@ import type { At, Closed, ItemOf, Known, Value } from './paths.ts'
 type ObjectOf<E extends EventType> = Extract<Stripe.Event, { type: E }>['data']['object']
 
 /** Types a mapping by its events and its target. */
-export const defineMapping = <E extends EventType, To extends z.ZodType<Envelope>>(mapping: Mapping<E, To>) => mapping
+export const defineMapping = <E extends EventType, To extends z.ZodType>(mapping: Mapping<E, To>) => mapping
 
 const from = (path: string, scope: 'object' | 'item', until?: string): Node => ({
   op: 'from',
@@ -60,8 +59,10 @@ export const member = <O>(name: string): Reads<O> => readsOf<O>('item', `${name}
 /** The whole object of the event. */
 export const self = <O>(): Expr<O> => ({ op: 'from', path: 'the object', keys: [], scope: 'object' })
 
-/** The event itself: Stripe's id (null for what our own timer says), type, or Unix seconds. */
-export const event = (field: 'id' | 'type' | 'created'): Expr<any> => ({ op: 'event', field })
+/** The event itself: Stripe's id (null for what our own timer says), type, Unix seconds, or its time as ISO 8601 with milliseconds. */
+export const event = (field: 'id' | 'type' | 'created' | 'at'): Expr<any> => ({ op: 'event', field })
+/** The type of the event that is being emitted. */
+export const emitted: Expr<any> = { op: 'emitted' }
 /** The same value whatever is read. */
 export const always = <const T>(value: T): Expr<T> => ({ op: 'always', value })
 type FirstOf<L extends readonly Expr<any>[]> = L extends readonly [...infer Init extends Expr<any>[], infer Last]
@@ -117,8 +118,12 @@ export const is = <T>(node: Expr<T>, ...values: (Closed<T> | typeof set | typeof
   node,
   values,
 })
-/** Both are there, and the first is greater. */
-export const more = (node: Expr<number | null>, than: Expr<number | null>): When => ({ op: 'more', node, than })
+/** Both are there, and the first is greater; texts are compared as decimal numbers. */
+export const more = <T extends number | string>(node: Expr<T | null>, than: Expr<T | null>): When => ({
+  op: 'more',
+  node,
+  than,
+})
 
 /** Both are there and equal. */
 export const same = <T extends number | string>(node: Expr<T | null>, as: Expr<T | null>): When => ({
@@ -233,13 +238,20 @@ export const kept = (kind: Kept, key: Expr<string | null>) => {
 
 /**
  * The Flo user behind a Stripe customer. clientUserId is the registered user's, else the first of `told`, else what was learnt
- * earlier; email the registered user's, else the first of `email`. While clientUserId is unknown the event is held.
+ * earlier; email the registered user's, else the first of `email`. An event may have `named` the user by Flo's own id. While a
+ * clientUserId that the body shows is unknown the event is held.
  */
 export const userOf = (
   customer: Expr<string | null>,
-  said: { told: Expr<string | null>[]; email: Expr<string | null>[] },
+  said: { told: Expr<string | null>[]; email: Expr<string | null>[]; named?: Expr<string | null> },
 ) => {
-  const field = <T>(name: 'id' | 'clientUserId' | 'email'): Expr<T> => ({ op: 'user', customer, ...said, field: name })
+  const field = <T>(name: 'id' | 'clientUserId' | 'email'): Expr<T> => ({
+    op: 'user',
+    customer,
+    named: null,
+    ...said,
+    field: name,
+  })
   return {
     id: field<string>('id'),
     clientUserId: field<string | null>('clientUserId'),
@@ -261,6 +273,9 @@ export const uuidOf = (
   key,
   linked,
 })
+
+/** The rank of a plan, as the source's `planRanks` say; null when they say none. */
+export const rankOf = (plan: Expr<string | null>): Expr<number | null> => ({ op: 'rank', plan })
 
 /** Minor units given back of the payment that the rule counts by (`once`), this time included. */
 export const tallied: Expr<number> = { op: 'tallied' }

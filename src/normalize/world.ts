@@ -37,8 +37,8 @@ export interface World {
   people: People
   /** Deadlines of missing facts, by source and fact. */
   holds: Map<string, Date>
-  /** Whether a source has an API key, and why its calls are not made at present. */
-  sources: Map<string, { hydrates: boolean; shut: string | null }>
+  /** Whether a source has an API key, and why its calls are not made at present; the ranks of its plans. */
+  sources: Map<string, { hydrates: boolean; shut: string | null; planRanks: Readonly<Record<string, number>> }>
   /** What was asked of Stripe, by source and need. */
   hydrations: Map<string, Fetched>
   /** Snapshot events that have arrived of those that thin ones name, by source and id. */
@@ -72,11 +72,17 @@ export const emptyWorld = (clientId: string): World => ({
   loaded: { ...noWants(), facts: new Set() },
 })
 
+/** A user that was read: by its customer, by what the event tells, or both. */
+export interface Asked {
+  customer: string | null
+  told: string | null
+}
+
 /** The world as the evaluator of one source's event sees it; `asked` collects whose users were read, `untold` hears what no event has told. */
 export function factsOf(
   world: World,
   sourceId: string,
-  asked: Map<string, string | null>,
+  asked: Asked[] = [],
   untold: (kind: Kept, id: string) => void = () => {},
 ): Facts {
   return {
@@ -89,9 +95,11 @@ export function factsOf(
       const fetched = world.hydrations.get(keyOf(sourceId, `${kind}:${id}`))?.result
       return fetched ? { object: fetched, memory: emptyMemory() } : null
     },
-    user(customer, told, email) {
-      const person = world.people.resolve(customer, told)
-      if (customer !== null) asked.set(customer, told)
+    user(customer, told, email, named) {
+      const known = named === null ? undefined : world.people.byId.get(named)
+      const person = known ?? world.people.resolve(customer, told)
+      const again = asked.some((one) => one.customer === customer && one.told === told)
+      if (!known && !again && (customer !== null || told !== null)) asked.push({ customer, told })
       return {
         id: person.id,
         clientUserId: person.clientUserId,
@@ -99,6 +107,7 @@ export function factsOf(
       }
     },
     uuid: (kind, key) => idOfWords(kind, sourceId, key),
+    rank: (plan) => world.sources.get(sourceId)?.planRanks[plan] ?? null,
     tally: (payment) => world.objects.get(keyOf(sourceId, `tally:${payment}`))?.snapshot.object ?? null,
   }
 }

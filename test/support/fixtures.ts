@@ -19,24 +19,33 @@ export const cases: [name: string, events: any[]][] = namesIn(folder('stripe')).
 /** The raw events of one case, to do with as one likes. */
 export const fixture = (name: string): any[] => structuredClone(cases.find(([one]) => one === name)![1])
 
-/** The cases that have an expectation, before any test of this run has written one. */
-export const expected: string[] = namesIn(folder('flo'))
+/** The folder of a contract's expectations: its name without the version. */
+export const folderOf = (contract: string): string => contract.replace(/\.v\d+$/, '')
+
+/** The cases that have an expectation of a contract, before any test of this run has written one. */
+export const expected = (contract: string): string[] => namesIn(folder(folderOf(contract)))
 
 /**
- * A story as its expectation file tells it: per Stripe event what went out in order, with its business key, or why nothing
+ * A story as a contract's expectation file tells it: per Stripe event what went out in order, with its business key, or why nothing
  * did. What another event had told before shows as `ignored: "already_emitted"`; digests in keys are left out.
  */
-export function expectation({ outcomes }: Story): string {
-  const lines = outcomes.flatMap(({ eventId, type, outcome, events }): object[] => {
+export function expectation({ outcomes }: Story, contract: string): string {
+  const lines = outcomes.flatMap(({ eventId, type, outcome, events: all, judged }): object[] => {
     const of = `${type} ${eventId}`
+    const events = all.filter((event) => event.contract === contract)
     if (events.length > 0)
       return events.map(({ key, body }) => ({
         of,
         key: key.slice(SOURCE.length + 1).replace(/:[\w-]{22}\./, ':'),
         body: JSON.parse(body),
       }))
-    if (outcome.state === 'normalized') return [{ of, ignored: 'already_emitted' }]
-    return [{ of, [outcome.state]: outcome.code }]
+    if (outcome.state !== 'normalized' && outcome.state !== 'ignored') return [{ of, [outcome.state]: outcome.code }]
+    const said = judged.filter((one) => one.contract === contract).map(({ verdict }) => verdict)
+    const emitting = said.some(({ kind }) => kind === 'emit')
+    const reasons = said.flatMap((verdict) => (verdict.kind === 'ignore' ? [verdict.code] : []))
+    return [
+      { of, ignored: emitting ? 'already_emitted' : (reasons[0] ?? (judged.length > 0 ? 'not_mapped' : outcome.code)) },
+    ]
   })
   return `${compact(lines)}\n`
 }

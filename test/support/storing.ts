@@ -56,11 +56,12 @@ export async function newSource(db: Db) {
       )
       return rows
     },
-    /** Our events in the order they were made, with their parsed bodies. */
-    async events() {
+    /** Our events of one contract in the order they were made, with their parsed bodies. */
+    async events(contract = 'flo.v1') {
       const { rows } = await db.query(
-        'select id, source_event_id, type, key, occurred_at, body from events where client_id = $1 order by id',
-        [clientId],
+        `select id, source_event_id, type, key, occurred_at, body from events
+          where client_id = $1 and contract = $2 order by id`,
+        [clientId, contract],
       )
       return rows.map((row) => ({ ...row, body: JSON.parse(row.body) }))
     },

@@ -11,6 +11,10 @@ export interface Story {
   outcomes: Told[]
 }
 
+/** What of a story one contract hears. */
+export const heard = ({ events }: Story, contract = 'flo.v1'): Normalized[] =>
+  events.filter((event) => event.contract === contract)
+
 /** What became of one raw event; `events` leaves out what was told before. */
 export interface Told {
   eventId: string

@@ -7,6 +7,7 @@ import type { Due } from '../source-events.ts'
 import type { EventExplained, FieldExplained } from './explanation.ts'
 import { fieldsOf } from './fields.ts'
 import type { Judgement, Stored } from './judged.ts'
+import { contractOf } from './rules.ts'
 import type { Frame } from './trace.ts'
 import { timeOf, type Ways } from './ways.ts'
 
@@ -17,22 +18,23 @@ export async function eventsOf(
   { due, stored, judged, ways }: { due: Due; stored: readonly Stored[]; judged: Judgement; ways: Ways },
 ): Promise<EventExplained[]> {
   const { result, frames } = judged
-  const shown = shownIn(frames, due.sourceId)
+  const shown = shownIn(frames)
   const others = result.events.filter(({ contract, key }) => !storedAs(stored, contract, key))
   const told = await toldBefore(db, clientId, due.id, others)
   const event = (one: Pick<Normalized, 'contract' | 'type' | 'key'>, today: Normalized | null): EventExplained => {
     const as = storedAs(stored, one.contract, one.key)
     const eventId = as?.id ?? null
     const before = told.get(`${one.contract} ${one.key}`) ?? null
+    const { mapping, fields } = shown.get(`${one.contract} ${ownKey(one.key)}`) ?? { mapping: '', fields: [] }
     const way = { eventId, contract: one.contract, type: one.type }
     return {
       contract: one.contract,
-      mapping: shown.get(one.key)?.mapping ?? '',
+      mapping,
       type: one.type,
-      key: one.key.slice(due.sourceId.length + 1),
+      key: ownKey(one.key),
       stored: as ? { id: as.id, createdAt: timeOf(as.id) } : null,
       toldBefore: before,
-      fields: shown.get(one.key)?.fields ?? [],
+      fields,
       differs: as && today ? differing(JSON.parse(as.body), JSON.parse(today.body)) : [],
       deliveries: eventId === null ? [] : ways.deliveries(eventId),
       passedOver: before ? [] : ways.passedOver(way),
@@ -49,8 +51,12 @@ export async function eventsOf(
 const storedAs = (stored: readonly Stored[], contract: string, key: string) =>
   stored.find((one) => one.contract === contract && one.key === key)
 
-/** The mapping and fields of each emission, by business key. */
-function shownIn(frames: readonly Frame[], sourceId: string) {
+/** A stored business key without the id of the source or client that it is one of. */
+export const ownKey = (key: string): string => key.slice(UUID_LENGTH + 1)
+const UUID_LENGTH = 36
+
+/** The mapping and fields of each emission, by contract and business key. */
+function shownIn(frames: readonly Frame[]) {
   const emissions = frames.flatMap(({ part, inner }) =>
     inner.flatMap((frame) =>
       frame.part.op === 'emission' && part.op === 'mapping' ? [{ mapping: part.mapping, frame }] : [],
@@ -61,7 +67,7 @@ function shownIn(frames: readonly Frame[], sourceId: string) {
       frame.result
         ? [
             [
-              `${sourceId}:${(frame.result as Emission).key}`,
+              `${contractOf(mapping)} ${(frame.result as Emission).key}`,
               { mapping: mapping.name, fields: fieldsOf(frame) },
             ] as const,
           ]

@@ -3,7 +3,7 @@ import { Refusal } from '../../errors.ts'
 import { TIMER } from '../dues.ts'
 import { readersOf } from '../judge.ts'
 import { type Due, sightOf } from '../source-events.ts'
-import { eventsOf } from './events.ts'
+import { eventsOf, ownKey } from './events.ts'
 import type { About, Explained, Explanation } from './explanation.ts'
 import { factWords, hintFor, waitHint } from './hints.ts'
 import { type Judgement, judgedToday, type Stored } from './judged.ts'
@@ -44,8 +44,7 @@ export async function explained(
   }: { row: Explained; due: Due; heldFor: readonly string[]; stored: readonly Stored[]; judged: Judgement },
 ): Promise<Explanation> {
   const { result, frames, world } = judged
-  const prefix = `${due.sourceId}:`
-  const keys = new Set(result.events.map(({ key }) => key.slice(prefix.length)))
+  const keys = new Set(result.events.map(({ contract, key }) => `${contract} ${ownKey(key)}`))
   const mapped = mappingsIn(frames, readersOf(judged.whole.type).length, keys)
   const ways = await waysOf(
     db,

@@ -57,14 +57,15 @@ export async function judgedToday(
 
 /** What the event itself has left behind beside its sight: the news it told, and the refund it counted. */
 function forget(world: World, due: Due, stored: readonly Stored[]) {
-  const types = new Set(stored.map(({ type }) => type))
+  const told = new Set(stored.map(({ contract, type }) => `${contract} ${type}`))
   const { object, objectId } = sightOf(due)
   const own = world.objects.get(keyOf(due.sourceId, objectId ?? ''))
   if (own)
-    for (const mapping of Object.values(mappings).flat())
-      if (mapping.rules.some((rule) => 'emit' in rule && [rule.emit].flat().some((type) => types.has(type))))
-        delete own.memory.said[mapping.name]
-  if (!types.has('item.refunded')) return
+    for (const [contract, list] of Object.entries(mappings))
+      for (const { name, rules } of list)
+        if (rules.some((rule) => 'emit' in rule && [rule.emit].flat().some((type) => told.has(`${contract} ${type}`))))
+          delete own.memory.said[name]
+  if (!told.has('flo.v1 item.refunded')) return
   for (const { kind, snapshot } of world.objects.values())
     if (kind === 'tally') {
       const { entries } = snapshot.object as Tally

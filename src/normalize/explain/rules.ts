@@ -8,7 +8,7 @@ import type { Frame } from './trace.ts'
 
 /**
  * What each mapping said, rule by rule. `own` is how many mappings read the event; what follows speaks of the object's newest
- * state once more. `told` are the keys that were really emitted.
+ * state once more. `told` are the contracts and keys that were really emitted.
  */
 export function mappingsIn(frames: readonly Frame[], own: number, told: ReadonlySet<string>): MappingExplained[] {
   return frames
@@ -33,7 +33,8 @@ function mappingOf(frame: Frame, again: boolean, told: ReadonlySet<string>): Map
   }
 }
 
-const contractOf = (mapping: Mapping): string =>
+/** The contract that a mapping belongs to. */
+export const contractOf = (mapping: Mapping): string =>
   Object.entries(mappings).find(([, list]) => list.includes(mapping))?.[0] ?? ''
 
 function ruleOf(rule: Mapping['rules'][number], at: number, { inner }: Frame): RuleExplained {
@@ -48,11 +49,12 @@ function ruleOf(rule: Mapping['rules'][number], at: number, { inner }: Frame): R
   }
 }
 
-function saysOf({ result, error }: Frame, told: ReadonlySet<string>): MappingExplained['says'] {
+function saysOf({ part, result, error }: Frame, told: ReadonlySet<string>): MappingExplained['says'] {
   if (error) return { kind: 'fail', what: error.code, because: error.message }
   const verdict = result as Verdict
   if (verdict.kind === 'ignore') return { kind: 'ignore', what: verdict.code, because: verdict.message }
-  const emitted = verdict.emissions.filter(({ key }) => told.size === 0 || told.has(key))
+  const contract = contractOf((part as { mapping: Mapping }).mapping)
+  const emitted = verdict.emissions.filter(({ key }) => told.size === 0 || told.has(`${contract} ${key}`))
   if (emitted.length === 0) return { kind: 'ignore', what: 'nothing_new', because: 'It was said before.' }
   return { kind: 'emit', what: emitted.map(({ type }) => type).join(', '), because: null }
 }

@@ -1,0 +1,71 @@
+import { unset } from '../../src/normalize/mapping.ts'
+import {
+  all,
+  always,
+  any,
+  became,
+  byEvent,
+  called,
+  event,
+  firstOf,
+  given,
+  is,
+  kept,
+  oneOf,
+  reading,
+  same,
+  was,
+} from '../../src/normalize/words.ts'
+import {
+  cancellationMark,
+  customerOf,
+  ended,
+  pausedSoft,
+  pendingCancel,
+  periodEnd,
+  subscription,
+} from './subscription.ts'
+
+const { from, is: has } = subscription
+
+// How a subscription comes, changes and ends, for every contract alike.
+
+/** Soft pauses leave Stripe's status alone. */
+export const status = oneOf(from('status'), {
+  incomplete: 'incomplete',
+  trialing: 'trialing',
+  active: 'active',
+  past_due: 'past_due',
+  unpaid: 'unpaid',
+  paused: 'paused',
+  canceled: 'expired',
+  incomplete_expired: 'expired',
+})
+/** Once a subscription has ended it is expired; only the word of its immediate cancellation comes before that. */
+export const state = byEvent(
+  { 'subscription.cancelled': given(ended, always('cancelled'), given(pausedSoft, always('paused'), status)) },
+  given(pausedSoft, always('paused'), status),
+)
+
+/** When this cancellation was asked for: one cancellation is one fact, however often it is told. */
+export const cancellation = firstOf(from('canceled_at'), from('cancel_at'), event('created'))
+
+/** Unix seconds at which it ends, when it is marked for it. */
+export const cancelDate = firstOf(from('cancel_at'), given(has('cancel_at_period_end', true), periodEnd))
+/** Over with this event. */
+export const endsNow = called(
+  'ending now',
+  all(ended, any(is(event('type'), 'customer.subscription.deleted'), became(ended))),
+)
+/** The end was known, or nobody asked for it: there is no cancellation to tell beside the end (stripe.md 4.3). */
+export const endedByItself = called(
+  'ending by itself',
+  any(
+    cancellationMark,
+    was(pendingCancel),
+    has('cancellation_details.reason', 'payment_failed', 'canceled_by_retention_policy'),
+    all(has('cancellation_details.reason', unset), was(has('status', 'past_due', 'unpaid'))),
+    is(kept('customer', customerOf)(reading<{ deleted: boolean }>().from('deleted')), true),
+    same(from('ended_at'), from('trial_end')),
+  ),
+)
