@@ -1,0 +1,85 @@
+import { florentinPlanChange } from '../../src/contracts/florentin.ts'
+import {
+  all,
+  any,
+  changed,
+  defineMapping,
+  more,
+  not,
+  occasion,
+  on,
+  prior,
+  priorKnown,
+  same,
+  was,
+} from '../../src/normalize/words.ts'
+import { status } from '../accessors/lifecycle.ts'
+import { ended } from '../accessors/subscription.ts'
+import { subscriptionUser } from '../accessors/user.ts'
+import { currencies, monthlyValue, oneCurrency, openItems, planRank, plansAndQuantities } from '../accessors/worth.ts'
+import { envelope } from './envelope.ts'
+import { previousShape, subscriptionShape } from './subscription-shape.ts'
+
+const subscription = on('customer.subscription.updated', 'customer.subscription.pending_update_applied')
+const { from, is: has } = subscription
+
+const incomplete = has('status', 'incomplete')
+const pricedAlike = all(oneCurrency, same(currencies, prior(currencies)))
+/** What has no fixed price is the same before and after: the rest tells the difference. */
+const openAlike = same(openItems, prior(openItems))
+const key = [from('id'), occasion('plan changed', { plans: plansAndQuantities })]
+
+/** `subscription.upgraded` and `subscription.downgraded`: by list value a month; where prices do not tell, by rank. */
+export default defineMapping({
+  name: 'florentin/plan-change',
+  on: subscription,
+  to: florentinPlanChange,
+  user: subscriptionUser,
+  total: [status],
+  waitFor: [],
+
+  rules: [
+    {
+      ignore: 'no_known_change',
+      because: 'The subscription was not known before and the event does not say what changed.',
+      when: not(priorKnown),
+    },
+    {
+      ignore: 'no_plan_change',
+      because: 'Its plans, prices and quantities are as they were.',
+      when: not(changed({ plans: plansAndQuantities })),
+    },
+    {
+      ignore: 'not_in_use',
+      because: 'Changed before its first payment or after its end: nobody used the one plan or the other.',
+      when: any(ended, incomplete, was(incomplete)),
+    },
+    {
+      ignore: 'currencies_not_compared',
+      because: 'Amounts of different currencies are not compared: neither an upgrade nor a downgrade.',
+      when: not(pricedAlike),
+    },
+    { emit: 'subscription.upgraded', when: all(openAlike, more(monthlyValue, prior(monthlyValue))), key },
+    { emit: 'subscription.downgraded', when: all(openAlike, more(prior(monthlyValue), monthlyValue)), key },
+    {
+      ignore: 'equal_value',
+      because: 'It costs the same a month as before: neither an upgrade nor a downgrade.',
+      when: openAlike,
+    },
+    { emit: 'subscription.upgraded', when: more(planRank, prior(planRank)), key },
+    { emit: 'subscription.downgraded', when: more(prior(planRank), planRank), key },
+    {
+      ignore: 'equal_rank',
+      because: 'Its tiered or metered plans rank as before: neither an upgrade nor a downgrade.',
+      when: same(planRank, prior(planRank)),
+    },
+    {
+      ignore: 'no_rank',
+      because:
+        "No price tells what a tiered or metered plan is worth: give the plans their ranks in the source's planRanks.",
+    },
+  ],
+
+  body: { ...envelope, data: { subscription: subscriptionShape, previous: previousShape } },
+  news: {},
+})

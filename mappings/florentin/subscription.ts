@@ -1,0 +1,115 @@
+import { florentinSubscription } from '../../src/contracts/florentin.ts'
+import { set } from '../../src/normalize/mapping.ts'
+import {
+  all,
+  any,
+  became,
+  called,
+  defineMapping,
+  is,
+  lastOccasion,
+  not,
+  on,
+  remembers,
+  stored,
+  was,
+} from '../../src/normalize/words.ts'
+import { cancellation, endedByItself, endsNow, status } from '../accessors/lifecycle.ts'
+import { ended, pendingCancel } from '../accessors/subscription.ts'
+import { subscriptionUser } from '../accessors/user.ts'
+import { envelope } from './envelope.ts'
+import { subscriptionShape } from './subscription-shape.ts'
+
+const subscription = on(
+  'customer.subscription.created',
+  'customer.subscription.updated',
+  'customer.subscription.deleted',
+  'customer.subscription.paused',
+  'customer.subscription.resumed',
+  'customer.subscription.pending_update_applied',
+  'customer.subscription.pending_update_expired',
+  'customer.subscription.trial_will_end',
+)
+const { from, is: has, type } = subscription
+
+const incomplete = has('status', 'incomplete')
+const entitled = called('trialing or active', has('status', 'trialing', 'active'))
+/** A subscription met in the middle of its life is not new, unless its first payment was still open (stripe.md 4.18). */
+const birthSeen = called('seen from its birth', any(stored(incomplete), is(lastOccasion('born'), set)))
+const becomesUsable = called('becoming trialing or active', became(entitled))
+
+/** `subscription.purchased` and `subscription.cancelled`. */
+export default defineMapping({
+  name: 'florentin/subscription',
+  on: subscription,
+  to: florentinSubscription,
+  user: subscriptionUser,
+  total: [status],
+  waitFor: [],
+
+  rules: [
+    {
+      ignore: 'no_change',
+      because: 'Announces something to come; the change itself arrives as an event of its own.',
+      when: type('customer.subscription.trial_will_end', 'customer.subscription.pending_update_expired'),
+    },
+    {
+      emit: 'subscription.purchased',
+      when: all(
+        entitled,
+        not(remembers('purchased')),
+        any(type('customer.subscription.created'), all(becomesUsable, any(was(incomplete), birthSeen))),
+      ),
+      key: [from('id')],
+      remember: 'purchased',
+    },
+    {
+      ignore: 'awaiting_entitlement',
+      because: 'Not usable yet: subscription.purchased follows when the subscription is trialing or active.',
+      when: all(type('customer.subscription.created'), not(entitled), not(ended)),
+      sees: 'born',
+    },
+    {
+      ignore: 'never_entitled',
+      because: 'The subscription ended before its first payment: it was never told.',
+      when: all(
+        any(endsNow, type('customer.subscription.created')),
+        any(
+          type('customer.subscription.created'),
+          all(not(remembers('purchased')), any(has('status', 'incomplete_expired'), was(incomplete))),
+        ),
+      ),
+    },
+    {
+      ignore: 'ended_by_itself',
+      because: 'The end was due, or nobody asked for it: a cancellation was told before, or there was none.',
+      when: all(endsNow, endedByItself),
+    },
+    {
+      emit: 'subscription.cancelled',
+      when: any(endsNow, became(pendingCancel)),
+      key: [from('id'), cancellation],
+    },
+    {
+      ignore: 'not_in_contract',
+      because: 'The contract tells when a subscription is bought and cancelled; a change of plan is told by itself.',
+    },
+  ],
+
+  // It became usable while another event was on its way.
+  owed: {
+    emit: 'subscription.purchased',
+    when: all(
+      entitled,
+      birthSeen,
+      not(remembers('purchased')),
+      not(becomesUsable),
+      not(type('customer.subscription.created')),
+    ),
+    key: [from('id')],
+    remember: 'purchased',
+  },
+
+  body: { ...envelope, data: { subscription: subscriptionShape } },
+  news: {},
+})
