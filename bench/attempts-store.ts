@@ -1,6 +1,6 @@
 import { Agent, request } from 'undici'
-import { batcher } from '../src/batch.ts'
 import { contracts } from '../mappings/index.ts'
+import { batcher } from '../src/batch.ts'
 import type { Db } from '../src/db.ts'
 import { CONTRACT, FLO_SECRET } from './seed.ts'
 

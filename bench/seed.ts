@@ -15,7 +15,7 @@ const BODY_BYTES = 1500
 
 /** A stored body of about 1.5 KB in which MARK stands for a number. */
 function template(): string {
-  const { eventId, ...body } = contracts[CONTRACT]!.example('subscription.created') as Record<string, any>
+  const body = contracts[CONTRACT]!.example('subscription.created') as Record<string, any>
   body.user.clientUserId = `user_${MARK}`
   const short = JSON.stringify(body).length
   body.subscription.metadata = { note: 'x'.repeat(Math.max(0, BODY_BYTES - short)) }

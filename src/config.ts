@@ -60,6 +60,7 @@ export const Environment = z.object({
     ),
   FLO_HOLD_SECONDS: z.coerce.number().min(0).max(3600).default(10),
   FLO_HYDRATE_SECONDS: z.coerce.number().min(0).max(3600).default(30),
+  FLO_CONTRACTS: z.string().default('').transform(list),
   FLO_STRIPE_API_BASE: z
     .url({ protocol: /^https?$/ })
     .refine((url) => new URL(url).pathname === '/' && !new URL(url).search, 'must end after the host and port')
@@ -98,6 +99,7 @@ export function readConfig(env: Record<string, string | undefined>) {
     allowedSubnets: e.FLO_ALLOWED_SUBNETS,
     holdSeconds: e.FLO_HOLD_SECONDS,
     hydrateSeconds: e.FLO_HYDRATE_SECONDS,
+    contracts: e.FLO_CONTRACTS,
     stripeApiBase: e.FLO_STRIPE_API_BASE,
   }
 }

@@ -28,6 +28,7 @@ import { explain } from './normalize/explain/explain.ts'
 import { factArrived } from './normalize/holds.ts'
 import { normalizer } from './normalize/normalizer.ts'
 import { renormalize, renormalizeAll } from './normalize/renormalize.ts'
+import { offerModules } from './offers.ts'
 import { startPostgres } from './postgres.ts'
 import { runProgram } from './program.ts'
 import { LANES, laneOf } from './receive/lane.ts'
@@ -75,6 +76,7 @@ export async function start(
       await step().catch((error) => log.error({ err: error }, 'gateway.stop_failed'))
   }
   try {
+    await offerModules(config.contracts)
     const http = await listen(config)
     steps.push(http.drain)
     const embedded = config.databaseUrl ? undefined : await startPostgres({ dataDir: config.dataDir, log, crashed })

@@ -26,6 +26,7 @@ test('a value of each variable arrives in the configuration', () => {
     FLO_HOLD_SECONDS: '2.5',
     FLO_HYDRATE_SECONDS: '5',
     FLO_STRIPE_API_BASE: 'http://127.0.0.1:12111',
+    FLO_CONTRACTS: './contracts/acme.ts',
   })
   expect(config).toMatchObject({
     port: 0,
@@ -36,6 +37,7 @@ test('a value of each variable arrives in the configuration', () => {
     holdSeconds: 2.5,
     hydrateSeconds: 5,
     stripeApiBase: 'http://127.0.0.1:12111',
+    contracts: ['./contracts/acme.ts'],
   })
   expect(config.encryptionKeys).toMatchObject([{ id: 'k1' }])
 })

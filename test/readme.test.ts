@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { mappings } from '../mappings/index.ts'
 import { kept } from '../mappings/kept.ts'
+import { wireExample } from '../src/contracts/contract.ts'
 import { flo } from '../src/contracts/flo.ts'
 import { afterwards } from './support/afterwards.ts'
 import { eventually } from './support/eventually.ts'
@@ -100,7 +101,7 @@ test.each(blocks('Receiving events', 'js').map((text, at) => [at + 1, text] as c
     const { said } = run(process.execPath, [join(folder, 'receiver.mjs')], { FLO_SECRET: secret, PORT: String(port) })
 
     const deliveryId = '9f6f8b54-8e2d-4f15-8c8a-d7b6d9f41a00'
-    const body = JSON.stringify(flo.example('subscription.renewed'))
+    const body = JSON.stringify(wireExample(flo, 'subscription.renewed'))
     const post = async (secrets: string[]) => {
       const headers = flo.headers({
         deliveryId,

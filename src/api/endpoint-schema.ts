@@ -38,12 +38,15 @@ const changeable = {
     .meta({ description: 'For one attempt in all; default 15.' }),
 }
 
-const contractName = (contracts: Readonly<Record<string, Contract>>) =>
-  z.enum(Object.keys(contracts) as [string, ...string[]])
+/** The first contract that is offered is the one of an endpoint that names none. */
+function contractName(contracts: Readonly<Record<string, Contract>>) {
+  const names = Object.keys(contracts) as [string, ...string[]]
+  return z.enum(names).default(names[0])
+}
 
 /** The body that makes an endpoint. */
 export const newEndpoint = (contracts: Readonly<Record<string, Contract>>) =>
-  z.strictObject({ clientId, contract: contractName(contracts).default('flo.v1'), ...changeable })
+  z.strictObject({ clientId, contract: contractName(contracts), ...changeable })
 
 /** The body that changes one. */
 export const changedEndpoint = z.strictObject({ ...changeable, url: changeable.url.optional() })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Contract } from '../contracts/contract.ts'
+import { type Contract, wireExample } from '../contracts/contract.ts'
 import { Refusal } from '../errors.ts'
 import { commonRoute, type Deps, type Route } from './route.ts'
 import { clientId, eventType, text } from './words.ts'
@@ -18,7 +18,7 @@ const catalog = (contract: Contract) =>
     eventType,
     contract: contract.name,
     schema: z.toJSONSchema(contract.wireSchemas[eventType]!),
-    example: contract.example(eventType),
+    example: wireExample(contract, eventType),
   }))
 
 /** /v1/event-types: what can arrive at an endpoint, by contract. */

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type Config, ConfigError, readConfig } from '../config.ts'
 import { connect, type Db } from '../db.ts'
 import { newLog } from '../log.ts'
+import { offerModules } from '../offers.ts'
 import { runningPostgres, startPostgres } from '../postgres.ts'
 
 /**
@@ -11,6 +12,7 @@ import { runningPostgres, startPostgres } from '../postgres.ts'
  */
 export async function withDatabase<T>(work: (db: Db, config: Config) => Promise<T>): Promise<T> {
   const config = readConfig(process.env)
+  await offerModules(config.contracts)
   const { url, close } = await reached(config)
   const db = connect(url, { max: 2 })
   try {

@@ -34,6 +34,11 @@ export interface Contract {
   wireBody(deliveryId: string, body: string): string
   /** All headers that belong to the contract, Content-Type and signatures included; signed anew for each attempt. */
   headers(send: Send): Record<string, string>
-  /** A complete wire body of the type, for docs and test events. */
+  /** A complete stored body of the type with believable values, for docs and test events. */
   example(eventType: string): object
 }
+
+/** The example of a type as a client would receive it. */
+export const wireExample = (contract: Contract, eventType: string): Record<string, unknown> =>
+  JSON.parse(contract.wireBody(EXAMPLE_DELIVERY, JSON.stringify(contract.example(eventType))))
+const EXAMPLE_DELIVERY = '9f6f8b54-8e2d-4f15-8c8a-d7b6d9f41a00'

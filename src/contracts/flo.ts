@@ -209,5 +209,5 @@ export const flo: Contract = {
   newSecret: newFloSecret,
   wireBody: (deliveryId, body) => `{"eventId":"${deliveryId}",${body.slice(1)}`,
   headers: floHeaders,
-  example: (eventType) => ({ eventId: '9f6f8b54-8e2d-4f15-8c8a-d7b6d9f41a00', ...floExample(eventType) }),
+  example: floExample,
 }

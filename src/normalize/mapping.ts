@@ -95,7 +95,7 @@ export type Shape<T> =
 /** Every event type that the installed stripe package knows. */
 export type EventType = Stripe.Event['type']
 /** The event types of a body: the member that is a list of dotted names. */
-export type EventTypeOf<To extends z.ZodType> = DottedMember<z.infer<To>>
+export type EventTypeOf<To extends z.ZodType> = z.ZodType extends To ? string : DottedMember<z.infer<To>>
 type DottedMember<Body> = {
   [Name in keyof Body]: Body[Name] extends `${string}.${string}` ? Body[Name] : never
 }[keyof Body]

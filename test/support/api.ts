@@ -122,7 +122,7 @@ export async function twoClients(api: ReturnType<typeof apiOn>) {
 /** An event with one delivery that waits, straight in the database. */
 export async function newDelivery(db: Db, clientId: string, endpointId: string, eventType = 'invoice.paid') {
   const [eventId, deliveryId, sourceEventId] = [newId(), newId(), newId()]
-  const { eventId: _, ...body } = contracts['flo.v1']!.example(eventType) as { eventId: string }
+  const body = contracts['flo.v1']!.example(eventType)
   await db.query(
     `insert into events (client_id, id, source_event_id, contract, type, key, occurred_at, body)
      values ($1, $2, $3, 'flo.v1', $4, $5, now(), $6)`,

@@ -84,7 +84,7 @@ export async function newEndpoint(
 
 /** The stored body of an event: the wire body without the delivery's id. */
 export function storedBody(eventType = 'subscription.created', contract: Contract = flo): string {
-  const { eventId, ...body } = contract.example(eventType) as { eventId: string }
+  const body = contract.example(eventType)
   return JSON.stringify(body)
 }
 

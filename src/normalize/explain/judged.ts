@@ -57,15 +57,11 @@ export async function judgedToday(
 
 /** What the event itself has left behind beside its sight: the news it told, and the refund it counted. */
 function forget(world: World, due: Due, stored: readonly Stored[]) {
-  const told = new Set(stored.map(({ contract, type }) => `${contract} ${type}`))
+  const told = rulesOf(stored)
   const { object, objectId } = sightOf(due)
   const own = world.objects.get(keyOf(due.sourceId, objectId ?? ''))
-  if (own)
-    for (const [contract, list] of Object.entries(mappings))
-      for (const { name, rules } of list)
-        if (rules.some((rule) => 'emit' in rule && [rule.emit].flat().some((type) => told.has(`${contract} ${type}`))))
-          delete own.memory.said[name]
-  if (!told.has('flo.v1 item.refunded')) return
+  if (own) for (const { name } of told) delete own.memory.said[name]
+  if (!told.some(({ counts }) => counts)) return
   for (const { kind, snapshot } of world.objects.values())
     if (kind === 'tally') {
       const { entries } = snapshot.object as Tally
@@ -74,3 +70,15 @@ function forget(world: World, due: Due, stored: readonly Stored[]) {
       }
     }
 }
+
+/** The mappings whose rules can have told these events, and whether they count money. */
+const rulesOf = (stored: readonly Stored[]) =>
+  Object.entries(mappings).flatMap(([contract, list]) =>
+    list.flatMap(({ name, rules }) =>
+      rules.flatMap((rule) =>
+        'emit' in rule && stored.some((one) => one.contract === contract && [rule.emit].flat().includes(one.type))
+          ? [{ name, counts: rule.once !== undefined }]
+          : [],
+      ),
+    ),
+  )

@@ -1,0 +1,30 @@
+import { invoiceUser } from '../../../mappings/accessors/user.ts'
+import { offering } from '../../../mappings/offer.ts'
+import { isoTime } from '../../../src/normalize/converters.ts'
+import { defineMapping, emitted, max, on } from '../../../src/normalize/words.ts'
+import { acme, renewal } from './contract.ts'
+
+const invoice = on('invoice.paid')
+const { from, is } = invoice
+
+const membership = defineMapping({
+  name: 'acme/membership',
+  on: invoice,
+  to: renewal,
+  user: invoiceUser,
+  total: [],
+  waitFor: [],
+  rules: [
+    { emit: 'membership.extended', when: is('billing_reason', 'subscription_cycle'), key: [from('id')] },
+    { ignore: 'no_period', because: 'The invoice bills no further period.' },
+  ],
+  body: {
+    kind: emitted,
+    member: invoiceUser.clientUserId,
+    until: isoTime(max(from('lines.data'), (line) => line.from('period.end'))),
+    cents: from('amount_paid'),
+  },
+  news: {},
+})
+
+export default offering(acme, [membership])
