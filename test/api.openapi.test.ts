@@ -40,8 +40,13 @@ describe('/openapi.json', () => {
   })
 
   test('tells what receivers get', () => {
-    for (const eventType of api.deps.contracts['flo.v1']!.eventTypes)
-      expect(document.webhooks).toHaveProperty([`flo.v1 ${eventType}`])
+    for (const { name, eventTypes, wireHeaders } of Object.values(api.deps.contracts))
+      for (const eventType of eventTypes) {
+        const { post } = document.webhooks[`${name} ${eventType}`]
+        expect(post.requestBody.content['application/json'].schema).toMatchObject({ type: 'object' })
+        const headers = post.parameters.map((parameter: any) => parameter.name)
+        expect(['Content-Type', ...headers]).toEqual(Object.keys(wireHeaders.shape))
+      }
   })
 
   test('tells defaults and bounds of the page', () => {

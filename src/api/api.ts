@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import express, { type RequestHandler, type Router } from 'express'
 import { Refusal } from '../errors.ts'
+import { asyncApi } from './asyncapi.ts'
 import { jsonBody } from './body.ts'
 import { healthz, readyz } from './health.ts'
 import { callerOf } from './keys.ts'
@@ -15,17 +16,21 @@ import { served } from './serve.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 
-/** The management API: /v1/*, /healthz, /readyz, /openapi.json and the reference at /docs. Other paths pass through. */
+/** The management API: /v1/*, /healthz, /readyz, /openapi.json, /asyncapi.json and the reference at /docs. Other paths pass through. */
 export function apiRoutes(deps: Deps): Router {
   const declared = routes(deps)
-  const document = JSON.stringify(openApi(declared, deps.contracts, version))
+  const documents = {
+    '/openapi.json': JSON.stringify(openApi(declared, deps.contracts, version)),
+    '/asyncapi.json': JSON.stringify(asyncApi(deps.contracts, version)),
+  }
   const router = express.Router()
-  router.use(['/v1', '/healthz', '/readyz', '/openapi.json', '/docs'], requestLog(deps.log))
+  router.use(['/v1', '/healthz', '/readyz', '/openapi.json', '/asyncapi.json', '/docs'], requestLog(deps.log))
   router.get('/healthz', healthz)
   router.get('/readyz', readyz(deps))
-  router.get('/openapi.json', (_req, res) => {
-    res.type('json').send(document)
-  })
+  for (const [path, document] of Object.entries(documents))
+    router.get(path, (_req, res) => {
+      res.type('json').send(document)
+    })
   router.use(reference())
   router.use('/v1', known(deps), jsonBody)
   for (const route of declared) router[route.method](route.path.replace(/\{(\w+)\}/g, ':$1'), served(deps, route))

@@ -73,7 +73,7 @@ function operation(route: Route): ZodOpenApiOperationObject {
 /** What a receiver gets, one webhook per event type. */
 const webhooks = (contracts: Readonly<Record<string, Contract>>): ZodOpenApiPathsObject =>
   Object.fromEntries(
-    Object.values(contracts).flatMap(({ name, eventTypes, wireSchemas }) =>
+    Object.values(contracts).flatMap(({ name, eventTypes, wireSchemas, wireHeaders }) =>
       eventTypes.map((eventType) => [
         `${name} ${eventType}`,
         {
@@ -81,7 +81,9 @@ const webhooks = (contracts: Readonly<Record<string, Contract>>): ZodOpenApiPath
             summary: eventType,
             tags: [`webhooks ${name}`],
             security: [],
-            requestBody: { content: { 'application/json': { schema: wireSchemas[eventType]! } } },
+            // OpenAPI has no say in Content-Type as a parameter.
+            requestParams: { header: wireHeaders.omit({ 'Content-Type': true }) },
+            requestBody: { required: true, content: { 'application/json': { schema: wireSchemas[eventType]! } } },
             responses: { 200: { description: 'Any 2xx takes the delivery; everything else is tried again.' } },
           },
         },

@@ -22,6 +22,8 @@ export interface Contract {
   readonly schemas: Readonly<Record<string, z.ZodType>>
   /** The wire body of each event type, as a client receives and may validate it. */
   readonly wireSchemas: Readonly<Record<string, z.ZodType>>
+  /** Every header that a delivery carries, by its name on the wire; their values are texts. */
+  readonly wireHeaders: z.ZodObject
   /** Seconds before the 2nd, 3rd, ... attempt. */
   readonly retrySchedule: readonly number[]
   /** A delay is lengthened by a random share between 0 and this. */

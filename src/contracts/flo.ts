@@ -197,11 +197,25 @@ const perType = (schemaOf: (schema: z.ZodObject) => z.ZodObject) =>
     ),
   )
 
+const wireHeaders = z.strictObject({
+  'Content-Type': z.literal('application/json'),
+  'User-Agent': z.string(),
+  'Flo-Signature': z
+    .string()
+    .meta({ description: 't=<unix seconds>,v1=<hex>: HMAC-SHA256 of `<t>.<raw body>`; one v1 for each live secret' }),
+  'webhook-id': z.uuid().meta({ description: 'The eventId' }),
+  'webhook-timestamp': z.string().meta({ description: 'Unix seconds' }),
+  'webhook-signature': z.string().meta({ description: 'v1,<base64>, by Standard Webhooks 1.0' }),
+  'Flo-Event-Type': z.string(),
+  'Flo-Delivery-Attempt': z.string().meta({ description: 'Counts from 1' }),
+})
+
 export const flo: Contract = {
   name: 'flo.v1',
   eventTypes: [...subscriptionTypes, ...itemTypes, ...invoiceTypes],
   schemas: perType((schema) => schema),
   wireSchemas: perType((schema) => z.strictObject({ eventId, ...schema.shape })),
+  wireHeaders,
   // 5 s, 30 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h: about three days.
   retrySchedule: [5, 30, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400],
   jitter: 0.2,

@@ -116,11 +116,20 @@ export function florentinHeaders({ deliveryId, eventType, attempt, wireBody, sec
 /** The body's second member: bodies are built in the order of the schema. */
 const timestampOf = (wireBody: string): string => /^\{"event":"[^"]*","timestamp":"([^"]*)"/.exec(wireBody)?.[1] ?? ''
 
+const wireHeaders = z.strictObject({
+  'Content-Type': z.literal('application/json'),
+  'X-Florentin-Event': z.enum(Object.keys(schemas)),
+  'X-Florentin-Timestamp': time.meta({ description: "The body's timestamp" }),
+  'X-Florentin-Signature': z.string().meta({ description: 'sha256=<hex>: HMAC-SHA256 of the raw body' }),
+  'X-Florentin-Delivery-Id': z.uuid().meta({ description: 'The same on every retry, another for every endpoint' }),
+})
+
 export const florentin: Contract = {
   name: 'florentin.v1',
   eventTypes: Object.keys(schemas),
   schemas,
   wireSchemas: schemas,
+  wireHeaders,
   // 4 attempts in all, to the second.
   retrySchedule: [30, 120, 300],
   jitter: 0,

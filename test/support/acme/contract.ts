@@ -16,6 +16,7 @@ export const acme: Contract = {
   eventTypes: ['membership.extended'],
   schemas: { 'membership.extended': renewal },
   wireSchemas: { 'membership.extended': z.strictObject({ ref: z.uuid(), ...renewal.shape }) },
+  wireHeaders: z.strictObject({ 'Content-Type': z.string(), 'X-Acme-Kind': z.string(), 'X-Acme-Proof': z.string() }),
   retrySchedule: [1, 2],
   jitter: 0,
   signatureHeader: 'X-Acme-Proof',
