@@ -6,7 +6,7 @@ import { setStage, startGateway } from './stage.ts'
 import { story } from './story.ts'
 import { summary } from './summary.ts'
 
-title('flo-gateway: a subscription from its trial to its end, as Stripe tells it and as Flo delivers it')
+title('flo-gateway: a subscription from its trial to its end, as Stripe tells it and as its clients hear it')
 doing('a new PostgreSQL and the gateway are starting')
 const startedAt = performance.now()
 const starting = startGateway()
@@ -29,7 +29,7 @@ try {
   done(`PostgreSQL and the gateway run on ${gateway.url}`, performance.now() - startedAt)
   const stageAt = performance.now()
   const stage = await setStage(gateway)
-  done(`a client, its Stripe source, a user and the endpoint ${stage.endpointUrl}`, performance.now() - stageAt)
+  done(`a client, its Stripe source, a user and an endpoint of each contract`, performance.now() - stageAt)
 
   const played = []
   for (const { day, title, steps } of story()) {

@@ -1,23 +1,22 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type Verdict, verify } from './verify.ts'
+import { type Check, verify } from './verify.ts'
 
 /** One delivery as it arrived. */
 export interface Arrival {
-  /** The Flo event's `eventId`: the same on every attempt. */
-  eventId: string
+  /** The same on every attempt: Flo's `eventId`, Florentin's delivery id. */
+  deliveryId: string
   eventType: string
-  attempt: number
   /** The raw body as text. */
   body: string
-  verdict: Verdict
+  checks: Check[]
   /** Milliseconds of the monotonic clock. */
   at: number
 }
 
 /**
- * A client's side of the wire: an HTTP server on 127.0.0.1 that verifies every POST with the secret, whatever comes of it,
- * and answers with the status that `arrived` returns. Port 0 takes any free one; resolves when it listens, rejects when it cannot.
+ * A client's side of the wire: an HTTP server on 127.0.0.1 that verifies every POST with the secret of its path, whatever
+ * comes of it, and answers with the status that `arrived` returns. Port 0 takes any free one; resolves when it listens, rejects when it cannot.
  */
 export async function listen({
   port = 0,
@@ -25,7 +24,7 @@ export async function listen({
   arrived,
 }: {
   port?: number
-  secret: () => string
+  secret: (path: string) => string
   arrived: (arrival: Arrival) => number
 }) {
   const server = createServer(async (request, response) => {
@@ -35,11 +34,10 @@ export async function listen({
     const bytes = Buffer.concat(chunks)
     const { headers } = request
     const status = arrived({
-      eventId: String(headers['webhook-id']),
-      eventType: String(headers['flo-event-type']),
-      attempt: Number(headers['flo-delivery-attempt']),
+      deliveryId: String(headers['webhook-id'] ?? headers['x-florentin-delivery-id']),
+      eventType: String(headers['flo-event-type'] ?? headers['x-florentin-event']),
       body: bytes.toString(),
-      verdict: verify(bytes, headers, secret()),
+      checks: verify(bytes, headers, secret(request.url ?? '')),
       at,
     })
     response.writeHead(status).end()
@@ -48,7 +46,7 @@ export async function listen({
     server.once('error', reject).listen(port, '127.0.0.1', resolve)
   })
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/flo`,
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     async close() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))

@@ -5,7 +5,7 @@ import type { Step } from './story.ts'
 /** What one step of the story came to. */
 export interface Played {
   answered: 'accepted' | 'duplicate' | 'refused'
-  /** Flo events that arrived and were accepted by both verifiers. */
+  /** Events that arrived and were accepted by every verifier. */
   verified: number
   /** Milliseconds from Stripe's POST to the endpoint, of what arrived at the first attempt. */
   latencies: number[]
@@ -14,7 +14,7 @@ export interface Played {
 }
 
 /** Sends one event of the story, shows what comes of it, and compares with what has to. */
-export async function play(stage: Stage, { event, expect, twist }: Step): Promise<Played> {
+export async function play(stage: Stage, { event, expect, florentin = [], twist }: Step): Promise<Played> {
   const problems: string[] = []
   const result: Played = { answered: 'accepted', verified: 0, latencies: [], retried: 0, problems }
   stage.endpointIsDown(twist === 'endpoint_down')
@@ -27,27 +27,29 @@ export async function play(stage: Stage, { event, expect, twist }: Step): Promis
     result.answered = 'refused'
   } else if (answer.status !== 200) problems.push(`${event.type} was answered ${answer.status}`)
   else if (twist === 'sent_again') {
-    toldNothing('duplicate', 'this event is known, its Flo events are delivered once.')
+    toldNothing('duplicate', 'this event is known, what it tells is delivered once.')
     if (!answer.duplicate) problems.push(`${event.type} was not recognised as a duplicate`)
     result.answered = 'duplicate'
   } else {
     const { state, reason, told } = await stage.outcome(event)
-    for (const { eventType, arrivals } of told) {
+    for (const { contract, eventType, arrivals } of told) {
       const last = arrivals.at(-1)
-      if (!last || last.verdict.stripe || last.verdict.standard) {
-        problems.push(`${eventType} ${last ? 'could not be verified' : 'did not arrive'}`)
+      if (!last || last.checks.some(({ refusal }) => refusal)) {
+        problems.push(`${eventType} of ${contract} ${last ? 'could not be verified' : 'did not arrive'}`)
         continue
       }
-      for (const earlier of arrivals.slice(0, -1)) refused(earlier, earlier.at - answer.postedAt)
-      cameOut(last, last.at - answer.postedAt)
+      for (const earlier of arrivals.slice(0, -1)) refused(contract, earlier, earlier.at - answer.postedAt)
+      cameOut(contract, last, last.at - answer.postedAt)
       result.verified += 1
-      if (last.attempt > 1) result.retried += 1
+      if (arrivals.length > 1) result.retried += 1
       else result.latencies.push(last.at - answer.postedAt)
     }
     if (state === 'ignored') toldNothing(reason?.code ?? '', reason?.message ?? '')
-    const types = told.map(({ eventType }) => eventType)
-    if (types.join() !== expect.join())
-      problems.push(`${event.type} is ${state} and told ${list(types)}; expected was ${list(expect)}`)
+    for (const [contract, types] of Object.entries({ flo: expect, florentin })) {
+      const heard = told.filter((one) => one.contract === contract).map(({ eventType }) => eventType)
+      if (heard.join() !== types.join())
+        problems.push(`${event.type} is ${state} and told ${contract} ${list(heard)}; expected was ${list(types)}`)
+    }
   }
   for (const problem of problems) wrong(problem)
   return result

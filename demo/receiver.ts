@@ -1,4 +1,4 @@
-// A receiver to try things with: npm run receiver -- <the endpoint's secret>
+// A receiver for endpoints of either contract, to try things with: npm run receiver -- <the endpoint's secret>
 import { type Arrival, listen } from './listen.ts'
 
 const [secret = ''] = process.argv.slice(2)
@@ -8,14 +8,15 @@ if (!secret.startsWith('flo_whsec_')) {
   process.exit(1)
 }
 
-const verdict = (name: string, refusal: string | undefined) =>
-  refusal ? `REFUSED by ${name}: ${refusal}` : `verified by ${name}`
+const attempts = new Map<string, number>()
 
-function arrived({ eventType, attempt, body, verdict: { stripe, standard } }: Arrival): number {
-  const verdicts = [verdict("Stripe's SDK", stripe), verdict('standardwebhooks', standard)].join(', ')
-  process.stdout.write(`\n${eventType} (attempt ${attempt}): ${verdicts}\n`)
+function arrived({ deliveryId, eventType, body, checks }: Arrival): number {
+  const attempt = (attempts.get(deliveryId) ?? 0) + 1
+  attempts.set(deliveryId, attempt)
+  const verdicts = checks.map(({ by, refusal }) => (refusal ? `REFUSED by ${by}: ${refusal}` : `verified by ${by}`))
+  process.stdout.write(`\n${eventType} (attempt ${attempt}): ${verdicts.join(', ')}\n`)
   // What is not signed by the gateway is not even read.
-  if (stripe || standard) return 400
+  if (checks.some(({ refusal }) => refusal)) return 400
   process.stdout.write(`${JSON.stringify(JSON.parse(body), null, 2)}\n`)
   return 200
 }

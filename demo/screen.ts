@@ -30,20 +30,19 @@ export function wentIn(type: string, remark: string, { status, answeredMs }: { s
   say(spread(`   ${pc.cyan('→')} ${type}${remark && pc.yellow(` ${remark}`)}`, `${answer} ${pc.dim(ms(answeredMs))}`))
 }
 
-/** A Flo event that arrived: what it says, who verified it, and how long after Stripe's POST. */
-export function cameOut({ eventType, body }: Arrival, tookMs: number) {
-  const verified = `${pc.green('✔')} stripe ${pc.green('✔')} standardwebhooks`
-  say(spread(`       ${pc.green('←')} ${pc.bold(eventType.padEnd(22))} ${gist(body)}`, `${verified} ${ms(tookMs)}`))
+/** An event that arrived: what it says, who verified it, and how long after Stripe's POST. */
+export function cameOut(contract: string, { eventType, body, checks }: Arrival, tookMs: number) {
+  const verified = checks.map(({ by }) => `${pc.green('✔')} ${by}`).join(' ')
+  const what = `${contractMark(contract)} ${pc.bold(eventType.padEnd(22))} ${gists[contract]?.(JSON.parse(body)) ?? ''}`
+  say(spread(`     ${pc.green('←')} ${what}`, `${verified} ${ms(tookMs)}`))
 }
 
+const contractMark = (contract: string) => pc.dim(contract.padEnd(9))
+
 /** An attempt that the endpoint refused. */
-export function refused({ eventType }: Arrival, tookMs: number) {
-  say(
-    spread(
-      `       ${pc.yellow('←')} ${eventType.padEnd(22)} ${pc.yellow('refused: it will be tried again')}`,
-      ms(tookMs),
-    ),
-  )
+export function refused(contract: string, { eventType }: Arrival, tookMs: number) {
+  const what = `${contractMark(contract)} ${eventType.padEnd(22)} ${pc.yellow('refused: it will be tried again')}`
+  say(spread(`     ${pc.yellow('←')} ${what}`, ms(tookMs)))
 }
 
 /** An event that told nothing, and why. */
@@ -65,13 +64,21 @@ export function toldNothing(code: string, message: string) {
 export const wrong = (text: string) => say(`       ${pc.red(`✘ ${text}`)}`)
 export const line = (text: string) => say(` ${text}`)
 
-/** The few fields of a body that a person looks for first. */
-function gist(body: string): string {
-  const { objectType, eventType, ...objects } = JSON.parse(body)
-  const { name, number, state, total, currency, cancelAt } = objects[objectType]
-  const money = new Intl.NumberFormat('en-US', { style: 'currency', currency }).format(total)
-  const last = eventType === 'subscription.cancelled' ? `ends ${day.format(new Date(cancelAt))}` : money
-  return `${(name ?? number ?? '-').padEnd(8)} ${pc.dim(state.padEnd(8))} ${last.padStart(7)}`
+/** The few fields of a body that a person looks for first, by contract. */
+const gists: Record<string, (body: any) => string> = {
+  flo({ objectType, eventType, ...objects }) {
+    const { name, number, state, total, currency, cancelAt } = objects[objectType]
+    const money = new Intl.NumberFormat('en-US', { style: 'currency', currency }).format(total)
+    const last = eventType === 'subscription.cancelled' ? `ends ${day.format(new Date(cancelAt))}` : money
+    return row(name ?? number, state, last)
+  },
+  florentin({ data: { account, subscription, invoice } }) {
+    if (account) return row(account.name, '', '')
+    const { plan_name, number, status, amount, amount_due, currency } = subscription ?? invoice
+    return row(plan_name ?? number, status, `${amount ?? amount_due} ${currency}`)
+  },
 }
+const row = (name: string | null, state: string, last: string) =>
+  `${(name ?? '-').padEnd(8)} ${pc.dim(state.padEnd(8))} ${last.padStart(8)}`
 
 const day = new Intl.DateTimeFormat('en-US', { month: 'short', day: 'numeric', timeZone: 'UTC' })

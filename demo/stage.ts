@@ -14,8 +14,8 @@ import { CUSTOMER, type StripeEvent } from './stripe.ts'
 export interface Outcome {
   state: string
   reason: { code: string; message: string | null } | null
-  /** One per Flo event, in order; the attempts that arrived, the accepted one last. */
-  told: { eventType: string; arrivals: Arrival[] }[]
+  /** One per event of a contract, in order; the attempts that arrived, the accepted one last. */
+  told: { contract: string; eventType: string; arrivals: Arrival[] }[]
 }
 
 export type Stage = Awaited<ReturnType<typeof setStage>>
@@ -51,16 +51,19 @@ export async function startGateway() {
   }
 }
 
-/** A client with a source, a registered user and an endpoint, all made over the API, and the endpoint's receiver. */
+const CONTRACTS = ['flo', 'florentin']
+
+/** A client with a source, a registered user and an endpoint of each contract, all made over the API, and their receiver. */
 export async function setStage(gateway: { url: string; adminKey: string }) {
   const arrivals = new Map<string, Arrival[]>()
-  let secret = ''
+  const secrets = new Map<string, string>()
   let down = false
   const receiver = await listen({
-    secret: () => secret,
+    secret: (path) => secrets.get(path) ?? '',
     arrived(arrival) {
-      arrivals.set(arrival.eventId, [...(arrivals.get(arrival.eventId) ?? []), arrival])
-      return down && arrival.attempt === 1 ? 503 : 200
+      const earlier = arrivals.get(arrival.deliveryId) ?? []
+      arrivals.set(arrival.deliveryId, [...earlier, arrival])
+      return down && earlier.length === 0 ? 503 : 200
     },
   })
   const api = async (method: string, path: string, body?: object) => {
@@ -77,16 +80,18 @@ export async function setStage(gateway: { url: string; adminKey: string }) {
   const source = await api('POST', '/v1/sources', { clientId, kind: 'stripe', signingSecrets: [WHSEC] })
   await api('PUT', '/v1/users/user_ada', { clientId, email: 'ada@example.com', stripeCustomerId: CUSTOMER })
   // A retry after a second: nobody wants to watch the contract's own five.
-  const endpoint = await api('POST', '/v1/endpoints', {
-    clientId,
-    url: receiver.url,
-    contract: 'flo.v1',
-    retrySchedule: [1, 5],
-  })
-  secret = endpoint.secret
+  for (const name of CONTRACTS) {
+    const { secret } = await api('POST', '/v1/endpoints', {
+      clientId,
+      url: `${receiver.url}/${name}`,
+      contract: `${name}.v1`,
+      retrySchedule: [1, 5],
+    })
+    secrets.set(`/${name}`, secret)
+  }
 
   return {
-    endpointUrl: receiver.url,
+    endpointUrls: CONTRACTS.map((name) => `${receiver.url}/${name}`),
     close: receiver.close,
     /** From now on first attempts are answered with 503. */
     endpointIsDown(is: boolean) {
@@ -120,7 +125,8 @@ export async function setStage(gateway: { url: string; adminKey: string }) {
           return {
             state: row.state,
             reason: row.reason,
-            told: events.map(({ eventType }: { eventType: string }, at: number) => ({
+            told: events.map(({ contract, eventType }: { contract: string; eventType: string }, at: number) => ({
+              contract: contract.replace(/\.v\d+$/, ''),
               eventType,
               arrivals: deliveries[at].flatMap(({ id }: { id: string }) => arrivals.get(id) ?? []),
             })),

@@ -14,10 +14,11 @@ import {
   team,
 } from './stripe.ts'
 
-/** One Stripe event of the story, and the Flo events that have to come of it, in order. */
+/** One Stripe event of the story, and the events that have to come of it, in order: Flo's, and Florentin's. */
 export interface Step {
   event: StripeEvent
   expect: string[]
+  florentin?: string[]
   twist?: Twist
 }
 
@@ -56,6 +57,10 @@ export function story(): Chapter[] {
     canceledAt: null,
     endedAt: null,
   }
+  /** What the event before tells Florentin's endpoints. */
+  const florentin = (...types: string[]) => {
+    steps().at(-1)!.florentin = types
+  }
   /** The subscription changes: the event carries what was there before, as Stripe's does. */
   const change = (changed: Partial<Life>, expect: string[]) => {
     const before = subscription(life)
@@ -69,6 +74,7 @@ export function story(): Chapter[] {
     const one: Bill = { number: bills, reason, plan: life.plan, cents, created, period: life.period }
     tell('invoice.created', invoice(one, 'draft', created), ['invoice.created'])
     tell('invoice.finalized', invoice(one, cents === 0 ? 'paid' : 'open', created), expect.finalized)
+    florentin('invoice.created')
     tell('invoice.paid', invoice(one, 'paid', created), expect.paid)
     tell('invoice.payment_succeeded', invoice(one, 'paid', created), [])
   }
@@ -82,7 +88,9 @@ export function story(): Chapter[] {
   tell('product.created', product(pro, created), [])
   tell('product.created', product(team, created), [])
   tell('customer.created', customer(created), [])
+  florentin('account.created')
   tell('customer.subscription.created', subscription(life), ['subscription.created'])
+  florentin('subscription.purchased')
   bill('subscription_create', 0, { finalized: [], paid: ['invoice.paid'] })
 
   chapter(14, 'The trial ends: the first payment')
@@ -97,10 +105,12 @@ export function story(): Chapter[] {
 
   chapter(55, 'She moves from Pro to Team')
   change({ plan: team }, ['subscription.updated'])
+  florentin('subscription.upgraded')
   steps().at(-1)!.twist = 'endpoint_down'
 
   chapter(60, 'She cancels, for the end of the period')
   change({ cancelAt: at(74), canceledAt: at(60) }, ['subscription.cancelled'])
+  florentin('subscription.cancelled')
 
   chapter(LAST_DAY, 'The period is over')
   life = { ...life, status: 'canceled', endedAt: at(LAST_DAY) }

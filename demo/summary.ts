@@ -17,8 +17,8 @@ export function summary(played: readonly Played[], tookMs: number): boolean {
     'Stripe events in',
     `${count('accepted')} accepted, ${count('duplicate')} duplicate, ${count('refused')} forged and refused`,
   )
-  row('Flo events out', `${sum((one) => one.verified)}, ${sum((one) => one.retried)} of them at the second attempt`)
-  row('verified by', 'stripe.webhooks.constructEvent and standardwebhooks, each of them')
+  row('events out', `${sum((one) => one.verified)}, ${sum((one) => one.retried)} of them at the second attempt`)
+  row('verified by', 'stripe.webhooks.constructEvent and standardwebhooks, Florentin’s by its HMAC')
   row('told nothing', `${silent} events, each with its reason`)
   row('webhook to client', `p50 ${percentile(0.5)}, p95 ${percentile(0.95)}, first attempts`)
   row('all in all', `${(tookMs / 1000).toFixed(1)} s, with a new PostgreSQL`)
@@ -26,7 +26,7 @@ export function summary(played: readonly Played[], tookMs: number): boolean {
 
   title('Where to look next')
   row('README.md', 'your own event through npm start in five minutes')
-  row('docs/catalog.md', 'which Stripe event becomes which Flo event, and why')
+  row('docs/catalog.md', 'which Stripe event becomes which event of a contract, and why')
   row('npm start', 'the API reference is then at http://127.0.0.1:8080/docs')
   line('')
   return problems.length === 0

@@ -1,28 +1,40 @@
+import { createHmac } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { Webhook } from 'standardwebhooks'
 import Stripe from 'stripe'
 
-/** Why a verifier refused a delivery; undefined: it accepted it. */
-export interface Verdict {
-  stripe: string | undefined
-  standard: string | undefined
+/** What one verifier says: why it refused a delivery; undefined: it accepted it. */
+export interface Check {
+  by: string
+  refusal: string | undefined
 }
 
 /**
- * Asks two verifiers that know nothing of this project about the raw bytes of a delivery: Stripe's own, since Flo's scheme
- * is Stripe's, and that of Standard Webhooks. `secret` is the endpoint's, `flo_whsec_` included.
+ * Asks verifiers that know nothing of this project about the raw bytes of a delivery. Flo's: Stripe's own, since the scheme is
+ * Stripe's, and that of Standard Webhooks. Florentin's: the one line of its public page. `secret` is the endpoint's,
+ * `flo_whsec_` included.
  */
-export const verify = (bytes: Buffer, headers: IncomingHttpHeaders, secret: string): Verdict => ({
-  stripe: refusal(() => Stripe.webhooks.constructEvent(bytes, String(headers['flo-signature']), secret)),
-  // Standard Webhooks knows the prefix `whsec_` alone.
-  standard: refusal(() => new Webhook(secret.slice('flo_'.length)).verify(bytes, headers as Record<string, string>)),
-})
+export const verify = (bytes: Buffer, headers: IncomingHttpHeaders, secret: string): Check[] =>
+  'x-florentin-signature' in headers
+    ? [check('hmac', () => florentin(bytes, headers, secret))]
+    : [
+        check('stripe', () => Stripe.webhooks.constructEvent(bytes, String(headers['flo-signature']), secret)),
+        // Standard Webhooks knows the prefix `whsec_` alone.
+        check('standardwebhooks', () =>
+          new Webhook(secret.slice('flo_'.length)).verify(bytes, headers as Record<string, string>),
+        ),
+      ]
 
-function refusal(check: () => unknown): string | undefined {
+function florentin(bytes: Buffer, headers: IncomingHttpHeaders, secret: string) {
+  const expected = `sha256=${createHmac('sha256', secret).update(bytes).digest('hex')}`
+  if (headers['x-florentin-signature'] !== expected) throw new Error('X-Florentin-Signature does not match the body')
+}
+
+function check(by: string, verification: () => unknown): Check {
   try {
-    check()
-    return undefined
+    verification()
+    return { by, refusal: undefined }
   } catch (error) {
-    return (error as Error).message.split('\n')[0]
+    return { by, refusal: (error as Error).message.split('\n')[0] }
   }
 }

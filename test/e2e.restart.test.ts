@@ -29,7 +29,7 @@ test('a restart keeps everything: what waited is delivered, with the same id, th
   const after = await eventually(() => receiver.requests[1])
   expect(after.body).toBe(before.body)
   expect(after.headers['flo-delivery-attempt']).toBe('2')
-  expect(verify(after.bytes, after.headers, way.secret)).toEqual({ stripe: undefined, standard: undefined })
+  expect(verify(after.bytes, after.headers, way.secret)).toEqual([{ by: 'stripe' }, { by: 'standardwebhooks' }])
 
   const { id } = (await eventually(async () => {
     const { body } = await call(nextUrl, key, 'GET', `/v1/deliveries?clientId=${way.clientId}&state=delivered`)

@@ -41,7 +41,7 @@ test('a subscription from trial to end: each endpoint gets what it wants, signed
     [invoices, made.data.secret],
   ] as const)
     for (const { bytes, body, headers } of requests) {
-      expect(verify(bytes, headers, secret)).toEqual({ stripe: undefined, standard: undefined })
+      expect(verify(bytes, headers, secret)).toEqual([{ by: 'stripe' }, { by: 'standardwebhooks' }])
       const event = JSON.parse(body)
       expect(flo.wireSchemas[event.eventType]!.safeParse(event).error?.issues ?? []).toEqual([])
       expect([event.eventId, event.user.clientUserId]).toEqual([headers['webhook-id'], 'user_ada'])

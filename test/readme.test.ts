@@ -79,7 +79,7 @@ test('the quick start works word for word', async () => {
   await type(source!, `Stripe would send to http://127.0.0.1:${port}/webhooks/stripe/`)
   await type(user!, '"clientUserId":"user_123"')
   await type(endpoint!, 'Waiting for deliveries')
-  await type(send!, "subscription.created (attempt 1): verified by Stripe's SDK, verified by standardwebhooks")
+  await type(send!, "subscription.created (attempt 1): verified by stripe, verified by standardwebhooks")
   expect(terminal.said.text).toContain('{"received":true,"duplicate":false}')
   expect(terminal.said.text).toContain('"clientUserId": "user_123"')
   // A person is slower than the record of the attempt.
