@@ -3,12 +3,18 @@ export type Add<In, Out> = (item: In) => Promise<Out>
 
 /**
  * Gathers items that arrive close together and flushes them as one. A flush starts at once when fewer than `inFlight`
- * are running and the last one started `spacingMs` ago, and takes all that has gathered, `max` at most.
+ * are running and the last one started `spacingMs` ago, and takes all that has gathered, as long as their sizes (1 each,
+ * unless told otherwise) come to `max` at most; one that is larger goes alone.
  * `flush` returns one result per item, in order; when it throws, every item of that batch is rejected with the error.
  */
 export function batcher<In, Out>(
   flush: (items: In[]) => Promise<Out[]>,
-  { max = 500, inFlight = 1, spacingMs = 0 }: { max?: number; inFlight?: number; spacingMs?: number } = {},
+  {
+    max = 500,
+    inFlight = 1,
+    spacingMs = 0,
+    size = () => 1,
+  }: { max?: number; inFlight?: number; spacingMs?: number; size?: (item: In) => number } = {},
 ): Add<In, Out> {
   type Waiting = { item: In; resolve: (out: Out) => void; reject: (error: unknown) => void }
   let waiting: Waiting[] = []
@@ -25,8 +31,14 @@ export function batcher<In, Out>(
   }
   const start = async () => {
     scheduled = false
-    const batch = waiting.slice(0, max)
-    waiting = waiting.slice(max)
+    let [count, sum] = [0, 0]
+    for (const { item } of waiting) {
+      sum += size(item)
+      if (count > 0 && sum > max) break
+      count += 1
+    }
+    const batch = waiting.slice(0, count)
+    waiting = waiting.slice(count)
     running += 1
     startedAt = performance.now()
     schedule()

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { newId } from '../src/ids.ts'
 import { newLog } from '../src/log.ts'
-import { eventStore, type SourceEvent } from '../src/receive/store.ts'
+import { eventStore, groupStore, type SourceEvent } from '../src/receive/store.ts'
 import { freshDatabase } from './support/database.ts'
 import { newSource, receiving, stripeEvent } from './support/receiving.ts'
 
@@ -63,6 +63,22 @@ test.each([
   expect(results.map(({ status }) => status)).toEqual(events.map((_, n) => (n === 7 ? 'rejected' : 'fulfilled')))
   expect(results[7]).toMatchObject({ reason: { code: 'event_unstorable' } })
   expect(await kept(run)).toHaveLength(19)
+})
+
+test('a group is kept whole or not at all, whatever its neighbours hold', async () => {
+  const run = newId()
+  const add = groupStore({ db, log: newLog('silent'), stored: () => {} })
+  const groups = Array.from({ length: 6 }, (_, group) =>
+    Array.from({ length: group === 0 ? 400 : 5 }, (_, n) =>
+      event(`${run}_${group}_${n}`, group === 3 && n === 2 ? { type: 'x\u0000' } : {}),
+    ),
+  )
+  const results = await Promise.allSettled(groups.map(add))
+  expect(results.map(({ status }) => status)).toEqual(groups.map((_, n) => (n === 3 ? 'rejected' : 'fulfilled')))
+  expect(results[3]).toMatchObject({ reason: { code: 'event_unstorable' } })
+  expect(await kept(run)).toHaveLength(400 + 4 * 5)
+  const again = await add(groups[1]!)
+  expect(again).toEqual(groups[1]!.map(() => ({ duplicate: true })))
 })
 
 test('a poisoned event is refused with a code over HTTP', async () => {

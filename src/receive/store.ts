@@ -20,33 +20,48 @@ interface Deps {
   stored: (clientId: string) => void
 }
 
+/** What became of an event: the row that it has become, or that it was there already. */
+export type Stored = { duplicate: false; id: string; receivedAt: Date } | { duplicate: true }
+
+/** `groupStore` for events that come one by one. */
+export const eventStore = (deps: Deps): Add<SourceEvent, Stored> => {
+  const store = groupStore(deps)
+  return async (event) => (await store([event]))[0]!
+}
+
 /**
- * Stores events durably; the promise settles after the commit and says whether the event was there already. Events
- * that arrive within a few milliseconds share one transaction, since a commit costs as much for one as for a hundred.
- * Throws `event_unstorable` for an event that PostgreSQL cannot hold (its neighbours are kept), and `unavailable` when
- * nothing can be stored: the sender has to come again.
+ * Stores groups of events durably, all of a group or none; the promise settles after the commit and says of each whether it
+ * was there already. Groups that arrive within a few milliseconds share one transaction, since a commit costs as much for one
+ * event as for a hundred. Throws `event_unstorable` for a group that PostgreSQL cannot hold (its neighbours are kept), and
+ * `unavailable` when nothing can be stored: the sender has to come again.
  */
-export const eventStore = ({ db, log, stored }: Deps): Add<SourceEvent, { duplicate: boolean }> => {
+export const groupStore = ({ db, log, stored }: Deps): Add<readonly SourceEvent[], Stored[]> => {
   const add = batcher(
-    async (events: SourceEvent[]) => {
-      const results = await keep(db, events.map(withId)).catch((cause) => {
-        log.error({ err: cause, events: events.length }, 'receive.store_unavailable')
+    async (groups: (readonly SourceEvent[])[]) => {
+      const results = await keep(
+        db,
+        groups.map((events) => events.map(withId)),
+      ).catch((cause) => {
+        log.error({ err: cause, events: groups.flat().length }, 'receive.store_unavailable')
         throw new Refusal('unavailable', { message: 'The event cannot be stored at present: send it again.' })
       })
-      const clients = new Set(events.filter((_, at) => results[at] === 'new').map(({ clientId }) => clientId))
-      for (const clientId of clients) stored(clientId)
+      const fresh = groups.flatMap((events, at) => {
+        const result = results[at]!
+        return result === 'unstorable' ? [] : events.filter((_, each) => !result[each]!.duplicate)
+      })
+      for (const clientId of new Set(fresh.map((event) => event.clientId))) stored(clientId)
       return results
     },
-    { max: 250, inFlight: 2, spacingMs: 4 },
+    { max: 250, inFlight: 2, spacingMs: 4, size: (events) => events.length },
   )
-  return async (event) => {
-    const result = await add(event)
+  return async (events) => {
+    const result = await add(events)
     if (result === 'unstorable') throw new Refusal('event_unstorable')
-    return { duplicate: result === 'duplicate' }
+    return result
   }
 }
 
-type Result = 'new' | 'duplicate' | 'unstorable'
+type Result = Stored[] | 'unstorable'
 type Row = SourceEvent & { id: string; identity: string }
 
 const withId = (event: SourceEvent): Row => ({
@@ -55,32 +70,37 @@ const withId = (event: SourceEvent): Row => ({
   identity: `${event.eventId} ${event.sourceId} ${event.account} ${event.livemode}`,
 })
 
-// One event that PostgreSQL refuses fails the whole statement: halves are tried until it stands alone.
-async function keep(db: Db, rows: Row[]): Promise<Result[]> {
+// One event that PostgreSQL refuses fails the whole statement: halves are tried until its group stands alone.
+async function keep(db: Db, groups: Row[][]): Promise<Result[]> {
   try {
-    const kept = await inTransaction(db, (tx) => insert(tx, rows))
-    return rows.map(({ id }) => (kept.has(id) ? 'new' : 'duplicate'))
+    const kept = await inTransaction(db, (tx) => insert(tx, groups.flat()))
+    return groups.map((rows) =>
+      rows.map(({ id }) => {
+        const receivedAt = kept.get(id)
+        return receivedAt ? { duplicate: false, id, receivedAt } : { duplicate: true }
+      }),
+    )
   } catch (error) {
     if (!refusesData(error)) throw error
-    if (rows.length === 1) return ['unstorable']
-    const half = rows.length >> 1
-    return [...(await keep(db, rows.slice(0, half))), ...(await keep(db, rows.slice(half)))]
+    if (groups.length === 1) return ['unstorable']
+    const half = groups.length >> 1
+    return [...(await keep(db, groups.slice(0, half))), ...(await keep(db, groups.slice(half)))]
   }
 }
 
 // Two statements and no CTE that writes: the tables may be distributed by client, and a batch holds many clients.
-async function insert(tx: Tx, rows: Row[]): Promise<Set<string>> {
+async function insert(tx: Tx, rows: Row[]): Promise<Map<string, Date>> {
   // All processes insert in the same order: two batches with the same events in another order would wait for each other.
   const ordered = rows.toSorted((a, b) => (a.identity < b.identity ? -1 : 1))
   const column = <K extends keyof Row>(name: K) => ordered.map((row) => row[name])
-  const { rows: inserted } = await tx.query<{ id: string }>({
+  const { rows: inserted } = await tx.query<{ id: string; received_at: Date }>({
     name: 'receive.source_events',
     text: `insert into source_events
              (client_id, id, source_id, account, livemode, event_id, type, api_version, lane, created_at)
            select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bool[], $6::text[], $7::text[],
              $8::text[], $9::smallint[], $10::timestamptz[])
            on conflict do nothing
-           returning id`,
+           returning id, received_at`,
     values: [
       column('clientId'),
       column('id'),
@@ -94,7 +114,7 @@ async function insert(tx: Tx, rows: Row[]): Promise<Set<string>> {
       ordered.map(({ createdAt }) => createdAt.toISOString()),
     ],
   })
-  const kept = new Set(inserted.map(({ id }) => id))
+  const kept = new Map(inserted.map(({ id, received_at }) => [id, received_at]))
   const fresh = ordered.filter(({ id }) => kept.has(id))
   if (fresh.length > 0)
     await tx.query({
