@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { ORIGINS } from '../origin.ts'
 import { id, time } from './words.ts'
 
 // The reply of explain and dry run. What it tells is made in src/normalize/explain.
@@ -120,7 +121,7 @@ export const Explanation = z
       livemode: z.boolean(),
       createdAt: time,
       receivedAt: time,
-      origin: z.enum(['stripe', 'timer']).meta({ description: '`timer`: our own, of an invoice that fell due.' }),
+      origin: z.enum(ORIGINS),
       state: z.enum(['received', 'normalized', 'ignored', 'held', 'failed']),
       reason: z.strictObject({ code: z.string(), message: z.string().nullable() }).nullable(),
       heldUntil: time.nullable(),

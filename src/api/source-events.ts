@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Queryable } from '../db.ts'
+import { ORIGINS, originOf } from '../origin.ts'
 import { page } from './page.ts'
 import { type Deps, listRoute, type Route, route } from './route.ts'
 import { clientId, id, pageQuery, reference, text, time } from './words.ts'
@@ -11,8 +12,14 @@ export const SourceEvent = z
   .strictObject({
     id,
     clientId: id,
-    sourceId: id,
-    eventId: z.string().meta({ description: "The sender's own id.", example: 'evt_1TKx2v' }),
+    sourceId: id.meta({ description: "Of what the client's application published: the client's own id." }),
+    origin: z.enum(ORIGINS).meta({
+      description: "`app`: published by the client's application; `timer`: our own, of an invoice that fell due.",
+    }),
+    eventId: z.string().meta({
+      description: "The sender's own id; an app event's was made by the gateway.",
+      example: 'evt_1TKx2v',
+    }),
     type: z.string().meta({ example: 'invoice.paid' }),
     apiVersion: z.string().nullable(),
     account: z.string().nullable().meta({ description: "A connected account; null: the source's own." }),
@@ -29,7 +36,9 @@ export const SourceEvent = z
   .meta({ id: 'SourceEvent', description: 'What a source sent, and what became of it.' })
 
 const SourceEventWithBody = SourceEvent.extend({
-  body: z.string().nullable().meta({ description: 'The raw body as it was signed; null once past its retention.' }),
+  body: z.string().nullable().meta({
+    description: "The raw body, Stripe's as it was signed; null once past its retention.",
+  }),
 }).meta({ id: 'SourceEventWithBody' })
 
 const COLUMNS = `t.id, t.client_id as "clientId", t.source_id as "sourceId", t.event_id as "eventId", t.type,
@@ -38,31 +47,34 @@ const COLUMNS = `t.id, t.client_id as "clientId", t.source_id as "sourceId", t.e
   case when t.reason_code is not null then jsonb_build_object('code', t.reason_code, 'message', t.reason_message) end as reason,
   t.held_until as "heldUntil"`
 
+type Row = Parameters<typeof originOf>[0]
+const shown = <R extends Row>(row: R) => ({ ...row, origin: originOf(row) })
+
 /** The source event as a reply shows it. It must exist. */
 export async function readSourceEvent(db: Queryable, clientId: string, id: string) {
-  const { rows } = await db.query(`select ${COLUMNS} from source_events t where client_id = $1 and id = $2`, [
+  const { rows } = await db.query<Row>(`select ${COLUMNS} from source_events t where client_id = $1 and id = $2`, [
     clientId,
     id,
   ])
-  return rows[0]
+  return shown(rows[0]!)
 }
 
 /** /v1/source-events: everything that came in. */
 export const sourceEvents = (deps: Pick<Deps, 'keyRing'>): Route[] => [
   listRoute('GET /v1/source-events', {
     summary: 'List source events',
-    ids: { sourceId: 'source' },
+    ids: { sourceId: 'sourceOrApp' },
     query: z.strictObject({
       clientId,
-      sourceId: reference.optional(),
+      sourceId: reference.optional().meta({ description: "The client's own id: what its application published." }),
       state: z.enum(STATES).optional(),
       type: text(200).optional(),
       eventId: text(300).optional().meta({ description: "The sender's own id." }),
       ...pageQuery,
     }),
     reply: SourceEvent,
-    run: (call) =>
-      page(deps, call, {
+    async run(call) {
+      const { data, meta } = await page(deps, call, {
         list: 'source-events',
         columns: COLUMNS,
         from: 'source_events t',
@@ -72,21 +84,23 @@ export const sourceEvents = (deps: Pick<Deps, 'keyRing'>): Route[] => [
           ['t.type = ?', call.query.type],
           ['t.event_id = ?', call.query.eventId],
         ],
-      }),
+      })
+      return { data: (data as Row[]).map(shown), meta: meta ?? {} }
+    },
   }),
   route('GET /v1/source-events/{id}', {
     summary: 'Get a source event with its raw body',
     ids: { id: 'sourceEvent' },
     reply: SourceEventWithBody,
     async run({ db, clientId, params }) {
-      const { rows } = await db.query<Record<string, unknown> & { body: Buffer | null }>(
+      const { rows } = await db.query<Row & { body: Buffer | null }>(
         `select ${COLUMNS}, b.body from source_events t
            left join source_event_bodies b on b.client_id = $1 and b.source_event_id = $2
           where t.client_id = $1 and t.id = $2`,
         [clientId, params.id],
       )
       const { body, ...row } = rows[0]!
-      return { data: { ...row, body: body?.toString('utf8') ?? null } }
+      return { data: { ...shown(row), body: body?.toString('utf8') ?? null } }
     },
   }),
 ]

@@ -34,7 +34,11 @@ export function explanationText(
 
 function headText({ sourceEvent, about }: Explanation): string[] {
   const { type, eventId, id, receivedAt, createdAt, apiVersion, livemode, account, origin } = sourceEvent
-  const made = origin === 'timer' ? 'made by the gateway’s own timer' : `made ${moment(createdAt)}`
+  const made = {
+    stripe: `made ${moment(createdAt)}`,
+    timer: 'made by the gateway’s own timer',
+    app: `of ${moment(createdAt)}, published by the application`,
+  }[origin]
   const before = {
     previous_attributes: 'its state before is in previous_attributes',
     snapshot: 'its state before was known',

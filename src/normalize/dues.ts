@@ -1,6 +1,7 @@
 import { overdueTimer } from '../../mappings/timers.ts'
 import { type Db, inTransaction, type Queryable } from '../db.ts'
 import { newId } from '../ids.ts'
+import { TIMER_PREFIX } from '../origin.ts'
 import { alone } from './alone.ts'
 import type { Due } from './source-events.ts'
 import { type Facts, holds, value } from './value.ts'
@@ -13,7 +14,7 @@ import { type Known, keyOf, type World } from './world.ts'
 export const TIMER = 'flo.timer'
 
 /** The identity of the timer's event: one per invoice. */
-const timerEventId = (invoiceId: string) => `overdue:${invoiceId}`
+const timerEventId = (invoiceId: string) => `${TIMER_PREFIX}${invoiceId}`
 
 /** An invoice that is due already when we learn of it may have a payment on its way to us. */
 const GRACE_MS = 3_600_000

@@ -1,5 +1,6 @@
 import type { Queryable } from '../../db.ts'
 import { newId } from '../../ids.ts'
+import { originOf } from '../../origin.ts'
 import type { Due, Outcome } from '../source-events.ts'
 import { explained } from './explain.ts'
 import type { Explained, Explanation } from './explanation.ts'
@@ -22,7 +23,7 @@ export async function dryRun(
   // What waits is shown as it would be told at the deadline.
   const judged = await judgedToday({ db, now: at }, clientId, due, null)
   const explanation = await explained(db, clientId, {
-    row: rowOf(event, due, outcome),
+    row: rowOf(clientId, event, due, outcome),
     due,
     heldFor: outcome.heldFor ?? [],
     stored: [],
@@ -40,7 +41,9 @@ export async function dryRun(
 
 function dueOf(event: Tried, sourceId: string, now: Date): Due {
   const { id, type, created } = event
-  const at = new Date(typeof created === 'number' ? created * 1000 : typeof created === 'string' ? created : Number.NaN)
+  const at = new Date(
+    typeof created === 'number' ? Math.round(created * 1000) : typeof created === 'string' ? created : Number.NaN,
+  )
   return {
     id: newId(),
     sourceId,
@@ -54,7 +57,7 @@ function dueOf(event: Tried, sourceId: string, now: Date): Due {
   }
 }
 
-const rowOf = (event: Tried, due: Due, { state, code, message, heldUntil }: Outcome): Explained => ({
+const rowOf = (clientId: string, event: Tried, due: Due, { state, code, message, heldUntil }: Outcome): Explained => ({
   id: null,
   sourceId: due.sourceId,
   eventId: due.eventId,
@@ -64,7 +67,7 @@ const rowOf = (event: Tried, due: Due, { state, code, message, heldUntil }: Outc
   livemode: event.livemode === true,
   createdAt: due.createdAt,
   receivedAt: due.receivedAt,
-  origin: 'stripe',
+  origin: originOf({ clientId, ...due }),
   state,
   reason: code === null ? null : { code, message },
   heldUntil,

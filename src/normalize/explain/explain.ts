@@ -1,6 +1,6 @@
 import type { Queryable } from '../../db.ts'
 import { Refusal } from '../../errors.ts'
-import { TIMER } from '../dues.ts'
+import { originOf } from '../../origin.ts'
 import { readersOf } from '../judge.ts'
 import { type Due, sightOf } from '../source-events.ts'
 import { eventsOf, ownKey } from './events.ts'
@@ -95,7 +95,7 @@ async function sourceEvent(db: Queryable, clientId: string, id: string) {
     livemode: row.livemode,
     createdAt: row.created_at,
     receivedAt: row.received_at,
-    origin: due.body?.object === TIMER ? 'timer' : 'stripe',
+    origin: originOf({ clientId, ...due }),
     state: row.state,
     reason: row.reason_code === null ? null : { code: row.reason_code, message: row.reason_message },
     heldUntil: row.held_until,

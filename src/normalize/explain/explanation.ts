@@ -1,3 +1,5 @@
+import type { Origin } from '../../origin.ts'
+
 // What an explanation tells. The API's schema of it is src/api/explanation.ts.
 
 /** Why a source event became what it became, and where that went. */
@@ -30,8 +32,7 @@ export interface Explained {
   livemode: boolean
   createdAt: Date
   receivedAt: Date
-  /** `timer`: not Stripe's, our own timer made it. */
-  origin: 'stripe' | 'timer'
+  origin: Origin
   state: 'received' | 'normalized' | 'ignored' | 'held' | 'failed'
   reason: { code: string; message: string | null } | null
   heldUntil: Date | null
