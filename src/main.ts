@@ -31,6 +31,7 @@ import { renormalize, renormalizeAll } from './normalize/renormalize.ts'
 import { offerModules } from './offers.ts'
 import { startPostgres } from './postgres.ts'
 import { runProgram } from './program.ts'
+import { appEventStore } from './receive/app-events.ts'
 import { LANES, laneOf } from './receive/lane.ts'
 import { listedEvents } from './receive/listed.ts'
 import { receiveRoutes } from './receive/routes.ts'
@@ -212,6 +213,7 @@ function routes(shared: Shared, { wake, url, jobs }: { wake: Wake; url: string; 
         forgetFailures,
         startBackfill,
         cancelBackfill,
+        keepAppEvents: appEventStore({ ...shared, stored: wake.normalize }),
         factArrived(clientId, facts) {
           factArrived(db, clientId, facts)
             .then((released) => released > 0 && wake.normalize(clientId))

@@ -2,15 +2,15 @@ import { readFileSync } from 'node:fs'
 import express, { type RequestHandler, type Router } from 'express'
 import { Refusal } from '../errors.ts'
 import { asyncApi } from './asyncapi.ts'
-import { jsonBody } from './body.ts'
+import { jsonBody, MAX_BYTES } from './body.ts'
 import { healthz, readyz } from './health.ts'
-import { callerOf } from './keys.ts'
+import { callerOf, keyLoader } from './keys.ts'
 import { openApi } from './openapi.ts'
 import { rateLimiter } from './rate.ts'
 import { reference } from './reference.ts'
 import { refused } from './refusals.ts'
 import { requestLog } from './request-log.ts'
-import type { Deps } from './route.ts'
+import type { Caller, Deps } from './route.ts'
 import { routes } from './routes.ts'
 import { served } from './serve.ts'
 
@@ -32,24 +32,41 @@ export function apiRoutes(deps: Deps): Router {
       res.type('json').send(document)
     })
   router.use(reference())
-  router.use('/v1', known(deps), jsonBody)
-  for (const route of declared) router[route.method](route.path.replace(/\{(\w+)\}/g, ':$1'), served(deps, route))
-  router.use('/v1', () => {
+  const caller = known(deps)
+  const rate = limited(deps)
+  const body = jsonBody(MAX_BYTES)
+  for (const route of declared)
+    router[route.method](
+      route.path.replace(/\{(\w+)\}/g, ':$1'),
+      caller,
+      // Intake fails open: no limiter may cost an event.
+      ...(route.intake ? [jsonBody(route.intake.maxBytes)] : [rate, body]),
+      served(deps, route),
+    )
+  router.use('/v1', caller, rate, () => {
     throw new Refusal('route_not_found')
   })
   router.use(refused)
   return router
 }
 
-/** Leaves who asks in `res.locals.caller`. Throws `unauthorized`, and `rate_limited` for more than a key may ask. */
-function known({ db, config, now }: Deps): RequestHandler {
-  const wait = rateLimiter(now)
+/** Leaves who asks in `res.locals.caller`. Throws `unauthorized`. */
+function known({ db, config: { adminKey } }: Deps): RequestHandler {
+  const keyOf = keyLoader(db)
   return async (req, res, next) => {
     res.setHeader('cache-control', 'no-store') // Replies may hold secrets.
-    const caller = await callerOf({ db, adminKey: config.adminKey }, req.get('authorization'))
-    const retryAfterSeconds = wait(caller.keyId)
+    res.locals.caller = await callerOf({ keyOf, adminKey }, req.get('authorization'))
+    next()
+  }
+}
+
+/** Throws `rate_limited` for more than a key may ask. */
+function limited({ now }: Deps): RequestHandler {
+  const wait = rateLimiter(now)
+  return (_req, res, next) => {
+    const { keyId }: Caller = res.locals.caller
+    const retryAfterSeconds = wait(keyId)
     if (retryAfterSeconds > 0) throw new Refusal('rate_limited', { retryAfterSeconds })
-    res.locals.caller = caller
     next()
   }
 }

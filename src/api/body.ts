@@ -2,19 +2,23 @@ import express, { type RequestHandler } from 'express'
 import type { z } from 'zod'
 import { type Detail, Refusal } from '../errors.ts'
 
-const MAX_BYTES = 256 * 1024
+/** What a route takes unless it says otherwise. */
+export const MAX_BYTES = 256 * 1024
 /** No schema looks deeper than this. */
 const MAX_DEPTH = 8
+/** A body of megabytes can be wrong in a million places. */
+const MAX_DETAILS = 1000
 
-const parsed = express.json({ limit: MAX_BYTES, strict: false })
-
-/** Reads a JSON body into `req.body`, undefined where there is none. Refuses other types and more than 256 KiB. */
-export const jsonBody: RequestHandler = (req, res, next) => {
-  // A POST to `/enable` needs no body, and so no Content-Type; HTTP clients differ in whether they say that it is empty.
-  const empty = req.is('*/*') === null || req.get('content-length') === '0'
-  if (empty || req.method === 'GET' || req.method === 'HEAD') return next()
-  if (!req.is('application/json')) throw new Refusal('unsupported_media_type')
-  parsed(req, res, next)
+/** Reads a JSON body into `req.body`, undefined where there is none. Refuses other types and more than `maxBytes`. */
+export function jsonBody(maxBytes: number): RequestHandler {
+  const parsed = express.json({ limit: maxBytes, strict: false })
+  return (req, res, next) => {
+    // A POST to `/enable` needs no body, and so no Content-Type; HTTP clients differ in whether they say that it is empty.
+    const empty = req.is('*/*') === null || req.get('content-length') === '0'
+    if (empty || req.method === 'GET' || req.method === 'HEAD') return next()
+    if (!req.is('application/json')) throw new Refusal('unsupported_media_type')
+    parsed(req, res, next)
+  }
 }
 
 /** What PostgreSQL has no text for, anywhere in a value: a NUL and half a surrogate pair. */
@@ -38,13 +42,12 @@ export function unstorable(value: unknown): Detail[] {
   return found
 }
 
-/** The value as the schema reads it. Throws `invalid` with one detail per thing that is wrong. */
+/** The value as the schema reads it. Throws `invalid` with one detail per thing that is wrong, the first 1,000. */
 export function valid<S extends z.ZodType>(schema: S, value: unknown): z.infer<S> {
-  const poisoned = unstorable(value)
-  if (poisoned.length > 0) throw new Refusal('invalid', { details: poisoned })
   const result = schema.safeParse(value, { reportInput: true })
-  if (result.success) return result.data
-  throw new Refusal('invalid', { details: result.error.issues.flatMap(detailsOf) })
+  const details = result.success ? unstorable(value) : result.error.issues.flatMap(detailsOf)
+  if (!result.success || details.length > 0) throw new Refusal('invalid', { details: details.slice(0, MAX_DETAILS) })
+  return result.data
 }
 
 function detailsOf(issue: z.core.$ZodIssue): Detail[] {
@@ -55,6 +58,13 @@ function detailsOf(issue: z.core.$ZodIssue): Detail[] {
       code: 'unknown_key',
       message: 'is no field of this request',
     }))
+  // A member that tells which of several shapes the rest has.
+  if (issue.code === 'invalid_union' && 'options' in issue)
+    return [
+      Object.hasOwn(issue.input as object, issue.discriminator!)
+        ? { path: path.join('.'), code: 'invalid_value', message: `must be one of ${issue.options?.join(', ')}` }
+        : { path: path.join('.'), code: 'required', message: 'is required' },
+    ]
   const missing = issue.code === 'invalid_type' && issue.input === undefined && path.length > 0
   return [
     {

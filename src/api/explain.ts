@@ -19,11 +19,11 @@ export const explanations = (deps: Pick<Deps, 'explain' | 'dryRun'>): Route[] =>
     body: z.strictObject({
       clientId,
       sourceId: reference,
-      event: z
-        .looseObject({ type: text(200) })
-        .meta({ description: 'The event as Stripe sends it, or as its API shows it.' }),
+      event: z.looseObject({ type: text(200) }).meta({
+        description: "As Stripe sends it or its API shows it; an app event's as the `body` of its source event.",
+      }),
     }),
-    ids: { sourceId: 'source' },
+    ids: { sourceId: 'sourceOrApp' },
     reply: Explanation,
     run: async ({ db, clientId, body }) => ({ data: await deps.dryRun(db, clientId, body.sourceId, body.event) }),
   }),

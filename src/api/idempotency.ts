@@ -19,7 +19,21 @@ export interface Once {
   body: unknown
 }
 
-const KEPT = `interval '24 hours'`
+export const KEPT = `interval '24 hours'`
+
+/** Throws `invalid` for what is no key. */
+export function assertKey(key: string): void {
+  if (!/^[\x21-\x7e]{1,255}$/.test(key))
+    throw new Refusal('invalid', {
+      details: [{ path: 'Idempotency-Key', code: 'invalid_format', message: 'must be 1 to 255 printable characters' }],
+    })
+}
+
+/** What tells one request from another. */
+export const hashOf = ({ method, url, body }: Omit<Once, 'keyId' | 'key'>): Buffer =>
+  createHash('sha256')
+    .update(`${method} ${url}\n${JSON.stringify(body)}`)
+    .digest()
 
 /**
  * Does `work` once per Idempotency-Key and API key: within 24 hours the same request gets the first one's answer again.
@@ -28,16 +42,11 @@ const KEPT = `interval '24 hours'`
  */
 export async function once(
   { tx, keyRing }: { tx: Queryable; keyRing: KeyRing },
-  { keyId, key, method, url, body }: Once,
+  { keyId, key, ...request }: Once,
   work: () => Promise<Answer>,
 ): Promise<Answer> {
-  if (!/^[\x21-\x7e]{1,255}$/.test(key))
-    throw new Refusal('invalid', {
-      details: [{ path: 'Idempotency-Key', code: 'invalid_format', message: 'must be 1 to 255 printable characters' }],
-    })
-  const hash = createHash('sha256')
-    .update(`${method} ${url}\n${JSON.stringify(body)}`)
-    .digest()
+  assertKey(key)
+  const hash = hashOf(request)
   // The lock dies with its session, so no crashed request can hold a key; it also lets only one of two newcomers in.
   const { rows: locks } = await tx.query(
     `select pg_try_advisory_xact_lock(hashtextextended('idempotency:' || $1 || ':' || $2, 0)) as ours`,

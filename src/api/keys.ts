@@ -1,4 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { type Add, batcher } from '../batch.ts'
 import type { Queryable } from '../db.ts'
 import { Refusal } from '../errors.ts'
 import { isUuid, newId } from '../ids.ts'
@@ -39,12 +40,36 @@ export async function hasAdminKey(db: Queryable): Promise<boolean> {
   return rowCount === 1
 }
 
+interface StoredKey {
+  clientId: string | null
+  scopes: readonly Scope[]
+  secretHash: Buffer
+}
+
+/**
+ * Loads live API keys by id, undefined for one that does not exist or was revoked. The ids of requests that wait at the same
+ * time go into one statement; nothing is kept.
+ */
+export const keyLoader = (db: Queryable): Add<string, StoredKey | undefined> =>
+  batcher(
+    async (ids) => {
+      const { rows } = await db.query<StoredKey & { id: string }>(
+        `select id, client_id as "clientId", scopes, secret_hash as "secretHash" from api_keys
+          where id = any($1) and revoked_at is null`,
+        [[...new Set(ids)]],
+      )
+      const found = new Map(rows.map((key) => [key.id, key]))
+      return ids.map((id) => found.get(id))
+    },
+    { inFlight: 2, spacingMs: 2 },
+  )
+
 /**
  * Who sent this Authorization header. Asked at every request: a revoked key is refused at once. Throws `unauthorized`.
  * `adminKey` is FLO_ADMIN_KEY, an operator's token that lives in the environment alone.
  */
 export async function callerOf(
-  { db, adminKey }: { db: Queryable; adminKey: string | undefined },
+  { keyOf, adminKey }: { keyOf: Add<string, StoredKey | undefined>; adminKey: string | undefined },
   authorization: string | undefined,
 ): Promise<Caller> {
   const [, token = ''] = /^bearer +(\S.*?) *$/i.exec(authorization ?? '') ?? []
@@ -53,12 +78,9 @@ export async function callerOf(
     return { keyId: 'FLO_ADMIN_KEY', clientId: null, scopes: ['admin'] }
   const [, id = '', secret = ''] = /^flo_sk_([0-9a-f-]{36})_(\S+)$/.exec(token) ?? []
   if (!isUuid(id)) throw new Refusal('unauthorized')
-  const { rows } = await db.query(
-    `select client_id, scopes, secret_hash from api_keys where id = $1 and revoked_at is null`,
-    [id],
-  )
-  if (!rows[0] || !timingSafeEqual(rows[0].secret_hash, sha256(secret))) throw new Refusal('unauthorized')
-  return { keyId: id, clientId: rows[0].client_id, scopes: rows[0].scopes }
+  const key = await keyOf(id)
+  if (!key || !timingSafeEqual(key.secretHash, sha256(secret))) throw new Refusal('unauthorized')
+  return { keyId: id, clientId: key.clientId, scopes: key.scopes }
 }
 
 /** Whether the caller may do what needs `scope`. An operator may do everything; `admin` on a client's key means nothing. */

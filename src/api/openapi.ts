@@ -46,7 +46,7 @@ function operation(route: Route): ZodOpenApiOperationObject {
   const { method, path, summary, description, scope, query, body, params, status } = route
   const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!)
   const words = path.replace('/v1/', '').split(/\W+/).filter(Boolean)
-  const hasBody = Object.keys(body.shape).length > 0
+  const hasBody = !(body instanceof z.ZodObject) || Object.keys(body.shape).length > 0
   const required = hasBody && !body.safeParse({}).success
   const given = z.object(Object.fromEntries(names.map((name) => [name, params[name] ?? reference])))
   return {

@@ -19,6 +19,12 @@ const lookups = {
   },
   apiKey: small('api_keys'),
   source: small('sources'),
+  // What an application publishes has its client for a source.
+  sourceOrApp: {
+    any: 'select client_id from sources where id = $1 union all select id from clients where id = $1',
+    own: `select client_id from sources where id = $1 and client_id = $2
+          union all select id from clients where id = $1 and id = $2`,
+  },
   endpoint: small('endpoints', 'and deleted_at is null'),
   // What was sent to an endpoint stays readable after it is deleted.
   endpointEver: small('endpoints'),

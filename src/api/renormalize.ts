@@ -39,7 +39,7 @@ export const renormalizations = (deps: Pick<Deps, 'renormalize' | 'renormalizeAl
   }),
   route('POST /v1/source-events/renormalize', {
     summary: 'Normalise all failed or ignored source events that fit once more',
-    ids: { sourceId: 'source' },
+    ids: { sourceId: 'sourceOrApp' },
     body: Body,
     reply: z
       .strictObject({ count: z.number().int().meta({ description: 'How many go through once more.' }) })

@@ -7,7 +7,8 @@ const QUIET = new Set(['/healthz', '/readyz'])
 
 /**
  * Gives each request an id, the caller's own X-Request-Id where it is sound, echoes it, and logs one line when it is
- * answered. Neither bodies nor headers are logged: both hold secrets.
+ * answered, but for events that were taken in: those are found by their rows. Neither bodies nor headers are logged: both
+ * hold secrets.
  */
 export const requestLog = (log: Log) =>
   pinoHttp({
@@ -20,7 +21,10 @@ export const requestLog = (log: Log) =>
     },
     // `url` is what is left of the path behind a router's mount.
     autoLogging: { ignore: (req) => QUIET.has((req as Request).originalUrl) },
-    customLogLevel: (_req, res, error) => (error || res.statusCode >= 500 ? 'error' : 'info'),
+    customLogLevel(_req, res, error) {
+      if (error || res.statusCode >= 500) return 'error'
+      return (res as Response).locals.takenIn ? 'silent' : 'info'
+    },
     customProps: (_req, res) => ({ keyId: (res as Response).locals.caller?.keyId }),
     customSuccessMessage: () => 'api.answered',
     customErrorMessage: () => 'api.failed',

@@ -1,9 +1,11 @@
 import { z } from 'zod'
+import type { AppEvent, KeptAppEvent } from '../app-events.ts'
 import type { Config } from '../config.ts'
 import type { Contract } from '../contracts/contract.ts'
 import type { Db, Queryable } from '../db.ts'
 import type { KeyRing } from '../keyring.ts'
 import type { Log } from '../log.ts'
+import type { Once } from './idempotency.ts'
 import type { Owned } from './owners.ts'
 import { clientId } from './words.ts'
 
@@ -40,6 +42,8 @@ export interface Deps {
   /** Has Stripe's list of events read, inside the given transaction, and answers the backfill's id; refuses with a Refusal. */
   startBackfill: (tx: Queryable, clientId: string, asked: AskedBackfill, now: Date) => Promise<string>
   cancelBackfill: (tx: Queryable, clientId: string, id: string) => Promise<void>
+  /** Keeps what a client's application publishes, all or none, once per event id; by itself, in no transaction of the API's. */
+  keepAppEvents: (clientId: string, events: readonly AppEvent[]) => Promise<readonly KeptAppEvent[]>
   wakes: {
     normalize: (clientId: string) => void
     deliver: (clientId: string, endpointIds?: string[]) => void
@@ -102,12 +106,14 @@ export interface Call<Query = unknown, Body = unknown, Client = string> {
   body: Body
   /** The pool, or the transaction of a request that writes. */
   db: Queryable
+  /** What the request's Idempotency-Key says; null: it has none. Seen to already, but for a route of intake. */
+  once: Once | null
   /** Remembers what must happen once the transaction is committed. */
   after: (work: () => void) => void
 }
 
-/** `status` is the route's unless it says otherwise. */
-export type Reply = { data: unknown; meta?: object; status?: number }
+/** `status` is the route's unless it says otherwise; `replayed`: all of it was done before, for the same Idempotency-Key. */
+export type Reply = { data: unknown; meta?: object; status?: number; replayed?: boolean }
 
 /** One route: what the router runs and what /openapi.json tells are both made of it. */
 export interface Route {
@@ -124,11 +130,13 @@ export interface Route {
   /** What stands in the path beside the ids. */
   params: Readonly<Record<string, z.ZodType<string>>>
   query: z.ZodObject
-  body: z.ZodObject
+  body: z.ZodType
   reply: z.ZodType
   /** The reply is a page of rows of `reply`. */
   list: boolean
   status: number
+  /** Takes events in: without a rate limit, and stored by a commit of its own, so that repeated work must come to the same. */
+  intake: { maxBytes: number } | null
   run: (call: Call<any, any, any>) => Promise<Reply>
 }
 
@@ -137,7 +145,7 @@ type Nothing = typeof NOTHING
 // Every route of a client's things lets the client be named, also where an id says it already.
 const WHOSE = z.strictObject({ clientId })
 
-interface Declared<Q extends z.ZodObject, B extends z.ZodObject, Client> {
+interface Declared<Q extends z.ZodObject, B extends z.ZodType, Client> {
   summary: string
   description?: string
   scope?: Scope
@@ -148,6 +156,7 @@ interface Declared<Q extends z.ZodObject, B extends z.ZodObject, Client> {
   reply: z.ZodType
   list?: boolean
   status?: number
+  intake?: Route['intake']
   run: (call: Call<z.infer<Q>, z.infer<B>, Client>) => Promise<Reply>
 }
 type Method = Route['method']
@@ -166,6 +175,7 @@ function made(
     query: client === 'none' ? NOTHING : WHOSE,
     body: NOTHING,
     status: 200,
+    intake: null,
     client,
     list,
     ...declared,
@@ -175,7 +185,7 @@ function made(
 }
 
 /** A route of one client's things: `GET /v1/endpoints/{id}`. Its scope is `read` for a GET, else `write`. */
-export const route = <Q extends z.ZodObject = Nothing, B extends z.ZodObject = Nothing>(
+export const route = <Q extends z.ZodObject = Nothing, B extends z.ZodType = Nothing>(
   line: `${Uppercase<Method>} ${string}`,
   declared: Declared<Q, B, string>,
 ): Route => made(line, declared, { client: 'one', list: false, scope: line.startsWith('GET') ? 'read' : 'write' })
@@ -187,7 +197,7 @@ export const listRoute = <Q extends z.ZodObject = Nothing>(
 ): Route => made(line, declared, { client: 'any', list: true, scope: 'read' })
 
 /** A route for operators alone. */
-export const adminRoute = <Q extends z.ZodObject = Nothing, B extends z.ZodObject = Nothing>(
+export const adminRoute = <Q extends z.ZodObject = Nothing, B extends z.ZodType = Nothing>(
   line: `${Uppercase<Method>} ${string}`,
   declared: Declared<Q, B, string | null>,
 ): Route => made(line, declared, { client: 'none', list: false, scope: 'admin' })

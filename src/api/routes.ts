@@ -1,4 +1,5 @@
 import { apiKeys } from './api-keys.ts'
+import { appEventRoutes } from './app-events.ts'
 import { backfills } from './backfills.ts'
 import { checkouts } from './checkouts.ts'
 import { clients } from './clients.ts'
@@ -24,6 +25,7 @@ const resources = [
   endpoints,
   endpointSecrets,
   endpointStatus,
+  appEventRoutes,
   sourceEvents,
   explanations,
   renormalizations,

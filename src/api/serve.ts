@@ -3,41 +3,46 @@ import { z } from 'zod'
 import { inTransaction, type Queryable } from '../db.ts'
 import { Refusal } from '../errors.ts'
 import { unstorable, valid } from './body.ts'
-import { type Answer, once } from './idempotency.ts'
+import { type Answer, type Once, once } from './idempotency.ts'
 import { allows } from './keys.ts'
 import type { Call, Caller, Deps, Route } from './route.ts'
 import { whose } from './whose.ts'
 
 /**
  * The Express handler of a route. In this order: whose it is (404), the scope (403), the schema (422), the work; a request
- * that writes is one transaction. Expects the caller in `res.locals.caller` and the parsed body in `req.body`.
+ * that writes is one transaction, unless it takes events in. Expects the caller in `res.locals.caller` and the parsed body in
+ * `req.body`.
  */
-export const served =
-  (deps: Deps, route: Route): RequestHandler =>
-  async (req, res) => {
+export function served(deps: Deps, route: Route): RequestHandler {
+  const paramsSchema = z.object(route.params)
+  return async (req, res) => {
     const caller: Caller = res.locals.caller
     const named = { params: req.params as Record<string, string>, query: req.query, body: req.body }
     const clientId = await whose(deps.db, route, caller, named)
     if (!allows(caller, route.scope)) throw new Refusal('forbidden')
-    const request = { caller, clientId, ...checked(route, named, clientId) }
+    const read = checked(route, paramsSchema, named, clientId)
+    const request = { caller, clientId, ...read, once: onceOf(route, caller, read, req) }
     const answer =
-      route.method === 'get'
+      route.method === 'get' || route.intake
         ? await worked(route, { ...request, db: deps.db, after: (work) => work() })
-        : await written(deps, route, request, req)
+        : await written(deps, route, request)
+    if (route.intake) res.locals.takenIn = true
     send(res, answer)
   }
+}
 
 type Checked = Pick<Call, 'params' | 'query' | 'body'>
 
 function checked(
   route: Route,
+  paramsSchema: z.ZodObject,
   { params, query, body }: { params: Record<string, string>; query: unknown; body: unknown },
   clientId: string | null,
 ): Checked {
   const poisoned = unstorable(params)
   if (poisoned.length > 0) throw new Refusal('invalid', { details: poisoned })
   const read = {
-    params: { ...params, ...valid(z.object(route.params), params) },
+    params: { ...params, ...(valid(paramsSchema, params) as Record<string, string>) },
     query: valid(route.query, query),
     body: valid(route.body, body === undefined ? {} : body),
   }
@@ -48,30 +53,26 @@ function checked(
   return read
 }
 
+/** What the request's Idempotency-Key says; null where there is none, or nothing to repeat. */
+function onceOf(route: Route, { keyId }: Caller, { body }: Checked, req: Request): Once | null {
+  const key = route.method === 'post' ? req.get('idempotency-key') : undefined
+  return key === undefined ? null : { keyId, key, method: route.method, url: req.originalUrl, body }
+}
+
 async function worked(route: Route, call: Call<any, any, any>): Promise<Answer> {
-  const { data, meta = {}, status = route.status } = await route.run(call)
-  return { status, text: status === 204 ? '' : JSON.stringify({ data, meta }), replayed: false }
+  const { data, meta = {}, status = route.status, replayed = false } = await route.run(call)
+  return { status, text: status === 204 ? '' : JSON.stringify({ data, meta }), replayed }
 }
 
 async function written(
   { db, keyRing }: Pick<Deps, 'db' | 'keyRing'>,
   route: Route,
-  request: Checked & { caller: Caller; clientId: string | null },
-  req: Request,
+  request: Checked & Pick<Call<any, any, any>, 'caller' | 'clientId' | 'once'>,
 ): Promise<Answer> {
-  const key = route.method === 'post' ? req.get('idempotency-key') : undefined
-  const { keyId } = request.caller
   const { answer, after } = await retried(db, async (tx) => {
     const after: (() => void)[] = []
     const work = () => worked(route, { ...request, db: tx, after: (later) => after.push(later) })
-    const answer =
-      key === undefined
-        ? await work()
-        : await once(
-            { tx, keyRing },
-            { keyId, key, method: route.method, url: req.originalUrl, body: request.body },
-            work,
-          )
+    const answer = request.once ? await once({ tx, keyRing }, request.once, work) : await work()
     return { answer, after }
   })
   for (const work of after) work()

@@ -26,7 +26,8 @@ export async function whose(
   let clientId = caller.clientId
   const given = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>
   for (const named of [query.clientId, given.clientId]) {
-    if (typeof named !== 'string') continue
+    // A key's own client exists: the key would be gone with it.
+    if (typeof named !== 'string' || named === clientId) continue
     const owner = await ownerOf(db, 'client', named, clientId)
     if (!owner) throw notFound('clientId')
     clientId = owner

@@ -11,7 +11,7 @@ export default defineCommand({
   summary: 'Tell why a Stripe event became what it became, and where that went',
   about:
     'Every rule that was tried with the values it looked at, every field with what it was read from, every delivery, every endpoint that was passed over and why.',
-  args: [{ name: 'id', about: 'the id of a source event, or of a Stripe event (evt_…)' }],
+  args: [{ name: 'id', about: 'the id of a source event, or its eventId: Stripe’s own (evt_…), or an app event’s' }],
   options: {
     client: { type: 'string', value: '<id|name>', about: 'whose event it is, where several have it' },
     all: { type: 'boolean', about: 'show the parts of conditions that settled nothing, and rules that were not tried' },
@@ -31,13 +31,15 @@ export default defineCommand({
     }),
 })
 
-/** The source events that an id names: one of ours, or all that came with Stripe's id. */
+/** The source events that an id names: one of ours, all that came with Stripe's id, or an app event by its own. */
 async function sourceEvents(db: Queryable, id: string, client: string | undefined) {
   const clients = await clientsOf(db, client)
   const { rows } = await db.query<{ client_id: string; id: string }>(
     `select c.id as client_id, e.id from unnest($1::uuid[]) c(id)
       cross join lateral (select id from source_events where client_id = c.id and ${
-        isUuid(id) ? 'id = $2' : 'event_id = $2'
+        isUuid(id)
+          ? `(id = $2::uuid or source_id = c.id and account = '' and livemode and event_id = $2::text)`
+          : 'event_id = $2'
       }) e order by e.id`,
     [clients.map((one) => one.id), id],
   )

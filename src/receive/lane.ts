@@ -17,6 +17,10 @@ export function laneOf(sourceId: string, event: Json, eventId: string): number {
   return crc32(`${sourceId} ${key}`) % LANES
 }
 
+/** The lane of what an application publishes about a user of its own, the same for all of it. */
+export const laneOfUser = (clientId: string, user: { id: string | null; clientUserId: string | null }): number =>
+  crc32(`${clientId} ${user.clientUserId ?? user.id}`) % LANES
+
 /** A string that says something, else undefined. */
 export const text = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined

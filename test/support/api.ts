@@ -15,6 +15,7 @@ import { newLog } from '../../src/log.ts'
 import { dryRun } from '../../src/normalize/explain/dry-run.ts'
 import { explain } from '../../src/normalize/explain/explain.ts'
 import { renormalize, renormalizeAll } from '../../src/normalize/renormalize.ts'
+import { appEventStore } from '../../src/receive/app-events.ts'
 
 export const ring = keyRing([{ id: 'test', key: Buffer.alloc(32, 7) }])
 export const ADMIN_KEY = 'the-operators-own-key'
@@ -47,6 +48,7 @@ export function apiOn(db: Db, changed: Partial<Deps> = {}) {
     forgetFailures,
     startBackfill,
     cancelBackfill,
+    keepAppEvents: appEventStore({ db, log: newLog('silent'), stored: () => {} }),
     wakes: {
       normalize: () => {},
       deliver: (clientId, endpointIds) => woken.push({ clientId, endpointIds }),
@@ -118,6 +120,10 @@ export async function twoClients(api: ReturnType<typeof apiOn>) {
   }
   return { ours: await tenant('Ours'), theirs: await tenant('Theirs') }
 }
+
+/** A key of the client that may read and write, made just now. */
+export const newKey = async ({ admin }: ReturnType<typeof apiOn>, clientId: string): Promise<string> =>
+  (await admin.post('/v1/api-keys', { clientId, scopes: ['read', 'write'] })).body.data.key
 
 /** An event with one delivery that waits, straight in the database. */
 export async function newDelivery(db: Db, clientId: string, endpointId: string, eventType = 'invoice.paid') {
