@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { appEvents } from './app-events.ts'
 import { backlog } from './backlog.ts'
 import type { Bench, Figure } from './bench.ts'
 import { childFlags } from './child.ts'
@@ -14,7 +15,7 @@ import { benchPostgres } from './postgres.ts'
 import { table } from './table.ts'
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
-const allRows = [ingest, deliver, endpoints, backlog, endToEnd]
+const allRows = [ingest, appEvents, deliver, endpoints, backlog, endToEnd]
 
 const { values: flags, positionals: wanted } = parseArgs({
   allowPositionals: true,

@@ -1,20 +1,18 @@
 import { createHmac } from 'node:crypto'
-import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
 import { answer, config, usage } from './child.ts'
 import { percentile } from './figures.ts'
+import { sockets } from './sockets.ts'
 import { stripeEvent } from './stripe-event.ts'
 
 const { url, secret, concurrency } = config<{ url: string; secret: string; concurrency: number }>()
-const { hostname, port, pathname, host } = new URL(url)
-const free: Socket[] = []
+const { pathname, host } = new URL(url)
+const send = sockets(url)
 let sent = 0
 let failures: string[] = []
 
 /** The moment of sending stands in all ids of the event (microseconds), so that whoever sees it arrive can tell how long it took. */
 const micros = () => Math.round((performance.timeOrigin + performance.now()) * 1000)
 
-// Bare sockets: an HTTP client would take as much of the machine as what it measures.
 function request(): string {
   const body = stripeEvent(`${micros()}x${++sent}x${process.pid}`)
   const time = Math.floor(Date.now() / 1000)
@@ -25,51 +23,12 @@ function request(): string {
   )
 }
 
-/** Sends one event on one connection; true when it was accepted. */
+/** Sends one event; true when it was accepted. */
 async function post(): Promise<boolean> {
-  const socket = kept() ?? (await opened())
-  const reply = await new Promise<string>((resolve) => {
-    let text = ''
-    socket.ondata = (chunk) => {
-      text += chunk
-      const head = text.indexOf('\r\n\r\n')
-      if (head < 0) return
-      const length = Number(/content-length: *(\d+)/i.exec(text)?.[1] ?? Number.NaN)
-      const done = Number.isNaN(length) ? text.endsWith('0\r\n\r\n') : text.length >= head + 4 + length
-      if (done) resolve(text)
-    }
-    socket.onfail = (error) => resolve(String(error))
-    socket.write(request(), 'latin1')
-  })
-  if (!socket.destroyed) free.push(socket)
+  const reply = await send(request())
   const accepted = reply.startsWith('HTTP/1.1 200')
   if (!accepted && failures.length < 3) failures.push(reply)
   return accepted
-}
-
-/** A connection that the gateway has not closed while nothing was sent. */
-function kept(): Socket | undefined {
-  for (;;) {
-    const socket = free.pop()
-    if (!socket?.destroyed) return socket
-  }
-}
-
-declare module 'node:net' {
-  interface Socket {
-    ondata?: (chunk: string) => void
-    onfail?: (error: Error) => void
-  }
-}
-
-async function opened(): Promise<Socket> {
-  const socket = connect({ host: hostname, port: Number(port), noDelay: true })
-  socket.setEncoding('latin1')
-  socket.on('data', (chunk) => socket.ondata?.(String(chunk)))
-  socket.on('error', (error) => socket.onfail?.(error))
-  socket.on('close', () => socket.onfail?.(new Error('the gateway closed the connection')))
-  await once(socket, 'connect')
-  return socket
 }
 
 /** Posts events for `seconds`, as fast as `concurrency` allows or at `perSecond` whatever the answers take. */

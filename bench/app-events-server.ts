@@ -1,0 +1,51 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import express from 'express'
+import { contracts } from '../mappings/index.ts'
+import { apiRoutes } from '../src/api/api.ts'
+import type { Deps } from '../src/api/route.ts'
+
+import { connect, type Db } from '../src/db.ts'
+import { newId } from '../src/ids.ts'
+import { newLog } from '../src/log.ts'
+import { appEventStore } from '../src/receive/app-events.ts'
+import { answer, config, usage } from './child.ts'
+import { keys } from './seed.ts'
+
+/** `apiKey` given: the same handler with that key at hand and nothing to store. */
+export interface AppEventsConfig {
+  databaseUrl?: string
+  apiKey?: { id: string; clientId: string; scopes: string[]; secretHash: string }
+}
+const { databaseUrl, apiKey } = config<AppEventsConfig>()
+
+const log = newLog('warn')
+const [db, keepAppEvents] = apiKey ? withoutDatabase(apiKey) : withDatabase(databaseUrl!)
+// What the other routes need is not at hand: nobody asks them.
+const deps = {
+  db,
+  keepAppEvents,
+  keyRing: keys,
+  config: { adminKey: undefined, allowedSubnets: [] },
+  log,
+  now: () => new Date(),
+  contracts,
+} as unknown as Deps
+
+function withDatabase(url: string): [Db, Deps['keepAppEvents']] {
+  const db = connect(url, { max: 10 })
+  return [db, appEventStore({ db, log, stored: () => {} })]
+}
+
+function withoutDatabase({ secretHash, ...key }: NonNullable<AppEventsConfig['apiKey']>): [Db, Deps['keepAppEvents']] {
+  const rows = [{ ...key, secretHash: Buffer.from(secretHash, 'hex') }]
+  const db = { query: async () => ({ rows }) } as unknown as Db
+  return [db, async (_, events) => events.map(() => ({ id: newId(), receivedAt: new Date(), duplicate: false }))]
+}
+
+const server = createServer({ keepAliveTimeout: 65_000 }, express().use(apiRoutes(deps))).listen(0, '127.0.0.1', () => {
+  const { port } = server.address() as AddressInfo
+  answer({ url: `http://127.0.0.1:${port}/v1/app-events` }, commands)
+})
+const commands = { usage }
+export type AppEventsServer = typeof commands
