@@ -47,9 +47,13 @@ function headText({ sourceEvent, about }: Explanation): string[] {
   return [
     `${strong(type)}  ${eventId}`,
     faint(`  source event ${id}, received ${moment(receivedAt)}, ${made}`),
-    faint(
-      `  API version ${apiVersion ?? 'not told'}, ${livemode ? 'live' : 'test mode'}${account ? `, account ${account}` : ''}`,
-    ),
+    ...(origin === 'app'
+      ? []
+      : [
+          faint(
+            `  API version ${apiVersion ?? 'not told'}, ${livemode ? 'live' : 'test mode'}${account ? `, account ${account}` : ''}`,
+          ),
+        ]),
     ...(about ? [faint(`  about the ${about.kind} ${about.id}; ${before[about.before]}`)] : []),
   ]
 }

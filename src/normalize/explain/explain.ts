@@ -56,7 +56,7 @@ export async function explained(
     sourceEvent: row,
     summary: summaryOf(row, events, heldFor),
     hints: [...hintFor(row.reason?.code), ...waitHint(heldFor)],
-    about: aboutOf(judged),
+    about: row.origin === 'app' ? null : aboutOf(judged),
     mappings: mapped,
     events,
     lookups: lookupsIn(frames, world, due.sourceId),
