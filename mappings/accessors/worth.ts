@@ -1,60 +1,69 @@
 import Big from 'big.js'
 import type Stripe from 'stripe'
-import { called, computed, is, max, rankOf } from '../../src/normalize/words.ts'
+import { called, computed, converter, max, rankOf } from '../../src/normalize/words.ts'
 import { PRICES } from '../versions.ts'
 import { itemPlanId, items, subscription } from './subscription.ts'
 
 // What a subscription is worth a month at list price, so that two states of it can be compared.
 
 type Item = Stripe.SubscriptionItem & { quantity_decimal?: string; deleted?: true }
-type Price = Pick<Stripe.Price, 'id' | 'unit_amount' | 'currency' | 'billing_scheme'> & {
+type Packs = { divide_by: number; round: 'up' | 'down' }
+/** A price or, before prices, plan: two shapes of the same facts. */
+type Price = {
+  id?: string
+  currency?: string
+  billing_scheme?: string
+  unit_amount?: number | null
+  unit_amount_decimal?: string | null
   amount?: number | null
   amount_decimal?: string | null
-  unit_amount_decimal?: string | null
   interval?: string
   interval_count?: number | null
   usage_type?: string
   recurring?: { interval: string; interval_count: number; usage_type: string } | null
-  transform_quantity?: { divide_by: number; round: 'up' | 'down' } | null
+  transform_quantity?: Packs | null
+  transform_usage?: Packs | null
 }
-
-const present = (list: readonly Item[] | null) => (list ?? []).filter(({ deleted }) => !deleted)
-/** Its price or, before prices, plan: two shapes of the same facts. */
-const priceOf = (item: Item) => (item.price ?? item.plan) as unknown as Price
-const unitOf = (price: Price) =>
-  price.billing_scheme === 'tiered'
-    ? null
-    : (price.unit_amount_decimal ?? price.unit_amount ?? price.amount_decimal ?? price.amount ?? null)
-const isMetered = (price: Price) => (price.recurring ?? price).usage_type === 'metered'
-/** Only an invoice tells what it comes to. */
-const isOpen = (item: Item) => isMetered(priceOf(item)) || unitOf(priceOf(item)) === null
-const quantityOf = (item: Item, top: number | null) => item.quantity_decimal ?? item.quantity ?? top ?? 1
-
-/** Periods a year by interval: a year has 365 days, and 12 months. */
-const PERIODS: Readonly<Record<string, Big>> = {
-  day: Big(365),
-  week: Big(365).div(7),
-  month: Big(12),
-  year: Big(1),
-}
-const MONTHS = 12
-/** A sum of thirds is compared to this many decimals. */
-const DECIMALS = 12
 
 const exact = Big()
 exact.DP = 40
 
+const MONTHS = 12
+/** Periods a year by interval: a year has 12 months, and 365 days. */
+const PERIODS: Readonly<Record<string, Big>> = {
+  day: exact(365),
+  week: exact(365).div(7),
+  month: exact(MONTHS),
+  year: exact(1),
+}
+/** Thirds add up to a whole when they are rounded to this many decimals of a minor unit. */
+const DECIMALS = 12
+
+const present = (list: readonly Item[] | null) => (list ?? []).filter(({ deleted }) => !deleted)
+const priceOf = (item: Item): Price => (item.price ?? item.plan ?? {}) as unknown as Price
+const termsOf = (price: Price) => price.recurring ?? price
+/** Minor units of one unit; null where tiers set it. */
+function unitOf({ billing_scheme = 'per_unit', ...price }: Price): string | null {
+  const amount = price.unit_amount_decimal ?? price.unit_amount ?? price.amount_decimal ?? price.amount ?? null
+  return billing_scheme !== 'per_unit' || amount === null ? null : exact(amount).toFixed()
+}
+const isMetered = (price: Price) => (termsOf(price).usage_type ?? 'licensed') !== 'licensed'
+/** Only an invoice tells what it comes to. */
+const isOpen = (price: Price) =>
+  isMetered(price) || unitOf(price) === null || !Object.hasOwn(PERIODS, termsOf(price).interval ?? '')
+const quantityOf = (item: Item, top: number | null) => item.quantity_decimal ?? item.quantity ?? top ?? 1
+
 function monthly(item: Item, top: number | null): Big {
   const price = priceOf(item)
-  const { interval = 'month', interval_count } = price.recurring ?? price
-  const { transform_quantity: packs } = price
+  const { interval, interval_count } = termsOf(price)
+  const packs = price.transform_quantity ?? price.transform_usage
   const quantity = exact(quantityOf(item, top))
   const units = packs
     ? quantity.div(packs.divide_by).round(0, packs.round === 'up' ? Big.roundUp : Big.roundDown)
     : quantity
   return exact(unitOf(price)!)
     .times(units)
-    .times(PERIODS[interval] ?? MONTHS)
+    .times(PERIODS[interval!]!)
     .div(exact(interval_count ?? 1).times(MONTHS))
 }
 
@@ -67,7 +76,7 @@ export const monthlyValue = called(
     'unit amount × quantity a month, over the items with a fixed price',
     (list, top): string =>
       present(list)
-        .filter((item) => !isOpen(item))
+        .filter((item) => !isOpen(priceOf(item)))
         .reduce((sum, item) => sum.plus(monthly(item, top)), exact(0))
         .round(DECIMALS)
         .toFixed(),
@@ -76,7 +85,9 @@ export const monthlyValue = called(
   ),
 )
 
-const listed = (parts: readonly string[]) => [...new Set(parts)].sort().join(' + ')
+const listed = (parts: readonly string[]) => parts.toSorted().join(' + ')
+const quantityWords = (item: Item, top: number | null) =>
+  isMetered(priceOf(item)) ? 'by use' : `× ${exact(quantityOf(item, top)).toFixed()}`
 
 /** What it consists of: plans, unit amounts and quantities. */
 export const plansAndQuantities = called(
@@ -84,27 +95,36 @@ export const plansAndQuantities = called(
   computed(
     'plan, unit amount and quantity of each item',
     (list, top): string =>
-      present(list)
-        .map(
-          (item) =>
-            `${priceOf(item).id} at ${unitOf(priceOf(item))} × ${isMetered(priceOf(item)) ? 'use' : quantityOf(item, top)}`,
-        )
-        .sort()
-        .join(' + '),
+      listed(
+        present(list).map((item) => {
+          const [price, unit] = [priceOf(item), unitOf(priceOf(item))]
+          return `${price.id}${unit === null ? '' : ` at ${unit}`} ${quantityWords(item, top)}`
+        }),
+      ),
     items,
     topQuantity,
   ),
 )
 
+/** The plans alone. */
+export const plans = called(
+  'its plans',
+  computed('plan of each item', (list): string => listed(present(list).map((item) => priceOf(item).id ?? '')), items),
+)
+
 /** The currencies that its items are priced in. */
 export const currencies = called(
   'the currencies of its items',
-  computed('currencies', (list): string => listed(present(list).map((item) => priceOf(item).currency)), items),
+  computed(
+    'currency of each item, each once',
+    (list): string => listed([...new Set(present(list).map((item) => priceOf(item).currency ?? ''))]),
+    items,
+  ),
 )
-/** Its items are priced in one currency. */
-export const oneCurrency = is(
-  computed('one currency', (text): true | null => (text?.includes(' + ') ? null : true), currencies),
-  true,
+/** How many those are. */
+export const currencyCount = called(
+  'the number of those currencies',
+  computed('count', (text): number => (text ?? '').split(' + ').length, currencies),
 )
 
 /** The items that are tiered or metered, with their quantities. */
@@ -115,8 +135,8 @@ export const openItems = called(
     (list, top): string =>
       listed(
         present(list)
-          .filter(isOpen)
-          .map((item) => `${priceOf(item).id} × ${isMetered(priceOf(item)) ? 'use' : quantityOf(item, top)}`),
+          .filter((item) => isOpen(priceOf(item)))
+          .map((item) => `${priceOf(item).id} ${quantityWords(item, top)}`),
       ),
     items,
     topQuantity,
@@ -126,5 +146,5 @@ export const openItems = called(
 /** The highest rank among its plans by configuration; null when none has one. */
 export const planRank = called(
   'its rank',
-  max(items, (item) => rankOf(itemPlanId(item))),
+  max(converter('those in use', present)(items), (item) => rankOf(itemPlanId(item))),
 )

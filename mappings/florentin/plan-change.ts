@@ -2,8 +2,9 @@ import { florentinPlanChange } from '../../src/contracts/florentin.ts'
 import {
   all,
   any,
-  changed,
+  called,
   defineMapping,
+  is,
   more,
   not,
   occasion,
@@ -16,7 +17,15 @@ import {
 import { status } from '../accessors/lifecycle.ts'
 import { ended } from '../accessors/subscription.ts'
 import { subscriptionUser } from '../accessors/user.ts'
-import { currencies, monthlyValue, oneCurrency, openItems, planRank, plansAndQuantities } from '../accessors/worth.ts'
+import {
+  currencies,
+  currencyCount,
+  monthlyValue,
+  openItems,
+  planRank,
+  plans,
+  plansAndQuantities,
+} from '../accessors/worth.ts'
 import { envelope } from './envelope.ts'
 import { previousShape, subscriptionShape } from './subscription-shape.ts'
 
@@ -24,10 +33,13 @@ const subscription = on('customer.subscription.updated', 'customer.subscription.
 const { from, is: has } = subscription
 
 const incomplete = has('status', 'incomplete')
-const pricedAlike = all(oneCurrency, same(currencies, prior(currencies)))
+const pricedAlike = called(
+  'priced in one currency, before and now',
+  all(is(currencyCount, 1), same(currencies, prior(currencies))),
+)
 /** What has no fixed price is the same before and after: the rest tells the difference. */
-const openAlike = same(openItems, prior(openItems))
-const key = [from('id'), occasion('plan changed', { plans: plansAndQuantities })]
+const openAlike = called('as tiered and metered as before', same(openItems, prior(openItems)))
+const key = [from('id'), occasion('changed plan', { plansAndQuantities })]
 
 /** `subscription.upgraded` and `subscription.downgraded`: by list value a month; where prices do not tell, by rank. */
 export default defineMapping({
@@ -47,7 +59,12 @@ export default defineMapping({
     {
       ignore: 'no_plan_change',
       because: 'Its plans, prices and quantities are as they were.',
-      when: not(changed({ plans: plansAndQuantities })),
+      when: same(plansAndQuantities, prior(plansAndQuantities)),
+    },
+    {
+      ignore: 'items_not_shown',
+      because: 'It has more items than the event shows: what is missing may tell otherwise.',
+      when: has('items.has_more', true),
     },
     {
       ignore: 'not_in_use',
@@ -70,8 +87,8 @@ export default defineMapping({
     { emit: 'subscription.downgraded', when: more(prior(planRank), planRank), key },
     {
       ignore: 'equal_rank',
-      because: 'Its tiered or metered plans rank as before: neither an upgrade nor a downgrade.',
-      when: same(planRank, prior(planRank)),
+      because: 'What is tiered or metered changed, yet its plans are the same or rank as before: neither of the two.',
+      when: any(same(planRank, prior(planRank)), same(plans, prior(plans))),
     },
     {
       ignore: 'no_rank',

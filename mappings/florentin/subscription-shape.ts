@@ -24,7 +24,7 @@ const planId = primary(items, itemPlanId)
 const amount = given(billedAsPriced, toNumber(primary(items, itemUnitAmount)))
 
 /** The subscription object of the contract, read from Stripe's subscription. */
-export const subscriptionShape = calledAfter('subscription', {
+export const subscriptionShape = calledAfter('data.subscription', {
   id: uuidOf('subscription', from('id'), checkoutSubscription),
   plan_id: planId,
   plan_name: planName,
@@ -39,7 +39,7 @@ export const subscriptionShape = calledAfter('subscription', {
 })
 
 /** What the plan was before this event. */
-export const previousShape = calledAfter('previous', {
+export const previousShape = calledAfter('data.previous', {
   plan_id: prior(planId),
   plan_name: prior(planName),
   quantity: prior(quantity),

@@ -35,7 +35,10 @@ const { from, is: has, type } = subscription
 const incomplete = has('status', 'incomplete')
 const entitled = called('trialing or active', has('status', 'trialing', 'active'))
 /** A subscription met in the middle of its life is not new, unless its first payment was still open (stripe.md 4.18). */
-const birthSeen = called('seen from its birth', any(stored(incomplete), is(lastOccasion('born'), set)))
+const birthSeen = called(
+  'seen from its birth',
+  any(stored(incomplete), is(lastOccasion('created but not usable'), set)),
+)
 const becomesUsable = called('becoming trialing or active', became(entitled))
 
 /** `subscription.purchased` and `subscription.cancelled`. */
@@ -67,17 +70,14 @@ export default defineMapping({
       ignore: 'awaiting_entitlement',
       because: 'Not usable yet: subscription.purchased follows when the subscription is trialing or active.',
       when: all(type('customer.subscription.created'), not(entitled), not(ended)),
-      sees: 'born',
+      sees: 'created but not usable',
     },
     {
       ignore: 'never_entitled',
       because: 'The subscription ended before its first payment: it was never told.',
-      when: all(
-        any(endsNow, type('customer.subscription.created')),
-        any(
-          type('customer.subscription.created'),
-          all(not(remembers('purchased')), any(has('status', 'incomplete_expired'), was(incomplete))),
-        ),
+      when: any(
+        type('customer.subscription.created'),
+        all(endsNow, not(remembers('purchased')), any(has('status', 'incomplete_expired'), was(incomplete))),
       ),
     },
     {
@@ -87,7 +87,7 @@ export default defineMapping({
     },
     {
       emit: 'subscription.cancelled',
-      when: any(endsNow, became(pendingCancel)),
+      when: any(endsNow, all(became(pendingCancel), not(incomplete))),
       key: [from('id'), cancellation],
     },
     {

@@ -1,11 +1,13 @@
 import { florentinUsage } from '../../src/contracts/florentin.ts'
 import { idOf } from '../../src/normalize/converters.ts'
-import { always, defineMapping, firstOf, on, userOf } from '../../src/normalize/words.ts'
+import { always, defineMapping, firstOf, on, reading, userOf } from '../../src/normalize/words.ts'
 import { customerEmail, customerMetadata } from '../accessors/facts.ts'
 import { envelope } from './envelope.ts'
 
 const alert = on('billing.alert.triggered')
-const { from } = alert
+const { from, is } = alert
+/** The meter of an alert, where the event carries the whole of it. */
+const expanded = reading<{ alert: { usage_threshold: { meter: { event_name: string } } } }>()
 
 const customer = from('customer')
 const user = userOf(customer, { told: [customerMetadata(customer)], email: [customerEmail(customer)] })
@@ -19,16 +21,19 @@ export default defineMapping({
   total: [],
   waitFor: [],
 
-  rules: [{ emit: 'usage.metrics_updated' }],
+  rules: [
+    { emit: 'usage.metrics_updated', when: is('alert.alert_type', 'usage_threshold') },
+    { ignore: 'not_usage', because: 'The alert is about something other than the use of a meter.' },
+  ],
 
   body: {
     ...envelope,
     data: {
       usage: {
         metric: firstOf(
-          from('alert.usage_threshold.meter.event_name' as never),
+          expanded.from('alert.usage_threshold.meter.event_name'),
           idOf(from('alert.usage_threshold.meter')),
-          always('usage'),
+          from('alert.title'),
         ),
         value: from('value'),
         unit: always(null),

@@ -61,7 +61,8 @@ export function sourceWords(node: Node, style = plain, bare = false): string {
     case 'each':
       return `each of ${inList(node.list)}${where(node.where)}`
     case 'fold': {
-      const fold = { sum: 'the sum', max: 'the latest', min: 'the earliest' }[node.name]
+      const most = node.of.op === 'rank' ? 'the highest' : 'the latest'
+      const fold = { sum: 'the sum', max: most, min: 'the earliest' }[node.name]
       return `${fold} over ${inList(node.list)} of ${inList(node.of)}${where(node.where)}`
     }
     case 'choose':
@@ -145,6 +146,8 @@ export function conditionWords(when: When, style = plain, tense: Tense = 'is', b
       return `the event ${tense} ${when.types.map(style.code).join(' or ')}`
     case 'is':
       if (asksIfKnown(when)) return `${keptWords(when.node, style)} ${tense} known`
+      if (when.node.op === 'occasion' && when.values[0] === set)
+        return `it was ${tense === 'is not' ? 'never ' : ''}${when.node.what}`
       return `${source(when.node)} ${tense} ${valueWords(when.values, style)}`
     case 'more':
       return `${source(when.node)} is more than ${source(when.than)}`
