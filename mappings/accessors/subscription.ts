@@ -1,3 +1,4 @@
+import Big from 'big.js'
 import type Stripe from 'stripe'
 import { idOf, product, toNumber } from '../../src/normalize/converters.ts'
 import { type Expr, set, unset } from '../../src/normalize/mapping.ts'
@@ -7,6 +8,7 @@ import {
   any,
   called,
   chooser,
+  computed,
   converter,
   firstOf,
   given,
@@ -37,6 +39,9 @@ type Plan = {
   name?: string | null
   product?: string | null
 }
+
+/** Units are billed by the pack. */
+export type Packs = { divide_by: number; round: string }
 
 const topLevelItem = converter('one item of the plan', (plan: Plan): Item[] => [
   { plan, quantity: null } as unknown as Item,
@@ -104,6 +109,20 @@ export const itemQuantity = (item: Reads<Item>) =>
     ),
   )
 
+/** How many units a quantity comes to at a price that is sold in packs, which begin or are full; else the quantity itself. */
+export const inPacks = (quantity: Big, packs: Packs | null | undefined): Big =>
+  packs ? quantity.div(packs.divide_by).round(0, packs.round === 'up' ? Big.roundUp : Big.roundDown) : quantity
+const unitsBilled = (item: Reads<Item>, quantity: Expr<number | null>) =>
+  called(
+    'the units that are billed',
+    computed(
+      'in packs, where it is sold in packs',
+      (quantity, packs): string | null => (quantity === null ? null : inPacks(Big(quantity), packs).toFixed()),
+      quantity,
+      firstOf(item.from('price.transform_quantity'), item.legacy<Packs>('plan.transform_usage', PRICES)),
+    ),
+  )
+
 /** The currency that is billed; shapes before 2021 tell it by the plan alone. */
 export const subscriptionCurrency = firstOf(from('currency'), primary(items, itemCurrency))
 /** A price that is sold in several currencies shows its amount in its first one, which need not be the subscription's. */
@@ -128,7 +147,7 @@ const inPrimaryCurrency = converter("licensed items in the primary item's curren
 })
 const licensedTotal = called(
   'the sum over its licensed items',
-  sum(inPrimaryCurrency(items), (item) => product(itemUnitAmount(item), itemQuantity(item))),
+  sum(inPrimaryCurrency(items), (item) => product(itemUnitAmount(item), unitsBilled(item, itemQuantity(item)))),
 )
 /** Unit amount times quantity over the licensed items, in minor units; null where one has no fixed price. */
 export const total = given(
@@ -137,7 +156,7 @@ export const total = given(
     some(items, (item) => not(metered(item))),
     licensedTotal,
   ),
-  product(primary(items, itemUnitAmount), firstOf(topQuantity, always(1))),
+  primary(items, (item) => product(itemUnitAmount(item), unitsBilled(item, firstOf(topQuantity, always(1))))),
 )
 /** Unix seconds at which the current period began; of several items the earliest. */
 export const periodStart = firstOf(

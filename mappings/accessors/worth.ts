@@ -2,12 +2,11 @@ import Big from 'big.js'
 import type Stripe from 'stripe'
 import { called, computed, converter, max, rankOf } from '../../src/normalize/words.ts'
 import { PRICES } from '../versions.ts'
-import { itemPlanId, items, subscription } from './subscription.ts'
+import { inPacks, itemPlanId, items, type Packs, subscription } from './subscription.ts'
 
 // What a subscription is worth a month at list price, so that two states of it can be compared.
 
 type Item = Stripe.SubscriptionItem & { quantity_decimal?: string; deleted?: true }
-type Packs = { divide_by: number; round: 'up' | 'down' }
 /** A price or, before prices, plan: two shapes of the same facts. */
 type Price = {
   id?: string
@@ -56,11 +55,7 @@ const quantityOf = (item: Item, top: number | null) => item.quantity_decimal ?? 
 function monthly(item: Item, top: number | null): Big {
   const price = priceOf(item)
   const { interval, interval_count } = termsOf(price)
-  const packs = price.transform_quantity ?? price.transform_usage
-  const quantity = exact(quantityOf(item, top))
-  const units = packs
-    ? quantity.div(packs.divide_by).round(0, packs.round === 'up' ? Big.roundUp : Big.roundDown)
-    : quantity
+  const units = inPacks(exact(quantityOf(item, top)), price.transform_quantity ?? price.transform_usage)
   return exact(unitOf(price)!)
     .times(units)
     .times(PERIODS[interval!]!)

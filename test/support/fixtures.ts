@@ -42,10 +42,9 @@ export function expectation({ outcomes }: Story, contract: string): string {
     if (outcome.state !== 'normalized' && outcome.state !== 'ignored') return [{ of, [outcome.state]: outcome.code }]
     const said = judged.filter((one) => one.contract === contract).map(({ verdict }) => verdict)
     const emitting = said.some(({ kind }) => kind === 'emit')
-    const reasons = said.flatMap((verdict) => (verdict.kind === 'ignore' ? [verdict.code] : []))
-    return [
-      { of, ignored: emitting ? 'already_emitted' : (reasons[0] ?? (judged.length > 0 ? 'not_mapped' : outcome.code)) },
-    ]
+    const reasons = [...new Set(said.flatMap((verdict) => (verdict.kind === 'ignore' ? [verdict.code] : [])))]
+    if (emitting) return [{ of, ignored: 'already_emitted' }]
+    return [{ of, ignored: reasons.join(', ') || (judged.length > 0 ? 'not_mapped' : outcome.code) }]
   })
   return `${compact(lines)}\n`
 }

@@ -27,6 +27,16 @@ export interface Told {
 export const CLIENT = '11111111-1111-4111-8111-111111111111'
 export const SOURCE = '22222222-2222-4222-8222-222222222222'
 
+/** What the operator of the source says its plans without a price are worth. */
+const PLAN_RANKS = { price_1Basic: 1, price_1Plus: 2, price_1PlusYearly: 2 }
+
+/** A client's world in which nothing has happened, with one source. */
+export const storyWorld = (planRanks: Readonly<Record<string, number>> = PLAN_RANKS): World => {
+  const world = emptyWorld(CLIENT)
+  world.sources.set(SOURCE, { hydrates: false, shut: null, planRanks })
+  return world
+}
+
 /** A raw event as the receiver stores it; without `created` it counts as received at the epoch. */
 export const dueOf = (raw: any, at = 0): Due => ({
   id: `0190a000-0000-7000-8000-${String(at).padStart(12, '0')}`,
@@ -39,7 +49,7 @@ export const dueOf = (raw: any, at = 0): Due => ({
 })
 
 /** Normalises raw events one after another in the order given; duplicates by id are passed over as the receiver does. */
-export function story(raws: readonly any[], { world = emptyWorld(CLIENT) } = {}): Story {
+export function story(raws: readonly any[], { world = storyWorld() } = {}): Story {
   const seen = new Set<string>()
   const said = new Set<string>()
   const outcomes: Told[] = []
