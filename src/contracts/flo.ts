@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Contract } from './contract.ts'
 import { floExample } from './flo-example.ts'
 import { floHeaders, newFloSecret } from './headers.ts'
+import { described, floMeanings } from './meanings.ts'
 
 // The one place where the fields that Flo's public text leaves open are decided.
 
@@ -52,8 +53,8 @@ export const subscription = z.strictObject({
     .nullable(),
   quantity,
   currency,
-  amount: money.meta({ description: 'Per unit' }),
-  total: money.meta({ description: 'Amount x quantity over the recurring items, before tax' }),
+  amount: money.meta({ description: 'Major units, per unit' }),
+  total: money.meta({ description: 'Major units: amount x quantity over the recurring items, before tax' }),
   cancelAt: time.nullable(),
   canceledAt: time.nullable(),
   trialEnd: time.nullable(),
@@ -74,9 +75,9 @@ export const item = z.strictObject({
     .meta({ description: 'null: of a refund whose payment is not known' }),
   quantity,
   currency,
-  amount: money.meta({ description: 'Per unit' }),
+  amount: money.meta({ description: 'Major units, per unit' }),
   total: money,
-  refundedAmount: money.meta({ description: 'Cumulative' }),
+  refundedAmount: money.meta({ description: 'Major units: all that was given back so far' }),
   purchasedAt: time.nullable(),
   refundedAt: time.nullable(),
   metadata,
@@ -91,7 +92,7 @@ export const invoiceLine = z.strictObject({
   description: text,
   quantity,
   currency,
-  amount: money.meta({ description: "The line's total" }),
+  amount: money.meta({ description: "Major units: the line's total" }),
   periodStart: time.nullable(),
   periodEnd: time.nullable(),
   proration: z.boolean(),
@@ -214,7 +215,10 @@ export const flo: Contract = {
   name: 'flo.v1',
   eventTypes: [...subscriptionTypes, ...itemTypes, ...invoiceTypes],
   schemas: perType((schema) => schema),
-  wireSchemas: perType((schema) => z.strictObject({ eventId, ...schema.shape })),
+  wireSchemas: described(
+    perType((schema) => z.strictObject({ eventId, ...schema.shape })),
+    floMeanings,
+  ),
   wireHeaders,
   // 5 s, 30 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h: about three days.
   retrySchedule: [5, 30, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400],

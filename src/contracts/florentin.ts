@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Contract, Send } from './contract.ts'
 import { florentinExample } from './florentin-example.ts'
 import { newFloSecret } from './headers.ts'
+import { described, florentinMeanings } from './meanings.ts'
 
 // The one place where the fields that Florentin's public text leaves open are decided.
 
@@ -128,7 +129,7 @@ export const florentin: Contract = {
   name: 'florentin.v1',
   eventTypes: Object.keys(schemas),
   schemas,
-  wireSchemas: schemas,
+  wireSchemas: described(schemas, florentinMeanings),
   wireHeaders,
   // 4 attempts in all, to the second.
   retrySchedule: [30, 120, 300],

@@ -1,0 +1,44 @@
+import type { z } from 'zod'
+
+// What each event tells, in one sentence, as the published contracts say it. Catalog, documents and SDK show it.
+
+export const floMeanings: Readonly<Record<string, string>> = {
+  'subscription.created': 'A new subscription exists.',
+  'subscription.updated': 'The subscription changed in a way that none of the other events names.',
+  'subscription.cancelled':
+    'The subscription was cancelled, now or by schedule: `cancelAt` and `endDate` say when it ends.',
+  'subscription.renewed': 'A recurring period was billed successfully.',
+  'subscription.reactivated': 'A cancelled subscription, or one scheduled to be, was restored.',
+  'subscription.paused': 'The subscription was paused.',
+  'subscription.resumed': 'A paused subscription was resumed.',
+  'subscription.expired': 'The subscription ended and is no longer active.',
+  'item.purchased': 'A one-off item, or a one-off invoice line, was bought. One event per item.',
+  'item.refunded': 'A bought item was refunded, in part or whole: `refundedAmount` is what was given back so far.',
+  'invoice.created': 'A new invoice exists.',
+  'invoice.updated': 'The invoice changed in a way that none of the other events names.',
+  'invoice.deleted': 'The invoice, a draft, was deleted.',
+  'invoice.paid': 'The invoice was paid.',
+  'invoice.overdue': 'The invoice is overdue.',
+}
+
+export const florentinMeanings: Readonly<Record<string, string>> = {
+  'account.created': 'An account was opened.',
+  'user.login': 'A user logged in.',
+  'subscription.purchased': 'A subscription can be used for the first time, paid or on trial.',
+  'invoice.created': 'A new invoice exists that is not a draft. One event per invoice.',
+  'subscription.upgraded': 'The recurring monthly value of the subscription rose; `previous` is what it was before.',
+  'subscription.downgraded': 'The recurring monthly value of the subscription fell; `previous` is what it was before.',
+  'subscription.cancelled': 'The subscription was cancelled, now or by schedule: `cancel_at` says when it ends.',
+  'team_member.added': 'Somebody joined the team.',
+  'tos.accepted': 'The terms of service were accepted.',
+  'usage.metrics_updated': 'A measure of usage has a new value.',
+}
+
+/** The schemas by event type, each with the meaning of its event as its description. */
+export const described = (
+  schemas: Readonly<Record<string, z.ZodType>>,
+  meanings: Readonly<Record<string, string>>,
+): Record<string, z.ZodType> =>
+  Object.fromEntries(
+    Object.entries(schemas).map(([type, schema]) => [type, schema.meta({ description: meanings[type] ?? type })]),
+  )
