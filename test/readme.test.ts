@@ -2,8 +2,6 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
@@ -13,6 +11,7 @@ import { wireExample } from '../src/contracts/contract.ts'
 import { flo } from '../src/contracts/flo.ts'
 import { afterwards } from './support/afterwards.ts'
 import { eventually } from './support/eventually.ts'
+import { freePort } from './support/free-port.ts'
 import { temporaryFolder } from './support/gateway.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -23,14 +22,6 @@ const section = (heading: string) => readme.split(/^## /m).find((one) => one.sta
 /** The fenced blocks of one language under one heading. */
 const blocks = (heading: string, language: string) =>
   [...section(heading).matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map(([, text]) => text!)
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 /** A shell in the project's folder, or a program; what it prints is gathered in `said`. */
 function run(command: string, args: string[], env: Record<string, string> = {}) {

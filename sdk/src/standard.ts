@@ -1,0 +1,79 @@
+import { base64, bytesOf, ed25519Fits, fromBase64, hmac, same, utf8 } from './bytes.ts'
+import type { Delivery } from './delivery.ts'
+import { VerificationError } from './error.ts'
+import type { FloEvent } from './events.ts'
+import { attemptOf, type FloUnverified } from './flo.ts'
+import { required } from './headers.ts'
+import { inTolerance, matched, parsed } from './matched.ts'
+import { isPublicKey, misformOf, secretsOf } from './secrets.ts'
+
+const HEADER = 'webhook-signature'
+
+/**
+ * Verifies a delivery by the headers of Standard Webhooks 1.0, which Flo deliveries carry too: over `<id>.<timestamp>.<body>`, as
+ * `v1` HMAC-SHA256 keyed by the bytes behind the prefix (`flo_whsec_` or `whsec_`), as `v1a` Ed25519 for a public key (`whpk_`).
+ * One signature that fits one secret is enough. Resolves to the event; rejects with a `VerificationError` that says why.
+ */
+export async function verifyStandard<Event = FloEvent>({
+  body,
+  headers,
+  secret,
+  toleranceSeconds = 300,
+  now = () => new Date(),
+}: FloUnverified): Promise<Delivery<Event>> {
+  const bytes = bytesOf(body)
+  const secrets = secretsOf(secret)
+  const [id, time] = [required(headers, 'webhook-id'), required(headers, 'webhook-timestamp')]
+  const signatures = parts(required(headers, HEADER))
+  if (!/^\d{1,15}$/.test(time)) throw malformed('webhook-timestamp', 'unix seconds')
+  const prefix = utf8(`${id}.${time}.`)
+  await matched({
+    name: HEADER,
+    body: bytes,
+    secrets,
+    misformOf: misformInStandard,
+    async fits(secret, body) {
+      const key = keyOf(secret)
+      if (!key) return false
+      if (!isPublicKey(secret)) {
+        const expected = base64(await hmac(key, prefix, body))
+        return signatures.some(([version, signature]) => version === 'v1' && same(signature, expected))
+      }
+      for (const [version, signature] of signatures) {
+        const signed = version === 'v1a' ? fromBase64(signature) : undefined
+        if (signed?.length === 64 && (await ed25519Fits(key, signed, prefix, body))) return true
+      }
+      return false
+    },
+  })
+  inTolerance(Number(time), toleranceSeconds, now())
+  return { deliveryId: id, attempt: attemptOf(headers), event: parsed<Event>(bytes) }
+}
+
+/** The key of a secret, undefined where it has none that can be one. */
+function keyOf(secret: string): Uint8Array<ArrayBuffer> | undefined {
+  const [, encoded] = /^(?:flo_)?wh(?:sec|pk)_(.+)$/s.exec(secret) ?? []
+  const key = encoded === undefined || /\s/.test(encoded) ? undefined : fromBase64(encoded)
+  if (!key || key.length === 0 || (isPublicKey(secret) && key.length !== 32)) return undefined
+  return key
+}
+
+function misformInStandard(secret: string): string | undefined {
+  if (keyOf(secret)) return undefined
+  if (isPublicKey(secret)) return 'is no Ed25519 public key: behind whpk_ there should be base64 of 32 bytes'
+  if (/^(flo_)?whsec_/.test(secret)) return 'has no base64 behind its prefix'
+  return misformOf(secret)
+}
+
+/** Pairs of version and signature: `v1,<base64>`, one space between two. */
+function parts(value: string): [version: string, signature: string][] {
+  // Of several headers with this name some frameworks make one with commas between.
+  const found = [...value.matchAll(/(?:^|[ ,])\s*(v1a?),([^ ,]+)/g)].map(
+    ([, version = '', signature = '']) => [version, signature] as [string, string],
+  )
+  if (found.length > 0) return found
+  throw malformed(HEADER, 'v1,<base64>')
+}
+
+const malformed = (name: string, form: string) =>
+  new VerificationError('header_malformed', `The ${name} header should read ${form}. Pass the header on as it came.`)
