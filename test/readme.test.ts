@@ -70,7 +70,7 @@ test('the quick start works word for word', async () => {
   await type(source!, `Stripe would send to http://127.0.0.1:${port}/webhooks/stripe/`)
   await type(user!, '"clientUserId":"user_123"')
   await type(endpoint!, 'Waiting for deliveries')
-  await type(send!, "subscription.created (attempt 1): verified by stripe, verified by standardwebhooks")
+  await type(send!, 'subscription.created (attempt 1): verified by stripe, verified by standardwebhooks')
   expect(terminal.said.text).toContain('{"received":true,"duplicate":false}')
   expect(terminal.said.text).toContain('"clientUserId": "user_123"')
   // A person is slower than the record of the attempt.
@@ -130,7 +130,13 @@ test('the events to enable in Stripe are all that a mapping reads or that are ke
 })
 
 test('every file that a document points to is there', () => {
-  const documents = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...globSync('docs/**/*.md', { cwd: root })]
+  const documents = [
+    'README.md',
+    'sdk/README.md',
+    'CONTRIBUTING.md',
+    'CHANGELOG.md',
+    ...globSync('docs/**/*.md', { cwd: root }),
+  ]
   const missing = documents.flatMap((document) =>
     [...readFileSync(join(root, document), 'utf8').matchAll(/\]\(([^)#]+)[^)]*\)/g)]
       .map(([, target = '']) => target)

@@ -7,6 +7,7 @@ import { expect, test, vi } from 'vitest'
 import * as onExpress from '../sdk/src/express.ts'
 import type { FloWebhookOptions } from '../sdk/src/fetch.ts'
 import * as onFetch from '../sdk/src/fetch.ts'
+import { wireExample } from '../src/contracts/contract.ts'
 import { flo } from '../src/contracts/flo.ts'
 import { afterwards } from './support/afterwards.ts'
 import { eventually } from './support/eventually.ts'
@@ -77,7 +78,7 @@ for (const [kind, webhook] of kinds) {
     const handler = vi.fn()
     expect((await (await webhook({ secret, now, on, handler }))(request)).status).toBe(204)
     expect(handler.mock.calls).toEqual([
-      [flo.example('subscription.renewed'), expect.objectContaining({ deliveryId: DELIVERY_ID })],
+      [wireExample(flo, 'subscription.renewed'), expect.objectContaining({ deliveryId: DELIVERY_ID })],
     ])
     expect((await (await webhook({ secret, now, on }))(request)).status).toBe(204)
   })

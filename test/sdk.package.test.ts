@@ -7,7 +7,7 @@ import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { beforeAll, expect, test } from 'vitest'
-import type { Contract } from '../src/contracts/contract.ts'
+import { type Contract, wireExample } from '../src/contracts/contract.ts'
 import { flo } from '../src/contracts/flo.ts'
 import { florentin } from '../src/contracts/florentin.ts'
 import { afterwards } from './support/afterwards.ts'
@@ -20,7 +20,6 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const sdk = join(root, 'sdk')
 const bin = join(root, 'node_modules', '.bin')
 const examples = globSync('examples/*.ts', { cwd: sdk })
-const readme = readFileSync(join(sdk, 'README.md'), 'utf8')
 
 /** Runs a program to its end; what it wrote to standard output. Rejects when it fails, with what it said. */
 async function output(command: string, args: string[], cwd: string, extra: Record<string, string> = {}) {
@@ -87,7 +86,10 @@ test('plain JavaScript uses it, imported and required', async () => {
 /** The examples of every event type of a contract, each as a constant of the type that the SDK promises for it. */
 const typed = (contract: Contract, events: string) =>
   contract.eventTypes
-    .map((type, at) => `export const ${events}${at}: ${events}['${type}'] = ${JSON.stringify(contract.example(type))}`)
+    .map(
+      (type, at) =>
+        `export const ${events}${at}: ${events}['${type}'] = ${JSON.stringify(wireExample(contract, type))}`,
+    )
     .join('\n')
 
 test('a strict TypeScript project takes its types: the examples compile, and each event of the contracts is what it says', async () => {
@@ -126,10 +128,13 @@ test('a strict TypeScript project takes its types: the examples compile, and eac
   }
 })
 
-test('what the README shows are the examples, word for word', () => {
-  const shown = [...readme.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, text]) => text)
+test('what the READMEs show are the examples, word for word', () => {
+  const shown = (readme: string) =>
+    [...readFileSync(readme, 'utf8').matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, text]) => text)
   const files = examples.map((file) => readFileSync(join(sdk, file), 'utf8'))
-  expect(shown.toSorted()).toEqual(files.toSorted())
+  expect(shown(join(sdk, 'README.md')).toSorted()).toEqual(files.toSorted())
+  expect(files).toEqual(expect.arrayContaining(shown(join(root, 'README.md'))))
+  expect(shown(join(root, 'README.md'))).toHaveLength(1)
 })
 
 /** Starts a program of the project as a receiver; resolves when it answers. It ends with the test. */

@@ -3,6 +3,7 @@ import { Webhook } from 'standardwebhooks'
 import Stripe from 'stripe'
 import { expect, test } from 'vitest'
 import { verifyFlo, verifyFlorentin, verifyStandard } from '../sdk/src/index.ts'
+import { wireExample } from '../src/contracts/contract.ts'
 import { flo } from '../src/contracts/flo.ts'
 import { florentin } from '../src/contracts/florentin.ts'
 import { signedFlo, signedFlorentin } from './support/signed-delivery.ts'
@@ -24,14 +25,14 @@ const floSigned = (maxLength: number) =>
       at,
     })
     .map(({ name, holds, ...signing }) => ({
-      ...signedFlo({ ...signing, body: JSON.stringify({ ...flo.example(signing.eventType), name }) }),
+      ...signedFlo({ ...signing, body: JSON.stringify({ ...wireExample(flo, signing.eventType), name }) }),
       secret: signing.secrets[holds % signing.secrets.length]!,
     }))
 const floDelivery = floSigned(5)
 const florentinDelivery = fc
   .record({ eventType: fc.constantFrom(...florentin.eventTypes), name: text, secrets: fc.tuple(secret) })
   .map(({ name, ...signing }) =>
-    signedFlorentin({ ...signing, body: JSON.stringify({ ...florentin.example(signing.eventType), name }) }),
+    signedFlorentin({ ...signing, body: JSON.stringify({ ...wireExample(florentin, signing.eventType), name }) }),
   )
 
 const schemes = [

@@ -1,6 +1,7 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { verifyFlo, verifyFlorentin, verifyStandard } from '../sdk/src/index.ts'
+import { wireExample } from '../src/contracts/contract.ts'
 import { flo } from '../src/contracts/flo.ts'
 import { florentin } from '../src/contracts/florentin.ts'
 import { AT, DELIVERY_ID, signedFlo, signedFlorentin } from './support/signed-delivery.ts'
@@ -11,7 +12,7 @@ test.each(flo.eventTypes)(
   'a Flo delivery of %s is verified in both schemes, with its id and attempt',
   async (eventType) => {
     const delivery = signedFlo({ eventType, attempt: 3 })
-    const expected = { deliveryId: DELIVERY_ID, attempt: 3, event: flo.example(eventType) }
+    const expected = { deliveryId: DELIVERY_ID, attempt: 3, event: wireExample(flo, eventType) }
     expect(await verifyFlo(delivery)).toEqual(expected)
     expect(await verifyStandard(delivery)).toEqual(expected)
   },
@@ -23,7 +24,7 @@ test.each(florentin.eventTypes)(
     expect(await verifyFlorentin(signedFlorentin({ eventType }))).toEqual({
       deliveryId: DELIVERY_ID,
       attempt: undefined,
-      event: florentin.example(eventType),
+      event: wireExample(florentin, eventType),
     })
   },
 )

@@ -9,6 +9,7 @@ export interface FloUser {
 }
 
 export interface FloSubscription {
+  /** The subscription's own id: it never changes */
   uuid: string
   /** The plan's id */
   id: string | null
@@ -258,6 +259,7 @@ export interface FloItemPurchased {
   eventType: 'item.purchased'
   user: FloUser
   item: FloItem
+  /** There when the item was bought with a subscription */
   subscription?: FloRelated
 }
 
@@ -270,6 +272,7 @@ export interface FloItemRefunded {
   eventType: 'item.refunded'
   user: FloUser
   item: FloItem
+  /** There when the item was bought with a subscription */
   subscription?: FloRelated
 }
 
@@ -282,7 +285,9 @@ export interface FloInvoiceCreated {
   eventType: 'invoice.created'
   user: FloUser
   invoice: FloInvoice
+  /** There when the invoice resolves to a subscription */
   subscription?: FloRelated
+  /** There when the invoice resolves to an item of a checkout */
   item?: FloRelated
 }
 
@@ -295,7 +300,9 @@ export interface FloInvoiceUpdated {
   eventType: 'invoice.updated'
   user: FloUser
   invoice: FloInvoice
+  /** There when the invoice resolves to a subscription */
   subscription?: FloRelated
+  /** There when the invoice resolves to an item of a checkout */
   item?: FloRelated
 }
 
@@ -308,7 +315,9 @@ export interface FloInvoiceDeleted {
   eventType: 'invoice.deleted'
   user: FloUser
   invoice: FloInvoice
+  /** There when the invoice resolves to a subscription */
   subscription?: FloRelated
+  /** There when the invoice resolves to an item of a checkout */
   item?: FloRelated
 }
 
@@ -321,7 +330,9 @@ export interface FloInvoicePaid {
   eventType: 'invoice.paid'
   user: FloUser
   invoice: FloInvoice
+  /** There when the invoice resolves to a subscription */
   subscription?: FloRelated
+  /** There when the invoice resolves to an item of a checkout */
   item?: FloRelated
 }
 
@@ -334,7 +345,9 @@ export interface FloInvoiceOverdue {
   eventType: 'invoice.overdue'
   user: FloUser
   invoice: FloInvoice
+  /** There when the invoice resolves to a subscription */
   subscription?: FloRelated
+  /** There when the invoice resolves to an item of a checkout */
   item?: FloRelated
 }
 

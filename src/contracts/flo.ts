@@ -42,7 +42,7 @@ export const invoiceDetails = z.strictObject({
 })
 
 export const subscription = z.strictObject({
-  uuid: z.uuid(),
+  uuid: z.uuid().meta({ description: "The subscription's own id: it never changes" }),
   id: text.meta({ description: "The plan's id" }),
   name: text.meta({ description: "The plan's name" }),
   description: text,
@@ -169,7 +169,7 @@ export const floItem = z.strictObject({
   eventType: z.enum(itemTypes),
   user,
   item,
-  subscription: related.optional(),
+  subscription: related.optional().meta({ description: 'There when the item was bought with a subscription' }),
 })
 export const floInvoice = z.strictObject({
   eventVersion: z.literal('v1'),
@@ -177,8 +177,8 @@ export const floInvoice = z.strictObject({
   eventType: z.enum(invoiceTypes),
   user,
   invoice,
-  subscription: related.optional(),
-  item: related.optional(),
+  subscription: related.optional().meta({ description: 'There when the invoice resolves to a subscription' }),
+  item: related.optional().meta({ description: 'There when the invoice resolves to an item of a checkout' }),
 })
 
 const eventId = z.uuid().meta({ description: "The delivery's id: the same on every retry, another for every endpoint" })

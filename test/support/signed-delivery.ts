@@ -1,4 +1,4 @@
-import type { Contract } from '../../src/contracts/contract.ts'
+import { type Contract, wireExample } from '../../src/contracts/contract.ts'
 import { flo } from '../../src/contracts/flo.ts'
 import { florentin } from '../../src/contracts/florentin.ts'
 
@@ -19,7 +19,7 @@ interface Signing {
 const signed =
   (contract: Contract, usual: string) =>
   ({ eventType = usual, secrets = [contract.newSecret()], at = AT, attempt = 1, body }: Signing = {}) => {
-    const wireBody = body ?? JSON.stringify(contract.example(eventType))
+    const wireBody = body ?? JSON.stringify(wireExample(contract, eventType))
     const headers = contract.headers({ deliveryId: DELIVERY_ID, eventType, attempt, wireBody, secrets, at })
     return { body: wireBody, headers, secret: secrets[0]!, now: () => at }
   }
