@@ -1,5 +1,6 @@
 import type Stripe from 'stripe'
 import type { z } from 'zod'
+import type { AppEventType } from '../app-events.ts'
 
 // A mapping is plain data, written in the words of words.ts. Three readers walk it: evaluate.ts, the collector of what it
 // wants in wants.ts, and catalog.ts.
@@ -92,8 +93,8 @@ export type Shape<T> =
         ? { readonly [K in keyof T]-?: Shape<T[K]> }
         : never)
 
-/** Every event type that the installed stripe package knows. */
-export type EventType = Stripe.Event['type']
+/** Every event type that the installed stripe package knows, and those that the provider's application publishes. */
+export type EventType = Stripe.Event['type'] | AppEventType
 /** The event types of a body: the member that is a list of dotted names. */
 export type EventTypeOf<To extends z.ZodType> = z.ZodType extends To ? string : DottedMember<z.infer<To>>
 type DottedMember<Body> = {

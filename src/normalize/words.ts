@@ -1,5 +1,6 @@
 import type Stripe from 'stripe'
 import type { z } from 'zod'
+import type { AppEventData, AppEventType } from '../app-events.ts'
 import {
   type EventType,
   type Expr,
@@ -18,7 +19,9 @@ import type { At, Closed, ItemOf, Known, Value } from './paths.ts'
 // The words that mappings are written in: each makes a piece of plain data, typed against Stripe on one side and the contract
 // on the other.
 
-type ObjectOf<E extends EventType> = Extract<Stripe.Event, { type: E }>['data']['object']
+type ObjectOf<E extends EventType> = E extends AppEventType
+  ? { id: string; user: { id: string | null; client_user_id: string | null }; data: AppEventData<E> }
+  : Extract<Stripe.Event, { type: E }>['data']['object']
 
 /** Types a mapping by its events and its target. */
 export const defineMapping = <E extends EventType, To extends z.ZodType>(mapping: Mapping<E, To>) => mapping
