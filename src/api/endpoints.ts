@@ -16,6 +16,7 @@ import {
 import { endpointUrl } from './endpoint-url.ts'
 import { page } from './page.ts'
 import { type Deps, listRoute, type Route, route } from './route.ts'
+import { first, newSecret } from './secrets.ts'
 import { clientId, pageQuery } from './words.ts'
 
 /** The endpoint as a reply shows it. Throws `not_found`: it may have been deleted since the router looked. */
@@ -36,15 +37,17 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
   return [
     route('POST /v1/endpoints', {
       summary: 'Make an endpoint',
-      description: 'The reply holds the signing secret; later it is read with `GET /v1/endpoints/{id}/secret`.',
+      description:
+        'The reply holds the signing secret, or the public key; later they are read with `GET /v1/endpoints/{id}/secret`.',
       body: newEndpoint(contracts),
-      reply: endpointReply.extend({ secret: z.string() }).meta({ id: 'NewEndpoint' }),
+      reply: endpointReply.extend({ secret: z.string().nullable() }).meta({ id: 'NewEndpoint' }),
       status: 201,
       async run({ db, clientId, body }) {
         const contract = contractOf(body.contract)
         checkEventTypes(contract, body.eventTypes)
         const url = await endpointUrl(body.url, config)
-        const [id, secret] = [newId(), contract.newSecret()]
+        const id = newId()
+        const secret = newSecret(contract, body)
         await db.query(
           `insert into endpoints (id, client_id, url, contract, event_types, description, metadata, headers,
                                   retry_schedule, timeout_seconds, secrets)
@@ -60,10 +63,10 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
             body.headers ?? {},
             body.retrySchedule,
             body.timeoutSeconds,
-            JSON.stringify([{ secret: keyRing.encrypt(secret), until: null }]),
+            JSON.stringify(first(secret, keyRing)),
           ],
         )
-        return { data: { ...(await readEndpoint(db, clientId, id)), secret } }
+        return { data: { ...(await readEndpoint(db, clientId, id)), secret: secret.publicKey ? null : secret.plain } }
       },
     }),
     listRoute('GET /v1/endpoints', {

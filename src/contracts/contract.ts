@@ -32,6 +32,17 @@ export interface Contract {
   readonly signatureHeader: string
   /** A fresh signing secret, shown to the client. */
   newSecret(): string
+  /** Why a secret that a client brings along cannot sign, as "must ..."; null: it can. Without it the contract takes none. */
+  secretTrouble?(secret: string): string | null
+  /** The other way to sign, for endpoints that ask for it: with a private key that never leaves the gateway. */
+  readonly keyPairs?: {
+    /** A fresh private key: a secret like the others, but never shown. */
+    newSecret(): string
+    /** What the client verifies with. */
+    publicKeyOf(secret: string): string
+    /** The header that carries such a signature, where `signatureHeader` has none. */
+    readonly signatureHeader: string
+  }
   /** The bytes that leave: the same for every attempt of a delivery. */
   wireBody(deliveryId: string, body: string): string
   /** All headers that belong to the contract, Content-Type and signatures included; signed anew for each attempt. */
@@ -39,6 +50,12 @@ export interface Contract {
   /** A complete stored body of the type with believable values, for docs and test events. */
   example(eventType: string): object
 }
+
+/** The signature that these headers of the contract carry, for the log. */
+export const signatureOf = (
+  { signatureHeader, keyPairs }: Pick<Contract, 'signatureHeader' | 'keyPairs'>,
+  headers: Readonly<Record<string, string>>,
+): string | null => headers[signatureHeader] ?? (keyPairs && headers[keyPairs.signatureHeader]) ?? null
 
 /** The example of a type as a client would receive it. */
 export const wireExample = (contract: Contract, eventType: string): Record<string, unknown> =>

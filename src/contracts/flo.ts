@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { Contract } from './contract.ts'
 import { floExample } from './flo-example.ts'
-import { floHeaders, newFloSecret } from './headers.ts'
+import { floHeaders, floSecretTrouble, newFloSecret } from './headers.ts'
+import { newPrivateKey, publicKeyOf } from './key-pairs.ts'
 import { described, floMeanings } from './meanings.ts'
 
 // The one place where the fields that Flo's public text leaves open are decided.
@@ -201,12 +202,15 @@ const perType = (schemaOf: (schema: z.ZodObject) => z.ZodObject) =>
 const wireHeaders = z.strictObject({
   'Content-Type': z.literal('application/json'),
   'User-Agent': z.string(),
-  'Flo-Signature': z
-    .string()
-    .meta({ description: 't=<unix seconds>,v1=<hex>: HMAC-SHA256 of `<t>.<raw body>`; one v1 for each live secret' }),
+  'Flo-Signature': z.string().optional().meta({
+    description:
+      't=<unix seconds>,v1=<hex>: HMAC-SHA256 of `<t>.<raw body>`; one v1 for each live secret. Not sent to endpoints that sign by key pair',
+  }),
   'webhook-id': z.uuid().meta({ description: 'The eventId' }),
   'webhook-timestamp': z.string().meta({ description: 'Unix seconds' }),
-  'webhook-signature': z.string().meta({ description: 'v1,<base64>, by Standard Webhooks 1.0' }),
+  'webhook-signature': z.string().meta({
+    description: 'v1,<base64> by Standard Webhooks 1.0, one for each live secret; v1a,<base64> of a key pair (Ed25519)',
+  }),
   'Flo-Event-Type': z.string(),
   'Flo-Delivery-Attempt': z.string().meta({ description: 'Counts from 1' }),
 })
@@ -225,6 +229,8 @@ export const flo: Contract = {
   jitter: 0.2,
   signatureHeader: 'Flo-Signature',
   newSecret: newFloSecret,
+  secretTrouble: floSecretTrouble,
+  keyPairs: { newSecret: newPrivateKey, publicKeyOf, signatureHeader: 'webhook-signature' },
   wireBody: (deliveryId, body) => `{"eventId":"${deliveryId}",${body.slice(1)}`,
   headers: floHeaders,
   example: floExample,

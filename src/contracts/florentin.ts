@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto'
 import { z } from 'zod'
 import type { Contract, Send } from './contract.ts'
 import { florentinExample } from './florentin-example.ts'
-import { newFloSecret } from './headers.ts'
+import { floSecretTrouble, newFloSecret } from './headers.ts'
 import { described, florentinMeanings } from './meanings.ts'
 
 // The one place where the fields that Florentin's public text leaves open are decided.
@@ -136,6 +136,7 @@ export const florentin: Contract = {
   jitter: 0,
   signatureHeader: 'X-Florentin-Signature',
   newSecret: newFloSecret,
+  secretTrouble: floSecretTrouble,
   wireBody: (_deliveryId, body) => body,
   headers: florentinHeaders,
   example: florentinExample,

@@ -1,3 +1,4 @@
+import { signatureOf } from '../contracts/contract.ts'
 import type { KeyRing } from '../keyring.ts'
 import type { Log } from '../log.ts'
 import type { Answer } from './answer.ts'
@@ -62,7 +63,7 @@ export async function attempt(
     },
     'delivery.attempted',
   )
-  return { due, number, signature: headers[contract.signatureHeader] ?? null, answer, nextDelaySeconds }
+  return { due, number, signature: signatureOf(contract, headers), answer, nextDelaySeconds }
 }
 
 // Header names are case-insensitive, and the contract's win.
