@@ -245,11 +245,19 @@ describe('events and deliveries', () => {
 
 test('the catalog shows every event type with its schema and an example', async () => {
   const { data } = (await ours.reader.get('/v1/event-types')).body
-  expect(data.map((type: any) => type.eventType)).toEqual(api.deps.contracts['flo.v1']!.eventTypes)
-  for (const { eventType, schema, example } of data) {
-    expect(schema.properties.eventType.const).toBe(eventType)
-    expect(api.deps.contracts['flo.v1']!.wireSchemas[eventType]!.safeParse(example).success).toBe(true)
+  const { contracts } = api.deps
+  expect(data.map(({ contract, eventType }: any) => `${contract} ${eventType}`)).toEqual(
+    Object.values(contracts).flatMap(({ name, eventTypes }) => eventTypes.map((type) => `${name} ${type}`)),
+  )
+  for (const { contract, eventType, schema, example } of data) {
+    expect(JSON.stringify(schema)).toContain(`"${eventType}"`)
+    expect(contracts[contract]!.wireSchemas[eventType]!.safeParse(example).error).toBeUndefined()
   }
+  const { data: theirs } = (await ours.reader.get('/v1/event-types?contract=florentin.v1')).body
+  expect(theirs.map((type: any) => type.eventType)).toEqual(contracts['florentin.v1']!.eventTypes)
+  expect((await ours.reader.get('/v1/event-types/invoice.created?contract=florentin.v1')).body.data.contract).toBe(
+    'florentin.v1',
+  )
   expect((await ours.reader.get('/v1/event-types/invoice.paid')).body.data.eventType).toBe('invoice.paid')
   expect((await ours.reader.get('/v1/event-types/invoice.stolen')).status).toBe(404)
 })

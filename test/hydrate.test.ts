@@ -139,7 +139,7 @@ describe('a thin event', () => {
     })
     const [{ id }] = (await way.sourceEvents()) as any
     expect((await gateway.api('GET', `/v1/source-events/${id}/explain`)).body.data).toMatchObject({
-      summary: 'It was told as subscription.created. Deliveries: 1 delivered.',
+      summary: 'It was told as subscription.created and subscription.purchased. Deliveries: 1 delivered.',
       about: { kind: 'subscription', id: subscription.id },
       differs: null,
     })

@@ -21,7 +21,7 @@ test('counts everything by state', async () => {
   const ledger = await report()
   expect(ledger.counts).toEqual({
     'source events': { normalized: 1, ignored: 1 },
-    events: { 'flo.v1': 1 },
+    events: { 'flo.v1': 1, 'florentin.v1': 1 },
     deliveries: { delivered: 1 },
     attempts: { accepted: 1 },
   })
@@ -49,11 +49,11 @@ test.each([
       where state = 'ignored'`,
   ],
   [
-    'a source event has Flo events when it is normalized, and only then',
+    'a source event has events when it is normalized, and only then',
     `update source_events set state = 'normalized' where state = 'ignored'`,
   ],
   [
-    'a source event has Flo events when it is normalized, and only then',
+    'a source event has events when it is normalized, and only then',
     `update source_events set state = 'ignored', reason_code = 'x' where state = 'normalized'`,
   ],
   ['every event comes from a source event that is kept', `delete from source_events where state = 'normalized'`],

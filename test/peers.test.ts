@@ -3,15 +3,17 @@ import { simulate } from '../src/simulator/simulate.ts'
 import { VERSIONS } from '../src/simulator/versions.ts'
 import { freshDatabase } from './support/database.ts'
 import { newSource, receiving, SECRET, stripeEvent, stripeSignature } from './support/receiving.ts'
-import { type Story, story } from './support/story.ts'
+import { heard, type Story, story } from './support/story.ts'
 
 // What users of other integrations complain about most, each by a test of its own.
 
 type Json = any
 const play = (name: string, apiVersion = '2025-09-30.clover'): Json[] => simulate(name, { apiVersion })
-const typesOf = ({ events }: Story) => events.map(({ type }) => type)
-const bodies = ({ events }: Story, ...types: string[]): Json[] =>
-  events.filter(({ type }) => types.includes(type)).map(({ body }) => JSON.parse(body))
+const typesOf = (told: Story) => heard(told).map(({ type }) => type)
+const bodies = (told: Story, ...types: string[]): Json[] =>
+  heard(told)
+    .filter(({ type }) => types.includes(type))
+    .map(({ body }) => JSON.parse(body))
 const statesOf = ({ outcomes }: Story) => [...new Set(outcomes.map(({ outcome }) => outcome.state))].sort()
 const snapshot = ({ world }: Story, kind: string): Json =>
   [...world.objects.values()].find((one) => one.snapshot.object.object === kind)!.snapshot.object

@@ -21,7 +21,7 @@ export const checks: readonly Check[] = [
     sql: `select id from source_events where ${inPeriod('id')} and due_at < now() - make_interval(secs => $2)`,
   },
   {
-    name: 'a source event has Flo events when it is normalized, and only then',
+    name: 'a source event has events when it is normalized, and only then',
     sql: `select s.id from source_events s
            where ${inPeriod('s.id')}
              and (s.state = 'normalized') <>

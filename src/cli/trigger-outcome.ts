@@ -7,7 +7,7 @@ export interface Outcome {
   type: string
   state: string
   reason: string | null
-  events: { id: string; type: string; deliveries: Delivery[] }[]
+  events: { id: string; contract: string; type: string; deliveries: Delivery[] }[]
 }
 interface Delivery {
   url: string
@@ -44,7 +44,7 @@ async function stored(db: Queryable, source: { id: string; clientId: string }, e
   const { rows } = await db.query<Outcome>(
     `select s.event_id as "eventId", s.type, s.state, coalesce(s.reason_message, array_to_string(s.held_for, ', ')) as reason,
        coalesce((
-         select json_agg(json_build_object('id', e.id, 'type', e.type, 'deliveries', (
+         select json_agg(json_build_object('id', e.id, 'contract', e.contract, 'type', e.type, 'deliveries', (
            select coalesce(json_agg(json_build_object('url', p.url, 'state', d.state, 'attempts', d.attempts, 'reason', d.reason) order by d.id), '[]')
            from deliveries d join endpoints p on p.client_id = d.client_id and p.id = d.endpoint_id
            where d.client_id = e.client_id and d.event_id = e.id

@@ -28,8 +28,8 @@ function outcomeText({ eventId, type, state, reason, events }: Outcome): string[
   const became = state === 'normalized' ? (events.length > 0 ? '' : faint('nothing to tell')) : stateText(state, reason)
   return [
     `→ ${type}  ${faint(eventId)}  ${became}`.trimEnd(),
-    ...events.flatMap(({ id, type, deliveries }) => [
-      `    ${good('✓')} ${strong(type)}  ${faint(id)}`,
+    ...events.flatMap(({ id, contract, type, deliveries }) => [
+      `    ${good('✓')} ${strong(type)}  ${faint(`${contract}  ${id}`)}`,
       ...(deliveries.length === 0 ? [`        ${faint('no endpoint wants it')}`] : []),
       ...columns(
         deliveries.map(({ url, state, attempts, reason }) => [

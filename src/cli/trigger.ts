@@ -89,7 +89,7 @@ function verdict(outcomes: readonly Outcome[], expects: readonly string[], out: 
   out(
     missing.length > 0
       ? bad(`Did not come: ${missing.join(', ')}. flo-gateway explain <evt_…> tells why.`)
-      : good(`${came.length} Flo ${came.length === 1 ? 'event' : 'events'} came of ${outcomes.length} Stripe events.`),
+      : good(`${came.length} ${came.length === 1 ? 'event' : 'events'} came of ${outcomes.length} Stripe events.`),
   )
   return missing.length > 0 ? 1 : 0
 }
