@@ -57,7 +57,7 @@ describe('over a running gateway', async () => {
         (one) => `✓ ${typeof one === 'string' ? one : one.type}`,
       ),
     )
-    expect(stdout).toContain('9 events came of 18 Stripe events.')
+    expect(stdout).toContain('10 events came of 18 Stripe events.')
     const bodies = receiver.requests.slice(before).map(({ body }) => JSON.parse(body))
     expect(bodies.find(({ eventType }) => eventType === 'subscription.cancelled').user.clientUserId).toBe('user_7')
     const { rows } = await gateway.db.query(
