@@ -11,7 +11,11 @@ export const moment = z.iso
   .datetime({ offset: true })
   .refine((given) => /^\d{4}-/.test(utc(given)) && !utc(given).startsWith('0000'), 'must lie in the years 1 to 9999')
   .overwrite(utc)
-  .meta({ example: '2026-06-06T14:00:00+02:00', override: { format: 'date-time', pattern: undefined } })
+  .meta({
+    description: 'ISO 8601 with an offset, kept as UTC with milliseconds.',
+    example: '2026-06-06T14:00:00+02:00',
+    override: { format: 'date-time', pattern: undefined },
+  })
 
 function utc(given: string): string {
   const at = new Date(given)
@@ -21,7 +25,11 @@ function utc(given: string): string {
 const ip = z
   // A zone (fe80::1%eth0) means something on one machine alone.
   .stringFormat('ip', (given) => isIP(given) > 0 && !given.includes('%'), { error: 'must be an IPv4 or IPv6 address' })
-  .meta({ example: '203.0.113.7', override: { format: undefined, anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }] } })
+  .meta({
+    description: 'An IPv4 or IPv6 address.',
+    example: '203.0.113.7',
+    override: { format: undefined, anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }] },
+  })
   .nullable()
 const email = z
   .string()

@@ -14,6 +14,7 @@ import { afterwards } from './support/afterwards.ts'
 import { freshDatabase } from './support/database.ts'
 import { eventually } from './support/eventually.ts'
 import { freePort } from './support/free-port.ts'
+import { startTestGateway } from './support/gateway.ts'
 import { signedFlo, signedFlorentin } from './support/signed-delivery.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -242,4 +243,17 @@ test('the example verify.ts takes either of two secrets, and says why it refuses
   expect(await said({ FLO_SECRET: secret })).toBe(expected)
   expect(await said({ FLO_SECRET: flo.newSecret(), FLO_SECRET_BEFORE: secret })).toBe(expected)
   expect(await said({ FLO_SECRET: flo.newSecret() })).toBe('400\n')
+})
+
+test('the example publish.ts publishes', async () => {
+  const gateway = await startTestGateway()
+  const { id: clientId } = (await gateway.api('POST', '/v1/clients', { name: 'Acme' })).body.data
+  const { key } = (await gateway.api('POST', '/v1/api-keys', { clientId, scopes: ['write'] })).body.data
+  const said = () =>
+    output(process.execPath, ['examples/publish.ts'], project, { FLO_GATEWAY: gateway.url, FLO_API_KEY: key })
+  expect(await said()).toBe('user.login is received\n2 members told\n')
+  await said()
+  const { rows } = await gateway.db.query('select type from source_events order by type')
+  // The login has a key of its own, so the second run published it again and it is there once.
+  expect(rows.map(({ type }) => type)).toEqual([...Array(4).fill('team_member.added'), 'user.login'])
 })

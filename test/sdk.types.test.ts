@@ -9,13 +9,15 @@ import {
   floEventTypes,
   florentinEventTypes,
 } from '../sdk/src/index.ts'
-import { sdkTypesPage } from '../src/cli/sdk-types-page.ts'
+import { sdkTypePages } from '../src/cli/sdk-types-page.ts'
 import { flo } from '../src/contracts/flo.ts'
 import { florentin } from '../src/contracts/florentin.ts'
 
 test('the types are those of the schemas', () => {
-  const written = readFileSync(new URL('../sdk/src/events.ts', import.meta.url), 'utf8')
-  expect(written, 'stale: run `npm run sdk:types`').toBe(sdkTypesPage())
+  for (const [name, page] of Object.entries(sdkTypePages())) {
+    const written = readFileSync(new URL(`../sdk/src/${name}`, import.meta.url), 'utf8')
+    expect(written, 'stale: run `npm run sdk:types`').toBe(page)
+  }
   expect(floEventTypes).toEqual(flo.eventTypes)
   expect(florentinEventTypes).toEqual(florentin.eventTypes)
 })

@@ -1,4 +1,4 @@
-// Written by `npm run sdk:types` from the schemas of the contracts; not to be edited.
+// Written by `npm run sdk:types` from the schemas; not to be edited.
 
 export interface FloUser {
   /** The Flo user's id */

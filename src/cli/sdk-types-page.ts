@@ -1,18 +1,33 @@
 import { z } from 'zod'
+import { SourceEvent } from '../api/source-events.ts'
+import { appEvents } from '../app-events.ts'
 import type { Contract } from '../contracts/contract.ts'
 import * as floShapes from '../contracts/flo.ts'
 import * as florentinShapes from '../contracts/florentin.ts'
 import { doc, interfaceOf, type Names } from './typescript-of.ts'
 
-const INTRO = `// Written by \`npm run sdk:types\` from the schemas of the contracts; not to be edited.`
+const INTRO = '// Written by `npm run sdk:types` from the schemas; not to be edited.'
 
-/** sdk/src/events.ts: what the contracts promise, as interfaces, and their unions by event type. */
-export const sdkTypesPage = (): string =>
-  `${[
-    INTRO,
+const page = (parts: readonly string[]): string => `${[INTRO, ...parts].join('\n\n')}\n`
+
+/** The files of sdk/src that are written from the schemas, by name. */
+export const sdkTypePages = (): Record<string, string> => ({
+  // What the contracts promise, and the unions of their events.
+  'events.ts': page([
     ...eventsOf('Flo', floShapes, floShapes.flo, 'eventType'),
     ...eventsOf('Florentin', florentinShapes, florentinShapes.florentin, 'event'),
-  ].join('\n\n')}\n`
+  ]),
+  // What an application publishes, and what is answered.
+  'app-event-types.ts': page([
+    ...Object.entries(appEvents).map(([type, schema]) => interfaceOf(`${pascal(type)}Data`, schema, new Map())),
+    mapOf(
+      'What is told of an event, by its type.',
+      'AppEventData',
+      Object.keys(appEvents).map((type) => ({ type, name: `${pascal(type)}Data` })),
+    ),
+    interfaceOf('SourceEvent', SourceEvent, new Map()),
+  ]),
+})
 
 /**
  * The interfaces of one contract: its named shapes (the object schemas that its module exports), one for each event type, the
@@ -30,15 +45,17 @@ function eventsOf(prefix: string, shapes: object, contract: Contract, tag: strin
   return [
     ...[...named].map(([schema, name]) => interfaceOf(name, schema, without(named, schema))),
     ...wire.map(({ name, schema }) => interfaceOf(name, schema, named)),
-    `${doc(`Every event of ${contract.name} by its type.`, '')}export interface ${prefix}Events {\n${wire
-      .map(({ type, name }) => `  '${type}': ${name}\n`)
-      .join('')}}`,
+    mapOf(`Every event of ${contract.name} by its type.`, `${prefix}Events`, wire),
     `${doc(`An event of ${contract.name}: \`${tag}\` says which.`, '')}export type ${prefix}Event = ${prefix}Events[keyof ${prefix}Events]`,
     `export const ${prefix.toLowerCase()}EventTypes = [\n${wire
       .map(({ type }) => `  '${type}',\n`)
       .join('')}] as const satisfies readonly (keyof ${prefix}Events)[]`,
   ]
 }
+
+/** An interface that holds others by event type. */
+const mapOf = (about: string, name: string, types: readonly { type: string; name: string }[]): string =>
+  `${doc(about, '')}export interface ${name} {\n${types.map(({ type, name }) => `  '${type}': ${name}\n`).join('')}}`
 
 const pascal = (name: string) => name.replace(/(?:^|[._])([a-z])/g, (_, letter: string) => letter.toUpperCase())
 
