@@ -116,6 +116,7 @@ const TYPES = {
   credit_note: ['CreditNotes', 'CreditNote'],
   'checkout.session': ['Checkout/Sessions', 'Session'],
   subscription_schedule: ['SubscriptionSchedules', 'SubscriptionSchedule'],
+  'billing.alert_triggered': ['Billing/AlertTriggereds', 'AlertTriggered'],
 } as const
 
 test.each(Object.entries(TYPES))(

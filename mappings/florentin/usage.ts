@@ -5,7 +5,7 @@ import { customerEmail, customerMetadata } from '../accessors/facts.ts'
 import { envelope } from './envelope.ts'
 
 const alert = on('billing.alert.triggered')
-const { from, is } = alert
+const { from, is, legacy } = alert
 /** The meter of an alert, where the event carries the whole of it. */
 const expanded = reading<{ alert: { usage_threshold: { meter: { event_name: string } } } }>()
 
@@ -33,6 +33,7 @@ export default defineMapping({
         metric: firstOf(
           expanded.from('alert.usage_threshold.meter.event_name'),
           idOf(from('alert.usage_threshold.meter')),
+          idOf(legacy<string>('alert.usage_threshold_config.meter', { until: '2024-09-30.acacia' })),
           from('alert.title'),
         ),
         value: from('value'),

@@ -1,36 +1,42 @@
-import { expected, type Scenario } from '../simulator/scenario.ts'
+import { CONTRACTS, expected, type Scenario } from '../simulator/scenario.ts'
 import { scenarios } from '../simulator/scenarios.ts'
 import { simulate } from '../simulator/simulate.ts'
 import { dateOf, VERSIONS } from '../simulator/versions.ts'
 import { UsageError } from './command.ts'
 
-/** What is played, and the Flo events that have to come of it: the one that was asked for, or all that the scenario names. */
+/** What is played, and the events that have to come of it: the one that was asked for, or all that the scenario names. */
 export interface Choice {
   scenario: Scenario
   expects: readonly string[]
 }
 
-/** Every Flo event that some scenario leads to in this API version, with the shortest that does. */
-export function shortestStories(apiVersion: string): Map<string, Scenario> {
+type Heard = (typeof CONTRACTS)[number]
+
+/** Every event of a contract that some scenario leads to in this API version, with the shortest that does. */
+export function shortestStories(apiVersion: string, contract: Heard = 'flo'): Map<string, Scenario> {
   const shortest = new Map<string, Scenario>()
   const byLength = scenarios
     .map((scenario) => ({ scenario, length: simulate(scenario, { apiVersion }).length }))
     .sort((a, b) => a.length - b.length)
   for (const { scenario } of byLength)
-    for (const type of expected(scenario, dateOf(apiVersion))) if (!shortest.has(type)) shortest.set(type, scenario)
+    for (const type of expects(scenario, apiVersion, contract)) if (!shortest.has(type)) shortest.set(type, scenario)
   return shortest
 }
 
-/** The scenario of this name, or the shortest that leads to the Flo event of this name. Throws a UsageError with what is alike. */
+/** What comes of it whatever the source is told: without the ranks that a scenario gives its plans they are not compared. */
+const expects = (scenario: Scenario, apiVersion: string, contract: Heard) =>
+  contract === 'florentin' && scenario.ranks ? [] : expected(scenario, dateOf(apiVersion), contract)
+
+/** The scenario of this name, or the shortest that leads to the event of this name, Flo's first. Throws a UsageError with what is alike. */
 export function storyOf(asked: string, apiVersion: string): Choice {
   const scenario = scenarios.find(({ name }) => name === asked)
-  if (scenario) return { scenario, expects: expected(scenario, dateOf(apiVersion)) }
-  const stories = shortestStories(apiVersion)
+  if (scenario) return { scenario, expects: CONTRACTS.flatMap((contract) => expects(scenario, apiVersion, contract)) }
+  const stories = new Map(CONTRACTS.toReversed().flatMap((contract) => [...shortestStories(apiVersion, contract)]))
   const shortest = stories.get(asked)
   if (shortest) return { scenario: shortest, expects: [asked] }
   const names = [...stories.keys(), ...scenarios.map(({ name }) => name)]
   throw new UsageError(
-    `"${asked}" is neither a Flo event nor a scenario${alike(asked, names)}. flo-gateway trigger --list shows all.`,
+    `"${asked}" is neither an event nor a scenario${alike(asked, names)}. flo-gateway trigger --list shows all.`,
   )
 }
 

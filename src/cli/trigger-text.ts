@@ -1,3 +1,4 @@
+import { CONTRACTS } from '../simulator/scenario.ts'
 import { scenarios } from '../simulator/scenarios.ts'
 import { bad, columns, faint, good, odd, sign, strong } from './paint.ts'
 import type { Outcome } from './trigger-outcome.ts'
@@ -5,14 +6,17 @@ import { shortestStories } from './trigger-story.ts'
 
 /** All that can be asked for in an API version. */
 export function listText(apiVersion: string): string {
-  const stories = [...shortestStories(apiVersion)].sort(([a], [b]) => a.localeCompare(b))
   return [
-    strong('Flo events'),
-    ...columns(
-      stories.map(([type, { name }]) => [type, faint(`by ${name}`)]),
-      { indent: 2 },
-    ),
-    '',
+    ...CONTRACTS.flatMap((contract) => [
+      strong(`Events of ${contract}`),
+      ...columns(
+        [...shortestStories(apiVersion, contract)]
+          .sort(([a], [b]) => a.localeCompare(b))
+          .map(([type, { name }]) => [type, faint(`by ${name}`)]),
+        { indent: 2 },
+      ),
+      '',
+    ]),
     strong('Scenarios'),
     ...columns(
       scenarios.map(({ name, about }) => [name, about]),

@@ -21,15 +21,15 @@ const options = {
   seed: { type: 'string', value: '<text>', about: 'the same seed makes the same amounts and names; random by default' },
   url: { type: 'string', value: '<url>', about: 'where the gateway listens; http://HOST:PORT by default' },
   wait: { type: 'string', value: '<seconds>', about: 'how long to wait for what comes of it; 60 by default' },
-  list: { type: 'boolean', about: 'show every Flo event and scenario' },
+  list: { type: 'boolean', about: 'show every event and scenario' },
 } as const
 
 export default defineCommand({
   name: 'trigger',
-  summary: 'Make a Flo event arrive: a simulated Stripe account plays the story that leads to it',
+  summary: 'Make an event arrive: a simulated Stripe account plays the story that leads to it',
   about:
     'The events are signed with the source’s secret and posted to the running gateway, as Stripe would. Exits with 1 when what was asked for did not come.',
-  args: [{ name: 'what?', about: 'a Flo event (subscription.renewed) or a scenario (trial-converts)' }],
+  args: [{ name: 'what?', about: 'an event (subscription.renewed) or a scenario (trial-converts)' }],
   options,
   examples: [
     'trigger --list',
@@ -43,7 +43,7 @@ export default defineCommand({
       return 0
     }
     const [what] = call.args
-    if (what === undefined) throw new UsageError('<what> is missing: a Flo event or a scenario; --list shows all.')
+    if (what === undefined) throw new UsageError('<what> is missing: an event or a scenario; --list shows all.')
     const choice = storyOf(what, apiVersion)
     const { source } = call.options
     if (source === undefined)

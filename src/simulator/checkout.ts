@@ -22,7 +22,7 @@ export function open(
   world: World,
   mode: Session['mode'],
   basket: Basket,
-  options: { invoiceCreation?: boolean; metadata?: Record<string, string> } = {},
+  options: { invoiceCreation?: boolean; terms?: boolean; metadata?: Record<string, string> } = {},
 ): Session {
   return {
     kind: 'checkout.session',
@@ -37,6 +37,7 @@ export function open(
     name: null,
     invoice: null,
     invoiceCreation: options.invoiceCreation ?? false,
+    terms: options.terms ?? false,
     paymentIntent: null,
     subscription: null,
     paymentStatus: 'unpaid',

@@ -207,6 +207,8 @@ export interface Session extends Fact {
   name: string | null
   invoice: string | null
   invoiceCreation: boolean
+  /** The page asks for the terms of service to be accepted. */
+  terms: boolean
   paymentIntent: string | null
   subscription: string | null
   paymentStatus: 'paid' | 'unpaid' | 'no_payment_required'
@@ -230,7 +232,20 @@ export interface Schedule extends Fact {
   testClock: string | null
 }
 
+/** A customer's use of a meter has reached what an alert was set to. Stripe gives it no id. */
+export interface Alert extends Omit<Fact, 'id'> {
+  kind: 'billing.alert_triggered'
+  id: null
+  alert: string
+  title: string
+  meter: string
+  threshold: number
+  customer: string
+  value: number
+}
+
 export type Facts =
+  | Alert
   | Customer
   | Product
   | Price

@@ -10,6 +10,7 @@ import checkoutFree from './scenarios/checkout-free.ts'
 import checkoutPayment from './scenarios/checkout-payment.ts'
 import checkoutPaymentWithInvoice from './scenarios/checkout-payment-with-invoice.ts'
 import checkoutSubscription from './scenarios/checkout-subscription.ts'
+import checkoutTerms from './scenarios/checkout-terms.ts'
 import creditNoteBeforePayment from './scenarios/credit-note-before-payment.ts'
 import creditNoteRefund from './scenarios/credit-note-refund.ts'
 import customerDeleted from './scenarios/customer-deleted.ts'
@@ -25,9 +26,11 @@ import immediateCancel from './scenarios/immediate-cancel.ts'
 import incompleteExpired from './scenarios/incomplete-expired.ts'
 import incompleteThenActive from './scenarios/incomplete-then-active.ts'
 import intervalChange from './scenarios/interval-change.ts'
+import intervalOfEqualValue from './scenarios/interval-of-equal-value.ts'
 import manyLines from './scenarios/many-lines.ts'
 import metadataChange from './scenarios/metadata-change.ts'
 import metered from './scenarios/metered.ts'
+import meteredPlanChange from './scenarios/metered-plan-change.ts'
 import multiItem from './scenarios/multi-item.ts'
 import oneOffInvoice from './scenarios/one-off-invoice.ts'
 import overdue from './scenarios/overdue.ts'
@@ -57,11 +60,13 @@ import testClockYear from './scenarios/test-clock-year.ts'
 import threeDecimal from './scenarios/three-decimal.ts'
 import threshold from './scenarios/threshold.ts'
 import tiered from './scenarios/tiered.ts'
+import tieredPlanChange from './scenarios/tiered-plan-change.ts'
 import trialCancels from './scenarios/trial-cancels.ts'
 import trialConverts from './scenarios/trial-converts.ts'
 import trialOffer from './scenarios/trial-offer.ts'
 import trialPauses from './scenarios/trial-pauses.ts'
 import uncollectible from './scenarios/uncollectible.ts'
+import usageAlert from './scenarios/usage-alert.ts'
 import userToldLater from './scenarios/user-told-later.ts'
 import voided from './scenarios/void.ts'
 import zeroDecimal from './scenarios/zero-decimal.ts'
@@ -79,6 +84,7 @@ export const scenarios: readonly Scenario[] = [
   checkoutPayment,
   checkoutPaymentWithInvoice,
   checkoutSubscription,
+  checkoutTerms,
   creditNoteBeforePayment,
   creditNoteRefund,
   customerDeleted,
@@ -94,9 +100,11 @@ export const scenarios: readonly Scenario[] = [
   incompleteExpired,
   incompleteThenActive,
   intervalChange,
+  intervalOfEqualValue,
   manyLines,
   metadataChange,
   metered,
+  meteredPlanChange,
   multiItem,
   oneOffInvoice,
   overdue,
@@ -126,11 +134,13 @@ export const scenarios: readonly Scenario[] = [
   threeDecimal,
   threshold,
   tiered,
+  tieredPlanChange,
   trialCancels,
   trialConverts,
   trialOffer,
   trialPauses,
   uncollectible,
+  usageAlert,
   userToldLater,
   voided,
   zeroDecimal,

@@ -30,8 +30,10 @@ export const sessionFields: Fields<Session> = {
     individual_name: since(CLOVER, null),
     shipping_details: null,
   }),
-  consent: null,
-  consent_collection: null,
+  consent: ({ terms, status }) =>
+    terms ? { promotions: null, terms_of_service: status === 'complete' ? 'accepted' : null } : null,
+  consent_collection: ({ terms }) =>
+    terms ? { payment_method_reuse_agreement: null, promotions: 'none', terms_of_service: 'required' } : null,
   created: since('2022-11-15', ({ created }: Session) => created),
   currency: ({ currency }) => currency,
   currency_conversion: since('2023-10-16', null),

@@ -1,6 +1,7 @@
 import type { Facts } from '../facts.ts'
 import { ACACIA, BASIL, dateOf } from '../versions.ts'
 import type { Happening } from '../world.ts'
+import { alertFields } from './alert.ts'
 import { planFields, priceFields, productFields } from './catalog.ts'
 import { chargeFields, refundFields } from './charge.ts'
 import { sessionFields } from './checkout.ts'
@@ -31,6 +32,7 @@ export interface StripeEvent {
 }
 
 const tables = {
+  'billing.alert_triggered': alertFields,
   customer: customerFields,
   product: productFields,
   price: priceFields,

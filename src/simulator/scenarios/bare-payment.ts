@@ -10,5 +10,6 @@ export default scenario({
     payBare(world, ada, 1999, {})
     payBare(world, ada, 4900, { flo_product: 'workshop' })
   },
-  expect: ['item.purchased'],
+  flo: ['item.purchased'],
+  florentin: ['account.created'],
 })

@@ -3,7 +3,7 @@ import { plan } from '../catalog.ts'
 import { cancelAt } from '../changes.ts'
 import { customer } from '../customers.ts'
 import { reachEnd } from '../cycles.ts'
-import { firstPayment, scenario } from '../scenario.ts'
+import { bought, firstPayment, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { wait } from '../world.ts'
 
@@ -20,5 +20,6 @@ export default scenario({
     cancelAt(world, subscription, world.now + 14 * DAY)
     reachEnd(world, subscription)
   },
-  expect: [...firstPayment, 'subscription.cancelled', 'subscription.updated', 'subscription.expired'],
+  flo: [...firstPayment, 'subscription.cancelled', 'subscription.updated', 'subscription.expired'],
+  florentin: [...bought, 'subscription.cancelled'],
 })

@@ -3,7 +3,7 @@ import { plan } from '../catalog.ts'
 import { cancelAtPeriodEnd } from '../changes.ts'
 import { customer } from '../customers.ts'
 import { reachEnd } from '../cycles.ts'
-import { firstPayment, scenario } from '../scenario.ts'
+import { bought, firstPayment, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { wait } from '../world.ts'
 
@@ -18,5 +18,6 @@ export default scenario({
     cancelAtPeriodEnd(world, subscription)
     reachEnd(world, subscription)
   },
-  expect: [...firstPayment, 'subscription.cancelled', 'subscription.expired'],
+  flo: [...firstPayment, 'subscription.cancelled', 'subscription.expired'],
+  florentin: [...bought, 'subscription.cancelled'],
 })

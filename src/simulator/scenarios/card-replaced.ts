@@ -2,7 +2,7 @@ import { DAY } from '../calendar.ts'
 import { plan } from '../catalog.ts'
 import { revise } from '../changes.ts'
 import { addCard, customer } from '../customers.ts'
-import { firstPayment, scenario } from '../scenario.ts'
+import { bought, firstPayment, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { wait } from '../world.ts'
 
@@ -17,5 +17,6 @@ export default scenario({
     addCard(world, ada)
     revise(world, subscription, { paymentMethod: ada.card!.paymentMethod })
   },
-  expect: firstPayment,
+  flo: firstPayment,
+  florentin: bought,
 })

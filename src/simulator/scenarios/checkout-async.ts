@@ -1,6 +1,6 @@
 import { goods } from '../catalog.ts'
 import { open, payByBank } from '../checkout.ts'
-import { scenario } from '../scenario.ts'
+import { scenario, visitor } from '../scenario.ts'
 
 export default scenario({
   name: 'checkout-async',
@@ -9,5 +9,6 @@ export default scenario({
     const basket = [{ price: goods(world, 'Workshop', 15000, 'eur') }]
     payByBank(world, open(world, 'payment', basket)).arrives()
   },
-  expect: ['item.purchased'],
+  flo: ['item.purchased'],
+  florentin: [visitor],
 })

@@ -8,5 +8,6 @@ export default scenario({
   play(world) {
     expire(world, open(world, 'payment', [{ price: goods(world, 'Workshop', 15000) }]))
   },
-  expect: [],
+  flo: [],
+  florentin: [],
 })

@@ -8,5 +8,6 @@ export default scenario({
   play(world) {
     takeForFree(world, open(world, 'payment', [{ price: goods(world, 'Sample', 0) }]))
   },
-  expect: ['item.purchased'],
+  flo: ['item.purchased'],
+  florentin: [],
 })

@@ -1,6 +1,6 @@
 import { goods } from '../catalog.ts'
 import { open, payWithInvoice } from '../checkout.ts'
-import { scenario, settledInvoice } from '../scenario.ts'
+import { billed, scenario, settledInvoice } from '../scenario.ts'
 
 export default scenario({
   name: 'checkout-payment-with-invoice',
@@ -9,5 +9,6 @@ export default scenario({
     const basket = [{ price: goods(world, 'Workshop', 15000) }, { price: goods(world, 'Book', 2450), quantity: 2 }]
     payWithInvoice(world, open(world, 'payment', basket, { invoiceCreation: true }), basket)
   },
-  expect: [...settledInvoice, 'item.purchased', 'item.purchased'],
+  flo: [...settledInvoice, 'item.purchased', 'item.purchased'],
+  florentin: billed,
 })

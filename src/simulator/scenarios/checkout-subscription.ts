@@ -1,6 +1,6 @@
 import { plan } from '../catalog.ts'
 import { open, subscribeByCheckout } from '../checkout.ts'
-import { openInvoice, scenario } from '../scenario.ts'
+import { openInvoice, paidFirst, scenario } from '../scenario.ts'
 
 export default scenario({
   name: 'checkout-subscription',
@@ -9,5 +9,6 @@ export default scenario({
     const wanted = [{ price: plan(world, 'Pro', 2900) }]
     subscribeByCheckout(world, open(world, 'subscription', wanted), wanted)
   },
-  expect: [...openInvoice, 'invoice.paid', 'subscription.created'],
+  flo: [...openInvoice, 'invoice.paid', 'subscription.created'],
+  florentin: paidFirst,
 })

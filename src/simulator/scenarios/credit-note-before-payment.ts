@@ -4,7 +4,7 @@ import { creditOpen } from '../credit-notes.ts'
 import { customer } from '../customers.ts'
 import { billFor } from '../invoices.ts'
 import { finalize, pay } from '../payments.ts'
-import { openInvoice, scenario } from '../scenario.ts'
+import { billed, openInvoice, scenario } from '../scenario.ts'
 import { wait } from '../world.ts'
 
 export default scenario({
@@ -19,5 +19,6 @@ export default scenario({
     wait(world, DAY)
     pay(world, ada, invoice, payment)
   },
-  expect: [...openInvoice, 'invoice.updated', 'invoice.paid', 'item.purchased'],
+  flo: [...openInvoice, 'invoice.updated', 'invoice.paid', 'item.purchased'],
+  florentin: billed,
 })

@@ -2,7 +2,7 @@ import { DAY } from '../calendar.ts'
 import { plan } from '../catalog.ts'
 import { deleteCustomer } from '../changes.ts'
 import { customer } from '../customers.ts'
-import { firstPayment, scenario } from '../scenario.ts'
+import { bought, firstPayment, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { wait } from '../world.ts'
 
@@ -16,5 +16,6 @@ export default scenario({
     wait(world, 20 * DAY)
     deleteCustomer(world, ada)
   },
-  expect: [...firstPayment, 'subscription.expired'],
+  flo: [...firstPayment, 'subscription.expired'],
+  florentin: bought,
 })

@@ -1,7 +1,7 @@
 import { goods } from '../catalog.ts'
 import { customer } from '../customers.ts'
 import { billFor, deleteDraft } from '../invoices.ts'
-import { scenario } from '../scenario.ts'
+import { scenario, unknownDraft } from '../scenario.ts'
 import { wait } from '../world.ts'
 
 export default scenario({
@@ -12,5 +12,6 @@ export default scenario({
     wait(world, 90)
     deleteDraft(world, draft)
   },
-  expect: ['invoice.created', 'invoice.deleted'],
+  flo: ['invoice.created', 'invoice.deleted'],
+  florentin: ['account.created', unknownDraft],
 })

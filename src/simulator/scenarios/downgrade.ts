@@ -2,7 +2,7 @@ import { DAY } from '../calendar.ts'
 import { plan } from '../catalog.ts'
 import { swap } from '../changes.ts'
 import { customer } from '../customers.ts'
-import { firstPayment, scenario, settledInvoice } from '../scenario.ts'
+import { bought, firstPayment, scenario, settledInvoice } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { wait } from '../world.ts'
 
@@ -16,5 +16,6 @@ export default scenario({
     wait(world, 10 * DAY)
     swap(world, ada, subscription, { price: pro }, 'at once')
   },
-  expect: [...firstPayment, 'subscription.updated', ...settledInvoice],
+  flo: [...firstPayment, 'subscription.updated', ...settledInvoice],
+  florentin: [...bought, 'subscription.downgraded', 'invoice.created'],
 })

@@ -3,7 +3,7 @@ import { plan } from '../catalog.ts'
 import { end } from '../changes.ts'
 import { customer } from '../customers.ts'
 import { renewInVain, retryInVain } from '../dunning.ts'
-import { firstPayment, openInvoice, scenario } from '../scenario.ts'
+import { bought, firstPayment, openInvoice, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 
 export default scenario({
@@ -19,7 +19,7 @@ export default scenario({
     retryInVain(world, ada, unpaid, 7 * DAY, null)
     end(world, subscription, 'payment_failed')
   },
-  expect: [
+  flo: [
     ...firstPayment,
     ...openInvoice,
     'invoice.updated',
@@ -29,4 +29,5 @@ export default scenario({
     'invoice.updated',
     'subscription.expired',
   ],
+  florentin: [...bought, 'invoice.created'],
 })

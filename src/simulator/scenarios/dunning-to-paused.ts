@@ -3,7 +3,7 @@ import { plan } from '../catalog.ts'
 import { pauseHard } from '../changes.ts'
 import { customer } from '../customers.ts'
 import { renewInVain, retryInVain } from '../dunning.ts'
-import { firstPayment, openInvoice, scenario } from '../scenario.ts'
+import { bought, firstPayment, openInvoice, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 
 export default scenario({
@@ -17,7 +17,7 @@ export default scenario({
     retryInVain(world, ada, unpaid, 3 * DAY, null)
     pauseHard(world, subscription, 'final_payment_failure')
   },
-  expect: [
+  flo: [
     ...firstPayment,
     ...openInvoice,
     'invoice.updated',
@@ -25,4 +25,5 @@ export default scenario({
     'invoice.updated',
     'subscription.paused',
   ],
+  florentin: [...bought, 'invoice.created'],
 })

@@ -2,7 +2,7 @@ import { DAY } from '../calendar.ts'
 import { plan } from '../catalog.ts'
 import { customer } from '../customers.ts'
 import { recover, renewInVain, retryInVain } from '../dunning.ts'
-import { firstPayment, openInvoice, scenario } from '../scenario.ts'
+import { bought, firstPayment, openInvoice, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { change, wait } from '../world.ts'
 
@@ -19,7 +19,7 @@ export default scenario({
     wait(world, 10 * DAY)
     recover(world, ada, subscription, unpaid)
   },
-  expect: [
+  flo: [
     ...firstPayment,
     ...openInvoice,
     'invoice.updated',
@@ -30,4 +30,5 @@ export default scenario({
     'subscription.renewed',
     'subscription.updated',
   ],
+  florentin: [...bought, 'invoice.created'],
 })

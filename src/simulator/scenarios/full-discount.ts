@@ -1,7 +1,7 @@
 import { plan } from '../catalog.ts'
 import { coupon, customer, discountLines } from '../customers.ts'
 import { renewForNothing } from '../cycles.ts'
-import { firstPayment, scenario, settledInvoice } from '../scenario.ts'
+import { bought, firstPayment, scenario, settledInvoice } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 
 export default scenario({
@@ -14,5 +14,6 @@ export default scenario({
     const { subscription } = subscribe(world, ada, [{ price: pro }])
     renewForNothing(world, ada, subscription, { adjust: (lines) => discountLines(lines, free) })
   },
-  expect: [...firstPayment, ...settledInvoice, 'subscription.renewed'],
+  flo: [...firstPayment, ...settledInvoice, 'subscription.renewed'],
+  florentin: [...bought, 'invoice.created'],
 })

@@ -2,7 +2,7 @@ import { DAY } from '../calendar.ts'
 import { plan } from '../catalog.ts'
 import { pauseHard, resumeHard } from '../changes.ts'
 import { customer } from '../customers.ts'
-import { firstPayment, scenario } from '../scenario.ts'
+import { bought, firstPayment, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { byRequest, wait } from '../world.ts'
 
@@ -17,5 +17,6 @@ export default scenario({
     wait(world, 7 * DAY)
     resumeHard(world, subscription)
   },
-  expect: [...firstPayment, 'subscription.paused', 'subscription.resumed'],
+  flo: [...firstPayment, 'subscription.paused', 'subscription.resumed'],
+  florentin: bought,
 })

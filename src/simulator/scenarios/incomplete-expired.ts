@@ -1,6 +1,6 @@
 import { plan } from '../catalog.ts'
 import { customer } from '../customers.ts'
-import { openInvoice, scenario } from '../scenario.ts'
+import { billed, openInvoice, scenario } from '../scenario.ts'
 import { declineFirst, expireIncomplete, subscribeIncomplete } from '../subscriptions.ts'
 
 export default scenario({
@@ -13,5 +13,6 @@ export default scenario({
     declineFirst(world, ada, started)
     expireIncomplete(world, started)
   },
-  expect: [...openInvoice, 'invoice.updated', 'invoice.updated'],
+  flo: [...openInvoice, 'invoice.updated', 'invoice.updated'],
+  florentin: billed,
 })

@@ -1,7 +1,7 @@
 import { MINUTE } from '../calendar.ts'
 import { plan } from '../catalog.ts'
 import { customer } from '../customers.ts'
-import { openInvoice, scenario } from '../scenario.ts'
+import { openInvoice, paidFirst, scenario } from '../scenario.ts'
 import { complete, declineFirst, subscribeIncomplete } from '../subscriptions.ts'
 import { wait } from '../world.ts'
 
@@ -16,5 +16,6 @@ export default scenario({
     wait(world, 5 * MINUTE)
     complete(world, ada, started)
   },
-  expect: [...openInvoice, 'invoice.updated', 'invoice.paid', 'subscription.created'],
+  flo: [...openInvoice, 'invoice.updated', 'invoice.paid', 'subscription.created'],
+  florentin: paidFirst,
 })

@@ -2,7 +2,7 @@ import { DAY } from '../calendar.ts'
 import { plan, price } from '../catalog.ts'
 import { switchInterval } from '../changes.ts'
 import { customer } from '../customers.ts'
-import { firstPayment, paidInvoice, scenario } from '../scenario.ts'
+import { bought, firstPayment, paidInvoice, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { wait } from '../world.ts'
 
@@ -17,5 +17,6 @@ export default scenario({
     wait(world, 10 * DAY)
     switchInterval(world, ada, subscription, yearly)
   },
-  expect: [...firstPayment, 'subscription.updated', ...paidInvoice],
+  flo: [...firstPayment, 'subscription.updated', ...paidInvoice],
+  florentin: [...bought, 'subscription.downgraded', 'invoice.created'],
 })

@@ -2,7 +2,7 @@ import { goods } from '../catalog.ts'
 import { customer } from '../customers.ts'
 import { billFor } from '../invoices.ts'
 import { finalize, pay } from '../payments.ts'
-import { paidInvoice, scenario } from '../scenario.ts'
+import { billed, paidInvoice, scenario } from '../scenario.ts'
 
 const BOUGHT = 12
 const SHOWN = 10
@@ -16,5 +16,6 @@ export default scenario({
     const invoice = billFor(world, ada, wanted)
     pay(world, ada, invoice, finalize(world, ada, invoice))
   },
-  expect: [...paidInvoice, ...Array.from({ length: SHOWN }, () => 'item.purchased')],
+  flo: [...paidInvoice, ...Array.from({ length: SHOWN }, () => 'item.purchased')],
+  florentin: billed,
 })

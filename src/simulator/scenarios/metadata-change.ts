@@ -2,7 +2,7 @@ import { DAY } from '../calendar.ts'
 import { plan } from '../catalog.ts'
 import { revise } from '../changes.ts'
 import { customer } from '../customers.ts'
-import { firstPayment, scenario } from '../scenario.ts'
+import { bought, firstPayment, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { wait } from '../world.ts'
 
@@ -15,5 +15,6 @@ export default scenario({
     wait(world, DAY)
     revise(world, subscription, { metadata: { team: 'red', seat_limit: '20' } })
   },
-  expect: [...firstPayment, 'subscription.updated'],
+  flo: [...firstPayment, 'subscription.updated'],
+  florentin: bought,
 })

@@ -1,7 +1,7 @@
 import { price, sell } from '../catalog.ts'
 import { customer } from '../customers.ts'
 import { renew } from '../cycles.ts'
-import { cycle, scenario, trialStart } from '../scenario.ts'
+import { bought, cycle, scenario, trialStart } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 
 export default scenario({
@@ -13,5 +13,6 @@ export default scenario({
     const { subscription } = subscribe(world, ada, [{ price: calls }])
     renew(world, ada, subscription, { usage: 12_345 })
   },
-  expect: [...trialStart, ...cycle],
+  flo: [...trialStart, ...cycle],
+  florentin: [...bought, 'invoice.created'],
 })

@@ -3,7 +3,7 @@ import { plan } from '../catalog.ts'
 import { revise } from '../changes.ts'
 import { customer } from '../customers.ts'
 import { renew } from '../cycles.ts'
-import { cycle, firstPayment, scenario } from '../scenario.ts'
+import { bought, cycle, firstPayment, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { wait } from '../world.ts'
 
@@ -20,5 +20,6 @@ export default scenario({
     revise(world, subscription, { items: [{ ...seats!, quantity: 6 }, ...rest], configuredAt: world.now })
     renew(world, ada, subscription)
   },
-  expect: [...firstPayment, 'subscription.updated', ...cycle],
+  flo: [...firstPayment, 'subscription.updated', ...cycle],
+  florentin: [...bought, 'subscription.upgraded', 'invoice.created'],
 })

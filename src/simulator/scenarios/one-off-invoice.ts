@@ -2,7 +2,7 @@ import { goods } from '../catalog.ts'
 import { customer } from '../customers.ts'
 import { billFor } from '../invoices.ts'
 import { finalize, pay } from '../payments.ts'
-import { paidInvoice, scenario } from '../scenario.ts'
+import { billed, paidInvoice, scenario } from '../scenario.ts'
 import { wait } from '../world.ts'
 
 export default scenario({
@@ -17,5 +17,6 @@ export default scenario({
     wait(world, 1)
     pay(world, ada, invoice, payment)
   },
-  expect: [...paidInvoice, 'item.purchased', 'item.purchased'],
+  flo: [...paidInvoice, 'item.purchased', 'item.purchased'],
+  florentin: billed,
 })

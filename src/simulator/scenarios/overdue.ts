@@ -3,7 +3,7 @@ import { goods } from '../catalog.ts'
 import { customer } from '../customers.ts'
 import { billFor, passDueDate } from '../invoices.ts'
 import { finalize, pay } from '../payments.ts'
-import { openInvoice, scenario } from '../scenario.ts'
+import { billed, openInvoice, scenario } from '../scenario.ts'
 import { wait } from '../world.ts'
 
 export default scenario({
@@ -17,5 +17,6 @@ export default scenario({
     wait(world, DAY)
     pay(world, ada, invoice, payment)
   },
-  expect: [...openInvoice, 'invoice.overdue', 'invoice.paid', 'item.purchased'],
+  flo: [...openInvoice, 'invoice.overdue', 'invoice.paid', 'item.purchased'],
+  florentin: billed,
 })

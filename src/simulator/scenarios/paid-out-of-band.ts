@@ -3,7 +3,7 @@ import { goods } from '../catalog.ts'
 import { customer } from '../customers.ts'
 import { billFor } from '../invoices.ts'
 import { finalize, payOutOfBand } from '../payments.ts'
-import { paidInvoice, scenario } from '../scenario.ts'
+import { billed, paidInvoice, scenario } from '../scenario.ts'
 import { wait } from '../world.ts'
 
 export default scenario({
@@ -16,5 +16,6 @@ export default scenario({
     wait(world, 6 * DAY)
     payOutOfBand(world, invoice)
   },
-  expect: [...paidInvoice, 'item.purchased'],
+  flo: [...paidInvoice, 'item.purchased'],
+  florentin: billed,
 })

@@ -3,7 +3,7 @@ import { plan } from '../catalog.ts'
 import { pauseCollection } from '../changes.ts'
 import { customer } from '../customers.ts'
 import { rollPaused } from '../cycles.ts'
-import { firstPayment, scenario } from '../scenario.ts'
+import { bought, firstPayment, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { wait } from '../world.ts'
 
@@ -18,5 +18,6 @@ export default scenario({
     pauseCollection(world, subscription, 'mark_uncollectible')
     rollPaused(world, ada, subscription)
   },
-  expect: [...firstPayment, 'subscription.paused', 'invoice.created', 'invoice.updated'],
+  flo: [...firstPayment, 'subscription.paused', 'invoice.created', 'invoice.updated'],
+  florentin: [...bought, 'invoice.created'],
 })

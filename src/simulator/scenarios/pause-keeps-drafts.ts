@@ -3,7 +3,7 @@ import { plan } from '../catalog.ts'
 import { pauseCollection, resumeCollection } from '../changes.ts'
 import { customer } from '../customers.ts'
 import { rollPaused } from '../cycles.ts'
-import { firstPayment, scenario } from '../scenario.ts'
+import { bought, firstPayment, scenario, unknownDraft } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { byRequest, wait } from '../world.ts'
 
@@ -20,5 +20,6 @@ export default scenario({
     wait(world, 3 * DAY)
     byRequest(world, () => resumeCollection(world, subscription))
   },
-  expect: [...firstPayment, 'subscription.paused', 'invoice.created', 'subscription.resumed'],
+  flo: [...firstPayment, 'subscription.paused', 'invoice.created', 'subscription.resumed'],
+  florentin: [...bought, unknownDraft],
 })

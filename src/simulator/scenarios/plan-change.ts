@@ -3,7 +3,7 @@ import { plan } from '../catalog.ts'
 import { swap } from '../changes.ts'
 import { customer } from '../customers.ts'
 import { renew } from '../cycles.ts'
-import { cycle, firstPayment, paidInvoice, scenario } from '../scenario.ts'
+import { bought, cycle, firstPayment, paidInvoice, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { wait } from '../world.ts'
 
@@ -18,5 +18,6 @@ export default scenario({
     swap(world, ada, subscription, { price: team }, 'at once')
     renew(world, ada, subscription)
   },
-  expect: [...firstPayment, 'subscription.updated', ...paidInvoice, ...cycle],
+  flo: [...firstPayment, 'subscription.updated', ...paidInvoice, ...cycle],
+  florentin: [...bought, 'subscription.upgraded', 'invoice.created', 'invoice.created'],
 })

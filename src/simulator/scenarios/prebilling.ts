@@ -2,7 +2,7 @@ import { boundaryAfter } from '../calendar.ts'
 import { plan } from '../catalog.ts'
 import { customer } from '../customers.ts'
 import { renew, rollBilled } from '../cycles.ts'
-import { cycle, firstPayment, scenario } from '../scenario.ts'
+import { bought, cycle, firstPayment, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 
 const PERIODS = 3
@@ -21,5 +21,6 @@ export default scenario({
     rollBilled(world, subscription)
     rollBilled(world, subscription)
   },
-  expect: [...firstPayment, ...cycle],
+  flo: [...firstPayment, ...cycle],
+  florentin: [...bought, 'invoice.created'],
 })

@@ -1,7 +1,7 @@
 import { DAY } from '../calendar.ts'
 import { plan, rename } from '../catalog.ts'
 import { customer } from '../customers.ts'
-import { firstPayment, scenario } from '../scenario.ts'
+import { bought, firstPayment, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { wait } from '../world.ts'
 
@@ -15,5 +15,6 @@ export default scenario({
     wait(world, DAY)
     subscribe(world, customer(world), [{ price: pro }])
   },
-  expect: firstPayment,
+  flo: firstPayment,
+  florentin: bought,
 })

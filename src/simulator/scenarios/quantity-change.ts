@@ -3,7 +3,7 @@ import { plan } from '../catalog.ts'
 import { swap } from '../changes.ts'
 import { customer } from '../customers.ts'
 import { renew } from '../cycles.ts'
-import { cycle, firstPayment, scenario } from '../scenario.ts'
+import { bought, cycle, firstPayment, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { wait } from '../world.ts'
 
@@ -18,5 +18,6 @@ export default scenario({
     const waiting = swap(world, ada, subscription, { price: seats, quantity: 5 }, 'next invoice')
     renew(world, ada, subscription, { waiting })
   },
-  expect: [...firstPayment, 'subscription.updated', ...cycle],
+  flo: [...firstPayment, 'subscription.updated', ...cycle],
+  florentin: [...bought, 'subscription.upgraded', 'invoice.created'],
 })

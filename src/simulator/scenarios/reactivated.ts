@@ -3,7 +3,7 @@ import { plan } from '../catalog.ts'
 import { cancelInPortal, keep } from '../changes.ts'
 import { customer } from '../customers.ts'
 import { renew } from '../cycles.ts'
-import { cycle, firstPayment, scenario } from '../scenario.ts'
+import { bought, cycle, firstPayment, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { wait } from '../world.ts'
 
@@ -20,5 +20,6 @@ export default scenario({
     keep(world, subscription)
     renew(world, ada, subscription)
   },
-  expect: [...firstPayment, 'subscription.cancelled', 'subscription.reactivated', ...cycle],
+  flo: [...firstPayment, 'subscription.cancelled', 'subscription.reactivated', ...cycle],
+  florentin: [...bought, 'subscription.cancelled', 'invoice.created'],
 })

@@ -2,7 +2,7 @@ import { DAY } from '../calendar.ts'
 import { plan } from '../catalog.ts'
 import { addCard, customer } from '../customers.ts'
 import { recover, renewInVain } from '../dunning.ts'
-import { firstPayment, openInvoice, scenario } from '../scenario.ts'
+import { bought, firstPayment, openInvoice, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { wait } from '../world.ts'
 
@@ -19,7 +19,7 @@ export default scenario({
     wait(world, DAY)
     recover(world, ada, subscription, unpaid)
   },
-  expect: [
+  flo: [
     ...firstPayment,
     ...openInvoice,
     'invoice.updated',
@@ -28,4 +28,5 @@ export default scenario({
     'subscription.renewed',
     'subscription.updated',
   ],
+  florentin: [...bought, 'invoice.created'],
 })

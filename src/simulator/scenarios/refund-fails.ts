@@ -2,7 +2,7 @@ import { DAY } from '../calendar.ts'
 import { goods } from '../catalog.ts'
 import { open, payByBank } from '../checkout.ts'
 import { bounce, refund } from '../refunds.ts'
-import { scenario } from '../scenario.ts'
+import { scenario, visitor } from '../scenario.ts'
 import { ACACIA } from '../versions.ts'
 import { wait } from '../world.ts'
 
@@ -19,5 +19,6 @@ export default scenario({
     wait(world, 5 * DAY)
     bounce(world, charge, given)
   },
-  expect: ['item.purchased', { type: 'item.refunded', before: ACACIA }],
+  flo: ['item.purchased', { type: 'item.refunded', before: ACACIA }],
+  florentin: [visitor],
 })

@@ -4,7 +4,7 @@ import { customer } from '../customers.ts'
 import { billFor } from '../invoices.ts'
 import { finalize, pay } from '../payments.ts'
 import { refund } from '../refunds.ts'
-import { paidInvoice, scenario } from '../scenario.ts'
+import { billed, paidInvoice, scenario } from '../scenario.ts'
 import { wait } from '../world.ts'
 
 export default scenario({
@@ -19,5 +19,6 @@ export default scenario({
     wait(world, DAY)
     refund(world, charge, 10000)
   },
-  expect: [...paidInvoice, 'item.purchased', 'item.refunded', 'item.refunded'],
+  flo: [...paidInvoice, 'item.purchased', 'item.refunded', 'item.refunded'],
+  florentin: billed,
 })

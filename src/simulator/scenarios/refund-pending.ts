@@ -2,7 +2,7 @@ import { DAY } from '../calendar.ts'
 import { goods } from '../catalog.ts'
 import { open, payByBank } from '../checkout.ts'
 import { arrive, refund } from '../refunds.ts'
-import { scenario } from '../scenario.ts'
+import { scenario, visitor } from '../scenario.ts'
 import { wait } from '../world.ts'
 
 export default scenario({
@@ -18,5 +18,6 @@ export default scenario({
     wait(world, 5 * DAY)
     arrive(world, given)
   },
-  expect: ['item.purchased', 'item.refunded'],
+  flo: ['item.purchased', 'item.refunded'],
+  florentin: [visitor],
 })

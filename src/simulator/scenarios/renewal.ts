@@ -1,7 +1,7 @@
 import { plan } from '../catalog.ts'
 import { customer } from '../customers.ts'
 import { renew } from '../cycles.ts'
-import { cycle, firstPayment, scenario } from '../scenario.ts'
+import { bought, cycle, firstPayment, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 
 export default scenario({
@@ -13,5 +13,6 @@ export default scenario({
     const { subscription } = subscribe(world, ada, [{ price: pro }])
     renew(world, ada, subscription, { announced: true })
   },
-  expect: [...firstPayment, ...cycle],
+  flo: [...firstPayment, ...cycle],
+  florentin: [...bought, 'invoice.created'],
 })

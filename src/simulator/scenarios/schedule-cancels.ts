@@ -3,7 +3,7 @@ import { plan } from '../catalog.ts'
 import { customer } from '../customers.ts'
 import { finalizeLater, reachEnd, roll, toPeriodEnd } from '../cycles.ts'
 import { pay } from '../payments.ts'
-import { cycle, firstPayment, scenario } from '../scenario.ts'
+import { bought, cycle, firstPayment, scenario } from '../scenario.ts'
 import { announceEnd, finishSchedule, nextPhase, schedule } from '../schedules.ts'
 import { subscribe } from '../subscriptions.ts'
 import { wait } from '../world.ts'
@@ -25,5 +25,6 @@ export default scenario({
     reachEnd(world, subscription)
     finishSchedule(world, ending)
   },
-  expect: [...firstPayment, ...cycle, 'subscription.cancelled', 'subscription.expired'],
+  flo: [...firstPayment, ...cycle, 'subscription.cancelled', 'subscription.expired'],
+  florentin: [...bought, 'invoice.created', 'subscription.cancelled'],
 })

@@ -3,7 +3,7 @@ import { plan } from '../catalog.ts'
 import { customer } from '../customers.ts'
 import { finalizeLater, roll, toPeriodEnd } from '../cycles.ts'
 import { pay } from '../payments.ts'
-import { cycle, firstPayment, scenario } from '../scenario.ts'
+import { bought, cycle, firstPayment, scenario } from '../scenario.ts'
 import { nextPhase, release, schedule } from '../schedules.ts'
 import { subscribe } from '../subscriptions.ts'
 import { wait } from '../world.ts'
@@ -24,5 +24,6 @@ export default scenario({
     toPeriodEnd(world, subscription)
     release(world, downgrade, subscription)
   },
-  expect: [...firstPayment, 'subscription.updated', ...cycle],
+  flo: [...firstPayment, 'subscription.updated', ...cycle],
+  florentin: [...bought, 'subscription.downgraded', 'invoice.created'],
 })

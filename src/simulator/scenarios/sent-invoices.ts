@@ -3,7 +3,7 @@ import { plan } from '../catalog.ts'
 import { customer } from '../customers.ts'
 import { finalizeLater, roll } from '../cycles.ts'
 import { pay } from '../payments.ts'
-import { scenario } from '../scenario.ts'
+import { bought, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { wait } from '../world.ts'
 
@@ -25,5 +25,6 @@ export default scenario({
     wait(world, 9 * DAY)
     pay(world, ada, second, due)
   },
-  expect: ['subscription.created', ...paid, ...paid, 'subscription.renewed'],
+  flo: ['subscription.created', ...paid, ...paid, 'subscription.renewed'],
+  florentin: [...bought, 'invoice.created'],
 })

@@ -1,6 +1,6 @@
 import { goods, plan } from '../catalog.ts'
 import { customer } from '../customers.ts'
-import { firstPayment, scenario } from '../scenario.ts'
+import { bought, firstPayment, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 
 export default scenario({
@@ -10,5 +10,6 @@ export default scenario({
     const [pro, fee] = [plan(world, 'Pro', 2900), goods(world, 'Setup', 5000)]
     subscribe(world, customer(world), [{ price: pro }], { alongside: [fee] })
   },
-  expect: [...firstPayment, 'item.purchased'],
+  flo: [...firstPayment, 'item.purchased'],
+  florentin: bought,
 })

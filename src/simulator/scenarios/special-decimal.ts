@@ -1,6 +1,6 @@
 import { plan } from '../catalog.ts'
 import { customer } from '../customers.ts'
-import { firstPayment, scenario } from '../scenario.ts'
+import { bought, firstPayment, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 
 export default scenario({
@@ -9,5 +9,6 @@ export default scenario({
   play(world) {
     subscribe(world, customer(world), [{ price: plan(world, 'Pro', 290_000, 'isk') }])
   },
-  expect: firstPayment,
+  flo: firstPayment,
+  florentin: bought,
 })

@@ -2,7 +2,7 @@ import { plan } from '../catalog.ts'
 import { coupon, customer, discountLines } from '../customers.ts'
 import { renew } from '../cycles.ts'
 import type { Line } from '../facts.ts'
-import { cycle, firstPayment, scenario } from '../scenario.ts'
+import { bought, cycle, firstPayment, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { newId } from '../world.ts'
 
@@ -20,5 +20,6 @@ export default scenario({
     const { subscription } = subscribe(world, ada, [{ price: pro }, { price: seat, quantity: 2 }], { adjust })
     renew(world, ada, subscription, { adjust })
   },
-  expect: [...firstPayment, ...cycle],
+  flo: [...firstPayment, ...cycle],
+  florentin: [...bought, 'invoice.created'],
 })

@@ -2,7 +2,7 @@ import { plan } from '../catalog.ts'
 import { cancelAtPeriodEnd } from '../changes.ts'
 import { customer } from '../customers.ts'
 import { reachEnd, renew } from '../cycles.ts'
-import { cycle, firstPayment, scenario } from '../scenario.ts'
+import { bought, cycle, firstPayment, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { startTestClock } from '../world.ts'
 
@@ -20,10 +20,11 @@ export default scenario({
     cancelAtPeriodEnd(world, subscription)
     reachEnd(world, subscription)
   },
-  expect: [
+  flo: [
     ...firstPayment,
     ...Array.from({ length: RENEWALS }, () => cycle).flat(),
     'subscription.cancelled',
     'subscription.expired',
   ],
+  florentin: [...bought, ...Array.from({ length: RENEWALS }, () => 'invoice.created'), 'subscription.cancelled'],
 })

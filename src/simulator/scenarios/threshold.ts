@@ -2,7 +2,7 @@ import { DAY } from '../calendar.ts'
 import { price, sell } from '../catalog.ts'
 import { customer } from '../customers.ts'
 import { billThreshold } from '../cycles.ts'
-import { paidInvoice, scenario, trialStart } from '../scenario.ts'
+import { bought, paidInvoice, scenario, trialStart } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { wait } from '../world.ts'
 
@@ -16,5 +16,6 @@ export default scenario({
     wait(world, 12 * DAY)
     billThreshold(world, ada, subscription, 40_000)
   },
-  expect: [...trialStart, ...paidInvoice],
+  flo: [...trialStart, ...paidInvoice],
+  florentin: [...bought, 'invoice.created'],
 })

@@ -1,7 +1,7 @@
 import { price, sell } from '../catalog.ts'
 import { customer } from '../customers.ts'
 import { renew } from '../cycles.ts'
-import { cycle, firstPayment, scenario } from '../scenario.ts'
+import { bought, cycle, firstPayment, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 
 export default scenario({
@@ -18,5 +18,6 @@ export default scenario({
     const { subscription } = subscribe(world, ada, [{ price: seats, quantity: 25 }])
     renew(world, ada, subscription)
   },
-  expect: [...firstPayment, ...cycle],
+  flo: [...firstPayment, ...cycle],
+  florentin: [...bought, 'invoice.created'],
 })

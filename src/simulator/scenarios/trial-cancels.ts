@@ -1,6 +1,6 @@
 import { plan } from '../catalog.ts'
 import { customer } from '../customers.ts'
-import { scenario, trialStart } from '../scenario.ts'
+import { bought, scenario, trialStart } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { endTrialUnpayable, warnOfTrialEnd } from '../trials.ts'
 
@@ -15,5 +15,6 @@ export default scenario({
     warnOfTrialEnd(world, subscription)
     endTrialUnpayable(world, subscription)
   },
-  expect: [...trialStart, 'subscription.expired'],
+  flo: [...trialStart, 'subscription.expired'],
+  florentin: bought,
 })

@@ -1,7 +1,7 @@
 import { plan } from '../catalog.ts'
 import { customer } from '../customers.ts'
 import { renew } from '../cycles.ts'
-import { cycle, scenario, trialStart } from '../scenario.ts'
+import { bought, cycle, scenario, trialStart } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { warnOfTrialEnd } from '../trials.ts'
 
@@ -15,5 +15,6 @@ export default scenario({
     warnOfTrialEnd(world, subscription)
     renew(world, ada, subscription)
   },
-  expect: [...trialStart, 'subscription.updated', ...cycle],
+  flo: [...trialStart, 'subscription.updated', ...cycle],
+  florentin: [...bought, 'invoice.created'],
 })

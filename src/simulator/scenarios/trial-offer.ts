@@ -2,7 +2,7 @@ import { DAY } from '../calendar.ts'
 import { plan } from '../catalog.ts'
 import { customer } from '../customers.ts'
 import { renew } from '../cycles.ts'
-import { cycle, scenario, trialStart } from '../scenario.ts'
+import { bought, cycle, scenario, trialStart } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { newId } from '../world.ts'
 
@@ -19,5 +19,6 @@ export default scenario({
     const items = subscription.items.map((item) => ({ ...item, trialOffer: null }))
     renew(world, ada, subscription, { items })
   },
-  expect: [...trialStart, 'subscription.updated', ...cycle],
+  flo: [...trialStart, 'subscription.updated', ...cycle],
+  florentin: [...bought, 'invoice.created'],
 })

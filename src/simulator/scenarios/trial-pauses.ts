@@ -1,7 +1,7 @@
 import { DAY } from '../calendar.ts'
 import { plan } from '../catalog.ts'
 import { addCard, customer } from '../customers.ts'
-import { paidInvoice, scenario, trialStart } from '../scenario.ts'
+import { bought, paidInvoice, scenario, trialStart } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { endTrialUnpayable, resumeWithInvoice } from '../trials.ts'
 import { wait } from '../world.ts'
@@ -19,7 +19,7 @@ export default scenario({
     addCard(world, ada)
     resumeWithInvoice(world, ada, subscription)
   },
-  expect: [
+  flo: [
     ...trialStart,
     'subscription.paused',
     'subscription.resumed',
@@ -27,4 +27,5 @@ export default scenario({
     // Without a billing reason of its own the later period looks like a renewal.
     { type: 'subscription.renewed', before: '2018-05-21' },
   ],
+  florentin: [...bought, 'invoice.created'],
 })

@@ -2,7 +2,7 @@ import { MINUTE } from '../calendar.ts'
 import { plan } from '../catalog.ts'
 import { customer, tellUser } from '../customers.ts'
 import { renew } from '../cycles.ts'
-import { cycle, firstPayment, scenario } from '../scenario.ts'
+import { bought, cycle, firstPayment, scenario } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { wait } from '../world.ts'
 
@@ -17,5 +17,6 @@ export default scenario({
     tellUser(world, ada, world.clientUserId ?? 'user_1815')
     renew(world, ada, subscription)
   },
-  expect: [...firstPayment, ...cycle],
+  flo: [...firstPayment, ...cycle],
+  florentin: [...bought, 'invoice.created'],
 })

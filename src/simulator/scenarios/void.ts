@@ -3,7 +3,7 @@ import { goods } from '../catalog.ts'
 import { customer } from '../customers.ts'
 import { billFor, voidInvoice } from '../invoices.ts'
 import { finalize } from '../payments.ts'
-import { openInvoice, scenario } from '../scenario.ts'
+import { billed, openInvoice, scenario } from '../scenario.ts'
 import { wait } from '../world.ts'
 
 export default scenario({
@@ -16,5 +16,6 @@ export default scenario({
     wait(world, DAY)
     voidInvoice(world, invoice)
   },
-  expect: [...openInvoice, 'invoice.updated'],
+  flo: [...openInvoice, 'invoice.updated'],
+  florentin: billed,
 })

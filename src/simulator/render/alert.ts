@@ -1,0 +1,24 @@
+import type { Alert } from '../facts.ts'
+import { type Fields, livemode, since, until } from './fields.ts'
+
+const RENAMED = '2024-09-30'
+const threshold = ({ threshold, meter }: Alert) => ({ gte: threshold, meter, recurrence: 'one_time' })
+
+export const alertFields: Fields<Alert> = {
+  object: 'billing.alert_triggered',
+  alert: {
+    id: ({ alert }: Alert) => alert,
+    object: 'billing.alert',
+    alert_type: 'usage_threshold',
+    filter: until(RENAMED, null),
+    livemode,
+    status: 'active',
+    title: ({ title }: Alert) => title,
+    usage_threshold: since(RENAMED, (alert: Alert) => ({ filters: null, ...threshold(alert) })),
+    usage_threshold_config: until(RENAMED, threshold),
+  },
+  created: ({ created }) => created,
+  customer: ({ customer }) => customer,
+  livemode,
+  value: ({ value }) => value,
+}
