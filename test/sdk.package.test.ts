@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Contract, wireExample } from '../src/contracts/contract.ts'
 import { flo } from '../src/contracts/flo.ts'
 import { florentin } from '../src/contracts/florentin.ts'
@@ -38,7 +38,6 @@ let packed: { filename: string; files: { path: string }[] }
 
 beforeAll(async () => {
   project = await mkdtemp(join(tmpdir(), 'flo-gateway-receiver-'))
-  afterwards(() => rm(project, { recursive: true }))
   ;[packed] = JSON.parse(await output('npm', ['pack', '--json', '--pack-destination', project], sdk))
   await writeFile(join(project, 'package.json'), '{ "type": "module", "private": true }')
   await output('npm', ['install', '--no-audit', '--no-fund', `./${packed.filename}`], project)
@@ -48,6 +47,7 @@ beforeAll(async () => {
     await symlink(join(root, 'node_modules', beside), join(modules, beside))
   await cp(join(sdk, 'examples'), join(project, 'examples'), { recursive: true })
 })
+afterAll(() => rm(project, { recursive: true }))
 
 test('the package holds what package.json promises, built, and asks for nothing', async () => {
   const installed = join(project, 'node_modules', 'flo-gateway-receiver')
