@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Db } from '../db.ts'
 import type { KeyRing } from '../keyring.ts'
+import type { Stop } from '../leased-runs.ts'
 import type { Log } from '../log.ts'
 import type { Reply, StripeApi } from '../stripe-api.ts'
 import { advance, type Backfill, type Count, complete, setBack } from './state.ts'
@@ -29,11 +30,7 @@ const MOST_FAILURES = 12
 const LONGEST_PAUSE_SECONDS = 120
 
 /** Reads Stripe's list from where the backfill stands to its end, unless it is cancelled, `stopped`, or a call fails. */
-export async function run(
-  deps: Deps,
-  backfill: Backfill,
-  { stopped, stopping }: { stopped: () => boolean; stopping: Promise<'stopping'> },
-): Promise<void> {
+export async function run(deps: Deps, backfill: Backfill, { stopped, stopping }: Stop): Promise<void> {
   const { db, log, stripe, keyRing, spacingMs = SPACING_MS } = deps
   const { clientId, id, apiKey, apiVersion, account } = backfill
   if (apiKey === null) return fail(deps, backfill, NO_KEY)

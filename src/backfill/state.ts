@@ -37,6 +37,14 @@ export async function dueBackfills(db: Queryable, clientId: string): Promise<Bac
   return rows
 }
 
+/** The clients that have a running backfill. */
+export async function clientsWithBackfills(db: Queryable): Promise<string[]> {
+  const { rows } = await db.query(
+    `select c.id from clients c where exists (select 1 from backfills b where b.client_id = c.id and b.state = 'running')`,
+  )
+  return rows.map(({ id }) => id)
+}
+
 /** When the client's next backfill is due; null: none runs. */
 export async function nextBackfill(db: Queryable, clientId: string): Promise<Date | null> {
   const { rows } = await db.query(
