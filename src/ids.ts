@@ -34,6 +34,17 @@ export const idOfWords = (...words: string[]): string => v5(words.join('\u0000')
 export const isUuid = (text: string): boolean =>
   /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(text)
 
+/** The moment that a UUIDv7 carries, to the millisecond. */
+export const idTime = (id: string): Date => new Date(Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16))
+
+/** What is smaller than every UUIDv7 made at `at` or later, and greater than all made before: as uuid7_floor in SQL. */
+export const idFloor = (at: Date): string => {
+  const ms = Math.max(0, at.getTime()).toString(16).padStart(12, '0')
+  return `${ms.slice(0, 8)}-${ms.slice(8)}-0000-0000-000000000000`
+}
+export const LEAST_ID = '00000000-0000-0000-0000-000000000000'
+export const GREATEST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+
 /** The origin of deliveries that the fan-out made, see sql/000001_initial.sql. */
 export const FANOUT_ORIGIN = '00000000-0000-0000-0000-000000000000'
 

@@ -1,12 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { fanOut } from '../src/fanout/fanout.ts'
-import { newId } from '../src/ids.ts'
+import { idTime, newId } from '../src/ids.ts'
 import { newLog } from '../src/log.ts'
 import { normalizeBatch } from '../src/normalize/batch.ts'
 import { diffClient } from '../src/normalize/diff/diff.ts'
 import type { Difference } from '../src/normalize/diff/differences.ts'
-import { timeOf } from '../src/normalize/explain/ways.ts'
 import { runCommand } from './support/command.ts'
 import { freshDatabase } from './support/database.ts'
 import { cases, fixture } from './support/fixtures.ts'
@@ -54,7 +53,7 @@ describe('with the mappings that made the events', () => {
     expect(whole.found).toEqual([])
     expect(whole.examined).toBe(ids.length)
     const at = ids.length >> 1
-    const { found, examined } = await diff(source, { since: timeOf(ids[at]!) })
+    const { found, examined } = await diff(source, { since: idTime(ids[at]!) })
     expect(examined).toBe(ids.length - at)
     // What lies before the window and is not kept may make a difference, and then it says so.
     expect(found.filter(({ unsure }) => unsure === null)).toEqual([])

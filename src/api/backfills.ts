@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Queryable } from '../db.ts'
 import { page } from './page.ts'
 import { type Deps, listRoute, type Route, route } from './route.ts'
-import { clientId, id, pageQuery, reference, text, time } from './words.ts'
+import { clientId, id, moment, pageQuery, reference, text, time } from './words.ts'
 
 const STATES = ['running', 'completed', 'failed', 'cancelled'] as const
 
@@ -39,10 +39,6 @@ const Backfill = z
   })
   .meta({ id: 'Backfill', description: "Stripe's own list of events read anew." })
 
-const moment = z.iso
-  .datetime({ offset: true })
-  .transform((at) => new Date(at))
-  .meta({ override: { type: 'string', format: 'date-time' } })
 const account = z
   .string()
   .regex(/^acct_[A-Za-z0-9]{1,100}$/, 'must be the id of a connected account')

@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import type { Contract } from '../contracts/contract.ts'
-import { type Detail, Refusal } from '../errors.ts'
 import { headers, shownHeaders, withoutSecrets } from './endpoint-headers.ts'
 import { customSecret, signature } from './secrets.ts'
 import { clientId, eventType, id, metadata, text, time } from './words.ts'
@@ -92,14 +91,3 @@ export const shownEndpoint = <Row extends { headers: Record<string, string> }>(r
   ...row,
   headers: withoutSecrets(row.headers),
 })
-
-/** Throws `invalid` for a filter entry that no event type of the contract could ever match. */
-export function checkEventTypes({ name, eventTypes }: Contract, wanted: readonly string[] | null | undefined): void {
-  const families = new Set(eventTypes.map((type) => `${type.split('.')[0]}.*`))
-  const details = (wanted ?? []).flatMap((entry, at): Detail[] =>
-    eventTypes.includes(entry) || families.has(entry)
-      ? []
-      : [{ path: `eventTypes.${at}`, code: 'unknown_event_type', message: `${name} has no event type "${entry}"` }],
-  )
-  if (details.length > 0) throw new Refusal('invalid', { details })
-}

@@ -2,17 +2,11 @@ import { z } from 'zod'
 import type { Contract } from '../contracts/contract.ts'
 import type { Queryable } from '../db.ts'
 import { Refusal } from '../errors.ts'
+import { checkEventTypes } from '../event-filter.ts'
 import { newId } from '../ids.ts'
 import { changes } from './changes.ts'
 import { endWaiting } from './end-waiting.ts'
-import {
-  changedEndpoint,
-  checkEventTypes,
-  ENDPOINT_COLUMNS,
-  endpointReply,
-  newEndpoint,
-  shownEndpoint,
-} from './endpoint-schema.ts'
+import { changedEndpoint, ENDPOINT_COLUMNS, endpointReply, newEndpoint, shownEndpoint } from './endpoint-schema.ts'
 import { endpointUrl } from './endpoint-url.ts'
 import { page } from './page.ts'
 import { type Deps, listRoute, type Route, route } from './route.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { NO_SOURCE_EVENT } from '../ids.ts'
+import { idTime, NO_SOURCE_EVENT } from '../ids.ts'
 import { page } from './page.ts'
 import { type Deps, listRoute, type Route, route } from './route.ts'
 import { clientId, eventType, id, pageQuery, reference, time } from './words.ts'
@@ -32,11 +32,7 @@ const COLUMNS = `t.id, t.client_id as "clientId", nullif(t.source_event_id, '${N
      select state, count(*) from deliveries d where d.client_id = t.client_id and d.event_id = t.id group by state
    ) s) as deliveries`
 
-/** A UUIDv7 begins with the milliseconds of its making. */
-const withTime = <Row extends { id: string }>(row: Row) => ({
-  ...row,
-  createdAt: new Date(Number.parseInt(row.id.slice(0, 8) + row.id.slice(9, 13), 16)),
-})
+const withTime = <Row extends { id: string }>(row: Row) => ({ ...row, createdAt: idTime(row.id) })
 
 /** /v1/events: what the sources' events became. */
 export const events = (deps: Pick<Deps, 'keyRing'>): Route[] => [

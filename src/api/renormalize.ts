@@ -1,12 +1,7 @@
 import { z } from 'zod'
 import { type Deps, type Route, route } from './route.ts'
 import { readSourceEvent, SourceEvent } from './source-events.ts'
-import { clientId, reference, text } from './words.ts'
-
-const moment = z.iso
-  .datetime({ offset: true })
-  .transform((at) => new Date(at))
-  .meta({ override: { type: 'string', format: 'date-time' } })
+import { clientId, moment, reference, text } from './words.ts'
 
 const Body = z
   .strictObject({

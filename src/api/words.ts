@@ -7,6 +7,11 @@ export const id = z.uuid().meta({ example: '01980d3c-5f1a-7c3e-9d52-6b1f0c7a1e11
 export const time = z.iso
   .datetime({ precision: 3 })
   .meta({ example: '2026-04-10T00:00:00.000Z', override: { pattern: undefined } })
+/** A time in a request: ISO 8601 with any offset, read as a Date. */
+export const moment = z.iso
+  .datetime({ offset: true })
+  .transform((at) => new Date(at))
+  .meta({ override: { type: 'string', format: 'date-time' } })
 /** An id that a request names something by. One that is no UUID names nothing: it is looked up, not refused for its form. */
 export const reference = z.string().meta({ format: 'uuid' })
 export const text = (max: number) => z.string().min(1).max(max)

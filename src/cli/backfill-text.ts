@@ -1,16 +1,14 @@
 import type { Progress } from '../backfill/progress.ts'
 import type { Count } from '../backfill/state.ts'
 import { columns, counted, moment, strong } from './paint.ts'
-
-const BAR = 24
+import { bar } from './watch.ts'
 
 /** One line of a running backfill: a bar, how far it is, what it has found. Cut to `width`. */
 export function statusLine({ since, until, readUntil, counts, reason }: Progress, width: number): string {
   const share = (readUntil.getTime() - since.getTime()) / (until.getTime() - since.getTime())
-  const filled = Math.round(share * BAR)
   const all = total(counts)
   const parts = [
-    `${'█'.repeat(filled)}${'░'.repeat(BAR - filled)} ${String(Math.floor(share * 100)).padStart(3)} %`,
+    bar(share),
     moment(readUntil),
     `${all.listed} listed, ${all.new} new`,
     ...(reason ? [`waiting: ${reason}`] : []),

@@ -1,14 +1,13 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { type Progress, progressOf } from '../backfill/progress.ts'
+import { progressOf } from '../backfill/progress.ts'
 import { DAYS_KEPT, startBackfill } from '../backfill/start.ts'
-import { type Db, inTransaction, type Queryable } from '../db.ts'
-import { Refusal } from '../errors.ts'
+import { type Db, inTransaction } from '../db.ts'
 import { isUuid } from '../ids.ts'
 import { WAKE } from '../worker-session.ts'
 import { timeOf } from './asked.ts'
 import { report, statusLine } from './backfill-text.ts'
 import { type Call, defineCommand, UsageError } from './command.ts'
 import { withDatabase } from './database.ts'
+import { asTyped, isWorkedOn, untilEnded } from './watch.ts'
 
 const options = {
   source: { type: 'string', value: '<id>', about: 'whose events' },
@@ -21,7 +20,6 @@ const options = {
 } as const
 type Typed = Call<typeof options>
 
-const LOOK_MS = 300
 const EXIT = { completed: 0, cancelled: 1, failed: 2 } as const
 
 export default defineCommand({
@@ -45,7 +43,7 @@ async function backfill(db: Db, { options, out, note }: Typed): Promise<number> 
     return 0
   }
   note(`Backfill ${id}: it goes on without this command. Come back with: flo-gateway backfill --follow ${id}`)
-  const { state, ...progress } = await ended(db, id)
+  const { state, ...progress } = await untilEnded(async () => (await progressOf(db, id))!, statusLine)
   for (const line of report(progress.counts)) out(line)
   if (state === 'failed') note(`It has failed: ${progress.reason} What it has received stays.`)
   if (state === 'cancelled') note('It was cancelled before its end.')
@@ -71,35 +69,8 @@ async function started(db: Db, options: Typed['options']): Promise<string> {
     deliverySuccess: options['failed-only'] ? false : undefined,
   }
   const id = await inTransaction(db, (tx) => startBackfill(tx, clientId, asked, new Date())).catch((error) => {
-    throw error instanceof Refusal ? new UsageError(inWords(error), { cause: error }) : error
+    throw asTyped(error)
   })
   await db.query('select pg_notify($1, $2)', [WAKE, `backfill:${clientId}`])
   return id
-}
-
-const inWords = ({ message, details }: Refusal) =>
-  details.length > 0 ? details.map((detail) => `--${detail.path} ${detail.message}.`).join('\n') : message
-
-/** Whether a live process works: a lock that can be had belongs to a dead one. */
-async function isWorkedOn(db: Queryable): Promise<boolean> {
-  const { rows } = await db.query(
-    `select from workers where 'work' = any(roles) and not pg_try_advisory_xact_lock(lock_key)`,
-  )
-  return rows.length > 0
-}
-
-type Ended = Progress & { state: Exclude<Progress['state'], 'running'> }
-
-/** Waits for the end, with a line that moves where there is a terminal to show it. */
-async function ended(db: Queryable, id: string): Promise<Ended> {
-  const { isTTY, columns = 80 } = process.stderr
-  for (;;) {
-    const progress = (await progressOf(db, id))!
-    if (isTTY) process.stderr.write(`\r\u001b[K${statusLine(progress, columns)}`)
-    if (progress.state !== 'running') {
-      if (isTTY) process.stderr.write('\n')
-      return progress as Ended
-    }
-    await delay(LOOK_MS)
-  }
 }

@@ -1,4 +1,5 @@
 import type { Queryable } from '../../db.ts'
+import { idTime } from '../../ids.ts'
 import { differing } from '../bodies.ts'
 import type { Emission } from '../evaluate.ts'
 import type { Mapping } from '../mapping.ts'
@@ -9,7 +10,7 @@ import { fieldsOf } from './fields.ts'
 import type { Judgement, Stored } from './judged.ts'
 import { contractOf } from './rules.ts'
 import type { Frame } from './trace.ts'
-import { timeOf, type Ways } from './ways.ts'
+import type { Ways } from './ways.ts'
 
 /** The events of a source event: those that are stored, and those it would have today. */
 export async function eventsOf(
@@ -32,7 +33,7 @@ export async function eventsOf(
       mapping,
       type: one.type,
       key: ownKey(one.key),
-      stored: as ? { id: as.id, createdAt: timeOf(as.id) } : null,
+      stored: as ? { id: as.id, createdAt: idTime(as.id) } : null,
       toldBefore: before,
       fields,
       differs: as && today ? differing(JSON.parse(as.body), JSON.parse(today.body)) : [],

@@ -1,0 +1,52 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Queryable } from '../db.ts'
+import { Refusal } from '../errors.ts'
+import { UsageError } from './command.ts'
+
+// What commands share that start something which a running gateway does, and watch it.
+
+const LOOK_MS = 300
+
+/** Whether a live process works on this database: a lock that can be had belongs to a dead one. */
+export async function isWorkedOn(db: Queryable): Promise<boolean> {
+  const { rows } = await db.query(
+    `select from workers where 'work' = any(roles) and not pg_try_advisory_xact_lock(lock_key)`,
+  )
+  return rows.length > 0
+}
+
+/** Reads the progress until it is no longer `running`, with a line that moves where there is a terminal to show it. */
+export async function untilEnded<Progress extends { state: string }>(
+  read: () => Promise<Progress>,
+  line: (progress: Progress, width: number) => string,
+): Promise<Progress & { state: Exclude<Progress['state'], 'running'> }> {
+  const { isTTY, columns = 80 } = process.stderr
+  for (;;) {
+    const progress = await read()
+    if (isTTY) process.stderr.write(`\r\u001b[K${line(progress, columns)}`)
+    if (progress.state !== 'running') {
+      if (isTTY) process.stderr.write('\n')
+      return progress as Progress & { state: Exclude<Progress['state'], 'running'> }
+    }
+    await delay(LOOK_MS)
+  }
+}
+
+/** A refusal in the words of the command line, any other error as it is. `names`: options that are called otherwise than their fields. */
+export function asTyped(error: unknown, names: Readonly<Record<string, string>> = {}): unknown {
+  if (!(error instanceof Refusal)) return error
+  const { code, message, details } = error
+  const words = details.map(({ path, message }) => {
+    const field = path.split('.')[0]!
+    return code === 'invalid' ? `--${names[field] ?? field} ${message}.` : `${field} ${message}.`
+  })
+  return new UsageError((code === 'invalid' ? words : [message, ...words]).join('\n'), { cause: error })
+}
+
+const BAR = 24
+
+/** How far something is, from 0 to 1: `██████░░  75 %`. */
+export function bar(share: number): string {
+  const filled = Math.round(share * BAR)
+  return `${'█'.repeat(filled)}${'░'.repeat(BAR - filled)} ${String(Math.floor(share * 100)).padStart(3)} %`
+}
