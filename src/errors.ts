@@ -50,6 +50,10 @@ export const codes = {
     status: 409,
     message: 'A backfill of this source runs: wait for its end, or cancel it.',
   },
+  replay_running: {
+    status: 409,
+    message: 'A replay to this endpoint runs: wait for its end, or cancel it.',
+  },
   conflict: { status: 409, message: 'The request conflicts with the present state.' },
   idempotency_running: {
     status: 409,

@@ -35,6 +35,10 @@ import { appEventStore } from './receive/app-events.ts'
 import { LANES, laneOf } from './receive/lane.ts'
 import { listedEvents } from './receive/listed.ts'
 import { receiveRoutes } from './receive/routes.ts'
+import { cancelReplay } from './replay/cancel.ts'
+import { previewReplay } from './replay/preview.ts'
+import { replayer } from './replay/replayer.ts'
+import { startReplay } from './replay/start.ts'
 import { stripeApi } from './stripe-api.ts'
 import { newWakes, type Room, type Wakes } from './wakes.ts'
 import { type RegisteredWorker, registerWorker } from './worker.ts'
@@ -170,11 +174,22 @@ function startWork(shared: Shared, wakes: Wakes) {
     keep: listedEvents({ ...shared, stored: normalize.wake }),
     elsewhere: (clientId) => wakes.elsewhere('backfill', clientId),
   })
-  const rooms = { normalize, deliver, hydrate, backfill }
+  const replay = replayer({
+    ...shared,
+    made: (clientId, endpointId) => deliver.wake(clientId, [endpointId]),
+    elsewhere: (clientId) => wakes.elsewhere('replay', clientId),
+  })
+  const rooms = { normalize, deliver, hydrate, backfill, replay }
   const of = <T>(work: (room: (typeof rooms)[Room]) => T) => Object.values(rooms).map(work)
   return {
     rooms,
-    wake: { normalize: normalize.wake, deliver: deliver.wake, hydrate: hydrate.wake, backfill: backfill.wake },
+    wake: {
+      normalize: normalize.wake,
+      deliver: deliver.wake,
+      hydrate: hydrate.wake,
+      backfill: backfill.wake,
+      replay: replay.wake,
+    },
     sweep: () => Promise.all(of((room) => room.sweep())),
     stop: () => Promise.all(of((room) => room.stop())),
   }
@@ -186,6 +201,7 @@ const remote = (wakes: Wakes): Wake => ({
   deliver: (clientId) => wakes.anywhere('deliver', clientId),
   hydrate: (clientId) => wakes.anywhere('hydrate', clientId),
   backfill: (clientId) => wakes.anywhere('backfill', clientId),
+  replay: (clientId) => wakes.anywhere('replay', clientId),
 })
 
 /** What this process answers over HTTP, by its roles. */
@@ -214,6 +230,9 @@ function routes(shared: Shared, { wake, url, jobs }: { wake: Wake; url: string; 
         startBackfill,
         cancelBackfill,
         keepAppEvents: appEventStore({ ...shared, stored: wake.normalize }),
+        startReplay: (tx, clientId, asked) => startReplay(shared, tx, clientId, asked),
+        previewReplay: (tx, clientId, asked) => previewReplay(shared, tx, clientId, asked),
+        cancelReplay,
         factArrived(clientId, facts) {
           factArrived(db, clientId, facts)
             .then((released) => released > 0 && wake.normalize(clientId))

@@ -5,7 +5,7 @@ import { graphileLogger } from './graphile-log.ts'
 import type { Log } from './log.ts'
 import { WAKE } from './worker-session.ts'
 
-const ROOMS = ['normalize', 'deliver', 'hydrate', 'backfill'] as const
+const ROOMS = ['normalize', 'deliver', 'hydrate', 'backfill', 'replay'] as const
 /** A room of the role `work`, as wakes, jobs and notices name it. */
 export type Room = (typeof ROOMS)[number]
 const isRoom = (name: string | undefined): name is Room => ROOMS.includes(name as Room)

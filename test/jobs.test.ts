@@ -24,6 +24,7 @@ async function newProcess() {
     deliver: room('deliver'),
     hydrate: room('hydrate'),
     backfill: room('backfill'),
+    replay: room('replay'),
   }
   const jobs: Jobs = await startJobs({ url, db, log, worker, rooms })
   const wakes = await newWakes({ db, log, workerId: () => worker.id })

@@ -29,7 +29,16 @@ test('counts everything by state', async () => {
 })
 
 // Each sabotage is undone by restoring the rows as they were.
-const tables = ['source_events', 'source_event_bodies', 'events', 'emissions', 'deliveries', 'attempts', 'endpoints']
+const tables = [
+  'source_events',
+  'source_event_bodies',
+  'events',
+  'emissions',
+  'deliveries',
+  'attempts',
+  'endpoints',
+  'replays',
+]
 beforeEach(async () => {
   for (const table of tables) await gateway.db.query(`create table kept_${table} as select * from ${table}`)
 })
@@ -63,6 +72,11 @@ test.each([
     'every event has one delivery for each endpoint that wanted it, and no other',
     `alter table endpoints disable trigger user; update endpoints set event_types = '{invoice.paid}';
      alter table endpoints enable trigger user`,
+  ],
+  [
+    'every replay has made as many deliveries as it says',
+    `insert into replays (client_id, id, endpoint_id, mode, state, found, replayed, reached, upto, finished_at)
+     select client_id, uuid7_floor(now()), id, 'all', 'done', 1, 1, id, id, now() from endpoints`,
   ],
   ['every delivery has its event', 'delete from events'],
   [

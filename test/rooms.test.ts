@@ -3,7 +3,18 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 
 const src = fileURLToPath(new URL('../src', import.meta.url))
-const ROOMS = ['receive', 'normalize', 'hydrate', 'fanout', 'deliver', 'backfill', 'api', 'dashboard', 'simulator']
+const ROOMS = [
+  'receive',
+  'normalize',
+  'hydrate',
+  'fanout',
+  'deliver',
+  'backfill',
+  'replay',
+  'api',
+  'dashboard',
+  'simulator',
+]
 // Only they know more than one room: they hand the rooms to one another.
 const ABOVE = ['main.ts', 'jobs.ts']
 

@@ -21,7 +21,8 @@ export const deliveryReply = z
     nextAttemptAt: time.nullable(),
     createdAt: time,
     finishedAt: time.nullable(),
-    origin: z.enum(['fanout', 'resend', 'test']).meta({ description: 'What made it.' }),
+    origin: z.enum(['fanout', 'resend', 'replay', 'test']).meta({ description: 'What made it.' }),
+    replayId: id.nullable().meta({ description: 'The replay that made it.' }),
   })
   .meta({ id: 'Delivery', description: 'One event on its way to one endpoint.' })
 
@@ -52,14 +53,13 @@ const Attempt = z
 const COLUMNS = `t.id, t.client_id as "clientId", t.event_id as "eventId", t.endpoint_id as "endpointId",
   t.event_type as "eventType", t.state, t.reason, t.attempts, t.next_attempt_at as "nextAttemptAt",
   t.created_at as "createdAt", t.finished_at as "finishedAt",
-  case t.origin when '${FANOUT_ORIGIN}' then 'fanout' when t.event_id then 'test' else 'resend' end as origin`
+  case when t.origin = '${FANOUT_ORIGIN}' then 'fanout' when t.origin = t.event_id then 'test'
+       when r.id is not null then 'replay' else 'resend' end as origin, r.id as "replayId"`
+const FROM = 'deliveries t left join replays r on r.client_id = t.client_id and r.id = t.origin'
 
 /** The delivery as a reply shows it. It must exist. */
 export async function readDelivery(db: Queryable, clientId: string, id: string) {
-  const { rows } = await db.query(`select ${COLUMNS} from deliveries t where client_id = $1 and id = $2`, [
-    clientId,
-    id,
-  ])
+  const { rows } = await db.query(`select ${COLUMNS} from ${FROM} where t.client_id = $1 and t.id = $2`, [clientId, id])
   return rows[0]
 }
 
@@ -67,11 +67,12 @@ export async function readDelivery(db: Queryable, clientId: string, id: string) 
 export const deliveries = (deps: Pick<Deps, 'keyRing' | 'contracts' | 'resend' | 'wakes'>): Route[] => [
   listRoute('GET /v1/deliveries', {
     summary: 'List deliveries',
-    ids: { endpointId: 'endpointEver', eventId: 'event' },
+    ids: { endpointId: 'endpointEver', eventId: 'event', replayId: 'replay' },
     query: z.strictObject({
       clientId,
       endpointId: reference.optional(),
       eventId: reference.optional(),
+      replayId: reference.optional(),
       state: z.enum(STATES).optional(),
       eventType: eventType.optional(),
       ...pageQuery,
@@ -81,10 +82,11 @@ export const deliveries = (deps: Pick<Deps, 'keyRing' | 'contracts' | 'resend' |
       page(deps, call, {
         list: 'deliveries',
         columns: COLUMNS,
-        from: 'deliveries t',
+        from: FROM,
         filters: [
           ['t.endpoint_id = ?', call.query.endpointId],
           ['t.event_id = ?', call.query.eventId],
+          [`t.origin = ? and t.origin <> '${FANOUT_ORIGIN}'`, call.query.replayId],
           ['t.state = ?', call.query.state],
           ['t.event_type = ?', call.query.eventType],
         ],

@@ -74,7 +74,7 @@ const Way = z.strictObject({
   id,
   endpointId: id,
   url: z.string(),
-  origin: z.enum(['fanout', 'resend']),
+  origin: z.enum(['fanout', 'resend', 'replay']),
   state: z.string(),
   reason: z.string().nullable(),
   attempts: z.number().int(),

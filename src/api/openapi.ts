@@ -43,7 +43,7 @@ export const replySchema = ({ reply, list }: Pick<Route, 'reply' | 'list'>): z.Z
     : z.strictObject({ data: reply, meta: z.strictObject({}) })
 
 function operation(route: Route): ZodOpenApiOperationObject {
-  const { method, path, summary, description, scope, query, body, params, status } = route
+  const { method, path, summary, description, scope, query, body, params, status, otherwise } = route
   const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!)
   const words = path.replace('/v1/', '').split(/\W+/).filter(Boolean)
   const hasBody = !(body instanceof z.ZodObject) || Object.keys(body.shape).length > 0
@@ -65,6 +65,12 @@ function operation(route: Route): ZodOpenApiOperationObject {
         status === 204
           ? { description: 'Done.' }
           : { description: 'Done.', content: { 'application/json': { schema: replySchema(route) } } },
+      ...(otherwise && {
+        [String(otherwise.status) as '200']: {
+          description: otherwise.when,
+          content: { 'application/json': { schema: replySchema({ ...otherwise, list: false }) } },
+        },
+      }),
       ...refusals,
     },
   }

@@ -31,6 +31,7 @@ const lookups = {
   user: grown('users'),
   checkout: grown('checkouts'),
   backfill: grown('backfills'),
+  replay: grown('replays'),
   sourceEvent: grown('source_events'),
   event: grown('events'),
   delivery: grown('deliveries'),

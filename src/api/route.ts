@@ -44,11 +44,16 @@ export interface Deps {
   cancelBackfill: (tx: Queryable, clientId: string, id: string) => Promise<void>
   /** Keeps what a client's application publishes, all or none, once per event id; by itself, in no transaction of the API's. */
   keepAppEvents: (clientId: string, events: readonly AppEvent[]) => Promise<readonly KeptAppEvent[]>
+  /** Has an endpoint's events delivered once more, or tells which would be, inside the given transaction; refuses with a Refusal. */
+  startReplay: (tx: Queryable, clientId: string, asked: AskedReplay) => Promise<string>
+  previewReplay: (tx: Queryable, clientId: string, asked: AskedReplay) => Promise<object>
+  cancelReplay: (tx: Queryable, clientId: string, id: string) => Promise<void>
   wakes: {
     normalize: (clientId: string) => void
     deliver: (clientId: string, endpointIds?: string[]) => void
     hydrate: (clientId: string) => void
     backfill: (clientId: string) => void
+    replay: (clientId: string) => void
   }
 }
 
@@ -68,6 +73,15 @@ export interface AskedBackfill {
   deliverySuccess?: boolean | undefined
   types?: string[] | undefined
   account?: string | undefined
+}
+
+/** Which events are replayed to an endpoint; times are those when they were made. */
+export interface AskedReplay {
+  endpointId: string
+  mode: 'failed' | 'missing' | 'all'
+  since?: Date | undefined
+  until?: Date | undefined
+  eventTypes?: string[] | undefined
 }
 
 /** Which source events go through once more; times bound their receipt. */
@@ -137,6 +151,8 @@ export interface Route {
   status: number
   /** Takes events in: without a rate limit, and stored by a commit of its own, so that repeated work must come to the same. */
   intake: { maxBytes: number } | null
+  /** What it answers instead when it is asked otherwise: a dry run, say. */
+  otherwise?: { status: number; reply: z.ZodType; when: string }
   run: (call: Call<any, any, any>) => Promise<Reply>
 }
 
@@ -157,6 +173,7 @@ interface Declared<Q extends z.ZodObject, B extends z.ZodType, Client> {
   list?: boolean
   status?: number
   intake?: Route['intake']
+  otherwise?: Route['otherwise']
   run: (call: Call<z.infer<Q>, z.infer<B>, Client>) => Promise<Reply>
 }
 type Method = Route['method']

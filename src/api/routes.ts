@@ -11,6 +11,7 @@ import { eventTypes } from './event-types.ts'
 import { events } from './events.ts'
 import { explanations } from './explain.ts'
 import { renormalizations } from './renormalize.ts'
+import { replays } from './replays.ts'
 import type { Deps, Route } from './route.ts'
 import { sourceEvents } from './source-events.ts'
 import { sources } from './sources.ts'
@@ -32,6 +33,7 @@ const resources = [
   backfills,
   events,
   deliveries,
+  replays,
   eventTypes,
 ]
 

@@ -4,7 +4,8 @@ import explain from './explain.ts'
 import ledger from './ledger.ts'
 import mappingsDiff from './mappings-diff.ts'
 import renormalize from './renormalize.ts'
+import replay from './replay.ts'
 import trigger from './trigger.ts'
 
 /** What `flo-gateway` can do, in the order of the help. A new command is a file and a line here; docs/cli.md tells of it. */
-export const commands: readonly Command[] = [explain, mappingsDiff, renormalize, backfill, ledger, trigger]
+export const commands: readonly Command[] = [explain, mappingsDiff, renormalize, backfill, replay, ledger, trigger]

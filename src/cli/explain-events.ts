@@ -84,7 +84,7 @@ function deliveryText({ id, state, reason, attempts, origin, nextAttemptAt, last
         ]
       : []),
     ...(nextAttemptAt ? [`next at ${moment(nextAttemptAt)}`] : []),
-    ...(origin === 'resend' ? ['sent again'] : []),
+    ...(origin === 'fanout' ? [] : [origin === 'replay' ? 'replayed' : 'sent again']),
     faint(`delivery ${id}`),
   ].join(', ')
 }

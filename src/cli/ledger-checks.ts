@@ -54,6 +54,14 @@ export const checks: readonly Check[] = [
                                and d.origin = '${FANOUT_ORIGIN}')`,
   },
   {
+    name: 'every replay has made as many deliveries as it says',
+    sql: `select r.id from replays r
+            left join deliveries d on d.client_id = r.client_id and d.endpoint_id = r.endpoint_id and d.origin = r.id
+           where ${inPeriod('r.id')}
+           group by r.client_id, r.id, r.replayed
+          having count(d.id) <> r.replayed`,
+  },
+  {
     name: 'every delivery has its event',
     sql: `select d.id from deliveries d
            where ${inPeriod('d.event_id')}

@@ -134,7 +134,7 @@ export interface DeliveryExplained {
   id: string
   endpointId: string
   url: string
-  origin: 'fanout' | 'resend'
+  origin: 'fanout' | 'resend' | 'replay'
   state: string
   reason: string | null
   attempts: number

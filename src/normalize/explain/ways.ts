@@ -1,6 +1,6 @@
 import type { Queryable } from '../../db.ts'
 import { wanted } from '../../event-filter.ts'
-import { FANOUT_ORIGIN } from '../../ids.ts'
+import { FANOUT_ORIGIN, idTime } from '../../ids.ts'
 import type { DeliveryExplained, EventExplained } from './explanation.ts'
 
 /** Where events went: deliveries with how they stand, and the endpoints that did not get them. */
@@ -36,9 +36,10 @@ export async function waysOf(db: Queryable, clientId: string, eventIds: readonly
   )
   const { rows } = await db.query(
     `select d.id, d.event_id, d.endpoint_id, p.url, d.origin, d.state, d.reason, d.attempts, d.next_attempt_at,
-            a.started_at, a.status, a.error, a.error_message
+            r.id as replay_id, a.started_at, a.status, a.error, a.error_message
        from deliveries d
        join endpoints p on p.client_id = $1 and p.id = d.endpoint_id
+       left join replays r on r.client_id = $1 and r.id = d.origin
        left join attempts a on a.client_id = $1 and a.event_id = d.event_id and a.delivery_id = d.id and a.number = d.attempts
       where d.client_id = $1 and d.event_id = any($2) order by d.id`,
     [clientId, eventIds],
@@ -66,7 +67,7 @@ const deliveryOf = (row: any): DeliveryExplained => ({
   id: row.id,
   endpointId: row.endpoint_id,
   url: row.url,
-  origin: row.origin === FANOUT_ORIGIN ? 'fanout' : 'resend',
+  origin: row.origin === FANOUT_ORIGIN ? 'fanout' : row.replay_id ? 'replay' : 'resend',
   state: row.state,
   reason: row.reason,
   attempts: row.attempts,
@@ -82,7 +83,7 @@ const deliveryOf = (row: any): DeliveryExplained => ({
 function whyNot(endpoint: Endpoint, { eventId, contract, type }: Told): { why: string; message: string } | null {
   const { contract: taken, event_types: filter, status, created_at, updated_at } = endpoint
   if (taken !== contract) return { why: 'contract', message: `takes the contract ${taken}, not ${contract}` }
-  const toldAt = eventId === null ? null : timeOf(eventId)
+  const toldAt = eventId === null ? null : idTime(eventId)
   if (toldAt && created_at > toldAt)
     return {
       why: 'created_later',
@@ -94,6 +95,3 @@ function whyNot(endpoint: Endpoint, { eventId, contract, type }: Told): { why: s
     return { why: 'changed_later', message: 'takes it as it is set up now, but did not when the event was told' }
   return { why: 'unknown', message: 'should have got it: the ledger tells more (flo-gateway ledger)' }
 }
-
-/** The moment that a UUIDv7 carries. */
-export const timeOf = (id: string): Date => new Date(Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16))

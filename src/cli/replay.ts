@@ -1,0 +1,102 @@
+import { contracts } from '../contracts/contracts.ts'
+import { type Db, inTransaction } from '../db.ts'
+import { isUuid } from '../ids.ts'
+import { previewReplay } from '../replay/preview.ts'
+import { progressOf } from '../replay/progress.ts'
+import { type Asked, startReplay } from '../replay/start.ts'
+import type { Mode } from '../replay/walk.ts'
+import { WAKE } from '../worker-session.ts'
+import { timeOf } from './asked.ts'
+import { type Call, defineCommand, UsageError } from './command.ts'
+import { withDatabase } from './database.ts'
+import { previewed, report, statusLine } from './replay-text.ts'
+import { asTyped, isWorkedOn, untilEnded } from './watch.ts'
+
+const options = {
+  mode: {
+    type: 'string',
+    value: 'failed|missing|all',
+    about: 'what failed here, what was never tried here, or everything',
+  },
+  since: { type: 'string', value: '<time>', about: 'only events made then or later' },
+  until: { type: 'string', value: '<time>', about: 'only events made before' },
+  types: { type: 'string', value: '<type,...>', about: 'only these Flo events or families, such as invoice.*' },
+  'dry-run': { type: 'boolean', about: 'only count what would be sent' },
+  follow: { type: 'string', value: '<id>', about: 'start none, but watch this one' },
+} as const
+type Typed = Call<typeof options>
+
+const MODES: readonly string[] = ['failed', 'missing', 'all'] satisfies Mode[]
+const EXIT = { done: 0, cancelled: 1, failed: 2 } as const
+const deps = { contracts, now: () => new Date() }
+
+export default defineCommand({
+  name: 'replay',
+  summary: 'Deliver events to an endpoint once more, or at last',
+  about:
+    'failed: what ended failed or skipped at the endpoint and was not delivered later. missing: what it would take and was never tried there, from before it existed or while it was disabled. all: everything that it would take. Each event becomes a new delivery, in the original order, as fast as the endpoint takes them; live deliveries hardly wait. A running gateway does the work and goes on where it was after a restart: this command starts it and watches, and can be left.',
+  args: [{ name: 'endpointId?', about: 'the endpoint that the events go to' }],
+  options,
+  examples: [
+    'replay 01980d3c-5f1a-7c3e-9d52-6b1f0c7a1e11 --mode failed --since 2d --dry-run',
+    'replay 01980d3c-5f1a-7c3e-9d52-6b1f0c7a1e11 --mode missing --types subscription.*,invoice.paid',
+  ],
+  run: (call) => withDatabase((db) => replay(db, call)),
+})
+
+async function replay(db: Db, call: Typed): Promise<number> {
+  const { options, out, note } = call
+  if (options.follow === undefined && options['dry-run']) return preview(db, call)
+  const id = options.follow ?? (await started(db, call))
+  if (!isUuid(id) || !(await progressOf(db, id))) throw new UsageError(`There is no replay "${id}".`)
+  if (!(await isWorkedOn(db))) {
+    note(`No gateway with the role work runs on this database: replay ${id} begins when one starts.`)
+    note(`Watch it then with: flo-gateway replay --follow ${id}`)
+    return 0
+  }
+  note(`Replay ${id}: it goes on without this command. Come back with: flo-gateway replay --follow ${id}`)
+  const progress = await untilEnded(async () => (await progressOf(db, id))!, statusLine)
+  for (const line of report(progress)) out(line)
+  if (progress.state === 'failed') note(`It has failed: ${progress.reason} What it has sent stays.`)
+  if (progress.state === 'cancelled') note('It was cancelled before its end.')
+  return EXIT[progress.state]
+}
+
+async function preview(db: Db, call: Typed): Promise<number> {
+  const { clientId, asked } = await readAsked(db, call)
+  const found = await inTransaction(db, (tx) => previewReplay(deps, tx, clientId, asked)).catch((error) => {
+    throw asTyped(error, { eventTypes: 'types' })
+  })
+  for (const line of previewed(found)) call.out(line)
+  return 0
+}
+
+async function started(db: Db, call: Typed): Promise<string> {
+  const { clientId, asked } = await readAsked(db, call)
+  const id = await inTransaction(db, (tx) => startReplay(deps, tx, clientId, asked)).catch((error) => {
+    throw asTyped(error, { eventTypes: 'types' })
+  })
+  await db.query('select pg_notify($1, $2)', [WAKE, `replay:${clientId}`])
+  return id
+}
+
+async function readAsked(db: Db, { args, options }: Typed): Promise<{ clientId: string; asked: Asked }> {
+  const [endpointId] = args
+  const { mode, since, until, types } = options
+  if (endpointId === undefined) throw new UsageError('<endpointId> is missing: the endpoint that the events go to.')
+  if (mode === undefined || !MODES.includes(mode)) throw new UsageError('--mode must be failed, missing or all.')
+  const { rows } = await db.query('select client_id from endpoints where id = $1 and deleted_at is null', [
+    isUuid(endpointId) ? endpointId : null,
+  ])
+  if (!rows[0]) throw new UsageError(`No endpoint has the id "${endpointId}".`)
+  return {
+    clientId: rows[0].client_id,
+    asked: {
+      endpointId,
+      mode: mode as Mode,
+      since: timeOf(since),
+      until: timeOf(until),
+      eventTypes: types?.split(',').map((type) => type.trim()),
+    },
+  }
+}

@@ -1,0 +1,66 @@
+import { type Db, inTransaction, type Queryable } from '../db.ts'
+import { newId } from '../ids.ts'
+import { advance, fail, finish, locked, type Replay } from './state.ts'
+import { type Fitting, walk } from './walk.ts'
+
+/** What one step has come to: how many deliveries it made, and whether the replay has ended. */
+export interface Step {
+  made: number
+  ended: boolean
+}
+
+/**
+ * Makes the deliveries of the next events, `most` at most, after a look at `scan` events at most. In one transaction with the
+ * replay's place, which it takes from the locked row: what was made before a crash, or by another process, is not made again.
+ */
+export async function makeNext(
+  db: Db,
+  replay: Pick<Replay, 'clientId' | 'id'>,
+  { most, scan }: { most: number; scan: number },
+): Promise<Step> {
+  try {
+    return await inTransaction(db, async (tx) => {
+      const now = await locked(tx, replay)
+      if (!now) return { made: 0, ended: true }
+      if (now.endpoint !== 'enabled') {
+        await fail(tx, now, CLOSED[now.endpoint])
+        return { made: 0, ended: true }
+      }
+      const { events, reached } = await walk(tx, now, { after: now.reached, scan, most })
+      if (events.length > 0) await deliver(tx, now, events)
+      if (reached !== null) await advance(tx, now, reached, events.length)
+      else await finish(tx, now)
+      return { made: events.length, ended: reached === null }
+    })
+  } catch (error) {
+    // The pumps lock deliveries in their own order. Nothing is made, and the next step begins where this one did.
+    if ((error as { code?: string }).code === DEADLOCK) return { made: 0, ended: false }
+    throw error
+  }
+}
+
+const DEADLOCK = '40P01'
+
+const CLOSED = {
+  disabled: { code: 'endpoint_disabled', message: 'The endpoint was disabled: enable it, and replay what is left.' },
+  deleted: { code: 'endpoint_deleted', message: 'The endpoint was deleted.' },
+} as const
+
+/** New deliveries, in the order of the events; what still waits of the same events is cancelled. */
+async function deliver(tx: Queryable, { clientId, endpointId, id }: Replay, events: Fitting[]): Promise<void> {
+  const eventIds = events.map((event) => event.id)
+  const waiting = events.flatMap((event) => event.pending.map((id) => ({ eventId: event.id, id })))
+  if (waiting.length > 0)
+    await tx.query(
+      `update deliveries d set state = 'cancelled', reason = 'resent', next_attempt_at = null, finished_at = now()
+         from unnest($2::uuid[], $3::uuid[]) w(event_id, id)
+        where d.client_id = $1 and d.event_id = w.event_id and d.id = w.id and d.state = 'pending'
+          and d.event_id between $4 and $5`,
+      [clientId, waiting.map(({ eventId }) => eventId), waiting.map(({ id }) => id), eventIds[0], eventIds.at(-1)],
+    )
+  await tx.query(
+    `insert into deliveries (client_id, event_id, id, endpoint_id, origin, event_type)
+     select $1, e.event_id, e.id, $2, $3, e.type from unnest($4::uuid[], $5::uuid[], $6::text[]) e(event_id, id, type)`,
+    [clientId, endpointId, id, eventIds, events.map(newId), events.map(({ type }) => type)],
+  )
+}

@@ -1,0 +1,33 @@
+import type { Queryable } from '../db.ts'
+import { FANOUT_ORIGIN } from '../ids.ts'
+
+/** How far a replay is, and what has become of its deliveries. */
+export interface Progress {
+  id: string
+  clientId: string
+  endpointId: string
+  state: 'running' | 'done' | 'cancelled' | 'failed'
+  /** null: still being counted. */
+  found: number | null
+  replayed: number
+  skipped: number
+  /** Why it has failed. */
+  reason: string | null
+  /** By state. */
+  deliveries: Record<string, number>
+}
+
+/** Undefined when there is no such replay. */
+export async function progressOf(db: Queryable, id: string): Promise<Progress | undefined> {
+  const { rows } = await db.query<Progress>(
+    `select r.id, r.client_id as "clientId", r.endpoint_id as "endpointId", r.state, r.found, r.replayed, r.skipped,
+            r.reason_message as reason,
+            (select coalesce(jsonb_object_agg(s.state, s.count), '{}')
+               from (select d.state, count(*) from deliveries d
+                      where d.client_id = r.client_id and d.origin = r.id and d.origin <> '${FANOUT_ORIGIN}'
+                      group by d.state) s) as deliveries
+       from clients c join replays r on r.client_id = c.id and r.id = $1`,
+    [id],
+  )
+  return rows[0]
+}

@@ -1,0 +1,67 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Db } from '../db.ts'
+import type { Stop } from '../leased-runs.ts'
+import type { Log } from '../log.ts'
+import { makeNext } from './make.ts'
+import type { Slots } from './slots.ts'
+import { counted, isRunning, type Replay, waiting } from './state.ts'
+import { walk } from './walk.ts'
+import { FIRST_WINDOW, nextWindow, roomIn } from './window.ts'
+import { writersEnded } from './writers.ts'
+
+export interface Deps {
+  db: Db
+  log: Log
+  /** There are new deliveries to this endpoint. */
+  made: (clientId: string, endpointId: string) => void
+  /** What all replays of this process may do at once in the database: live traffic needs it more. */
+  slots: Slots
+}
+
+/** Events looked at by one statement: many where few are wanted, few where each is. */
+const SCAN = { most: 5_000, least: 500 }
+const PAUSE_MS = { least: 100, most: 2_000 }
+
+/** Replays from where the row stands to the end, unless it is cancelled, the endpoint is closed, or it is stopped. */
+export async function run(deps: Deps, replay: Replay, stop: Stop): Promise<void> {
+  const { db, log, slots, made } = deps
+  const { clientId, endpointId, id } = replay
+  const pause = (ms: number) => Promise.race([delay(ms, undefined, { ref: false }), stop.stopping])
+  if (replay.found === null && !(await count(deps, replay, stop))) return
+
+  let window = FIRST_WINDOW
+  let filled = false
+  let pauseMs = PAUSE_MS.least
+  let scan = SCAN.least
+  while (!stop.stopped()) {
+    const now = await slots(() => waiting(db, replay))
+    window = nextWindow(window, now, filled)
+    const room = roomIn(window, now)
+    // A full window that stays full belongs to an endpoint that is slow or down: looked at ever less often.
+    pauseMs = room > 0 ? PAUSE_MS.least : Math.min(2 * pauseMs, PAUSE_MS.most)
+    if (room > 0) {
+      const step = await slots(() => makeNext(db, replay, { most: room, scan }))
+      if (step.made > 0) made(clientId, endpointId)
+      if (step.ended) return log.info({ clientId, replayId: id, endpointId }, 'replay.ended')
+      scan = step.made === 0 ? SCAN.most : SCAN.least
+      filled = step.made === room
+      if (!filled) continue
+    } else if (!(await isRunning(db, replay))) return
+    await pause(pauseMs)
+  }
+}
+
+/** Counts what there is to replay, by the same look that makes it. False: it was stopped or cancelled meanwhile. */
+async function count({ db, slots }: Deps, replay: Replay, { stopped, stopping }: Stop): Promise<boolean> {
+  await writersEnded(db, stopping)
+  let found = 0
+  for (let after: string | null = replay.reached; after !== null; ) {
+    if (stopped() || !(await isRunning(db, replay))) return false
+    const from: string = after
+    const { events, reached } = await slots(() => walk(db, replay, { after: from, scan: SCAN.most, most: SCAN.most }))
+    found += events.length
+    after = reached
+  }
+  await counted(db, replay, found)
+  return true
+}

@@ -1,0 +1,88 @@
+import type { Contract } from '../contracts/contract.ts'
+import type { Queryable } from '../db.ts'
+import { Refusal } from '../errors.ts'
+import { checkEventTypes } from '../event-filter.ts'
+import { GREATEST_ID, idFloor, LEAST_ID, newId } from '../ids.ts'
+import type { Mode, Which } from './walk.ts'
+
+/** What is asked for. Times are those when the events were made; `until` is excluded. */
+export interface Asked {
+  endpointId: string
+  mode: Mode
+  since?: Date | undefined
+  until?: Date | undefined
+  eventTypes?: string[] | undefined
+}
+
+export interface Deps {
+  contracts: Readonly<Record<string, Contract>>
+  now: () => Date
+}
+
+/** A replay that could be started: what it is about, and the id behind which it begins. */
+export interface Planned {
+  which: Which
+  after: string
+  since: Date | null
+  until: Date | null
+}
+
+/**
+ * Has an endpoint's events delivered once more; wake the replaying room afterwards. Returns the replay's id. Throws `invalid`,
+ * `not_found`, `endpoint_disabled`, and `replay_running` while another one of the endpoint runs.
+ */
+export async function startReplay(deps: Deps, tx: Queryable, clientId: string, asked: Asked): Promise<string> {
+  const { which, after, since, until } = await planned(deps, tx, clientId, asked)
+  const { endpointId, mode, eventTypes, upto } = which
+  const { rows } = await tx.query(
+    `select p.status, r.id as running from endpoints p
+       left join replays r on r.client_id = p.client_id and r.endpoint_id = p.id and r.state = 'running'
+      where p.client_id = $1 and p.id = $2`,
+    [clientId, endpointId],
+  )
+  if (rows[0].status === 'disabled') throw new Refusal('endpoint_disabled')
+  if (rows[0].running) throw running(rows[0].running)
+  const id = newId()
+  await tx.query(
+    `insert into replays (client_id, id, endpoint_id, mode, since, until, event_types, reached, upto)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+    [clientId, id, endpointId, mode, since, until, eventTypes, after, upto],
+  )
+  return id
+}
+
+/** Judges what is asked for. Throws `invalid`, and `not_found` for an endpoint that is not there or deleted. */
+export async function planned(
+  { contracts, now }: Deps,
+  db: Queryable,
+  clientId: string,
+  { endpointId, mode, since, until, eventTypes }: Asked,
+): Promise<Planned> {
+  const { rows } = await db.query(
+    'select contract from endpoints where client_id = $1 and id = $2 and deleted_at is null',
+    [clientId, endpointId],
+  )
+  if (!rows[0]) throw new Refusal('not_found')
+  const contract = contracts[rows[0].contract]
+  if (contract) checkEventTypes(contract, eventTypes)
+  const at = now()
+  if (since && since >= at) throw invalid('since', 'must be in the past')
+  const end = until && until < at ? until : null
+  if (since && end && since >= end) throw invalid('since', 'must be before `until`')
+  // Events that come while it runs are delivered already: only a replay of all has to be told where they begin.
+  const upto = end ? idFloor(end) : mode === 'all' ? idFloor(new Date(at.getTime() + 1)) : GREATEST_ID
+  return {
+    which: { clientId, endpointId, mode, eventTypes: eventTypes ?? null, upto, asOf: null },
+    after: since ? idFloor(since) : LEAST_ID,
+    since: since ?? null,
+    until: end,
+  }
+}
+
+const invalid = (path: string, message: string) =>
+  new Refusal('invalid', { details: [{ path, code: 'invalid', message }] })
+
+const running = (id: string) =>
+  new Refusal('replay_running', {
+    details: [{ path: 'endpointId', code: 'conflict', message: `is replayed by ${id}` }],
+  })

@@ -1,0 +1,113 @@
+import type { Queryable } from '../db.ts'
+import type { Which } from './walk.ts'
+
+/** A running replay. */
+export interface Replay extends Which {
+  id: string
+  /** null: still to be counted. */
+  found: number | null
+  /** The last event that was looked at. */
+  reached: string
+}
+
+const COLUMNS = `r.client_id as "clientId", r.id, r.endpoint_id as "endpointId", r.mode, r.event_types as "eventTypes",
+  r.created_at::text as "asOf", r.found, r.reached, r.upto`
+
+/** The client's running replays. */
+export async function runningReplays(db: Queryable, clientId: string): Promise<Replay[]> {
+  const { rows } = await db.query<Replay>(
+    `select ${COLUMNS} from replays r where r.client_id = $1 and r.state = 'running'`,
+    [clientId],
+  )
+  return rows
+}
+
+/** The clients that have a running replay. */
+export async function clientsWithReplays(db: Queryable): Promise<string[]> {
+  const { rows } = await db.query(
+    `select c.id from clients c where exists (select 1 from replays r where r.client_id = c.id and r.state = 'running')`,
+  )
+  return rows.map(({ id }) => id)
+}
+
+type Named = Pick<Replay, 'clientId' | 'id'>
+
+/** The replay as it stands, locked until the transaction ends, and its endpoint; undefined: it runs no more. */
+export async function locked(
+  tx: Queryable,
+  { clientId, id }: Named,
+): Promise<(Replay & { endpoint: 'enabled' | 'disabled' | 'deleted' }) | undefined> {
+  const { rows } = await tx.query(
+    `select ${COLUMNS}, case when p.id is null or p.deleted_at is not null then 'deleted' else p.status end as endpoint
+       from replays r left join endpoints p on p.client_id = r.client_id and p.id = r.endpoint_id
+      where r.client_id = $1 and r.id = $2 and r.state = 'running' for update of r`,
+    [clientId, id],
+  )
+  return rows[0]
+}
+
+export async function isRunning(db: Queryable, { clientId, id }: Named): Promise<boolean> {
+  const { rows } = await db.query(`select from replays where client_id = $1 and id = $2 and state = 'running'`, [
+    clientId,
+    id,
+  ])
+  return rows.length > 0
+}
+
+/** So many events are to be replayed. */
+export async function counted(db: Queryable, { clientId, id }: Named, found: number): Promise<void> {
+  await db.query(`update replays set found = $3 where client_id = $1 and id = $2 and state = 'running'`, [
+    clientId,
+    id,
+    found,
+  ])
+}
+
+/** So many deliveries more are made, of the events up to `reached`. */
+export async function advance(tx: Queryable, { clientId, id }: Named, reached: string, made: number): Promise<void> {
+  await tx.query(`update replays set reached = $3, replayed = replayed + $4 where client_id = $1 and id = $2`, [
+    clientId,
+    id,
+    reached,
+    made,
+  ])
+}
+
+/** All are made. What was counted and is not made was delivered by something else meanwhile, or is past its retention. */
+export async function finish(tx: Queryable, { clientId, id }: Named): Promise<void> {
+  await tx.query(
+    `update replays
+        set state = 'done', finished_at = now(), found = greatest(found, replayed),
+            skipped = greatest(found, replayed) - replayed
+      where client_id = $1 and id = $2 and state = 'running'`,
+    [clientId, id],
+  )
+}
+
+/** It cannot go on. */
+export async function fail(
+  tx: Queryable,
+  { clientId, id }: Named,
+  { code, message }: { code: string; message: string },
+): Promise<void> {
+  await tx.query(
+    `update replays set state = 'failed', reason_code = $3, reason_message = $4, finished_at = now()
+      where client_id = $1 and id = $2 and state = 'running'`,
+    [clientId, id, code, message],
+  )
+}
+
+/** How many of its deliveries are due at the endpoint, in flight ones included, and how many wait for a retry. */
+export async function waiting(db: Queryable, { clientId, id }: Named): Promise<{ due: number; later: number }> {
+  const { rows } = await db.query<{ due: number; later: number }>({
+    name: 'replay.waiting',
+    // The nil UUID is said once more so that any plan may use the index of what the fan-out did not make.
+    text: `select count(*) filter (where next_attempt_at <= now()) as due,
+                  count(*) filter (where next_attempt_at > now()) as later
+             from deliveries
+            where client_id = $1 and origin = $2 and state = 'pending'
+              and origin <> '00000000-0000-0000-0000-000000000000'`,
+    values: [clientId, id],
+  })
+  return rows[0]!
+}

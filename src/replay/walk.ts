@@ -1,0 +1,104 @@
+import type { Queryable } from '../db.ts'
+import { NO_SOURCE_EVENT } from '../ids.ts'
+
+export type Mode = 'failed' | 'missing' | 'all'
+
+/** Which events of a client a replay is about. */
+export interface Which {
+  clientId: string
+  endpointId: string
+  mode: Mode
+  /** Names and families; null: all that the endpoint takes. */
+  eventTypes: string[] | null
+  /** An event id: those from it on are left out. */
+  upto: string
+  /** A time of the database: what failed later is left out, so that a replay does not follow itself. Null: now. */
+  asOf: string | null
+}
+
+/** Some of these events, in the order they were made. */
+export interface Found {
+  events: Fitting[]
+  /** Where the next look goes on; null: nothing is left. */
+  reached: string | null
+}
+
+export interface Fitting {
+  id: string
+  type: string
+  /** Deliveries of the event that still wait at the endpoint. */
+  pending: string[]
+}
+
+const EVENTS =
+  'select id from events where client_id = $1 and $2::uuid is not null and id > $3 and id < $4 order by id limit $5'
+
+/** The events to be judged. Of the failed, there may be few among many events: they have an index of their own. */
+const pages: Readonly<Record<Mode, string>> = {
+  failed: `select distinct event_id as id from (
+      select event_id from deliveries
+       where client_id = $1 and endpoint_id = $2 and state in ('failed', 'skipped') and event_id > $3 and event_id < $4
+       order by event_id limit $5) d
+     order by event_id`,
+  missing: EVENTS,
+  all: EVENTS,
+}
+
+/** Whether an event fits, by its deliveries to the endpoint. Cancelled ones say nothing: another took their place, or their replay was given up. */
+const fits: Readonly<Record<Mode, string>> = {
+  failed: 'd.lost > d.delivered',
+  missing: 'not d.tried',
+  all: 'true',
+}
+
+const taken = (types: string) =>
+  `(${types} is null or e.type = any(${types}) or split_part(e.type, '.', 1) || '.*' = any(${types}))`
+
+// The order by origin is that of the one index that finds an event's deliveries to an endpoint: of a client that the
+// statistics do not know yet, the planner would else look through all deliveries of the endpoint, for each event.
+const judged = (mode: Mode) => `
+  select p.id, e.type, d.pending
+    from unnest($3::uuid[]) with ordinality p(id, at)
+   cross join lateral (select contract, event_types from endpoints where client_id = $1 and id = $2 limit 1) t
+   cross join lateral (
+     select contract, type, source_event_id from events
+      where client_id = $1 and id = p.id and id between $4 and $5 limit 1) e
+   cross join lateral (
+     select coalesce(bool_or(state in ('pending', 'delivered', 'failed')), false) as tried,
+            coalesce(max(finished_at) filter (where state = 'delivered'), '-infinity') as delivered,
+            max(finished_at) filter (where state in ('failed', 'skipped') and finished_at <= coalesce($7, now())) as lost,
+            coalesce(array_agg(id) filter (where state = 'pending'), '{}') as pending
+       from (select id, state, finished_at from deliveries
+              where client_id = $1 and event_id = p.id and event_id between $4 and $5 and endpoint_id = $2
+              order by origin limit 10000) every) d
+   where e.contract = t.contract and e.source_event_id <> '${NO_SOURCE_EVENT}'
+     and ${taken('t.event_types')} and ${taken('$6::text[]')} and ${fits[mode]}
+   order by p.at
+   limit $8`
+
+/**
+ * Looks at up to `scan` events behind the id `after` for those that are to be replayed, and stops when it has `most`. The
+ * endpoint's contract and filter are judged as they are now; an event whose body is past its retention and a test event are
+ * never found. Two statements.
+ */
+export async function walk(
+  db: Queryable,
+  { clientId, endpointId, mode, eventTypes, upto, asOf }: Which,
+  { after, scan, most }: { after: string; scan: number; most: number },
+): Promise<Found> {
+  const page = await db.query<{ id: string }>(pages[mode], [clientId, endpointId, after, upto, scan])
+  const ids = page.rows.map(({ id }) => id)
+  const [first, last] = [ids[0], ids.at(-1)]
+  if (first === undefined || last === undefined) return { events: [], reached: null }
+  const { rows: events } = await db.query<Fitting>(judged(mode), [
+    clientId,
+    endpointId,
+    ids,
+    first,
+    last,
+    eventTypes,
+    asOf,
+    most,
+  ])
+  return { events, reached: events.length === most ? events.at(-1)!.id : last }
+}
