@@ -1,4 +1,4 @@
-import { contracts } from '../contracts/contracts.ts'
+import { contracts } from '../../mappings/index.ts'
 import { type Db, inTransaction } from '../db.ts'
 import { isUuid } from '../ids.ts'
 import { previewReplay } from '../replay/preview.ts'

@@ -1,5 +1,5 @@
 import { afterAll } from 'vitest'
-import { contracts } from '../../src/contracts/contracts.ts'
+import { contracts } from '../../mappings/index.ts'
 import { flo } from '../../src/contracts/flo.ts'
 import { type Db, inTransaction } from '../../src/db.ts'
 import { newId } from '../../src/ids.ts'
