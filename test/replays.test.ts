@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { inTransaction } from '../src/db.ts'
 import { NO_SOURCE_EVENT, newId } from '../src/ids.ts'
+import { nextWindow, roomIn } from '../src/replay/window.ts'
 import { freshDatabase } from './support/database.ts'
 import { delivering, deliveryOf, newClient, newEndpoint } from './support/delivering.ts'
 import { eventually } from './support/eventually.ts'
@@ -208,7 +209,7 @@ describe('at an endpoint that does not answer', () => {
     const id = await start({ endpointId, mode: 'missing' })
     await eventually(() => receiver.requests.length === 2)
     expect(await read(id)).toMatchObject({ state: 'running', found: 200 })
-    expect((await made(id)).filter(({ attempts }) => attempts === 0).length).toBeLessThanOrEqual(20)
+    expect((await made(id)).filter(({ attempts }) => attempts === 0).length).toBeLessThanOrEqual(5)
     await cancel(id)
     await receiver.stop()
   })
@@ -218,12 +219,12 @@ describe('at an endpoint that does not answer', () => {
     const [first, waiting] = [await event('delivered'), await event('pending')]
     const others = await newEvents(db, clientId, { count: 40 })
     const id = await start({ endpointId, mode: 'all' })
-    await eventually(async () => (await read(id)).replayed === 20 && receiver.requests.length === 1)
+    await eventually(async () => (await read(id)).replayed === 5 && receiver.requests.length === 1)
     await cancel(id)
     const stopped = await ended(id)
-    expect(stopped).toMatchObject({ state: 'cancelled', found: 42, replayed: 20 })
+    expect(stopped).toMatchObject({ state: 'cancelled', found: 42, replayed: 5 })
     const deliveries = await made(id)
-    expect(deliveries.map(({ eventId }) => eventId)).toEqual([first, waiting, ...others.slice(0, 18)])
+    expect(deliveries.map(({ eventId }) => eventId)).toEqual([first, waiting, ...others.slice(0, 3)])
     for (const { eventId, state, reason } of deliveries)
       expect([state, reason]).toEqual(eventId === waiting ? ['pending', null] : ['cancelled', 'replay_cancelled'])
     await cancel(id)
@@ -258,12 +259,38 @@ describe('at an endpoint that does not answer', () => {
     const events: string[] = []
     for (let at = 0; at < 30; at += 1) events.push(await event('failed'))
     const id = await start({ endpointId, mode: 'failed' })
-    await eventually(async () => (await read(id)).replayed === 20)
+    await eventually(async () => (await read(id)).replayed === 5)
     const eventId = events.at(-1)!
     await newDeliveryIn(db, { clientId, eventId, endpointId }, 'delivered', { origin: newId(), secondsAgo: 0 })
     receiver.behave({})
     expect(await ended(id)).toMatchObject({ state: 'done', found: 30, replayed: 29, skipped: 1 })
     expect(await replayed(id)).toEqual(events.slice(0, -1))
+  })
+})
+
+describe('the window of deliveries that may wait at the endpoint', () => {
+  const waiting = (due: number, later = 0) => ({ due, later })
+
+  test('doubles when it was filled and is nearly empty, up to 500, and halves when it stays full, down to 5', () => {
+    const windows = (due: (window: number) => number) => {
+      const seen = [5]
+      while (seen.length < 10) seen.push(nextWindow(seen.at(-1)!, waiting(due(seen.at(-1)!)), true))
+      return seen
+    }
+    expect(windows(() => 0)).toEqual([5, 10, 20, 40, 80, 160, 320, 500, 500, 500])
+    expect(windows((window) => window / 2)).toEqual(Array(10).fill(5))
+    expect(nextWindow(500, waiting(400), true)).toBe(250)
+    expect(nextWindow(5, waiting(5), true)).toBe(5)
+  })
+
+  test('does not grow by what was never in it', () => {
+    expect(nextWindow(80, waiting(0), false)).toBe(80)
+  })
+
+  test('leaves out what waits for a retry, until that is too much', () => {
+    expect(roomIn(80, waiting(30, 4_999))).toBe(50)
+    expect(roomIn(80, waiting(90))).toBe(0)
+    expect(roomIn(80, waiting(0, 5_000))).toBe(0)
   })
 })
 

@@ -20,7 +20,7 @@ export interface Deps {
 
 /** Events looked at by one statement: many where few are wanted, few where each is. */
 const SCAN = { most: 5_000, least: 500 }
-const PAUSE_MS = { least: 100, most: 2_000 }
+const PAUSE_MS = { least: 100, most: 1_000 }
 
 /** Replays from where the row stands to the end, unless it is cancelled, the endpoint is closed, or it is stopped. */
 export async function run(deps: Deps, replay: Replay, stop: Stop): Promise<void> {

@@ -6,8 +6,8 @@ export interface Waiting {
   later: number
 }
 
-// As many as go out in parallel, and some to follow them. The most is half a second of a fast endpoint.
-const LEAST = 20
+// Half of the places in flight that an endpoint has by default: at a slow one, a live delivery finds a place free.
+const LEAST = 5
 const MOST = 500
 // An endpoint that fails gets no more than this to try again; what is left stays where it is until these have ended.
 const MOST_LATER = 5_000
