@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { contracts } from '../mappings/index.ts'
-import type { StripeEvent } from '../src/simulator/render/event.ts'
-import { CONTRACTS, expected, type Scenario } from '../src/simulator/scenario.ts'
+import { CONTRACTS, expected } from '../src/simulator/scenario.ts'
 import { scenarios } from '../src/simulator/scenarios.ts'
 import { simulate } from '../src/simulator/simulate.ts'
 import { dateOf, VERSIONS } from '../src/simulator/versions.ts'
 import { folderOf } from './support/fixtures.ts'
+import { ranksOf } from './support/ranks.ts'
 import { heard, story, storyWorld } from './support/story.ts'
 
 // Where the mappings differ from what happened, and why. Whoever changes that takes the row away.
@@ -31,14 +31,6 @@ const DIFFERING: { contract: string; scenario: RegExp; versions: RegExp; because
 ]
 
 const every = scenarios.flatMap((scenario) => VERSIONS.map((apiVersion) => ({ scenario, apiVersion })))
-
-/** The ranks that a scenario gives its plans, by the ids that its prices came to have. */
-const ranksOf = ({ ranks = {} }: Scenario, events: StripeEvent[]) =>
-  Object.fromEntries(
-    events
-      .filter(({ type, data }) => type === 'price.created' && data.object.nickname in ranks)
-      .map(({ data: { object } }) => [object.id, ranks[object.nickname]!]),
-  )
 
 test('every contract has its events in the scenarios', () => {
   expect(Object.keys(contracts).map(folderOf)).toEqual(CONTRACTS)

@@ -1,0 +1,10 @@
+import type { StripeEvent } from '../../src/simulator/render/event.ts'
+import type { Scenario } from '../../src/simulator/scenario.ts'
+
+/** The ranks that a scenario gives its plans, by the ids that its prices came to have. */
+export const ranksOf = ({ ranks = {} }: Scenario, events: StripeEvent[]) =>
+  Object.fromEntries(
+    events
+      .filter(({ type, data }) => type === 'price.created' && data.object.nickname in ranks)
+      .map(({ data: { object } }) => [object.id, ranks[object.nickname]!]),
+  )
