@@ -5,6 +5,8 @@ import { keptSecret } from './secret-file.ts'
 
 /** Encrypts secrets at rest with AES-256-GCM. The first key encrypts; every key of the ring decrypts. */
 export interface KeyRing {
+  /** Ids of all keys, the encrypting one first. */
+  readonly ids: readonly string[]
   /** Plain text in, `<key id>:<base64 of iv, tag and cipher text>` out. */
   encrypt(text: string): string
   /** The reverse; throws when the key is not in the ring or the text was altered. */
@@ -13,14 +15,20 @@ export interface KeyRing {
 
 /** `id:base64,id:base64,...` with 32-byte keys, as FLO_ENCRYPTION_KEYS holds them. Throws what to mend. */
 export function parseKeys(text: string): { id: string; key: Buffer }[] {
-  return text.split(',').map((entry) => {
+  const keys = text.split(',').map((entry) => {
     const [, id, base64] = /^\s*([A-Za-z0-9_-]+):([A-Za-z0-9+/=_-]+)\s*$/.exec(entry) ?? []
     if (!id || !base64) throw new Error('each key must read <id>:<base64>, separated by commas')
     const key = Buffer.from(base64, 'base64')
     if (key.length !== 32) throw new Error(`key ${id} has ${key.length} bytes, 32 are needed (openssl rand -base64 32)`)
     return { id, key }
   })
+  const twice = keys.find(({ id }, at) => keys.findIndex((other) => other.id === id) !== at)
+  if (twice) throw new Error(`two keys have the id ${twice.id}: what one encrypts the other could not decrypt`)
+  return keys
 }
+
+/** The id of the key that a text was encrypted with. */
+export const keyIdOf = (sealed: string): string => sealed.slice(0, sealed.indexOf(':'))
 
 /**
  * The key ring of an installation: the one of its environment; where nobody gave one, a generated one that is kept beside
@@ -41,6 +49,7 @@ export function keyRing(keys: { id: string; key: Buffer }[]): KeyRing {
   // Pumps decrypt the same few secrets at every attempt.
   const opened = new LRUCache<string, string>({ max: 10_000 })
   return {
+    ids: keys.map(({ id }) => id),
     encrypt(text) {
       const iv = randomBytes(12)
       const cipher = createCipheriv('aes-256-gcm', first.key, iv)

@@ -19,6 +19,7 @@ import { forgetFailures } from './hydrate/circuit.ts'
 import { hydrator } from './hydrate/hydrator.ts'
 import { newId } from './ids.ts'
 import { type Jobs, startJobs } from './jobs.ts'
+import { assertOpens, sealPlainHeaders } from './key-rotation.ts'
 import { type KeyRing, keyRingOf } from './keyring.ts'
 import type { Log } from './log.ts'
 import { migrate } from './migrate.ts'
@@ -94,8 +95,11 @@ export async function start(
     })
     steps.push(() => db.end())
     const keys = await keyRingOf(config)
+    await assertOpens(db, keys)
+    const sealed = await sealPlainHeaders(db, keys)
+    if (sealed > 0) log.info({ endpoints: sealed }, 'gateway.headers_encrypted')
 
-    const worker = await registerWorker({ url, db, log, roles: [...config.roles] })
+    const worker = await registerWorker({ url, db, log, roles: [...config.roles], keyIds: keys.ids })
     steps.push(worker.stop)
     const wakes = await newWakes({ db, log, workerId: () => worker.id })
     steps.push(wakes.stop)

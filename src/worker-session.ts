@@ -27,11 +27,13 @@ export interface WorkerSession {
 export async function openSession({
   url,
   roles,
+  keyIds,
   lost,
   noticed,
 }: {
   url: string
   roles: readonly string[]
+  keyIds: readonly string[]
   lost: () => void
   noticed: (payload: string) => void
 }): Promise<WorkerSession> {
@@ -53,13 +55,10 @@ export async function openSession({
     // Locked before it is listed: a listed worker whose lock is free is dead.
     const lockKey = randomBytes(8).readBigInt64BE().toString()
     await client.query('select pg_advisory_lock($1)', [lockKey])
-    await client.query('insert into workers (id, lock_key, host, pid, roles) values ($1, $2, $3, $4, $5)', [
-      id,
-      lockKey,
-      hostname(),
-      process.pid,
-      roles,
-    ])
+    await client.query(
+      'insert into workers (id, lock_key, host, pid, roles, key_ids) values ($1, $2, $3, $4, $5, $6)',
+      [id, lockKey, hostname(), process.pid, roles, keyIds],
+    )
   } catch (error) {
     await client.end().catch(() => {})
     throw error

@@ -45,11 +45,14 @@ export async function registerWorker({
   db,
   log,
   roles,
+  keyIds = [],
 }: {
   url: string
   db: Db
   log: Log
   roles: readonly string[]
+  /** The keys of the ring that this process has. */
+  keyIds?: readonly string[]
 }): Promise<RegisteredWorker> {
   const lostCalls: (() => void)[] = []
   const readyCalls: (() => void)[] = []
@@ -61,6 +64,7 @@ export async function registerWorker({
     openSession({
       url,
       roles,
+      keyIds,
       lost: () => void reopen(),
       noticed(payload) {
         for (const call of noticeCalls) call(payload)

@@ -2,6 +2,7 @@ import { createPublicKey, randomBytes, verify } from 'node:crypto'
 import { Webhook } from 'standardwebhooks'
 import Stripe from 'stripe'
 import { describe, expect, test } from 'vitest'
+import { verifyStandard } from '../sdk/src/index.ts'
 import { startTestGateway } from './support/gateway.ts'
 import { startReceiver } from './support/receiver.ts'
 import { tryingClient } from './support/trying.ts'
@@ -150,6 +151,46 @@ describe('a secret is shown', () => {
   })
 })
 
+describe('the headers that an endpoint adds', () => {
+  const headers = { Authorization: 'Bearer very-hidden', 'X-Environment': 'production-of-theirs' }
+
+  test('are sent, and nowhere in the database as they stand', async () => {
+    const { id } = await newEndpoint({ url: receiver.url, headers })
+    const row = async () =>
+      (await db.query('select to_jsonb(e)::text as row from endpoints e where id = $1', [id])).rows[0].row
+    expect(await row()).not.toMatch(/very-hidden|of-theirs/)
+    expect((await requestTo(id)).headers).toMatchObject({
+      authorization: 'Bearer very-hidden',
+      'x-environment': 'production-of-theirs',
+    })
+    await api('PATCH', `/v1/endpoints/${id}`, { headers: { 'X-Api-Key': 'newly-hidden' } })
+    expect(await row()).not.toContain('newly-hidden')
+    const changed = await requestTo(id)
+    expect(changed.headers).toMatchObject({ 'x-api-key': 'newly-hidden' })
+    expect(changed.headers).not.toHaveProperty('authorization')
+    await api('PATCH', `/v1/endpoints/${id}`, { headers: {} })
+    expect((await requestTo(id)).headers).not.toHaveProperty('x-api-key')
+  })
+
+  test.each([
+    ...['Flo-Signature', 'X-Florentin-Signature', 'x-florentin-delivery-id', 'WEBHOOK-SIGNATURE', 'Stripe-Signature'],
+    ...['User-Agent', 'Host', 'Content-Encoding', 'TE', 'Trailer', 'Upgrade', 'Proxy-Authorization', 'X-Flo-Anything'],
+  ])('may not be %s, whatever the contract', async (name) => {
+    for (const contract of ['flo.v1', 'florentin.v1']) {
+      const { status, body } = await ask({ url: receiver.url, contract, headers: { 'X-Fine': 'a', [name]: 'b' } })
+      expect([status, body.error.details[0].path]).toEqual([422, `headers.${name}`])
+    }
+    const { id } = await newEndpoint({ url: receiver.url })
+    expect((await api('PATCH', `/v1/endpoints/${id}`, { headers: { [name]: 'b' } })).status).toBe(422)
+  })
+
+  test('are never echoed when name or value tells of a secret', async () => {
+    const given = { 'X-Hook': 'Bearer hidden', 'X-Basic': 'basic aGlkZGVu', 'X-Session-Id': 'hidden', 'X-Note': 'seen' }
+    const { headers } = await newEndpoint({ url: receiver.url, headers: given })
+    expect(headers).toEqual({ 'X-Hook': null, 'X-Basic': null, 'X-Session-Id': null, 'X-Note': 'seen' })
+  })
+})
+
 describe('an endpoint that signs by key pair', () => {
   const ed25519 = () => newEndpoint({ url: receiver.url, signature: 'ed25519' })
 
@@ -167,6 +208,8 @@ describe('an endpoint that signs by key pair', () => {
 
     const request = await requestTo(endpoint.id)
     expect(publicKeyAccepts(request, endpoint.publicKey)).toBe(true)
+    const { body, headers } = request
+    expect(await verifyStandard({ body, headers, secret: endpoint.publicKey })).toMatchObject({ attempt: 1 })
     expect(signaturesOf(request)).toHaveLength(1)
     expect(request.headers).not.toHaveProperty('flo-signature')
     expect(publicKeyAccepts({ ...request, body: `${request.body} ` }, endpoint.publicKey)).toBe(false)

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import type { Contract } from '../contracts/contract.ts'
+import { Refusal } from '../errors.ts'
 
 // Hop-by-hop headers (RFC 9110 7.6.1), what frames the message, and Expect, which would make every attempt wait.
 const OURS = new Set(
@@ -10,6 +12,7 @@ const OURS = new Set(
 const OUR_FAMILIES = /^(content-|flo-|webhook-|stripe-signature$|x-flo-)/
 
 const SENSITIVE = /auth|cookie|credential|key|pass|secret|session|signature|token/i
+const CREDENTIALS = /^(basic|bearer|digest|token) /i
 
 const MAX_HEADERS = 20
 
@@ -38,8 +41,29 @@ export const headers = z
 /** The same as a reply shows them. */
 export const shownHeaders = z
   .record(z.string(), z.string().nullable())
-  .meta({ description: 'null: set, but sensitive by its name, and so never shown.' })
+  .meta({ description: 'null: set, but sensitive by its name or value, and so never shown.' })
 
 /** Headers with the values that may be secret replaced by null: a null cannot be sent back by mistake as a new value. */
 export const withoutSecrets = (given: Record<string, string>): z.infer<typeof shownHeaders> =>
-  Object.fromEntries(Object.entries(given).map(([name, value]) => [name, SENSITIVE.test(name) ? null : value]))
+  Object.fromEntries(Object.entries(given).map(([name, value]) => [name, isSensitive(name, value) ? null : value]))
+const isSensitive = (name: string, value: string) => SENSITIVE.test(name) || CREDENTIALS.test(value)
+
+/**
+ * Throws `invalid` for a header that some contract sets, be it the endpoint's own or another: no request to a receiver may look
+ * as if it were signed by a contract that it is not of.
+ */
+export function checkHeaders(
+  contracts: Readonly<Record<string, Contract>>,
+  given: Readonly<Record<string, string>> | undefined,
+): void {
+  const taken = new Map(
+    Object.values(contracts).flatMap(({ name, wireHeaders }) =>
+      Object.keys(wireHeaders.shape).map((header) => [header.toLowerCase(), name]),
+    ),
+  )
+  const details = Object.keys(given ?? {}).flatMap((name) => {
+    const contract = taken.get(name.toLowerCase())
+    return contract ? [{ path: `headers.${name}`, code: 'invalid', message: `is a header of ${contract}` }] : []
+  })
+  if (details.length > 0) throw new Refusal('invalid', { details })
+}

@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import type { Contract } from '../contracts/contract.ts'
+import type { KeyRing } from '../keyring.ts'
+import { type KeptHeaders, openHeaders } from '../sealed-headers.ts'
 import { headers, shownHeaders, withoutSecrets } from './endpoint-headers.ts'
 import { customSecret, signature } from './secrets.ts'
 import { clientId, eventType, id, metadata, text, time } from './words.ts'
@@ -83,11 +85,13 @@ export const endpointReply = z
 export const ENDPOINT_COLUMNS = `t.id, t.client_id as "clientId", t.url, t.contract,
   t.secrets->0->>'publicKey' as "publicKey", case when t.secrets->0 ? 'publicKey' then 'ed25519' else 'hmac' end as signature,
   t.event_types as "eventTypes", t.description,
-  t.metadata, t.headers, t.retry_schedule as "retrySchedule", t.timeout_seconds as "timeoutSeconds", t.status,
+  t.metadata, t.headers, t.sealed_headers as "sealedHeaders", t.retry_schedule as "retrySchedule", t.timeout_seconds as "timeoutSeconds", t.status,
   t.disabled_reason as "disabledReason", t.disabled_at as "disabledAt", t.created_at as "createdAt", t.updated_at as "updatedAt"`
 
-/** A row of ENDPOINT_COLUMNS as a reply shows it. */
-export const shownEndpoint = <Row extends { headers: Record<string, string> }>(row: Row) => ({
-  ...row,
-  headers: withoutSecrets(row.headers),
-})
+/** Makes of a row of ENDPOINT_COLUMNS what a reply shows. */
+export const shownEndpoint =
+  (keyRing: Pick<KeyRing, 'decrypt'>) =>
+  <Row extends KeptHeaders>({ headers, sealedHeaders, ...row }: Row) => ({
+    ...row,
+    headers: withoutSecrets(openHeaders(keyRing, { headers, sealedHeaders })),
+  })

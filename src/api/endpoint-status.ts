@@ -9,7 +9,12 @@ import { sendTest } from './test-events.ts'
 import { eventType } from './words.ts'
 
 /** /v1/endpoints/{id}/enable, /disable and /test. */
-export const endpointStatus = ({ contracts, wakes, now }: Pick<Deps, 'contracts' | 'wakes' | 'now'>): Route[] => [
+export const endpointStatus = ({
+  contracts,
+  keyRing,
+  wakes,
+  now,
+}: Pick<Deps, 'contracts' | 'keyRing' | 'wakes' | 'now'>): Route[] => [
   route('POST /v1/endpoints/{id}/enable', {
     summary: 'Enable an endpoint',
     description: 'Events are delivered again from now on; those that were skipped meanwhile can be replayed.',
@@ -22,7 +27,7 @@ export const endpointStatus = ({ contracts, wakes, now }: Pick<Deps, 'contracts'
         [clientId, params.id],
       )
       after(() => wakes.deliver(clientId, [params.id!]))
-      return { data: await readEndpoint(db, clientId, params.id!) }
+      return { data: await readEndpoint({ db, keyRing }, clientId, params.id!) }
     },
   }),
   route('POST /v1/endpoints/{id}/disable', {
@@ -38,7 +43,7 @@ export const endpointStatus = ({ contracts, wakes, now }: Pick<Deps, 'contracts'
       )
       await endWaiting(db, clientId, params.id!, { state: 'skipped', reason: 'endpoint_disabled' })
       after(() => wakes.deliver(clientId, [params.id!]))
-      return { data: await readEndpoint(db, clientId, params.id!) }
+      return { data: await readEndpoint({ db, keyRing }, clientId, params.id!) }
     },
   }),
   route('POST /v1/endpoints/{id}/test', {
@@ -49,7 +54,7 @@ export const endpointStatus = ({ contracts, wakes, now }: Pick<Deps, 'contracts'
     reply: deliveryReply,
     status: 201,
     async run({ db, clientId, params, body, after }) {
-      const endpoint = await readEndpoint(db, clientId, params.id!)
+      const endpoint = await readEndpoint({ db, keyRing }, clientId, params.id!)
       if (endpoint.status === 'disabled') throw new Refusal('endpoint_disabled')
       const id = await sendTest(db, clientId, {
         endpointId: params.id!,

@@ -4,8 +4,11 @@ import type { Queryable } from '../db.ts'
 import { Refusal } from '../errors.ts'
 import { checkEventTypes } from '../event-filter.ts'
 import { newId } from '../ids.ts'
+import type { KeyRing } from '../keyring.ts'
+import { type KeptHeaders, sealHeaders } from '../sealed-headers.ts'
 import { changes } from './changes.ts'
 import { endWaiting } from './end-waiting.ts'
+import { checkHeaders } from './endpoint-headers.ts'
 import { changedEndpoint, ENDPOINT_COLUMNS, endpointReply, newEndpoint, shownEndpoint } from './endpoint-schema.ts'
 import { endpointUrl } from './endpoint-url.ts'
 import { page } from './page.ts'
@@ -14,13 +17,17 @@ import { first, newSecret } from './secrets.ts'
 import { clientId, pageQuery } from './words.ts'
 
 /** The endpoint as a reply shows it. Throws `not_found`: it may have been deleted since the router looked. */
-export async function readEndpoint(db: Queryable, clientId: string, id: string) {
+export async function readEndpoint(
+  { db, keyRing }: { db: Queryable; keyRing: Pick<KeyRing, 'decrypt'> },
+  clientId: string,
+  id: string,
+) {
   const { rows } = await db.query(
     `select ${ENDPOINT_COLUMNS} from endpoints t where client_id = $1 and id = $2 and deleted_at is null`,
     [clientId, id],
   )
   if (!rows[0]) throw new Refusal('not_found')
-  return shownEndpoint(rows[0])
+  return shownEndpoint(keyRing)(rows[0])
 }
 
 /** /v1/endpoints. Every change holds from the next attempt that starts after the reply. */
@@ -39,11 +46,12 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
       async run({ db, clientId, body }) {
         const contract = contractOf(body.contract)
         checkEventTypes(contract, body.eventTypes)
+        checkHeaders(contracts, body.headers)
         const url = await endpointUrl(body.url, config)
         const id = newId()
         const secret = newSecret(contract, body)
         await db.query(
-          `insert into endpoints (id, client_id, url, contract, event_types, description, metadata, headers,
+          `insert into endpoints (id, client_id, url, contract, event_types, description, metadata, sealed_headers,
                                   retry_schedule, timeout_seconds, secrets)
            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, 15), $11)`,
           [
@@ -54,13 +62,18 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
             body.eventTypes,
             body.description,
             body.metadata ?? {},
-            body.headers ?? {},
+            sealHeaders(keyRing, body.headers ?? {}),
             body.retrySchedule,
             body.timeoutSeconds,
             JSON.stringify(first(secret, keyRing)),
           ],
         )
-        return { data: { ...(await readEndpoint(db, clientId, id)), secret: secret.publicKey ? null : secret.plain } }
+        return {
+          data: {
+            ...(await readEndpoint({ db, keyRing }, clientId, id)),
+            secret: secret.publicKey ? null : secret.plain,
+          },
+        }
       },
     }),
     listRoute('GET /v1/endpoints', {
@@ -74,14 +87,14 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
           from: 'endpoints t',
           where: 't.deleted_at is null',
         })
-        return { data: (data as Parameters<typeof shownEndpoint>[0][]).map(shownEndpoint), meta }
+        return { data: (data as KeptHeaders[]).map(shownEndpoint(keyRing)), meta }
       },
     }),
     route('GET /v1/endpoints/{id}', {
       summary: 'Get an endpoint',
       ids: { id: 'endpoint' },
       reply: endpointReply,
-      run: async ({ db, clientId, params }) => ({ data: await readEndpoint(db, clientId, params.id!) }),
+      run: async ({ db, clientId, params }) => ({ data: await readEndpoint({ db, keyRing }, clientId, params.id!) }),
     }),
     route('PATCH /v1/endpoints/{id}', {
       summary: 'Change an endpoint',
@@ -90,15 +103,16 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
       body: changedEndpoint,
       reply: endpointReply,
       async run({ db, clientId, params, body, after }) {
-        const before = await readEndpoint(db, clientId, params.id!)
+        const before = await readEndpoint({ db, keyRing }, clientId, params.id!)
         checkEventTypes(contractOf(before.contract), body.eventTypes)
+        checkHeaders(contracts, body.headers)
         const set = changes(
           {
             url: body.url === undefined ? undefined : await endpointUrl(body.url, config),
             event_types: body.eventTypes,
             description: body.description,
             metadata: body.metadata,
-            headers: body.headers,
+            ...(body.headers && { headers: {}, sealed_headers: sealHeaders(keyRing, body.headers) }),
             retry_schedule: body.retrySchedule,
             timeout_seconds: body.timeoutSeconds,
           },
@@ -111,7 +125,7 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
           ...set.values,
         ])
         after(() => wakes.deliver(clientId, [params.id!]))
-        return { data: await readEndpoint(db, clientId, params.id!) }
+        return { data: await readEndpoint({ db, keyRing }, clientId, params.id!) }
       },
     }),
     route('DELETE /v1/endpoints/{id}', {
@@ -121,10 +135,12 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
       reply: z.null(),
       status: 204,
       async run({ db, clientId, params, after }) {
-        await db.query(`update endpoints set deleted_at = now() where client_id = $1 and id = $2`, [
-          clientId,
-          params.id,
-        ])
+        // Its secrets are of no more use, and so the least that can leak.
+        await db.query(
+          `update endpoints set deleted_at = now(), secrets = '[]', headers = '{}', sealed_headers = null
+            where client_id = $1 and id = $2`,
+          [clientId, params.id],
+        )
         await endWaiting(db, clientId, params.id!, { state: 'cancelled', reason: 'endpoint_deleted' })
         after(() => wakes.deliver(clientId, [params.id!]))
         return { data: null }

@@ -3,6 +3,7 @@ import type { Queryable } from '../db.ts'
 import { wanted } from '../event-filter.ts'
 import { FANOUT_ORIGIN } from '../ids.ts'
 import type { KeyRing } from '../keyring.ts'
+import { openHeaders } from '../sealed-headers.ts'
 import type { RetryPlan } from './outcome.ts'
 
 /** An endpoint as its attempts need it, read from one version of its row. */
@@ -30,6 +31,7 @@ interface Row {
   contract: string
   event_types: string[] | null
   headers: Record<string, string>
+  sealed_headers: string | null
   retry_schedule: number[] | null
   timeout_seconds: number
   status: string
@@ -45,7 +47,7 @@ export type Fresh = Endpoint | 'gone' | Error
  * lease this worker has lost is missing from the result: nothing may be sent to it from here. One statement.
  */
 export async function freshEndpoints(
-  { db, worker, contracts }: { db: Queryable; worker: { id: string }; contracts: Readonly<Record<string, Contract>> },
+  { db, worker, ...deps }: { db: Queryable; worker: { id: string } } & Reading,
   clientId: string,
   endpoints: { id: string; known: Endpoint | null }[],
 ): Promise<Map<string, Fresh>> {
@@ -54,6 +56,7 @@ export async function freshEndpoints(
     text: `select k.at - 1 as at, e.version,
                   case when e.version <> k.version then jsonb_build_object(
                     'url', e.url, 'contract', e.contract, 'event_types', e.event_types, 'headers', e.headers,
+                    'sealed_headers', e.sealed_headers,
                     'retry_schedule', e.retry_schedule, 'timeout_seconds', e.timeout_seconds, 'status', e.status,
                     'deleted', e.deleted_at is not null, 'secrets', e.secrets) end as changed
              from unnest($2::uuid[], $3::bigint[]) with ordinality as k(id, version, at)
@@ -65,20 +68,23 @@ export async function freshEndpoints(
     rows.map(({ at, version, changed }): [string, Fresh] => {
       const { id, known } = endpoints[at]!
       if (version === null) return [id, 'gone']
-      return [id, changed ? endpointOf(id, version, changed, contracts) : known!]
+      return [id, changed ? endpointOf(deps, id, version, changed) : known!]
     }),
   )
 }
 
-function endpointOf(
-  id: string,
-  version: number,
-  row: Row,
-  contracts: Readonly<Record<string, Contract>>,
-): Endpoint | Error {
+/** What it takes to make sense of a row. */
+interface Reading {
+  contracts: Readonly<Record<string, Contract>>
+  keyRing: Pick<KeyRing, 'decrypt'>
+}
+
+function endpointOf({ contracts, keyRing }: Reading, id: string, version: number, row: Row): Endpoint | Error {
   const contract = contracts[row.contract]
   if (!contract) return new Error(`endpoint ${id} has the contract "${row.contract}", which this version does not know`)
   if (!URL.canParse(row.url)) return new Error(`endpoint ${id} has a URL that cannot be read`)
+  const headers = headersOf(keyRing, row)
+  if (headers instanceof Error) return headers
   const { origin, pathname, search } = new URL(row.url)
   return {
     id,
@@ -86,12 +92,20 @@ function endpointOf(
     contract,
     origin,
     path: pathname + search,
-    headers: row.headers,
+    headers,
     plan: { schedule: row.retry_schedule ?? contract.retrySchedule, jitter: contract.jitter },
     timeoutMs: row.timeout_seconds * 1000,
     secrets: row.secrets.map(({ secret, until }) => ({ sealed: secret, until: until ? Date.parse(until) : null })),
     eventTypes: row.event_types,
     closed: row.deleted || row.status === 'disabled',
+  }
+}
+
+function headersOf(keyRing: Pick<KeyRing, 'decrypt'>, row: Row): Record<string, string> | Error {
+  try {
+    return openHeaders(keyRing, { headers: row.headers, sealedHeaders: row.sealed_headers })
+  } catch (error) {
+    return error as Error
   }
 }
 

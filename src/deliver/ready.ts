@@ -1,6 +1,7 @@
 import { type Add, batcher } from '../batch.ts'
 import type { Contract } from '../contracts/contract.ts'
 import type { Db } from '../db.ts'
+import type { KeyRing } from '../keyring.ts'
 import type { EventBodies } from './bodies.ts'
 import { type Due, stillPending } from './due.ts'
 import { type Endpoint, freshEndpoints, wants } from './endpoint.ts'
@@ -17,6 +18,7 @@ interface Deps {
   db: Db
   worker: { id: string }
   contracts: Readonly<Record<string, Contract>>
+  keyRing: KeyRing
   bodies: EventBodies
 }
 

@@ -1,0 +1,49 @@
+import { ConfigError } from '../config.ts'
+import type { Db } from '../db.ts'
+import { assertOpens, type KeyUse, keyUses, processesWithout, rotateKeys } from '../key-rotation.ts'
+import { type KeyRing, keyRingOf } from '../keyring.ts'
+import { defineCommand } from './command.ts'
+import { withDatabase } from './database.ts'
+import { bad, good } from './paint.ts'
+
+export default defineCommand({
+  name: 'keys rotate',
+  summary: 'Encrypt every stored secret with the first key of FLO_ENCRYPTION_KEYS',
+  about:
+    'So that an older key can be taken out of the ring. It works beside gateways, and can be broken off and begun again. Exits with 1 when something is left under another key.',
+  options: {
+    check: { type: 'boolean', about: 'change nothing, only tell what is left' },
+  },
+  examples: ['keys rotate', 'keys rotate --check'],
+  run: ({ options, out }) =>
+    withDatabase(async (db, config) => {
+      const keyRing = await keyRingOf(config)
+      await assertOpens(db, keyRing)
+      const [newest = ''] = keyRing.ids
+      if (!options.check) {
+        await assertEverybodyHas(db, newest)
+        await rotateKeys(db, keyRing)
+      }
+      const uses = await keyUses(db, { replies: true })
+      for (const { keyId, count, kind } of uses) out(`${keyId === newest ? good(keyId) : bad(keyId)}  ${count} ${kind}`)
+      return told(uses, keyRing, out)
+    }),
+})
+
+async function assertEverybodyHas(db: Db, keyId: string) {
+  const without = await processesWithout(db, keyId)
+  if (without.length === 0) return
+  const who = without.map(({ host, pid }) => `process ${pid} on ${host}`).join(', ')
+  throw new ConfigError(
+    `The key "${keyId}" is unknown to ${who}, which could not read what is encrypted with it: start them with the same FLO_ENCRYPTION_KEYS first.`,
+  )
+}
+
+function told(uses: readonly KeyUse[], { ids: [newest, ...older] }: KeyRing, out: (text: string) => void): number {
+  const left = new Set(uses.map(({ keyId }) => keyId).filter((keyId) => keyId !== newest))
+  const free = older.filter((keyId) => !left.has(keyId))
+  if (left.size > 0) out(bad(`Something is left under ${[...left].join(', ')}.`))
+  if (free.length > 0) out(good(`Nothing is left under ${free.join(', ')}: FLO_ENCRYPTION_KEYS can do without.`))
+  if (left.size === 0 && free.length === 0) out(good(`Everything is under ${newest}.`))
+  return left.size > 0 ? 1 : 0
+}

@@ -1,0 +1,18 @@
+import type { KeyRing } from './keyring.ts'
+
+/** The headers that an endpoint adds to its deliveries, as its row keeps them. */
+export interface KeptHeaders {
+  /** In plain text, from before they were encrypted. */
+  headers: Record<string, string>
+  sealedHeaders: string | null
+}
+
+/** What endpoints.sealed_headers keeps; null for no headers at all. */
+export const sealHeaders = (keyRing: Pick<KeyRing, 'encrypt'>, headers: Record<string, string>): string | null =>
+  Object.keys(headers).length === 0 ? null : keyRing.encrypt(JSON.stringify(headers))
+
+/** The headers in plain text. Throws when the key ring lacks the key. */
+export const openHeaders = (
+  keyRing: Pick<KeyRing, 'decrypt'>,
+  { headers, sealedHeaders }: KeptHeaders,
+): Record<string, string> => (sealedHeaders === null ? headers : JSON.parse(keyRing.decrypt(sealedHeaders)))
