@@ -54,6 +54,10 @@ export const codes = {
     status: 409,
     message: 'A replay to this endpoint runs: wait for its end, or cancel it.',
   },
+  quota_exceeded: {
+    status: 409,
+    message: 'The client has as many of these as its quota allows: delete one, or ask the operator for more.',
+  },
   conflict: { status: 409, message: 'The request conflicts with the present state.' },
   idempotency_running: {
     status: 409,

@@ -6,7 +6,7 @@ import { jsonBody, MAX_BYTES } from './body.ts'
 import { healthz, readyz } from './health.ts'
 import { callerOf, keyLoader } from './keys.ts'
 import { openApi } from './openapi.ts'
-import { rateLimiter } from './rate.ts'
+import { clientRate, rateLimiter } from './rate.ts'
 import { reference } from './reference.ts'
 import { refused } from './refusals.ts'
 import { requestLog } from './request-log.ts'
@@ -60,13 +60,20 @@ function known({ db, config: { adminKey } }: Deps): RequestHandler {
   }
 }
 
-/** Throws `rate_limited` for more than a key may ask. */
+/** Throws `rate_limited` for more than a key may ask, and for more than its client may with all keys together. */
 function limited({ now }: Deps): RequestHandler {
   const wait = rateLimiter(now)
+  const take = (retryAfterSeconds: number, message?: string) => {
+    if (retryAfterSeconds > 0) throw new Refusal('rate_limited', { retryAfterSeconds, ...(message && { message }) })
+  }
   return (_req, res, next) => {
-    const { keyId }: Caller = res.locals.caller
-    const retryAfterSeconds = wait(keyId)
-    if (retryAfterSeconds > 0) throw new Refusal('rate_limited', { retryAfterSeconds })
+    const { keyId, clientId, requestsPerSecond }: Caller = res.locals.caller
+    take(wait(keyId))
+    if (clientId !== null && requestsPerSecond !== null)
+      take(
+        wait(clientId, clientRate(requestsPerSecond)),
+        `This client may ask ${requestsPerSecond} times a second, all keys together: wait as Retry-After says.`,
+      )
     next()
   }
 }

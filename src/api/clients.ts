@@ -1,28 +1,41 @@
 import { z } from 'zod'
 import { Refusal } from '../errors.ts'
 import { newId } from '../ids.ts'
+import { changes } from './changes.ts'
 import { page } from './page.ts'
 import { adminRoute, type Deps, type Route } from './route.ts'
 import { id, name, pageQuery, time } from './words.ts'
 
+const quotas = z
+  .strictObject({
+    endpoints: z.number().int().min(0).max(1_000_000).nullable(),
+    requestsPerSecond: z.number().int().min(1).max(1_000_000).nullable(),
+  })
+  .meta({
+    description:
+      'endpoints: how many it may have. requestsPerSecond: what all its API keys may ask together, with a burst of ten seconds; events that it publishes are not counted. null: no bound.',
+  })
+
 const Client = z
-  .strictObject({ id, name: z.string(), createdAt: time })
+  .strictObject({ id, name: z.string(), quotas, createdAt: time })
   .meta({ id: 'Client', description: 'A tenant: sources, endpoints, users and events belong to one.' })
 
-const COLUMNS = `t.id, t.name, t.created_at as "createdAt"`
+const COLUMNS = `t.id, t.name, t.created_at as "createdAt",
+  json_build_object('endpoints', t.max_endpoints, 'requestsPerSecond', t.requests_per_second) as quotas`
+const changedQuotas = quotas.partial().optional()
 
 /** /v1/clients, for operators. */
 export const clients = (deps: Pick<Deps, 'keyRing'>): Route[] => [
   adminRoute('POST /v1/clients', {
     summary: 'Make a client',
-    body: z.strictObject({ name }),
+    body: z.strictObject({ name, quotas: changedQuotas }),
     reply: Client,
     status: 201,
     async run({ db, body }) {
-      const { rows } = await db.query(`insert into clients as t (id, name) values ($1, $2) returning ${COLUMNS}`, [
-        newId(),
-        body.name,
-      ])
+      const { rows } = await db.query(
+        `insert into clients as t (id, name, max_endpoints, requests_per_second) values ($1, $2, $3, $4) returning ${COLUMNS}`,
+        [newId(), body.name, body.quotas?.endpoints, body.quotas?.requestsPerSecond],
+      )
       return { data: rows[0] }
     },
   }),
@@ -44,15 +57,15 @@ export const clients = (deps: Pick<Deps, 'keyRing'>): Route[] => [
     },
   }),
   adminRoute('PATCH /v1/clients/{id}', {
-    summary: 'Rename a client',
+    summary: 'Rename a client, or change its quotas',
     ids: { id: 'client' },
-    body: z.strictObject({ name: name.optional() }),
+    body: z.strictObject({ name: name.optional(), quotas: changedQuotas }),
     reply: Client,
     async run({ db, params, body }) {
-      const { rows } = await db.query(
-        `update clients t set name = coalesce($2, name) where id = $1 returning ${COLUMNS}`,
-        [params.id, body.name],
-      )
+      const { endpoints, requestsPerSecond } = body.quotas ?? {}
+      const set = changes({ name: body.name, max_endpoints: endpoints, requests_per_second: requestsPerSecond }, 2)
+      if (set) await db.query(`update clients set ${set.sql} where id = $1`, [params.id, ...set.values])
+      const { rows } = await db.query(`select ${COLUMNS} from clients t where id = $1`, [params.id])
       return { data: rows[0] }
     },
   }),

@@ -48,6 +48,7 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
         checkEventTypes(contract, body.eventTypes)
         checkHeaders(contracts, body.headers)
         const url = await endpointUrl(body.url, config)
+        await withinQuota(db, clientId)
         const id = newId()
         const secret = newSecret(contract, body)
         await db.query(
@@ -147,4 +148,21 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
       },
     }),
   ]
+}
+
+/** Throws `quota_exceeded` when the client has as many endpoints as it may have. Of several requests at once one counts first. */
+async function withinQuota(db: Queryable, clientId: string): Promise<void> {
+  const { rows } = await db.query(
+    'select max_endpoints as most from clients where id = $1 and max_endpoints is not null for no key update',
+    [clientId],
+  )
+  if (!rows[0]) return
+  const { rows: counted } = await db.query(
+    'select count(*)::int as have from endpoints where client_id = $1 and deleted_at is null',
+    [clientId],
+  )
+  if (counted[0].have >= rows[0].most)
+    throw new Refusal('quota_exceeded', {
+      message: `This client has ${counted[0].have} endpoints and may have ${rows[0].most}: delete one, or ask the operator for more.`,
+    })
 }

@@ -44,6 +44,8 @@ interface StoredKey {
   clientId: string | null
   scopes: readonly Scope[]
   secretHash: Buffer
+  /** What its client may ask with all keys together; null: no bound. */
+  requestsPerSecond: number | null
 }
 
 /**
@@ -54,8 +56,10 @@ export const keyLoader = (db: Queryable): Add<string, StoredKey | undefined> =>
   batcher(
     async (ids) => {
       const { rows } = await db.query<StoredKey & { id: string }>(
-        `select id, client_id as "clientId", scopes, secret_hash as "secretHash" from api_keys
-          where id = any($1) and revoked_at is null`,
+        `select k.id, k.client_id as "clientId", k.scopes, k.secret_hash as "secretHash",
+                c.requests_per_second as "requestsPerSecond"
+           from api_keys k left join clients c on c.id = k.client_id
+          where k.id = any($1) and k.revoked_at is null`,
         [[...new Set(ids)]],
       )
       const found = new Map(rows.map((key) => [key.id, key]))
@@ -75,14 +79,15 @@ export async function callerOf(
   const [, token = ''] = /^bearer +(\S.*?) *$/i.exec(authorization ?? '') ?? []
   // Hashes, since lengths may differ: the time must not tell how much of a guess was right.
   if (adminKey && timingSafeEqual(sha256(token), sha256(adminKey)))
-    return { keyId: 'FLO_ADMIN_KEY', clientId: null, scopes: ['admin'] }
+    return { keyId: 'FLO_ADMIN_KEY', clientId: null, scopes: ['admin'], requestsPerSecond: null }
   const [, id = '', secret = ''] = /^flo_sk_([0-9a-f-]{36})_(\S+)$/.exec(token) ?? []
   if (!isUuid(id)) throw new Refusal('unauthorized')
   const key = await keyOf(id)
   if (!key || !timingSafeEqual(key.secretHash, sha256(secret))) throw new Refusal('unauthorized')
-  return { keyId: id, clientId: key.clientId, scopes: key.scopes }
+  const { clientId, scopes, requestsPerSecond } = key
+  return { keyId: id, clientId, scopes, requestsPerSecond }
 }
 
 /** Whether the caller may do what needs `scope`. An operator may do everything; `admin` on a client's key means nothing. */
-export const allows = ({ clientId, scopes }: Caller, scope: Scope): boolean =>
+export const allows = ({ clientId, scopes }: Pick<Caller, 'clientId' | 'scopes'>, scope: Scope): boolean =>
   (clientId === null && scopes.includes('admin')) || (scope !== 'admin' && scopes.includes(scope))

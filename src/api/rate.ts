@@ -1,12 +1,28 @@
 import { LRUCache } from 'lru-cache'
 
+/** Requests at once, and a second in the long run. */
+interface Rate {
+  perSecond: number
+  burst: number
+}
+
+/** What one API key may ask. Rule: DESIGN.md 3. */
+const PER_KEY: Rate = { perSecond: 50, burst: 500 }
+const BURST_SECONDS = 10
+
+/** What all keys of a client may ask together, by its quota. */
+export const clientRate = (requestsPerSecond: number): Rate => ({
+  perSecond: requestsPerSecond,
+  burst: requestsPerSecond * BURST_SECONDS,
+})
+
 /**
- * A token bucket per key, in this process: `burst` requests at once, `perSecond` in the long run. The result takes one
- * token and answers 0, or takes none and answers the whole seconds to wait (1 or more). DESIGN.md 3: 50/s, burst 500.
+ * A token bucket per name, in this process. The result takes one token and answers 0, or takes none and answers the whole
+ * seconds to wait (1 or more).
  */
-export function rateLimiter(now: () => Date, { perSecond = 50, burst = 500 } = {}): (key: string) => number {
+export function rateLimiter(now: () => Date): (name: string, rate?: Rate) => number {
   const buckets = new LRUCache<string, { tokens: number; at: number }>({ max: 10_000 })
-  return (key) => {
+  return (key, { perSecond, burst } = PER_KEY) => {
     const at = now().getTime()
     const bucket = buckets.get(key) ?? { tokens: burst, at }
     const earned = (Math.max(0, at - bucket.at) / 1000) * perSecond

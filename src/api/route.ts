@@ -108,6 +108,8 @@ export interface Caller {
   keyId: string
   clientId: string | null
   scopes: readonly Scope[]
+  /** The quota of its client. */
+  requestsPerSecond: number | null
 }
 
 /** One request that is known, allowed and valid. `Client` is what the route knows about whose it is. */
