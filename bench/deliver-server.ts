@@ -1,7 +1,10 @@
+import { Registry } from 'prom-client'
 import { contracts } from '../mappings/index.ts'
 import { connect } from '../src/db.ts'
 import { deliverer } from '../src/deliver/deliverer.ts'
 import { newLog } from '../src/log.ts'
+import { counts } from '../src/metrics/counts.ts'
+import { watching } from '../src/watch.ts'
 import { registerWorker } from '../src/worker.ts'
 import { answer, config, usage } from './child.ts'
 import { keys } from './seed.ts'
@@ -25,6 +28,7 @@ const room = deliverer({
   config: { allowedSubnets: ['127.0.0.0/8'] },
   now: () => new Date(),
   elsewhere: () => {},
+  watch: watching({ log }, [counts(new Registry())]),
   maxInFlight: concurrency,
   maxInFlightTotal: concurrency,
 })

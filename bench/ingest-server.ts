@@ -1,9 +1,12 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import express from 'express'
+import { Registry } from 'prom-client'
 import { connect } from '../src/db.ts'
 import { newLog } from '../src/log.ts'
+import { counts } from '../src/metrics/counts.ts'
 import { receiveRoutes, stripeWebhook } from '../src/receive/routes.ts'
+import { watching } from '../src/watch.ts'
 import { answer, config, usage } from './child.ts'
 import { keys } from './seed.ts'
 
@@ -23,7 +26,9 @@ if (source)
   )
 else {
   const db = connect(databaseUrl!, { max: 10 })
-  app.use(receiveRoutes({ db, keyRing: keys, log: newLog('warn'), now, stored: () => {} }))
+  const log = newLog('warn')
+  const watch = watching({ log }, [counts(new Registry())])
+  app.use(receiveRoutes({ db, keyRing: keys, log, now, stored: () => {}, watch }))
 }
 
 const server = createServer({ keepAliveTimeout: 65_000 }, app).listen(0, '127.0.0.1', () => {

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
 import express, { type RequestHandler, type Router } from 'express'
 import { Refusal } from '../errors.ts'
+import { version } from '../version.ts'
 import { asyncApi } from './asyncapi.ts'
 import { jsonBody, MAX_BYTES } from './body.ts'
 import { healthz, readyz } from './health.ts'
@@ -10,11 +10,9 @@ import { clientRate, rateLimiter } from './rate.ts'
 import { reference } from './reference.ts'
 import { refused } from './refusals.ts'
 import { requestLog } from './request-log.ts'
-import type { Caller, Deps } from './route.ts'
+import type { Caller, Deps, Route } from './route.ts'
 import { routes } from './routes.ts'
 import { served } from './serve.ts'
-
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 
 /** The management API: /v1/*, /healthz, /readyz, /openapi.json, /asyncapi.json and the reference at /docs. Other paths pass through. */
 export function apiRoutes(deps: Deps): Router {
@@ -38,6 +36,7 @@ export function apiRoutes(deps: Deps): Router {
   for (const route of declared)
     router[route.method](
       route.path.replace(/\{(\w+)\}/g, ':$1'),
+      told(deps, route),
       caller,
       // Intake fails open: no limiter may cost an event.
       ...(route.intake ? [jsonBody(route.intake.maxBytes)] : [rate, body]),
@@ -49,6 +48,17 @@ export function apiRoutes(deps: Deps): Router {
   router.use(refused)
   return router
 }
+
+/** Tells of the request when it is answered, whatever with. */
+const told =
+  ({ watch }: Deps, { method, path: route }: Route): RequestHandler =>
+  (_req, res, next) => {
+    const startedAt = performance.now()
+    res.once('finish', () =>
+      watch?.requested?.({ method, route, status: res.statusCode, seconds: (performance.now() - startedAt) / 1000 }),
+    )
+    next()
+  }
 
 /** Leaves who asks in `res.locals.caller`. Throws `unauthorized`. */
 function known({ db, config: { adminKey } }: Deps): RequestHandler {

@@ -5,6 +5,7 @@ import type { Contract } from '../contracts/contract.ts'
 import type { Db, Queryable } from '../db.ts'
 import type { KeyRing } from '../keyring.ts'
 import type { Log } from '../log.ts'
+import type { Watch } from '../watch.ts'
 import type { Once } from './idempotency.ts'
 import type { Owned } from './owners.ts'
 import { clientId } from './words.ts'
@@ -48,6 +49,8 @@ export interface Deps {
   startReplay: (tx: Queryable, clientId: string, asked: AskedReplay) => Promise<string>
   previewReplay: (tx: Queryable, clientId: string, asked: AskedReplay) => Promise<object>
   cancelReplay: (tx: Queryable, clientId: string, id: string) => Promise<void>
+  /** Told of each request that was answered. */
+  watch?: Watch
   wakes: {
     normalize: (clientId: string) => void
     deliver: (clientId: string, endpointIds?: string[]) => void

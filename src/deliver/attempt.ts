@@ -1,7 +1,10 @@
 import { signatureOf } from '../contracts/contract.ts'
+import { FANOUT_ORIGIN } from '../ids.ts'
 import type { KeyRing } from '../keyring.ts'
 import type { Log } from '../log.ts'
+import type { Attempted, Watch } from '../watch.ts'
 import type { Answer } from './answer.ts'
+import type { StoredEvent } from './bodies.ts'
 import type { Due } from './due.ts'
 import { type Endpoint, liveSecrets } from './endpoint.ts'
 import { nextDelay } from './outcome.ts'
@@ -14,6 +17,7 @@ interface Deps {
   now: () => Date
   random: () => number
   send: (post: Post) => Promise<Answer>
+  watch?: Watch
 }
 
 /**
@@ -21,11 +25,11 @@ interface Deps {
  * Rejects only by our own fault, a secret that cannot be decrypted say: then nothing was sent.
  */
 export async function attempt(
-  { keyRing, log, now, random, send }: Deps,
+  { keyRing, log, now, random, send, watch }: Deps,
   clientId: string,
   endpoint: Endpoint,
   due: Due,
-  body: string,
+  { body, sourceEventId }: StoredEvent,
 ): Promise<Made> {
   const { contract } = endpoint
   const at = now()
@@ -63,8 +67,26 @@ export async function attempt(
     },
     'delivery.attempted',
   )
+  const isLast = nextDelaySeconds === null
+  watch?.attempted?.({ ...toTell(clientId, endpoint, due, answer), sourceEventId, number, isLast })
   return { due, number, signature: signatureOf(contract, headers), answer, nextDelaySeconds }
 }
+
+type Told = Omit<Attempted, 'sourceEventId' | 'number' | 'isLast'>
+
+const toTell = (clientId: string, { id, contract }: Endpoint, due: Due, { outcome, ...answer }: Answer): Told => ({
+  clientId,
+  endpointId: id,
+  contract: contract.name,
+  deliveryId: due.id,
+  eventId: due.eventId,
+  eventType: due.eventType,
+  isFannedOut: due.origin === FANOUT_ORIGIN,
+  startedAt: answer.startedAt.getTime(),
+  durationMs: answer.durationMs,
+  outcome: outcome.kind === 'unreachable' ? outcome.reason : outcome.kind,
+  status: 'status' in outcome ? outcome.status : null,
+})
 
 // Header names are case-insensitive, and the contract's win.
 function withOwn(headers: Record<string, string>, own: Readonly<Record<string, string>>): Record<string, string> {

@@ -1,35 +1,48 @@
 import { LRUCache } from 'lru-cache'
 import type { Queryable } from '../db.ts'
+import { NO_SOURCE_EVENT } from '../ids.ts'
 import { bounds } from './bounds.ts'
+
+/** What an attempt needs of the event that it delivers. */
+export interface StoredEvent {
+  /** The contract's body without the delivery's own id. */
+  body: string
+  /** What it was made of; null: a test event, say, which no source sent. */
+  sourceEventId: string | null
+}
 
 const CACHE_MAX_CHARS = 16 * 1024 * 1024
 
 /**
- * The stored bodies of events by id, loaded together and remembered: a fan-out to many endpoints reads each text once.
+ * Stored events by id, loaded together and remembered: a fan-out to many endpoints reads each text once.
  * An event that is not there (any more) is missing from the result.
  */
 export function eventBodies({ db }: { db: Queryable }) {
-  const cache = new LRUCache<string, string>({ maxSize: CACHE_MAX_CHARS, sizeCalculation: (body) => body.length })
+  const cache = new LRUCache<string, StoredEvent>({
+    maxSize: CACHE_MAX_CHARS,
+    sizeCalculation: ({ body }) => body.length,
+  })
 
-  return async (clientId: string, eventIds: Set<string>): Promise<Map<string, string>> => {
-    const bodies = new Map<string, string>()
+  return async (clientId: string, eventIds: Set<string>): Promise<Map<string, StoredEvent>> => {
+    const events = new Map<string, StoredEvent>()
     const missing: string[] = []
     for (const id of eventIds) {
-      const body = cache.get(id)
-      if (body === undefined) missing.push(id)
-      else bodies.set(id, body)
+      const event = cache.get(id)
+      if (event === undefined) missing.push(id)
+      else events.set(id, event)
     }
-    if (missing.length === 0) return bodies
-    const { rows } = await db.query<{ id: string; body: string }>({
+    if (missing.length === 0) return events
+    const { rows } = await db.query<{ id: string; body: string; source_event_id: string }>({
       name: 'deliver.bodies',
-      text: 'select id, body from events where client_id = $1 and id = any($2::uuid[]) and id between $3 and $4',
+      text: 'select id, body, source_event_id from events where client_id = $1 and id = any($2::uuid[]) and id between $3 and $4',
       values: [clientId, missing, ...bounds(missing)],
     })
-    for (const { id, body } of rows) {
-      cache.set(id, body)
-      bodies.set(id, body)
+    for (const { id, body, source_event_id } of rows) {
+      const event = { body, sourceEventId: source_event_id === NO_SOURCE_EVENT ? null : source_event_id }
+      cache.set(id, event)
+      events.set(id, event)
     }
-    return bodies
+    return events
   }
 }
 

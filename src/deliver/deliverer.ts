@@ -9,7 +9,7 @@ import { sender } from './send.ts'
 import type { Shared } from './shared.ts'
 import { turns } from './turns.ts'
 
-interface Deps extends Pick<Shared, 'db' | 'log' | 'worker' | 'keyRing' | 'contracts' | 'now' | 'elsewhere'> {
+interface Deps extends Pick<Shared, 'db' | 'log' | 'worker' | 'keyRing' | 'contracts' | 'now' | 'elsewhere' | 'watch'> {
   config: Pick<Config, 'allowedSubnets'>
   random?: () => number
   backstop?: Shared['backstop']
@@ -119,6 +119,8 @@ export function deliverer({
   return {
     wake,
     sweep,
+    /** How many attempts are under way. */
+    inFlight: http.underWay,
     async stop() {
       stopping = true
       patientUntil = performance.now() + STOP_PATIENCE_MS

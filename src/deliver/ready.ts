@@ -2,14 +2,14 @@ import { type Add, batcher } from '../batch.ts'
 import type { Contract } from '../contracts/contract.ts'
 import type { Db } from '../db.ts'
 import type { KeyRing } from '../keyring.ts'
-import type { EventBodies } from './bodies.ts'
+import type { EventBodies, StoredEvent } from './bodies.ts'
 import { type Due, stillPending } from './due.ts'
 import { type Endpoint, freshEndpoints, wants } from './endpoint.ts'
 import type { Pump } from './pump.ts'
 
 /** Whether a delivery may be attempted now, and with what. */
 export type Verdict =
-  | { go: true; endpoint: Endpoint; body: string }
+  | { go: true; endpoint: Endpoint; event: StoredEvent }
   /** `lost`: another process has the endpoint; `closed`: the endpoint takes nothing; `settled`: the delivery is no longer pending. */
   | { go: false; why: 'lost' | 'closed' | 'settled' | 'filtered' | 'event_missing' }
   | { go: false; why: 'fault'; error: Error }
@@ -36,7 +36,7 @@ export const readiness = (deps: Deps, clientId: string): Add<{ pump: Pump; due: 
       const pumps = [...new Set(asked.map(({ pump }) => pump))]
       const trustedFrom = performance.now() - TRUSTED_MS
       const doubtful = asked.filter(({ due }) => due.readAt < trustedFrom).map(({ due }) => due)
-      const [endpoints, bodies, pending] = await Promise.all([
+      const [endpoints, events, pending] = await Promise.all([
         freshEndpoints(
           deps,
           clientId,
@@ -54,8 +54,8 @@ export const readiness = (deps: Deps, clientId: string): Add<{ pump: Pump; due: 
         if (endpoint.closed) return { go: false, why: 'closed' }
         if (due.readAt < trustedFrom && !pending?.has(due.id)) return { go: false, why: 'settled' }
         if (!wants(endpoint, due)) return { go: false, why: 'filtered' }
-        const body = bodies.get(due.eventId)
-        return body === undefined ? { go: false, why: 'event_missing' } : { go: true, endpoint, body }
+        const event = events.get(due.eventId)
+        return event === undefined ? { go: false, why: 'event_missing' } : { go: true, endpoint, event }
       })
     },
     { spacingMs: SPACING_MS },

@@ -25,7 +25,7 @@ export async function runNext(shared: Shared, client: Client, pump: Pump): Promi
     const verdict = await client.ready({ pump, due })
     if (!verdict.go) await turnedDown(shared, client, pump, due, verdict)
     else if (pump.halted !== 'lost' && !shared.stopping()) {
-      made = await attempt(shared, client.id, verdict.endpoint, due, verdict.body)
+      made = await attempt(shared, client.id, verdict.endpoint, due, verdict.event)
       if (made.answer.outcome.kind === 'gone') await gone(shared, client, pump, verdict.endpoint)
     }
   } catch (error) {

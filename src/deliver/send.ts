@@ -118,6 +118,8 @@ export function sender({
 
   return {
     send,
+    /** How many have not ended. */
+    underWay: () => open.size,
     async close() {
       clearInterval(sweep)
       await agent.destroy()

@@ -2,6 +2,7 @@ import type { Contract } from '../contracts/contract.ts'
 import type { Db } from '../db.ts'
 import type { KeyRing } from '../keyring.ts'
 import type { Log } from '../log.ts'
+import type { Watch } from '../watch.ts'
 import type { Worker } from '../worker.ts'
 import type { EventBodies } from './bodies.ts'
 import type { Pump } from './pump.ts'
@@ -21,6 +22,8 @@ export interface Shared {
   elsewhere: (clientId: string) => void
   /** Somebody should wake this client at about this time, in case this process is gone by then. */
   backstop: (clientId: string, at: Date) => void
+  /** Told of each attempt. */
+  watch?: Watch
   send: Sender['send']
   bodies: EventBodies
   turns: Turns<Pump>

@@ -1,9 +1,12 @@
 import { type Db, inTransaction, type Tx } from '../db.ts'
 import type { Log } from '../log.ts'
+import type { NormalizedBatch, Watch } from '../watch.ts'
 import { saveTimers } from './dues.ts'
+import { claimKeys, insertEvents } from './emissions.ts'
 import { askFor } from './hydrations.ts'
 import { load } from './load.ts'
 import { type Normalized, normalize, wantsOf } from './normalize.ts'
+import { failed } from './outcomes.ts'
 import { save } from './save.ts'
 import { claimDue, type Due, type Outcome, settle } from './source-events.ts'
 import { noWants } from './wants.ts'
@@ -22,6 +25,8 @@ export interface Deps {
     clientId: string,
     events: readonly Pick<Normalized, 'id' | 'contract' | 'type'>[],
   ) => Promise<string[]>
+  /** Told of each transaction after its commit. */
+  watch?: Watch
 }
 
 export interface BatchResult {
@@ -49,16 +54,35 @@ export async function normalizeBatch(
   limit = LIMIT,
 ): Promise<BatchResult> {
   try {
-    return await inTransaction(deps.db, (tx) => batch(deps, tx, clientId, lanes, limit))
+    return await told(deps, (tx) => batch(deps, tx, clientId, lanes, limit))
   } catch (error) {
     // One event that PostgreSQL or our own code cannot take must not hold up its neighbours: halves until it stands alone.
     if (!isOfOneEvent(error)) throw error
     if (limit > 1) return normalizeBatch(deps, clientId, lanes, Math.ceil(limit / 2))
-    if (lanes.length === 1) return inTransaction(deps.db, (tx) => giveUp(deps, tx, clientId, lanes, error))
+    if (lanes.length === 1) return told(deps, (tx) => giveUp(deps, tx, clientId, lanes, error))
     const results: BatchResult[] = []
     for (const lane of lanes) results.push(await normalizeBatch(deps, clientId, [lane], 1))
     return together(results)
   }
+}
+
+/** What a transaction came to, and what there is to tell of it; null: it found nothing to do. */
+type Done = { result: BatchResult; news: Omit<NormalizedBatch, 'startedAt' | 'committedAt'> | null }
+
+async function told({ db, watch }: Deps, work: (tx: Tx) => Promise<Done>): Promise<BatchResult> {
+  const startedAt = Date.now()
+  const { result, news } = await inTransaction(db, work)
+  if (news) watch?.normalized?.({ ...news, startedAt, committedAt: Date.now() })
+  return result
+}
+
+const NOTHING: BatchResult = {
+  count: 0,
+  endpointIds: [],
+  heldUntil: null,
+  released: false,
+  asked: false,
+  timerAt: null,
 }
 
 const together = (results: BatchResult[]): BatchResult => ({
@@ -73,16 +97,9 @@ const together = (results: BatchResult[]): BatchResult => ({
 const earliest = (times: readonly (Date | null)[]) =>
   times.reduce((first, time) => (time && (!first || time < first) ? time : first), null)
 
-async function batch(
-  deps: Deps,
-  tx: Tx,
-  clientId: string,
-  lanes: readonly number[],
-  limit: number,
-): Promise<BatchResult> {
+async function batch(deps: Deps, tx: Tx, clientId: string, lanes: readonly number[], limit: number): Promise<Done> {
   const dues = inOrder(await claimDue(tx, clientId, lanes, limit))
-  if (dues.length === 0)
-    return { count: 0, endpointIds: [], heldUntil: null, released: false, asked: false, timerAt: null }
+  if (dues.length === 0) return { result: NOTHING, news: null }
   const world = emptyWorld(clientId)
   const wants = noWants()
   do for (const due of dues) if (due.body) wantsOf(world, due, wants)
@@ -101,7 +118,9 @@ async function batch(
   )
   const events = [...fresh]
   await insertEvents(tx, clientId, events)
+  const fanOutAt = Date.now()
   const endpointIds = events.length > 0 ? await deps.fanOut(tx, clientId, events) : []
+  const fanOut = events.length > 0 ? { startedAt: fanOutAt, endedAt: Date.now() } : null
   await save(tx, world)
   await saveTimers(tx, world)
   await settle(tx, clientId, outcomes)
@@ -116,14 +135,27 @@ async function batch(
     if (outcome.state === 'failed')
       deps.log.warn({ clientId, sourceEventId: outcome.id, code: outcome.code }, 'source_event.failed')
   return {
-    count: dues.length,
-    endpointIds,
-    heldUntil: earliest(outcomes.map(({ heldUntil }) => heldUntil)),
-    released: released || landed,
-    asked: asks.length > 0,
-    timerAt: earliest([...world.dirty.dues.values()].map(({ at }) => at)),
+    result: {
+      count: dues.length,
+      endpointIds,
+      heldUntil: earliest(outcomes.map(({ heldUntil }) => heldUntil)),
+      released: released || landed,
+      asked: asks.length > 0,
+      timerAt: earliest([...world.dirty.dues.values()].map(({ at }) => at)),
+    },
+    news: { clientId, fanOut, outcomes: outcomes.map((outcome, at) => toTell(dues[at]!, outcome)), events },
   }
 }
+
+const toTell = ({ sourceId, type, receivedAt }: Due, { id, state, code, message }: Outcome) => ({
+  id,
+  sourceId,
+  type,
+  receivedAt,
+  state,
+  code,
+  message,
+})
 
 // Stripe promises no order; what lies in one batch is at least told in the order it happened. A deleted customer comes
 // before the subscriptions that ended with it, so that their end is not taken for a cancellation.
@@ -132,50 +164,6 @@ export const inOrder = (dues: Due[]): Due[] => {
     type === 'customer.deleted' ? -1 : type.endsWith('.created') ? 0 : type.endsWith('.deleted') ? 2 : 1
   return dues.sort(
     (a, b) => a.createdAt.getTime() - b.createdAt.getTime() || rank(a) - rank(b) || (a.id < b.id ? -1 : 1),
-  )
-}
-
-/** Claims the business keys; answers the events that are first to say theirs. */
-async function claimKeys(tx: Tx, clientId: string, events: readonly Normalized[]): Promise<Set<Normalized>> {
-  const first = new Map<string, Normalized>()
-  for (const event of events) {
-    const key = `${event.contract} ${event.key}`
-    if (!first.has(key)) first.set(key, event)
-  }
-  if (first.size === 0) return new Set()
-  const { rows } = await tx.query(
-    `insert into emissions (client_id, contract, key, event_id)
-     select $1, k.* from unnest($2::text[], $3::text[], $4::uuid[]) k
-     on conflict do nothing returning contract, key`,
-    [
-      clientId,
-      [...first.values()].map((e) => e.contract),
-      [...first.values()].map((e) => e.key),
-      [...first.values()].map((e) => e.id),
-    ],
-  )
-  const claimed = new Set(rows.map(({ contract, key }) => `${contract} ${key}`))
-  return new Set([...first].filter(([key]) => claimed.has(key)).map(([, event]) => event))
-}
-
-async function insertEvents(tx: Tx, clientId: string, events: readonly Normalized[]) {
-  if (events.length === 0) return
-  await tx.query(
-    `insert into events (client_id, id, source_event_id, contract, type, user_id, key, position, occurred_at, body)
-     select $1, e.* from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::smallint[],
-                                $9::timestamptz[], $10::text[]) e`,
-    [
-      clientId,
-      events.map(({ id }) => id),
-      events.map(({ sourceEventId }) => sourceEventId),
-      events.map(({ contract }) => contract),
-      events.map(({ type }) => type),
-      events.map(({ userId }) => userId),
-      events.map(({ key }) => key),
-      events.map(({ position }) => position),
-      events.map(({ occurredAt }) => occurredAt),
-      events.map(({ body }) => body),
-    ],
   )
 }
 
@@ -199,27 +187,16 @@ async function release(tx: Tx, clientId: string, keys: readonly string[]): Promi
 }
 
 /** The first due event could not be written, and trying again would not help: it ends as failed, replayable, with the reason. */
-async function giveUp(
-  deps: Deps,
-  tx: Tx,
-  clientId: string,
-  lanes: readonly number[],
-  error: unknown,
-): Promise<BatchResult> {
+async function giveUp(deps: Deps, tx: Tx, clientId: string, lanes: readonly number[], error: unknown): Promise<Done> {
   const [due] = await claimDue(tx, clientId, lanes, 1)
   deps.log.error({ clientId, sourceEventId: due?.id, error }, 'source_event.failed')
-  if (due)
-    await settle(tx, clientId, [
-      {
-        id: due.id,
-        state: 'failed',
-        code: 'internal',
-        message: 'The gateway could not normalise this event; the log has the cause.',
-        heldUntil: null,
-        heldFor: null,
-      },
-    ])
-  return { count: due ? 1 : 0, endpointIds: [], heldUntil: null, released: false, asked: false, timerAt: null }
+  if (!due) return { result: NOTHING, news: null }
+  const outcome = failed(due, 'internal', 'The gateway could not normalise this event; the log has the cause.')
+  await settle(tx, clientId, [outcome])
+  return {
+    result: { ...NOTHING, count: 1 },
+    news: { clientId, fanOut: null, outcomes: [toTell(due, outcome)], events: [] },
+  }
 }
 
 /** A fault that belongs to what an event holds (PostgreSQL's data exceptions, or a bug in reading it), not to the moment. */

@@ -2,6 +2,7 @@ import { overdueTimer } from '../../mappings/timers.ts'
 import { type Db, inTransaction, type Queryable } from '../db.ts'
 import { newId } from '../ids.ts'
 import { TIMER_PREFIX } from '../origin.ts'
+import type { Arrived } from '../watch.ts'
 import { alone } from './alone.ts'
 import type { Due } from './source-events.ts'
 import { type Facts, holds, value } from './value.ts'
@@ -61,12 +62,12 @@ export async function saveTimers(tx: Queryable, { clientId, dirty }: World): Pro
     )
 }
 
-/** Makes source events of the timers in these lanes that have gone off; answers how many, and when the `next` one will (milliseconds). */
+/** Makes source events of the timers in these lanes that have gone off; answers those, and when the `next` one will (milliseconds). */
 export function fireTimers(
   { db, now }: { db: Db; now: () => Date },
   clientId: string,
   lanes: readonly number[],
-): Promise<{ fired: number; next: number }> {
+): Promise<{ fired: Arrived[]; next: number }> {
   return inTransaction(db, async (tx) => {
     const { rows: due } = await tx.query(
       `delete from invoice_dues where client_id = $1 and (source_id, invoice_id) in (
@@ -75,16 +76,16 @@ export function fireTimers(
        returning source_id, invoice_id, account, livemode, lane, due_at`,
       [clientId, now(), lanes],
     )
-    if (due.length > 0) await insertEvents(tx, clientId, due)
+    const fired = due.length > 0 ? await insertEvents(tx, clientId, due) : []
     const { rows } = await tx.query(
       'select min(due_at) as next from invoice_dues where client_id = $1 and lane = any($2)',
       [clientId, lanes],
     )
-    return { fired: due.length, next: rows[0].next?.getTime() ?? Number.POSITIVE_INFINITY }
+    return { fired, next: rows[0].next?.getTime() ?? Number.POSITIVE_INFINITY }
   })
 }
 
-async function insertEvents(tx: Queryable, clientId: string, due: readonly any[]) {
+async function insertEvents(tx: Queryable, clientId: string, due: readonly any[]): Promise<Arrived[]> {
   const events = due.map((one) => ({ ...one, id: newId() }))
   const { rows: fresh } = await tx.query(
     `insert into source_events (client_id, id, source_id, account, livemode, event_id, type, lane, created_at)
@@ -110,6 +111,15 @@ async function insertEvents(tx: Queryable, clientId: string, due: readonly any[]
      select $1, b.id, convert_to(b.body, 'UTF8') from unnest($2::uuid[], $3::text[]) b(id, body)`,
     [clientId, kept.map(({ id }) => id), kept.map(timerBody)],
   )
+  const arrivedAt = Date.now()
+  return kept.map(({ id, source_id: sourceId, invoice_id }) => ({
+    id,
+    clientId,
+    sourceId,
+    eventId: timerEventId(invoice_id),
+    type: 'invoice.overdue',
+    arrivedAt,
+  }))
 }
 
 const timerBody = ({ invoice_id, due_at }: { invoice_id: string; due_at: Date }) =>

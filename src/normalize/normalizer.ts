@@ -19,6 +19,8 @@ export interface Normalizer {
   wake(clientId: string): void
   /** Wakes every client that has due source events: after a start, a crash elsewhere, or a lost wake. */
   sweep(): Promise<void>
+  /** How many clients wait for their turn. */
+  waiting(): number
   /** Takes no new batch and waits for the running ones. */
   stop(): Promise<void>
 }
@@ -110,7 +112,10 @@ export function normalizer(deps: Deps): Normalizer {
     if (client.timersAt <= deps.now().getTime()) {
       const { fired, next } = await fireTimers(deps, clientId, lanes)
       client.timersAt = next
-      if (fired > 0) client.dirty = true
+      if (fired.length > 0) {
+        client.dirty = true
+        deps.watch?.kept?.({ via: 'timer', events: fired, duplicates: 0, committedAt: Date.now() })
+      } else if (next <= deps.now().getTime()) client.dirty = true
     }
     if (heldUntil < Date.now() + IDLE_MS) wakeAt(clientId, client, heldUntil)
     else sleepUntil(clientId, client, Date.now() + IDLE_MS)
@@ -187,6 +192,7 @@ export function normalizer(deps: Deps): Normalizer {
   return {
     wake,
     sweep,
+    waiting: () => queue.length,
     async stop() {
       stopped = true
       for (const client of clients.values()) if (client.timer) clearTimeout(client.timer)

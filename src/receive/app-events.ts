@@ -2,6 +2,7 @@ import type { AppEvent, KeptAppEvent } from '../app-events.ts'
 import type { Db } from '../db.ts'
 import type { Log } from '../log.ts'
 import { appSourceId } from '../origin.ts'
+import type { Watch } from '../watch.ts'
 import { laneOfUser } from './lane.ts'
 import { groupStore, type SourceEvent } from './store.ts'
 
@@ -10,6 +11,7 @@ interface Deps {
   log: Log
   /** Called after the commit for each client that got something new; must not throw. */
   stored: (clientId: string) => void
+  watch?: Watch
 }
 
 /**
@@ -20,7 +22,7 @@ interface Deps {
 export function appEventStore(
   deps: Deps,
 ): (clientId: string, events: readonly AppEvent[]) => Promise<readonly KeptAppEvent[]> {
-  const store = groupStore(deps)
+  const store = groupStore({ ...deps, via: 'app' })
   return async (clientId, events) => {
     const results = await store(events.map((event) => sourceEventOf(clientId, event)))
     const again = events.flatMap(({ id }, at) => (results[at]!.duplicate ? [id] : []))

@@ -3,6 +3,7 @@ import { type Db, inTransaction, type Tx } from '../db.ts'
 import { Refusal } from '../errors.ts'
 import { newId } from '../ids.ts'
 import type { Log } from '../log.ts'
+import type { Arrived, Via, Watch } from '../watch.ts'
 import { byteaArray } from './bytea.ts'
 import type { Envelope } from './envelope.ts'
 
@@ -18,6 +19,9 @@ interface Deps {
   log: Log
   /** Called after the commit for each client that got something new; must not throw. */
   stored: (clientId: string) => void
+  watch?: Watch | undefined
+  /** How these events come in, for `watch`. */
+  via?: Via
 }
 
 /** What became of an event: the row that it has become, or that it was there already. */
@@ -35,34 +39,44 @@ export const eventStore = (deps: Deps): Add<SourceEvent, Stored> => {
  * event as for a hundred. Throws `event_unstorable` for a group that PostgreSQL cannot hold (its neighbours are kept), and
  * `unavailable` when nothing can be stored: the sender has to come again.
  */
-export const groupStore = ({ db, log, stored }: Deps): Add<readonly SourceEvent[], Stored[]> => {
+export const groupStore = ({ db, log, stored, watch, via = 'stripe' }: Deps): Add<readonly SourceEvent[], Stored[]> => {
   const add = batcher(
-    async (groups: (readonly SourceEvent[])[]) => {
+    async (groups: Group[]) => {
       const results = await keep(
         db,
-        groups.map((events) => events.map(withId)),
+        groups.map(({ events }) => events.map(withId)),
       ).catch((cause) => {
-        log.error({ err: cause, events: groups.flat().length }, 'receive.store_unavailable')
+        log.error({ err: cause, events: sizeOf(groups) }, 'receive.store_unavailable')
         throw new Refusal('unavailable', { message: 'The event cannot be stored at present: send it again.' })
       })
-      const fresh = groups.flatMap((events, at) => {
-        const result = results[at]!
-        return result === 'unstorable' ? [] : events.filter((_, each) => !result[each]!.duplicate)
-      })
+      const fresh = groups.flatMap((group, at) => freshOf(group, results[at]!))
       for (const clientId of new Set(fresh.map((event) => event.clientId))) stored(clientId)
+      const duplicates = results.flat().filter((result) => result !== 'unstorable' && result.duplicate).length
+      watch?.kept?.({ via, events: fresh, duplicates, committedAt: Date.now() })
       return results
     },
-    { max: 250, inFlight: 2, spacingMs: 4, size: (events) => events.length },
+    { max: 250, inFlight: 2, spacingMs: 4, size: ({ events }) => events.length },
   )
   return async (events) => {
-    const result = await add(events)
+    const result = await add({ events, arrivedAt: Date.now() })
     if (result === 'unstorable') throw new Refusal('event_unstorable')
     return result
   }
 }
 
+type Group = { events: readonly SourceEvent[]; arrivedAt: number }
 type Result = Stored[] | 'unstorable'
 type Row = SourceEvent & { id: string; identity: string }
+
+const sizeOf = (groups: readonly Group[]) => groups.reduce((sum, { events }) => sum + events.length, 0)
+
+const freshOf = ({ events, arrivedAt }: Group, results: Result): Arrived[] =>
+  results === 'unstorable'
+    ? []
+    : events.flatMap(({ clientId, sourceId, eventId, type }, at) => {
+        const result = results[at]!
+        return result.duplicate ? [] : [{ id: result.id, clientId, sourceId, eventId, type, arrivedAt }]
+      })
 
 const withId = (event: SourceEvent): Row => ({
   ...event,

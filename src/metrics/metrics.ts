@@ -1,0 +1,133 @@
+import { collectDefaultMetrics, Registry } from 'prom-client'
+import type { Db } from '../db.ts'
+import type { Log } from '../log.ts'
+import type { RegisteredWorker } from '../worker.ts'
+import { counts } from './counts.ts'
+import { gauge, type Reading } from './gauge.ts'
+import { remembered } from './remembered.ts'
+import { type Standing, standing } from './standing.ts'
+import { counter } from './tally.ts'
+
+interface Deps {
+  db: Db
+  log: Log
+  worker: RegisteredWorker
+  version: string
+  /** How many lanes each client has. */
+  lanes: number
+  /** What is under way in the rooms of this process; null without the role `work`. */
+  work: () => { clientsWaiting: number; attemptsInFlight: number; graphileRuns: boolean } | null
+}
+
+/** Scrapes come every 15 s as a rule; what takes a second of the database's time is asked once a minute. */
+const PATIENCE = { freshMs: 5_000, share: 1 / 50, againMs: 15_000, waitMs: 1_000 }
+
+/**
+ * The metrics of one process. `watch` hears what the rooms tell; `text` is what a scrape gets. What the database knows is
+ * read when somebody scrapes, at most every 5 s, and a database that does not answer leaves the scrape whole.
+ */
+export function newMetrics(deps: Deps) {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  ofProcess(registry, deps)
+  ofDatabase(registry, deps)
+  return { watch: counts(registry), contentType: registry.contentType, text: () => registry.metrics() }
+}
+
+export type Metrics = ReturnType<typeof newMetrics>
+
+function ofProcess(registry: Registry, { db, worker, version, work }: Deps): void {
+  const show = (name: string, help: string, read: () => Reading, label?: string) =>
+    gauge(registry, { name, help, ...(label && { label }) }, read)
+  show('flo_info', 'Always 1; its label says which version runs.', () => ({ [version]: 1 }), 'version')
+  show(
+    'flo_db_pool_connections',
+    'Connections of the pool, by state (busy, idle).',
+    () => ({ busy: db.totalCount - db.idleCount, idle: db.idleCount }),
+    'state',
+  )
+  show('flo_db_pool_waiting', 'Statements that wait for a connection of the pool.', () => db.waitingCount)
+  show('flo_worker_registered', '1 while the session that keeps this process’s leases lives, else 0.', () =>
+    Number(worker.isRegistered()),
+  )
+  show('flo_graphile_running', '1 while Graphile Worker runs here, 0 while not; only with the role work.', () => {
+    const here = work()
+    return here && Number(here.graphileRuns)
+  })
+  show(
+    'flo_normalize_clients_waiting',
+    'Clients whose lanes wait for their turn in this process.',
+    () => work()?.clientsWaiting ?? null,
+  )
+  show('flo_attempts_in_flight', 'HTTP tries under way in this process.', () => work()?.attemptsInFlight ?? null)
+}
+
+function ofDatabase(registry: Registry, { db, log, worker, lanes }: Deps): void {
+  const failures = counter(registry, {
+    name: 'flo_standing_failures_total',
+    help: 'Readings of the gauges that come from the database which failed; the gauges keep what was read last.',
+  })
+  const known = remembered(
+    () => standing(db, worker.id, lanes),
+    PATIENCE,
+    (error) => {
+      failures.add(1)
+      log.warn({ err: error }, 'metrics.standing_not_read')
+    },
+  )
+  const show = (name: string, help: string, read: (now: Standing) => Reading, label?: string) =>
+    gauge(registry, { name, help, ...(label && { label }) }, async () => {
+      const now = await known.latest()
+      return now && read(now)
+    })
+  show(
+    'flo_deliveries_pending',
+    'Deliveries that wait, by when they are due (now, later); 1000000 stands for that many and more.',
+    ({ pending }) => pending,
+    'due',
+  )
+  show(
+    'flo_deliveries_oldest_due_seconds',
+    'How long the longest waiting delivery is past its time; 0: none is.',
+    ({ oldestDue }) => oldestDue,
+  )
+  show(
+    'flo_endpoints',
+    'Endpoints by status: enabled, or why they are disabled (manual, gone, failing).',
+    ({ endpoints }) => endpoints,
+    'status',
+  )
+  show(
+    'flo_source_events_open',
+    'Source events that wait (received, held) or need somebody (failed); 1000000 stands for that many and more.',
+    ({ sourceEvents }) => sourceEvents,
+    'state',
+  )
+  show(
+    'flo_source_events_oldest_due_seconds',
+    'How long the longest waiting source event is past its time; 0: none is.',
+    ({ oldestSourceEvent }) => oldestSourceEvent,
+  )
+  show('flo_runs', 'What runs through many rows at present, by kind.', ({ running }) => running, 'kind')
+  show('flo_hydrations_pending', 'What is to be fetched from Stripe.', ({ hydrations }) => hydrations.pending)
+  show(
+    'flo_hydration_circuits_open',
+    'Sources whose calls to Stripe fail, so that none is made for a time.',
+    ({ hydrations }) => hydrations.shut,
+  )
+  show('flo_workers', 'Processes that are registered, by role.', ({ workers }) => workers, 'role')
+  show('flo_leases_held', 'Units of work that this process has, by kind.', ({ leases }) => leases, 'kind')
+  show(
+    'flo_partition_days_ahead',
+    'Whole days after today for which every partition is made; events cannot be stored on a day without one.',
+    ({ partitionDays }) => partitionDays,
+  )
+  gauge(
+    registry,
+    { name: 'flo_standing_age_seconds', help: 'How old the gauges that come from the database are.' },
+    async () => {
+      await known.latest()
+      return known.ageSeconds()
+    },
+  )
+}

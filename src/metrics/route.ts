@@ -1,0 +1,37 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { RequestHandler } from 'express'
+import { Refusal, refusalBody } from '../errors.ts'
+import { newId } from '../ids.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from './metrics.ts'
+
+interface Deps {
+  log: Log
+  metrics: Pick<Metrics, 'text' | 'contentType'>
+  /** FLO_METRICS_TOKEN; undefined: anybody who reaches the port may read. */
+  token: string | undefined
+}
+
+/** GET /metrics in Prometheus' text format. With a token, others than its bearer get 401. */
+export const metricsRoute =
+  ({ log, metrics, token }: Deps): RequestHandler =>
+  async (req, res) => {
+    if (token !== undefined && !isBearer(token, req.get('authorization'))) {
+      const refusal = new Refusal('unauthorized', { message: 'Send Authorization: Bearer <FLO_METRICS_TOKEN>.' })
+      res.status(refusal.status).set('www-authenticate', 'Bearer').json(refusalBody(refusal, newId()))
+      return
+    }
+    try {
+      const text = await metrics.text()
+      res.set('content-type', metrics.contentType).end(text)
+    } catch (error) {
+      const requestId = newId()
+      log.error({ err: error, requestId }, 'metrics.failed')
+      res.status(500).json(refusalBody(new Refusal('internal'), requestId))
+    }
+  }
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest()
+// Hashes, since lengths may differ: the time must not tell how much of a guess was right.
+const isBearer = (token: string, authorization = '') =>
+  timingSafeEqual(sha256(/^bearer +(.*?) *$/i.exec(authorization)?.[1] ?? ''), sha256(token))

@@ -1,0 +1,51 @@
+import type { Queryable } from '../db.ts'
+import type { Normalized } from './normalize.ts'
+
+/** Claims the business keys; answers the events that are first to say theirs. */
+export async function claimKeys(
+  tx: Queryable,
+  clientId: string,
+  events: readonly Normalized[],
+): Promise<Set<Normalized>> {
+  const first = new Map<string, Normalized>()
+  for (const event of events) {
+    const key = `${event.contract} ${event.key}`
+    if (!first.has(key)) first.set(key, event)
+  }
+  if (first.size === 0) return new Set()
+  const { rows } = await tx.query(
+    `insert into emissions (client_id, contract, key, event_id)
+     select $1, k.* from unnest($2::text[], $3::text[], $4::uuid[]) k
+     on conflict do nothing returning contract, key`,
+    [
+      clientId,
+      [...first.values()].map((e) => e.contract),
+      [...first.values()].map((e) => e.key),
+      [...first.values()].map((e) => e.id),
+    ],
+  )
+  const claimed = new Set(rows.map(({ contract, key }) => `${contract} ${key}`))
+  return new Set([...first].filter(([key]) => claimed.has(key)).map(([, event]) => event))
+}
+
+/** Stores new events. */
+export async function insertEvents(tx: Queryable, clientId: string, events: readonly Normalized[]): Promise<void> {
+  if (events.length === 0) return
+  await tx.query(
+    `insert into events (client_id, id, source_event_id, contract, type, user_id, key, position, occurred_at, body)
+     select $1, e.* from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::smallint[],
+                                $9::timestamptz[], $10::text[]) e`,
+    [
+      clientId,
+      events.map(({ id }) => id),
+      events.map(({ sourceEventId }) => sourceEventId),
+      events.map(({ contract }) => contract),
+      events.map(({ type }) => type),
+      events.map(({ userId }) => userId),
+      events.map(({ key }) => key),
+      events.map(({ position }) => position),
+      events.map(({ occurredAt }) => occurredAt),
+      events.map(({ body }) => body),
+    ],
+  )
+}

@@ -1,0 +1,116 @@
+import type { Code } from './errors.ts'
+import type { Log } from './log.ts'
+
+/** A webhook that was answered. `code` says why it was refused; null: it was taken in. */
+export interface Answered {
+  code: Code | null
+  duplicate: boolean
+  seconds: number
+  /** Whose it is, where its URL names a source. `signatureFailingAt`: since when its signatures are known to fail. */
+  source: { id: string; clientId: string; signatureFailingAt: Date | null } | null
+}
+
+/** How a source event came in: by webhook, published by the client's application, out of Stripe's list, by our own timer. */
+export type Via = 'stripe' | 'app' | 'backfill' | 'timer'
+
+/** A source event that is kept; it arrived at that moment, in milliseconds since 1970. */
+export interface Arrived {
+  id: string
+  clientId: string
+  sourceId: string
+  eventId: string
+  type: string
+  arrivedAt: number
+}
+
+/** What one commit has stored. */
+export interface Kept {
+  via: Via
+  events: readonly Arrived[]
+  /** Of how many it was found that they were there. */
+  duplicates: number
+  /** Milliseconds since 1970. */
+  committedAt: number
+}
+
+/** One transaction of the normaliser, committed. Moments are milliseconds since 1970. */
+export interface NormalizedBatch {
+  clientId: string
+  startedAt: number
+  committedAt: number
+  /** null: it had nothing to fan out. */
+  fanOut: { startedAt: number; endedAt: number } | null
+  outcomes: readonly {
+    id: string
+    sourceId: string
+    type: string
+    receivedAt: Date
+    state: string
+    code: string | null
+    message: string | null
+  }[]
+  events: readonly { id: string; sourceEventId: string; contract: string; type: string }[]
+}
+
+/** One HTTP try that has ended. Moments are milliseconds since 1970. */
+export interface Attempted {
+  clientId: string
+  endpointId: string
+  deliveryId: string
+  eventId: string
+  /** null: no source event led to it. */
+  sourceEventId: string | null
+  eventType: string
+  contract: string
+  /** 1-based. */
+  number: number
+  /** It is a delivery of the fan-out, and no resend, replay or test. */
+  isFannedOut: boolean
+  startedAt: number
+  durationMs: number
+  /** `delivered`, `gone`, `refused`, or why no status came: `timeout`, `dns`, `connection`, `tls`, `blocked`, `proxy`. */
+  outcome: string
+  status: number | null
+  /** No further attempt follows. */
+  isLast: boolean
+}
+
+/** A request to the management API that was answered. */
+export interface Requested {
+  method: string
+  /** As declared: `/v1/endpoints/{id}`. */
+  route: string
+  status: number
+  seconds: number
+}
+
+/** What rooms tell of work that is done, for whoever counts it, traces it or raises an alarm. Nobody waits for them. */
+export interface Watch {
+  answered?(answered: Answered): void
+  kept?(kept: Kept): void
+  normalized?(batch: NormalizedBatch): void
+  attempted?(attempted: Attempted): void
+  requested?(requested: Requested): void
+}
+
+/** Tells all of them. What one throws is logged: counting must not cost an event. */
+export function watching({ log }: { log: Log }, watches: readonly Watch[]): Required<Watch> {
+  const tell = <What extends keyof Watch>(what: What) => {
+    const hear = watches.flatMap((watch) => watch[what]?.bind(watch) ?? []) as ((news: unknown) => void)[]
+    return (news: unknown) => {
+      for (const one of hear)
+        try {
+          one(news)
+        } catch (error) {
+          log.error({ err: error, what }, 'watch.failed')
+        }
+    }
+  }
+  return {
+    answered: tell('answered'),
+    kept: tell('kept'),
+    normalized: tell('normalized'),
+    attempted: tell('attempted'),
+    requested: tell('requested'),
+  }
+}
