@@ -61,6 +61,11 @@ export const Environment = z.object({
   FLO_HOLD_SECONDS: z.coerce.number().min(0).max(3600).default(10),
   FLO_HYDRATE_SECONDS: z.coerce.number().min(0).max(3600).default(30),
   FLO_CONTRACTS: z.string().default('').transform(list),
+  FLO_METRICS_TOKEN: z.string().min(16, 'must have 16 characters or more').optional(),
+  FLO_OTLP_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
+  OTEL_SERVICE_NAME: z.string().default('flo-gateway'),
+  OTEL_TRACES_SAMPLER_ARG: z.coerce.number().min(0).max(1).default(1),
   FLO_STRIPE_API_BASE: z
     .url({ protocol: /^https?$/ })
     .refine((url) => new URL(url).pathname === '/' && !new URL(url).search, 'must end after the host and port')
@@ -100,6 +105,10 @@ export function readConfig(env: Record<string, string | undefined>) {
     holdSeconds: e.FLO_HOLD_SECONDS,
     hydrateSeconds: e.FLO_HYDRATE_SECONDS,
     contracts: e.FLO_CONTRACTS,
+    metricsToken: e.FLO_METRICS_TOKEN,
+    otlpEndpoint: e.FLO_OTLP_ENDPOINT ?? e.OTEL_EXPORTER_OTLP_ENDPOINT,
+    serviceName: e.OTEL_SERVICE_NAME,
+    tracedShare: e.OTEL_TRACES_SAMPLER_ARG,
     stripeApiBase: e.FLO_STRIPE_API_BASE,
   }
 }

@@ -22,6 +22,8 @@ import { type Jobs, startJobs } from './jobs.ts'
 import { assertOpens, sealPlainHeaders } from './key-rotation.ts'
 import { type KeyRing, keyRingOf } from './keyring.ts'
 import type { Log } from './log.ts'
+import type { Metrics } from './metrics/metrics.ts'
+import { metricsRoute } from './metrics/route.ts'
 import { migrate } from './migrate.ts'
 import { adopted } from './normalize/adopted.ts'
 import { dryRun } from './normalize/explain/dry-run.ts'
@@ -29,6 +31,7 @@ import { explain } from './normalize/explain/explain.ts'
 import { factArrived } from './normalize/holds.ts'
 import { normalizer } from './normalize/normalizer.ts'
 import { renormalize, renormalizeAll } from './normalize/renormalize.ts'
+import { observe } from './observe.ts'
 import { offerModules } from './offers.ts'
 import { startPostgres } from './postgres.ts'
 import { runProgram } from './program.ts'
@@ -42,6 +45,7 @@ import { replayer } from './replay/replayer.ts'
 import { startReplay } from './replay/start.ts'
 import { stripeApi } from './stripe-api.ts'
 import { newWakes, type Room, type Wakes } from './wakes.ts'
+import type { Watch } from './watch.ts'
 import { type RegisteredWorker, registerWorker } from './worker.ts'
 
 export interface Gateway {
@@ -103,8 +107,18 @@ export async function start(
     steps.push(worker.stop)
     const wakes = await newWakes({ db, log, workerId: () => worker.id })
     steps.push(wakes.stop)
-    const shared = { db, log, config, keyRing: keys, contracts, worker, now, random }
-    const work = config.roles.has('work') ? startWork(shared, wakes) : undefined
+    const observed = await observe({
+      db,
+      log,
+      config,
+      worker,
+      lanes: LANES,
+      work: () => work && { ...work.underWay(), graphileRuns: jobs?.running() ?? false },
+    })
+    steps.push(observed.stop)
+    const { watch, metrics } = observed
+    const shared = { db, log, config, keyRing: keys, contracts, worker, watch, now, random }
+    const work = config.roles.has('work') ? startWork(shared, wakes) : null
     // No new work from anywhere, and what is under way ends side by side.
     let jobs: Jobs | undefined
     steps.push(() => Promise.all([http.drain(), work?.stop(), jobs?.stop()]))
@@ -116,7 +130,7 @@ export async function start(
 
     // Last of all: a key made in a start that then fails would be lost, and never made again.
     const adminKey = config.adminKey ? undefined : await firstAdminKey(db)
-    http.serve(routes(shared, { wake: work?.wake ?? remote(wakes), url: http.url, jobs }))
+    http.serve(routes(shared, { wake: work?.wake ?? remote(wakes), url: http.url, jobs, metrics }))
     const dataDir = embedded && resolve(config.dataDir)
     let stopped: Promise<void> | undefined
     return {
@@ -144,6 +158,7 @@ interface Shared {
   keyRing: KeyRing
   contracts: typeof contracts
   worker: RegisteredWorker
+  watch: Required<Watch>
   now: () => Date
   random: () => number
 }
@@ -194,6 +209,7 @@ function startWork(shared: Shared, wakes: Wakes) {
       backfill: backfill.wake,
       replay: replay.wake,
     },
+    underWay: () => ({ clientsWaiting: normalize.waiting(), attemptsInFlight: deliver.inFlight() }),
     sweep: () => Promise.all(of((room) => room.sweep())),
     stop: () => Promise.all(of((room) => room.stop())),
   }
@@ -209,13 +225,17 @@ const remote = (wakes: Wakes): Wake => ({
 })
 
 /** What this process answers over HTTP, by its roles. */
-function routes(shared: Shared, { wake, url, jobs }: { wake: Wake; url: string; jobs: Jobs | undefined }) {
+function routes(
+  shared: Shared,
+  { wake, url, jobs, metrics }: { wake: Wake; url: string; jobs: Jobs | undefined; metrics: Metrics },
+) {
   const { config, worker, db, log } = shared
   const app = express().disable('x-powered-by')
   const ready = () => {
     const details = { database: worker.isRegistered(), ...(jobs && { work: jobs.running() }) }
     return { ready: Object.values(details).every(Boolean), details }
   }
+  app.get('/metrics', metricsRoute({ log, metrics, token: config.metricsToken }))
   if (config.roles.has('receive')) app.use(receiveRoutes({ ...shared, stored: wake.normalize }))
   if (config.roles.has('api'))
     app.use(

@@ -1,3 +1,4 @@
+import type { Config } from './config.ts'
 import type { Db } from './db.ts'
 import type { Log } from './log.ts'
 import { newMetrics } from './metrics/metrics.ts'
@@ -6,13 +7,25 @@ import { watching } from './watch.ts'
 import type { RegisteredWorker } from './worker.ts'
 
 interface Deps extends Pick<Parameters<typeof newMetrics>[0], 'lanes' | 'work'> {
+  config: Pick<Config, 'otlpEndpoint' | 'serviceName' | 'tracedShare'>
   db: Db
   log: Log
   worker: RegisteredWorker
 }
 
-/** Whoever listens to what the rooms tell. */
-export function observe(deps: Deps) {
+/** Whoever listens to what the rooms tell: metrics always, traces where they are switched on. */
+export async function observe(deps: Deps) {
+  const { config, log } = deps
   const metrics = newMetrics({ ...deps, version })
-  return { watch: watching(deps, [metrics.watch]), metrics }
+  // What makes and sends traces is not even loaded otherwise.
+  const traces = config.otlpEndpoint
+    ? (await import('./traces/traces.ts')).startTraces({ ...config, url: config.otlpEndpoint, log, version })
+    : null
+  return {
+    watch: watching({ log }, traces ? [metrics.watch, traces.watch] : [metrics.watch]),
+    metrics,
+    async stop() {
+      await traces?.stop()
+    },
+  }
 }

@@ -27,6 +27,10 @@ test('a value of each variable arrives in the configuration', () => {
     FLO_HYDRATE_SECONDS: '5',
     FLO_STRIPE_API_BASE: 'http://127.0.0.1:12111',
     FLO_CONTRACTS: './contracts/acme.ts',
+    FLO_METRICS_TOKEN: 'sixteen-or-more-',
+    FLO_OTLP_ENDPOINT: 'http://collector:4318',
+    OTEL_SERVICE_NAME: 'flo-front',
+    OTEL_TRACES_SAMPLER_ARG: '0.25',
   })
   expect(config).toMatchObject({
     port: 0,
@@ -38,7 +42,14 @@ test('a value of each variable arrives in the configuration', () => {
     hydrateSeconds: 5,
     stripeApiBase: 'http://127.0.0.1:12111',
     contracts: ['./contracts/acme.ts'],
+    metricsToken: 'sixteen-or-more-',
+    otlpEndpoint: 'http://collector:4318',
+    serviceName: 'flo-front',
+    tracedShare: 0.25,
   })
+  expect(readConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' }).otlpEndpoint).toBe(
+    'http://collector:4318',
+  )
   expect(config.encryptionKeys).toMatchObject([{ id: 'k1' }])
 })
 
@@ -57,6 +68,9 @@ test.each([
   ['FLO_ALLOWED_SUBNETS', '127.0.0.1'],
   ['FLO_HOLD_SECONDS', 'soon'],
   ['FLO_STRIPE_API_BASE', 'https://proxy.example/stripe'],
+  ['FLO_METRICS_TOKEN', 'short'],
+  ['FLO_OTLP_ENDPOINT', 'collector:4318'],
+  ['OTEL_TRACES_SAMPLER_ARG', '5'],
 ])('%s=%s is refused by name', (name, value) => {
   expect(() => readConfig({ FLO_ENCRYPTION_KEYS: KEYS, [name]: value })).toThrow(new RegExp(`^  ${name}: .+$`, 'm'))
 })

@@ -12,7 +12,7 @@ export interface Standing {
   sourceEvents: { received: number; held: number; failed: number }
   /** Seconds that the longest waiting source event is past its time. */
   oldestSourceEvent: number
-  running: { backfill: number }
+  running: { backfill: number; replay: number }
   hydrations: { pending: number; shut: number }
   /** Processes that are registered, by role. */
   workers: Readonly<Record<string, number>>
@@ -96,7 +96,9 @@ async function ofSourceEvents(tx: Tx, lanes: number) {
 async function ofWork(tx: Tx, workerId: string) {
   const { rows: running } = await tx.query(
     `select (select count(*) from clients c cross join lateral (
-               select from backfills where client_id = c.id and state = 'running') b) as backfill`,
+               select from backfills where client_id = c.id and state = 'running') b) as backfill,
+            (select count(*) from clients c cross join lateral (
+               select from replays where client_id = c.id and state = 'running') r) as replay`,
   )
   const { rows: hydrations } = await tx.query(
     `select (select count(*) from clients c cross join lateral (

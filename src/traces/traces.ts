@@ -1,0 +1,130 @@
+import { DiagLogLevel, diag } from '@opentelemetry/api'
+import type { Log } from '../log.ts'
+import type { Watch } from '../watch.ts'
+import { spanOf, traceOf } from './ids.ts'
+import { type Happened, spanSender } from './spans.ts'
+
+interface Deps {
+  /** The receiver's base URL: spans go to `<url>/v1/traces`. */
+  url: string
+  serviceName: string
+  tracedShare: number
+  version: string
+  log: Log
+}
+
+/** A receiver of traces that is away must not keep the process from ending. */
+const STOP_MS = 5_000
+
+/**
+ * Traces of what the rooms tell: receive, normalize, fan out, attempt, one trace for each source event. `stop` sends what is
+ * left. A receiver that is down costs traces, and a line in the log, but no event.
+ */
+export function startTraces({ url, serviceName, tracedShare, version, log }: Deps) {
+  const warn = (message: string) => log.warn({ message }, 'traces.trouble')
+  const silent = () => {}
+  diag.setLogger(
+    { error: warn, warn, info: silent, debug: silent, verbose: silent },
+    { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
+  )
+  const spans = spanSender({ url, serviceName, version, share: tracedShare })
+  return {
+    watch: tracing(spans.send),
+    async stop() {
+      let timer: NodeJS.Timeout | undefined
+      const enough = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, STOP_MS)
+      })
+      await Promise.race([spans.stop(), enough])
+      clearTimeout(timer)
+    },
+  }
+}
+
+/** What was told, as spans. */
+const tracing = (send: (happened: Happened) => void): Watch => ({
+  kept({ via, events, committedAt }) {
+    for (const { id, clientId, sourceId, eventId, type, arrivedAt } of events)
+      send({
+        name: 'receive',
+        kind: 'server',
+        traceId: traceOf(id),
+        spanId: spanOf('receive', id),
+        startedAt: arrivedAt,
+        endedAt: committedAt,
+        attributes: {
+          'flo.source_event.id': id,
+          'flo.source_event.type': type,
+          'flo.source_event.event_id': eventId,
+          'flo.source.id': sourceId,
+          'flo.client.id': clientId,
+          'flo.via': via,
+        },
+      })
+  },
+  normalized({ clientId, startedAt, committedAt, fanOut, outcomes, events }) {
+    const made = Map.groupBy(events, ({ sourceEventId }) => sourceEventId)
+    for (const { id, type, state, code, message } of outcomes)
+      send({
+        name: 'normalize',
+        kind: 'internal',
+        traceId: traceOf(id),
+        // One that is held is looked at again; events are made once.
+        ...(made.has(id) && { spanId: spanOf('normalize', id) }),
+        parentId: spanOf('receive', id),
+        startedAt,
+        endedAt: committedAt,
+        attributes: {
+          'flo.source_event.id': id,
+          'flo.source_event.type': type,
+          'flo.client.id': clientId,
+          'flo.state': state,
+          'flo.reason': code ?? undefined,
+          'flo.events': made.get(id)?.length ?? 0,
+        },
+        error: state === 'failed' ? (message ?? undefined) : undefined,
+      })
+    if (!fanOut) return
+    for (const { id, sourceEventId, contract, type } of events)
+      send({
+        name: 'fan out',
+        kind: 'producer',
+        traceId: traceOf(sourceEventId),
+        spanId: spanOf('fan out', id),
+        parentId: spanOf('normalize', sourceEventId),
+        startedAt: fanOut.startedAt,
+        endedAt: fanOut.endedAt,
+        attributes: {
+          'flo.event.id': id,
+          'flo.event.type': type,
+          'flo.contract': contract,
+          'flo.client.id': clientId,
+        },
+      })
+  },
+  attempted(attempt) {
+    const { eventId, sourceEventId, outcome, status, startedAt, durationMs } = attempt
+    send({
+      name: 'attempt',
+      kind: 'client',
+      // What no source event led to, a test event say, is a trace of its own.
+      traceId: traceOf(sourceEventId ?? eventId),
+      ...(sourceEventId !== null && { parentId: spanOf('fan out', eventId) }),
+      startedAt,
+      endedAt: startedAt + durationMs,
+      attributes: {
+        'flo.event.id': eventId,
+        'flo.event.type': attempt.eventType,
+        'flo.contract': attempt.contract,
+        'flo.client.id': attempt.clientId,
+        'flo.endpoint.id': attempt.endpointId,
+        'flo.delivery.id': attempt.deliveryId,
+        'flo.attempt': attempt.number,
+        'flo.outcome': outcome,
+        'http.request.method': 'POST',
+        'http.response.status_code': status ?? undefined,
+      },
+      error: outcome === 'delivered' ? undefined : outcome,
+    })
+  },
+})
