@@ -24,19 +24,12 @@ type Price = {
   transform_usage?: Packs | null
 }
 
-const exact = Big()
-exact.DP = 40
-
-const MONTHS = 12
-/** Periods a year by interval: a year has 12 months, and 365 days. */
-const PERIODS: Readonly<Record<string, Big>> = {
-  day: exact(365),
-  week: exact(365).div(7),
-  month: exact(MONTHS),
-  year: exact(1),
-}
-/** Thirds add up to a whole when they are rounded to this many decimals of a minor unit. */
-const DECIMALS = 12
+/** Periods in seven years, which are whole numbers of all of them: a year has 12 months, and 365 days. */
+const PERIODS: Readonly<Record<string, number>> = { day: 2555, week: 365, month: 84, year: 7 }
+const MONTHS = 84
+/** Decimals of a minor unit that are told: one division, so that equal values are equal texts. */
+const rounded = Big()
+rounded.DP = 12
 
 const present = (list: readonly Item[] | null) => (list ?? []).filter(({ deleted }) => !deleted)
 const priceOf = (item: Item): Price => (item.price ?? item.plan ?? {}) as unknown as Price
@@ -44,7 +37,7 @@ const termsOf = (price: Price) => price.recurring ?? price
 /** Minor units of one unit; null where tiers set it. */
 function unitOf({ billing_scheme = 'per_unit', ...price }: Price): string | null {
   const amount = price.unit_amount_decimal ?? price.unit_amount ?? price.amount_decimal ?? price.amount ?? null
-  return billing_scheme !== 'per_unit' || amount === null ? null : exact(amount).toFixed()
+  return billing_scheme !== 'per_unit' || amount === null ? null : Big(amount).toFixed()
 }
 const isMetered = (price: Price) => (termsOf(price).usage_type ?? 'licensed') !== 'licensed'
 /** Only an invoice tells what it comes to. */
@@ -52,15 +45,16 @@ const isOpen = (price: Price) =>
   isMetered(price) || unitOf(price) === null || !Object.hasOwn(PERIODS, termsOf(price).interval ?? '')
 const quantityOf = (item: Item, top: number | null) => item.quantity_decimal ?? item.quantity ?? top ?? 1
 
-function monthly(item: Item, top: number | null): Big {
-  const price = priceOf(item)
-  const { interval, interval_count } = termsOf(price)
-  const units = inPacks(exact(quantityOf(item, top)), price.transform_quantity ?? price.transform_usage)
-  return exact(unitOf(price)!)
-    .times(units)
-    .times(PERIODS[interval!]!)
-    .div(exact(interval_count ?? 1).times(MONTHS))
-}
+const countOf = (item: Item) => termsOf(priceOf(item)).interval_count ?? 1
+
+/** What the items come to in seven years, times `common`, which every interval count divides. */
+const inSevenYears = (list: readonly Item[], top: number | null, common: Big): Big =>
+  list.reduce((sum, item) => {
+    const price = priceOf(item)
+    const units = inPacks(Big(quantityOf(item, top)), price.transform_quantity ?? price.transform_usage)
+    const periods = common.times(PERIODS[termsOf(price).interval!]!).div(countOf(item))
+    return sum.plus(Big(unitOf(price)!).times(units).times(periods))
+  }, Big(0))
 
 const topQuantity = subscription.legacy<number>('quantity', PRICES)
 
@@ -69,12 +63,13 @@ export const monthlyValue = called(
   'its recurring monthly value',
   computed(
     'unit amount × quantity a month, over the items with a fixed price',
-    (list, top): string =>
-      present(list)
-        .filter((item) => !isOpen(priceOf(item)))
-        .reduce((sum, item) => sum.plus(monthly(item, top)), exact(0))
-        .round(DECIMALS)
-        .toFixed(),
+    (list, top): string => {
+      const fixed = present(list).filter((item) => !isOpen(priceOf(item)))
+      const common = [...new Set(fixed.map(countOf))].reduce((product, count) => product.times(count), Big(1))
+      return rounded(inSevenYears(fixed, top, common))
+        .div(common.times(MONTHS))
+        .toFixed()
+    },
     items,
     topQuantity,
   ),
@@ -82,7 +77,7 @@ export const monthlyValue = called(
 
 const listed = (parts: readonly string[]) => parts.toSorted().join(' + ')
 const quantityWords = (item: Item, top: number | null) =>
-  isMetered(priceOf(item)) ? 'by use' : `× ${exact(quantityOf(item, top)).toFixed()}`
+  isMetered(priceOf(item)) ? 'by use' : `× ${Big(quantityOf(item, top)).toFixed()}`
 
 /** What it consists of: plans, unit amounts and quantities. */
 export const plansAndQuantities = called(
