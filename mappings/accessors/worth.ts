@@ -127,7 +127,7 @@ export const openItems = called(
         present(list)
           .filter((item) => isOpen(priceOf(item)))
           .map((item) => `${priceOf(item).id} ${quantityWords(item, top)}`),
-      ),
+      ) || 'none',
     items,
     topQuantity,
   ),

@@ -40,20 +40,29 @@ function partsText(condition: Condition, all: boolean): string[] {
   return parts.flatMap((part) => conditionText(part, all, 9))
 }
 
-/** A condition as a tree. Without `all`, of what does not hold the parts that fail, of what holds those that hold. */
-function conditionText(condition: Condition, all: boolean, indent: number, prefix = ''): string[] {
-  const { called, words, holds, needs, changes = [] } = condition
+/**
+ * A condition as a tree. Without `all`, of what does not hold the parts that fail, of what holds those that hold. `outer` is
+ * whether the statement holds that it is the only part of, such as `became`: that is the one which the line is about.
+ */
+function conditionText(
+  condition: Condition,
+  all: boolean,
+  indent: number,
+  prefix = '',
+  outer = condition.holds,
+): string[] {
+  const { called, words, needs, changes = [] } = condition
   const parts = partsOf(condition, all)
   const [only] = parts
   const named = prefix + (called ? `${called}: ` : '')
   if (only && parts.length === 1) {
     // A word about one statement stands on its line; a junction of which one part is left says nothing.
     const word = needs ? named : `${named}${words}: `
-    return conditionText(words === 'not' ? { ...only, holds } : only, all, indent, word)
+    return conditionText(only, all, indent, word, outer)
   }
   const pad = ' '.repeat(indent)
   return [
-    `${pad}${sign(holds)} ${named}${words}${values(condition)}`,
+    `${pad}${sign(outer)} ${named}${words}${values(condition)}`,
     ...changes.map(({ field, before, now }) => `${pad}    ${field}: ${shown(before, 40)} → ${shown(now, 40)}`),
     ...parts.flatMap((part) => conditionText(part, all, indent + 2)),
   ]

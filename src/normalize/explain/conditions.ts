@@ -28,13 +28,13 @@ function judgedCondition(frame: Frame, moment: Moment, place?: Place): Condition
     case 'type':
       return { words: conditionWords(when), holds, now: frame.scope.event.type }
     case 'is':
-      return first
+      return first && first.part.op !== 'occasion'
         ? { words: `${nameOf(first, place)} is ${valueWords(when.values)}`, holds, [moment]: shown(first.result) }
         : { words: conditionWords(when), holds }
     case 'more':
     case 'same': {
       const names = inner.map((part) => nameOf(part, place)).join(when.op === 'more' ? ' is more than ' : ' equals ')
-      return { words: names, holds, [moment]: inner.map(({ result }) => shown(result)) }
+      return { words: names, holds, ...comparedIn(inner, moment) }
     }
     case 'any':
     case 'all': {
@@ -63,6 +63,14 @@ function judgedCondition(frame: Frame, moment: Moment, place?: Place): Condition
     default:
       return { words: conditionWords(when), holds }
   }
+}
+
+/** The values of a comparison: of now and before where it is one between those, else both of them. */
+function comparedIn(inner: readonly Frame[], moment: Moment): Pick<Condition, Moment> {
+  const [before, now] = [true, false].map((prior) => inner.filter(({ part }) => (part.op === 'prior') === prior))
+  return before?.length === 1 && now?.length === 1
+    ? { now: shown(now[0]?.result), before: shown(before[0]?.result) }
+    : { [moment]: inner.map(({ result }) => shown(result)) }
 }
 
 /** The last `is` of a statement, before its values. */

@@ -4,7 +4,7 @@ import { originOf } from '../../origin.ts'
 import { readersOf } from '../judge.ts'
 import { type Due, sightOf } from '../source-events.ts'
 import { eventsOf, ownKey } from './events.ts'
-import type { About, Explained, Explanation } from './explanation.ts'
+import type { About, Explained, Explanation, MappingExplained } from './explanation.ts'
 import { factWords, hintFor, waitHint } from './hints.ts'
 import { type Judgement, judgedToday, type Stored } from './judged.ts'
 import { lookupsIn } from './lookups.ts'
@@ -31,6 +31,10 @@ export async function explain(
   return explained(db, clientId, { row, due, heldFor, stored, judged })
 }
 
+/** A plan that nobody has ranked can be ranked, whatever else was told of the event. */
+const rankHint = (mapped: readonly MappingExplained[]) =>
+  mapped.some(({ says }) => says.what === 'no_rank') ? hintFor('no_rank') : []
+
 /** Puts a judgement into words; `stored` is what is stored of the event. */
 export async function explained(
   db: Queryable,
@@ -55,7 +59,7 @@ export async function explained(
   return {
     sourceEvent: row,
     summary: summaryOf(row, events, heldFor),
-    hints: [...hintFor(row.reason?.code), ...waitHint(heldFor)],
+    hints: [...hintFor(row.reason?.code), ...rankHint(mapped), ...waitHint(heldFor)],
     about: row.origin === 'app' ? null : aboutOf(judged),
     mappings: mapped,
     events,

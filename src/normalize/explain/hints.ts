@@ -17,6 +17,8 @@ const hints: Readonly<Record<string, string>> = {
   paid_speaks: 'If no invoice.paid arrives, enable invoice.paid for the webhook in Stripe: it covers every way to pay.',
   no_known_change:
     'The gateway had not seen the object before, and the event does not say what changed. From the next event on it knows it.',
+  no_rank:
+    'Say what the plans are worth: PATCH /v1/sources/{id} with planRanks, a number for each price or plan id. It counts from the next change on.',
   overtaken: 'A newer state had arrived before: telling the older one would set the receiver back.',
   not_opted_in: 'Set metadata.flo_product on the payment intent to make such a payment a purchase.',
   unknown_type: 'Nothing to do, unless a mapping should read this type: see CONTRIBUTING.md.',

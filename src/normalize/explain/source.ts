@@ -94,9 +94,14 @@ export function listPlace(frame: Frame, place: Place = NOWHERE): Place {
 
 /** A short name for what was read: the path that won, else the first that was tried. */
 export function nameOf(frame: Frame, place: Place = NOWHERE): string {
+  const node = frame.part as Node
+  const [only] = frame.inner
+  if (node.op === 'prior' && only) return `${nameOf(only, place)} before`
+  // What is computed of much has a name of its own, or none.
+  if ((node.op === 'convert' || node.op === 'fold') && node.called !== undefined) return node.called
   const { reads, absent, through } = sourceOf(frame, place)
   const [first] = reads.length > 0 ? reads : absent
-  if (!first) return through.at(-1) ?? sourceWords(frame.part as Node)
+  if (!first) return through.at(-1) ?? sourceWords(node)
   if (reads.length > 1 && through.length > 0) return through.at(-1)!
   return first.object ? `${first.path} of the ${first.object.kind} ${first.object.id ?? '(none)'}` : first.path
 }
