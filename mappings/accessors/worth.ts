@@ -62,7 +62,7 @@ const topQuantity = subscription.legacy<number>('quantity', PRICES)
 export const monthlyValue = called(
   'its recurring monthly value',
   computed(
-    'unit amount × quantity a month, over the items with a fixed price',
+    'unit amount × quantity, by packs where it is sold so, of the items with a fixed price, for a month: a year has 12, and 365 days',
     (list, top): string => {
       const fixed = present(list).filter((item) => !isOpen(priceOf(item)))
       const common = [...new Set(fixed.map(countOf))].reduce((product, count) => product.times(count), Big(1))
