@@ -1,6 +1,5 @@
 import { floInvoice } from '../../src/contracts/flo.ts'
 import { isoTime, major, metadataOf, upperCase } from '../../src/normalize/converters.ts'
-import { each, sum } from '../../src/normalize/list-words.ts'
 import { unset } from '../../src/normalize/mapping.ts'
 import {
   all,
@@ -9,6 +8,7 @@ import {
   changed,
   defineMapping,
   differsFromLast,
+  each,
   event,
   firstOf,
   given,
@@ -17,6 +17,7 @@ import {
   occasion,
   on,
   priorKnown,
+  sum,
   uuidOf,
   was,
   without,

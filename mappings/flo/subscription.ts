@@ -17,6 +17,7 @@ import {
   lastOccasion,
   not,
   occasion,
+  on,
   prior,
   priorKnown,
   remembers,
@@ -26,15 +27,7 @@ import {
   without,
 } from '../../src/normalize/words.ts'
 import { productDescription } from '../accessors/facts.ts'
-import {
-  cancelDate,
-  cancellation,
-  endedByItself,
-  endsNow,
-  state,
-  status,
-  subscriptionEvents,
-} from '../accessors/lifecycle.ts'
+import { cancelDate, cancellation, endedByItself, endsNow, state, status } from '../accessors/lifecycle.ts'
 import { planName, subscriptionProduct } from '../accessors/plan.ts'
 import {
   billedAsPriced,
@@ -56,7 +49,17 @@ import {
 import { checkoutSubscription, subscriptionUser } from '../accessors/user.ts'
 import { envelope } from './envelope.ts'
 
-const { from, is: has, type } = subscriptionEvents
+const subscription = on(
+  'customer.subscription.created',
+  'customer.subscription.updated',
+  'customer.subscription.deleted',
+  'customer.subscription.paused',
+  'customer.subscription.resumed',
+  'customer.subscription.pending_update_applied',
+  'customer.subscription.pending_update_expired',
+  'customer.subscription.trial_will_end',
+)
+const { from, is: has, type } = subscription
 
 const currency = called('its currency', upperCase(subscriptionCurrency))
 const endDate = given(ended, firstOf(from('ended_at'), from('canceled_at'), periodEnd), periodEnd)
@@ -88,7 +91,11 @@ export const subscriptionShape = calledAfter('subscription', {
 const news = without(subscriptionShape, 'startDate', 'endDate', 'canceledAt', 'pausedAt', 'invoiceDetails')
 
 // What two event types of one moment show alike, whatever is learnt in between.
-const sight = { ...without(news, 'uuid', 'name', 'description'), status: from('status') }
+const sight = {
+  ...without(news, 'uuid', 'name', 'description'),
+  canceledAt: subscriptionShape.canceledAt,
+  status: from('status'),
+}
 
 const entitled = called('usable', not(any(has('status', 'incomplete'), ended)))
 const neverAnnounced = called(
@@ -97,7 +104,7 @@ const neverAnnounced = called(
 )
 export default defineMapping({
   name: 'flo/subscription',
-  on: subscriptionEvents,
+  on: subscription,
   to: floSubscription,
   user: subscriptionUser,
   total: [status],

@@ -70,7 +70,7 @@ export function judge(
 }
 
 /**
- * A sight arrived that sheds another light on the newest one: it stands right before it, or it settled a tie in its favour.
+ * A sight arrived that sheds another light on the newest one: what that started from is another now, or a tie is settled.
  * What the newest would have said, had all come in order, and did not say, is said now: the end, say, of a subscription
  * whose first payment arrived after it. `known` is the object as it was before the sight.
  */

@@ -7,7 +7,7 @@ export interface Memory {
   flags: Partial<Record<Flag, true>>
   /** Occasions by name. */
   occasions: Record<string, Occasion[]>
-  /** The newest state that each mapping has told of the object: when it was, and a digest of its news. */
+  /** What each mapping has told last of the object, but for what is surely older: when that was, and a digest of its news. */
   said: Record<string, Moment & { digest: string }>
   /** Flo's UUIDs by kind, as first told. */
   uuids: Record<string, string>

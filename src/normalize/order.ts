@@ -32,7 +32,7 @@ export interface Placed {
   snapshot: Snapshot
   /** It shows the newest state. */
   newest: boolean
-  /** It does not, but it is what the newest one started from, or settled a tie: the newest wants to be judged again. */
+  /** It does not, but what the newest one started from is another since, or it settled a tie: the newest wants to be judged again. */
   overturns: boolean
 }
 
@@ -48,14 +48,14 @@ export function placed(snapshot: Snapshot | null, sight: Sight): Placed {
   const base = latestMoment(all.filter((one) => !tied.includes(one)))
   const before = lastOf(base, null)
   const newest = lastOf(tied, before?.object ?? null)
-  const shows = (sights: Sight[], last: Sight | null) =>
-    sights.some(({ eventId }) => eventId === sight.eventId) && isDeepStrictEqual(sight.object, last?.object)
-  const isNewest = shows(tied, newest)
+  const isNewest =
+    tied.some(({ eventId }) => eventId === sight.eventId) && isDeepStrictEqual(sight.object, newest?.object)
   const surfaced = snapshot !== null && newestOf(snapshot)?.eventId !== newest?.eventId
+  const rebased = snapshot !== null && lastOf(snapshot.base, null)?.eventId !== before?.eventId
   return {
     snapshot: { object: whole(newest, before), tied, base },
     newest: isNewest,
-    overturns: !isNewest && (surfaced || shows(base, before)),
+    overturns: !isNewest && (surfaced || rebased),
   }
 }
 
@@ -78,13 +78,30 @@ export const momentOf = (sight: Sight): Moment => ({
 
 const apart = (a: Moment, b: Moment) => a.stage - b.stage || a.created - b.created
 
-/** Was the moment after the sight, as far as the snapshot can tell? Two sights of one state are not after one another. */
-export function isAfter(moment: Moment, sight: Sight, snapshot: Snapshot): boolean {
+/**
+ * Is it certain that the moment was after the sight? Within one second that is where changes lead from the sight's state to
+ * its own, and none back: what else `lastOf` goes by is a guess, which a sight that is still on its way may prove wrong.
+ */
+export function isAfter(moment: Moment, sight: Sight, { tied, base }: Snapshot): boolean {
   const distance = apart(moment, momentOf(sight))
   if (distance !== 0) return distance > 0
-  const other = [...snapshot.tied, ...snapshot.base].find(({ eventId }) => eventId === moment.eventId)
-  if (!other || [other, snapshot].some(({ object }) => isDeepStrictEqual(object, sight.object))) return false
-  return isDeepStrictEqual(other.object, snapshot.object) || lastOf([other, sight], null) === other
+  const known = [...tied, ...base]
+  const other = known.find(({ eventId }) => eventId === moment.eventId)
+  return other !== undefined && leads(sight, other, known) && !leads(other, sight, known)
+}
+
+/** Do changes lead from one sight's state to the other's? Each leads from the state in its `previous_attributes` to its own. */
+function leads(from: Sight, to: Sight, known: readonly Sight[]): boolean {
+  const reached = [from.object]
+  const left = new Set(known.filter(({ previous }) => previous !== null))
+  for (const state of reached)
+    for (const change of left) {
+      if (!isDeepStrictEqual(priorOf(change.object, change.previous), state)) continue
+      if (isDeepStrictEqual(change.object, to.object)) return true
+      reached.push(change.object)
+      left.delete(change)
+    }
+  return false
 }
 
 /** The state that the newest moment started from, null when nothing older was seen. */

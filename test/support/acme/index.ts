@@ -1,8 +1,7 @@
 import { invoiceUser } from '../../../mappings/accessors/user.ts'
 import { offering } from '../../../mappings/offer.ts'
 import { isoTime } from '../../../src/normalize/converters.ts'
-import { max } from '../../../src/normalize/list-words.ts'
-import { defineMapping, emitted, on } from '../../../src/normalize/words.ts'
+import { defineMapping, emitted, max, on } from '../../../src/normalize/words.ts'
 import { acme, renewal } from './contract.ts'
 
 const invoice = on('invoice.paid')
