@@ -14,6 +14,8 @@ export interface Stop {
   stopped: () => boolean
   /** Fulfilled when the process ends: nothing may be waited for any longer. */
   stopping: Promise<'stopping'>
+  /** Waits so long, or until the process ends. */
+  pause: (ms: number) => Promise<void>
 }
 
 interface Kind<Run extends LongRun> {
@@ -58,6 +60,8 @@ export function leasedRuns<Run extends LongRun>({ log, worker, elsewhere: tell }
   // Broke off a moment ago: begun again at once, they would fail again at once.
   const paused = new Map<string, NodeJS.Timeout>()
   const stopping = Promise.withResolvers<'stopping'>()
+  // Not a race with the promise above, which would keep every pause of a long run in memory.
+  const sleepers = new Set<() => void>()
   let stopped = false
   let leases = 0
   const unitOf = (id: string) => `${kind.name}:${id}`
@@ -99,7 +103,7 @@ export function leasedRuns<Run extends LongRun>({ log, worker, elsewhere: tell }
     const told = { clientId, [`${kind.name}Id`]: id }
     const mine = leases
     const ended = kind
-      .work(run, { stopped: () => stopped || mine !== leases, stopping: stopping.promise })
+      .work(run, { stopped: () => stopped || mine !== leases, stopping: stopping.promise, pause: sleep })
       .catch((error) => {
         log.error({ ...told, err: error }, `${kind.name}.broke_off`)
         pause(run)
@@ -112,6 +116,17 @@ export function leasedRuns<Run extends LongRun>({ log, worker, elsewhere: tell }
       })
     running.set(id, ended)
   }
+
+  const sleep = (ms: number) =>
+    new Promise<void>((resolve) => {
+      const wakeUp = () => {
+        clearTimeout(timer)
+        sleepers.delete(wakeUp)
+        resolve()
+      }
+      const timer = setTimeout(wakeUp, stopped ? 0 : ms)
+      sleepers.add(wakeUp)
+    })
 
   const pause = ({ clientId, id }: Run) => {
     if (stopped) return
@@ -149,6 +164,7 @@ export function leasedRuns<Run extends LongRun>({ log, worker, elsewhere: tell }
     async stop() {
       stopped = true
       stopping.resolve('stopping')
+      for (const wakeUp of [...sleepers]) wakeUp()
       for (const timer of [...timers.values(), ...paused.values()]) clearTimeout(timer)
       await Promise.all([...looking.values(), ...running.values()])
     },

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { mappings } from '../mappings/index.ts'
 import { catalogPage } from '../src/cli/catalog-page.ts'
 import { catalog } from '../src/normalize/catalog.ts'
+import { max, some } from '../src/normalize/list-words.ts'
 import { set, unset } from '../src/normalize/mapping.ts'
 import { conditionWords, sourceWords } from '../src/normalize/wording.ts'
 import {
@@ -17,11 +18,9 @@ import {
   firstOf,
   given,
   kept,
-  max,
   not,
   priorKnown,
   reading,
-  some,
   was,
 } from '../src/normalize/words.ts'
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { inTransaction } from '../src/db.ts'
-import { NO_SOURCE_EVENT, newId } from '../src/ids.ts'
+import { GREATEST_ID, LEAST_ID, NO_SOURCE_EVENT, newId } from '../src/ids.ts'
+import { walk } from '../src/replay/walk.ts'
 import { nextWindow, roomIn } from '../src/replay/window.ts'
 import { freshDatabase } from './support/database.ts'
 import { delivering, deliveryOf, newClient, newEndpoint } from './support/delivering.ts'
@@ -128,6 +129,18 @@ describe('what is replayed', () => {
     await ended(late.id)
     expect(await replayed(late.id)).toEqual([late.eventId])
   })
+})
+
+test('a look that finds less than it could ends the replay: where events come all the time, there is always one more', async () => {
+  const { clientId, endpointId, event } = await oneEndpoint()
+  for (let at = 0; at < 3; at += 1) await event('failed', 'failed')
+  for (const mode of ['failed', 'missing', 'all'] as const) {
+    const which = { clientId, endpointId, mode, eventTypes: null, upto: GREATEST_ID, asOf: null }
+    const look = (scan: number, most = scan) => walk(db, which, { after: LEAST_ID, scan, most })
+    expect((await look(100)).all).toBe(true)
+    expect((await look(2)).all).toBe(false)
+    expect((await look(100, 1)).all).toBe(mode === 'missing')
+  }
 })
 
 describe('a dry run', () => {

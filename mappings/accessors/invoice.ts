@@ -1,12 +1,12 @@
 import type Stripe from 'stripe'
 import { idOf, minus, toNumber } from '../../src/normalize/converters.ts'
+import { chooser } from '../../src/normalize/list-words.ts'
 import { type Expr, unset } from '../../src/normalize/mapping.ts'
 import {
   all,
   always,
   any,
   called,
-  chooser,
   firstOf,
   given,
   kept,

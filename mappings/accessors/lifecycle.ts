@@ -11,6 +11,7 @@ import {
   given,
   is,
   kept,
+  on,
   oneOf,
   reading,
   same,
@@ -27,6 +28,18 @@ import {
 } from './subscription.ts'
 
 const { from, is: has } = subscription
+
+/** Every event of a subscription's life. */
+export const subscriptionEvents = on(
+  'customer.subscription.created',
+  'customer.subscription.updated',
+  'customer.subscription.deleted',
+  'customer.subscription.paused',
+  'customer.subscription.resumed',
+  'customer.subscription.pending_update_applied',
+  'customer.subscription.pending_update_expired',
+  'customer.subscription.trial_will_end',
+)
 
 // How a subscription comes, changes and ends, for every contract alike.
 

@@ -1,25 +1,21 @@
 import Big from 'big.js'
 import type Stripe from 'stripe'
 import { idOf, product, toNumber } from '../../src/normalize/converters.ts'
+import { chooser, max, min, some, sum } from '../../src/normalize/list-words.ts'
 import { type Expr, set, unset } from '../../src/normalize/mapping.ts'
 import {
   all,
   always,
   any,
   called,
-  chooser,
   computed,
   converter,
   firstOf,
   given,
-  max,
-  min,
   not,
   type Reads,
   reading,
   same,
-  some,
-  sum,
   is as valueIs,
 } from '../../src/normalize/words.ts'
 import { BASIL, PRICES } from '../versions.ts'

@@ -1,5 +1,6 @@
 import { floInvoice } from '../../src/contracts/flo.ts'
 import { isoTime, major, metadataOf, upperCase } from '../../src/normalize/converters.ts'
+import { each, sum } from '../../src/normalize/list-words.ts'
 import { unset } from '../../src/normalize/mapping.ts'
 import {
   all,
@@ -8,7 +9,6 @@ import {
   changed,
   defineMapping,
   differsFromLast,
-  each,
   event,
   firstOf,
   given,
@@ -17,7 +17,6 @@ import {
   occasion,
   on,
   priorKnown,
-  sum,
   uuidOf,
   was,
   without,

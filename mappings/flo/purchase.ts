@@ -1,6 +1,7 @@
 import type Stripe from 'stripe'
 import { floItem } from '../../src/contracts/flo.ts'
 import { isoTime } from '../../src/normalize/converters.ts'
+import { some } from '../../src/normalize/list-words.ts'
 import {
   all,
   always,
@@ -13,7 +14,6 @@ import {
   not,
   on,
   self,
-  some,
 } from '../../src/normalize/words.ts'
 import { invoiceCheckout } from '../accessors/facts.ts'
 import { invoiceSubscription, type Line, lines, oneOff, waitForSubscription } from '../accessors/invoice.ts'

@@ -1,22 +1,19 @@
 import type Stripe from 'stripe'
 import { floSubscription } from '../../src/contracts/flo.ts'
 import { isoTime, major } from '../../src/normalize/converters.ts'
+import { chooser, max, min, some } from '../../src/normalize/list-words.ts'
 import { type Expr, unset } from '../../src/normalize/mapping.ts'
 import {
   all,
   any,
   called,
-  chooser,
   defineMapping,
   firstOf,
   given,
   is,
   kept,
-  max,
-  min,
   more,
   on,
-  some,
   uuidOf,
 } from '../../src/normalize/words.ts'
 import {

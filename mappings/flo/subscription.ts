@@ -17,7 +17,6 @@ import {
   lastOccasion,
   not,
   occasion,
-  on,
   prior,
   priorKnown,
   remembers,
@@ -27,7 +26,15 @@ import {
   without,
 } from '../../src/normalize/words.ts'
 import { productDescription } from '../accessors/facts.ts'
-import { cancelDate, cancellation, endedByItself, endsNow, state, status } from '../accessors/lifecycle.ts'
+import {
+  cancelDate,
+  cancellation,
+  endedByItself,
+  endsNow,
+  state,
+  status,
+  subscriptionEvents,
+} from '../accessors/lifecycle.ts'
 import { planName, subscriptionProduct } from '../accessors/plan.ts'
 import {
   billedAsPriced,
@@ -49,17 +56,7 @@ import {
 import { checkoutSubscription, subscriptionUser } from '../accessors/user.ts'
 import { envelope } from './envelope.ts'
 
-const subscription = on(
-  'customer.subscription.created',
-  'customer.subscription.updated',
-  'customer.subscription.deleted',
-  'customer.subscription.paused',
-  'customer.subscription.resumed',
-  'customer.subscription.pending_update_applied',
-  'customer.subscription.pending_update_expired',
-  'customer.subscription.trial_will_end',
-)
-const { from, is: has, type } = subscription
+const { from, is: has, type } = subscriptionEvents
 
 const currency = called('its currency', upperCase(subscriptionCurrency))
 const endDate = given(ended, firstOf(from('ended_at'), from('canceled_at'), periodEnd), periodEnd)
@@ -104,7 +101,7 @@ const neverAnnounced = called(
 )
 export default defineMapping({
   name: 'flo/subscription',
-  on: subscription,
+  on: subscriptionEvents,
   to: floSubscription,
   user: subscriptionUser,
   total: [status],

@@ -9,28 +9,17 @@ import {
   is,
   lastOccasion,
   not,
-  on,
   remembers,
   stored,
   was,
 } from '../../src/normalize/words.ts'
-import { cancellation, endedByItself, endsNow, status } from '../accessors/lifecycle.ts'
+import { cancellation, endedByItself, endsNow, status, subscriptionEvents } from '../accessors/lifecycle.ts'
 import { ended, pendingCancel } from '../accessors/subscription.ts'
 import { subscriptionUser } from '../accessors/user.ts'
 import { envelope } from './envelope.ts'
 import { subscriptionShape } from './subscription-shape.ts'
 
-const subscription = on(
-  'customer.subscription.created',
-  'customer.subscription.updated',
-  'customer.subscription.deleted',
-  'customer.subscription.paused',
-  'customer.subscription.resumed',
-  'customer.subscription.pending_update_applied',
-  'customer.subscription.pending_update_expired',
-  'customer.subscription.trial_will_end',
-)
-const { from, is: has, type } = subscription
+const { from, is: has, type } = subscriptionEvents
 
 const incomplete = has('status', 'incomplete')
 const entitled = called('trialing or active', has('status', 'trialing', 'active'))
@@ -44,7 +33,7 @@ const becomesUsable = called('becoming trialing or active', became(entitled))
 /** `subscription.purchased` and `subscription.cancelled`. */
 export default defineMapping({
   name: 'florentin/subscription',
-  on: subscription,
+  on: subscriptionEvents,
   to: florentinSubscription,
   user: subscriptionUser,
   total: [status],

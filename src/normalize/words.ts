@@ -14,7 +14,7 @@ import {
   type unset,
   type When,
 } from './mapping.ts'
-import type { At, Closed, ItemOf, Known, Value } from './paths.ts'
+import type { At, Closed, Known, Value } from './paths.ts'
 
 // The words that mappings are written in: each makes a piece of plain data, typed against Stripe on one side and the contract
 // on the other.
@@ -185,53 +185,6 @@ export const objectOf = <S extends Record<string, Expr<any>>>(shape: S): Expr<{ 
   op: 'object',
   shape,
 })
-
-/** A shape for each element of a list, in order; `where` leaves elements out. */
-export const each = <L, S extends Record<string, Expr<any>>>(
-  list: Expr<L>,
-  shape: (item: Reads<ItemOf<L>>) => S,
-  where?: (item: Reads<ItemOf<L>>) => When,
-): Expr<{ [K in keyof S]: TypeOf<S[K]> }[]> => {
-  const item = readsOf<ItemOf<L>>('item')
-  return { op: 'each', list, where: where?.(item) ?? null, shape: shape(item) as object }
-}
-const fold =
-  (name: 'sum' | 'max' | 'min') =>
-  <L, T>(
-    list: Expr<L>,
-    of: (item: Reads<ItemOf<L>>) => Expr<T>,
-    where?: (item: Reads<ItemOf<L>>) => When,
-  ): Expr<T | null> => {
-    const item = readsOf<ItemOf<L>>('item')
-    return { op: 'fold', name, list, where: where?.(item) ?? null, of: of(item) }
-  }
-/** The exact sum as a decimal string: of an empty list '0', null when the list is absent or an element has no value. */
-export const sum = fold('sum') as <L>(
-  list: Expr<L>,
-  of: (item: Reads<ItemOf<L>>) => Expr<number | string | null>,
-  where?: (item: Reads<ItemOf<L>>) => When,
-) => Expr<string | null>
-/** The greatest number of a list, null when no element has one. */
-export const max = fold('max')
-/** The least number of a list, null when no element has one. */
-export const min = fold('min')
-/** At least one element for which `where` holds. */
-export const some = <L>(list: Expr<L>, where: (item: Reads<ItemOf<L>>) => When): When => ({
-  op: 'some',
-  list,
-  where: where(readsOf<ItemOf<L>>('item')),
-})
-/** One element of a list, chosen by a named rule that `about` tells, and what is read from it. */
-export const chooser =
-  <Item>(name: string, about: string, fn: (list: Item[]) => Item | null) =>
-  <L extends readonly Item[] | null, T>(list: Expr<L>, of: (item: Reads<Item>) => Expr<T>): Expr<T | null> => ({
-    op: 'choose',
-    name,
-    about,
-    fn,
-    list,
-    of: of(readsOf<Item>('item')),
-  })
 
 /** The latest snapshot of another object: reads words that are typed by that object. Null while it is unknown. */
 export const kept = (kind: Kept, key: Expr<string | null>) => {

@@ -26,11 +26,11 @@ export async function makeNext(
         await fail(tx, now, CLOSED[now.endpoint])
         return { made: 0, ended: true }
       }
-      const { events, reached } = await walk(tx, now, { after: now.reached, scan, most })
+      const { events, reached, all } = await walk(tx, now, { after: now.reached, scan, most })
       if (events.length > 0) await deliver(tx, now, events)
-      if (reached !== null) await advance(tx, now, reached, events.length)
-      else await finish(tx, now)
-      return { made: events.length, ended: reached === null }
+      await advance(tx, now, reached, events.length)
+      if (all) await finish(tx, now)
+      return { made: events.length, ended: all }
     })
   } catch (error) {
     // The pumps lock deliveries in their own order. Nothing is made, and the next step begins where this one did.

@@ -30,12 +30,12 @@ export async function previewReplay(
   const patientUntil = performance.now() + (deps.budgetMs ?? BUDGET_MS)
   const preview: Preview = { since, until, count: 0, byType: {}, sample: [], countedUntil: null }
   for (let from = after; ; ) {
-    const { events, reached } = await walk(tx, which, { after: from, scan: SCAN, most: SCAN })
+    const { events, reached, all } = await walk(tx, which, { after: from, scan: SCAN, most: SCAN })
     preview.count += events.length
     for (const { type } of events) preview.byType[type] = (preview.byType[type] ?? 0) + 1
     const shown = events.slice(0, SAMPLE - preview.sample.length)
     preview.sample.push(...shown.map(({ id, type }) => ({ eventId: id, eventType: type, createdAt: idTime(id) })))
-    if (reached === null) return preview
+    if (all) return preview
     from = reached
     if (performance.now() > patientUntil) return { ...preview, countedUntil: idTime(from) }
   }

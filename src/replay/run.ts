@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Db } from '../db.ts'
 import type { Stop } from '../leased-runs.ts'
 import type { Log } from '../log.ts'
@@ -26,7 +25,6 @@ const PAUSE_MS = { least: 100, most: 1_000 }
 export async function run(deps: Deps, replay: Replay, stop: Stop): Promise<void> {
   const { db, log, slots, made } = deps
   const { clientId, endpointId, id } = replay
-  const pause = (ms: number) => Promise.race([delay(ms, undefined, { ref: false }), stop.stopping])
   if (replay.found === null && !(await count(deps, replay, stop))) return
 
   let window = FIRST_WINDOW
@@ -47,20 +45,20 @@ export async function run(deps: Deps, replay: Replay, stop: Stop): Promise<void>
       filled = step.made === room
       if (!filled) continue
     } else if (!(await isRunning(db, replay))) return
-    await pause(pauseMs)
+    await stop.pause(pauseMs)
   }
 }
 
 /** Counts what there is to replay, by the same look that makes it. False: it was stopped or cancelled meanwhile. */
-async function count({ db, slots }: Deps, replay: Replay, { stopped, stopping }: Stop): Promise<boolean> {
-  await writersEnded(db, stopping)
+async function count({ db, slots }: Deps, replay: Replay, stop: Stop): Promise<boolean> {
+  await writersEnded(db, stop)
   let found = 0
-  for (let after: string | null = replay.reached; after !== null; ) {
-    if (stopped() || !(await isRunning(db, replay))) return false
-    const from: string = after
-    const { events, reached } = await slots(() => walk(db, replay, { after: from, scan: SCAN.most, most: SCAN.most }))
+  for (let [after, counting] = [replay.reached, true]; counting; ) {
+    if (stop.stopped() || !(await isRunning(db, replay))) return false
+    const { events, reached, all } = await slots(() => walk(db, replay, { after, scan: SCAN.most, most: SCAN.most }))
     found += events.length
     after = reached
+    counting = !all
   }
   await counted(db, replay, found)
   return true

@@ -19,8 +19,10 @@ export interface Which {
 /** Some of these events, in the order they were made. */
 export interface Found {
   events: Fitting[]
-  /** Where the next look goes on; null: nothing is left. */
-  reached: string | null
+  /** Where the next look goes on. */
+  reached: string
+  /** Nothing was left behind that place. */
+  all: boolean
 }
 
 export interface Fitting {
@@ -35,11 +37,9 @@ const EVENTS =
 
 /** The events to be judged. Of the failed, there may be few among many events: they have an index of their own. */
 const pages: Readonly<Record<Mode, string>> = {
-  failed: `select distinct event_id as id from (
-      select event_id from deliveries
-       where client_id = $1 and endpoint_id = $2 and state in ('failed', 'skipped') and event_id > $3 and event_id < $4
-       order by event_id limit $5) d
-     order by event_id`,
+  failed: `select event_id as id from deliveries
+    where client_id = $1 and endpoint_id = $2 and state in ('failed', 'skipped') and event_id > $3 and event_id < $4
+    order by event_id limit $5`,
   missing: EVENTS,
   all: EVENTS,
 }
@@ -87,9 +87,9 @@ export async function walk(
   { after, scan, most }: { after: string; scan: number; most: number },
 ): Promise<Found> {
   const page = await db.query<{ id: string }>(pages[mode], [clientId, endpointId, after, upto, scan])
-  const ids = page.rows.map(({ id }) => id)
+  const ids = [...new Set(page.rows.map(({ id }) => id))]
   const [first, last] = [ids[0], ids.at(-1)]
-  if (first === undefined || last === undefined) return { events: [], reached: null }
+  if (first === undefined || last === undefined) return { events: [], reached: after, all: true }
   const { rows: events } = await db.query<Fitting>(judged(mode), [
     clientId,
     endpointId,
@@ -100,5 +100,7 @@ export async function walk(
     asOf,
     most,
   ])
-  return { events, reached: events.length === most ? events.at(-1)!.id : last }
+  if (events.length === most) return { events, reached: events.at(-1)!.id, all: false }
+  // Not "until nothing comes": where events come all the time, that would be never.
+  return { events, reached: last, all: page.rows.length < scan }
 }
