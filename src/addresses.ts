@@ -30,6 +30,8 @@ function reasonV6(address: ipaddr.IPv6): string | null {
   if (within(address, ['64:ff9b::/96'])) return reasonV4(new ipaddr.IPv4(address.toByteArray().slice(12)))
   const range = address.range()
   if (range !== 'unicast') return range
+  // ISATAP: whatever the prefix, the last half says that a tunnel leads to the IPv4 address inside (RFC 5214).
+  if ((address.parts[4]! & ~0x0200) === 0 && address.parts[5] === 0x5efe) return 'isatap'
   // All that IANA has given out as global unicast; the rest (IPv4-compatible ::/96 too) routes nowhere we want to go.
   return within(address, ['2000::/3']) ? null : 'reserved'
 }
@@ -57,4 +59,23 @@ export function opened(address: string, allowedSubnets: readonly string[]): bool
   const [number = ''] = address.split('%')
   const written = parsed(number)
   return within(written, allowedSubnets) || within(mappedV4(written), allowedSubnets)
+}
+
+// Where something else than HTTP listens, that a request could be taken for: https://fetch.spec.whatwg.org/#port-blocking
+const BAD_PORTS = new Set(
+  `0 1 7 9 11 13 15 17 19 20 21 22 23 25 37 42 43 53 69 77 79 87 95 101 102 103 104 109 110 111 113 115 117 119 123 135 137 139
+   143 161 179 389 427 465 512 513 514 515 526 530 531 532 540 548 554 556 563 587 601 636 989 990 993 995 1719 1720 1723 2049
+   3659 4045 4190 5060 5061 6000 6566 6665 6666 6667 6668 6669 6679 6697 10080`.split(/\s+/),
+)
+
+/** Whether nothing may be sent to the port, as a URL has it: '' is the scheme's own. */
+export const isRefusedPort = (port: string): boolean => BAD_PORTS.has(port)
+
+// RFC 6761 (localhost), 6762 (local), 8375 (home.arpa), and ICANN's private-use internal.
+const INNER = /(^|\.)(localhost|local|internal|home\.arpa)$/
+
+/** Whether a host name only means something inside a network: it has no dot, or ends in what the internet never gives out. */
+export function isInnerName(hostname: string): boolean {
+  const name = hostname.replace(/\.$/, '').toLowerCase()
+  return !name.includes('.') || INNER.test(name)
 }

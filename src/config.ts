@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
 import { parseKeys } from './keyring.ts'
@@ -19,6 +20,9 @@ const subnet = (text: string): boolean => {
     return false
   }
 }
+
+const isException = (text: string): boolean =>
+  text === '*' || isIP(text) !== 0 || subnet(text) || /^\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?$/i.test(text)
 
 /** Every environment variable the gateway reads. `.env.example` lists the same ones; a test compares. */
 export const Environment = z.object({
@@ -57,6 +61,21 @@ export const Environment = z.object({
     .transform(list)
     .pipe(
       z.array(z.string().refine(subnet, { error: (issue) => `"${issue.input}" is not a subnet such as 127.0.0.0/8` })),
+    ),
+  FLO_EGRESS_PROXY: z
+    .url({ protocol: /^https?$/, error: 'must be a URL such as http://user:password@proxy.example:3128' })
+    .refine((url) => new URL(url).pathname === '/' && !new URL(url).search, 'must end after the host and port')
+    .optional(),
+  FLO_EGRESS_NO_PROXY: z
+    .string()
+    .default('')
+    .transform(list)
+    .pipe(
+      z.array(
+        z.string().refine(isException, {
+          error: (issue) => `"${issue.input}" is no name, address or subnet such as .internal or 10.0.0.0/8`,
+        }),
+      ),
     ),
   FLO_HOLD_SECONDS: z.coerce.number().min(0).max(3600).default(10),
   FLO_HYDRATE_SECONDS: z.coerce.number().min(0).max(3600).default(30),
@@ -102,6 +121,7 @@ export function readConfig(env: Record<string, string | undefined>) {
     roles: new Set<Role>(e.FLO_ROLES),
     publicUrl: e.FLO_PUBLIC_URL,
     allowedSubnets: e.FLO_ALLOWED_SUBNETS,
+    egressProxy: e.FLO_EGRESS_PROXY ? { url: e.FLO_EGRESS_PROXY, exceptions: e.FLO_EGRESS_NO_PROXY } : undefined,
     holdSeconds: e.FLO_HOLD_SECONDS,
     hydrateSeconds: e.FLO_HYDRATE_SECONDS,
     contracts: e.FLO_CONTRACTS,

@@ -1,7 +1,7 @@
 import { ConfigError } from './config.ts'
 import { type Db, inTransaction, type Queryable } from './db.ts'
 import { type KeyRing, keyIdOf } from './keyring.ts'
-import { sealHeaders } from './sealed-headers.ts'
+import { sealHeaders } from './sealed.ts'
 
 /** So many secrets of a kind are encrypted with this key; `sample` is one of them, as it is stored. */
 export interface KeyUse {
@@ -22,7 +22,9 @@ const SEALED = `
     from endpoints, jsonb_array_elements(secrets) s
    where deleted_at is null and ((s->>'until') is null or (s->>'until')::timestamptz > now())
   union all
-  select 'headers of endpoints', sealed_headers from endpoints where deleted_at is null and sealed_headers is not null`
+  select 'headers of endpoints', sealed_headers from endpoints where deleted_at is null and sealed_headers is not null
+  union all
+  select 'client certificates of endpoints', tls->>'key' from endpoints where deleted_at is null and tls->>'key' is not null`
 const REPLIES = `
   select 'replies kept for an Idempotency-Key', reply from idempotency_keys
    where reply is not null and created_at > now() - interval '24 hours'`
@@ -129,22 +131,23 @@ async function resealSources(tx: Queryable, keyRing: KeyRing, after: string): Pr
   return rows
 }
 
-const STALE_ENDPOINT = `(headers <> '{}' or not starts_with(sealed_headers, $2) or exists (
+const STALE_ENDPOINT = `(headers <> '{}' or not starts_with(sealed_headers, $2) or not starts_with(tls->>'key', $2) or exists (
   select from jsonb_array_elements(secrets) s where not starts_with(s->>'secret', $2)))`
 
 async function resealEndpoints(tx: Queryable, keyRing: KeyRing, after: string, which = STALE_ENDPOINT): Promise<Done> {
   const { rows } = await tx.query(
-    `select id, headers, sealed_headers, secrets from endpoints
+    `select id, headers, sealed_headers, tls, secrets from endpoints
       where id > $1 and $2::text is not null and deleted_at is null and ${which} order by id limit ${BATCH} for update`,
     [after, `${keyRing.ids[0]}:`],
   )
   const reseal = again(keyRing)
   const now = Date.now()
-  for (const { id, headers, sealed_headers, secrets } of rows) {
+  for (const { id, headers, sealed_headers, tls, secrets } of rows) {
     const live = secrets.filter(({ until }: { until: string | null }) => until === null || Date.parse(until) > now)
-    await tx.query(`update endpoints set headers = '{}', sealed_headers = $2, secrets = $3 where id = $1`, [
+    await tx.query(`update endpoints set headers = '{}', sealed_headers = $2, tls = $3, secrets = $4 where id = $1`, [
       id,
       sealed_headers === null ? sealHeaders(keyRing, headers) : reseal(sealed_headers),
+      tls && { ...tls, key: tls.key && reseal(tls.key) },
       JSON.stringify(live.map((kept: { secret: string }) => ({ ...kept, secret: reseal(kept.secret) }))),
     ])
   }

@@ -12,6 +12,7 @@ import type { Config } from './config.ts'
 import { connect, type Db, inTransaction } from './db.ts'
 import { deliverer } from './deliver/deliverer.ts'
 import { resend } from './deliver/resend.ts'
+import { tunnelsThrough } from './egress-proxy.ts'
 import { Refusal, refusalBody } from './errors.ts'
 import { fanOut } from './fanout/fanout.ts'
 import { listen } from './http.ts'
@@ -165,8 +166,10 @@ interface Shared {
 
 /** The rooms of the role `work`: what is normalised and fanned out wakes the delivering room right here. */
 function startWork(shared: Shared, wakes: Wakes) {
+  const tunnels = shared.config.egressProxy && tunnelsThrough(shared.config.egressProxy)
   const deliver = deliverer({
     ...shared,
+    tunnels,
     elsewhere: (clientId) => wakes.elsewhere('deliver', clientId),
     backstop: wakes.deliverAt,
   })
@@ -179,7 +182,7 @@ function startWork(shared: Shared, wakes: Wakes) {
     asked: (clientId) => hydrate.wake(clientId),
     elsewhere: (clientId) => wakes.elsewhere('normalize', clientId),
   })
-  const stripe = stripeApi({ base: shared.config.stripeApiBase })
+  const stripe = stripeApi({ base: shared.config.stripeApiBase, tunnels })
   const hydrate = hydrator({
     ...shared,
     stripe,

@@ -1,4 +1,8 @@
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
+import { type ConnectionOptions, connect } from 'node:tls'
 import Stripe from 'stripe'
+import type { Tunnels } from './egress-proxy.ts'
 
 /** With what a source's account is asked. */
 export interface Credentials {
@@ -36,7 +40,15 @@ const MOST_PAGES = 100
  * Stripe's API for what a webhook does not carry, through the stripe package; `base` is where it lives. It retries nothing:
  * who asks keeps the time and the count. Objects come as the version says, untouched by the package's types.
  */
-export function stripeApi({ base, timeoutMs = TIMEOUT_MS }: { base: string; timeoutMs?: number }): StripeApi {
+export function stripeApi({
+  base,
+  tunnels,
+  timeoutMs = TIMEOUT_MS,
+}: {
+  base: string
+  tunnels?: Tunnels | undefined
+  timeoutMs?: number
+}): StripeApi {
   const { protocol, hostname, port } = new URL(base)
   const stripe = new Stripe('each call brings its own', {
     protocol: protocol === 'http:' ? 'http' : 'https',
@@ -45,6 +57,7 @@ export function stripeApi({ base, timeoutMs = TIMEOUT_MS }: { base: string; time
     maxNetworkRetries: 0,
     timeout: timeoutMs,
     telemetry: false,
+    ...(tunnels?.leadTo(hostname) && { httpAgent: agentThrough(tunnels, protocol === 'http:') }),
     appInfo: { name: 'flo-gateway' },
   })
 
@@ -85,6 +98,21 @@ export function stripeApi({ base, timeoutMs = TIMEOUT_MS }: { base: string; time
       }
     },
   }
+}
+
+/** Connections for the stripe package that are made through the proxy. */
+function agentThrough(tunnels: Tunnels, plain: boolean): HttpAgent {
+  const agent = new (plain ? HttpAgent : HttpsAgent)({ keepAlive: true })
+  agent.createConnection = (options, callback) => {
+    const { host = '', port } = options as { host?: string; port?: number }
+    tunnels.open(host, String(port)).then(
+      (socket) =>
+        callback?.(null, plain ? socket : connect({ servername: host, ...(options as ConnectionOptions), socket })),
+      (error) => callback?.(error, undefined as never),
+    )
+    return undefined as never
+  }
+  return agent
 }
 
 /** The package's own time-out starts anew with each byte that arrives. */

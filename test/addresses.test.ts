@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { refusedReason } from '../src/addresses.ts'
+import { isInnerName, isRefusedPort, refusedReason } from '../src/addresses.ts'
 
 const refused: [address: string, reason: string][] = [
   ['0.0.0.0', 'unspecified'],
@@ -44,6 +44,11 @@ const refused: [address: string, reason: string][] = [
   ['2002:7f00:1::', '6to4'],
   ['2002:808:808::', '6to4'],
   ['3fff::1', 'reserved'],
+  ['2600:1::5efe:10.0.0.1', 'isatap'],
+  ['2600:1::200:5efe:8.8.8.8', 'isatap'],
+  ['2001:1::1', 'reserved'],
+  ['192.31.196.1', 'as112'],
+  ['192.52.193.1', 'amt'],
   ['4000::1', 'reserved'],
   ['5f00::1', 'segmentRouting'],
   ['fc00::1', 'uniqueLocal'],
@@ -92,4 +97,24 @@ describe('refusedReason', () => {
       fc.property(fc.ipV4(), (address) => refusedReason(address, []) === refusedReason(`::ffff:${address}`, [])),
     )
   })
+})
+
+test('ports of other protocols are refused, those of web servers not', () => {
+  for (const port of ['0', '22', '25', '53', '110', '6667', '10080']) expect(isRefusedPort(port)).toBe(true)
+  for (const port of ['', '80', '443', '3000', '8080', '8443', '65535']) expect(isRefusedPort(port)).toBe(false)
+})
+
+test('names that mean something inside a network alone are told from those of the internet', () => {
+  for (const name of [
+    'localhost',
+    'LOCALHOST.',
+    'a.localhost',
+    'intranet',
+    'db.internal',
+    'printer.local',
+    'x.home.arpa',
+  ])
+    expect(isInnerName(name), name).toBe(true)
+  for (const name of ['example.com', 'localhost.example.com', 'mylocal', 'internal.example', 'notlocalhost.dev'])
+    expect(isInnerName(name), name).toBe(name === 'mylocal')
 })

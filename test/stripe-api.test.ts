@@ -1,8 +1,10 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
+import { tunnelsThrough } from '../src/egress-proxy.ts'
 import { stripeApi } from '../src/stripe-api.ts'
 import { afterwards } from './support/afterwards.ts'
+import { startProxy } from './support/proxy.ts'
 import { API_KEY, startStripeApi } from './support/stripe-api.ts'
 
 const server = await startStripeApi()
@@ -90,4 +92,16 @@ test('a host where nobody listens is trouble', async () => {
     kind: 'trouble',
     code: 'stripe_unavailable',
   })
+})
+
+test('an egress proxy is gone through, and its outage is trouble that may pass', async () => {
+  const proxy = await startProxy()
+  const through = stripeApi({ base: server.url, tunnels: tunnelsThrough({ url: proxy.url, exceptions: [] }) })
+  server.objects.set('/v1/customers/cus_far', { id: 'cus_far', object: 'customer' })
+  expect(await through.get(key, '/v1/customers/cus_far')).toMatchObject({ kind: 'found' })
+  expect(proxy.asked.map(({ authority }) => authority)).toEqual([new URL(server.url).host])
+  await proxy.stop()
+  const reply = await through.get(key, '/v1/customers/cus_far')
+  expect(reply).toMatchObject({ kind: 'trouble', code: 'stripe_unavailable' })
+  expect(JSON.stringify(reply)).not.toContain(proxy.host)
 })

@@ -42,7 +42,10 @@ const Attempt = z
     startedAt: time,
     durationMs: z.number().int(),
     status: z.number().int().nullable().meta({ description: 'The HTTP status; null when none came.' }),
-    error: z.string().nullable().meta({ description: 'Its class: timeout, dns, connection, tls, blocked, ...' }),
+    error: z.string().nullable().meta({
+      description:
+        '`timeout`, `dns`, `connection`, `tls`, `blocked`, or `proxy`: the gateway’s own, which uses up no attempt of the schedule.',
+    }),
     errorMessage: z.string().nullable(),
     signature: z.string().nullable().meta({ description: 'The signature header that was sent.' }),
     responseHeaders: z.record(z.string(), z.unknown()).nullable(),

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import type { Contract } from '../contracts/contract.ts'
 import type { KeyRing } from '../keyring.ts'
-import { type KeptHeaders, openHeaders } from '../sealed-headers.ts'
+import { type KeptHeaders, type KeptTls, openHeaders } from '../sealed.ts'
 import { headers, shownHeaders, withoutSecrets } from './endpoint-headers.ts'
+import { shownTls, tls, tlsInfo } from './endpoint-tls.ts'
 import { customSecret, signature } from './secrets.ts'
 import { clientId, eventType, id, metadata, text, time } from './words.ts'
 
@@ -30,6 +31,7 @@ const changeable = {
   description: text(500).nullable().optional(),
   metadata: metadata.optional(),
   headers: headers.optional(),
+  tls: tls.optional(),
   retrySchedule: retrySchedule.optional(),
   timeoutSeconds: z
     .number()
@@ -72,6 +74,7 @@ export const endpointReply = z
     description: z.string().nullable(),
     metadata: z.record(z.string(), z.string()),
     headers: shownHeaders,
+    tls: shownTls,
     retrySchedule: z.array(z.number().int()).nullable(),
     timeoutSeconds: z.number().int(),
     status: z.enum(['enabled', 'disabled']),
@@ -85,13 +88,14 @@ export const endpointReply = z
 export const ENDPOINT_COLUMNS = `t.id, t.client_id as "clientId", t.url, t.contract,
   t.secrets->0->>'publicKey' as "publicKey", case when t.secrets->0 ? 'publicKey' then 'ed25519' else 'hmac' end as signature,
   t.event_types as "eventTypes", t.description,
-  t.metadata, t.headers, t.sealed_headers as "sealedHeaders", t.retry_schedule as "retrySchedule", t.timeout_seconds as "timeoutSeconds", t.status,
+  t.metadata, t.headers, t.sealed_headers as "sealedHeaders", t.tls, t.retry_schedule as "retrySchedule", t.timeout_seconds as "timeoutSeconds", t.status,
   t.disabled_reason as "disabledReason", t.disabled_at as "disabledAt", t.created_at as "createdAt", t.updated_at as "updatedAt"`
 
 /** Makes of a row of ENDPOINT_COLUMNS what a reply shows. */
 export const shownEndpoint =
   (keyRing: Pick<KeyRing, 'decrypt'>) =>
-  <Row extends KeptHeaders>({ headers, sealedHeaders, ...row }: Row) => ({
+  <Row extends KeptHeaders & { tls: KeptTls | null }>({ headers, sealedHeaders, tls, ...row }: Row) => ({
     ...row,
+    tls: tlsInfo(tls),
     headers: withoutSecrets(openHeaders(keyRing, { headers, sealedHeaders })),
   })

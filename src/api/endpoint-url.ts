@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { opened, refusedReason } from '../addresses.ts'
+import { isInnerName, isRefusedPort, opened, refusedReason } from '../addresses.ts'
 import { type Code, Refusal } from '../errors.ts'
 
 const LOOKUP_MS = 3_000
@@ -11,7 +11,8 @@ const refusal = (code: Code, message: string) => new Refusal(code, { details: [{
 /**
  * The URL as it is stored: parsed and written anew by the WHATWG rules, which turn every notation of an IPv4 address into
  * the plain one. Throws `invalid` for what is no http(s) URL or holds a user, `https_required` for http:// to anything but
- * allowed subnets, `url_blocked` for an address that no attempt may go to. Names are judged at each connect. Rule: DESIGN.md 4.
+ * allowed subnets, `url_blocked` for an address, a port or a name that no attempt may go to. What a name leads to is judged
+ * at each connect. Rule: DESIGN.md 4.
  */
 export async function endpointUrl(
   text: string,
@@ -24,6 +25,8 @@ export async function endpointUrl(
   if (!url || !['http:', 'https:'].includes(url.protocol)) throw refusal('invalid', 'must be an https:// URL')
   if (url.username || url.password)
     throw refusal('invalid', 'must not hold a user or password: send credentials in `headers`')
+  if (isRefusedPort(url.port))
+    throw refusal('url_blocked', `must not have the port ${url.port}, where no web server is`)
   url.hash = ''
   const host = url.hostname.replace(/^\[|\]$/g, '')
   if (url.protocol === 'http:') {
@@ -33,6 +36,9 @@ export async function endpointUrl(
   }
   const reason = isIP(host) ? refusedReason(host, allowedSubnets) : null
   if (reason) throw refusal('url_blocked', `must not be the address ${host} (${reason})`)
+  // Where subnets are opened, such a name may well lead into one: that is judged at each connect.
+  if (!isIP(host) && isInnerName(host) && allowedSubnets.length === 0)
+    throw refusal('url_blocked', `must not be ${host}, which is no name of the public internet`)
   return url.href
 }
 

@@ -5,11 +5,12 @@ import { Refusal } from '../errors.ts'
 import { checkEventTypes } from '../event-filter.ts'
 import { newId } from '../ids.ts'
 import type { KeyRing } from '../keyring.ts'
-import { type KeptHeaders, sealHeaders } from '../sealed-headers.ts'
+import { sealHeaders } from '../sealed.ts'
 import { changes } from './changes.ts'
 import { endWaiting } from './end-waiting.ts'
 import { checkHeaders } from './endpoint-headers.ts'
 import { changedEndpoint, ENDPOINT_COLUMNS, endpointReply, newEndpoint, shownEndpoint } from './endpoint-schema.ts'
+import { assertHttps, keptTls } from './endpoint-tls.ts'
 import { endpointUrl } from './endpoint-url.ts'
 import { page } from './page.ts'
 import { type Deps, listRoute, type Route, route } from './route.ts'
@@ -31,7 +32,7 @@ export async function readEndpoint(
 }
 
 /** /v1/endpoints. Every change holds from the next attempt that starts after the reply. */
-export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 'wakes'>): Route[] {
+export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 'wakes' | 'now'>): Route[] {
   const { keyRing, config, contracts, wakes } = deps
   const contractOf = (name: string): Contract => contracts[name]!
 
@@ -48,13 +49,15 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
         checkEventTypes(contract, body.eventTypes)
         checkHeaders(contracts, body.headers)
         const url = await endpointUrl(body.url, config)
+        const tls = keptTls(body.tls ?? null, deps)
+        assertHttps(url, tls)
         await withinQuota(db, clientId)
         const id = newId()
         const secret = newSecret(contract, body)
         await db.query(
           `insert into endpoints (id, client_id, url, contract, event_types, description, metadata, sealed_headers,
-                                  retry_schedule, timeout_seconds, secrets)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, 15), $11)`,
+                                  retry_schedule, timeout_seconds, secrets, tls)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, 15), $11, $12)`,
           [
             id,
             clientId,
@@ -67,6 +70,7 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
             body.retrySchedule,
             body.timeoutSeconds,
             JSON.stringify(first(secret, keyRing)),
+            tls,
           ],
         )
         return {
@@ -88,7 +92,7 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
           from: 'endpoints t',
           where: 't.deleted_at is null',
         })
-        return { data: (data as KeptHeaders[]).map(shownEndpoint(keyRing)), meta }
+        return { data: (data as Parameters<ReturnType<typeof shownEndpoint>>[0][]).map(shownEndpoint(keyRing)), meta }
       },
     }),
     route('GET /v1/endpoints/{id}', {
@@ -99,7 +103,7 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
     }),
     route('PATCH /v1/endpoints/{id}', {
       summary: 'Change an endpoint',
-      description: '`metadata` and `headers` are replaced as a whole.',
+      description: '`metadata`, `headers` and `tls` are replaced as a whole.',
       ids: { id: 'endpoint' },
       body: changedEndpoint,
       reply: endpointReply,
@@ -107,14 +111,18 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
         const before = await readEndpoint({ db, keyRing }, clientId, params.id!)
         checkEventTypes(contractOf(before.contract), body.eventTypes)
         checkHeaders(contracts, body.headers)
+        const url = body.url === undefined ? undefined : await endpointUrl(body.url, config)
+        const tls = body.tls === undefined ? undefined : keptTls(body.tls, deps)
+        assertHttps(url ?? before.url, tls === undefined ? before.tls : tls)
         const set = changes(
           {
-            url: body.url === undefined ? undefined : await endpointUrl(body.url, config),
+            url,
             event_types: body.eventTypes,
             description: body.description,
             metadata: body.metadata,
             ...(body.headers && { headers: {}, sealed_headers: sealHeaders(keyRing, body.headers) }),
             retry_schedule: body.retrySchedule,
+            tls,
             timeout_seconds: body.timeoutSeconds,
           },
           3,
@@ -138,7 +146,7 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
       async run({ db, clientId, params, after }) {
         // Its secrets are of no more use, and so the least that can leak.
         await db.query(
-          `update endpoints set deleted_at = now(), secrets = '[]', headers = '{}', sealed_headers = null
+          `update endpoints set deleted_at = now(), secrets = '[]', headers = '{}', sealed_headers = null, tls = null
             where client_id = $1 and id = $2`,
           [clientId, params.id],
         )

@@ -7,7 +7,7 @@ import type { Answer } from './answer.ts'
 import type { StoredEvent } from './bodies.ts'
 import type { Due } from './due.ts'
 import { type Endpoint, liveSecrets } from './endpoint.ts'
-import { nextDelay } from './outcome.ts'
+import { excusedDelay, isExcused, nextDelay } from './outcome.ts'
 import type { Made } from './record.ts'
 import type { Post } from './send.ts'
 
@@ -49,8 +49,11 @@ export async function attempt(
     headers: withOwn(headers, endpoint.headers),
     body: wireBody,
     timeoutMs: endpoint.timeoutMs,
+    identity: endpoint.identity,
   })
-  const nextDelaySeconds = nextDelay(endpoint.plan, number, answer.outcome, random)
+  const nextDelaySeconds = isExcused(answer.outcome)
+    ? excusedDelay(due.excused, random)
+    : nextDelay(endpoint.plan, number - due.excused, answer.outcome, random)
   const { kind, ...outcome } = answer.outcome
   log.info(
     {

@@ -1,4 +1,5 @@
 import type { Config } from '../config.ts'
+import type { Tunnels } from '../egress-proxy.ts'
 import { eventBodies } from './bodies.ts'
 import { type Client, clientWork } from './client.ts'
 import type { Resolve } from './dial.ts'
@@ -13,6 +14,8 @@ interface Deps extends Pick<Shared, 'db' | 'log' | 'worker' | 'keyRing' | 'contr
   config: Pick<Config, 'allowedSubnets'>
   random?: () => number
   backstop?: Shared['backstop']
+  /** The way out, where requests may not leave directly. */
+  tunnels?: Tunnels | undefined
   /** Addresses of a host name; the system's resolver when not given. */
   resolve?: Resolve
   /** Requests under way to one endpoint at most. */
@@ -36,6 +39,7 @@ const SWEEP_AHEAD_SECONDS = 90
 export function deliverer({
   config,
   resolve,
+  tunnels,
   random = Math.random,
   backstop = () => {},
   maxInFlight = 10,
@@ -43,7 +47,7 @@ export function deliverer({
   ...deps
 }: Deps) {
   const clients = new Map<string, Client>()
-  const http = sender({ allowedSubnets: config.allowedSubnets, now: deps.now, ...(resolve && { resolve }) })
+  const http = sender({ allowedSubnets: config.allowedSubnets, now: deps.now, tunnels, ...(resolve && { resolve }) })
   const pumps = { count: 0 }
   let stopping = false
   let patientUntil = Number.POSITIVE_INFINITY

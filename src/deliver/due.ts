@@ -9,6 +9,8 @@ export interface Due {
   origin: string
   /** Attempts made so far. */
   attempts: number
+  /** Those of them that used up nothing of the schedule. */
+  excused: number
   /** When it was read, in milliseconds of `performance.now()`: rows that waited long are looked at again. */
   readAt: number
 }
@@ -45,7 +47,8 @@ export async function readDue(db: Queryable, clientId: string, wants: Want[]): P
     // Rows, not objects: this is read for every attempt.
     rowMode: 'array',
     text: `select now()::text, w.endpoint_id, e.id is null or e.status = 'disabled' or e.deleted_at is not null,
-                  d.id, d.event_id, d.event_type, d.origin, d.attempts, d.next_attempt_at::text
+                  d.id, d.event_id, d.event_type, d.origin, d.attempts, d.excused,
+                  d.next_attempt_at::text
              from unnest($2::uuid[], $3::timestamptz[], $4::uuid[], $5::int[]) as w(endpoint_id, at, id, room)
              left join endpoints e on e.client_id = $1 and e.id = w.endpoint_id
              left join lateral (
@@ -66,12 +69,23 @@ export async function readDue(db: Queryable, clientId: string, wants: Want[]): P
   const reads = new Map<string, Read>(
     wants.map(({ endpointId, after }) => [endpointId, { rows: [], last: after, all: true, closed: false, asOf: '' }]),
   )
-  for (const [asOf, endpointId, closed, id, eventId, eventType, origin, attempts, at] of rows as unknown as any[][]) {
+  for (const [
+    asOf,
+    endpointId,
+    closed,
+    id,
+    eventId,
+    eventType,
+    origin,
+    attempts,
+    excused,
+    at,
+  ] of rows as unknown as any[][]) {
     const read = reads.get(endpointId)!
     read.closed = closed
     read.asOf = asOf
     if (id === null) continue
-    read.rows.push({ id, eventId, eventType, origin, attempts, readAt })
+    read.rows.push({ id, eventId, eventType, origin, attempts, excused, readAt })
     read.last = { at, id }
   }
   for (const { endpointId, limit } of wants) {

@@ -1,10 +1,12 @@
+import { createHash } from 'node:crypto'
 import type { Contract } from '../contracts/contract.ts'
 import type { Queryable } from '../db.ts'
 import { wanted } from '../event-filter.ts'
 import { FANOUT_ORIGIN } from '../ids.ts'
 import type { KeyRing } from '../keyring.ts'
-import { openHeaders } from '../sealed-headers.ts'
+import { type KeptTls, openHeaders } from '../sealed.ts'
 import type { RetryPlan } from './outcome.ts'
+import type { Post } from './send.ts'
 
 /** An endpoint as its attempts need it, read from one version of its row. */
 export interface Endpoint {
@@ -17,6 +19,7 @@ export interface Endpoint {
   readonly headers: Readonly<Record<string, string>>
   readonly plan: RetryPlan
   readonly timeoutMs: number
+  readonly identity: Post['identity']
   /** Encrypted, newest first; `until` in milliseconds since 1970, null: no end. */
   readonly secrets: readonly { sealed: string; until: number | null }[]
   readonly eventTypes: readonly string[] | null
@@ -32,6 +35,7 @@ interface Row {
   event_types: string[] | null
   headers: Record<string, string>
   sealed_headers: string | null
+  tls: KeptTls | null
   retry_schedule: number[] | null
   timeout_seconds: number
   status: string
@@ -56,7 +60,7 @@ export async function freshEndpoints(
     text: `select k.at - 1 as at, e.version,
                   case when e.version <> k.version then jsonb_build_object(
                     'url', e.url, 'contract', e.contract, 'event_types', e.event_types, 'headers', e.headers,
-                    'sealed_headers', e.sealed_headers,
+                    'sealed_headers', e.sealed_headers, 'tls', e.tls,
                     'retry_schedule', e.retry_schedule, 'timeout_seconds', e.timeout_seconds, 'status', e.status,
                     'deleted', e.deleted_at is not null, 'secrets', e.secrets) end as changed
              from unnest($2::uuid[], $3::bigint[]) with ordinality as k(id, version, at)
@@ -83,8 +87,8 @@ function endpointOf({ contracts, keyRing }: Reading, id: string, version: number
   const contract = contracts[row.contract]
   if (!contract) return new Error(`endpoint ${id} has the contract "${row.contract}", which this version does not know`)
   if (!URL.canParse(row.url)) return new Error(`endpoint ${id} has a URL that cannot be read`)
-  const headers = headersOf(keyRing, row)
-  if (headers instanceof Error) return headers
+  const opened = openedOf(keyRing, row)
+  if (opened instanceof Error) return opened
   const { origin, pathname, search } = new URL(row.url)
   return {
     id,
@@ -92,7 +96,7 @@ function endpointOf({ contracts, keyRing }: Reading, id: string, version: number
     contract,
     origin,
     path: pathname + search,
-    headers,
+    ...opened,
     plan: { schedule: row.retry_schedule ?? contract.retrySchedule, jitter: contract.jitter },
     timeoutMs: row.timeout_seconds * 1000,
     secrets: row.secrets.map(({ secret, until }) => ({ sealed: secret, until: until ? Date.parse(until) : null })),
@@ -101,12 +105,20 @@ function endpointOf({ contracts, keyRing }: Reading, id: string, version: number
   }
 }
 
-function headersOf(keyRing: Pick<KeyRing, 'decrypt'>, row: Row): Record<string, string> | Error {
+function openedOf(keyRing: Pick<KeyRing, 'decrypt'>, row: Row): Pick<Endpoint, 'headers' | 'identity'> | Error {
   try {
-    return openHeaders(keyRing, { headers: row.headers, sealedHeaders: row.sealed_headers })
+    return {
+      headers: openHeaders(keyRing, { headers: row.headers, sealedHeaders: row.sealed_headers }),
+      identity: row.tls && identityOf(keyRing, row.tls),
+    }
   } catch (error) {
     return error as Error
   }
+}
+
+function identityOf(keyRing: Pick<KeyRing, 'decrypt'>, { ca, certificate, key }: KeptTls): Post['identity'] {
+  const identity = { ...(ca && { ca }), ...(certificate && key && { cert: certificate, key: keyRing.decrypt(key) }) }
+  return { ...identity, id: createHash('sha256').update(JSON.stringify(identity)).digest('base64') }
 }
 
 /** The secrets that sign at `now`, plain and newest first: the first, and older ones within their grace; 5 at most. */

@@ -5,8 +5,8 @@ export type Outcome =
   | { kind: 'gone'; status: 410 } // the client asks us to stop
   | { kind: 'unreachable'; reason: Unreachable; message: string }
 
-/** Why no status came. `blocked`: the address is one that nothing may be sent to. */
-export type Unreachable = 'timeout' | 'dns' | 'connection' | 'tls' | 'blocked'
+/** Why no status came. `blocked`: the address is one that nothing may be sent to; `proxy`: our own way out is not there. */
+export type Unreachable = 'timeout' | 'dns' | 'connection' | 'tls' | 'blocked' | 'proxy'
 
 /** When the next attempt comes: seconds before the 2nd, 3rd, ... one, each lengthened by a random share up to `jitter`. */
 export interface RetryPlan {
@@ -39,6 +39,16 @@ export function nextDelay(plan: RetryPlan, attempt: number, outcome: Outcome, ra
 
 // Date.parse takes much that is no HTTP date ("1", "May"); all three forms of RFC 9110 begin with a day's name.
 const HTTP_DATE = /^(mon|tue|wed|thu|fri|sat|sun)[a-z]*,? /i
+
+/** Whether the attempt says nothing of the endpoint, and so uses up none of its schedule. */
+export const isExcused = (outcome: Outcome): boolean => outcome.kind === 'unreachable' && outcome.reason === 'proxy'
+
+const EXCUSED_FIRST_SECONDS = 5
+const EXCUSED_MOST_SECONDS = 60
+
+/** Seconds until an attempt is made again that was excused, as `times` before it were: soon, but not all the time. */
+export const excusedDelay = (times: number, random = Math.random): number =>
+  Math.min(EXCUSED_FIRST_SECONDS * 2 ** times, EXCUSED_MOST_SECONDS) * (1 + 0.2 * random())
 
 /** The seconds that a Retry-After header asks for, given as a number or an HTTP date (RFC 9110 10.2.3); else undefined. */
 export function retryAfterSeconds(header: string | string[] | undefined, now: Date): number | undefined {

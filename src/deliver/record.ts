@@ -4,6 +4,7 @@ import type { Log } from '../log.ts'
 import type { Answer } from './answer.ts'
 import { bounds } from './bounds.ts'
 import type { Due } from './due.ts'
+import { isExcused } from './outcome.ts'
 
 /** An attempt that was made, and what its delivery becomes by it. */
 export interface Made {
@@ -77,12 +78,13 @@ async function insertAttempts(db: Queryable, clientId: string, batch: Made[]): P
     name: 'deliver.record',
     text: `with made as (
              select * from unnest($2::uuid[], $3::uuid[], $4::int[], $5::float8[], $6::int[], $7::int[], $8::text[],
-                 $9::text[], $10::text[], $11::jsonb[], $12::text[], $13::text[], $14::float8[])
+                 $9::text[], $10::text[], $11::jsonb[], $12::text[], $13::text[], $14::float8[], $19::bool[])
                as m(event_id, id, number, started_at, duration_ms, status, error,
-                    error_message, signature, response_headers, response_body, state, delay)
+                    error_message, signature, response_headers, response_body, state, delay, excused)
            ), moved as (
              update deliveries d
                 set attempts = m.number,
+                    excused = d.excused + m.excused::int,
                     state = case when d.state = 'pending' or m.state = 'delivered' or (d.state, m.state) = ('skipped', 'failed')
                                  then m.state else d.state end,
                     reason = case when m.state = 'delivered' or m.state = 'failed' and d.state = 'skipped'
@@ -117,6 +119,7 @@ async function insertAttempts(db: Queryable, clientId: string, batch: Made[]): P
       batch.map(({ nextDelaySeconds }) => nextDelaySeconds),
       ...bounds(batch.map(({ due }) => due.eventId)),
       ...bounds(batch.map(({ due }) => due.id)),
+      batch.map(({ answer }) => isExcused(answer.outcome)),
     ],
   })
   return new Set(rows.map(({ id }) => id))

@@ -1,6 +1,8 @@
+import { LRUCache } from 'lru-cache'
 import { Agent, type Dispatcher } from 'undici'
+import { ProxyTrouble, type Tunnels } from '../egress-proxy.ts'
 import { type Answer, type Heard, kept } from './answer.ts'
-import { guardedConnector, type Resolve } from './dial.ts'
+import { guardedConnector, type Identity, type Resolve } from './dial.ts'
 import { outcomeOf } from './outcome.ts'
 import { TooSlow, unreachable } from './trouble.ts'
 
@@ -11,12 +13,16 @@ export interface Post {
   headers: Record<string, string>
   body: string
   timeoutMs: number
+  /** Certificates of the endpoint's own; null: none. */
+  identity: (Identity & { id: string }) | null
 }
 
 /** Of an answer's body this much is read, then the connection is cut: a receiver cannot make us swallow more. */
 const BODY_MAX_BYTES = 16 * 1024
 const BODY_MAX_MS = 2_000
 const SWEEP_MS = 50
+/** Pools of connections that were made with certificates of an endpoint's own. */
+const IDENTITIES_MAX = 2_000
 
 interface Exchange {
   deadline: number
@@ -32,17 +38,38 @@ export function sender({
   allowedSubnets,
   now,
   resolve,
+  tunnels,
 }: {
   allowedSubnets: readonly string[]
   now: () => Date
   resolve?: Resolve
+  tunnels?: Tunnels | undefined
 }) {
-  const agent = new Agent({
-    connect: guardedConnector({ allowedSubnets, ...(resolve && { resolve }) }),
-    // One sweep watches over the whole attempt instead of undici's two timers per request, which restart with each chunk.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-  })
+  const agentWith = (identity?: Identity) =>
+    new Agent({
+      connect: guardedConnector({ allowedSubnets, tunnels, identity, ...(resolve && { resolve }) }),
+      // One sweep watches over the whole attempt instead of undici's two timers per request, which restart with each chunk.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    })
+  const common = agentWith()
+  // A connection that one endpoint's certificate has opened must never carry another's deliveries.
+  const identified = new LRUCache<string, Agent>({ max: IDENTITIES_MAX, dispose: (agent) => void agent.close() })
+  const agentOf = (identity: Post['identity']): Agent => {
+    if (!identity) return common
+    const { id, ...certificates } = identity
+    let agent = identified.get(id)
+    if (!agent) {
+      agent = agentWith(certificates)
+      identified.set(id, agent)
+    }
+    return agent
+  }
+  // While it is known that the proxy is out, whoever got no connection in time has waited for it in vain.
+  const tooLate = (origin: string, connected: boolean) =>
+    !connected && tunnels?.isOut() && tunnels.leadTo(new URL(origin).hostname.replace(/^\[|\]$/g, ''))
+      ? new ProxyTrouble('it is out')
+      : new TooSlow()
   const open = new Set<Exchange>()
   let sweep: NodeJS.Timeout | undefined
 
@@ -84,7 +111,10 @@ export function sender({
         end(error)
         controller?.abort(error)
       }
-      const exchange: Exchange = { deadline: started + post.timeoutMs, expire: () => cut(new TooSlow()) }
+      const exchange: Exchange = {
+        deadline: started + post.timeoutMs,
+        expire: () => cut(tooLate(post.origin, controller !== undefined)),
+      }
       open.add(exchange)
       sweep ??= setInterval(expireLate, SWEEP_MS)
 
@@ -107,7 +137,7 @@ export function sender({
         onResponseError: (_, error) => end(error),
       }
       try {
-        agent.dispatch(
+        agentOf(post.identity).dispatch(
           { origin: post.origin, path: post.path, method: 'POST', headers: post.headers, body: post.body },
           handler,
         )
@@ -122,7 +152,7 @@ export function sender({
     underWay: () => open.size,
     async close() {
       clearInterval(sweep)
-      await agent.destroy()
+      await Promise.all([common, ...identified.values()].map((agent) => agent.destroy()))
     },
   }
 }

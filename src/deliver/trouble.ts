@@ -1,3 +1,4 @@
+import { ProxyTrouble } from '../egress-proxy.ts'
 import type { Unreachable } from './outcome.ts'
 
 /** An endpoint's name leads to an address that nothing may be sent to. The address itself is for the operator's eyes. */
@@ -22,7 +23,33 @@ const sentences: Record<Unreachable, string> = {
   connection: 'The connection failed.',
   tls: 'The TLS connection could not be made.',
   blocked: 'The address is not one that deliveries may be sent to.',
+  proxy: "The gateway's own proxy could not be used: no fault of the endpoint, and no attempt of its schedule.",
 }
+
+const SELF_SIGNED =
+  "The receiver's certificate is signed by nobody who is trusted: give the endpoint its `tls.caCertificate`."
+const UNKNOWN_ISSUER =
+  "The issuer of the receiver's certificate is not known: an intermediate certificate is missing, or the endpoint needs `tls.caCertificate`."
+const NO_TLS = 'The receiver does not speak TLS at this port.'
+const tlsSentences: Record<string, string> = {
+  CERT_HAS_EXPIRED: "The receiver's certificate has expired.",
+  CERT_NOT_YET_VALID: "The receiver's certificate is not valid yet.",
+  CERT_REVOKED: "The receiver's certificate has been revoked.",
+  ERR_TLS_CERT_ALTNAME_INVALID: "The receiver's certificate is for another name.",
+  DEPTH_ZERO_SELF_SIGNED_CERT: SELF_SIGNED,
+  SELF_SIGNED_CERT_IN_CHAIN: SELF_SIGNED,
+  UNABLE_TO_GET_ISSUER_CERT: UNKNOWN_ISSUER,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNKNOWN_ISSUER,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_ISSUER,
+  ERR_SSL_WRONG_VERSION_NUMBER: NO_TLS,
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: NO_TLS,
+}
+// What a receiver's TLS says of the client's certificate, by OpenSSL's names of the alerts.
+const CERTIFICATE_ALERT = /_ALERT_(CERTIFICATE_\w+|BAD_CERTIFICATE|UNKNOWN_CA)$/
+const WANTS_CERTIFICATE = 'The receiver wants another client certificate, or one at all: see `tls.clientCertificate`.'
+
+const tlsSentence = (code: string): string =>
+  CERTIFICATE_ALERT.test(code) ? WANTS_CERTIFICATE : (tlsSentences[code] ?? sentences.tls)
 
 const connectionSentences: Record<string, string> = {
   ECONNREFUSED: 'The connection was refused.',
@@ -48,12 +75,14 @@ export function unreachable(error: unknown): { kind: 'unreachable'; reason: Unre
   const { code, syscall } = error as NodeJS.ErrnoException
   const name = typeof code === 'string' ? code : ''
   const reason = reasonOf(error, name, syscall)
-  const sentence = (reason === 'connection' && connectionSentences[name]) || sentences[reason]
+  const sentence =
+    reason === 'tls' ? tlsSentence(name) : (reason === 'connection' && connectionSentences[name]) || sentences[reason]
   return { kind: 'unreachable', reason, message: /^(FLO_.*)?$/.test(name) ? sentence : `${sentence} (${name})` }
 }
 
 function reasonOf(error: unknown, code: string, syscall: string | undefined): Unreachable {
   if (error instanceof Blocked) return 'blocked'
+  if (error instanceof ProxyTrouble) return 'proxy'
   if (syscall === 'getaddrinfo') return 'dns'
   if (TIMEOUT.has(code)) return 'timeout'
   return TLS.test(code) ? 'tls' : 'connection'

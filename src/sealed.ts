@@ -16,3 +16,12 @@ export const openHeaders = (
   keyRing: Pick<KeyRing, 'decrypt'>,
   { headers, sealedHeaders }: KeptHeaders,
 ): Record<string, string> => (sealedHeaders === null ? headers : JSON.parse(keyRing.decrypt(sealedHeaders)))
+
+/** Certificates of an endpoint's own, as endpoints.tls keeps them: PEM, of which the private key is encrypted. */
+export interface KeptTls {
+  /** Trusted in place of the public authorities. */
+  ca: string | null
+  /** The client's, with what leads to its authority. */
+  certificate: string | null
+  key: string | null
+}
