@@ -66,7 +66,7 @@ async function loadOne(db: Db, { clientId, eventId, id }: DeliveryJob): Promise<
   const { rows } = await db.query({
     name: 'load',
     text: `select p.url, e.body from deliveries d
-             join events e on e.client_id = d.client_id and e.id = d.event_id
+             join event_bodies e on e.client_id = d.client_id and e.event_id = d.event_id
              join endpoints p on p.client_id = d.client_id and p.id = d.endpoint_id
             where d.client_id = $1 and d.event_id = $2 and d.id = $3`,
     values: [clientId, eventId, id],
@@ -92,7 +92,7 @@ async function loadAll(db: Db, jobs: DeliveryJob[]): Promise<Load[]> {
     name: 'load',
     text: `select d.id, p.url, e.body from unnest($1::uuid[], $2::uuid[], $3::uuid[]) r(client_id, event_id, id)
              join deliveries d on d.client_id = r.client_id and d.event_id = r.event_id and d.id = r.id
-             join events e on e.client_id = r.client_id and e.id = r.event_id
+             join event_bodies e on e.client_id = r.client_id and e.event_id = r.event_id
              join endpoints p on p.client_id = r.client_id and p.id = d.endpoint_id`,
     values: [jobs.map(({ clientId }) => clientId), jobs.map(({ eventId }) => eventId), jobs.map(({ id }) => id)],
   })

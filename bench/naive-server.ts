@@ -81,8 +81,9 @@ async function normalized({ id }: { id: string }) {
   const eventId = newId()
   await inTransaction(db, async (tx) => {
     await tx.query(
-      `insert into events (client_id, id, source_event_id, contract, type, key, occurred_at, body)
-       values ($1, $2, $3, $4, 'subscription.created', $5, now(), $6)`,
+      `with body as (insert into event_bodies (client_id, event_id, body) values ($1, $2, $6))
+       insert into events (client_id, id, source_event_id, contract, type, key, occurred_at)
+       values ($1, $2, $3, $4, 'subscription.created', $5, now())`,
       [clientId, eventId, id, CONTRACT, event.id, body],
     )
     await fanOut(tx, clientId, [{ id: eventId, contract: CONTRACT, type: 'subscription.created' }])

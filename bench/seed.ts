@@ -74,8 +74,12 @@ export async function newDeliveries(
                  lpad(to_hex(n % 4096), 3, '0') || '8' || lpad(to_hex(salt), 3, '0') || lpad(to_hex(n), 12, '0'))::uuid $$`,
     )
     await tx.query(
-      `insert into events (client_id, id, source_event_id, contract, type, key, occurred_at, body)
-       select $1, pg_temp.id_at(n, 1), pg_temp.id_at(n, 1), $2, 'subscription.created', n::text, now(), replace($3, $4, n::text)
+      `with bodies as (
+         insert into event_bodies (client_id, event_id, body)
+         select $1, pg_temp.id_at(n, 1), replace($3, $4, n::text) from generate_series(0, $5::int - 1) n
+       )
+       insert into events (client_id, id, source_event_id, contract, type, key, occurred_at)
+       select $1, pg_temp.id_at(n, 1), pg_temp.id_at(n, 1), $2, 'subscription.created', n::text, now()
          from generate_series(0, $5::int - 1) n`,
       [clientId, CONTRACT, BODY, MARK, Math.min(count, events)],
     )

@@ -24,6 +24,8 @@ const subnet = (text: string): boolean => {
 const isException = (text: string): boolean =>
   text === '*' || isIP(text) !== 0 || subnet(text) || /^\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?$/i.test(text)
 
+const days = z.coerce.number().int().min(1).max(36_500)
+
 /** Every environment variable the gateway reads. `.env.example` lists the same ones; a test compares. */
 export const Environment = z.object({
   PORT: z.coerce.number().int().min(0).max(65535).default(8080),
@@ -79,6 +81,8 @@ export const Environment = z.object({
     ),
   FLO_HOLD_SECONDS: z.coerce.number().min(0).max(3600).default(10),
   FLO_HYDRATE_SECONDS: z.coerce.number().min(0).max(3600).default(30),
+  FLO_RETENTION_PAYLOAD_DAYS: days.default(30),
+  FLO_RETENTION_METADATA_DAYS: days.default(90),
   FLO_CONTRACTS: z.string().default('').transform(list),
   FLO_METRICS_TOKEN: z.string().min(16, 'must have 16 characters or more').optional(),
   FLO_OTLP_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
@@ -105,6 +109,8 @@ export function readConfig(env: Record<string, string | undefined>) {
     problems.push(
       '  FLO_ENCRYPTION_KEYS: must be set together with DATABASE_URL, since a generated key would stay on this machine alone (example: k1:$(openssl rand -base64 32))',
     )
+  if (parsed.success && parsed.data.FLO_RETENTION_METADATA_DAYS < parsed.data.FLO_RETENTION_PAYLOAD_DAYS)
+    problems.push('  FLO_RETENTION_METADATA_DAYS: must be FLO_RETENTION_PAYLOAD_DAYS or more')
   if (!parsed.success || problems.length > 0)
     throw new ConfigError(
       `The environment has ${problems.length} problem${problems.length === 1 ? '' : 's'}:\n${problems.join('\n')}`,
@@ -124,6 +130,7 @@ export function readConfig(env: Record<string, string | undefined>) {
     egressProxy: e.FLO_EGRESS_PROXY ? { url: e.FLO_EGRESS_PROXY, exceptions: e.FLO_EGRESS_NO_PROXY } : undefined,
     holdSeconds: e.FLO_HOLD_SECONDS,
     hydrateSeconds: e.FLO_HYDRATE_SECONDS,
+    kept: { payload: e.FLO_RETENTION_PAYLOAD_DAYS, metadata: e.FLO_RETENTION_METADATA_DAYS },
     contracts: e.FLO_CONTRACTS,
     metricsToken: e.FLO_METRICS_TOKEN,
     otlpEndpoint: e.FLO_OTLP_ENDPOINT ?? e.OTEL_EXPORTER_OTLP_ENDPOINT,

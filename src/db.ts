@@ -44,14 +44,3 @@ export async function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>): Pr
     tx.release(broken)
   }
 }
-
-/** Days of partitions that must exist ahead of now: a gateway that cannot make more has a week to be noticed. */
-const DAYS_AHEAD = 7
-
-/** Makes the partitions from yesterday to a week ahead where they are missing; returns how many were made. */
-export async function makePartitions(db: Queryable): Promise<number> {
-  const { rows } = await db.query(`select make_partitions((now() at time zone 'UTC')::date - 1, $1) as made`, [
-    DAYS_AHEAD + 2,
-  ])
-  return rows[0].made
-}

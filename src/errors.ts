@@ -42,6 +42,10 @@ export const codes = {
     status: 409,
     message: 'The raw body of this source event is past its retention: it cannot be normalised any more.',
   },
+  payload_expired: {
+    status: 409,
+    message: 'The body of this event is past its retention: it cannot be sent any more.',
+  },
   needs_api_key: {
     status: 409,
     message: 'This source has no API key, so Stripe cannot be asked: PATCH /v1/sources/{id} {apiKey} gives it one.',

@@ -2,9 +2,12 @@ import { EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseCronItems, type Runner, run, type TaskList, type WorkerEvents } from 'graphile-worker'
 import { z } from 'zod'
-import { type Db, makePartitions } from './db.ts'
+import type { Db } from './db.ts'
 import { graphileLogger } from './graphile-log.ts'
 import type { Log } from './log.ts'
+import { makePartitions } from './partitions.ts'
+import type { Kept } from './retention/horizons.ts'
+import { retain } from './retention/retain.ts'
 import { noticeFor, type Room } from './wakes.ts'
 import type { RegisteredWorker } from './worker.ts'
 
@@ -20,12 +23,14 @@ interface Deps {
   log: Log
   worker: RegisteredWorker
   rooms: Readonly<Record<Room, WorkingRoom>>
+  /** Days that payloads and metadata are kept. */
+  kept: Kept
 }
 
 export interface Jobs {
   /** Whether Graphile Worker runs here at present. */
   running(): boolean
-  /** Takes no new job and waits for the running ones, which only wake rooms. */
+  /** Takes no new job and waits for the running ones: they only wake rooms, or end when they are asked to. */
   stop(): Promise<void>
 }
 
@@ -33,7 +38,7 @@ export interface Jobs {
 const CONNECTIONS = 3
 const RESTART_MS = 5000
 const IDEMPOTENCY_HOURS = 24
-const HYDRATION_DAYS = 30
+const AT_ONCE = 1000
 
 const ofClient = z.object({ clientId: z.uuid() })
 
@@ -66,8 +71,11 @@ export async function startJobs(deps: Deps): Promise<Jobs> {
         ]),
       ),
       sweep: async () => void (await sweep()),
-      partitions: async () => void (await makePartitions(deps.db)),
-      purge: async () => void (await Promise.all([purgeIdempotencyKeys(deps.db), purgeHydrations(deps.db)])),
+      partitions: async () => void (await makePartitions(deps)),
+      purge: async () => {
+        await purgeIdempotencyKeys(deps.db)
+        await retain({ ...deps, now: () => new Date(), stopped: () => stopping }, deps.kept)
+      },
     })
     // It reconnects by itself; when it gives up nevertheless, rooms would wait for the next sweep for ever.
     runner.promise
@@ -114,18 +122,14 @@ async function runGraphile({ url, log, worker }: Deps, taskList: TaskList): Prom
 
 /** The replies that an Idempotency-Key brings back are kept for 24 hours. Returns how many went. */
 export async function purgeIdempotencyKeys(db: Db): Promise<number> {
-  const { rowCount } = await db.query(
-    'delete from idempotency_keys where created_at < now() - make_interval(hours => $1)',
-    [IDEMPOTENCY_HOURS],
-  )
-  return rowCount ?? 0
-}
-
-/** What was fetched from Stripe is kept as long as the bodies of the events that it belongs to. Returns how many went. */
-export async function purgeHydrations(db: Db): Promise<number> {
-  const { rowCount } = await db.query(
-    `delete from hydrations where asked_at < now() - make_interval(days => $1) and state <> 'pending'`,
-    [HYDRATION_DAYS],
-  )
-  return rowCount ?? 0
+  for (let gone = 0; ; ) {
+    const { rowCount } = await db.query(
+      `delete from idempotency_keys where (api_key_id, key) in (
+         select api_key_id, key from idempotency_keys where created_at < now() - make_interval(hours => $1)
+          order by created_at limit $2)`,
+      [IDEMPOTENCY_HOURS, AT_ONCE],
+    )
+    gone += rowCount ?? 0
+    if ((rowCount ?? 0) < AT_ONCE) return gone
+  }
 }

@@ -124,7 +124,7 @@ export async function start(
     let jobs: Jobs | undefined
     steps.push(() => Promise.all([http.drain(), work?.stop(), jobs?.stop()]))
     if (work) {
-      jobs = await startJobs({ url, db, log, worker, rooms: work.rooms })
+      jobs = await startJobs({ url, db, log, worker, rooms: work.rooms, kept: config.kept })
       // What the last process left behind.
       work.sweep().catch((err) => log.error({ err }, 'gateway.first_sweep_failed'))
     }

@@ -3,11 +3,12 @@ import { makeWorkerUtils } from 'graphile-worker'
 import { runner } from 'node-pg-migrate'
 import pg from 'pg'
 import { ConfigError } from './config.ts'
-import { makePartitions } from './db.ts'
 import { graphileLogger } from './graphile-log.ts'
 import type { Log } from './log.ts'
+import { makePartitions } from './partitions.ts'
 
 const OLDEST_POSTGRES = 15
+const FEW_LOCKS = 256
 
 // Any number, the same in every gateway.
 const LOCK = 7_061_002
@@ -30,6 +31,7 @@ export async function migrate({ url, log }: { url: string; log: Log }): Promise<
   })
   try {
     await assertVersion(session)
+    await warnOfFewLocks(session, log)
     // Held by this session: it falls with it, whatever happens.
     await session.query('select pg_advisory_lock($1)', [LOCK])
     const ran = await runner({
@@ -42,7 +44,7 @@ export async function migrate({ url, log }: { url: string; log: Log }): Promise<
       logger: quiet(log),
     })
     await migrateGraphile(url, log)
-    const partitions = await makePartitions(session)
+    const partitions = await makePartitions({ db: session, log })
     const names = ran.map(({ name }) => name)
     if (names.length > 0 || partitions > 0) log.info({ migrations: names, partitions }, 'database.migrated')
     return names
@@ -59,6 +61,13 @@ async function assertVersion(session: pg.Client) {
     throw new ConfigError(
       `The database is PostgreSQL ${rows[0].version}: the gateway needs ${OLDEST_POSTGRES} or newer.`,
     )
+}
+
+async function warnOfFewLocks(session: pg.Client, log: Log) {
+  const { rows } = await session.query(`select current_setting('max_locks_per_transaction')::int as locks`)
+  // See docs/retention.md: a statement that looks through 90 days may else find the lock table full.
+  if (rows[0].locks < FEW_LOCKS)
+    log.warn({ maxLocksPerTransaction: rows[0].locks, atLeast: FEW_LOCKS }, 'database.few_locks')
 }
 
 async function migrateGraphile(url: string, log: Log) {

@@ -197,9 +197,10 @@ describe('events and deliveries', () => {
 
   test('a body past its retention is null, and its delivery still readable', async () => {
     const gone = await newDelivery(db, ours.clientId, ours.endpointId)
-    await db.query('delete from events where client_id = $1 and id = $2', [ours.clientId, gone.eventId])
+    await db.query('delete from event_bodies where client_id = $1 and event_id = $2', [ours.clientId, gone.eventId])
     const { body } = await ours.full.get(`/v1/deliveries/${gone.deliveryId}`)
-    expect(body.data).toMatchObject({ id: gone.deliveryId, contract: null, body: null })
+    expect(body.data).toMatchObject({ id: gone.deliveryId, contract: 'flo.v1', body: null })
+    expect((await ours.full.get(`/v1/events/${gone.eventId}`)).body.data.body).toBeNull()
   })
 
   test('attempts show what was answered', async () => {

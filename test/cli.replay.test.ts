@@ -79,6 +79,7 @@ test('the lines say what there is to say', async () => {
     found: 200,
     replayed: 50,
     skipped: 0,
+    expired: 0,
     reason: null,
     deliveries: { delivered: 40, pending: 10 },
   } as const
@@ -89,8 +90,17 @@ test('the lines say what there is to say', async () => {
     /50 of 51 events are on the way once more\. 1 event had come by another way meanwhile\..* Deliveries: 40 delivered, 10 pending\./,
   )
   const countedUntil = new Date('2026-04-10T00:00:00Z')
-  const counted = { since: null, until: null, count: 5, byType: { 'invoice.paid': 5 }, sample: [], countedUntil }
+  const counted = {
+    since: null,
+    until: null,
+    count: 5,
+    expired: 2,
+    byType: { 'invoice.paid': 5 },
+    sample: [],
+    countedUntil,
+  }
   expect(previewed(counted).join('\n')).toContain(
     '5 events would be sent, and what was made after 2026-04-10T00:00:00Z: counting took too long.',
   )
+  expect(previewed(counted).at(-1)).toBe('2 events cannot be sent any more: the body is past its retention.')
 })

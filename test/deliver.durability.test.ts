@@ -243,7 +243,7 @@ test('an event whose body is gone ends its delivery instead of holding up the ot
   const clientId = await newClient(db)
   const [endpoint = ''] = await newEndpoints(clientId, 1, receiver.url)
   const [orphan = '', healthy = ''] = await newDeliveries(db, clientId, [endpoint], { count: 2 })
-  await db.query('delete from events where id = (select event_id from deliveries where id = $1)', [orphan])
+  await db.query('delete from event_bodies where event_id = (select event_id from deliveries where id = $1)', [orphan])
   room.wake(clientId, [endpoint])
   await settled(db, [orphan, healthy])
   expect(await deliveryOf(db, orphan)).toMatchObject({ state: 'cancelled', reason: 'event_missing' })

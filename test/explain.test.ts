@@ -278,8 +278,8 @@ test('when the world has moved on, the stored answer stands and the difference i
   // A subscription that was known by its first sight alone when it was paid has another plan by now.
   const paid = 'evt_15eJc1BSDKi03'
   await gateway.db.query(
-    `update events set body = replace(body, '"state":"active"', '"state":"trialing"')
-      where client_id = $1 and type = 'subscription.renewed'`,
+    `update event_bodies b set body = replace(b.body, '"state":"active"', '"state":"trialing"') from events e
+      where b.client_id = $1 and e.client_id = $1 and e.id = b.event_id and e.type = 'subscription.renewed'`,
     [way.clientId],
   )
   const explanation = await explained(paid)

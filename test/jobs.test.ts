@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { newId } from '../src/ids.ts'
-import { type Jobs, purgeHydrations, purgeIdempotencyKeys, startJobs } from '../src/jobs.ts'
+import { type Jobs, purgeIdempotencyKeys, startJobs } from '../src/jobs.ts'
 import { newLog } from '../src/log.ts'
 import { newWakes, noticeFor } from '../src/wakes.ts'
 import { registerWorker } from '../src/worker.ts'
@@ -26,7 +26,7 @@ async function newProcess() {
     backfill: room('backfill'),
     replay: room('replay'),
   }
-  const jobs: Jobs = await startJobs({ url, db, log, worker, rooms })
+  const jobs: Jobs = await startJobs({ url, db, log, worker, rooms, kept: { payload: 30, metadata: 90 } })
   const wakes = await newWakes({ db, log, workerId: () => worker.id })
   afterwards(async () => {
     await jobs.stop()
@@ -87,23 +87,4 @@ test('replies to an Idempotency-Key go after 24 hours', async () => {
     ('k', 'old', '', now() - interval '25 hours'), ('k', 'young', '', now() - interval '23 hours')`)
   expect(await purgeIdempotencyKeys(db)).toBe(1)
   expect((await db.query('select key from idempotency_keys')).rows).toEqual([{ key: 'young' }])
-})
-
-test('what was fetched from Stripe goes after 30 days, but not what is still asked for', async () => {
-  const asked = (need: string, state: string, days: number) =>
-    db.query(
-      `insert into hydrations (client_id, source_id, need, paths, list, essential, state, asked_at, wait_until, give_up_at,
-                               next_attempt_at, fetched_at)
-       values ($1, $1, $2, '{/v1/x}', false, false, $3, now() - make_interval(days => $4), now(), now(),
-               case when $3 = 'pending' then now() end, now())`,
-      [newId(), need, state, days],
-    )
-  await asked('old', 'done', 31)
-  await asked('young', 'done', 29)
-  await asked('asked', 'pending', 31)
-  expect(await purgeHydrations(db)).toBe(1)
-  expect((await db.query('select need from hydrations order by need')).rows).toEqual([
-    { need: 'asked' },
-    { need: 'young' },
-  ])
 })

@@ -33,6 +33,7 @@ const tables = [
   'source_events',
   'source_event_bodies',
   'events',
+  'event_bodies',
   'emissions',
   'deliveries',
   'attempts',
@@ -78,6 +79,7 @@ test.each([
     `insert into replays (client_id, id, endpoint_id, mode, state, found, replayed, reached, upto, finished_at)
      select client_id, uuid7_floor(now()), id, 'all', 'done', 1, 1, id, id, now() from endpoints`,
   ],
+  ['every event has its body', 'delete from event_bodies'],
   ['every delivery has its event', 'delete from events'],
   [
     'every delivery is done, or waits for its time',

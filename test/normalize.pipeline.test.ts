@@ -90,7 +90,9 @@ const states = async () =>
 const events = async () =>
   (
     await db.query(
-      `select type, key, body::json as body from events where client_id = $1 and contract = 'flo.v1' order by id`,
+      `select e.type, e.key, b.body::json as body from events e
+         join event_bodies b on b.client_id = $1 and b.event_id = e.id
+        where e.client_id = $1 and e.contract = 'flo.v1' order by e.id`,
       [clientId],
     )
   ).rows

@@ -105,11 +105,16 @@ describe('what is replayed', () => {
     expect(await replayed((await done(asked)).id)).toEqual([made[1]])
   })
 
-  test('an event whose body is past its retention is not found', async () => {
+  test('an event whose body is past its retention is not found, and counted', async () => {
     const { clientId, endpointId, event, done } = await oneEndpoint()
     const eventId = await event('failed')
-    await db.query('delete from events where client_id = $1 and id = $2', [clientId, eventId])
-    expect(await done({ endpointId, mode: 'failed' })).toMatchObject({ state: 'done', found: 0, replayed: 0 })
+    await db.query('delete from event_bodies where client_id = $1 and event_id = $2', [clientId, eventId])
+    expect(await done({ endpointId, mode: 'failed' })).toMatchObject({
+      state: 'done',
+      found: 0,
+      replayed: 0,
+      expired: 1,
+    })
   })
 
   test('a fan-out under way that did not see the endpoint is waited for', async () => {

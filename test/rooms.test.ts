@@ -11,6 +11,7 @@ const ROOMS = [
   'deliver',
   'backfill',
   'replay',
+  'retention',
   'api',
   'dashboard',
   'simulator',

@@ -101,10 +101,12 @@ export const deliveries = (deps: Pick<Deps, 'keyRing' | 'contracts' | 'resend' |
     reply: DeliveryWithBody,
     async run({ db, clientId, params }) {
       const delivery = await readDelivery(db, clientId, params.id!)
-      const { rows } = await db.query(`select contract, body from events where client_id = $1 and id = $2`, [
-        clientId,
-        delivery.eventId,
-      ])
+      const { rows } = await db.query(
+        `select e.contract, b.body from events e
+           left join event_bodies b on b.client_id = $1 and b.event_id = $2
+          where e.client_id = $1 and e.id = $2`,
+        [clientId, delivery.eventId],
+      )
       const { contract = null, body = null } = rows[0] ?? {}
       return { data: { ...delivery, contract, body: body && deps.contracts[contract]!.wireBody(delivery.id, body) } }
     },
@@ -116,8 +118,8 @@ export const deliveries = (deps: Pick<Deps, 'keyRing' | 'contracts' | 'resend' |
     reply: Attempt,
     list: true,
     async run(call) {
-      const { eventId, id } = await readDelivery(call.db, call.clientId, call.params.id!)
-      return page(deps, call, {
+      const { eventId, id, attempts } = await readDelivery(call.db, call.clientId, call.params.id!)
+      const { data, meta } = await page(deps, call, {
         list: `attempts of ${id}`,
         columns: `t.number, t.started_at as "startedAt", t.duration_ms as "durationMs", t.status, t.error,
           t.error_message as "errorMessage", t.signature, t.response_headers as "responseHeaders",
@@ -129,6 +131,9 @@ export const deliveries = (deps: Pick<Deps, 'keyRing' | 'contracts' | 'resend' |
         ],
         keys: [['t.number', 'int']],
       })
+      // Attempts go with the payloads, their count with the delivery.
+      const gone = attempts > 0 && call.query.cursor === undefined && (data as unknown[]).length === 0
+      return { data, meta: { ...meta, ...(gone && { pastRetention: true }) } }
     },
   }),
   route('POST /v1/deliveries/{id}/resend', {

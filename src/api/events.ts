@@ -21,8 +21,9 @@ const Event = z
   .meta({ id: 'Event', description: 'One happening in the words of one contract.' })
 
 const EventWithBody = Event.extend({
-  body: z.string().meta({
-    description: 'What is delivered, as JSON text; each delivery of Flo puts its own `eventId` in front.',
+  body: z.string().nullable().meta({
+    description:
+      'What is delivered, as JSON text; each delivery of Flo puts its own `eventId` in front. null once past its retention.',
   }),
 }).meta({ id: 'EventWithBody' })
 
@@ -68,10 +69,12 @@ export const events = (deps: Pick<Deps, 'keyRing'>): Route[] => [
     ids: { id: 'event' },
     reply: EventWithBody,
     async run({ db, clientId, params }) {
-      const { rows } = await db.query(`select ${COLUMNS}, t.body from events t where client_id = $1 and id = $2`, [
-        clientId,
-        params.id,
-      ])
+      const { rows } = await db.query(
+        `select ${COLUMNS}, b.body from events t
+           left join event_bodies b on b.client_id = $1 and b.event_id = $2
+          where t.client_id = $1 and t.id = $2`,
+        [clientId, params.id],
+      )
       return { data: withTime(rows[0]) }
     },
   }),

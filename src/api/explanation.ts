@@ -128,6 +128,10 @@ export const Explanation = z
     }),
     summary: z.string(),
     hints: z.array(z.string()).meta({ description: 'What can be done about it.' }),
+    pastRetention: z
+      .string()
+      .nullable()
+      .meta({ description: 'What cannot be told any more, since the raw body is past its retention; null: nothing.' }),
     about: z
       .strictObject({
         kind: z.string(),

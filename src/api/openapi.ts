@@ -38,6 +38,10 @@ export const replySchema = ({ reply, list }: Pick<Route, 'reply' | 'list'>): z.Z
         data: z.array(reply),
         meta: z.strictObject({
           nextCursor: z.string().nullable().meta({ description: 'null: this is the last page.' }),
+          pastRetention: z
+            .boolean()
+            .optional()
+            .meta({ description: 'true: what would stand here is past its retention.' }),
         }),
       })
     : z.strictObject({ data: reply, meta: z.strictObject({}) })

@@ -13,6 +13,10 @@ const mode = z.enum(MODES).meta({
     '`failed`: what ended `failed` or `skipped` here and was not delivered later. `missing`: what the endpoint would take and was never tried here: from before it existed, or while it was disabled. `all`: everything that it would take.',
 })
 
+const expired = z.number().int().meta({
+  description: 'Events that would be replayed too, but for their bodies, which are past their retention.',
+})
+
 const asked = {
   endpointId: id,
   mode,
@@ -32,6 +36,7 @@ const Replay = z
     skipped: z.number().int().meta({
       description: 'Found, but delivered by something else, or past their retention, when their turn came.',
     }),
+    expired,
     progress: z.number().min(0).max(1).meta({ description: 'The part of what was found that is replayed.' }),
     reason: z
       .strictObject({ code: z.string(), message: z.string() })
@@ -54,6 +59,7 @@ const ReplayPreview = z
     clientId: id,
     ...asked,
     count: z.number().int(),
+    expired,
     byType: z.record(z.string(), z.number().int()),
     sample: z
       .array(z.strictObject({ eventId: id, eventType, createdAt: time }))
@@ -65,7 +71,7 @@ const ReplayPreview = z
   .meta({ id: 'ReplayPreview', description: 'What a replay would send. Nothing is stored.' })
 
 const COLUMNS = `t.id, t.client_id as "clientId", t.endpoint_id as "endpointId", t.mode, t.since, t.until,
-  t.event_types as "eventTypes", t.state, t.found, t.replayed, t.skipped,
+  t.event_types as "eventTypes", t.state, t.found, t.replayed, t.skipped, t.expired,
   case when t.state = 'done' then 1 when t.found > 0 then least(1, t.replayed::float8 / t.found) else 0 end as progress,
   case when t.reason_code is not null then jsonb_build_object('code', t.reason_code, 'message', t.reason_message) end as reason,
   t.created_at as "createdAt", t.finished_at as "finishedAt"`

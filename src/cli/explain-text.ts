@@ -8,12 +8,12 @@ export function explanationText(
   explanation: Explanation,
   { all = false, brief = false }: { all?: boolean; brief?: boolean } = {},
 ): string {
-  const { sourceEvent, summary, differs, mappings, events, lookups, hints } = explanation
+  const { sourceEvent, summary, pastRetention, differs, mappings, events, lookups, hints } = explanation
   return [
     ...headText(explanation),
     '',
     `  ${stateWord(sourceEvent)}  ${summary}`,
-    ...(differs ? ['', `  ${odd(differs)}`] : []),
+    ...[pastRetention, differs].flatMap((words) => (words ? ['', `  ${odd(words)}`] : [])),
     ...section(
       'What to do',
       hints.map((hint) => `  ${hint}`),

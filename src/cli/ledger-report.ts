@@ -1,4 +1,5 @@
 import { type Db, inTransaction, type Queryable } from '../db.ts'
+import { type Horizons, horizons } from '../horizon.ts'
 import { checks } from './ledger-checks.ts'
 
 /** Does what came in add up with what went out? */
@@ -7,10 +8,12 @@ export interface LedgerReport {
   counts: Record<string, Record<string, number>>
   /** What is wrong about how many, with a few ids; `wrong` 0: nothing. */
   findings: { name: string; wrong: number; examples: string[] }[]
+  /** What is older may be gone: it is not judged. null: nothing of the period is. */
+  pastRetention: { payload: Date | null; metadata: Date | null }
 }
 
 interface Asked {
-  /** Rows older than this are left out: retention takes a month's events and what hangs off them one after another. */
+  /** Rows older than this are left out. */
   days?: number
   /** Work that has been due for longer is late. */
   lateSeconds?: number
@@ -28,18 +31,26 @@ export const ledgerReport = (
   inTransaction(db, async (tx) => {
     await tx.query('set transaction isolation level repeatable read, read only')
     const since = new Date(Date.now() - days * 86_400_000)
+    const kept = await horizons(tx)
     const findings = []
-    for (const { name, sql } of checks) {
+    for (const { name, reads, sql } of checks) {
       const { rows } = await tx.query(
         // Each check uses some of the parameters; all three must have a type.
         `select count(*) as wrong, (array_agg(id))[1:${EXAMPLES}] as examples from (${sql}) found
           where ($1::timestamptz, $2::float8, $3::float8) is not null`,
-        [since, lateSeconds, unsureSeconds],
+        [later(since, kept[reads]), lateSeconds, unsureSeconds],
       )
       findings.push({ name, wrong: rows[0].wrong, examples: rows[0].examples ?? [] })
     }
-    return { counts: await counted(tx, since), findings }
+    return { counts: await counted(tx, since), findings, pastRetention: within(kept, since) }
   })
+
+const later = (one: Date, other: Date) => (one > other ? one : other)
+
+const within = ({ payload, metadata }: Horizons, since: Date): LedgerReport['pastRetention'] => ({
+  payload: payload > since ? payload : null,
+  metadata: metadata > since ? metadata : null,
+})
 
 async function counted(tx: Queryable, since: Date): Promise<LedgerReport['counts']> {
   const { rows } = await tx.query(
@@ -57,7 +68,7 @@ async function counted(tx: Queryable, since: Date): Promise<LedgerReport['counts
 }
 
 /** The ledger as a person reads it. */
-export function printed({ counts, findings }: LedgerReport): string {
+export function printed({ counts, findings, pastRetention }: LedgerReport): string {
   const lines = Object.entries(counts).map(([of, states]) => {
     const total = Object.values(states).reduce((sum, count) => sum + count, 0)
     const parts = Object.entries(states).map(([state, count]) => `${state} ${count}`)
@@ -67,7 +78,10 @@ export function printed({ counts, findings }: LedgerReport): string {
     wrong === 0 ? `  yes  ${name}` : `  NO   ${name}: not so for ${wrong}, such as ${examples.join(', ')}`,
   )
   const end = addsUp({ findings }) ? 'The ledger adds up.' : 'The ledger does NOT add up.'
-  return [...lines, '', ...said, '', end, ''].join('\n')
+  const gone = Object.entries(pastRetention).flatMap(([what, before]) =>
+    before ? [`  -    ${what} before ${before.toISOString()} is past its retention, and not judged`] : [],
+  )
+  return [...lines, '', ...said, ...gone, '', end, ''].join('\n')
 }
 
 export const addsUp = ({ findings }: Pick<LedgerReport, 'findings'>): boolean =>

@@ -11,18 +11,20 @@ export function statusLine({ found, replayed, deliveries }: Progress, width: num
 }
 
 /** What a replay has come to. */
-export function report({ found, replayed, skipped, deliveries }: Progress): string[] {
-  if (!found) return [strong('There is nothing to replay.')]
+export function report({ found, replayed, skipped, expired, deliveries }: Progress): string[] {
+  const gone = expiredWords(expired)
+  if (!found) return [strong('There is nothing to replay.'), ...gone]
   const passed = skipped > 0 ? ` ${counted(skipped, 'event')} had come by another way meanwhile.` : ''
   return [
     strong(`${replayed} of ${counted(found, 'event')} ${replayed === 1 ? 'is' : 'are'} on the way once more.${passed}`),
     ...(replayed > 0 ? [`Deliveries: ${states(deliveries)}.`] : []),
+    ...gone,
   ]
 }
 
 /** What a replay would send. */
-export function previewed({ count, byType, sample, countedUntil }: Preview): string[] {
-  if (count === 0 && countedUntil === null) return [strong('There is nothing to replay.')]
+export function previewed({ count, expired, byType, sample, countedUntil }: Preview): string[] {
+  if (count === 0 && countedUntil === null) return [strong('There is nothing to replay.'), ...expiredWords(expired)]
   const types = Object.entries(byType).toSorted(([, a], [, b]) => b - a)
   const more = countedUntil === null ? '' : `, and what was made after ${moment(countedUntil)}: counting took too long`
   return [
@@ -34,8 +36,12 @@ export function previewed({ count, byType, sample, countedUntil }: Preview): str
     ]),
     '',
     strong(`${counted(count, 'event')} would be sent${more}. Nothing is stored.`),
+    ...expiredWords(expired),
   ]
 }
+
+const expiredWords = (expired: number): string[] =>
+  expired > 0 ? [`${counted(expired, 'event')} cannot be sent any more: the body is past its retention.`] : []
 
 const states = (deliveries: Progress['deliveries']) =>
   Object.entries(deliveries)

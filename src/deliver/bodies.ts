@@ -34,7 +34,10 @@ export function eventBodies({ db }: { db: Queryable }) {
     if (missing.length === 0) return events
     const { rows } = await db.query<{ id: string; body: string; source_event_id: string }>({
       name: 'deliver.bodies',
-      text: 'select id, body, source_event_id from events where client_id = $1 and id = any($2::uuid[]) and id between $3 and $4',
+      text: `select b.event_id as id, b.body, e.source_event_id
+               from event_bodies b
+               join events e on e.client_id = $1 and e.id = b.event_id and e.id between $3 and $4
+              where b.client_id = $1 and b.event_id = any($2::uuid[]) and b.event_id between $3 and $4`,
       values: [clientId, missing, ...bounds(missing)],
     })
     for (const { id, body, source_event_id } of rows) {

@@ -1,12 +1,21 @@
 import type { Queryable } from '../db.ts'
 import { Refusal } from '../errors.ts'
-import { newId } from '../ids.ts'
+import { horizons } from '../horizon.ts'
+import { idFloor, newId } from '../ids.ts'
+
+interface Row {
+  eventId: string
+  endpointId: string
+  eventType: string
+  status: string
+  kept: boolean
+}
 
 /**
  * Delivers an event to an endpoint once more: a new delivery, due now, with an id of its own and the endpoint's full
  * schedule. What still waits of the same event and endpoint becomes `cancelled`. Runs inside the caller's transaction;
- * afterwards the endpoint has to be woken. Throws `not_found` when there is no such delivery, its endpoint is deleted, or
- * its event is past its retention, and `endpoint_disabled`. Rule: DESIGN.md 2.
+ * afterwards the endpoint has to be woken. Throws `not_found` when there is no such delivery or its endpoint is deleted,
+ * `endpoint_disabled`, and `payload_expired` when the event's body is past its retention. Rule: DESIGN.md 2.
  */
 export async function resend(
   tx: Queryable,
@@ -14,11 +23,12 @@ export async function resend(
   deliveryId: string,
 ): Promise<{ id: string; endpointId: string }> {
   // Locks the delivery: of two resends at once, the second finds the first one's delivery and cancels it.
-  const { rows } = await tx.query<{ eventId: string; endpointId: string; eventType: string; status: string }>(
-    `select d.event_id as "eventId", d.endpoint_id as "endpointId", d.event_type as "eventType", p.status
+  const { rows } = await tx.query<Row>(
+    `select d.event_id as "eventId", d.endpoint_id as "endpointId", d.event_type as "eventType", p.status,
+            b.event_id is not null as kept
        from deliveries d
        join endpoints p on p.client_id = d.client_id and p.id = d.endpoint_id and p.deleted_at is null
-       join events e on e.client_id = d.client_id and e.id = d.event_id
+       left join event_bodies b on b.client_id = d.client_id and b.event_id = d.event_id
       where d.client_id = $1 and d.id = $2
         for update of d`,
     [clientId, deliveryId],
@@ -27,6 +37,8 @@ export async function resend(
   if (!delivery) throw new Refusal('not_found')
   if (delivery.status === 'disabled') throw new Refusal('endpoint_disabled')
   const { eventId, endpointId, eventType } = delivery
+  // Behind the horizon a body may still be there, and be gone before it is sent.
+  if (!delivery.kept || eventId < idFloor((await horizons(tx)).payload)) throw new Refusal('payload_expired')
   await tx.query(
     `update deliveries set state = 'cancelled', reason = 'resent', next_attempt_at = null, finished_at = now()
       where client_id = $1 and event_id = $2 and endpoint_id = $3 and state = 'pending'`,

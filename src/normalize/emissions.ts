@@ -28,13 +28,17 @@ export async function claimKeys(
   return new Set([...first].filter(([key]) => claimed.has(key)).map(([, event]) => event))
 }
 
-/** Stores new events. */
+/** Stores new events, and apart from them their bodies, which are kept for a shorter time. */
 export async function insertEvents(tx: Queryable, clientId: string, events: readonly Normalized[]): Promise<void> {
   if (events.length === 0) return
   await tx.query(
-    `insert into events (client_id, id, source_event_id, contract, type, user_id, key, position, occurred_at, body)
+    `with bodies as (
+       insert into event_bodies (client_id, event_id, body)
+       select $1, b.* from unnest($2::uuid[], $10::text[]) b
+     )
+     insert into events (client_id, id, source_event_id, contract, type, user_id, key, position, occurred_at)
      select $1, e.* from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::smallint[],
-                                $9::timestamptz[], $10::text[]) e`,
+                                $9::timestamptz[]) e`,
     [
       clientId,
       events.map(({ id }) => id),

@@ -1,5 +1,7 @@
 import type { Queryable } from '../db.ts'
 import { Refusal } from '../errors.ts'
+import { horizons } from '../horizon.ts'
+import { idFloor } from '../ids.ts'
 
 /** Which source events go through once more; times bound their receipt, `until` excluded. */
 export interface Which {
@@ -29,7 +31,8 @@ export async function renormalize(tx: Queryable, clientId: string, id: string): 
   const [event] = rows
   if (!event) throw new Refusal('not_found')
   if (event.state === 'normalized') throw new Refusal('already_normalized')
-  if (!event.kept) throw new Refusal('body_expired')
+  // Behind the horizon the bytes may still be there, and be gone before they are read.
+  if (!event.kept || id < idFloor((await horizons(tx)).payload)) throw new Refusal('body_expired')
   await tx.query(
     `update source_events set ${ANEW} where client_id = $1 and id = $2 and state in ('failed', 'ignored')`,
     [clientId, id],
@@ -46,6 +49,7 @@ export async function renormalizeAll(
   { state, code, type, sourceId, since, until }: Which,
   { after = null, limit = null }: { after?: string | null; limit?: number | null } = {},
 ): Promise<{ count: number; last: string | null }> {
+  const { payload } = await horizons(tx)
   const { rows } = await tx.query(
     `update source_events e set ${ANEW}
        from (select id from source_events t
@@ -53,12 +57,23 @@ export async function renormalizeAll(
                 and ($3::text is null or reason_code = $3) and ($4::text is null or type = $4)
                 and ($5::uuid is null or source_id = $5)
                 and ($6::timestamptz is null or id >= uuid7_floor($6)) and ($7::timestamptz is null or id < uuid7_floor($7))
-                and ($8::uuid is null or id > $8)
+                and ($8::uuid is null or id > $8) and id >= $10
                 and exists (select from source_event_bodies b where b.client_id = $1 and b.source_event_id = t.id)
               order by id limit $9) again
       where e.client_id = $1 and e.id = again.id and e.state = $2
       returning e.id`,
-    [clientId, state, code ?? null, type ?? null, sourceId ?? null, since ?? null, until ?? null, after, limit],
+    [
+      clientId,
+      state,
+      code ?? null,
+      type ?? null,
+      sourceId ?? null,
+      since ?? null,
+      until ?? null,
+      after,
+      limit,
+      idFloor(payload),
+    ],
   )
   const ids = rows.map(({ id }) => id as string).sort()
   return { count: ids.length, last: ids.at(-1) ?? null }

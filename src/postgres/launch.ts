@@ -26,6 +26,8 @@ const SETTINGS = {
   checkpoint_timeout: '15min',
   random_page_cost: '1.1',
   autovacuum_naptime: '15s',
+  // A statement that looks through the days of a table locks each of them with its indexes: docs/retention.md.
+  max_locks_per_transaction: '512',
   max_parallel_workers_per_gather: '0',
   jit: 'off',
   // A refused statement is its sender's to report; the server's log stays small and free of payloads.

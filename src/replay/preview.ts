@@ -8,6 +8,8 @@ export interface Preview {
   since: Date | null
   until: Date | null
   count: number
+  /** Would be replayed, but for their bodies, which are past their retention. */
+  expired: number
   byType: Record<string, number>
   /** The first ones, by the ids of their events. */
   sample: { eventId: string; eventType: string; createdAt: Date }[]
@@ -28,10 +30,11 @@ export async function previewReplay(
 ): Promise<Preview> {
   const { which, after, since, until } = await planned(deps, tx, clientId, asked)
   const patientUntil = performance.now() + (deps.budgetMs ?? BUDGET_MS)
-  const preview: Preview = { since, until, count: 0, byType: {}, sample: [], countedUntil: null }
+  const preview: Preview = { since, until, count: 0, expired: 0, byType: {}, sample: [], countedUntil: null }
   for (let from = after; ; ) {
-    const { events, reached, all } = await walk(tx, which, { after: from, scan: SCAN, most: SCAN })
+    const { events, expired, reached, all } = await walk(tx, which, { after: from, scan: SCAN, most: SCAN })
     preview.count += events.length
+    preview.expired += expired
     for (const { type } of events) preview.byType[type] = (preview.byType[type] ?? 0) + 1
     const shown = events.slice(0, SAMPLE - preview.sample.length)
     preview.sample.push(...shown.map(({ id, type }) => ({ eventId: id, eventType: type, createdAt: idTime(id) })))

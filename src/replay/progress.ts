@@ -11,6 +11,8 @@ export interface Progress {
   found: number | null
   replayed: number
   skipped: number
+  /** Would be replayed, but for their bodies, which are past their retention. */
+  expired: number
   /** Why it has failed. */
   reason: string | null
   /** By state. */
@@ -20,7 +22,7 @@ export interface Progress {
 /** Undefined when there is no such replay. */
 export async function progressOf(db: Queryable, id: string): Promise<Progress | undefined> {
   const { rows } = await db.query<Progress>(
-    `select r.id, r.client_id as "clientId", r.endpoint_id as "endpointId", r.state, r.found, r.replayed, r.skipped,
+    `select r.id, r.client_id as "clientId", r.endpoint_id as "endpointId", r.state, r.found, r.replayed, r.skipped, r.expired,
             r.reason_message as reason,
             (select coalesce(jsonb_object_agg(s.state, s.count), '{}')
                from (select d.state, count(*) from deliveries d

@@ -52,14 +52,15 @@ export async function run(deps: Deps, replay: Replay, stop: Stop): Promise<void>
 /** Counts what there is to replay, by the same look that makes it. False: it was stopped or cancelled meanwhile. */
 async function count({ db, slots }: Deps, replay: Replay, stop: Stop): Promise<boolean> {
   await writersEnded(db, stop)
-  let found = 0
+  let [found, expired] = [0, 0]
   for (let [after, counting] = [replay.reached, true]; counting; ) {
     if (stop.stopped() || !(await isRunning(db, replay))) return false
-    const { events, reached, all } = await slots(() => walk(db, replay, { after, scan: SCAN.most, most: SCAN.most }))
-    found += events.length
-    after = reached
-    counting = !all
+    const look = await slots(() => walk(db, replay, { after, scan: SCAN.most, most: SCAN.most }))
+    found += look.events.length
+    expired += look.expired
+    after = look.reached
+    counting = !look.all
   }
-  await counted(db, replay, found)
+  await counted(db, replay, { found, expired })
   return true
 }

@@ -54,12 +54,17 @@ export async function isRunning(db: Queryable, { clientId, id }: Named): Promise
   return rows.length > 0
 }
 
-/** So many events are to be replayed. */
-export async function counted(db: Queryable, { clientId, id }: Named, found: number): Promise<void> {
-  await db.query(`update replays set found = $3 where client_id = $1 and id = $2 and state = 'running'`, [
+/** So many events are to be replayed, and so many would be, but for their bodies, which are past their retention. */
+export async function counted(
+  db: Queryable,
+  { clientId, id }: Named,
+  { found, expired }: { found: number; expired: number },
+): Promise<void> {
+  await db.query(`update replays set found = $3, expired = $4 where client_id = $1 and id = $2 and state = 'running'`, [
     clientId,
     id,
     found,
+    expired,
   ])
 }
 

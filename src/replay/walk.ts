@@ -1,5 +1,6 @@
 import type { Queryable } from '../db.ts'
-import { NO_SOURCE_EVENT } from '../ids.ts'
+import { horizons } from '../horizon.ts'
+import { idFloor, NO_SOURCE_EVENT } from '../ids.ts'
 
 export type Mode = 'failed' | 'missing' | 'all'
 
@@ -19,6 +20,8 @@ export interface Which {
 /** Some of these events, in the order they were made. */
 export interface Found {
   events: Fitting[]
+  /** Others that would fit, but for their bodies, which are past their retention. */
+  expired: number
   /** Where the next look goes on. */
   reached: string
   /** Nothing was left behind that place. */
@@ -57,7 +60,9 @@ const taken = (types: string) =>
 // The order by origin is that of the one index that finds an event's deliveries to an endpoint: of a client that the
 // statistics do not know yet, the planner would else look through all deliveries of the endpoint, for each event.
 const judged = (mode: Mode) => `
-  select p.id, e.type, d.pending
+  select p.id, e.type, d.pending,
+         exists (select from event_bodies
+                  where client_id = $1 and event_id = p.id and event_id between $4 and $5) and p.id >= $9 as kept
     from unnest($3::uuid[]) with ordinality p(id, at)
    cross join lateral (select contract, event_types from endpoints where client_id = $1 and id = $2 limit 1) t
    cross join lateral (
@@ -78,8 +83,8 @@ const judged = (mode: Mode) => `
 
 /**
  * Looks at up to `scan` events behind the id `after` for those that are to be replayed, and stops when it has `most`. The
- * endpoint's contract and filter are judged as they are now; an event whose body is past its retention and a test event are
- * never found. Two statements.
+ * endpoint's contract and filter are judged as they are now; a test event is never found, and of one whose body is past its
+ * retention only that there is one. Three statements.
  */
 export async function walk(
   db: Queryable,
@@ -89,8 +94,9 @@ export async function walk(
   const page = await db.query<{ id: string }>(pages[mode], [clientId, endpointId, after, upto, scan])
   const ids = [...new Set(page.rows.map(({ id }) => id))]
   const [first, last] = [ids[0], ids.at(-1)]
-  if (first === undefined || last === undefined) return { events: [], reached: after, all: true }
-  const { rows: events } = await db.query<Fitting>(judged(mode), [
+  if (first === undefined || last === undefined) return { events: [], expired: 0, reached: after, all: true }
+  const { payload } = await horizons(db)
+  const { rows } = await db.query<Fitting & { kept: boolean }>(judged(mode), [
     clientId,
     endpointId,
     ids,
@@ -99,8 +105,11 @@ export async function walk(
     eventTypes,
     asOf,
     most,
+    idFloor(payload),
   ])
-  if (events.length === most) return { events, reached: events.at(-1)!.id, all: false }
+  const events = rows.filter(({ kept }) => kept)
+  const expired = rows.length - events.length
+  if (rows.length === most) return { events, expired, reached: rows.at(-1)!.id, all: false }
   // Not "until nothing comes": where events come all the time, that would be never.
-  return { events, reached: last, all: page.rows.length < scan }
+  return { events, expired, reached: last, all: page.rows.length < scan }
 }

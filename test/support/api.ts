@@ -139,8 +139,9 @@ export async function newDelivery(db: Db, clientId: string, endpointId: string, 
   const [eventId, deliveryId, sourceEventId] = [newId(), newId(), newId()]
   const body = contracts['flo.v1']!.example(eventType)
   await db.query(
-    `insert into events (client_id, id, source_event_id, contract, type, key, occurred_at, body)
-     values ($1, $2, $3, 'flo.v1', $4, $5, now(), $6)`,
+    `with body as (insert into event_bodies (client_id, event_id, body) values ($1, $2, $6))
+     insert into events (client_id, id, source_event_id, contract, type, key, occurred_at)
+     values ($1, $2, $3, 'flo.v1', $4, $5, now())`,
     [clientId, eventId, sourceEventId, eventType, eventId, JSON.stringify(body)],
   )
   await db.query(

@@ -103,8 +103,9 @@ export async function newDeliveries(
 ): Promise<string[]> {
   const events = Array.from({ length: count }, newId)
   await db.query(
-    `insert into events (client_id, id, source_event_id, contract, type, key, occurred_at, body)
-     select $1, id, id, $3, $4, id::text, now(), $5 from unnest($2::uuid[]) id`,
+    `with bodies as (insert into event_bodies (client_id, event_id, body) select $1, id, $5 from unnest($2::uuid[]) id)
+     insert into events (client_id, id, source_event_id, contract, type, key, occurred_at)
+     select $1, id, id, $3, $4, id::text, now() from unnest($2::uuid[]) id`,
     [clientId, events, flo.name, eventType, body],
   )
   const made = events.flatMap((eventId) => endpointIds.map((endpointId) => ({ id: newId(), eventId, endpointId })))

@@ -81,8 +81,9 @@ export async function newEvents(
 ): Promise<string[]> {
   const ids = Array.from({ length: count }, newId)
   await db.query(
-    `insert into events (client_id, id, source_event_id, contract, type, key, occurred_at, body)
-     select $1, id, $3, $4, $5, id::text, now(), $6 from unnest($2::uuid[]) id`,
+    `with bodies as (insert into event_bodies (client_id, event_id, body) select $1, id, $6 from unnest($2::uuid[]) id)
+     insert into events (client_id, id, source_event_id, contract, type, key, occurred_at)
+     select $1, id, $3, $4, $5, id::text, now() from unnest($2::uuid[]) id`,
     [clientId, ids, sourceEventId, contract, eventType, storedBody(eventType)],
   )
   return ids
@@ -123,9 +124,10 @@ export async function newToldEvents(
           sent as (insert into source_events (client_id, id, source_id, livemode, event_id, type, lane, created_at, state, due_at)
                    select $1, id, $2, false, id::text, 'test', 0, now(), 'normalized', null from told),
           bodies as (insert into source_event_bodies (client_id, source_event_id, body) select $1, id, '{}' from told),
-          emitted as (insert into emissions (client_id, contract, key, event_id) select $1, $4, id::text, id from told)
-     insert into events (client_id, id, source_event_id, contract, type, key, occurred_at, body)
-     select $1, id, id, $4, $5, id::text, now(), $6 from told`,
+          emitted as (insert into emissions (client_id, contract, key, event_id) select $1, $4, id::text, id from told),
+          made as (insert into event_bodies (client_id, event_id, body) select $1, id, $6 from told)
+     insert into events (client_id, id, source_event_id, contract, type, key, occurred_at)
+     select $1, id, id, $4, $5, id::text, now() from told`,
     [clientId, sourceId, ids, flo.name, eventType, storedBody(eventType)],
   )
   return ids

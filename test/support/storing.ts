@@ -59,8 +59,9 @@ export async function newSource(db: Db) {
     /** Our events of one contract in the order they were made, with their parsed bodies. */
     async events(contract = 'flo.v1') {
       const { rows } = await db.query(
-        `select id, source_event_id, type, key, occurred_at, body from events
-          where client_id = $1 and contract = $2 order by id`,
+        `select e.id, e.source_event_id, e.type, e.key, e.occurred_at, b.body from events e
+           join event_bodies b on b.client_id = $1 and b.event_id = e.id
+          where e.client_id = $1 and e.contract = $2 order by e.id`,
         [clientId, contract],
       )
       return rows.map((row) => ({ ...row, body: JSON.parse(row.body) }))

@@ -122,7 +122,10 @@ const isOfUser = ({ field }: { field: string }) => field.startsWith('user.')
 
 async function bodiesOf(db: Queryable, clientId: string, ids: readonly string[]): Promise<Map<string, string>> {
   if (ids.length === 0) return new Map()
-  const { rows } = await db.query('select id, body from events where client_id = $1 and id = any($2)', [clientId, ids])
+  const { rows } = await db.query(
+    'select event_id as id, body from event_bodies where client_id = $1 and event_id = any($2)',
+    [clientId, ids],
+  )
   return new Map(rows.map(({ id, body }) => [id, body]))
 }
 

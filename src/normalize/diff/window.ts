@@ -37,8 +37,9 @@ export async function* pagesOf(
     )
     if (rows.length === 0) return
     const { rows: events } = await db.query<StoredEvent>(
-      `select id, source_event_id as "sourceEventId", contract, type, key, body from events
-        where client_id = $1 and source_event_id = any($2) and id >= $3 order by id`,
+      `select e.id, e.source_event_id as "sourceEventId", e.contract, e.type, e.key, b.body from events e
+         join event_bodies b on b.client_id = $1 and b.event_id = e.id and b.event_id >= $3
+        where e.client_id = $1 and e.source_event_id = any($2) and e.id >= $3 order by e.id`,
       [clientId, rows.map(({ id }) => id), floor],
     )
     yield rows.map((row) => ({

@@ -36,7 +36,7 @@ export async function eventsOf(
       stored: as ? { id: as.id, createdAt: idTime(as.id) } : null,
       toldBefore: before,
       fields,
-      differs: as && today ? differing(JSON.parse(as.body), JSON.parse(today.body)) : [],
+      differs: as?.body && today ? differing(JSON.parse(as.body), JSON.parse(today.body)) : [],
       deliveries: eventId === null ? [] : ways.deliveries(eventId),
       passedOver: before ? [] : ways.passedOver(way),
       wouldGoTo: before ? [] : ways.wouldGoTo(way),

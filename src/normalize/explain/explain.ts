@@ -1,5 +1,7 @@
 import type { Queryable } from '../../db.ts'
 import { Refusal } from '../../errors.ts'
+import { horizons } from '../../horizon.ts'
+import { idTime } from '../../ids.ts'
 import { originOf } from '../../origin.ts'
 import { readersOf } from '../judge.ts'
 import { type Due, sightOf } from '../source-events.ts'
@@ -24,7 +26,9 @@ export async function explain(
 ): Promise<Explanation> {
   const { row, due, heldFor } = await sourceEvent(db, clientId, id)
   const { rows: stored } = await db.query<Stored>(
-    `select id, contract, type, key, body from events where client_id = $1 and source_event_id = $2 order by position, id`,
+    `select e.id, e.contract, e.type, e.key, b.body from events e
+       left join event_bodies b on b.client_id = $1 and b.event_id = e.id
+      where e.client_id = $1 and e.source_event_id = $2 order by e.position, e.id`,
     [clientId, id],
   )
   const judged = await judgedToday({ db, now: now() }, clientId, due, stored)
@@ -60,13 +64,21 @@ export async function explained(
     sourceEvent: row,
     summary: summaryOf(row, events, heldFor),
     hints: [...hintFor(row.reason?.code), ...rankHint(mapped), ...waitHint(heldFor)],
+    pastRetention: due.body === null ? await goneWords(db, due) : null,
     about: row.origin === 'app' ? null : aboutOf(judged),
     mappings: mapped,
     events,
     lookups: lookupsIn(frames, world, due.sourceId),
     waitsFor: heldFor.map((fact) => ({ fact, words: factWords(fact) })),
-    differs: differenceOf(row, result.outcome, events),
+    differs: due.body === null ? null : differenceOf(row, result.outcome, events),
   }
+}
+
+async function goneWords(db: Queryable, { id }: Due): Promise<string> {
+  const { payload } = await horizons(db)
+  return idTime(id) < payload
+    ? `Its raw body is past its retention: payloads are kept since ${payload.toISOString()}. What was read from it, rules and fields, cannot be shown any more; what it became, can.`
+    : 'Its raw body is not there, though it is within its retention: the ledger tells more (flo-gateway ledger).'
 }
 
 async function sourceEvent(db: Queryable, clientId: string, id: string) {

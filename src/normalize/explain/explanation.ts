@@ -9,6 +9,8 @@ export interface Explanation {
   summary: string
   /** What can be done about it. */
   hints: string[]
+  /** What cannot be told any more, since what it would be read from is gone; null: nothing. */
+  pastRetention: string | null
   /** The Stripe object that the event is about, and how much was known of it. */
   about: About | null
   mappings: MappingExplained[]

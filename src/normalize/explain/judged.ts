@@ -25,7 +25,8 @@ export interface Stored {
   contract: string
   type: string
   key: string
-  body: string
+  /** null: past its retention. */
+  body: string | null
 }
 
 /**

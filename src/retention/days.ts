@@ -1,0 +1,92 @@
+import type { Db } from '../db.ts'
+import type { Aging } from '../horizon.ts'
+import type { Log } from '../log.ts'
+import { type Daily, lockedBriefly } from '../partitions.ts'
+
+/** Which tables go by which horizon, those first that the others explain. */
+const TABLES: Readonly<Record<Aging, readonly Daily[]>> = {
+  payload: ['attempts', 'event_bodies', 'source_event_bodies'],
+  metadata: ['deliveries', 'events'],
+}
+
+const OF_DELIVERIES = `select from deliveries where state = 'pending' and event_id >= uuid7_floor($1) and event_id < uuid7_floor($2) limit 1`
+
+/** What still needs a day of a table, however old it is: a delivery that waits, or an event that was not normalised yet. */
+const needed: Readonly<Record<Daily, string>> = {
+  source_event_bodies: `select from source_events where due_at is not null and id >= uuid7_floor($1) and id < uuid7_floor($2) limit 1`,
+  event_bodies: OF_DELIVERIES,
+  attempts: OF_DELIVERIES,
+  deliveries: OF_DELIVERIES,
+  events: OF_DELIVERIES,
+}
+
+/**
+ * Drops the partitions of the days before a horizon, and returns their names. What is still needed is kept and told. Taking a
+ * partition off its table waits for the transactions under way, and everybody for it: 0.1 s at most, then it tries again
+ * later. Where somebody reads for long, a dump say, the table is left to the next time. The rows themselves are dropped
+ * afterwards, when nobody can see them.
+ */
+export async function dropDays(
+  { db, log, stopped }: { db: Db; log: Log; stopped: () => boolean },
+  horizons: Partial<Record<Aging, Date>>,
+): Promise<string[]> {
+  const dropped = await dropDetached(db)
+  const locked = new Set<Daily>()
+  for (const what of ['payload', 'metadata'] as const) {
+    const before = horizons[what]
+    if (!before) continue
+    for (const { parent, child, since, until } of await daysBefore(db, TABLES[what], before)) {
+      if (stopped()) return dropped
+      if (locked.has(parent)) continue
+      if ((await db.query(needed[parent], [since, until])).rows.length > 0) {
+        log.warn({ partition: child }, 'retention.day_still_needed')
+        continue
+      }
+      if (await lockedBriefly(() => db.query('select detach_partition($1, $2)', [parent, child]))) {
+        await db.query(`drop table "${child}"`)
+        dropped.push(child)
+      } else {
+        locked.add(parent)
+        log.warn({ partition: child }, 'retention.day_locked')
+      }
+    }
+  }
+  return dropped
+}
+
+interface Day {
+  parent: Daily
+  child: string
+  since: Date
+  until: Date
+}
+
+/** By their names: `events_20260410` holds what was made on that day, by UTC. */
+async function daysBefore(db: Db, tables: readonly Daily[], before: Date): Promise<Day[]> {
+  const { rows } = await db.query<Day>(
+    `select p.relname as parent, c.relname as child, d.day at time zone 'UTC' as since,
+            (d.day + interval '1 day') at time zone 'UTC' as until
+       from unnest($1::text[]) with ordinality t(name, at)
+       join pg_inherits i on i.inhparent = t.name::regclass
+       join pg_class p on p.oid = i.inhparent
+       join pg_class c on c.oid = i.inhrelid and c.relname ~ '_\\d{8}$'
+      cross join lateral (select to_date(right(c.relname, 8), 'YYYYMMDD')::timestamp as day) d
+      where (d.day + interval '1 day') at time zone 'UTC' <= $2
+      order by d.day, t.at`,
+    [tables, before],
+  )
+  return rows
+}
+
+/** What was taken off its table by a process that died before it could drop it. */
+async function dropDetached(db: Db): Promise<string[]> {
+  const { rows } = await db.query<{ name: string }>(
+    `select c.relname as name from unnest($1::text[]) t(name)
+       join pg_class p on p.oid = t.name::regclass
+       join pg_class c on c.relnamespace = p.relnamespace and c.relkind = 'r' and not c.relispartition
+                      and c.relname ~ ('^' || t.name || '_\\d{8}$')`,
+    [Object.values(TABLES).flat()],
+  )
+  for (const { name } of rows) await db.query(`drop table if exists "${name}"`)
+  return rows.map(({ name }) => name)
+}

@@ -1,0 +1,28 @@
+import type { Queryable } from '../db.ts'
+import type { Aging } from '../horizon.ts'
+
+const DAY_MS = 86_400_000
+
+/** Days that payloads and metadata are kept, at least: both go by whole days of UTC. */
+export type Kept = Readonly<Record<Aging, number>>
+
+/** Says what is past its retention from now on. What has been said is never taken back: it may be gone. */
+export async function moveHorizons(db: Queryable, kept: Kept, now: Date): Promise<void> {
+  const startOfDay = (time: number) => new Date(time - (time % DAY_MS))
+  const before = (['payload', 'metadata'] as const).map((what) => startOfDay(now.getTime() - kept[what] * DAY_MS))
+  await db.query(
+    `update retention r set before = n.before, moved_at = now()
+       from unnest($1::text[], $2::timestamptz[]) n(what, before)
+      where r.what = n.what and r.before < n.before`,
+    [['payload', 'metadata'], before],
+  )
+}
+
+/** Of the horizons those that have been known for so long that nothing older is about to be used any more. */
+export async function settledHorizons(db: Queryable, graceSeconds: number): Promise<Partial<Record<Aging, Date>>> {
+  const { rows } = await db.query<{ what: Aging; before: Date }>(
+    `select what, before from retention where before > 'epoch' and moved_at <= now() - make_interval(secs => $1)`,
+    [graceSeconds],
+  )
+  return Object.fromEntries(rows.map(({ what, before }) => [what, before]))
+}

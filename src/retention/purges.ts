@@ -1,0 +1,129 @@
+import type { Aging } from '../horizon.ts'
+import type { Purge } from './rows.ts'
+
+const DAY_MS = 86_400_000
+
+/**
+ * A business key outlives by far what Stripe can send again or list (30 days) and the source events that catch its
+ * duplicates: it is what keeps a fact from being told twice.
+ */
+export const EMISSION_DAYS = 400
+/**
+ * A Stripe object of a kind that ends, and what was counted of it, after nothing was heard of it for so long. Customers,
+ * subscriptions, products and prices stay: their next event may be years away.
+ */
+export const OBJECT_DAYS = 800
+const ENDING = ['invoice', 'charge', 'payment_intent', 'checkout.session', 'credit_note', 'link', 'tally']
+
+const ID: Purge['keys'] = [['id', 'uuid']]
+const older = 'id < uuid7_floor($2)'
+const WAITS = (event: string) =>
+  `exists (select from deliveries d where d.client_id = $1 and d.event_id = ${event} and d.state = 'pending')`
+
+/** What goes with the horizons, and by itself. Rounds of one name go on where the last one ended. */
+export function purges(horizons: Partial<Record<Aging, Date>>, now: Date, metadataDays: number): Purge[] {
+  const { payload, metadata } = horizons
+  const daysAgo = (days: number) => new Date(now.getTime() - Math.max(days, metadataDays) * DAY_MS)
+  return [
+    ...(payload ? ofPayloads(payload) : []),
+    ...(metadata ? ofMetadata(metadata) : []),
+    {
+      name: 'emissions',
+      table: 'emissions',
+      keys: [
+        ['contract', 'text'],
+        ['key', 'text'],
+      ],
+      old: 'event_id < uuid7_floor($2)',
+      before: daysAgo(EMISSION_DAYS),
+    },
+    {
+      name: 'objects',
+      table: 'objects',
+      keys: [
+        ['source_id', 'uuid'],
+        ['object_id', 'text'],
+      ],
+      old: `(updated_at < $2 and kind in (${ENDING.map((kind) => `'${kind}'`)}))`,
+      before: daysAgo(OBJECT_DAYS),
+    },
+  ]
+}
+
+const ofPayloads = (before: Date): Purge[] => [
+  {
+    name: 'hydrations',
+    table: 'hydrations',
+    keys: [
+      ['source_id', 'uuid'],
+      ['need', 'text'],
+    ],
+    old: `(asked_at < $2 and state <> 'pending')`,
+    before,
+  },
+  {
+    name: 'source_event_bodies_default',
+    table: 'source_event_bodies_default',
+    keys: [['source_event_id', 'uuid']],
+    within: 'source_event_id < uuid7_floor($2)',
+    old: `not exists (select from source_events e
+                       where e.client_id = $1 and e.id = source_event_id and e.due_at is not null)`,
+    before,
+  },
+  {
+    name: 'event_bodies_default',
+    table: 'event_bodies_default',
+    keys: [['event_id', 'uuid']],
+    within: 'event_id < uuid7_floor($2)',
+    old: `not ${WAITS('event_bodies_default.event_id')}`,
+    before,
+  },
+  {
+    name: 'attempts_default',
+    table: 'attempts_default',
+    keys: [
+      ['event_id', 'uuid'],
+      ['delivery_id', 'uuid'],
+      ['number', 'int'],
+    ],
+    within: 'event_id < uuid7_floor($2)',
+    old: `not ${WAITS('attempts_default.event_id')}`,
+    before,
+  },
+]
+
+const ofMetadata = (before: Date): Purge[] => [
+  // One that still waits for the normaliser is unfinished work, however old.
+  { name: 'source_events', table: 'source_events', keys: ID, within: older, old: 'due_at is null', before },
+  { name: 'replays', table: 'replays', keys: ID, within: older, old: `state <> 'running'`, before },
+  { name: 'backfills', table: 'backfills', keys: ID, within: older, old: `state <> 'running'`, before },
+  {
+    name: 'holds',
+    table: 'holds',
+    keys: [
+      ['source_id', 'uuid'],
+      ['fact', 'text'],
+    ],
+    old: 'until < $2',
+    before,
+  },
+  {
+    name: 'deliveries_default',
+    table: 'deliveries_default',
+    keys: [
+      ['event_id', 'uuid'],
+      ['id', 'uuid'],
+    ],
+    within: 'event_id < uuid7_floor($2)',
+    old: `state <> 'pending'`,
+    before,
+  },
+  {
+    name: 'events_default',
+    table: 'events_default',
+    keys: ID,
+    within: older,
+    old: `not ${WAITS('events_default.id')}`,
+    before,
+  },
+]
