@@ -2,6 +2,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import type { Db } from '../src/db.ts'
+import { certificate } from './support/certificates.ts'
 import { runCommand } from './support/command.ts'
 import { freshDatabase } from './support/database.ts'
 import { eventually } from './support/eventually.ts'
@@ -28,6 +30,8 @@ test('a key is changed without a gap: everything is encrypted anew, and then the
   const client = await tryingClient(before.api)
   const endpoint = await client.newEndpoint({ url: receiver.url, headers: { Authorization: 'Bearer of-theirs' } })
   const signing = await client.newEndpoint({ url: receiver.url, signature: 'ed25519' })
+  const own = certificate({ name: 'ours', use: 'client' })
+  await client.newEndpoint({ url: 'https://example.com/', tls: { clientCertificate: own.cert, clientKey: own.key } })
   await before.api('POST', `/v1/endpoints/${endpoint.id}/secret/rotate`)
   const once = (gateway: { url: string; adminKey: string }) => doneOnce(gateway, client.clientId)
   const { status, body: told } = await once(before)
@@ -45,7 +49,11 @@ test('a key is changed without a gap: everything is encrypted anew, and then the
   expect([check.code, check.stdout]).toEqual([1, expect.stringContaining('Something is left under k1.')])
   const done = await rotate(url, [K2, K1])
   expect([done.code, done.stdout]).toEqual([0, expect.stringContaining('Nothing is left under k1')])
-  expect(done.stdout).toContain('headers of endpoints')
+  for (const kind of ['headers', 'client certificates', 'signing secrets'])
+    expect(done.stdout).toContain(`${kind} of endpoints`)
+  // Wherever else something may be encrypted by now, the command has to know of it.
+  expect(await under(db, 'k1')).toEqual([])
+  expect(await under(db, 'k2')).toEqual(['endpoints', 'idempotency_keys', 'sources'])
   expect(await versions()).toEqual(asTheyWere)
   await during.stop()
 
@@ -62,6 +70,23 @@ test('a key is changed without a gap: everything is encrypted anew, and then the
   expect([again.body, again.headers.get('idempotency-replayed')]).toEqual([told, 'true'])
   expect((await rotate(url, [K2])).stdout).toContain('Everything is under k2.')
 })
+
+/** The tables in which anything at all is encrypted with this key. */
+async function under(db: Db, keyId: string): Promise<string[]> {
+  const { rows } = await db.query(
+    `select table_name as name from information_schema.tables
+      where table_schema = 'public' and table_type = 'BASE TABLE' order by 1`,
+  )
+  const held = await Promise.all(
+    rows.map(async ({ name }) => {
+      const found = await db.query(`select from "${name}" t where to_jsonb(t)::text ~ $1 limit 1`, [
+        `"${keyId}:[A-Za-z0-9+/]{30}`,
+      ])
+      return found.rowCount === 1 ? [name as string] : []
+    }),
+  )
+  return held.flat()
+}
 
 /** The same request to make an endpoint, by the same Idempotency-Key. */
 async function doneOnce({ url, adminKey }: { url: string; adminKey: string }, clientId: string) {
