@@ -54,6 +54,11 @@ test('a key of the metadata that was added was not there before', () => {
   expect(priorOf({ metadata: { a: '1', b: '2' } }, { metadata: { b: null } })).toEqual({ metadata: { a: '1' } })
 })
 
+test('metadata to which keys were added may stand whole instead', () => {
+  expect(priorOf({ metadata: { a: '1', b: '2' } }, { metadata: { a: '1' } })).toEqual({ metadata: { a: '1' } })
+  expect(priorOf({ metadata: { a: '1' } }, { metadata: {} })).toEqual({ metadata: {} })
+})
+
 test('a plan or quantity told at the top alone is that of the only item', () => {
   const plain = { id: 'si_1', object: 'subscription_item', quantity: 6 }
   const item = { ...plain, plan: { id: 'gold' }, price: { id: 'gold' } }

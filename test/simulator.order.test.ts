@@ -27,12 +27,6 @@ const DEPENDING: { scenario: RegExp; versions: RegExp; fact: RegExp; because: st
     because:
       'an end that came with the end of the customer is told from one that was asked for by what is known of them',
   },
-  {
-    scenario: /./,
-    versions: /^201/,
-    fact: / subscription\.renewed:/,
-    because: 'without a billing reason a renewal shows in what is known of earlier periods by then',
-  },
 ]
 
 const chosen = fc.record({

@@ -25,7 +25,6 @@ import {
   periodLine,
   waitForSubscription,
 } from '../accessors/invoice.ts'
-import { subscription } from '../accessors/subscription.ts'
 import { invoiceUser } from '../accessors/user.ts'
 import { envelope } from './envelope.ts'
 import { currency, invoiceDetails, state } from './invoice-details.ts'
@@ -55,15 +54,16 @@ const paidLine = chooser('paid line', 'of the lines that bill a period the one t
 const periodStart = min(lines, (line) => line.from('period.start'), periodLine)
 const periodEnd = max(lines, (line) => line.from('period.end'), periodLine)
 
-/** Before billing_reason told a cycle apart: a period that starts after the subscription did. */
-const startOfSubscription = held(
-  firstOf(subscription.from('start_date'), subscription.legacy<number>('start', { until: '2019-10-17' })),
-)
-const laterPeriod = called(
-  'a later period',
+/**
+ * Before billing_reason told a cycle apart: an invoice that is made when a period is over looks back on it, while those of
+ * a start or a change look back on nothing (`period_start` is `period_end`).
+ */
+const closingPeriod = called(
+  'at the end of a period',
   all(
     any(has('billing_reason', unset), is(legacy<string>('billing_reason', { until: '2018-11-08' }), 'subscription')),
-    some(lines, (line) => all(periodLine(line), more(line.from('period.start'), startOfSubscription))),
+    more(from('period_end'), from('period_start')),
+    some(lines, periodLine),
   ),
 )
 
@@ -106,7 +106,7 @@ export default defineMapping({
     // An amount of 0 counts as well: a coupon or a credit balance paid for the period.
     {
       emit: 'subscription.renewed',
-      when: any(has('billing_reason', 'subscription_cycle'), laterPeriod),
+      when: any(has('billing_reason', 'subscription_cycle'), closingPeriod),
       key: [from('id')],
     },
     { ignore: 'not_a_renewal', because: 'The invoice bills a start, a change or a threshold, not a new period.' },

@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util'
+
 type Json = any
 const isObject = (value: Json): value is Record<string, Json> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -5,7 +7,7 @@ const isObject = (value: Json): value is Record<string, Json> =>
 /**
  * The state that an event left behind: the object with `previous_attributes` put back. They name prior values of changed keys
  * only; nested objects are partial, arrays whole (until 2017: only the changed elements, matched here by id), and a key that
- * was added to the metadata is null.
+ * was added to the metadata is null, or the metadata stands whole.
  */
 export function priorOf(object: Json, previous: Json): Json {
   if (!isObject(previous)) return object
@@ -13,7 +15,7 @@ export function priorOf(object: Json, previous: Json): Json {
   const prior: Record<string, Json> = { ...object }
   for (const [key, before] of Object.entries(previous)) {
     prior[key] = priorValue(object?.[key], before)
-    if (key === 'metadata' && isObject(prior[key])) prior[key] = withoutAbsent(prior[key])
+    if (key === 'metadata' && isObject(before)) prior[key] = metadataBefore(object?.[key], before)
   }
   return prior
 }
@@ -41,8 +43,12 @@ function priorValue(now: Json, before: Json): Json {
   return before
 }
 
-const withoutAbsent = (metadata: Record<string, Json>) =>
-  Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== null))
+/** What is named has changed: where putting it back changes nothing, the metadata stands whole, and keys were added to it. */
+function metadataBefore(now: Json, before: Record<string, Json>): Json {
+  const prior = isObject(now) ? { ...now, ...before } : before
+  const present = Object.entries(prior).filter(([, value]) => value !== null)
+  return isDeepStrictEqual(Object.fromEntries(present), now) ? before : Object.fromEntries(present)
+}
 
 // A whole element says what it is (`object`); a fragment of the old shapes carries the changed keys and the id.
 const isFragment = (element: Json) =>
