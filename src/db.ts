@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { connectionsTo } from './hosts.ts'
 
 export type Db = pg.Pool
 export type Tx = pg.PoolClient
@@ -12,9 +13,29 @@ const types: pg.CustomTypesConfig = {
     oid === INT8 ? (text: string) => Number(text) : pg.types.getTypeParser(oid, format),
 } as pg.CustomTypesConfig
 
-/** A pool on `url`. An idle connection that breaks is replaced by the pool and told to `onError`. */
+/**
+ * Lets the server give up a client that has vanished without a word after 7 s, and with it the locks that it held: by probes
+ * while nothing is said, by the last one while something that was said is not acknowledged. Else it takes hours.
+ */
+export const PROBES =
+  'set tcp_keepalives_idle = 3; set tcp_keepalives_interval = 1; set tcp_keepalives_count = 4; set tcp_user_timeout = 7000'
+const PROBES_TIMEOUT_MS = 5000
+
+/**
+ * A pool on `url`, which may name several hosts (see hosts.ts). An idle connection that breaks is replaced by the pool and
+ * told to `onError`.
+ */
 export function connect(url: string, { max = 10, onError = (_: Error) => {} } = {}): Db {
-  const pool = new pg.Pool({ connectionString: url, max, types, application_name: 'flo-gateway' })
+  const { config, Client, forget } = connectionsTo(url)
+  const pool = new pg.Pool({
+    ...config,
+    Client: Client as new () => pg.Client,
+    max,
+    types,
+    application_name: 'flo-gateway',
+    onConnect: (client) =>
+      client.query({ text: PROBES, query_timeout: PROBES_TIMEOUT_MS } as never) as unknown as undefined,
+  })
   pool.on('error', (error) => {
     // The pool hangs the whole connection onto it, statements and all: too much for a log line.
     Object.defineProperty(error, 'client', { enumerable: false })
@@ -22,8 +43,47 @@ export function connect(url: string, { max = 10, onError = (_: Error) => {} } = 
     if (!pool.ending) onError(error)
   })
   // A connection that breaks while somebody has it: the next statement tells them. Unheard, the event would end the process.
-  pool.on('connect', (client) => client.on('error', () => {}))
+  const open = new Set<pg.PoolClient>()
+  pool.on('connect', (client) => {
+    client.on('error', () => {})
+    open.add(client)
+    client.once('end', () => open.delete(client))
+  })
+  cuts.set(pool, () => {
+    forget()
+    for (const client of open) {
+      const { connection } = client as unknown as { connection: { stream: { destroy(error: Error): void } } }
+      connection.stream.destroy(Object.assign(new Error('the database does not answer'), { code: 'ETIMEDOUT' }))
+    }
+  })
   return pool
+}
+
+const cuts = new WeakMap<Db, () => void>()
+
+/**
+ * Breaks every connection of the pool: whoever waits for an answer gets an error at once, and new connections are made. For
+ * a server that does not answer any more: a connection whose other end has vanished says nothing for a quarter of an hour.
+ */
+export const cutConnections = (pool: Db): void => cuts.get(pool)?.()
+
+/** A session of its own on `url`, not yet connected. */
+export function newSession(url: string, own: pg.ClientConfig = {}): pg.Client {
+  const { config, Client } = connectionsTo(url)
+  return new Client({ ...config, ...own })
+}
+
+// PostgreSQL's classes and codes for "come back later" (connection lost, out of space or connections, starting, ending, a
+// standby), and the network's.
+const AWAY =
+  /^(08...|53...|57P0[1-5]|25006|ECONNREFUSED|ECONNRESET|EPIPE|ENOENT|ENOTFOUND|EAI_AGAIN|E(HOST|NET)UNREACH|ETIMEDOUT)$/
+// What `pg` says without a code.
+const LOST = /^(Connection terminated|timeout expired|Query read timeout|Client (has encountered|was closed))/
+
+/** Whether an error means that the database is away or full for now, and not that the statement is wrong. */
+export function isDatabaseAway(error: unknown): boolean {
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown }
+  return typeof code === 'string' ? AWAY.test(code) : typeof message === 'string' && LOST.test(message)
 }
 
 /** Runs `work` in one transaction: committed when it returns, rolled back when it throws. */

@@ -1,8 +1,9 @@
 import { fileURLToPath } from 'node:url'
 import { makeWorkerUtils } from 'graphile-worker'
 import { runner } from 'node-pg-migrate'
-import pg from 'pg'
+import type pg from 'pg'
 import { ConfigError } from './config.ts'
+import { connect, newSession } from './db.ts'
 import { graphileLogger } from './graphile-log.ts'
 import type { Log } from './log.ts'
 import { makePartitions } from './partitions.ts'
@@ -19,7 +20,7 @@ const LOCK = 7_061_002
  * database cannot be reached or is older than PostgreSQL 15.
  */
 export async function migrate({ url, log }: { url: string; log: Log }): Promise<string[]> {
-  const session = new pg.Client({ connectionString: url, application_name: 'flo-gateway migrations' })
+  const session = newSession(url, { application_name: 'flo-gateway migrations' })
   session.on('error', (error) => log.error({ err: error }, 'migrate.session_lost'))
   await session.connect().catch((cause) => {
     throw new ConfigError(
@@ -71,11 +72,13 @@ async function warnOfFewLocks(session: pg.Client, log: Log) {
 }
 
 async function migrateGraphile(url: string, log: Log) {
-  const utils = await makeWorkerUtils({ connectionString: url, maxPoolSize: 1, logger: graphileLogger(log) })
+  const pgPool = connect(url, { max: 1 })
+  const utils = await makeWorkerUtils({ pgPool, logger: graphileLogger(log) })
   try {
     await utils.migrate()
   } finally {
     await utils.release()
+    await pgPool.end()
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ErrorRequestHandler, Request } from 'express'
+import { isDatabaseAway } from '../db.ts'
 import { type Code, Refusal, refusalBody } from '../errors.ts'
 import { newId } from '../ids.ts'
 
@@ -10,17 +11,14 @@ const BODY_ERRORS: Readonly<Record<string, Code>> = {
   'charset.unsupported': 'unsupported_media_type',
 }
 
-// PostgreSQL's classes and codes for "come back later": connection lost, shutting down, too many connections.
-const DATABASE_AWAY = /^(08...|57P0[123]|53300|ECONNREFUSED|ECONNRESET|ENOENT|ETIMEDOUT)$/
-
 /** The refusal that an error means for the caller; `internal` for our own fault. */
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error
-  const { type, status, code } = (error ?? {}) as { type?: unknown; status?: unknown; code?: unknown }
+  const { type, status } = (error ?? {}) as { type?: unknown; status?: unknown }
   const known = typeof type === 'string' ? BODY_ERRORS[type] : undefined
   if (known) return new Refusal(known)
   if (typeof status === 'number' && status >= 400 && status < 500) return new Refusal('malformed_request')
-  if (typeof code === 'string' && DATABASE_AWAY.test(code)) return new Refusal('unavailable', { retryAfterSeconds: 1 })
+  if (isDatabaseAway(error)) return new Refusal('unavailable', { retryAfterSeconds: 1 })
   return new Refusal('internal')
 }
 
