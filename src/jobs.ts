@@ -2,8 +2,9 @@ import { EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseCronItems, type Runner, run, type TaskList, type WorkerEvents } from 'graphile-worker'
 import { z } from 'zod'
-import type { Db } from './db.ts'
+import { connect, cutConnections, type Db } from './db.ts'
 import { graphileLogger } from './graphile-log.ts'
+import { insist } from './insist.ts'
 import type { Log } from './log.ts'
 import { makePartitions } from './partitions.ts'
 import type { Kept } from './retention/horizons.ts'
@@ -50,20 +51,31 @@ const CRON = parseCronItems([
 
 /** Runs what wakes the rooms of this process: Graphile Worker's jobs and clock, and the notices of other processes. */
 export async function startJobs(deps: Deps): Promise<Jobs> {
-  const { log, worker, rooms } = deps
+  const { url, log, worker, rooms } = deps
   const sweep = () => Promise.all(Object.values(rooms).map((room) => room.sweep()))
+  // A dead worker is announced once, and in the middle of trouble as likely as not.
+  const soon = () =>
+    insist(sweep, {
+      wanted: () => !stopping,
+      failed: (error) => log.error({ err: error }, 'jobs.sweep_failed'),
+    })
   let stopping = false
   let runner: Runner | null = null
+  const pool = connect(url, {
+    max: CONNECTIONS,
+    onError: ({ message }) => log.warn({ message }, 'jobs.connection_lost'),
+  })
+  worker.onSilence(() => cutConnections(pool))
 
   worker.onNotice((payload) => {
     if (stopping) return
-    if (payload === 'sweep') return void sweep().catch((error) => log.error({ err: error }, 'jobs.sweep_failed'))
+    if (payload === 'sweep') return void soon()
     const notice = noticeFor(payload, worker.id)
     if (notice) rooms[notice.room].wake(notice.clientId)
   })
 
   const start = async () => {
-    runner = await runGraphile(deps, {
+    runner = await runGraphile(deps, pool, {
       ...Object.fromEntries(
         Object.entries(rooms).map(([name, room]) => [
           name,
@@ -92,25 +104,28 @@ export async function startJobs(deps: Deps): Promise<Jobs> {
     }
   }
 
-  await start()
+  await start().catch(async (error) => {
+    await pool.end()
+    throw error
+  })
   return {
     running: () => runner !== null,
     async stop() {
       stopping = true
       await runner?.stop()
+      await pool.end()
     },
   }
 }
 
-async function runGraphile({ url, log, worker }: Deps, taskList: TaskList): Promise<Runner> {
+async function runGraphile({ log, worker }: Deps, pgPool: Db, taskList: TaskList): Promise<Runner> {
   const events: WorkerEvents = new EventEmitter()
   // Its pool locks jobs by an id of its own choosing: known before the first one is taken, freed when we die.
   events.on('pool:create', ({ workerPool }) => {
     worker.runsPool(workerPool.id).catch((error) => log.warn({ err: error }, 'jobs.pool_not_listed'))
   })
   return run({
-    connectionString: url,
-    maxPoolSize: CONNECTIONS,
+    pgPool,
     concurrency: 2,
     noHandleSignals: true,
     parsedCronItems: CRON,

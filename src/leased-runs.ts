@@ -154,9 +154,7 @@ export function leasedRuns<Run extends LongRun>({ log, worker, elsewhere: tell }
   worker.onLost(() => {
     leases += 1
   })
-  worker.onReady(() => {
-    sweep().catch((error) => log.error({ err: error }, `${kind.name}.sweep_failed`))
-  })
+  worker.onReady(sweep)
 
   return {
     wake,

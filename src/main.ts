@@ -9,7 +9,7 @@ import { createAdminKey, hasAdminKey } from './api/keys.ts'
 import { backfiller } from './backfill/backfiller.ts'
 import { cancelBackfill, startBackfill } from './backfill/start.ts'
 import type { Config } from './config.ts'
-import { connect, type Db, inTransaction } from './db.ts'
+import { connect, cutConnections, type Db, inTransaction } from './db.ts'
 import { deliverer } from './deliver/deliverer.ts'
 import { resend } from './deliver/resend.ts'
 import { tunnelsThrough } from './egress-proxy.ts'
@@ -19,6 +19,7 @@ import { listen } from './http.ts'
 import { forgetFailures } from './hydrate/circuit.ts'
 import { hydrator } from './hydrate/hydrator.ts'
 import { newId } from './ids.ts'
+import { insist } from './insist.ts'
 import { type Jobs, startJobs } from './jobs.ts'
 import { assertOpens, sealPlainHeaders } from './key-rotation.ts'
 import { type KeyRing, keyRingOf } from './keyring.ts'
@@ -106,6 +107,7 @@ export async function start(
 
     const worker = await registerWorker({ url, db, log, roles: [...config.roles], keyIds: keys.ids })
     steps.push(worker.stop)
+    worker.onSilence(() => cutConnections(db))
     const wakes = await newWakes({ db, log, workerId: () => worker.id })
     steps.push(wakes.stop)
     const observed = await observe({
@@ -122,11 +124,18 @@ export async function start(
     const work = config.roles.has('work') ? startWork(shared, wakes) : null
     // No new work from anywhere, and what is under way ends side by side.
     let jobs: Jobs | undefined
-    steps.push(() => Promise.all([http.drain(), work?.stop(), jobs?.stop()]))
+    let stopping = false
+    steps.push(() => {
+      stopping = true
+      return Promise.all([http.drain(), work?.stop(), jobs?.stop()])
+    })
     if (work) {
       jobs = await startJobs({ url, db, log, worker, rooms: work.rooms, kept: config.kept })
       // What the last process left behind.
-      work.sweep().catch((err) => log.error({ err }, 'gateway.first_sweep_failed'))
+      void insist(work.sweep, {
+        wanted: () => !stopping,
+        failed: (error) => log.error({ err: error }, 'gateway.first_sweep_failed'),
+      })
     }
 
     // Last of all: a key made in a start that then fails would be lost, and never made again.

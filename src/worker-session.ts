@@ -1,15 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
-import pg from 'pg'
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
+import { newSession, PROBES } from './db.ts'
 import { newId } from './ids.ts'
 
 /** Notifications on this channel wake other processes: `sweep`, or `<room>:<clientId>`. */
 export const WAKE = 'flo_wake'
 
-// A worker that is cut off must notice before the server gives it up, or two would work on one unit: a heartbeat every 2 s
-// that waits 4 s tells it within 6 s, the server's keepalive takes 3 + 3 x 2 = 9 s.
+// A worker that is cut off must notice before the server gives it up (PROBES: 7 s), or two would work on one unit: a
+// heartbeat every second that waits 4 s tells it within 5 s.
+export const HEARTBEAT_MS = 1000
 const HEARTBEAT_TIMEOUT_MS = 4000
-const KEEPALIVE = 'set tcp_keepalives_idle = 3; set tcp_keepalives_interval = 2; set tcp_keepalives_count = 3'
+const OPEN_TIMEOUT_MS = 10_000
 
 /** The session that keeps one worker alive: while it lasts, the advisory lock of the worker's row is held. */
 export interface WorkerSession {
@@ -17,13 +19,16 @@ export interface WorkerSession {
   readonly id: string
   /** Says which Graphile Worker pool locks jobs for this process. */
   runsPool(graphilePool: string | null): Promise<void>
-  /** Asks the server for a sign of life; `lost` follows when none comes. */
+  /** Asks the server for a sign of life; `lost('silent')` follows when none comes. */
   beat(): Promise<void>
   /** Ends it, without calling `lost`. */
   end(): Promise<void>
 }
 
-/** Opens a session on `url`, locks, and lists the worker. `lost` is called once, when the session has ended unasked. */
+/** How a session was lost: its connection has ended, or nothing is heard on it any more. */
+export type Loss = 'ended' | 'silent'
+
+/** Opens a session on `url`, locks, and lists the worker. `lost` is called once, when the session is over unasked. */
 export async function openSession({
   url,
   roles,
@@ -34,23 +39,23 @@ export async function openSession({
   url: string
   roles: readonly string[]
   keyIds: readonly string[]
-  lost: () => void
+  lost: (how: Loss) => void
   noticed: (payload: string) => void
 }): Promise<WorkerSession> {
   const id = newId()
-  const client = new pg.Client({ connectionString: url, application_name: 'flo-gateway worker', keepAlive: true })
+  const client = newSession(url, { application_name: 'flo-gateway worker', query_timeout: OPEN_TIMEOUT_MS })
   let state: 'opening' | 'open' | 'ended' = 'opening'
-  const ended = () => {
+  const over = (how: Loss) => {
     const wasOpen = state === 'open'
     state = 'ended'
-    if (wasOpen) lost()
+    if (wasOpen) lost(how)
   }
   client.on('error', () => {})
-  client.on('end', ended)
+  client.on('end', () => over('ended'))
   client.on('notification', ({ payload = '' }) => noticed(payload))
   await client.connect()
   try {
-    await client.query(KEEPALIVE)
+    await client.query(PROBES)
     await client.query(`listen ${WAKE}`)
     // Locked before it is listed: a listed worker whose lock is free is dead.
     const lockKey = randomBytes(8).readBigInt64BE().toString()
@@ -70,11 +75,21 @@ export async function openSession({
       await client.query('update workers set graphile_pool = $2 where id = $1', [id, graphilePool])
     },
     async beat() {
-      const query = { text: 'select', query_timeout: HEARTBEAT_TIMEOUT_MS }
-      await client.query(query).catch(() => {
-        ended()
-        void client.end().catch(() => {})
-      })
+      let heard = false
+      const asked = client.query('select').then(
+        () => {
+          heard = true
+        },
+        () => {},
+      )
+      const late = new AbortController()
+      await Promise.race([asked, delay(HEARTBEAT_TIMEOUT_MS, undefined, { signal: late.signal }).catch(() => {})])
+      late.abort()
+      // After a while in which this process itself stood still, the answer is there and was not read yet.
+      if (!heard) await turn()
+      if (heard || state !== 'open') return
+      over('silent')
+      void client.end().catch(() => {})
     },
     async end() {
       state = 'ended'

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Db } from './db.ts'
+import { insist } from './insist.ts'
 import { freeTheDead } from './janitor.ts'
 import type { Log } from './log.ts'
-import { openSession, WAKE, type WorkerSession } from './worker-session.ts'
+import { HEARTBEAT_MS, type Loss, openSession, WAKE, type WorkerSession } from './worker-session.ts'
 
 /** This process among the others that work on the same database. */
 export interface Worker {
@@ -17,12 +18,14 @@ export interface Worker {
   release(clientId: string, units: string[]): Promise<void>
   /** Called when the session that keeps this worker alive is lost: forget all leases at once, others may have them by now. */
   onLost(callback: () => void): void
-  /** Called when the worker is registered again: look for work. */
-  onReady(callback: () => void): void
+  /** Called when the worker is registered again: look for work. What rejects is called again, for as long as the session lasts. */
+  onReady(callback: () => unknown): void
 }
 
 /** The worker of a process, for the one that starts and stops it. */
 export interface RegisteredWorker extends Worker {
+  /** Called when the database does not answer any more: connections may be dead without a sign of it. */
+  onSilence(callback: () => void): void
   /** Called with what is said on the channel WAKE; `sweep` means that a worker ended and left work behind. */
   onNotice(callback: (payload: string) => void): void
   /** Whether its session lives, and with it the connection to the database. */
@@ -55,7 +58,8 @@ export async function registerWorker({
   keyIds?: readonly string[]
 }): Promise<RegisteredWorker> {
   const lostCalls: (() => void)[] = []
-  const readyCalls: (() => void)[] = []
+  const readyCalls: (() => unknown)[] = []
+  const silenceCalls: (() => void)[] = []
   const noticeCalls: ((payload: string) => void)[] = []
   let pool: string | null = null
   let stopped = false
@@ -65,7 +69,7 @@ export async function registerWorker({
       url,
       roles,
       keyIds,
-      lost: () => void reopen(),
+      lost: (how) => void reopen(how),
       noticed(payload) {
         for (const call of noticeCalls) call(payload)
       },
@@ -73,10 +77,12 @@ export async function registerWorker({
   let session: WorkerSession = await open()
   let lost = false
 
-  const reopen = async () => {
+  const reopen = async (how: Loss) => {
     lost = true
-    log.error({ workerId: session.id }, 'worker.session_lost')
+    const { id: former } = session
+    log.error({ workerId: former, how }, 'worker.session_lost')
     for (const call of lostCalls) call()
+    if (how === 'silent') for (const call of silenceCalls) call()
     while (lost && !stopped) {
       await delay(REOPEN_MS, undefined, { ref: false })
       const fresh = await open().catch((error) => log.warn({ err: error }, 'worker.not_registered'))
@@ -86,23 +92,27 @@ export async function registerWorker({
     }
     if (lost || stopped) return
     await session.runsPool(pool).catch(() => {})
+    // All of it was forgotten at the loss. The server may take the old session for alive for some seconds more.
+    await leave(db, former).catch((error) => log.warn({ err: error }, 'worker.not_left'))
     log.info({ workerId: session.id }, 'worker.registered_again')
-    for (const call of readyCalls) call()
+    const { id } = session
+    for (const call of readyCalls)
+      void insist(call, {
+        wanted: () => !lost && !stopped && session.id === id,
+        failed: (error) => log.error({ err: error }, 'worker.not_ready'),
+      })
   }
 
-  let janitor = Promise.resolve()
-  let ticking: NodeJS.Timeout
-  const tick = async () => {
+  const heartbeat = every(HEARTBEAT_MS, async () => {
     if (!lost) await session.beat()
-    await freeTheDead({ db, log }).catch((error) => log.warn({ err: error }, 'worker.janitor_failed'))
-    if (!stopped) next()
-  }
-  const next = () => {
-    ticking = setTimeout(() => {
-      janitor = tick()
-    }, JANITOR_MS).unref()
-  }
-  next()
+  })
+  // Apart from the heartbeat, which alone can tell that the pool's connections are dead.
+  const janitor = every(JANITOR_MS, () =>
+    freeTheDead({ db, log }).then(
+      () => {},
+      (error) => log.warn({ err: error }, 'worker.janitor_failed'),
+    ),
+  )
 
   return {
     get id() {
@@ -138,6 +148,7 @@ export async function registerWorker({
     },
     onLost: (callback) => void lostCalls.push(callback),
     onReady: (callback) => void readyCalls.push(callback),
+    onSilence: (callback) => void silenceCalls.push(callback),
     onNotice: (callback) => void noticeCalls.push(callback),
     isRegistered: () => !lost && !stopped,
     async runsPool(graphilePool) {
@@ -146,15 +157,42 @@ export async function registerWorker({
     },
     async stop() {
       stopped = true
-      clearTimeout(ticking)
-      await janitor
-      await db.query(
-        `with gone as (delete from workers where id = $1),
-              freed as (delete from leases where worker_id = $1 returning 1)
-         select pg_notify($2, 'sweep') from freed limit 1`,
-        [session.id, WAKE],
-      )
+      await janitor.stop()
+      await leave(db, session.id)
+      // To the last: without it, a database that vanishes now would be waited for in vain.
+      await heartbeat.stop()
       await session.end()
+    },
+  }
+}
+
+/** Strikes a worker off the list and gives back what it held; the others are told to sweep when that was anything. */
+const leave = (db: Db, id: string) =>
+  db.query(
+    `with gone as (delete from workers where id = $1),
+          freed as (delete from leases where worker_id = $1 returning 1)
+     select pg_notify($2, 'sweep') from freed limit 1`,
+    [id, WAKE],
+  )
+
+/** Does the work again and again, `pauseMs` after its last end. `stop` waits for the one that is under way. */
+function every(pauseMs: number, work: () => Promise<void>) {
+  let running = Promise.resolve()
+  let stopped = false
+  let timer: NodeJS.Timeout
+  const next = () => {
+    timer = setTimeout(() => {
+      running = work().then(() => {
+        if (!stopped) next()
+      })
+    }, pauseMs).unref()
+  }
+  next()
+  return {
+    async stop() {
+      stopped = true
+      clearTimeout(timer)
+      await running
     },
   }
 }

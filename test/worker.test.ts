@@ -3,9 +3,12 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { makeWorkerUtils } from 'graphile-worker'
 import { afterEach, expect, test } from 'vitest'
+import { connect, cutConnections } from '../src/db.ts'
 import { newId } from '../src/ids.ts'
 import { newLog } from '../src/log.ts'
 import { type RegisteredWorker, registerWorker } from '../src/worker.ts'
+import { startWire } from '../torture/wire.ts'
+import { afterwards } from './support/afterwards.ts'
 import { freshDatabase } from './support/database.ts'
 import { eventually } from './support/eventually.ts'
 
@@ -96,4 +99,39 @@ test('a lease of a worker that is not listed any more is freed as well', async (
   const [worker, client] = [await register(), newId()]
   await db.query('insert into leases (client_id, unit, worker_id) values ($1, $2, $3)', [client, 'a', newId()])
   await eventually(async () => (await worker.claim(client, ['a'])).held.length === 1)
+})
+
+test('a worker whose session falls silent without an end notices within seconds, and begins anew', async () => {
+  const wire = await startWire(Number(new URL(url).port))
+  afterwards(wire.stop)
+  const through = url.replace(/:\d+\//, `:${wire.port}/`)
+  const pool = connect(through, { max: 2 })
+  afterwards(() => pool.end())
+  const worker = await registerWorker({ url: through, db: pool, log: newLog('silent'), roles: [] })
+  afterwards(worker.stop)
+  let ready = 0
+  worker.onSilence(() => cutConnections(pool))
+  worker.onReady(() => ready++)
+  const [before, client] = [worker.id, newId()]
+  await worker.claim(client, ['a'])
+  const asked = await pool.connect()
+  wire.vanish()
+  await expect(asked.query('select 1')).rejects.toThrow('the database does not answer')
+  asked.release(true)
+  await eventually(() => ready === 1)
+  expect(worker.id).not.toBe(before)
+  // Its own old lease it has given back itself: the server takes the old session for alive.
+  expect(await worker.claim(client, ['a'])).toEqual({ held: ['a'], elsewhere: [] })
+})
+
+test('what a worker does when it is registered again is done once more after a failure', async () => {
+  const worker = await register()
+  let calls = 0
+  worker.onReady(() => {
+    calls += 1
+    if (calls < 3) throw new Error('not yet')
+  })
+  await db.query(`select pg_terminate_backend(pid) from pg_stat_activity
+                   where datname = current_database() and application_name = 'flo-gateway worker'`)
+  await eventually(() => calls === 3)
 })

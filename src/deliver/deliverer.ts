@@ -98,6 +98,7 @@ export function deliverer({
   }
 
   const sweep = async () => {
+    if (stopping) return
     const next = await dueEndpoints(deps.db, SWEEP_AHEAD_SECONDS)
     for (const [clientId, endpoints] of Map.groupBy(next, ({ clientId }) => clientId)) {
       const client = clientOf(clientId)
@@ -116,9 +117,7 @@ export function deliverer({
   }
 
   deps.worker.onLost(() => haltAll('lost'))
-  deps.worker.onReady(() => {
-    if (!stopping) sweep().catch((error) => deps.log.error({ err: error }, 'delivery.sweep_failed'))
-  })
+  deps.worker.onReady(sweep)
 
   return {
     wake,

@@ -152,9 +152,7 @@ export function hydrator(deps: Deps): Hydrator {
   deps.worker.onLost(() => {
     for (const client of clients.values()) client.held = false
   })
-  deps.worker.onReady(() => {
-    sweep().catch((error) => deps.log.error({ err: error }, 'hydrate.sweep_failed'))
-  })
+  deps.worker.onReady(sweep)
 
   return {
     wake,

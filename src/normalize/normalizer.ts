@@ -185,9 +185,7 @@ export function normalizer(deps: Deps): Normalizer {
   deps.worker.onLost(() => {
     for (const client of clients.values()) client.lanes = []
   })
-  deps.worker.onReady(() => {
-    sweep().catch((error) => deps.log.error({ err: error }, 'normalize.sweep_failed'))
-  })
+  deps.worker.onReady(sweep)
 
   return {
     wake,
