@@ -16,7 +16,7 @@ const MAJOR = '18'
 const ENV = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' }
 
 // Durability keeps PostgreSQL's defaults: fsync and synchronous_commit are on. These are for a queue of small hot rows.
-const SETTINGS = {
+export const SETTINGS = {
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
   max_connections: '100',
@@ -42,7 +42,12 @@ const SETTINGS = {
  */
 export async function createCluster(
   pgDir: string,
-  { initdb, account, passwordFile }: { initdb: string; account: Account; passwordFile: string },
+  {
+    initdb,
+    account,
+    passwordFile,
+    more = [],
+  }: { initdb: string; account: Account; passwordFile: string; more?: readonly string[] },
 ) {
   const version = await readFile(`${pgDir}/PG_VERSION`, 'utf8').catch(() => null)
   if (version?.trim() === MAJOR) return
@@ -62,6 +67,7 @@ export async function createCluster(
     '--locale=C',
     '--locale-provider=builtin',
     '--builtin-locale=C.UTF-8',
+    ...more,
   ])
   try {
     await promisify(execFile)(file, args, { ...options, env: ENV, cwd: '/' })

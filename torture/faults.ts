@@ -1,0 +1,134 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { promote, type Server, standbyOf, synchronous } from './server.ts'
+import type { Setting } from './setting.ts'
+import type { Fault } from './strike.ts'
+import type { Wire } from './wire.ts'
+
+const between = (random: () => number, least: number, most: number) => least + Math.floor(random() * (most - least))
+const one = <T>(list: readonly T[], random: () => number): T => list[between(random, 0, list.length)]!
+
+/** `kill -9` of one process, which a supervisor starts again. */
+export const killOne: Fault = {
+  name: 'kill -9 of one process',
+  strike: ({ gateways }, random) => one(gateways, random).kill(),
+}
+
+/** `kill -9` of all processes at once. */
+export const killAll: Fault = {
+  name: 'kill -9 of every process',
+  strike: async ({ gateways }) => void (await Promise.all(gateways.map((gateway) => gateway.kill()))),
+}
+
+/** PostgreSQL is stopped, and started a while later. */
+export const restartDatabase = (how: 'fast' | 'immediate'): Fault => ({
+  name: `PostgreSQL stopped (${how}) and started`,
+  async strike({ server }, random) {
+    await server.stop(how)
+    await delay(between(random, 200, 3000))
+    await server.start()
+  },
+})
+
+/** One of PostgreSQL's own processes is killed: the server throws every session out and recovers by itself. */
+export const killBackend: Fault = {
+  name: 'kill -9 of a PostgreSQL back end',
+  async strike({ server }, random) {
+    process.kill(one(await server.backends(), random), 'SIGKILL')
+    while (!(await server.run('select 1').catch(() => null))) await delay(50)
+  },
+}
+
+/** No table grows any more for a while, as on a full disk. */
+export const diskFull: Fault = {
+  name: 'the disk is full',
+  async strike({ server }, random) {
+    await server.full(true)
+    await delay(between(random, 2000, 5000))
+    await server.full(false)
+  },
+}
+
+const ways = ({ wires }: Setting, who: 'one' | 'all', random: () => number): Wire[] =>
+  who === 'all' ? wires.flat() : one(wires, random)
+
+/** The way from one process, or from all, to the database is cut for a while. */
+export const cutOff = (how: 'drop' | 'stall', who: 'one' | 'all', least = 500, most = 4000): Fault => ({
+  name: `connections ${how === 'drop' ? 'reset' : 'stalled'}, of ${who === 'all' ? 'every process' : 'one process'}`,
+  async strike(setting, random) {
+    const cut = ways(setting, who, random)
+    for (const way of cut) way[how]()
+    await delay(between(random, least, most))
+    for (const way of cut) way.pass()
+  },
+})
+
+/** The open connections of one process, or of all, carry nothing any more, and nobody is told; new ones work. */
+export const vanish = (who: 'one' | 'all'): Fault => ({
+  name: `connections that fall silent, of ${who === 'all' ? 'every process' : 'one process'}`,
+  async strike(setting, random) {
+    for (const way of ways(setting, who, random)) way.vanish()
+  },
+})
+
+/** Every connection is reset in the middle of a statement, or of its answer: a commit that nobody hears of, say. */
+export const cutInTheMiddle = (of: 'statement' | 'answer'): Fault => ({
+  name: `connections reset in the middle of ${of === 'answer' ? 'an answer' : 'a statement'}`,
+  async strike(setting, random) {
+    for (const way of ways(setting, 'all', random))
+      way[of === 'answer' ? 'cutAnswers' : 'cutStatements'](between(random, 1, 400))
+    await delay(500)
+  },
+})
+
+/** One direction of every connection is ended, the other is left open. */
+export const halfClosed = (towards: 'client' | 'server'): Fault => ({
+  name: `connections half closed, towards the ${towards}`,
+  async strike(setting, random) {
+    for (const way of ways(setting, 'all', random)) way.halfClose(towards)
+  },
+})
+
+/** A process that stands still for a while and goes on, as one whose machine was frozen. */
+export const freeze: Fault = {
+  name: 'a process stands still',
+  async strike({ gateways }, random) {
+    const gateway = one(gateways, random)
+    const pid = gateway.pid()
+    process.kill(pid, 'SIGSTOP')
+    await delay(between(random, 1000, 8000))
+    process.kill(pid, 'SIGCONT')
+  },
+}
+
+/**
+ * The primary is gone at once and its standby is made the primary; afterwards the old one is set up anew and follows. The
+ * fault lasts as long as nobody takes writes.
+ */
+export const failover: Fault = {
+  name: 'the standby is promoted',
+  async strike({ servers }) {
+    const [primary, standby] = servers as [Server, Server]
+    await primary.stop('immediate')
+    await promote(standby)
+    servers.reverse()
+  },
+}
+
+/** The same of a primary whose machine vanishes: it refuses no connection, it says nothing any more. */
+export const failoverInSilence: Fault = {
+  name: 'the standby is promoted, the primary silent',
+  async strike(setting, random) {
+    const { port } = setting.server
+    const gone = setting.wires.flat().filter(({ to }) => to === port)
+    for (const wire of gone) wire.stall()
+    await failover.strike(setting, random)
+  },
+}
+
+/** Sets the former primary up anew, as the standby of the present one. */
+export async function rebuildStandby({ servers, wires }: Setting): Promise<void> {
+  const [primary, { folder, port }] = servers as [Server, Server]
+  servers[1] = await standbyOf(primary, folder, port)
+  await synchronous(primary, 'on')
+  for (const wire of wires.flat()) wire.pass()
+}

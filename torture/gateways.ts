@@ -1,0 +1,73 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+
+const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+
+/** A gateway process that is started again, as a supervisor does, for as long as it is wanted. */
+export interface Gateway {
+  /** Where it listens; null while it does not. */
+  url(): string | null
+  pid(): number
+  /** `kill -9`, and a new process in its place. Returns when the old one is gone. */
+  kill(): Promise<void>
+  /** Starts asked for by nobody: it ended by itself. */
+  crashes: string[]
+  stop(): Promise<void>
+}
+
+/** A gateway in `folder` with nothing in its environment but `env`. Returns before it listens. */
+export function runGateway(folder: string, env: Record<string, string>): Gateway {
+  let child: ChildProcess
+  let url: string | null = null
+  let wanted = true
+  let killed = false
+  const crashes: string[] = []
+
+  const start = () => {
+    killed = false
+    const started = spawn(process.execPath, [MAIN], {
+      cwd: folder,
+      env: { PATH: process.env.PATH, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let said = ''
+    let log = ''
+    started.stdout.on('data', (chunk) => {
+      said += chunk
+      if (started === child) url ??= /listens on (\S+)/.exec(said)?.[1] ?? null
+    })
+    started.stderr.on('data', (chunk) => {
+      log = (log + chunk).slice(-4000)
+    })
+    started.once('exit', (code, signal) => {
+      if (started !== child) return
+      url = null
+      if (!wanted) return
+      if (!killed) crashes.push(`ended with ${code ?? signal}: ${log.trim().split('\n').at(-1)}`)
+      // A database that is away is told at once: give it a moment.
+      setTimeout(() => wanted && start(), killed ? 0 : 500)
+    })
+    child = started
+  }
+  start()
+  const gone = async (signal: NodeJS.Signals) => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const exit = once(child, 'exit')
+    child.kill(signal)
+    await exit
+  }
+  return {
+    url: () => url,
+    pid: () => child.pid!,
+    crashes,
+    async kill() {
+      killed = true
+      await gone('SIGKILL')
+    },
+    async stop() {
+      wanted = false
+      await gone('SIGKILL')
+    },
+  }
+}

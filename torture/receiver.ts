@@ -1,0 +1,99 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** One delivery as it arrived. */
+export interface Arrival {
+  deliveryId: string
+  /** 1-based. */
+  attempt: number
+  /** Whose event it is: the number that its sender gave it. */
+  user: string
+  /** Milliseconds since 1970. */
+  at: number
+}
+
+/** What a receiver does beside taking the delivery and answering with 200. */
+export type Manner = 'well' | 'refuse' | 'reset' | 'half a head' | 'half a body' | 'drip' | 'late'
+
+/** The manners that end in a failed attempt; of `half a body` the status line has said that all is well. */
+export const BAD: readonly Manner[] = ['refuse', 'reset', 'half a head', 'drip', 'late']
+
+export interface Receiver {
+  url: string
+  /** In the order of arrival. */
+  arrivals: Arrival[]
+  /** Users whose event has arrived and was answered well. */
+  served: Set<string>
+  behave(next: (arrival: Arrival) => Manner): void
+  stop(): Promise<void>
+}
+
+/** A client's endpoint on a free port of 127.0.0.1. */
+export async function startReceiver(
+  behave: (arrival: Arrival) => Manner = () => 'well',
+  { lateMs = 1500 } = {},
+): Promise<Receiver> {
+  const arrivals: Arrival[] = []
+  const served = new Set<string>()
+  let manner = behave
+  const server = createServer({ keepAliveTimeout: 60_000 }, async (request, answer) => {
+    const chunks: Buffer[] = []
+    try {
+      for await (const chunk of request) chunks.push(chunk)
+    } catch {
+      // The process that sent it was killed in the middle.
+      return
+    }
+    const { user } = JSON.parse(Buffer.concat(chunks).toString())
+    const { headers } = request
+    const arrival = {
+      deliveryId: String(headers['webhook-id']),
+      attempt: Number(headers['flo-delivery-attempt']),
+      user: user.clientUserId,
+      at: Date.now(),
+    }
+    arrivals.push(arrival)
+    const told = manner(arrival)
+    if (!BAD.includes(told)) served.add(arrival.user)
+    await answered(told, request, answer, lateMs).catch(() => {})
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    arrivals,
+    served,
+    behave(next) {
+      manner = next
+    },
+    async stop() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+async function answered(told: Manner, { socket }: IncomingMessage, answer: ServerResponse, lateMs: number) {
+  switch (told) {
+    case 'well':
+      return void answer.end('ok')
+    case 'refuse':
+      return void answer.writeHead(500).end('not now')
+    case 'reset':
+      return void socket.resetAndDestroy()
+    case 'half a head':
+      return void socket.end('HTTP/1.1 200 O')
+    case 'half a body':
+      return void socket.end('HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nthe connection ends he')
+    case 'late':
+      await delay(lateMs, undefined, { ref: false })
+      return void answer.end('at last')
+    case 'drip':
+      // A slow loris: a byte now and then, so that no time-out between two bytes ever strikes.
+      socket.write('HTTP/1.1 200 OK\r\n')
+      while (!socket.destroyed) {
+        socket.write('x')
+        await delay(100, undefined, { ref: false })
+      }
+  }
+}

@@ -1,0 +1,157 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Gateway, runGateway } from './gateways.ts'
+import { type Receiver, startReceiver } from './receiver.ts'
+import { newServer, type Server, standbyOf, synchronous } from './server.ts'
+import { SIGNING_SECRET, type Stripe, startStripe } from './stripe.ts'
+import { startWire, type Wire } from './wire.ts'
+
+const ADMIN_KEY = 'admin-key-of-the-torture'
+
+/** Gateways at work on one database, with Stripe on one side and clients' endpoints on the other. */
+export interface Setting {
+  folder: string
+  /** The one that takes writes at present, and the one that follows it, if any. */
+  servers: Server[]
+  /** The first of them. */
+  readonly server: Server
+  gateways: Gateway[]
+  /** Each process's own way to the database, one for each host of its DATABASE_URL. */
+  wires: Wire[][]
+  stripe: Stripe
+  receivers: Receiver[]
+  /** Those of them that always take what comes. */
+  steady: Receiver[]
+  clientId: string
+  /** One request to the management API of whichever process listens. */
+  api(method: string, path: string, body?: unknown): Promise<any>
+  /** Ends every process that it has started, and removes what they wrote. */
+  stop(): Promise<void>
+}
+
+interface Asked {
+  processes?: number
+  /** Of each process in turn. */
+  env?: (process: number) => Record<string, string>
+  /** Of the server: see postgresql.conf. */
+  settings?: Record<string, string>
+  /** Events a second. */
+  perSecond?: number
+  pad?: string
+  /** Beside two that always take what comes. */
+  bad?: Receiver[]
+  /** Of the endpoints. */
+  timeoutSeconds?: number
+  /** Has a standby follow the server, synchronously; DATABASE_URL names both. */
+  replicated?: boolean
+}
+
+/** Puts it all up; Stripe sends from the moment that it returns. */
+export async function putUp({
+  processes = 2,
+  env = () => ({}),
+  settings = {},
+  perSecond = 50,
+  pad = '',
+  bad = [],
+  timeoutSeconds = 15,
+  replicated = false,
+}: Asked): Promise<Setting> {
+  const steps: (() => Promise<unknown>)[] = []
+  const stop = async () => {
+    for (const step of steps.splice(0).toReversed()) await step().catch(() => {})
+  }
+  try {
+    const folder = await mkdtemp(join(tmpdir(), 'flo-gateway-torture-'))
+    steps.push(() => rm(folder, { recursive: true, force: true }))
+    const server = await newServer(join(folder, 'a'), settings)
+    const servers = [server]
+    steps.push(() => Promise.all(servers.map((one) => one.stop('immediate'))))
+    await server.start()
+    if (replicated) {
+      servers.push(await standbyOf(server, join(folder, 'b')))
+      await synchronous(server, 'on')
+    }
+    const wires: Wire[][] = []
+    const gateways: Gateway[] = []
+    for (let at = 0; at < processes; at += 1) {
+      const ways = await Promise.all(servers.map(({ port }) => startWire(port)))
+      wires.push(ways)
+      steps.push(() => Promise.all(ways.map((way) => way.stop())))
+      const home = join(folder, `gateway-${at}`)
+      await mkdir(home)
+      gateways.push(runGateway(home, { ...environment(server, ways), ...env(at) }))
+      steps.push(gateways[at]!.stop)
+      // The first migrates; the others would only wait for it, and make its start slower.
+      if (at === 0) await listening(gateways)
+    }
+    await listening(gateways)
+
+    const urls = () => gateways.flatMap((gateway) => gateway.url() ?? [])
+    const api = (method: string, path: string, body?: unknown) => asked(urls, method, path, body)
+    const steady = [await startReceiver(), await startReceiver()]
+    const receivers = [...steady, ...bad]
+    steps.push(() => Promise.all(receivers.map((receiver) => receiver.stop())))
+    const { id: clientId } = await api('POST', '/v1/clients', { name: 'Tortured' })
+    const source = { clientId, kind: 'stripe', signingSecrets: [SIGNING_SECRET] }
+    const { id: sourceId } = await api('POST', '/v1/sources', source)
+    for (const { url } of receivers)
+      await api('POST', '/v1/endpoints', { clientId, url, retrySchedule: RETRIES, timeoutSeconds })
+    const stripe = startStripe({ urls, sourceId, perSecond, pad })
+    steps.push(stripe.stop)
+    return {
+      folder,
+      servers,
+      get server() {
+        return servers[0]!
+      },
+      gateways,
+      wires,
+      stripe,
+      receivers,
+      steady,
+      clientId,
+      api,
+      stop,
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** Soon again and for a long time: no fault here lasts as long. */
+const RETRIES = [1, 1, 2, 2, 5, 5, 5, 10, 10, 10, 30, 30]
+
+const environment = ({ user, password }: Server, ways: Wire[]) => ({
+  PORT: '0',
+  LOG_LEVEL: 'error',
+  DATABASE_URL: `postgres://${user}:${password}@${ways.map(({ port }) => `127.0.0.1:${port}`).join(',')}/postgres${
+    ways.length > 1 ? '?target_session_attrs=read-write' : ''
+  }`,
+  FLO_ADMIN_KEY: ADMIN_KEY,
+  FLO_ENCRYPTION_KEYS: `torture:${Buffer.alloc(32, 5).toString('base64')}`,
+  FLO_ALLOWED_SUBNETS: '127.0.0.0/8',
+})
+
+/** Returns when every process listens. */
+export async function listening(gateways: Gateway[]): Promise<void> {
+  while (gateways.some((gateway) => gateway.url() === null)) {
+    const [crash] = gateways.flatMap(({ crashes }) => crashes)
+    if (crash && gateways.every((gateway) => gateway.url() === null)) throw new Error(crash)
+    await delay(20)
+  }
+}
+
+async function asked(urls: () => string[], method: string, path: string, body?: unknown): Promise<any> {
+  const response = await fetch(`${urls()[0]}${path}`, {
+    method,
+    headers: { authorization: `Bearer ${ADMIN_KEY}`, 'content-type': 'application/json' },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  })
+  const reply = (await response.json()) as any
+  if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${JSON.stringify(reply)}`)
+  return reply.data
+}

@@ -1,0 +1,89 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { connect } from '../src/db.ts'
+import type { Arrival, Receiver } from './receiver.ts'
+import type { Setting } from './setting.ts'
+import { type Repeat, type Sums, sums, unrecorded } from './sums.ts'
+
+/** Something that goes wrong and comes right again; returns when it has. `random` is in [0, 1). */
+export interface Fault {
+  name: string
+  strike(setting: Setting, random: () => number): Promise<void>
+}
+
+/** A fault that has struck under load, and what followed. */
+export interface Struck {
+  name: string
+  from: number
+  to: number
+  /** Milliseconds from its end until all that was accepted before had arrived, and something newer as well. */
+  recoveredMs: number
+  /** Attempts that were sent and not yet written down when it struck, or sent while it lasted. */
+  inFlight: Set<Arrival>
+}
+
+/** What is still on its way to a receiver, or in its queue, when the fault has ended. */
+const ON_ITS_WAY_MS = 1000
+/** Unrecorded attempts are looked for among these: none takes as long. */
+const LOOK_BACK_MS = 120_000
+
+/** Lets a fault strike and waits until the gateways have recovered. Throws when they have not in `patienceMs`. */
+export async function strike(
+  setting: Setting,
+  fault: Fault,
+  { random = Math.random, patienceMs = 90_000 } = {},
+): Promise<Struck> {
+  const { server, receivers, stripe, steady } = setting
+  const db = connect(server.url, { max: 1 })
+  const from = Date.now()
+  const before = await unrecorded(db, receivers, from - LOOK_BACK_MS)
+  await db.end()
+  await fault.strike(setting, random)
+  const to = Date.now()
+  const recoveredMs = await recovered(stripe.accepted, steady, to, patienceMs).catch((error) => {
+    throw new Error(`${fault.name}: ${error.message}`)
+  })
+  const during = receivers.flatMap(({ arrivals }) =>
+    arrivals.filter(({ at }) => at >= from && at <= to + ON_ITS_WAY_MS),
+  )
+  return { name: fault.name, from, to, recoveredMs, inFlight: new Set([...before, ...during]) }
+}
+
+async function recovered(accepted: Map<string, number>, steady: Receiver[], to: number, patienceMs: number) {
+  const waiting = new Set([...accepted].filter(([, at]) => at <= to).map(([user]) => user))
+  const everywhere = (user: string) => steady.every(({ served }) => served.has(user))
+  let newer: string | undefined
+  for (;;) {
+    for (const user of waiting) if (everywhere(user)) waiting.delete(user)
+    newer ??= [...accepted].findLast(([, at]) => at > to)?.[0]
+    if (waiting.size === 0 && newer && everywhere(newer)) return Date.now() - to
+    if (Date.now() > to + patienceMs)
+      throw new Error(
+        `${waiting.size} events accepted before are still missing after ${patienceMs} ms${newer ? '' : ', and none is accepted any more'}`,
+      )
+    await delay(20)
+  }
+}
+
+/** Repeats that no fault explains: they were not in flight when one struck. */
+export const unexplained = (repeats: readonly Repeat[], struck: readonly Struck[]): Repeat[] =>
+  repeats.filter(({ first, again }) => !struck.some(({ from, inFlight }) => inFlight.has(first) && again.at >= from))
+
+/** Ends the load, waits until nothing is pending any more, and adds up. */
+export async function settled(setting: Setting, { patienceMs = 120_000 } = {}): Promise<Sums> {
+  await setting.stripe.finish()
+  const deadline = Date.now() + patienceMs
+  for (;;) {
+    const [row] = await setting.server.run(
+      `select (select count(*) from source_events where due_at is not null)::int as due,
+              (select count(*) from deliveries where state = 'pending')::int as pending`,
+    )
+    if (row.due + row.pending === 0) break
+    if (Date.now() > deadline) throw new Error(`still ${row.due} source events and ${row.pending} deliveries wait`)
+    await delay(100)
+  }
+  return sums(setting.server.url, setting)
+}
+
+/** The line that a test or a run prints of a fault. */
+export const told = ({ name, from, to, recoveredMs, inFlight }: Struck): string =>
+  `${name}: ${to - from} ms, ${inFlight.size} attempts in flight, recovered in ${recoveredMs} ms`

@@ -1,0 +1,74 @@
+import { addsUp, ledgerReport, printed } from '../src/cli/ledger-report.ts'
+import { connect, type Db } from '../src/db.ts'
+import type { Arrival, Receiver } from './receiver.ts'
+import type { Stripe } from './stripe.ts'
+
+/** Sent once more although it had arrived: an attempt of which no record was made. */
+export interface Repeat {
+  first: Arrival
+  again: Arrival
+}
+
+/** What came of everything that was accepted. */
+export interface Sums {
+  accepted: number
+  /** Requests that arrived at the endpoints, repeats and retries included. */
+  arrivals: number
+  /** Accepted events that an endpoint never took well, as `<endpoint> <user>`. */
+  missing: string[]
+  /** Arrivals of events that were never accepted. */
+  invented: string[]
+  /** Deliveries of an event to an endpoint beyond the first. */
+  twice: string[]
+  repeats: Repeat[]
+  ledger: string
+  addsUp: boolean
+}
+
+type Witnesses = { stripe: Pick<Stripe, 'accepted'>; receivers: Receiver[] }
+
+/** The attempts that have arrived and that the database knows nothing of, at this moment. */
+export async function unrecorded(db: Db, receivers: readonly Receiver[], since: number): Promise<Arrival[]> {
+  const arrived = receivers.flatMap(({ arrivals }) => arrivals.filter(({ at }) => at >= since))
+  const { rows } = await db.query('select delivery_id, number from attempts where delivery_id = any($1::uuid[])', [
+    arrived.map(({ deliveryId }) => deliveryId),
+  ])
+  const recorded = new Set(rows.map(({ delivery_id, number }) => `${delivery_id} ${number}`))
+  return arrived.filter(({ deliveryId, attempt }) => !recorded.has(`${deliveryId} ${attempt}`))
+}
+
+/** Adds up both sides and the database between them; call it when everything is accepted and nothing is pending. */
+export async function sums(url: string, { stripe, receivers }: Witnesses): Promise<Sums> {
+  const db = connect(url, { max: 2 })
+  try {
+    const report = await ledgerReport(db, { lateSeconds: 0 })
+    return {
+      accepted: stripe.accepted.size,
+      arrivals: receivers.reduce((sum, { arrivals }) => sum + arrivals.length, 0),
+      missing: receivers.flatMap(({ served }, at) =>
+        [...stripe.accepted.keys()].filter((user) => !served.has(user)).map((user) => `${at} ${user}`),
+      ),
+      invented: receivers.flatMap(({ arrivals }) =>
+        arrivals.filter(({ user }) => !stripe.accepted.has(user)).map(({ user }) => user),
+      ),
+      twice: receivers.flatMap(({ arrivals }) => deliveredTwice(arrivals)),
+      repeats: receivers.flatMap(({ arrivals }) => repeatsOf(arrivals)),
+      ledger: printed(report),
+      addsUp: addsUp(report),
+    }
+  } finally {
+    await db.end()
+  }
+}
+
+/** Events that an endpoint was sent under more than one delivery id. */
+function deliveredTwice(arrivals: readonly Arrival[]): string[] {
+  const ids = Map.groupBy(arrivals, ({ user }) => user)
+  return [...ids].filter(([, of]) => new Set(of.map(({ deliveryId }) => deliveryId)).size > 1).map(([user]) => user)
+}
+
+/** A retry has a number of its own; the same number once more means that the first one's record was lost. */
+function repeatsOf(arrivals: readonly Arrival[]): Repeat[] {
+  const attempts = Map.groupBy(arrivals, ({ deliveryId, attempt }) => `${deliveryId} ${attempt}`)
+  return [...attempts.values()].flatMap(([first, ...more]) => more.map((again) => ({ first: first!, again })))
+}
