@@ -9,12 +9,12 @@ import { registerWorker } from '../src/worker.ts'
 import { answer, config, usage } from './child.ts'
 import { keys } from './seed.ts'
 
-/** The delivering room alone, with so many requests under way at most, to one endpoint and in all. */
+/** The delivering room alone, with so many places for requests under way. */
 export interface DeliverConfig {
   databaseUrl: string
-  concurrency: number
+  places: number
 }
-const { databaseUrl, concurrency } = config<DeliverConfig>()
+const { databaseUrl, places } = config<DeliverConfig>()
 
 const log = newLog('error')
 const db = connect(databaseUrl, { max: 10 })
@@ -29,8 +29,7 @@ const room = deliverer({
   now: () => new Date(),
   elsewhere: () => {},
   watch: watching({ log }, [counts(new Registry())]),
-  maxInFlight: concurrency,
-  maxInFlightTotal: concurrency,
+  places,
 })
 
 const commands = {

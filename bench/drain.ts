@@ -29,14 +29,15 @@ export async function drained(bench: Bench, receiver: Receiving, drain: Drain) {
   const clientIds: string[] = []
   for (let at = 0; at < clients; at++) {
     const clientId = await newClient(database.db)
-    const endpointIds = await newEndpoints(database.db, clientId, receiver.ready.url, endpoints / clients)
+    const endpointIds = await newEndpoints(database.db, clientId, receiver.ready.url, endpoints / clients, concurrency)
     await newDeliveries(database.db, clientId, endpointIds, waiting / clients, events / clients)
     clientIds.push(clientId)
   }
   await settle(database.db)
   const server = await child<object, DeliverServer>('deliver-server.ts', {
     databaseUrl: database.url,
-    concurrency,
+    // One endpoint gets half of the places.
+    places: endpoints === 1 ? 2 * concurrency : concurrency,
   } satisfies DeliverConfig)
   const before = await server.ask('usage')
   await server.ask('wake', clientIds)

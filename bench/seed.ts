@@ -45,12 +45,18 @@ export async function newSource(db: Db, clientId: string) {
 }
 
 /** So many endpoints of a client, all at `url`, signed with FLO_SECRET. */
-export async function newEndpoints(db: Db, clientId: string, url: string, count = 1): Promise<string[]> {
+export async function newEndpoints(
+  db: Db,
+  clientId: string,
+  url: string,
+  count = 1,
+  maxInFlight = 10,
+): Promise<string[]> {
   const ids = Array.from({ length: count }, newId)
   await db.query(
-    `insert into endpoints (id, client_id, url, contract, secrets)
-     select id, $2, $3, $4, $5::jsonb from unnest($1::uuid[]) id`,
-    [ids, clientId, url, CONTRACT, JSON.stringify([{ secret: keys.encrypt(FLO_SECRET), until: null }])],
+    `insert into endpoints (id, client_id, url, contract, max_in_flight, secrets)
+     select id, $2, $3, $4, $5, $6::jsonb from unnest($1::uuid[]) id`,
+    [ids, clientId, url, CONTRACT, maxInFlight, JSON.stringify([{ secret: keys.encrypt(FLO_SECRET), until: null }])],
   )
   return ids
 }

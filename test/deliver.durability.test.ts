@@ -251,7 +251,7 @@ test('an event whose body is gone ends its delivery instead of holding up the ot
 })
 
 test('one endpoint that hangs takes its own places, not those of others', async () => {
-  const room = await delivering(database, { maxInFlight: 4, maxInFlightTotal: 8 })
+  const room = await delivering(database, { places: 8 })
   const [hanging, healthy] = await Promise.all([startReceiver({ hang: 'headers' }), startReceiver()])
   const clientId = await newClient(db)
   const [stuck = ''] = await newEndpoints(clientId, 1, hanging.url)

@@ -48,17 +48,15 @@ test('one that is still pending is cancelled, and its timer is gone', async () =
 
 test('one that waits in memory for its turn is not sent once it is cancelled', async () => {
   const receiver = await startReceiver((_, count) => (count === 1 ? { delayMs: 1500 } : {}))
-  const endpoint = await newEndpoint(db, clientId, receiver)
+  const endpoint = await newEndpoint(db, clientId, { ...receiver, maxInFlight: 1 })
   const ids = await newDeliveries(db, clientId, [endpoint.id], { count: 2 })
-  const one = await delivering(database, { maxInFlight: 1 })
-  one.wake(clientId, [endpoint.id])
+  room.wake(clientId, [endpoint.id])
   await eventually(() => receiver.requests.length === 1)
   const { id } = await again(ids[1]!)
-  one.wake(clientId, [endpoint.id])
+  room.wake(clientId, [endpoint.id])
   await settled(db, [...ids, id])
   expect(receiver.requests.map(({ headers }) => headers['webhook-id'])).toEqual([ids[0], id])
   expect(await deliveryOf(db, ids[1]!)).toMatchObject({ state: 'cancelled', attempts: 0 })
-  await one.stop()
 })
 
 test('of two resends at once one is left pending', async () => {

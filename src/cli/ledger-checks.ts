@@ -91,10 +91,14 @@ export const checks: readonly Check[] = [
              and not exists (select from events e where e.client_id = d.client_id and e.id = d.event_id)`,
   },
   {
+    // What is due longer than that may be held up by its endpoint's breaker or rate limit, and by nothing else.
     name: 'every delivery is done, or waits for its time',
     reads: 'metadata',
-    sql: `select id from deliveries
-           where ${inPeriod('event_id')} and next_attempt_at < now() - make_interval(secs => $2)`,
+    sql: `select d.id from deliveries d
+            join endpoints p on p.client_id = d.client_id and p.id = d.endpoint_id and p.rate_limit is null
+           where ${inPeriod('d.event_id')} and d.next_attempt_at < now() - make_interval(secs => $2)
+             and not exists (select from endpoint_health h where h.client_id = d.client_id
+                                and h.endpoint_id = d.endpoint_id and h.opened_at is not null)`,
   },
   {
     name: 'every delivery counts the attempts that are recorded, 1, 2, 3 and so on',

@@ -22,7 +22,8 @@ interface Deps {
 
 /**
  * Makes one attempt: signs, sends, plans the next one. Settles when the answer is there, with what has to be recorded.
- * Rejects only by our own fault, a secret that cannot be decrypted say: then nothing was sent.
+ * Rejects only by our own fault, a secret that cannot be decrypted say: then nothing was sent. `slow` is called when no
+ * answer has come after half a second.
  */
 export async function attempt(
   { keyRing, log, now, random, send, watch }: Deps,
@@ -30,6 +31,7 @@ export async function attempt(
   endpoint: Endpoint,
   due: Due,
   { body, sourceEventId }: StoredEvent,
+  slow: () => void,
 ): Promise<Made> {
   const { contract } = endpoint
   const at = now()
@@ -50,6 +52,7 @@ export async function attempt(
     body: wireBody,
     timeoutMs: endpoint.timeoutMs,
     identity: endpoint.identity,
+    slow,
   })
   const nextDelaySeconds = isExcused(answer.outcome)
     ? excusedDelay(due.excused, random)

@@ -1,13 +1,16 @@
 import type { Add } from '../batch.ts'
 import { type RetryClock, retryClock } from './clock.ts'
 import { type Due, dueEndpoints, readDue } from './due.ts'
-import { absorb, needsRows, newPump, nextRead, type Pump, rewind } from './pump.ts'
+import { isHeld } from './gate.ts'
+import { healthKeeper, type Kept } from './keep.ts'
+import { isHungry, newPump, type Pump, queueOf } from './pump.ts'
+import { absorb, needsRows, nextRead, rewind } from './queue.ts'
 import { readiness, type Verdict } from './ready.ts'
-import { type Made, recorder } from './record.ts'
+import { type Made, type Recorded, recorder } from './record.ts'
 import { rounds } from './rounds.ts'
 import { closePump } from './run.ts'
 import type { Shared } from './shared.ts'
-import { tidy } from './tidy.ts'
+import { giveBack, tidy } from './tidy.ts'
 import { endpointOf, endpointUnit } from './units.ts'
 
 /** One client's deliveries in this process: a pump for each endpoint that it holds, and the rounds that feed them. */
@@ -16,13 +19,15 @@ export interface Client {
   readonly pumps: ReadonlyMap<string, Pump>
   readonly clock: RetryClock
   readonly ready: Add<{ pump: Pump; due: Due }, Verdict>
-  readonly record: Add<Made, boolean>
+  readonly record: Add<Made, Recorded>
+  /** Writes down how an endpoint fares. */
+  readonly keep: Add<Kept, void>
   /** Looks for work of these endpoints, or of any that has some. */
   wake(endpointIds?: string[]): void
   /** Asks for a round: rows are wanted. */
   look(): void
   /** A delivery is done with: recorded, or not to be attempted. */
-  forget(pump: Pump, deliveryId: string): void
+  forget(pump: Pump, due: Due): void
   /** Forgets what waits, and starts no more. */
   halt(pump: Pump, why: NonNullable<Pump['halted']>): void
   /** Forgets the pump: its lease is lost, or about to be given back. */
@@ -36,6 +41,8 @@ export interface Client {
 /** What wants rows within this time shares a statement. */
 const ROUND_MS = 5
 const TIDY_MS = 200
+/** Where nothing can start for now. */
+const HELD_TIDY_MS = 2_000
 const FAULT_PAUSE_MS = 1_000
 const RETELL_MS = 1_000
 /** Deliveries due later than this are found by the sweep in time. */
@@ -71,11 +78,15 @@ export function clientWork(shared: Shared, id: string): Client {
     ended() {
       if (shared.stopping()) return
       if (pumps.size === 0) return shared.idle(id)
-      tidyTimer ??= setTimeout(() => {
-        tidyTimer = undefined
-        tidyDue = true
-        ask()
-      }, TIDY_MS)
+      const areHeld = [...pumps.values()].every(({ timer }) => timer !== undefined)
+      tidyTimer ??= setTimeout(
+        () => {
+          tidyTimer = undefined
+          tidyDue = true
+          ask()
+        },
+        areHeld ? HELD_TIDY_MS : TIDY_MS,
+      )
     },
     tasks: shared.tasks,
     stopping: shared.stopping,
@@ -110,26 +121,30 @@ export function clientWork(shared: Shared, id: string): Client {
 
   async function readRows() {
     const room = shared.room()
-    const hungry = [...pumps.values()].filter((pump) => needsRows(pump, room))
+    const hungry = [...pumps.values()]
+      .filter((pump) => isHungry(pump, room))
+      .flatMap((pump) =>
+        [pump.first, pump.again].filter((queue) => needsRows(queue, room)).map((queue) => ({ pump, queue })),
+      )
     if (hungry.length === 0) return
     reading = true
     try {
       const reads = await readDue(
         db,
         id,
-        hungry.map((pump) => nextRead(pump, room)),
+        hungry.map(({ pump, queue }) => nextRead(queue, pump.endpointId, room)),
       )
       // Loaded here, hundreds at once, they are at hand when the attempts start.
-      await shared.bodies(id, new Set([...reads.values()].flatMap(({ rows }) => rows.map(({ eventId }) => eventId))))
-      for (const pump of hungry) {
-        const read = reads.get(pump.endpointId)!
+      await shared.bodies(id, new Set(reads.flatMap(({ rows }) => rows.map(({ eventId }) => eventId))))
+      for (const [at, { pump, queue }] of hungry.entries()) {
+        const read = reads[at]!
         if (pump.halted) continue
-        absorb(pump, read, inHand)
+        absorb(queue, read, inHand)
         if (read.closed) closePump(shared, client, pump)
-        else turns.offer(pump)
+        else if (read.rows.length > 0) turns.offer(pump)
       }
     } catch (error) {
-      for (const pump of hungry) rewind(pump)
+      for (const { queue } of hungry) rewind(queue)
       throw error
     } finally {
       reading = false
@@ -141,9 +156,16 @@ export function clientWork(shared: Shared, id: string): Client {
 
   function wakeOne(endpointId: string, absent: Set<string>) {
     const pump = pumps.get(endpointId)
-    if (!pump) return absent.add(endpointId)
-    pump.stale = true
+    if (!pump) return void absent.add(endpointId)
+    pump.first.stale = true
+    pump.again.stale = true
     pump.clocked = false
+    if (!isHeld(pump, shared.now)) return
+    // Perhaps no more: what holds it up may have been changed.
+    clearTimeout(pump.timer)
+    pump.timer = undefined
+    pump.woken = true
+    turns.offer(pump)
   }
 
   const client: Client = {
@@ -152,24 +174,27 @@ export function clientWork(shared: Shared, id: string): Client {
     clock: retryClock({ ring: (endpointIds) => client.wake(endpointIds) }),
     ready: readiness(shared, id),
     record: recorder(shared, id),
+    keep: healthKeeper(shared, id),
     wake(endpointIds) {
       if (endpointIds) for (const endpointId of endpointIds) wakeOne(endpointId, named)
       else discover = true
       ask()
     },
     look: ask,
-    forget(pump, deliveryId) {
-      pump.inHand -= 1
+    forget(pump, due) {
+      queueOf(pump, due).inHand -= 1
       pump.lastBusy = performance.now()
-      if (reading) doneWhileReading.push(deliveryId)
-      else inHand.delete(deliveryId)
+      if (reading) doneWhileReading.push(due.id)
+      else inHand.delete(due.id)
     },
     halt(pump, why) {
       if (pump.halted === 'lost') return
       pump.halted = why
-      for (const { id: deliveryId } of pump.waiting) client.forget(pump, deliveryId)
-      pump.waiting = []
-      rewind(pump)
+      for (const queue of [pump.first, pump.again]) {
+        for (const due of queue.waiting) client.forget(pump, due)
+        queue.waiting = []
+        rewind(queue)
+      }
       if (why === 'lost') client.drop(pump)
       if (why === 'fault')
         setTimeout(() => {
@@ -179,6 +204,7 @@ export function clientWork(shared: Shared, id: string): Client {
     },
     drop(pump) {
       if (pumps.get(pump.endpointId) !== pump) return
+      clearTimeout(pump.timer)
       pumps.delete(pump.endpointId)
       shared.pumps.count -= 1
     },
@@ -187,7 +213,8 @@ export function clientWork(shared: Shared, id: string): Client {
     async stop() {
       clearTimeout(tidyTimer)
       client.clock.stop()
-      if (pumps.size > 0) await worker.release(id, [...pumps.keys()].map(endpointUnit))
+      for (const pump of pumps.values()) clearTimeout(pump.timer)
+      await giveBack(shared, client, [...pumps.values()])
     },
   }
   return client

@@ -46,19 +46,19 @@ export async function endPending(
 }
 
 /**
- * Disables an endpoint that has answered 410 Gone. A version other than the one that was sent to is left alone: its
- * address may be another by now. Returns whether it was disabled.
+ * Disables an endpoint that has answered 410 Gone, or failed for days. A version other than the one that was sent to is
+ * left alone: its address may be another by now. Returns whether it was disabled.
  */
-export async function disableGone(
+export async function disable(
   db: Queryable,
   clientId: string,
-  endpointId: string,
-  version: number,
+  { id, version }: { id: string; version: number },
+  reason: 'gone' | 'failing',
 ): Promise<boolean> {
   const { rowCount } = await db.query(
-    `update endpoints set status = 'disabled', disabled_reason = 'gone', disabled_at = now()
+    `update endpoints set status = 'disabled', disabled_reason = $4, disabled_at = now()
       where client_id = $1 and id = $2 and version = $3 and status = 'enabled'`,
-    [clientId, endpointId, version],
+    [clientId, id, version, reason],
   )
   return rowCount === 1
 }

@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts'
 import type { Tunnels } from '../egress-proxy.ts'
+import type { Changed } from '../endpoint-changes.ts'
 import { eventBodies } from './bodies.ts'
 import { type Client, clientWork } from './client.ts'
 import type { Resolve } from './dial.ts'
@@ -16,16 +17,18 @@ interface Deps extends Pick<Shared, 'db' | 'log' | 'worker' | 'keyRing' | 'contr
   backstop?: Shared['backstop']
   /** The way out, where requests may not leave directly. */
   tunnels?: Tunnels | undefined
+  /** Told of what becomes of endpoints. */
+  changed?: Changed
   /** Addresses of a host name; the system's resolver when not given. */
   resolve?: Resolve
-  /** Requests under way to one endpoint at most. */
-  maxInFlight?: number
-  /** Requests under way in all at most. */
-  maxInFlightTotal?: number
+  /** Requests under way in all at most, but for those that take long; half of them is the most that one endpoint gets. */
+  places?: number
 }
 
 /** Deliveries held in memory: so many in all, shared among the pumps, with a least and a most for each. */
 const ROOM = { total: 20_000, least: 10, most: 1_000 }
+/** Requests under way that take long, beside the places. */
+const ASIDE = 2_048
 /** A database that does not come back must not keep the process from ending. */
 const STOP_PATIENCE_MS = 5_000
 /** How far ahead a sweep sets the retry clock; it comes every minute. */
@@ -42,8 +45,8 @@ export function deliverer({
   tunnels,
   random = Math.random,
   backstop = () => {},
-  maxInFlight = 10,
-  maxInFlightTotal = 256,
+  changed = () => {},
+  places = 512,
   ...deps
 }: Deps) {
   const clients = new Map<string, Client>()
@@ -58,14 +61,16 @@ export function deliverer({
     ...deps,
     random,
     backstop,
+    changed,
     send: http.send,
     bodies: eventBodies(deps),
     logged: new WeakSet(),
     stopping: () => stopping,
     patient: () => performance.now() < patientUntil,
     turns: turns<Pump>({
-      max: maxInFlightTotal,
-      startable: (pump) => !stopping && startable(pump, maxInFlight),
+      max: places,
+      aside: ASIDE,
+      startable: (pump) => !stopping && startable(shared, pump),
       start: (pump) => void runNext(shared, clientOf(pump.clientId), pump),
     }),
     pumps,

@@ -13,18 +13,21 @@ export interface Due {
   excused: number
   /** When it was read, in milliseconds of `performance.now()`: rows that waited long are looked at again. */
   readAt: number
+  /** Its place among those that its queue has read. */
+  turn: number
 }
 
-/** A place in the order of an endpoint's deliveries, (next_attempt_at, id), exact to the microsecond. */
+/** A place in the order of an endpoint's first attempts or retries, (next_attempt_at, id), exact to the microsecond. */
 export interface Place {
   at: string
   id: string
 }
 export const START: Place = { at: '-infinity', id: '00000000-0000-0000-0000-000000000000' }
 
-/** What to read of one endpoint: at most `limit` rows behind `after`. */
+/** What to read of one endpoint, first attempts or retries: at most `limit` rows behind `after`. */
 export interface Want {
   endpointId: string
+  retries: boolean
   after: Place
   limit: number
 }
@@ -40,58 +43,46 @@ export interface Read {
   asOf: string
 }
 
-/** The due deliveries of several endpoints of one client, each in its order and behind its own place. One statement. */
-export async function readDue(db: Queryable, clientId: string, wants: Want[]): Promise<Map<string, Read>> {
+/** The due deliveries of several endpoints of one client, for each want in its order and behind its own place. One statement. */
+export async function readDue(db: Queryable, clientId: string, wants: Want[]): Promise<Read[]> {
   const { rows } = await db.query({
     name: 'deliver.due',
     // Rows, not objects: this is read for every attempt.
     rowMode: 'array',
-    text: `select now()::text, w.endpoint_id, e.id is null or e.status = 'disabled' or e.deleted_at is not null,
+    text: `select now()::text, w.at_want::int, e.id is null or e.status = 'disabled' or e.deleted_at is not null,
                   d.id, d.event_id, d.event_type, d.origin, d.attempts, d.excused,
                   d.next_attempt_at::text
-             from unnest($2::uuid[], $3::timestamptz[], $4::uuid[], $5::int[]) as w(endpoint_id, at, id, room)
+             from unnest($2::uuid[], $3::bool[], $4::timestamptz[], $5::uuid[], $6::int[])
+                  with ordinality as w(endpoint_id, retries, at, id, room, at_want)
              left join endpoints e on e.client_id = $1 and e.id = w.endpoint_id
              left join lateral (
                select d.* from deliveries d
                 where d.client_id = $1 and d.endpoint_id = w.endpoint_id and d.state = 'pending'
+                  and (d.attempts > 0) = w.retries
                   and d.next_attempt_at <= now() and (d.next_attempt_at, d.id) > (w.at, w.id)
                 order by d.next_attempt_at, d.id
                 limit w.room) d on true`,
     values: [
       clientId,
       wants.map(({ endpointId }) => endpointId),
+      wants.map(({ retries }) => retries),
       wants.map(({ after }) => after.at),
       wants.map(({ after }) => after.id),
       wants.map(({ limit }) => limit),
     ],
   } as never)
   const readAt = performance.now()
-  const reads = new Map<string, Read>(
-    wants.map(({ endpointId, after }) => [endpointId, { rows: [], last: after, all: true, closed: false, asOf: '' }]),
-  )
-  for (const [
-    asOf,
-    endpointId,
-    closed,
-    id,
-    eventId,
-    eventType,
-    origin,
-    attempts,
-    excused,
-    at,
-  ] of rows as unknown as any[][]) {
-    const read = reads.get(endpointId)!
+  const reads = wants.map(({ after }): Read => ({ rows: [], last: after, all: true, closed: false, asOf: '' }))
+  for (const row of rows as unknown as any[][]) {
+    const [asOf, want, closed, id, eventId, eventType, origin, attempts, excused, at] = row
+    const read = reads[want - 1]!
     read.closed = closed
     read.asOf = asOf
     if (id === null) continue
-    read.rows.push({ id, eventId, eventType, origin, attempts, excused, readAt })
+    read.rows.push({ id, eventId, eventType, origin, attempts, excused, readAt, turn: 0 })
     read.last = { at, id }
   }
-  for (const { endpointId, limit } of wants) {
-    const read = reads.get(endpointId)!
-    read.all = read.rows.length < limit
-  }
+  for (const [at, { limit }] of wants.entries()) reads[at]!.all = reads[at]!.rows.length < limit
   return reads
 }
 
@@ -123,31 +114,39 @@ export async function dueEndpoints(db: Queryable, withinSeconds: number, clientI
             extract(epoch from d.next_attempt_at - now())::float8 as seconds
        from endpoints e
       cross join lateral (
-        select next_attempt_at from deliveries
-         where client_id = e.client_id and endpoint_id = e.id and state = 'pending'
-         order by next_attempt_at limit 1) d
+        select min(next_attempt_at) as next_attempt_at from (values (false), (true)) kind(retries)
+         cross join lateral (
+           select next_attempt_at from deliveries
+            where client_id = e.client_id and endpoint_id = e.id and state = 'pending' and (attempts > 0) = retries
+            order by next_attempt_at limit 1) one) d
       where d.next_attempt_at <= now() + make_interval(secs => $1) ${clientId ? 'and e.client_id = $2' : ''}`,
     clientId ? [withinSeconds, clientId] : [withinSeconds],
   )
   return rows
 }
 
-/** Seconds until the first delivery that comes due after what was read of each endpoint (`Read.asOf`). One statement. */
+/** Seconds until the first delivery that comes due after what was read of each queue (`Read.asOf`). One statement. */
 export async function nextDue(
   db: Queryable,
   clientId: string,
-  endpoints: { endpointId: string; asOf: string }[],
+  queues: { endpointId: string; retries: boolean; asOf: string }[],
 ): Promise<NextDue[]> {
   const { rows } = await db.query<NextDue>({
     name: 'deliver.next',
     text: `select $1 as "clientId", r.endpoint_id as "endpointId",
                   extract(epoch from d.next_attempt_at - now())::float8 as seconds
-             from unnest($2::uuid[], $3::timestamptz[]) as r(endpoint_id, as_of)
+             from unnest($2::uuid[], $3::bool[], $4::timestamptz[]) as r(endpoint_id, retries, as_of)
             cross join lateral (
               select next_attempt_at from deliveries
-               where client_id = $1 and endpoint_id = r.endpoint_id and state = 'pending' and next_attempt_at > r.as_of
+               where client_id = $1 and endpoint_id = r.endpoint_id and state = 'pending' and (attempts > 0) = r.retries
+                 and next_attempt_at > r.as_of
                order by next_attempt_at limit 1) d`,
-    values: [clientId, endpoints.map(({ endpointId }) => endpointId), endpoints.map(({ asOf }) => asOf)],
+    values: [
+      clientId,
+      queues.map(({ endpointId }) => endpointId),
+      queues.map(({ retries }) => retries),
+      queues.map(({ asOf }) => asOf),
+    ],
   })
   return rows
 }

@@ -5,8 +5,15 @@ import { wanted } from '../event-filter.ts'
 import { FANOUT_ORIGIN } from '../ids.ts'
 import type { KeyRing } from '../keyring.ts'
 import { type KeptTls, openHeaders } from '../sealed.ts'
+import { type Health, newHealth } from './health.ts'
 import type { RetryPlan } from './outcome.ts'
 import type { Post } from './send.ts'
+
+/** So many attempts start in any span of so many seconds, at most. */
+export interface RateLimit {
+  count: number
+  seconds: number
+}
 
 /** An endpoint as its attempts need it, read from one version of its row. */
 export interface Endpoint {
@@ -20,6 +27,12 @@ export interface Endpoint {
   readonly plan: RetryPlan
   readonly timeoutMs: number
   readonly identity: Post['identity']
+  readonly maxInFlight: number
+  readonly rateLimit: RateLimit | null
+  /** Kept up by the pump: what is met under this version is charged to this version. */
+  readonly health: Health
+  /** When attempts had started that the rate limit still counts, in milliseconds since 1970, when the row was read. */
+  readonly starts: readonly number[]
   /** Encrypted, newest first; `until` in milliseconds since 1970, null: no end. */
   readonly secrets: readonly { sealed: string; until: number | null }[]
   readonly eventTypes: readonly string[] | null
@@ -38,9 +51,22 @@ interface Row {
   tls: KeptTls | null
   retry_schedule: number[] | null
   timeout_seconds: number
+  max_in_flight: number
+  rate_limit: RateLimit | null
+  health: HealthRow | null
   status: string
   deleted: boolean
   secrets: { secret: string; until: string | null }[]
+}
+
+interface HealthRow {
+  recent: Health['recent']
+  failing_since: string | null
+  failures: number
+  opened_at: string | null
+  probe_at: string | null
+  told: boolean
+  starts: number[]
 }
 
 /** An endpoint as it is now; `gone` with its client; an error when its row makes no sense to this version. */
@@ -62,6 +88,9 @@ export async function freshEndpoints(
                     'url', e.url, 'contract', e.contract, 'event_types', e.event_types, 'headers', e.headers,
                     'sealed_headers', e.sealed_headers, 'tls', e.tls,
                     'retry_schedule', e.retry_schedule, 'timeout_seconds', e.timeout_seconds, 'status', e.status,
+                    'max_in_flight', e.max_in_flight, 'rate_limit', e.rate_limit,
+                    'health', (select to_jsonb(h) from endpoint_health h
+                                where h.client_id = $1 and h.endpoint_id = e.id),
                     'deleted', e.deleted_at is not null, 'secrets', e.secrets) end as changed
              from unnest($2::uuid[], $3::bigint[]) with ordinality as k(id, version, at)
              join leases l on l.client_id = $1 and l.unit = 'endpoint:' || k.id and l.worker_id = $4
@@ -99,6 +128,10 @@ function endpointOf({ contracts, keyRing }: Reading, id: string, version: number
     ...opened,
     plan: { schedule: row.retry_schedule ?? contract.retrySchedule, jitter: contract.jitter },
     timeoutMs: row.timeout_seconds * 1000,
+    maxInFlight: row.max_in_flight,
+    rateLimit: row.rate_limit,
+    health: row.health ? healthOf(row.health) : newHealth(),
+    starts: row.health?.starts ?? [],
     secrets: row.secrets.map(({ secret, until }) => ({ sealed: secret, until: until ? Date.parse(until) : null })),
     eventTypes: row.event_types,
     closed: row.deleted || row.status === 'disabled',
@@ -120,6 +153,15 @@ function identityOf(keyRing: Pick<KeyRing, 'decrypt'>, { ca, certificate, key }:
   const identity = { ...(ca && { ca }), ...(certificate && key && { cert: certificate, key: keyRing.decrypt(key) }) }
   return { ...identity, id: createHash('sha256').update(JSON.stringify(identity)).digest('base64') }
 }
+
+const healthOf = (row: HealthRow): Health => ({
+  ...newHealth(),
+  recent: row.recent,
+  failingSince: row.failing_since === null ? null : Date.parse(row.failing_since),
+  failures: row.failures,
+  open: row.opened_at && row.probe_at ? { since: Date.parse(row.opened_at), probeAt: Date.parse(row.probe_at) } : null,
+  told: row.told,
+})
 
 /** The secrets that sign at `now`, plain and newest first: the first, and older ones within their grace; 5 at most. */
 export const liveSecrets = ({ secrets }: Endpoint, now: Date, keyRing: KeyRing): string[] =>

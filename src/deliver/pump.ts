@@ -1,28 +1,33 @@
-import { type Due, type Place, type Read, START, type Want } from './due.ts'
+import type { Due } from './due.ts'
 import type { Endpoint } from './endpoint.ts'
+import { isIdle, needsRows, newQueue, type Queue } from './queue.ts'
 
 /** What this process has in hand of one endpoint whose lease it holds. */
 export interface Pump {
   readonly clientId: string
   readonly endpointId: string
-  /** As of the last attempt. */
+  /** As of the last attempt; null: not known yet, or to be looked at anew. */
   endpoint: Endpoint | null
-  /** Read and not started, in the order of their starts. */
-  waiting: Due[]
-  /** Started and not answered. */
+  readonly first: Queue
+  readonly again: Queue
+  /** The next one to start is a retry, where there is the choice. */
+  retryNext: boolean
+  /** Asked for or started, and not answered. */
   inFlight: number
-  /** Read and not recorded: waiting, in flight, or being written down. */
-  inHand: number
-  /** Where the next reading goes on. */
-  after: Place
-  /** Readings of the present pass, a pass being one walk from the start to the end. */
-  reads: number
-  /** Rows may be left behind `after`. */
-  more: boolean
-  /** Woken since the present pass began: rows may be anywhere. */
-  stale: boolean
-  /** The database's time of the last reading. */
-  asOf: string
+  /** Started and not answered. */
+  sending: number
+  /** Of `inFlight`, those that hold one of the places that all pumps share. */
+  places: number
+  /** Its last attempt took long: see turns.ts. */
+  slow: boolean
+  /** One is on its way that tries whether an open breaker may close. */
+  probing: boolean
+  /** When the latest attempts started, in milliseconds since 1970; of an endpoint with a rate limit. */
+  starts: number[]
+  /** Runs while the breaker or the rate limit lets nothing start. */
+  timer: NodeJS.Timeout | undefined
+  /** Woken while something held it up: the endpoint may have been changed, and is asked for with one delivery. */
+  woken: boolean
   /** The retry clock knows when the next delivery comes due. */
   clocked: boolean
   /** Why nothing is started: the lease is lost, what waits is being ended, a fault has to pass, or the process ends. */
@@ -35,54 +40,39 @@ export const newPump = (clientId: string, endpointId: string): Pump => ({
   clientId,
   endpointId,
   endpoint: null,
-  waiting: [],
+  first: newQueue(false),
+  again: newQueue(true),
+  retryNext: false,
   inFlight: 0,
-  inHand: 0,
-  after: START,
-  reads: 0,
-  more: false,
-  stale: true,
-  asOf: '-infinity',
+  sending: 0,
+  places: 0,
+  slow: false,
+  probing: false,
+  starts: [],
+  timer: undefined,
+  woken: false,
   clocked: false,
   halted: null,
   lastBusy: performance.now(),
 })
 
-/** Half of the room is empty and there may be rows to fill it. */
-export const needsRows = (pump: Pump, room: number): boolean =>
-  pump.halted === null && (pump.more || pump.stale) && pump.inHand <= room / 2
+export const queueOf = (pump: Pump, { attempts }: Due): Queue => (attempts > 0 ? pump.again : pump.first)
 
-/** The next reading of a pump that needs rows; from the start, those in hand are met again. */
-export function nextRead(pump: Pump, room: number): Want {
-  const fromStart = pump.after === START
-  if (fromStart) pump.stale = false
-  pump.reads += 1
-  return { endpointId: pump.endpointId, after: pump.after, limit: fromStart ? room : room - pump.inHand }
+export const hasWaiting = ({ first, again }: Pump): boolean => first.waiting.length > 0 || again.waiting.length > 0
+
+/** The next delivery to start: first attempts and retries take turns, so that neither waits for the end of the other. */
+export function nextWaiting(pump: Pump): Due {
+  const { first, again } = pump
+  const retry = again.waiting.length > 0 && (pump.retryNext || first.waiting.length === 0)
+  pump.retryNext = !retry
+  return (retry ? again : first).waiting.shift()!
 }
 
-/**
- * Takes over what was read, but for `known` ones. At the end of a pass comes another from the start if the pump was woken
- * meanwhile, or if the pass took several readings: a transaction with an earlier place may have committed behind us.
- */
-export function absorb(pump: Pump, read: Read, known: Set<string>): void {
-  for (const due of read.rows) {
-    if (known.has(due.id)) continue
-    known.add(due.id)
-    pump.waiting.push(due)
-    pump.inHand += 1
-  }
-  pump.asOf = read.asOf
-  pump.after = read.all ? START : read.last
-  pump.more = !read.all || pump.reads > 1
-  if (read.all) pump.reads = 0
-}
+export const isHungry = ({ first, again, halted }: Pump, room: number): boolean =>
+  halted === null && (needsRows(first, room) || needsRows(again, room))
 
-/** The next pass begins from the start. */
-export function rewind(pump: Pump): void {
-  pump.after = START
-  pump.reads = 0
-  pump.stale = true
-}
+/** Nothing left to read, for all that is known. */
+export const isAsleep = ({ first, again, halted }: Pump): boolean =>
+  halted === null && !first.more && !first.stale && !again.more && !again.stale
 
-/** Nothing to send, nothing to write down, nothing left to read. */
-export const isIdle = (pump: Pump): boolean => pump.inHand === 0 && !pump.more && !pump.stale
+export const isUnneeded = ({ first, again }: Pump): boolean => isIdle(first) && isIdle(again)

@@ -5,13 +5,17 @@ import type { KeyRing } from '../keyring.ts'
 import type { EventBodies, StoredEvent } from './bodies.ts'
 import { type Due, stillPending } from './due.ts'
 import { type Endpoint, freshEndpoints, wants } from './endpoint.ts'
+import { opensAt, started } from './gate.ts'
 import type { Pump } from './pump.ts'
 
 /** Whether a delivery may be attempted now, and with what. */
 export type Verdict =
-  | { go: true; endpoint: Endpoint; event: StoredEvent }
-  /** `lost`: another process has the endpoint; `closed`: the endpoint takes nothing; `settled`: the delivery is no longer pending. */
-  | { go: false; why: 'lost' | 'closed' | 'settled' | 'filtered' | 'event_missing' }
+  | { go: true; endpoint: Endpoint; event: StoredEvent; isProbe: boolean }
+  /**
+   * `lost`: another process has the endpoint; `closed`: the endpoint takes nothing; `settled`: the delivery is no longer
+   * pending; `held`: the endpoint's limits or its breaker let nothing start now.
+   */
+  | { go: false; why: 'lost' | 'closed' | 'settled' | 'filtered' | 'event_missing' | 'held' }
   | { go: false; why: 'fault'; error: Error }
 
 interface Deps {
@@ -20,6 +24,7 @@ interface Deps {
   contracts: Readonly<Record<string, Contract>>
   keyRing: KeyRing
   bodies: EventBodies
+  now: () => Date
 }
 
 /** A row read this long ago may have been cancelled meanwhile, by a resend say: it is looked at again. */
@@ -28,7 +33,8 @@ const SPACING_MS = 2
 
 /**
  * Asks the database, right before an attempt starts, how its endpoint is now, so that what the API has answered holds from
- * the next attempt on. All attempts of one client that are about to start share a statement.
+ * the next attempt on. All attempts of one client that are about to start share a statement. Those that may start are
+ * counted as started (gate.ts).
  */
 export const readiness = (deps: Deps, clientId: string): Add<{ pump: Pump; due: Due }, Verdict> =>
   batcher(
@@ -50,13 +56,22 @@ export const readiness = (deps: Deps, clientId: string): Add<{ pump: Pump; due: 
         if (!endpoint || pump.halted === 'lost') return { go: false, why: 'lost' }
         if (endpoint instanceof Error) return { go: false, why: 'fault', error: endpoint }
         if (endpoint === 'gone') return { go: false, why: 'closed' }
-        pump.endpoint = endpoint
+        knows(pump, endpoint)
         if (endpoint.closed) return { go: false, why: 'closed' }
         if (due.readAt < trustedFrom && !pending?.has(due.id)) return { go: false, why: 'settled' }
         if (!wants(endpoint, due)) return { go: false, why: 'filtered' }
         const event = events.get(due.eventId)
-        return event === undefined ? { go: false, why: 'event_missing' } : { go: true, endpoint, event }
+        if (event === undefined) return { go: false, why: 'event_missing' }
+        if (opensAt(pump, 0, deps.now) > 0) return { go: false, why: 'held' }
+        return { go: true, endpoint, event, ...started(pump, deps.now) }
       })
     },
     { spacingMs: SPACING_MS },
   )
+
+/** Takes over how the endpoint is now. */
+export function knows(pump: Pump, endpoint: Endpoint): void {
+  if (pump.endpoint === null && pump.starts.length === 0) pump.starts = [...endpoint.starts]
+  pump.endpoint = endpoint
+  pump.woken = false
+}

@@ -17,6 +17,9 @@ export interface Made {
   nextDelaySeconds: number | null
 }
 
+/** `elsewhere`: the delivery has this attempt already; `lost`: it could not be written down, and is in the log. */
+export type Recorded = 'recorded' | 'elsewhere' | 'lost'
+
 const BATCH_MAX = 500
 const IN_FLIGHT = 2
 // Planning the statement costs as much as twenty attempts in it.
@@ -25,13 +28,13 @@ const WAIT_MS = { first: 100, longest: 5_000 }
 
 /**
  * Writes attempts down, those of one client together. The promise is fulfilled when the attempt is in the database (or
- * cannot ever be, which is logged: false), and takes as long as the database does to come back, or until `patient` says no.
+ * cannot ever be), and takes as long as the database does to come back, or until `patient` says no.
  */
 export function recorder(
   { db, log, patient }: { db: Db; log: Log; patient: () => boolean },
   clientId: string,
-): Add<Made, boolean> {
-  const write = async (batch: Made[]): Promise<boolean[]> => {
+): Add<Made, Recorded> {
+  const write = async (batch: Made[]): Promise<Recorded[]> => {
     for (let waitMs = WAIT_MS.first; ; waitMs = Math.min(2 * waitMs, WAIT_MS.longest)) {
       try {
         const written = await insertAttempts(db, clientId, batch)
@@ -39,18 +42,18 @@ export function recorder(
           const lost = batch.filter(({ due }) => !written.has(due.id)).map(({ due }) => due.id)
           log.warn({ clientId, deliveryIds: lost }, 'delivery.attempt_recorded_elsewhere')
         }
-        return batch.map(() => true)
+        return batch.map(({ due }) => (written.has(due.id) ? 'recorded' : 'elsewhere'))
       } catch (error) {
         if (refusesData(error)) return parted(batch, error)
         log.error({ err: error, clientId, attempts: batch.length, waitMs }, 'delivery.record_delayed')
-        if (!patient()) return batch.map(() => false)
+        if (!patient()) return batch.map(() => 'lost')
         await new Promise((resolve) => setTimeout(resolve, waitMs))
       }
     }
   }
   // What PostgreSQL refuses fails the whole statement: halves are tried until it stands alone, and then once more without
   // what came from outside.
-  const parted = async (batch: Made[], error: unknown): Promise<boolean[]> => {
+  const parted = async (batch: Made[], error: unknown): Promise<Recorded[]> => {
     if (batch.length > 1) {
       const half = batch.length >> 1
       return [...(await write(batch.slice(0, half))), ...(await write(batch.slice(half)))]
@@ -59,7 +62,7 @@ export function recorder(
     if (made.answer.headers || made.answer.body !== null)
       return write([{ ...made, answer: { ...made.answer, headers: null, body: null } }])
     log.error({ err: error, clientId, deliveryId: made.due.id }, 'delivery.record_refused')
-    return [false]
+    return ['lost']
   }
   return batcher(write, { max: BATCH_MAX, inFlight: IN_FLIGHT, spacingMs: SPACING_MS })
 }
@@ -125,5 +128,6 @@ async function insertAttempts(db: Queryable, clientId: string, batch: Made[]): P
   return new Set(rows.map(({ id }) => id))
 }
 
-const stateAfter = ({ answer, nextDelaySeconds }: Made): 'delivered' | 'pending' | 'failed' =>
+/** What a delivery becomes by an attempt. */
+export const stateAfter = ({ answer, nextDelaySeconds }: Made): 'delivered' | 'pending' | 'failed' =>
   answer.outcome.kind === 'delivered' ? 'delivered' : nextDelaySeconds === null ? 'failed' : 'pending'

@@ -1,54 +1,144 @@
 import { attempt } from './attempt.ts'
 import type { Client } from './client.ts'
-import { closeWaiting, disableGone, endPending } from './close.ts'
+import { closeWaiting, disable, endPending } from './close.ts'
 import type { Due } from './due.ts'
 import type { Endpoint } from './endpoint.ts'
-import { needsRows, type Pump } from './pump.ts'
+import { AFTER_ANOTHER, ended, opensAt } from './gate.ts'
+import { count, isGivenUp } from './health.ts'
+import { hasWaiting, isHungry, nextWaiting, type Pump, queueOf } from './pump.ts'
+import { putBack } from './queue.ts'
 import type { Verdict } from './ready.ts'
-import type { Made } from './record.ts'
+import { type Made, stateAfter } from './record.ts'
 import type { Shared } from './shared.ts'
 
-/** Whether the pump's next delivery may start, with `cap` in flight at most. */
-export const startable = (pump: Pump, cap: number): boolean =>
-  pump.waiting.length > 0 && pump.inFlight < cap && pump.halted === null
+/** Whether the pump's next delivery may start now. Where only time holds it up, a timer offers the pump again. */
+export function startable({ now, turns }: Pick<Shared, 'now' | 'turns'>, pump: Pump): boolean {
+  if (pump.halted !== null || !hasWaiting(pump)) return false
+  const asked = pump.inFlight - pump.sending
+  if (isScout(pump)) return asked === 0
+  const at = opensAt(pump, asked, now)
+  if (at === 0) return true
+  if (at === AFTER_ANOTHER) return false
+  const ring = () => {
+    pump.timer = undefined
+    turns.offer(pump)
+  }
+  pump.timer ??= setTimeout(ring, at - now().getTime()).unref()
+  return false
+}
+
+/** The endpoint is not known, or may have been changed: one delivery goes ahead of the others. */
+const isScout = (pump: Pump) => pump.endpoint === null || pump.woken
 
 /**
  * Starts the pump's next delivery and sees it through: asked for, sent, recorded, forgotten. Never rejects: what goes wrong
  * on our side is logged, the delivery stays due, and the pump pauses.
  */
 export async function runNext(shared: Shared, client: Client, pump: Pump): Promise<void> {
-  const due = pump.waiting.shift()!
+  const due = nextWaiting(pump)
+  const known = isScout(pump) ? null : pump.endpoint
+  const place = placeOf(shared, pump)
   shared.tasks.begin()
   pump.inFlight += 1
+  let verdict: Verdict | undefined
   let made: Made | null = null
   try {
-    const verdict = await client.ready({ pump, due })
+    verdict = await client.ready({ pump, due })
+    if (pump.endpoint !== known) shared.turns.offer(pump)
     if (!verdict.go) await turnedDown(shared, client, pump, due, verdict)
-    else if (pump.halted !== 'lost' && !shared.stopping()) {
-      made = await attempt(shared, client.id, verdict.endpoint, due, verdict.event)
-      if (made.answer.outcome.kind === 'gone') await gone(shared, client, pump, verdict.endpoint)
-    }
+    else made = await sent(shared, client, pump, due, verdict, place.slow)
   } catch (error) {
     fault(shared, client, pump, error)
   }
   pump.inFlight -= 1
-  shared.turns.freed(pump)
+  const isHeld = verdict?.go === false && verdict.why === 'held' && pump.halted === null
+  if (isHeld) putBack(queueOf(pump, due), due)
+  place.giveBack(made !== null)
   // One that could not be recorded stays in hand: sending it again would be worse than leaving it to the next start.
-  if (!made || (await recorded(shared, client, pump, made))) client.forget(pump, due.id)
-  if (needsRows(pump, shared.room())) client.look()
+  if (!isHeld && (!made || (await recorded(shared, client, pump, made)))) client.forget(pump, due)
+  // With the lease goes the right to say how the endpoint fares.
+  if (verdict?.go && verdict.endpoint.health.unsaved === 'change' && pump.halted !== 'lost')
+    await client.keep({ endpoint: verdict.endpoint, starts: pump.starts })
+  if (isHungry(pump, shared.room())) client.look()
   shared.tasks.end()
 }
 
-async function recorded({ log }: Shared, client: Client, pump: Pump, made: Made): Promise<boolean> {
+/** The place that an attempt holds, given back when it ends; one that takes long steps aside before. */
+function placeOf({ turns }: Shared, pump: Pump) {
+  let isSlow = false
+  let isAside = false
+  return {
+    slow() {
+      isSlow = true
+      pump.slow = true
+      isAside = turns.stepAside(pump)
+    },
+    giveBack(wasSent: boolean) {
+      if (wasSent) pump.slow = isSlow
+      if (isAside) turns.ended(pump)
+      else turns.freed(pump)
+    },
+  }
+}
+
+async function sent(
+  shared: Shared,
+  client: Client,
+  pump: Pump,
+  due: Due,
+  verdict: Verdict & { go: true },
+  slow: () => void,
+): Promise<Made | null> {
+  const { endpoint, event } = verdict
   try {
-    if (!(await client.record(made))) return false
+    if (pump.halted === 'lost' || shared.stopping()) return null
+    const made = await attempt(shared, client.id, endpoint, due, event, slow)
+    await judge(shared, client, pump, endpoint, made).catch((error) => fault(shared, client, pump, error))
+    return made
+  } finally {
+    ended(pump, verdict)
+  }
+}
+
+/** What the attempt says of its endpoint, which may be the end of it. */
+async function judge(
+  shared: Shared,
+  client: Client,
+  pump: Pump,
+  endpoint: Endpoint,
+  { answer: { outcome, startedAt } }: Made,
+): Promise<void> {
+  const now = shared.now().getTime()
+  count(endpoint.health, outcome, startedAt.getTime(), now)
+  const reason = outcome.kind === 'gone' ? 'gone' : isGivenUp(endpoint.health, now) ? 'failing' : null
+  if (reason === null || !(await disable(shared.db, client.id, endpoint, reason))) return
+  shared.log.warn({ clientId: client.id, endpointId: endpoint.id, reason }, 'endpoint.disabled')
+  shared.changed({ clientId: client.id, endpointId: endpoint.id, what: 'disabled', reason })
+  closePump(shared, client, pump)
+}
+
+async function recorded({ log, changed }: Shared, client: Client, pump: Pump, made: Made): Promise<boolean> {
+  const { due, number, nextDelaySeconds, answer } = made
+  try {
+    const written = await client.record(made)
+    if (written === 'lost') return false
+    if (written === 'recorded' && stateAfter(made) === 'failed' && answer.outcome.kind !== 'gone')
+      changed({
+        clientId: client.id,
+        endpointId: pump.endpointId,
+        what: 'exhausted',
+        deliveryId: due.id,
+        eventId: due.eventId,
+        eventType: due.eventType,
+        attempts: number,
+      })
   } catch (error) {
-    log.error({ err: error, clientId: client.id, deliveryId: made.due.id }, 'delivery.record_failed')
+    log.error({ err: error, clientId: client.id, deliveryId: due.id }, 'delivery.record_failed')
     return false
   }
-  if (made.nextDelaySeconds !== null) client.clock.set(pump.endpointId, made.nextDelaySeconds)
+  if (nextDelaySeconds !== null) client.clock.set(pump.endpointId, nextDelaySeconds)
   // The endpoint was closed while the attempt was under way, and its delivery waits again.
-  if (pump.endpoint?.closed && made.nextDelaySeconds !== null) client.wake([pump.endpointId])
+  if (pump.endpoint?.closed && nextDelaySeconds !== null) client.wake([pump.endpointId])
   return true
 }
 
@@ -71,14 +161,9 @@ async function turnedDown(
       return endPending(shared.db, client.id, due, 'cancelled', 'event_missing')
     case 'fault':
       throw verdict.error
+    case 'held':
     case 'settled':
   }
-}
-
-async function gone(shared: Shared, client: Client, pump: Pump, { id, version }: Endpoint): Promise<void> {
-  if (!(await disableGone(shared.db, client.id, id, version))) return
-  shared.log.warn({ clientId: client.id, endpointId: id }, 'endpoint.gone')
-  closePump(shared, client, pump)
 }
 
 function fault({ log, logged }: Shared, client: Client, pump: Pump, error: unknown): void {
@@ -92,14 +177,18 @@ function fault({ log, logged }: Shared, client: Client, pump: Pump, error: unkno
 export function closePump(shared: Shared, client: Client, pump: Pump): void {
   if (pump.halted) return
   client.halt(pump, 'closing')
-  pump.stale = false
-  pump.more = false
+  for (const queue of [pump.first, pump.again]) {
+    queue.stale = false
+    queue.more = false
+  }
+  // It may be enabled again, and then nothing counts of what was met before.
+  pump.woken = true
   shared.tasks.begin()
   closeWaiting(shared.db, client.id, pump.endpointId)
     .then(
       (deliveries) => {
         if (pump.halted === 'closing') pump.halted = null
-        if (pump.stale) client.look()
+        if (pump.first.stale || pump.again.stale) client.look()
         shared.log.info({ clientId: client.id, endpointId: pump.endpointId, deliveries }, 'delivery.waiting_ended')
       },
       (error) => {

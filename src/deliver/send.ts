@@ -15,6 +15,8 @@ export interface Post {
   timeoutMs: number
   /** Certificates of the endpoint's own; null: none. */
   identity: (Identity & { id: string }) | null
+  /** Called once when no answer has come after half a second. */
+  slow: () => void
 }
 
 /** Of an answer's body this much is read, then the connection is cut: a receiver cannot make us swallow more. */
@@ -23,9 +25,12 @@ const BODY_MAX_MS = 2_000
 const SWEEP_MS = 50
 /** Pools of connections that were made with certificates of an endpoint's own. */
 const IDENTITIES_MAX = 2_000
+const SLOW_MS = 500
 
 interface Exchange {
   deadline: number
+  slowAt: number
+  slow(): void
   expire(): void
 }
 
@@ -75,7 +80,12 @@ export function sender({
 
   const expireLate = () => {
     const at = performance.now()
-    for (const exchange of open) if (exchange.deadline <= at) exchange.expire()
+    for (const exchange of open)
+      if (exchange.deadline <= at) exchange.expire()
+      else if (exchange.slowAt <= at) {
+        exchange.slowAt = Number.POSITIVE_INFINITY
+        exchange.slow()
+      }
     if (open.size === 0) {
       clearInterval(sweep)
       sweep = undefined
@@ -113,6 +123,8 @@ export function sender({
       }
       const exchange: Exchange = {
         deadline: started + post.timeoutMs,
+        slowAt: started + SLOW_MS,
+        slow: post.slow,
         expire: () => cut(tooLate(post.origin, controller !== undefined)),
       }
       open.add(exchange)

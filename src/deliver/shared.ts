@@ -1,5 +1,6 @@
 import type { Contract } from '../contracts/contract.ts'
 import type { Db } from '../db.ts'
+import type { Changed } from '../endpoint-changes.ts'
 import type { KeyRing } from '../keyring.ts'
 import type { Log } from '../log.ts'
 import type { Watch } from '../watch.ts'
@@ -24,6 +25,8 @@ export interface Shared {
   backstop: (clientId: string, at: Date) => void
   /** Told of each attempt. */
   watch?: Watch
+  /** Told of what becomes of endpoints. */
+  changed: Changed
   send: Sender['send']
   bodies: EventBodies
   turns: Turns<Pump>

@@ -1,6 +1,6 @@
 import type { Client } from './client.ts'
 import { nextDue } from './due.ts'
-import { isIdle, type Pump } from './pump.ts'
+import { isAsleep, isUnneeded, type Pump } from './pump.ts'
 import type { Shared } from './shared.ts'
 import { endpointUnit } from './units.ts'
 
@@ -11,27 +11,36 @@ const RELEASE_AFTER_MS = 3_000
  * those that have been idle for a while, so that another process can have the endpoint.
  */
 export async function tidy(shared: Shared, client: Client): Promise<void> {
-  const asleep = [...client.pumps.values()].filter((pump) => !pump.more && !pump.stale && pump.halted === null)
+  const asleep = [...client.pumps.values()].filter(isAsleep)
   await setClock(
     shared,
     client,
     asleep.filter((pump) => !pump.clocked),
   )
   const before = performance.now() - RELEASE_AFTER_MS
-  const unneeded = asleep.filter((pump) => pump.clocked && isIdle(pump) && pump.lastBusy < before)
-  if (unneeded.length === 0) return
+  const unneeded = asleep.filter((pump) => pump.clocked && isUnneeded(pump) && pump.lastBusy < before)
   // Forgotten before they are given back: a wake that comes meanwhile claims them anew.
   for (const pump of unneeded) client.drop(pump)
-  await shared.worker.release(
+  await giveBack(shared, client, unneeded)
+}
+
+/** Writes down how the endpoints fared, for whoever has them next, and gives back their leases. */
+export async function giveBack({ worker }: Shared, client: Client, pumps: Pump[]): Promise<void> {
+  if (pumps.length === 0) return
+  await Promise.all(pumps.map(({ endpoint, starts }) => endpoint && client.keep({ endpoint, starts })))
+  await worker.release(
     client.id,
-    unneeded.map((pump) => endpointUnit(pump.endpointId)),
+    pumps.map((pump) => endpointUnit(pump.endpointId)),
   )
 }
 
 async function setClock({ db, now, backstop }: Shared, { id, clock }: Client, pumps: Pump[]): Promise<void> {
   if (pumps.length === 0) return
   for (const pump of pumps) pump.clocked = true
-  for (const { endpointId, seconds } of await nextDue(db, id, pumps)) clock.set(endpointId, seconds)
+  const queues = pumps.flatMap(({ endpointId, first, again }) =>
+    [first, again].map(({ retries, asOf }) => ({ endpointId, retries, asOf })),
+  )
+  for (const { endpointId, seconds } of await nextDue(db, id, queues)) clock.set(endpointId, seconds)
   const seconds = clock.next()
   if (seconds !== null) backstop(id, new Date(now().getTime() + seconds * 1000))
 }

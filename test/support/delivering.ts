@@ -53,6 +53,7 @@ interface EndpointFields {
   url: string
   retrySchedule?: number[]
   timeoutSeconds?: number
+  maxInFlight?: number
   headers?: Record<string, string>
   eventTypes?: string[]
 }
@@ -61,12 +62,13 @@ interface EndpointFields {
 export async function newEndpoint(
   db: Db,
   clientId: string,
-  { url, retrySchedule = [], timeoutSeconds = 15, headers = {}, eventTypes }: EndpointFields,
+  { url, retrySchedule = [], timeoutSeconds = 15, maxInFlight = 10, headers = {}, eventTypes }: EndpointFields,
 ) {
   const [id, secret] = [newId(), flo.newSecret()]
   await db.query(
-    `insert into endpoints (id, client_id, url, contract, retry_schedule, timeout_seconds, headers, event_types, secrets)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+    `insert into endpoints (id, client_id, url, contract, retry_schedule, timeout_seconds, max_in_flight, headers,
+                            event_types, secrets)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
     [
       id,
       clientId,
@@ -74,6 +76,7 @@ export async function newEndpoint(
       flo.name,
       retrySchedule,
       timeoutSeconds,
+      maxInFlight,
       headers,
       eventTypes ?? null,
       JSON.stringify([{ secret: ring.encrypt(secret), until: null }]),
