@@ -13,6 +13,7 @@ import { connect, cutConnections, type Db, inTransaction } from './db.ts'
 import { deliverer } from './deliver/deliverer.ts'
 import { resend } from './deliver/resend.ts'
 import { tunnelsThrough } from './egress-proxy.ts'
+import type { Changed } from './endpoint-changes.ts'
 import { Refusal, refusalBody } from './errors.ts'
 import { fanOut } from './fanout/fanout.ts'
 import { listen } from './http.ts'
@@ -69,6 +70,8 @@ export interface Surroundings {
   random?: () => number
   /** The embedded database ended unasked: nothing works any more. */
   crashed?: () => void
+  /** Told of what becomes of endpoints. */
+  changed?: Changed
 }
 
 // Beside Graphile Worker's 3, the worker's session and the folder's lock: several processes fit into PostgreSQL's 100.
@@ -80,7 +83,7 @@ const CONNECTIONS = 16
  */
 export async function start(
   config: Config,
-  { log, now = () => new Date(), random = Math.random, crashed = () => {} }: Surroundings,
+  { log, now = () => new Date(), random = Math.random, crashed = () => {}, changed = () => {} }: Surroundings,
 ): Promise<Gateway> {
   const steps: (() => Promise<unknown>)[] = []
   const undo = async () => {
@@ -120,7 +123,7 @@ export async function start(
     })
     steps.push(observed.stop)
     const { watch, metrics } = observed
-    const shared = { db, log, config, keyRing: keys, contracts, worker, watch, now, random }
+    const shared = { db, log, config, keyRing: keys, contracts, worker, watch, now, random, changed }
     const work = config.roles.has('work') ? startWork(shared, wakes) : null
     // No new work from anywhere, and what is under way ends side by side.
     let jobs: Jobs | undefined
@@ -171,6 +174,7 @@ interface Shared {
   watch: Required<Watch>
   now: () => Date
   random: () => number
+  changed: Changed
 }
 
 /** The rooms of the role `work`: what is normalised and fanned out wakes the delivering room right here. */

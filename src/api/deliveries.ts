@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Queryable } from '../db.ts'
 import { FANOUT_ORIGIN } from '../ids.ts'
+import { HOLDS, type Holds, waitsFor } from '../waiting.ts'
 import { page } from './page.ts'
 import { type Deps, listRoute, type Route, route } from './route.ts'
 import { clientId, eventType, id, pageQuery, reference, time } from './words.ts'
@@ -19,6 +20,10 @@ export const deliveryReply = z
     reason: z.string().nullable().meta({ description: 'Why it was skipped or cancelled.' }),
     attempts: z.number().int(),
     nextAttemptAt: time.nullable(),
+    waitsFor: z
+      .strictObject({ for: z.enum(['schedule', 'breaker', 'turn']), until: time.nullable(), message: z.string() })
+      .nullable()
+      .meta({ description: 'Why it is not being sent at this moment; null of one that is done.' }),
     createdAt: time,
     finishedAt: time.nullable(),
     origin: z.enum(['fanout', 'resend', 'replay', 'test']).meta({ description: 'What made it.' }),
@@ -57,17 +62,28 @@ const COLUMNS = `t.id, t.client_id as "clientId", t.event_id as "eventId", t.end
   t.event_type as "eventType", t.state, t.reason, t.attempts, t.next_attempt_at as "nextAttemptAt",
   t.created_at as "createdAt", t.finished_at as "finishedAt",
   case when t.origin = '${FANOUT_ORIGIN}' then 'fanout' when t.origin = t.event_id then 'test'
-       when r.id is not null then 'replay' else 'resend' end as origin, r.id as "replayId"`
-const FROM = 'deliveries t left join replays r on r.client_id = t.client_id and r.id = t.origin'
+       when r.id is not null then 'replay' else 'resend' end as origin, r.id as "replayId", ${HOLDS} as holds`
+const FROM = `deliveries t
+  join endpoints p on p.client_id = t.client_id and p.id = t.endpoint_id
+  left join endpoint_health h on h.client_id = t.client_id and h.endpoint_id = t.endpoint_id
+  left join replays r on r.client_id = t.client_id and r.id = t.origin`
+
+type Row = Parameters<typeof waitsFor>[0] & { id: string; eventId: string; holds: Holds }
+
+/** A row of COLUMNS as a reply shows it. */
+const shown = ({ holds, ...row }: Row, now: Date) => ({ ...row, waitsFor: waitsFor(row, holds, now) })
 
 /** The delivery as a reply shows it. It must exist. */
-export async function readDelivery(db: Queryable, clientId: string, id: string) {
-  const { rows } = await db.query(`select ${COLUMNS} from ${FROM} where t.client_id = $1 and t.id = $2`, [clientId, id])
-  return rows[0]
+export async function readDelivery(db: Queryable, clientId: string, id: string, now: Date) {
+  const { rows } = await db.query<Row>(`select ${COLUMNS} from ${FROM} where t.client_id = $1 and t.id = $2`, [
+    clientId,
+    id,
+  ])
+  return shown(rows[0]!, now)
 }
 
 /** /v1/deliveries: what became of each event at each endpoint. */
-export const deliveries = (deps: Pick<Deps, 'keyRing' | 'contracts' | 'resend' | 'wakes'>): Route[] => [
+export const deliveries = (deps: Pick<Deps, 'keyRing' | 'contracts' | 'resend' | 'wakes' | 'now'>): Route[] => [
   listRoute('GET /v1/deliveries', {
     summary: 'List deliveries',
     ids: { endpointId: 'endpointEver', eventId: 'event', replayId: 'replay' },
@@ -81,8 +97,8 @@ export const deliveries = (deps: Pick<Deps, 'keyRing' | 'contracts' | 'resend' |
       ...pageQuery,
     }),
     reply: deliveryReply,
-    run: (call) =>
-      page(deps, call, {
+    async run(call) {
+      const { data, meta = {} } = await page(deps, call, {
         list: 'deliveries',
         columns: COLUMNS,
         from: FROM,
@@ -93,14 +109,16 @@ export const deliveries = (deps: Pick<Deps, 'keyRing' | 'contracts' | 'resend' |
           ['t.state = ?', call.query.state],
           ['t.event_type = ?', call.query.eventType],
         ],
-      }),
+      })
+      return { data: (data as Row[]).map((row) => shown(row, deps.now())), meta }
+    },
   }),
   route('GET /v1/deliveries/{id}', {
     summary: 'Get a delivery with its body',
     ids: { id: 'delivery' },
     reply: DeliveryWithBody,
     async run({ db, clientId, params }) {
-      const delivery = await readDelivery(db, clientId, params.id!)
+      const delivery = await readDelivery(db, clientId, params.id!, deps.now())
       const { rows } = await db.query(
         `select e.contract, b.body from events e
            left join event_bodies b on b.client_id = $1 and b.event_id = $2
@@ -118,7 +136,7 @@ export const deliveries = (deps: Pick<Deps, 'keyRing' | 'contracts' | 'resend' |
     reply: Attempt,
     list: true,
     async run(call) {
-      const { eventId, id, attempts } = await readDelivery(call.db, call.clientId, call.params.id!)
+      const { eventId, id, attempts } = await readDelivery(call.db, call.clientId, call.params.id!, deps.now())
       const { data, meta } = await page(deps, call, {
         list: `attempts of ${id}`,
         columns: `t.number, t.started_at as "startedAt", t.duration_ms as "durationMs", t.status, t.error,
@@ -146,7 +164,7 @@ export const deliveries = (deps: Pick<Deps, 'keyRing' | 'contracts' | 'resend' |
     async run({ db, clientId, params, after }) {
       const made = await deps.resend(db, clientId, params.id!)
       after(() => deps.wakes.deliver(clientId, [made.endpointId]))
-      return { data: await readDelivery(db, clientId, made.id) }
+      return { data: await readDelivery(db, clientId, made.id, deps.now()) }
     },
   }),
 ]

@@ -21,6 +21,11 @@ const retrySchedule = z
   .nullable()
   .meta({ description: "Seconds before the 2nd, 3rd, ... attempt; null: the contract's own.", example: [5, 30, 300] })
 
+const rateLimit = z
+  .strictObject({ count: z.number().int().min(1).max(1000), seconds: z.number().int().min(1).max(3600) })
+  .nullable()
+  .meta({ description: 'So many attempts start in any span of so many seconds, at most; null: no limit.' })
+
 /** What a PATCH may change, and a POST may give beside the contract. */
 const changeable = {
   url: text(2048).meta({
@@ -40,6 +45,14 @@ const changeable = {
     .max(60)
     .optional()
     .meta({ description: 'For one attempt in all; default 15.' }),
+  maxInFlight: z
+    .number()
+    .int()
+    .min(1)
+    .max(256)
+    .optional()
+    .meta({ description: 'Attempts under way at once, at most; default 10.' }),
+  rateLimit: rateLimit.optional(),
 }
 
 /** The first contract that is offered is the one of an endpoint that names none. */
@@ -77,6 +90,17 @@ export const endpointReply = z
     tls: shownTls,
     retrySchedule: z.array(z.number().int()).nullable(),
     timeoutSeconds: z.number().int(),
+    maxInFlight: z.number().int(),
+    rateLimit,
+    breaker: z
+      .strictObject({ state: z.enum(['closed', 'open']), openedAt: time.nullable(), nextProbeAt: time.nullable() })
+      .meta({
+        description:
+          'Open after too many failures: deliveries wait without an attempt, and one at a time tries; a success closes it.',
+      }),
+    failingSince: time
+      .nullable()
+      .meta({ description: 'Since then every attempt has failed; null: the last one has not.' }),
     status: z.enum(['enabled', 'disabled']),
     disabledReason: z.enum(['manual', 'gone', 'failing']).nullable(),
     disabledAt: time.nullable(),
@@ -88,14 +112,29 @@ export const endpointReply = z
 export const ENDPOINT_COLUMNS = `t.id, t.client_id as "clientId", t.url, t.contract,
   t.secrets->0->>'publicKey' as "publicKey", case when t.secrets->0 ? 'publicKey' then 'ed25519' else 'hmac' end as signature,
   t.event_types as "eventTypes", t.description,
-  t.metadata, t.headers, t.sealed_headers as "sealedHeaders", t.tls, t.retry_schedule as "retrySchedule", t.timeout_seconds as "timeoutSeconds", t.status,
-  t.disabled_reason as "disabledReason", t.disabled_at as "disabledAt", t.created_at as "createdAt", t.updated_at as "updatedAt"`
+  t.metadata, t.headers, t.sealed_headers as "sealedHeaders", t.tls, t.retry_schedule as "retrySchedule",
+  t.timeout_seconds as "timeoutSeconds", t.max_in_flight as "maxInFlight", t.rate_limit as "rateLimit", t.status,
+  t.disabled_reason as "disabledReason", t.disabled_at as "disabledAt", t.created_at as "createdAt", t.updated_at as "updatedAt",
+  (select jsonb_build_object('openedAt', h.opened_at, 'nextProbeAt', h.probe_at, 'failingSince', h.failing_since)
+     from endpoint_health h where h.client_id = t.client_id and h.endpoint_id = t.id) as health`
+
+interface EndpointRow extends KeptHeaders {
+  tls: KeptTls | null
+  health: Record<'openedAt' | 'nextProbeAt' | 'failingSince', string | null> | null
+}
+const timeOf = (text: string | null | undefined) => (text ? new Date(text) : null)
 
 /** Makes of a row of ENDPOINT_COLUMNS what a reply shows. */
 export const shownEndpoint =
   (keyRing: Pick<KeyRing, 'decrypt'>) =>
-  <Row extends KeptHeaders & { tls: KeptTls | null }>({ headers, sealedHeaders, tls, ...row }: Row) => ({
+  <Row extends EndpointRow>({ headers, sealedHeaders, tls, health, ...row }: Row) => ({
     ...row,
     tls: tlsInfo(tls),
     headers: withoutSecrets(openHeaders(keyRing, { headers, sealedHeaders })),
+    breaker: {
+      state: health?.openedAt ? 'open' : 'closed',
+      openedAt: timeOf(health?.openedAt),
+      nextProbeAt: timeOf(health?.nextProbeAt),
+    },
+    failingSince: timeOf(health?.failingSince),
   })

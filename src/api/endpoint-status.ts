@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { Refusal } from '../errors.ts'
 import { deliveryReply, readDelivery } from './deliveries.ts'
 import { endWaiting } from './end-waiting.ts'
+import { forgetHealth } from './endpoint-health.ts'
 import { endpointReply } from './endpoint-schema.ts'
 import { readEndpoint } from './endpoints.ts'
 import { type Deps, type Route, route } from './route.ts'
@@ -14,18 +15,21 @@ export const endpointStatus = ({
   keyRing,
   wakes,
   now,
-}: Pick<Deps, 'contracts' | 'keyRing' | 'wakes' | 'now'>): Route[] => [
+  changed,
+}: Pick<Deps, 'contracts' | 'keyRing' | 'wakes' | 'now' | 'changed'>): Route[] => [
   route('POST /v1/endpoints/{id}/enable', {
     summary: 'Enable an endpoint',
-    description: 'Events are delivered again from now on; those that were skipped meanwhile can be replayed.',
+    description:
+      'Events are delivered again from now on; those that were skipped meanwhile can be replayed. What failed before is forgotten.',
     ids: { id: 'endpoint' },
     reply: endpointReply,
     async run({ db, clientId, params, after }) {
-      await db.query(
+      const { rowCount } = await db.query(
         `update endpoints set status = 'enabled', disabled_reason = null, disabled_at = null
           where client_id = $1 and id = $2 and status = 'disabled'`,
         [clientId, params.id],
       )
+      if (rowCount === 1) await forgetHealth(db, clientId, params.id!)
       after(() => wakes.deliver(clientId, [params.id!]))
       return { data: await readEndpoint({ db, keyRing }, clientId, params.id!) }
     },
@@ -36,13 +40,16 @@ export const endpointStatus = ({
     ids: { id: 'endpoint' },
     reply: endpointReply,
     async run({ db, clientId, params, after }) {
-      await db.query(
+      const { rowCount } = await db.query(
         `update endpoints set status = 'disabled', disabled_reason = 'manual', disabled_at = now()
           where client_id = $1 and id = $2 and status = 'enabled'`,
         [clientId, params.id],
       )
       await endWaiting(db, clientId, params.id!, { state: 'skipped', reason: 'endpoint_disabled' })
-      after(() => wakes.deliver(clientId, [params.id!]))
+      after(() => {
+        wakes.deliver(clientId, [params.id!])
+        if (rowCount === 1) changed({ clientId, endpointId: params.id!, what: 'disabled', reason: 'manual' })
+      })
       return { data: await readEndpoint({ db, keyRing }, clientId, params.id!) }
     },
   }),
@@ -63,7 +70,7 @@ export const endpointStatus = ({
         at: now(),
       })
       after(() => wakes.deliver(clientId, [params.id!]))
-      return { data: await readDelivery(db, clientId, id) }
+      return { data: await readDelivery(db, clientId, id, now()) }
     },
   }),
 ]

@@ -9,6 +9,7 @@ import { sealHeaders } from '../sealed.ts'
 import { changes } from './changes.ts'
 import { endWaiting } from './end-waiting.ts'
 import { checkHeaders } from './endpoint-headers.ts'
+import { forgetHealth } from './endpoint-health.ts'
 import { changedEndpoint, ENDPOINT_COLUMNS, endpointReply, newEndpoint, shownEndpoint } from './endpoint-schema.ts'
 import { assertHttps, keptTls } from './endpoint-tls.ts'
 import { endpointUrl } from './endpoint-url.ts'
@@ -56,8 +57,8 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
         const secret = newSecret(contract, body)
         await db.query(
           `insert into endpoints (id, client_id, url, contract, event_types, description, metadata, sealed_headers,
-                                  retry_schedule, timeout_seconds, secrets, tls)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, 15), $11, $12)`,
+                                  retry_schedule, timeout_seconds, max_in_flight, rate_limit, secrets, tls)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, 15), coalesce($11, 10), $12, $13, $14)`,
           [
             id,
             clientId,
@@ -69,6 +70,8 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
             sealHeaders(keyRing, body.headers ?? {}),
             body.retrySchedule,
             body.timeoutSeconds,
+            body.maxInFlight,
+            body.rateLimit,
             JSON.stringify(first(secret, keyRing)),
             tls,
           ],
@@ -124,6 +127,8 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
             retry_schedule: body.retrySchedule,
             tls,
             timeout_seconds: body.timeoutSeconds,
+            max_in_flight: body.maxInFlight,
+            rate_limit: body.rateLimit,
           },
           3,
         )
@@ -133,6 +138,7 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
           params.id,
           ...set.values,
         ])
+        if (url !== undefined && url !== before.url) await forgetHealth(db, clientId, params.id!)
         after(() => wakes.deliver(clientId, [params.id!]))
         return { data: await readEndpoint({ db, keyRing }, clientId, params.id!) }
       },

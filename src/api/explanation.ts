@@ -79,6 +79,7 @@ const Way = z.strictObject({
   reason: z.string().nullable(),
   attempts: z.number().int(),
   nextAttemptAt: time.nullable(),
+  waitsFor: z.strictObject({ for: z.string(), until: time.nullable(), message: z.string() }).nullable(),
   lastAttempt: z.strictObject({ at: time, outcome: z.string(), message: z.string().nullable() }).nullable(),
 })
 

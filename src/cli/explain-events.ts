@@ -71,10 +71,13 @@ function wayText({ deliveries, passedOver, wouldGoTo }: EventExplained): string[
   ]
 }
 
+const waitText = ({ for: what, until, message }: NonNullable<DeliveryExplained['waitsFor']>): string =>
+  what === 'schedule' && until ? `next at ${moment(until)}` : message.replace(/\.$/, '')
+
 const arrow = ({ state }: DeliveryExplained) =>
   state === 'delivered' ? good('→') : state === 'failed' ? bad('→') : odd('→')
 
-function deliveryText({ id, state, reason, attempts, origin, nextAttemptAt, lastAttempt }: DeliveryExplained): string {
+function deliveryText({ id, state, reason, attempts, origin, waitsFor, lastAttempt }: DeliveryExplained): string {
   return [
     `${state}${reason ? ` (${reason})` : ''}`,
     attempts === 0 ? 'no attempt yet' : counted(attempts, 'attempt'),
@@ -83,7 +86,7 @@ function deliveryText({ id, state, reason, attempts, origin, nextAttemptAt, last
           `last ${lastAttempt.outcome}${lastAttempt.message ? ` ${lastAttempt.message}` : ''} at ${moment(lastAttempt.at)}`,
         ]
       : []),
-    ...(nextAttemptAt ? [`next at ${moment(nextAttemptAt)}`] : []),
+    ...(waitsFor ? [waitText(waitsFor)] : []),
     ...(origin === 'fanout' ? [] : [origin === 'replay' ? 'replayed' : 'sent again']),
     faint(`delivery ${id}`),
   ].join(', ')

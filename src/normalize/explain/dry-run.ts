@@ -22,7 +22,7 @@ export async function dryRun(
   const { outcome } = result
   // What waits is shown as it would be told at the deadline.
   const judged = await judgedToday({ db, now: at }, clientId, due, null)
-  const explanation = await explained(db, clientId, {
+  const explanation = await explained({ db, now }, clientId, {
     row: rowOf(clientId, event, due, outcome),
     due,
     heldFor: outcome.heldFor ?? [],

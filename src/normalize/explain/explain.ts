@@ -32,7 +32,7 @@ export async function explain(
     [clientId, id],
   )
   const judged = await judgedToday({ db, now: now() }, clientId, due, stored)
-  return explained(db, clientId, { row, due, heldFor, stored, judged })
+  return explained({ db, now }, clientId, { row, due, heldFor, stored, judged })
 }
 
 /** A plan that nobody has ranked can be ranked, whatever else was told of the event. */
@@ -41,7 +41,7 @@ const rankHint = (mapped: readonly MappingExplained[]) =>
 
 /** Puts a judgement into words; `stored` is what is stored of the event. */
 export async function explained(
-  db: Queryable,
+  deps: { db: Queryable; now: () => Date },
   clientId: string,
   {
     row,
@@ -55,11 +55,11 @@ export async function explained(
   const keys = new Set(result.events.map(({ contract, key }) => `${contract} ${ownKey(key)}`))
   const mapped = mappingsIn(frames, readersOf(judged.whole.type).length, keys)
   const ways = await waysOf(
-    db,
+    deps,
     clientId,
     stored.map((event) => event.id),
   )
-  const events = await eventsOf(db, clientId, { due, stored, judged, ways })
+  const events = await eventsOf(deps.db, clientId, { due, stored, judged, ways })
   return {
     sourceEvent: row,
     summary: summaryOf(row, events, heldFor),

@@ -1,4 +1,5 @@
 import type { Origin } from '../../origin.ts'
+import type { Waiting } from '../../waiting.ts'
 
 // What an explanation tells. The API's schema of it is src/api/explanation.ts.
 
@@ -141,6 +142,8 @@ export interface DeliveryExplained {
   reason: string | null
   attempts: number
   nextAttemptAt: Date | null
+  /** Why it is not being sent at this moment; null of one that is done. */
+  waitsFor: Waiting | null
   /** How the last attempt ended: `200`, `503`, `timeout`. */
   lastAttempt: { at: Date; outcome: string; message: string | null } | null
 }

@@ -1,6 +1,7 @@
 import type { Queryable } from '../../db.ts'
 import { wanted } from '../../event-filter.ts'
 import { FANOUT_ORIGIN, idTime } from '../../ids.ts'
+import { HOLDS, waitsFor } from '../../waiting.ts'
 import type { DeliveryExplained, EventExplained } from './explanation.ts'
 
 /** Where events went: deliveries with how they stand, and the endpoints that did not get them. */
@@ -28,7 +29,11 @@ interface Endpoint {
 }
 
 /** Loads the ways of some stored events of one client, in two statements. */
-export async function waysOf(db: Queryable, clientId: string, eventIds: readonly string[]): Promise<Ways> {
+export async function waysOf(
+  { db, now }: { db: Queryable; now: () => Date },
+  clientId: string,
+  eventIds: readonly string[],
+): Promise<Ways> {
   const { rows: endpoints } = await db.query<Endpoint>(
     `select id, url, contract, event_types, status, created_at, updated_at from endpoints
       where client_id = $1 and deleted_at is null order by id`,
@@ -36,15 +41,17 @@ export async function waysOf(db: Queryable, clientId: string, eventIds: readonly
   )
   const { rows } = await db.query(
     `select d.id, d.event_id, d.endpoint_id, p.url, d.origin, d.state, d.reason, d.attempts, d.next_attempt_at,
-            r.id as replay_id, a.started_at, a.status, a.error, a.error_message
+            r.id as replay_id, a.started_at, a.status, a.error, a.error_message, ${HOLDS} as holds
        from deliveries d
        join endpoints p on p.client_id = $1 and p.id = d.endpoint_id
+       left join endpoint_health h on h.client_id = $1 and h.endpoint_id = d.endpoint_id
        left join replays r on r.client_id = $1 and r.id = d.origin
        left join attempts a on a.client_id = $1 and a.event_id = d.event_id and a.delivery_id = d.id and a.number = d.attempts
       where d.client_id = $1 and d.event_id = any($2) order by d.id`,
     [clientId, eventIds],
   )
-  const deliveries = (eventId: string) => rows.filter((row) => row.event_id === eventId).map(deliveryOf)
+  const deliveries = (eventId: string) =>
+    rows.filter((row) => row.event_id === eventId).map((row) => deliveryOf(row, now()))
   return {
     deliveries,
     passedOver(event) {
@@ -63,7 +70,7 @@ export async function waysOf(db: Queryable, clientId: string, eventIds: readonly
   }
 }
 
-const deliveryOf = (row: any): DeliveryExplained => ({
+const deliveryOf = (row: any, now: Date): DeliveryExplained => ({
   id: row.id,
   endpointId: row.endpoint_id,
   url: row.url,
@@ -72,6 +79,7 @@ const deliveryOf = (row: any): DeliveryExplained => ({
   reason: row.reason,
   attempts: row.attempts,
   nextAttemptAt: row.next_attempt_at,
+  waitsFor: waitsFor({ state: row.state, attempts: row.attempts, nextAttemptAt: row.next_attempt_at }, row.holds, now),
   lastAttempt: row.started_at && {
     at: row.started_at,
     outcome: row.status === null ? row.error : String(row.status),

@@ -1,0 +1,46 @@
+/** Why a pending delivery is not being sent at this moment. */
+export interface Waiting {
+  /** Its time by the retry schedule, the endpoint's breaker, or its turn among the others that are due. */
+  for: 'schedule' | 'breaker' | 'turn'
+  until: Date | null
+  message: string
+}
+
+/** What holds up the deliveries of an endpoint, as HOLDS reads it; times as PostgreSQL writes them in JSON. */
+export interface Holds {
+  openedAt: string | null
+  probeAt: string | null
+  maxInFlight: number
+  rateLimit: { count: number; seconds: number } | null
+}
+
+/** As SQL, of an endpoint `p` and its left joined `endpoint_health h`. */
+export const HOLDS = `jsonb_build_object('openedAt', h.opened_at, 'probeAt', h.probe_at,
+  'maxInFlight', p.max_in_flight, 'rateLimit', p.rate_limit)`
+
+interface Delivery {
+  state: string
+  attempts: number
+  nextAttemptAt: Date | null
+}
+
+/** What a pending delivery waits for at `now`; null of one that waits for nothing any more. Rules: DESIGN.md 4. */
+export function waitsFor({ state, attempts, nextAttemptAt }: Delivery, holds: Holds, now: Date): Waiting | null {
+  if (state !== 'pending' || !nextAttemptAt) return null
+  if (nextAttemptAt > now)
+    return { for: 'schedule', until: nextAttemptAt, message: `Attempt ${attempts + 1} comes at its time.` }
+  const { openedAt, probeAt, maxInFlight, rateLimit } = holds
+  if (openedAt && probeAt)
+    return {
+      for: 'breaker',
+      until: new Date(probeAt),
+      message:
+        'The endpoint fails too often, so its breaker is open: deliveries wait without using up attempts, and one at a time tries. A success lets all go on.',
+    }
+  const rate = rateLimit ? `, and ${rateLimit.count} in ${rateLimit.seconds} s` : ''
+  return {
+    for: 'turn',
+    until: null,
+    message: `It is due, and goes out in its turn: the endpoint takes at most ${maxInFlight} at once${rate}.`,
+  }
+}
