@@ -6,7 +6,7 @@ import { page } from './page.ts'
 import { type Deps, listRoute, type Route, route } from './route.ts'
 import { clientId, eventType, id, pageQuery, reference, time } from './words.ts'
 
-const STATES = ['pending', 'delivered', 'failed', 'skipped', 'cancelled'] as const
+export const STATES = ['pending', 'delivered', 'failed', 'skipped', 'cancelled'] as const
 
 /** A delivery in a reply. */
 export const deliveryReply = z

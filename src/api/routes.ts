@@ -5,6 +5,7 @@ import { checkouts } from './checkouts.ts'
 import { clients } from './clients.ts'
 import { deliveries } from './deliveries.ts'
 import { endpointSecrets } from './endpoint-secrets.ts'
+import { endpointStats } from './endpoint-stats.ts'
 import { endpointStatus } from './endpoint-status.ts'
 import { endpoints } from './endpoints.ts'
 import { eventTypes } from './event-types.ts'
@@ -26,6 +27,7 @@ const resources = [
   endpoints,
   endpointSecrets,
   endpointStatus,
+  endpointStats,
   appEventRoutes,
   sourceEvents,
   explanations,

@@ -70,8 +70,10 @@ export const readiness = (deps: Deps, clientId: string): Add<{ pump: Pump; due: 
   )
 
 /** Takes over how the endpoint is now. */
-export function knows(pump: Pump, endpoint: Endpoint): void {
-  if (pump.endpoint === null && pump.starts.length === 0) pump.starts = [...endpoint.starts]
+function knows(pump: Pump, endpoint: Endpoint): void {
+  // What another process has sent counts as well.
+  if (pump.endpoint === null) pump.starts = [...endpoint.starts]
+  if (!endpoint.rateLimit && pump.starts.length > 0) pump.starts = []
   pump.endpoint = endpoint
   pump.woken = false
 }

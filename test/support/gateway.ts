@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { readConfig } from '../../src/config.ts'
 import { connect } from '../../src/db.ts'
 import { newLog } from '../../src/log.ts'
-import { start } from '../../src/main.ts'
+import { type Surroundings, start } from '../../src/main.ts'
 import { afterwards } from './afterwards.ts'
 import { freshDatabase } from './database.ts'
 import { call } from './program.ts'
@@ -27,10 +27,13 @@ export const environment = (url: string, overrides: Record<string, string> = {})
  * A whole gateway, all roles, on a free port and a database of its own (or the one of `DATABASE_URL` in `overrides`, for a
  * second process on it). It is stopped after the test file.
  */
-export async function startTestGateway(overrides: Record<string, string> = {}) {
+export async function startTestGateway(
+  overrides: Record<string, string> = {},
+  surroundings: Omit<Surroundings, 'log'> = {},
+) {
   const fresh = overrides.DATABASE_URL ? { url: '', db: connect(overrides.DATABASE_URL) } : await freshDatabase()
   const config = readConfig(environment(fresh.url, overrides))
-  const gateway = await start(config, { log: newLog(config.logLevel) })
+  const gateway = await start(config, { log: newLog(config.logLevel), ...surroundings })
   afterwards(async () => {
     await gateway.stop()
     if (overrides.DATABASE_URL) await fresh.db.end()
