@@ -97,9 +97,10 @@ describe('within one endpoint', () => {
     const receiver = await startReceiver({ status: 500 })
     const endpoint = await newEndpoint(receiver.url, { retrySchedule: [86_400, 86_400], maxInFlight: 1 })
     const failed = await newDeliveries(db, clientId, [endpoint.id], { count: 300 })
-    await db.query(`update deliveries set attempts = 1, next_attempt_at = now() - interval '1 hour' where id = any($1)`, [
-      failed,
-    ])
+    await db.query(
+      `update deliveries set attempts = 1, next_attempt_at = now() - interval '1 hour' where id = any($1)`,
+      [failed],
+    )
     await db.query(
       `insert into attempts (client_id, event_id, delivery_id, number, started_at, duration_ms, status)
        select client_id, event_id, id, 1, now() - interval '1 day', 1, 500 from deliveries where id = any($1)`,

@@ -100,7 +100,9 @@ test('no more than maxInFlight are under way at once, and a change holds from th
   const endpoint = await newEndpoint(receiver.url, { maxInFlight: 3, timeoutSeconds: 60 })
   const ids = await endpoint.send(30)
   await eventually(() => open.length === 3)
-  const answered = () => open.splice(0).forEach((answer) => answer())
+  const answered = () => {
+    for (const answer of open.splice(0)) answer()
+  }
   await endpoint.change({ maxInFlight: 1 })
   answered()
   await eventually(() => receiver.requests.length === 4)

@@ -11,8 +11,7 @@ import { newDeliveryIn, newEvents, replaying, replaysOf } from './support/replay
 
 const database = await freshDatabase({ max: 20 })
 const { db } = database
-// One at a time, so that the order of arrival is the order of the starts.
-const room = await delivering(database, { maxInFlight: 1 })
+const room = await delivering(database)
 const replayer = await replaying(database, room.wake)
 
 const NOWHERE = 'http://127.0.0.1:9'
@@ -20,7 +19,8 @@ const NOWHERE = 'http://127.0.0.1:9'
 /** A client of its own with one endpoint, nowhere unless told otherwise, and what can be asked about it. */
 async function oneEndpoint({ url = NOWHERE, ...fields }: Partial<Parameters<typeof newEndpoint>[2]> = {}) {
   const clientId = await newClient(db)
-  const { id: endpointId } = await newEndpoint(db, clientId, { url, ...fields })
+  // One at a time, so that the order of arrival is the order of the starts.
+  const { id: endpointId } = await newEndpoint(db, clientId, { url, maxInFlight: 1, ...fields })
   const replays = replaysOf(db, clientId, replayer)
   /** An event with deliveries to the endpoint in these states, the later ones made by resends and ended later. */
   const event = async (...states: Parameters<typeof newDeliveryIn>[2][]) => {
@@ -150,7 +150,7 @@ test('a look that finds less than it could ends the replay: where events come al
 
 describe('a dry run', () => {
   test.each(['failed', 'missing', 'all'] as const)('of %s counts and shows what a replay then makes', async (mode) => {
-    const { clientId, endpointId, event, preview, done, made } = await oneEndpoint()
+    const { clientId, endpointId, event, preview, done, made } = await oneEndpoint(await startReceiver())
     for (let at = 0; at < 4; at += 1) {
       await event('failed')
       await event('delivered')

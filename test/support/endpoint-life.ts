@@ -60,9 +60,15 @@ export async function endpointsOf({ api, db }: Gateway) {
     resend: (id: string) => asked('POST', `/v1/deliveries/${id}/resend`),
     /** Waits until all of these are in this state. */
     become: (state: string, ids: string[]) =>
-      eventually(async () => {
-        const { rows } = await db.query('select count(*) from deliveries where id = any($1) and state = $2', [ids, state])
-        return rows[0].count === ids.length
-      }),
+      eventually(
+        async () => {
+          const { rows } = await db.query(
+            'select count(*) from deliveries where client_id = $1 and state = $2 and id = any($3)',
+            [clientId, state, ids],
+          )
+          return rows[0].count === ids.length
+        },
+        { timeoutMs: 100_000, everyMs: ids.length > 1000 ? 300 : 20 },
+      ),
   }
 }
