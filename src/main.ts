@@ -13,7 +13,6 @@ import { connect, cutConnections, type Db, inTransaction } from './db.ts'
 import { deliverer } from './deliver/deliverer.ts'
 import { resend } from './deliver/resend.ts'
 import { tunnelsThrough } from './egress-proxy.ts'
-import type { Changed } from './endpoint-changes.ts'
 import { Refusal, refusalBody } from './errors.ts'
 import { fanOut } from './fanout/fanout.ts'
 import { listen } from './http.ts'
@@ -70,8 +69,8 @@ export interface Surroundings {
   random?: () => number
   /** The embedded database ended unasked: nothing works any more. */
   crashed?: () => void
-  /** Told of what becomes of endpoints. */
-  changed?: Changed
+  /** Told of what is told to metrics and traces, too. */
+  watch?: Watch
 }
 
 // Beside Graphile Worker's 3, the worker's session and the folder's lock: several processes fit into PostgreSQL's 100.
@@ -83,7 +82,7 @@ const CONNECTIONS = 16
  */
 export async function start(
   config: Config,
-  { log, now = () => new Date(), random = Math.random, crashed = () => {}, changed = () => {} }: Surroundings,
+  { log, now = () => new Date(), random = Math.random, crashed = () => {}, watch: alsoTold = {} }: Surroundings,
 ): Promise<Gateway> {
   const steps: (() => Promise<unknown>)[] = []
   const undo = async () => {
@@ -120,10 +119,11 @@ export async function start(
       worker,
       lanes: LANES,
       work: () => work && { ...work.underWay(), graphileRuns: jobs?.running() ?? false },
+      alsoTold,
     })
     steps.push(observed.stop)
     const { watch, metrics } = observed
-    const shared = { db, log, config, keyRing: keys, contracts, worker, watch, now, random, changed }
+    const shared = { db, log, config, keyRing: keys, contracts, worker, watch, now, random }
     const work = config.roles.has('work') ? startWork(shared, wakes) : null
     // No new work from anywhere, and what is under way ends side by side.
     let jobs: Jobs | undefined
@@ -174,7 +174,6 @@ interface Shared {
   watch: Required<Watch>
   now: () => Date
   random: () => number
-  changed: Changed
 }
 
 /** The rooms of the role `work`: what is normalised and fanned out wakes the delivering room right here. */

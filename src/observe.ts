@@ -3,7 +3,7 @@ import type { Db } from './db.ts'
 import type { Log } from './log.ts'
 import { newMetrics } from './metrics/metrics.ts'
 import { version } from './version.ts'
-import { watching } from './watch.ts'
+import { type Watch, watching } from './watch.ts'
 import type { RegisteredWorker } from './worker.ts'
 
 interface Deps extends Pick<Parameters<typeof newMetrics>[0], 'lanes' | 'work'> {
@@ -11,10 +11,12 @@ interface Deps extends Pick<Parameters<typeof newMetrics>[0], 'lanes' | 'work'> 
   db: Db
   log: Log
   worker: RegisteredWorker
+  /** Told what metrics and traces are told. */
+  alsoTold: Watch
 }
 
 /** Whoever listens to what the rooms tell: metrics always, traces where they are switched on. */
-export async function observe(deps: Deps) {
+export async function observe({ alsoTold, ...deps }: Deps) {
   const { config, log } = deps
   const metrics = newMetrics({ ...deps, version })
   // What makes and sends traces is not even loaded otherwise.
@@ -22,7 +24,7 @@ export async function observe(deps: Deps) {
     ? (await import('./traces/traces.ts')).startTraces({ ...config, url: config.otlpEndpoint, log, version })
     : null
   return {
-    watch: watching({ log }, traces ? [metrics.watch, traces.watch] : [metrics.watch]),
+    watch: watching({ log }, [metrics.watch, ...(traces ? [traces.watch] : []), alsoTold]),
     metrics,
     async stop() {
       await traces?.stop()

@@ -84,6 +84,17 @@ export interface Requested {
   seconds: number
 }
 
+/** What became of an endpoint, or of a delivery to it, that its owner or the operator should hear of: once for each change. */
+export type EndpointChange = { clientId: string; endpointId: string } & (
+  | { what: 'disabled'; reason: 'manual' | 'gone' | 'failing' }
+  /** Its breaker has opened, or nothing has got through for a day; `since`: the first failure in a row. */
+  | { what: 'failing'; since: Date }
+  /** An attempt has got through again, after it was told that it fails. */
+  | { what: 'recovered' }
+  /** A delivery has failed for good: its schedule has no further attempt. */
+  | { what: 'exhausted'; deliveryId: string; eventId: string; eventType: string; attempts: number }
+)
+
 /** What rooms tell of work that is done, for whoever counts it, traces it or raises an alarm. Nobody waits for them. */
 export interface Watch {
   answered?(answered: Answered): void
@@ -91,6 +102,8 @@ export interface Watch {
   normalized?(batch: NormalizedBatch): void
   attempted?(attempted: Attempted): void
   requested?(requested: Requested): void
+  /** After the commit that made the change; a process that dies in between has told nobody. */
+  changed?(change: EndpointChange): void
 }
 
 /** Tells all of them. What one throws is logged: counting must not cost an event. */
@@ -112,5 +125,6 @@ export function watching({ log }: { log: Log }, watches: readonly Watch[]): Requ
     normalized: tell('normalized'),
     attempted: tell('attempted'),
     requested: tell('requested'),
+    changed: tell('changed'),
   }
 }

@@ -118,7 +118,7 @@ export const ENDPOINT_COLUMNS = `t.id, t.client_id as "clientId", t.url, t.contr
   (select jsonb_build_object('openedAt', h.opened_at, 'nextProbeAt', h.probe_at, 'failingSince', h.failing_since)
      from endpoint_health h where h.client_id = t.client_id and h.endpoint_id = t.id) as health`
 
-interface EndpointRow extends KeptHeaders {
+export interface EndpointRow extends KeptHeaders {
   tls: KeptTls | null
   health: Record<'openedAt' | 'nextProbeAt' | 'failingSince', string | null> | null
 }

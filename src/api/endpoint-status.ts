@@ -15,8 +15,8 @@ export const endpointStatus = ({
   keyRing,
   wakes,
   now,
-  changed,
-}: Pick<Deps, 'contracts' | 'keyRing' | 'wakes' | 'now' | 'changed'>): Route[] => [
+  watch,
+}: Pick<Deps, 'contracts' | 'keyRing' | 'wakes' | 'now' | 'watch'>): Route[] => [
   route('POST /v1/endpoints/{id}/enable', {
     summary: 'Enable an endpoint',
     description:
@@ -48,7 +48,7 @@ export const endpointStatus = ({
       await endWaiting(db, clientId, params.id!, { state: 'skipped', reason: 'endpoint_disabled' })
       after(() => {
         wakes.deliver(clientId, [params.id!])
-        if (rowCount === 1) changed({ clientId, endpointId: params.id!, what: 'disabled', reason: 'manual' })
+        if (rowCount === 1) watch?.changed?.({ clientId, endpointId: params.id!, what: 'disabled', reason: 'manual' })
       })
       return { data: await readEndpoint({ db, keyRing }, clientId, params.id!) }
     },

@@ -10,7 +10,14 @@ import { changes } from './changes.ts'
 import { endWaiting } from './end-waiting.ts'
 import { checkHeaders } from './endpoint-headers.ts'
 import { forgetHealth } from './endpoint-health.ts'
-import { changedEndpoint, ENDPOINT_COLUMNS, endpointReply, newEndpoint, shownEndpoint } from './endpoint-schema.ts'
+import {
+  changedEndpoint,
+  ENDPOINT_COLUMNS,
+  type EndpointRow,
+  endpointReply,
+  newEndpoint,
+  shownEndpoint,
+} from './endpoint-schema.ts'
 import { assertHttps, keptTls } from './endpoint-tls.ts'
 import { endpointUrl } from './endpoint-url.ts'
 import { page } from './page.ts'
@@ -95,7 +102,7 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
           from: 'endpoints t',
           where: 't.deleted_at is null',
         })
-        return { data: (data as Parameters<ReturnType<typeof shownEndpoint>>[0][]).map(shownEndpoint(keyRing)), meta }
+        return { data: (data as EndpointRow[]).map(shownEndpoint(keyRing)), meta }
       },
     }),
     route('GET /v1/endpoints/{id}', {

@@ -3,7 +3,6 @@ import type { AppEvent, KeptAppEvent } from '../app-events.ts'
 import type { Config } from '../config.ts'
 import type { Contract } from '../contracts/contract.ts'
 import type { Db, Queryable } from '../db.ts'
-import type { Changed } from '../endpoint-changes.ts'
 import type { KeyRing } from '../keyring.ts'
 import type { Log } from '../log.ts'
 import type { Watch } from '../watch.ts'
@@ -50,10 +49,8 @@ export interface Deps {
   startReplay: (tx: Queryable, clientId: string, asked: AskedReplay) => Promise<string>
   previewReplay: (tx: Queryable, clientId: string, asked: AskedReplay) => Promise<object>
   cancelReplay: (tx: Queryable, clientId: string, id: string) => Promise<void>
-  /** Told of each request that was answered. */
+  /** Told of each request that was answered, and of endpoints that were disabled. */
   watch?: Watch
-  /** Told of what becomes of endpoints. */
-  changed: Changed
   wakes: {
     normalize: (clientId: string) => void
     deliver: (clientId: string, endpointIds?: string[]) => void

@@ -1,6 +1,5 @@
 import type { Config } from '../config.ts'
 import type { Tunnels } from '../egress-proxy.ts'
-import type { Changed } from '../endpoint-changes.ts'
 import { eventBodies } from './bodies.ts'
 import { type Client, clientWork } from './client.ts'
 import type { Resolve } from './dial.ts'
@@ -17,8 +16,6 @@ interface Deps extends Pick<Shared, 'db' | 'log' | 'worker' | 'keyRing' | 'contr
   backstop?: Shared['backstop']
   /** The way out, where requests may not leave directly. */
   tunnels?: Tunnels | undefined
-  /** Told of what becomes of endpoints. */
-  changed?: Changed
   /** Addresses of a host name; the system's resolver when not given. */
   resolve?: Resolve
   /** Requests under way in all at most, but for those that take long; half of them is the most that one endpoint gets. */
@@ -45,7 +42,6 @@ export function deliverer({
   tunnels,
   random = Math.random,
   backstop = () => {},
-  changed = () => {},
   places = 512,
   ...deps
 }: Deps) {
@@ -61,7 +57,6 @@ export function deliverer({
     ...deps,
     random,
     backstop,
-    changed,
     send: http.send,
     bodies: eventBodies(deps),
     logged: new WeakSet(),

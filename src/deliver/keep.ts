@@ -1,7 +1,7 @@
 import { type Add, batcher } from '../batch.ts'
 import type { Db, Queryable } from '../db.ts'
-import type { Changed } from '../endpoint-changes.ts'
 import type { Log } from '../log.ts'
+import type { Watch } from '../watch.ts'
 import type { Endpoint } from './endpoint.ts'
 
 /** An endpoint, and what its rate limit counts. */
@@ -19,7 +19,7 @@ const SPACING_MS = 15
  * at the latest when the endpoint is given back.
  */
 export const healthKeeper = (
-  { db, log, changed }: { db: Db; log: Log; changed: Changed },
+  { db, log, watch }: { db: Db; log: Log; watch?: Watch },
   clientId: string,
 ): Add<Kept, void> =>
   batcher(
@@ -28,7 +28,7 @@ export const healthKeeper = (
       for (const { endpoint } of due) endpoint.health.unsaved = 'nothing'
       try {
         const written = due.length > 0 ? await writeHealth(db, clientId, due) : new Set()
-        for (const { endpoint } of due) tell(endpoint, written.has(endpoint.id), changed, clientId)
+        for (const { endpoint } of due) tell(endpoint, written.has(endpoint.id), clientId, watch)
       } catch (error) {
         for (const { endpoint } of due) endpoint.health.unsaved = 'change'
         log.error({ err: error, clientId }, 'delivery.health_not_kept')
@@ -46,10 +46,10 @@ function latest(asked: Kept[]): Map<string, Kept> {
 }
 
 // What an older version has met is nobody's news any more.
-function tell({ id: endpointId, health }: Endpoint, isWritten: boolean, changed: Changed, clientId: string): void {
+function tell({ id: endpointId, health }: Endpoint, isWritten: boolean, clientId: string, watch?: Watch): void {
   for (const what of health.news.splice(0))
     if (isWritten)
-      changed(
+      watch?.changed?.(
         what === 'failing'
           ? { clientId, endpointId, what, since: new Date(health.failingSince ?? health.open?.since ?? 0) }
           : { clientId, endpointId, what },

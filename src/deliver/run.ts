@@ -113,17 +113,17 @@ async function judge(
   const reason = outcome.kind === 'gone' ? 'gone' : isGivenUp(endpoint.health, now) ? 'failing' : null
   if (reason === null || !(await disable(shared.db, client.id, endpoint, reason))) return
   shared.log.warn({ clientId: client.id, endpointId: endpoint.id, reason }, 'endpoint.disabled')
-  shared.changed({ clientId: client.id, endpointId: endpoint.id, what: 'disabled', reason })
+  shared.watch?.changed?.({ clientId: client.id, endpointId: endpoint.id, what: 'disabled', reason })
   closePump(shared, client, pump)
 }
 
-async function recorded({ log, changed }: Shared, client: Client, pump: Pump, made: Made): Promise<boolean> {
+async function recorded({ log, watch }: Shared, client: Client, pump: Pump, made: Made): Promise<boolean> {
   const { due, number, nextDelaySeconds, answer } = made
   try {
     const written = await client.record(made)
     if (written === 'lost') return false
     if (written === 'recorded' && stateAfter(made) === 'failed' && answer.outcome.kind !== 'gone')
-      changed({
+      watch?.changed?.({
         clientId: client.id,
         endpointId: pump.endpointId,
         what: 'exhausted',

@@ -1,6 +1,5 @@
 import type { Contract } from '../contracts/contract.ts'
 import type { Db } from '../db.ts'
-import type { Changed } from '../endpoint-changes.ts'
 import type { KeyRing } from '../keyring.ts'
 import type { Log } from '../log.ts'
 import type { Watch } from '../watch.ts'
@@ -23,10 +22,8 @@ export interface Shared {
   elsewhere: (clientId: string) => void
   /** Somebody should wake this client at about this time, in case this process is gone by then. */
   backstop: (clientId: string, at: Date) => void
-  /** Told of each attempt. */
+  /** Told of each attempt, and of what becomes of endpoints. */
   watch?: Watch
-  /** Told of what becomes of endpoints. */
-  changed: Changed
   send: Sender['send']
   bodies: EventBodies
   turns: Turns<Pump>

@@ -10,7 +10,7 @@ const WAY = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800
 const BATCH = [1, 2, 5, 10, 20, 50, 100, 240]
 
 /** Counts what the rooms tell. Labels are kinds and codes of ours, never ids: their number has a bound. */
-export function counts(registry: Registry): Required<Watch> {
+export function counts(registry: Registry): Omit<Required<Watch>, 'changed'> {
   const webhooks = counter(registry, {
     name: 'flo_webhooks_total',
     help: 'Webhooks answered, by result: accepted, duplicate, refused.',

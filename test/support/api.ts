@@ -55,7 +55,6 @@ export function apiOn(db: Db, changed: Partial<Deps> = {}) {
     startReplay: (tx, clientId, asked) => startReplay(deps, tx, clientId, asked),
     previewReplay: (tx, clientId, asked) => previewReplay(deps, tx, clientId, asked),
     cancelReplay,
-    changed: () => {},
     wakes: {
       normalize: () => {},
       deliver: (clientId, endpointIds) => woken.push({ clientId, endpointIds }),

@@ -1,4 +1,4 @@
-import type { EndpointChange } from '../../src/endpoint-changes.ts'
+import type { EndpointChange } from '../../src/watch.ts'
 import { newDeliveries } from './delivering.ts'
 import { eventually } from './eventually.ts'
 import { startTestGateway } from './gateway.ts'
@@ -17,7 +17,10 @@ export function handedClock() {
 /** A whole gateway on a clock of the test's, and what it said of its endpoints. */
 export async function gatewayOnClock({ now } = handedClock(), overrides: Record<string, string> = {}) {
   const told: EndpointChange[] = []
-  const gateway = await startTestGateway(overrides, { now, random: () => 0, changed: (change) => told.push(change) })
+  const gateway = await startTestGateway(
+    { LOG_LEVEL: 'error', ...overrides },
+    { now, random: () => 0, watch: { changed: (change) => told.push(change) } },
+  )
   return { ...gateway, told }
 }
 type Gateway = Pick<Awaited<ReturnType<typeof startTestGateway>>, 'api' | 'db'>
