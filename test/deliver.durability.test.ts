@@ -254,7 +254,7 @@ test('one endpoint that hangs takes its own places, not those of others', async 
   const room = await delivering(database, { places: 8 })
   const [hanging, healthy] = await Promise.all([startReceiver({ hang: 'headers' }), startReceiver()])
   const clientId = await newClient(db)
-  const [stuck = ''] = await newEndpoints(clientId, 1, hanging.url)
+  const { id: stuck } = await newEndpoint(db, clientId, { url: hanging.url, maxInFlight: 4 })
   const [other = ''] = await newEndpoints(clientId, 1, healthy.url)
   await newDeliveries(db, clientId, [stuck], { count: 100 })
   const ids = await newDeliveries(db, clientId, [other], { count: 100 })

@@ -38,6 +38,7 @@ const tables = [
   'deliveries',
   'attempts',
   'endpoints',
+  'endpoint_health',
   'replays',
 ]
 beforeEach(async () => {
@@ -96,6 +97,25 @@ test.each([
   expect(ledger.findings.filter(({ wrong }) => wrong > 0).map((finding) => finding.name)).toContain(name)
   expect(printed(ledger)).toMatch(/not so for [12], such as [0-9a-f-]{36}/)
   expect(printed(ledger)).toContain('The ledger does NOT add up.')
+})
+
+test('a delivery that its endpoint holds up, by an open breaker or a rate limit, is not late', async () => {
+  await gateway.db.query(
+    `update deliveries set state = 'pending', finished_at = null, next_attempt_at = now() - interval '2 min'`,
+  )
+  const isLate = async () =>
+    (await report()).findings.some(({ name, wrong }) => wrong > 0 && name.startsWith('every delivery is done'))
+  expect(await isLate()).toBe(true)
+  await gateway.db.query(
+    `insert into endpoint_health (client_id, endpoint_id, version, opened_at, probe_at)
+     select client_id, id, version, now(), now() from endpoints
+         on conflict (client_id, endpoint_id) do update set opened_at = now(), probe_at = now()`,
+  )
+  expect(await isLate()).toBe(false)
+  await gateway.db.query(
+    `update endpoint_health set opened_at = null, probe_at = null; update endpoints set rate_limit = '{"count": 1, "seconds": 9}'`,
+  )
+  expect(await isLate()).toBe(false)
 })
 
 test('an endpoint that has been changed since is not judged by what it wants now', async () => {
