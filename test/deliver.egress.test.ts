@@ -180,15 +180,18 @@ describe('an answer that is meant to hurt costs no memory, and its connection is
     const { heapUsed, arrayBuffers } = process.memoryUsage()
     return heapUsed + arrayBuffers
   }
-  /** So many test events at once to one endpoint; their attempts, and how many bytes memory grew by at most meanwhile. */
+  /** So many test events at once; their attempts, and how many bytes memory grew by at most meanwhile. */
   async function underFire(url: string, count: number) {
-    const { id } = await client.newEndpoint({ url })
+    // Nine for each endpoint: with a tenth failure its breaker would open.
+    const endpoints = await Promise.all(Array.from({ length: Math.ceil(count / 9) }, () => client.newEndpoint({ url })))
     const before = held()
     let most = before
     const watch = setInterval(() => {
       most = Math.max(most, held())
     }, 5)
-    const deliveries = await Promise.all(Array.from({ length: count }, () => client.sent(id)))
+    const deliveries = await Promise.all(
+      Array.from({ length: count }, (_, at) => client.sent(endpoints[at % endpoints.length].id)),
+    )
     clearInterval(watch)
     return { made: deliveries.flatMap(({ made }) => made), grownBy: most - before }
   }

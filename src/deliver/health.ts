@@ -1,4 +1,4 @@
-import type { Outcome } from './outcome.ts'
+import { isExcused, type Outcome } from './outcome.ts'
 
 /** How an endpoint's attempts have ended of late. Times are milliseconds since 1970. Rules: DESIGN.md 4. */
 export interface Health {
@@ -34,9 +34,13 @@ export const newHealth = (): Health => ({
   news: [],
 })
 
-/** Counts how an attempt ended. A 410 ends the endpoint anyhow, and what our own proxy did is not the endpoint's doing. */
+/** Counts how an attempt ended. A 410 ends the endpoint anyhow, and what is excused is not the endpoint's doing. */
 export function count(health: Health, outcome: Outcome, startedAt: number, now: number): void {
-  if (outcome.kind === 'gone' || (outcome.kind === 'unreachable' && outcome.reason === 'proxy')) return
+  if (outcome.kind === 'gone') return
+  if (isExcused(outcome)) {
+    triedInVain(health, startedAt)
+    return
+  }
   const bucket = bucketAt(health, now)
   bucket[1] += 1
   if (health.unsaved === 'nothing') health.unsaved = 'counts'
@@ -71,10 +75,14 @@ function failed(health: Health, startedAt: number, now: number): void {
   health.failingSince ??= startedAt
   if (!health.open) {
     if (failsMostly(health)) health.open = { since: now, probeAt: now + PROBE_MS }
-  } else if (startedAt >= health.open.since) health.open.probeAt = startedAt + PROBE_MS
+  } else triedInVain(health, startedAt)
   if (health.told || !(health.open || now - health.failingSince >= DAY_MS)) return
   health.told = true
   health.news.push('failing')
+}
+
+function triedInVain({ open }: Health, startedAt: number): void {
+  if (open && startedAt >= open.since) open.probeAt = startedAt + PROBE_MS
 }
 
 /** Nothing but failures for so long, and so many, that nobody seems to be there. */

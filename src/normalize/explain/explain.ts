@@ -64,7 +64,7 @@ export async function explained(
     sourceEvent: row,
     summary: summaryOf(row, events, heldFor),
     hints: [...hintFor(row.reason?.code), ...rankHint(mapped), ...waitHint(heldFor)],
-    pastRetention: due.body === null ? await goneWords(db, due) : null,
+    pastRetention: due.body === null ? await goneWords(deps.db, due) : null,
     about: row.origin === 'app' ? null : aboutOf(judged),
     mappings: mapped,
     events,
