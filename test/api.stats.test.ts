@@ -37,7 +37,9 @@ async function lived() {
   const endpoint = await newEndpoint(receiver.url, { retrySchedule: [0], timeoutSeconds: 1, maxInFlight: 5 })
   await endpoint.send(40)
   await eventually(async () => (await statsOf(endpoint.id)).body.data.waiting.total === 0)
-  await endpoint.change({ retrySchedule: [3600], url: 'http://127.0.0.1:9/' })
+  const gone = await startReceiver()
+  await gone.stop()
+  await endpoint.change({ retrySchedule: [3600], url: gone.url })
   const waiting = await endpoint.test()
   await eventually(async () => (await delivery(waiting)).attempts === 1)
   return { endpoint, waiting }
