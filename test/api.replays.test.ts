@@ -44,6 +44,7 @@ describe('POST /v1/replays', () => {
       found: null,
       replayed: 0,
       skipped: 0,
+      expired: 0,
       progress: 0,
       reason: null,
       createdAt: expect.any(String),
