@@ -86,7 +86,7 @@ async function normalized({ id }: { id: string }) {
        values ($1, $2, $3, $4, 'subscription.created', $5, now())`,
       [clientId, eventId, id, CONTRACT, event.id, body],
     )
-    await fanOut(tx, clientId, [{ id: eventId, contract: CONTRACT, type: 'subscription.created' }])
+    await fanOut(tx, clientId, [{ id: eventId, contract: CONTRACT, type: 'subscription.created', userId: null }])
     await tx.query(`update source_events set state = 'normalized', due_at = null where client_id = $1 and id = $2`, [
       clientId,
       id,

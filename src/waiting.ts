@@ -12,11 +12,12 @@ export interface Holds {
   probeAt: string | null
   maxInFlight: number
   rateLimit: { count: number; seconds: number } | null
+  ordering: 'none' | 'user'
 }
 
 /** As SQL, of an endpoint `p` and its left joined `endpoint_health h`. */
 export const HOLDS = `jsonb_build_object('openedAt', h.opened_at, 'probeAt', h.probe_at,
-  'maxInFlight', p.max_in_flight, 'rateLimit', p.rate_limit)`
+  'maxInFlight', p.max_in_flight, 'rateLimit', p.rate_limit, 'ordering', p.ordering)`
 
 interface Delivery {
   state: string
@@ -29,7 +30,7 @@ export function waitsFor({ state, attempts, nextAttemptAt }: Delivery, holds: Ho
   if (state !== 'pending' || !nextAttemptAt) return null
   if (nextAttemptAt > now)
     return { for: 'schedule', until: nextAttemptAt, message: `Attempt ${attempts + 1} comes at its time.` }
-  const { openedAt, probeAt, maxInFlight, rateLimit } = holds
+  const { openedAt, probeAt, maxInFlight, rateLimit, ordering } = holds
   if (openedAt && probeAt)
     return {
       for: 'breaker',
@@ -38,9 +39,11 @@ export function waitsFor({ state, attempts, nextAttemptAt }: Delivery, holds: Ho
         'The endpoint fails too often, so its breaker is open: deliveries wait without using up attempts, and one at a time tries. A success lets all go on.',
     }
   const rate = rateLimit ? `, and ${rateLimit.count} in ${rateLimit.seconds} s` : ''
+  const order =
+    ordering === 'user' ? ', and the events of a user one after another, each when the one before has ended' : ''
   return {
     for: 'turn',
     until: null,
-    message: `It is due, and goes out in its turn: the endpoint takes at most ${maxInFlight} at once${rate}.`,
+    message: `It is due, and goes out in its turn: the endpoint takes at most ${maxInFlight} at once${rate}${order}.`,
   }
 }

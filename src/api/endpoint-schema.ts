@@ -26,6 +26,11 @@ const rateLimit = z
   .nullable()
   .meta({ description: 'So many attempts start in any span of so many seconds, at most; null: no limit.' })
 
+const ordering = z.enum(['none', 'user']).meta({
+  description:
+    "user: an event is sent when all earlier ones of its user were delivered or have failed for good; others' go on meanwhile. Default none.",
+})
+
 /** What a PATCH may change, and a POST may give beside the contract. */
 const changeable = {
   url: text(2048).meta({
@@ -53,6 +58,7 @@ const changeable = {
     .optional()
     .meta({ description: 'Attempts under way at once, at most; default 10.' }),
   rateLimit: rateLimit.optional(),
+  ordering: ordering.optional(),
 }
 
 /** The first contract that is offered is the one of an endpoint that names none. */
@@ -92,6 +98,7 @@ export const endpointReply = z
     timeoutSeconds: z.number().int(),
     maxInFlight: z.number().int(),
     rateLimit,
+    ordering,
     breaker: z
       .strictObject({ state: z.enum(['closed', 'open']), openedAt: time.nullable(), nextProbeAt: time.nullable() })
       .meta({
@@ -113,7 +120,7 @@ export const ENDPOINT_COLUMNS = `t.id, t.client_id as "clientId", t.url, t.contr
   t.secrets->0->>'publicKey' as "publicKey", case when t.secrets->0 ? 'publicKey' then 'ed25519' else 'hmac' end as signature,
   t.event_types as "eventTypes", t.description,
   t.metadata, t.headers, t.sealed_headers as "sealedHeaders", t.tls, t.retry_schedule as "retrySchedule",
-  t.timeout_seconds as "timeoutSeconds", t.max_in_flight as "maxInFlight", t.rate_limit as "rateLimit", t.status,
+  t.timeout_seconds as "timeoutSeconds", t.max_in_flight as "maxInFlight", t.rate_limit as "rateLimit", t.ordering, t.status,
   t.disabled_reason as "disabledReason", t.disabled_at as "disabledAt", t.created_at as "createdAt", t.updated_at as "updatedAt",
   (select jsonb_build_object('openedAt', h.opened_at, 'nextProbeAt', h.probe_at, 'failingSince', h.failing_since)
      from endpoint_health h where h.client_id = t.client_id and h.endpoint_id = t.id) as health`

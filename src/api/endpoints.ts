@@ -64,8 +64,9 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
         const secret = newSecret(contract, body)
         await db.query(
           `insert into endpoints (id, client_id, url, contract, event_types, description, metadata, sealed_headers,
-                                  retry_schedule, timeout_seconds, max_in_flight, rate_limit, secrets, tls)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, 15), coalesce($11, 10), $12, $13, $14)`,
+                                  retry_schedule, timeout_seconds, max_in_flight, rate_limit, secrets, tls, ordering)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, 15), coalesce($11, 10), $12, $13, $14,
+                   coalesce($15, 'none'))`,
           [
             id,
             clientId,
@@ -81,6 +82,7 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
             body.rateLimit,
             JSON.stringify(first(secret, keyRing)),
             tls,
+            body.ordering,
           ],
         )
         return {
@@ -136,6 +138,7 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
             timeout_seconds: body.timeoutSeconds,
             max_in_flight: body.maxInFlight,
             rate_limit: body.rateLimit,
+            ordering: body.ordering,
           },
           3,
         )

@@ -56,12 +56,22 @@ export async function readDue(db: Queryable, clientId: string, wants: Want[]): P
                   with ordinality as w(endpoint_id, retries, at, id, room, at_want)
              left join endpoints e on e.client_id = $1 and e.id = w.endpoint_id
              left join lateral (
-               select d.* from deliveries d
-                where d.client_id = $1 and d.endpoint_id = w.endpoint_id and d.state = 'pending'
-                  and (d.attempts > 0) = w.retries
-                  and d.next_attempt_at <= now() and (d.next_attempt_at, d.id) > (w.at, w.id)
-                order by d.next_attempt_at, d.id
-                limit w.room) d on true`,
+               (select id, event_id, event_type, origin, attempts, excused, next_attempt_at from deliveries d
+                 where e.ordering is distinct from 'user' and d.client_id = $1 and d.endpoint_id = w.endpoint_id
+                   and d.state = 'pending' and (d.attempts > 0) = w.retries
+                   and d.next_attempt_at <= now() and (d.next_attempt_at, d.id) > (w.at, w.id)
+                 order by d.next_attempt_at, d.id
+                 limit w.room)
+               union all
+               -- In order of each user: only the first that is pending may be sent, whatever the others' times say.
+               (select h.* from (
+                  select distinct on (coalesce(user_id, id)) id, event_id, event_type, origin, attempts, excused, next_attempt_at
+                    from deliveries where client_id = $1 and endpoint_id = w.endpoint_id and state = 'pending'
+                   order by coalesce(user_id, id), event_id, id) h
+                 where e.ordering = 'user' and (h.attempts > 0) = w.retries
+                   and h.next_attempt_at <= now() and (h.next_attempt_at, h.id) > (w.at, w.id)
+                 order by h.next_attempt_at, h.id
+                 limit w.room)) d on true`,
     values: [
       clientId,
       wants.map(({ endpointId }) => endpointId),

@@ -29,6 +29,8 @@ export interface Endpoint {
   readonly identity: Post['identity']
   readonly maxInFlight: number
   readonly rateLimit: RateLimit | null
+  /** A user's events are sent one after another. */
+  readonly ordered: boolean
   /** Kept up by the pump: what is met under this version is charged to this version. */
   readonly health: Health
   /** When attempts had started that the rate limit still counts, in milliseconds since 1970, when the row was read. */
@@ -53,6 +55,7 @@ interface Row {
   timeout_seconds: number
   max_in_flight: number
   rate_limit: RateLimit | null
+  ordering: 'none' | 'user'
   health: HealthRow | null
   status: string
   deleted: boolean
@@ -89,6 +92,7 @@ export async function freshEndpoints(
                     'sealed_headers', e.sealed_headers, 'tls', e.tls,
                     'retry_schedule', e.retry_schedule, 'timeout_seconds', e.timeout_seconds, 'status', e.status,
                     'max_in_flight', e.max_in_flight, 'rate_limit', e.rate_limit,
+                    'ordering', e.ordering,
                     'health', (select to_jsonb(h) from endpoint_health h
                                 where h.client_id = $1 and h.endpoint_id = e.id),
                     'deleted', e.deleted_at is not null, 'secrets', e.secrets) end as changed
@@ -129,6 +133,7 @@ function endpointOf({ contracts, keyRing }: Reading, id: string, version: number
     plan: { schedule: row.retry_schedule ?? contract.retrySchedule, jitter: contract.jitter },
     timeoutMs: row.timeout_seconds * 1000,
     maxInFlight: row.max_in_flight,
+    ordered: row.ordering === 'user',
     rateLimit: row.rate_limit,
     health: row.health ? healthOf(row.health) : newHealth(),
     starts: row.health?.starts ?? [],

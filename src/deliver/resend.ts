@@ -7,6 +7,7 @@ interface Row {
   eventId: string
   endpointId: string
   eventType: string
+  userId: string | null
   status: string
   kept: boolean
 }
@@ -24,7 +25,7 @@ export async function resend(
 ): Promise<{ id: string; endpointId: string }> {
   // Locks the delivery: of two resends at once, the second finds the first one's delivery and cancels it.
   const { rows } = await tx.query<Row>(
-    `select d.event_id as "eventId", d.endpoint_id as "endpointId", d.event_type as "eventType", p.status,
+    `select d.event_id as "eventId", d.endpoint_id as "endpointId", d.event_type as "eventType", d.user_id as "userId", p.status,
             b.event_id is not null as kept
        from deliveries d
        join endpoints p on p.client_id = d.client_id and p.id = d.endpoint_id and p.deleted_at is null
@@ -36,7 +37,7 @@ export async function resend(
   const [delivery] = rows
   if (!delivery) throw new Refusal('not_found')
   if (delivery.status === 'disabled') throw new Refusal('endpoint_disabled')
-  const { eventId, endpointId, eventType } = delivery
+  const { eventId, endpointId, eventType, userId } = delivery
   // Behind the horizon a body may still be there, and be gone before it is sent.
   if (!delivery.kept || eventId < idFloor((await horizons(tx)).payload)) throw new Refusal('payload_expired')
   await tx.query(
@@ -46,8 +47,9 @@ export async function resend(
   )
   const [id, origin] = [newId(), newId()]
   await tx.query(
-    `insert into deliveries (client_id, event_id, id, endpoint_id, origin, event_type) values ($1, $2, $3, $4, $5, $6)`,
-    [clientId, eventId, id, endpointId, origin, eventType],
+    `insert into deliveries (client_id, event_id, id, endpoint_id, origin, event_type, user_id)
+     values ($1, $2, $3, $4, $5, $6, $7)`,
+    [clientId, eventId, id, endpointId, origin, eventType, userId],
   )
   return { id, endpointId }
 }

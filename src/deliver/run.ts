@@ -137,6 +137,8 @@ async function recorded({ log, watch }: Shared, client: Client, pump: Pump, made
     return false
   }
   if (nextDelaySeconds !== null) client.clock.set(pump.endpointId, nextDelaySeconds)
+  // The user's next one may go now.
+  else if (pump.endpoint?.ordered) client.wake([pump.endpointId])
   // The endpoint was closed while the attempt was under way, and its delivery waits again.
   if (pump.endpoint?.closed && nextDelaySeconds !== null) client.wake([pump.endpointId])
   return true

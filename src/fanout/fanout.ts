@@ -7,6 +7,7 @@ export interface NewEvent {
   id: string
   contract: string
   type: string
+  userId: string | null
 }
 
 /**
@@ -31,11 +32,13 @@ export async function fanOut(tx: Queryable, clientId: string, events: readonly N
   )
   if (deliveries.length === 0) return []
   await tx.query(
-    `insert into deliveries (client_id, event_id, id, endpoint_id, event_type, state, reason, next_attempt_at, finished_at)
-     select $1, d.event_id, d.id, d.endpoint_id, d.event_type,
+    `insert into deliveries (client_id, event_id, id, endpoint_id, event_type, user_id, state, reason, next_attempt_at,
+                             finished_at)
+     select $1, d.event_id, d.id, d.endpoint_id, d.event_type, d.user_id,
             case when d.reason is null then 'pending' else 'skipped' end, d.reason,
             case when d.reason is null then now() end, case when d.reason is not null then now() end
-       from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[]) d(event_id, id, endpoint_id, event_type, reason)
+       from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::uuid[])
+            d(event_id, id, endpoint_id, event_type, reason, user_id)
      on conflict do nothing`,
     [
       clientId,
@@ -44,6 +47,7 @@ export async function fanOut(tx: Queryable, clientId: string, events: readonly N
       deliveries.map(({ endpoint }) => endpoint.id),
       deliveries.map(({ event }) => event.type),
       deliveries.map(({ endpoint }) => (endpoint.status === 'disabled' ? 'endpoint_disabled' : null)),
+      deliveries.map(({ event }) => event.userId),
     ],
   )
   return [

@@ -23,7 +23,7 @@ export interface Deps {
   fanOut: (
     tx: Tx,
     clientId: string,
-    events: readonly Pick<Normalized, 'id' | 'contract' | 'type'>[],
+    events: readonly Pick<Normalized, 'id' | 'contract' | 'type' | 'userId'>[],
   ) => Promise<string[]>
   /** Told of each transaction after its commit. */
   watch?: Watch

@@ -59,8 +59,17 @@ async function deliver(tx: Queryable, { clientId, endpointId, id }: Replay, even
       [clientId, waiting.map(({ eventId }) => eventId), waiting.map(({ id }) => id), eventIds[0], eventIds.at(-1)],
     )
   await tx.query(
-    `insert into deliveries (client_id, event_id, id, endpoint_id, origin, event_type)
-     select $1, e.event_id, e.id, $2, $3, e.type from unnest($4::uuid[], $5::uuid[], $6::text[]) e(event_id, id, type)`,
-    [clientId, endpointId, id, eventIds, events.map(newId), events.map(({ type }) => type)],
+    `insert into deliveries (client_id, event_id, id, endpoint_id, origin, event_type, user_id)
+     select $1, e.event_id, e.id, $2, $3, e.type, e.user_id
+       from unnest($4::uuid[], $5::uuid[], $6::text[], $7::uuid[]) e(event_id, id, type, user_id)`,
+    [
+      clientId,
+      endpointId,
+      id,
+      eventIds,
+      events.map(newId),
+      events.map(({ type }) => type),
+      events.map(({ userId }) => userId),
+    ],
   )
 }

@@ -31,6 +31,7 @@ export interface Found {
 export interface Fitting {
   id: string
   type: string
+  userId: string | null
   /** Deliveries of the event that still wait at the endpoint. */
   pending: string[]
 }
@@ -60,13 +61,13 @@ const taken = (types: string) =>
 // The order by origin is that of the one index that finds an event's deliveries to an endpoint: of a client that the
 // statistics do not know yet, the planner would else look through all deliveries of the endpoint, for each event.
 const judged = (mode: Mode) => `
-  select p.id, e.type, d.pending,
+  select p.id, e.type, e.user_id as "userId", d.pending,
          exists (select from event_bodies
                   where client_id = $1 and event_id = p.id and event_id between $4 and $5) and p.id >= $9 as kept
     from unnest($3::uuid[]) with ordinality p(id, at)
    cross join lateral (select contract, event_types from endpoints where client_id = $1 and id = $2 limit 1) t
    cross join lateral (
-     select contract, type, source_event_id from events
+     select contract, type, user_id, source_event_id from events
       where client_id = $1 and id = p.id and id between $4 and $5 limit 1) e
    cross join lateral (
      select coalesce(bool_or(state in ('pending', 'delivered', 'failed')), false) as tried,
