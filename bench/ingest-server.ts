@@ -14,7 +14,7 @@ const { databaseUrl, source } = config<IngestConfig>()
 /** `source` given: the same handler with that source at hand and nothing to store. */
 export interface IngestConfig {
   databaseUrl?: string
-  source?: { id: string; clientId: string; sealedSecrets: string[] }
+  source?: { id: string; clientId: string; sealedSecrets: string[]; signatureFailingAt: null }
 }
 
 const now = () => new Date()

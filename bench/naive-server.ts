@@ -19,7 +19,7 @@ import { bodyOf, CONTRACT, keys } from './seed.ts'
 const { databaseUrl, source } = config<NaiveConfig>()
 export interface NaiveConfig {
   databaseUrl: string
-  source: { id: string; clientId: string; sealedSecrets: string[] }
+  source: { id: string; clientId: string; sealedSecrets: string[]; signatureFailingAt: null }
 }
 const CONCURRENCY = 24
 const { clientId } = source

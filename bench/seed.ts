@@ -35,7 +35,7 @@ export async function newClient(db: Db): Promise<string> {
 
 /** A source of that client, signed with STRIPE_SECRET. */
 export async function newSource(db: Db, clientId: string) {
-  const source = { id: newId(), clientId, sealedSecrets: [keys.encrypt(STRIPE_SECRET)] }
+  const source = { id: newId(), clientId, sealedSecrets: [keys.encrypt(STRIPE_SECRET)], signatureFailingAt: null }
   await db.query(`insert into sources (id, client_id, kind, signing_secrets) values ($1, $2, 'stripe', $3)`, [
     source.id,
     clientId,

@@ -3,13 +3,14 @@ import type { Mapping } from '../src/normalize/mapping.ts'
 import flo from './flo/index.ts'
 import florentin from './florentin/index.ts'
 import type { Offer } from './offer.ts'
+import operations from './operations.ts'
 
 const offered: Record<string, Contract> = {}
 const mapped: Record<string, readonly Mapping[]> = {}
 
 /** Every contract that an endpoint can choose, by name. */
 export const contracts: Readonly<Record<string, Contract>> = offered
-/** The mappings of each contract. */
+/** The mappings of each contract that hears of source events. */
 export const mappings: Readonly<Record<string, readonly Mapping[]>> = mapped
 
 /** Takes a contract in; before the first event is read. Throws for one that is not whole, or there already. */
@@ -21,7 +22,7 @@ export function offer({ contract, mappings: list }: Offer): void {
     for (const type of rules.flatMap((rule) => ('emit' in rule ? [rule.emit].flat() : [])))
       if (!eventTypes.includes(type)) throw new Error(`${mapping} emits ${type}, which ${name} does not have`)
   offered[name] = contract
-  mapped[name] = list
+  if (list.length > 0) mapped[name] = list
 }
 
-for (const one of [flo, florentin]) offer(one)
+for (const one of [flo, florentin, operations]) offer(one)

@@ -50,3 +50,6 @@ export const FANOUT_ORIGIN = '00000000-0000-0000-0000-000000000000'
 
 /** The source event of what no source sent: a test event. */
 export const NO_SOURCE_EVENT = '00000000-0000-0000-0000-000000000000'
+
+/** The source event of what the gateway tells of itself: an operational event. Unlike a test event it can be replayed. */
+export const GATEWAY_ITSELF = '00000000-0000-0000-0000-000000000001'

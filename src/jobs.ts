@@ -26,6 +26,8 @@ interface Deps {
   rooms: Readonly<Record<Room, WorkingRoom>>
   /** Days that payloads and metadata are kept. */
   kept: Kept
+  /** Looks for what somebody should be told of. */
+  alarms: () => Promise<void>
 }
 
 export interface Jobs {
@@ -45,6 +47,7 @@ const ofClient = z.object({ clientId: z.uuid() })
 
 const CRON = parseCronItems([
   { task: 'sweep', match: '* * * * *', options: { jobKey: 'sweep', maxAttempts: 1 } },
+  { task: 'alarms', match: '* * * * *', options: { jobKey: 'alarms', maxAttempts: 1 } },
   { task: 'partitions', match: '7 * * * *', options: { jobKey: 'partitions', maxAttempts: 5 } },
   { task: 'purge', match: '37 * * * *', options: { jobKey: 'purge', maxAttempts: 5 } },
 ])
@@ -83,6 +86,7 @@ export async function startJobs(deps: Deps): Promise<Jobs> {
         ]),
       ),
       sweep: async () => void (await sweep()),
+      alarms: deps.alarms,
       partitions: async () => void (await makePartitions(deps)),
       purge: async () => {
         await purgeIdempotencyKeys(deps.db)

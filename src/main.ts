@@ -35,6 +35,7 @@ import { normalizer } from './normalize/normalizer.ts'
 import { renormalize, renormalizeAll } from './normalize/renormalize.ts'
 import { observe } from './observe.ts'
 import { offerModules } from './offers.ts'
+import { operationsTeller } from './operations/operations.ts'
 import { startPostgres } from './postgres.ts'
 import { runProgram } from './program.ts'
 import { appEventStore } from './receive/app-events.ts'
@@ -112,19 +113,20 @@ export async function start(
     worker.onSilence(() => cutConnections(db))
     const wakes = await newWakes({ db, log, workerId: () => worker.id })
     steps.push(wakes.stop)
-    const observed = await observe({
-      db,
-      log,
-      config,
-      worker,
-      lanes: LANES,
-      work: () => work && { ...work.underWay(), graphileRuns: jobs?.running() ?? false },
-      alsoTold,
+    const operations = operationsTeller({
+      ...{ db, log, now, fanOut, lanes: LANES, backlogSeconds: config.backlogSeconds },
+      fannedOut: (clientId, endpointIds) => wake.deliver(clientId, endpointIds),
+      told: (type) => watch.told({ type }),
     })
-    steps.push(observed.stop)
+    const observed = await observe({
+      ...{ db, log, config, worker, lanes: LANES, others: [operations.watch, alsoTold] },
+      work: () => work && { ...work.underWay(), graphileRuns: jobs?.running() ?? false },
+    })
+    steps.push(observed.stop, operations.stop)
     const { watch, metrics } = observed
     const shared = { db, log, config, keyRing: keys, contracts, worker, watch, now, random }
     const work = config.roles.has('work') ? startWork(shared, wakes) : null
+    const wake = work?.wake ?? remote(wakes)
     // No new work from anywhere, and what is under way ends side by side.
     let jobs: Jobs | undefined
     let stopping = false
@@ -133,7 +135,10 @@ export async function start(
       return Promise.all([http.drain(), work?.stop(), jobs?.stop()])
     })
     if (work) {
-      jobs = await startJobs({ url, db, log, worker, rooms: work.rooms, kept: config.kept })
+      jobs = await startJobs({
+        ...{ url, db, log, worker, rooms: work.rooms, kept: config.kept },
+        alarms: operations.sweep,
+      })
       // What the last process left behind.
       void insist(work.sweep, {
         wanted: () => !stopping,
@@ -143,7 +148,7 @@ export async function start(
 
     // Last of all: a key made in a start that then fails would be lost, and never made again.
     const adminKey = config.adminKey ? undefined : await firstAdminKey(db)
-    http.serve(routes(shared, { wake: work?.wake ?? remote(wakes), url: http.url, jobs, metrics }))
+    http.serve(routes(shared, { wake, url: http.url, jobs, metrics }))
     const dataDir = embedded && resolve(config.dataDir)
     let stopped: Promise<void> | undefined
     return {

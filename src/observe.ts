@@ -11,20 +11,20 @@ interface Deps extends Pick<Parameters<typeof newMetrics>[0], 'lanes' | 'work'> 
   db: Db
   log: Log
   worker: RegisteredWorker
-  /** Told what metrics and traces are told. */
-  alsoTold: Watch
+  /** Who listens beside them. */
+  others: readonly Watch[]
 }
 
 /** Whoever listens to what the rooms tell: metrics always, traces where they are switched on. */
-export async function observe({ alsoTold, ...deps }: Deps) {
-  const { config, log } = deps
+export async function observe(deps: Deps) {
+  const { config, log, others } = deps
   const metrics = newMetrics({ ...deps, version })
   // What makes and sends traces is not even loaded otherwise.
   const traces = config.otlpEndpoint
     ? (await import('./traces/traces.ts')).startTraces({ ...config, url: config.otlpEndpoint, log, version })
     : null
   return {
-    watch: watching({ log }, [metrics.watch, ...(traces ? [traces.watch] : []), alsoTold]),
+    watch: watching({ log }, [metrics.watch, ...(traces ? [traces.watch] : []), ...others]),
     metrics,
     async stop() {
       await traces?.stop()

@@ -91,8 +91,15 @@ export type EndpointChange = { clientId: string; endpointId: string } & (
   | { what: 'failing'; since: Date }
   /** An attempt has got through again, after it was told that it fails. */
   | { what: 'recovered' }
-  /** A delivery has failed for good: its schedule has no further attempt. */
-  | { what: 'exhausted'; deliveryId: string; eventId: string; eventType: string; attempts: number }
+  /** A delivery has failed for good: its schedule has no further attempt. `failingSince`: the first failure in a row. */
+  | {
+      what: 'exhausted'
+      deliveryId: string
+      eventId: string
+      eventType: string
+      attempts: number
+      failingSince: Date | null
+    }
 )
 
 /** What rooms tell of work that is done, for whoever counts it, traces it or raises an alarm. Nobody waits for them. */
@@ -104,6 +111,8 @@ export interface Watch {
   requested?(requested: Requested): void
   /** After the commit that made the change; a process that dies in between has told nobody. */
   changed?(change: EndpointChange): void
+  /** An operational event of this type was told. */
+  told?(told: { type: string }): void
 }
 
 /** Tells all of them. What one throws is logged: counting must not cost an event. */
@@ -126,5 +135,6 @@ export function watching({ log }: { log: Log }, watches: readonly Watch[]): Requ
     attempted: tell('attempted'),
     requested: tell('requested'),
     changed: tell('changed'),
+    told: tell('told'),
   }
 }

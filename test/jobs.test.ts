@@ -26,7 +26,8 @@ async function newProcess() {
     backfill: room('backfill'),
     replay: room('replay'),
   }
-  const jobs: Jobs = await startJobs({ url, db, log, worker, rooms, kept: { payload: 30, metadata: 90 } })
+  const kept = { payload: 30, metadata: 90 }
+  const jobs: Jobs = await startJobs({ url, db, log, worker, rooms, kept, alarms: async () => {} })
   const wakes = await newWakes({ db, log, workerId: () => worker.id })
   afterwards(async () => {
     await jobs.stop()

@@ -5,7 +5,7 @@ import { story } from './support/story.ts'
 
 const stories = new Map(cases.map(([name, events]) => [name, story(events)]))
 
-describe.each(Object.keys(contracts))('%s', (contract) => {
+describe.each(Object.keys(mappings))('%s', (contract) => {
   const before = expected(contract)
 
   test.each(cases)('%s', async (name) => {

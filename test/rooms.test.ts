@@ -12,6 +12,7 @@ const ROOMS = [
   'backfill',
   'replay',
   'retention',
+  'operations',
   'api',
   'dashboard',
   'simulator',

@@ -16,11 +16,15 @@ const quotas = z
       'endpoints: how many it may have. requestsPerSecond: what all its API keys may ask together, with a burst of ten seconds; events that it publishes are not counted. null: no bound.',
   })
 
+const isOperator = z.boolean().meta({
+  description: "The operator's own: its endpoints of operations.v1 hear of all clients.",
+})
+
 const Client = z
-  .strictObject({ id, name: z.string(), quotas, createdAt: time })
+  .strictObject({ id, name: z.string(), isOperator, quotas, createdAt: time })
   .meta({ id: 'Client', description: 'A tenant: sources, endpoints, users and events belong to one.' })
 
-const COLUMNS = `t.id, t.name, t.created_at as "createdAt",
+const COLUMNS = `t.id, t.name, t.is_operator as "isOperator", t.created_at as "createdAt",
   json_build_object('endpoints', t.max_endpoints, 'requestsPerSecond', t.requests_per_second) as quotas`
 const changedQuotas = quotas.partial().optional()
 
@@ -28,13 +32,14 @@ const changedQuotas = quotas.partial().optional()
 export const clients = (deps: Pick<Deps, 'keyRing'>): Route[] => [
   adminRoute('POST /v1/clients', {
     summary: 'Make a client',
-    body: z.strictObject({ name, quotas: changedQuotas }),
+    body: z.strictObject({ name, isOperator: isOperator.optional(), quotas: changedQuotas }),
     reply: Client,
     status: 201,
     async run({ db, body }) {
       const { rows } = await db.query(
-        `insert into clients as t (id, name, max_endpoints, requests_per_second) values ($1, $2, $3, $4) returning ${COLUMNS}`,
-        [newId(), body.name, body.quotas?.endpoints, body.quotas?.requestsPerSecond],
+        `insert into clients as t (id, name, is_operator, max_endpoints, requests_per_second)
+         values ($1, $2, $3, $4, $5) returning ${COLUMNS}`,
+        [newId(), body.name, body.isOperator ?? false, body.quotas?.endpoints, body.quotas?.requestsPerSecond],
       )
       return { data: rows[0] }
     },
@@ -57,13 +62,21 @@ export const clients = (deps: Pick<Deps, 'keyRing'>): Route[] => [
     },
   }),
   adminRoute('PATCH /v1/clients/{id}', {
-    summary: 'Rename a client, or change its quotas',
+    summary: 'Rename a client, change its quotas, or let it hear of all clients',
     ids: { id: 'client' },
-    body: z.strictObject({ name: name.optional(), quotas: changedQuotas }),
+    body: z.strictObject({ name: name.optional(), isOperator: isOperator.optional(), quotas: changedQuotas }),
     reply: Client,
     async run({ db, params, body }) {
       const { endpoints, requestsPerSecond } = body.quotas ?? {}
-      const set = changes({ name: body.name, max_endpoints: endpoints, requests_per_second: requestsPerSecond }, 2)
+      const set = changes(
+        {
+          name: body.name,
+          is_operator: body.isOperator,
+          max_endpoints: endpoints,
+          requests_per_second: requestsPerSecond,
+        },
+        2,
+      )
       if (set) await db.query(`update clients set ${set.sql} where id = $1`, [params.id, ...set.values])
       const { rows } = await db.query(`select ${COLUMNS} from clients t where id = $1`, [params.id])
       return { data: rows[0] }

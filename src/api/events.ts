@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { idTime, NO_SOURCE_EVENT } from '../ids.ts'
+import { GATEWAY_ITSELF, idTime, NO_SOURCE_EVENT } from '../ids.ts'
 import { page } from './page.ts'
 import { type Deps, listRoute, type Route, route } from './route.ts'
 import { clientId, eventType, id, pageQuery, reference, time } from './words.ts'
@@ -8,7 +8,9 @@ const Event = z
   .strictObject({
     id,
     clientId: id,
-    sourceEventId: id.nullable().meta({ description: 'What it was made of; null for a test event.' }),
+    sourceEventId: id
+      .nullable()
+      .meta({ description: 'What it was made of; null for a test event, and for what the gateway tells of itself.' }),
     contract: z.string(),
     eventType,
     userId: id.nullable(),
@@ -27,7 +29,8 @@ const EventWithBody = Event.extend({
   }),
 }).meta({ id: 'EventWithBody' })
 
-const COLUMNS = `t.id, t.client_id as "clientId", nullif(t.source_event_id, '${NO_SOURCE_EVENT}') as "sourceEventId",
+const COLUMNS = `t.id, t.client_id as "clientId",
+  case when t.source_event_id not in ('${NO_SOURCE_EVENT}', '${GATEWAY_ITSELF}') then t.source_event_id end as "sourceEventId",
   t.contract, t.type as "eventType", t.user_id as "userId", t.occurred_at as "occurredAt",
   (select coalesce(jsonb_object_agg(s.state, s.count), '{}') from (
      select state, count(*) from deliveries d where d.client_id = t.client_id and d.event_id = t.id group by state

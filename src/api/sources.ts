@@ -33,6 +33,9 @@ const Source = z
       .nullable()
       .meta({ description: 'What objects are fetched in; null: as the event that needs them.' }),
     planRanks: z.record(z.string(), z.number()),
+    signatureFailingSince: time
+      .nullable()
+      .meta({ description: 'Webhooks are refused for their signatures since then; null: the last one was right.' }),
     hydration: Hydration,
     createdAt: time,
   })
@@ -65,6 +68,7 @@ const apiKey = text(500).meta({ description: 'A Stripe API key, to read objects 
 
 const COLUMNS = `t.id, t.client_id as "clientId", t.kind, t.name, cardinality(t.signing_secrets) as "signingSecretCount",
   t.api_key is not null as "hasApiKey", t.api_version as "apiVersion", t.plan_ranks as "planRanks", t.created_at as "createdAt",
+  t.signature_failing_at as "signatureFailingSince",
   case when h.open_until > now() then h.open_until end as "pausedUntil", h.reason_code as code, h.reason_message as message`
 const FROM = 'sources t left join hydration_circuits h on h.client_id = t.client_id and h.source_id = t.id'
 

@@ -34,6 +34,19 @@ export const florentinMeanings: Readonly<Record<string, string>> = {
   'usage.metrics_updated': 'A measure of usage has a new value.',
 }
 
+export const operationsMeanings: Readonly<Record<string, string>> = {
+  'endpoint.disabled': 'An endpoint takes nothing any more: by hand, since it answered 410, or after days of failures.',
+  'endpoint.failing': 'An endpoint fails: its breaker has opened, or nothing has got through for a day.',
+  'endpoint.recovered': 'An attempt has got through to an endpoint that failed.',
+  'delivery.exhausted':
+    'A delivery has failed for good: its schedule has no further attempt. One event for each row of failures, the first one.',
+  'source.signature_failing':
+    'Webhooks of a source are refused for their signatures, and none is right. It is over with the first that is.',
+  'mapping.failed':
+    'Source events cannot be mapped, for one reason. Once for each source and reason, until it has been quiet for an hour.',
+  'backlog.growing': 'Work waits longer than it should. Once, until nothing waits for a minute any more.',
+}
+
 /** The schemas by event type, each with the meaning of its event as its description. */
 export const described = (
   schemas: Readonly<Record<string, z.ZodType>>,

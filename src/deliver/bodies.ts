@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Queryable } from '../db.ts'
-import { NO_SOURCE_EVENT } from '../ids.ts'
+import { GATEWAY_ITSELF, NO_SOURCE_EVENT } from '../ids.ts'
 import { bounds } from './bounds.ts'
 
 /** What an attempt needs of the event that it delivers. */
@@ -11,6 +11,7 @@ export interface StoredEvent {
   sourceEventId: string | null
 }
 
+const NO_SOURCE = new Set([NO_SOURCE_EVENT, GATEWAY_ITSELF])
 const CACHE_MAX_CHARS = 16 * 1024 * 1024
 
 /**
@@ -41,7 +42,7 @@ export function eventBodies({ db }: { db: Queryable }) {
       values: [clientId, missing, ...bounds(missing)],
     })
     for (const { id, body, source_event_id } of rows) {
-      const event = { body, sourceEventId: source_event_id === NO_SOURCE_EVENT ? null : source_event_id }
+      const event = { body, sourceEventId: NO_SOURCE.has(source_event_id) ? null : source_event_id }
       cache.set(id, event)
       events.set(id, event)
     }

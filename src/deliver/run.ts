@@ -1,3 +1,4 @@
+import type { Answer } from './answer.ts'
 import { attempt } from './attempt.ts'
 import type { Client } from './client.ts'
 import { closeWaiting, disable, endPending } from './close.ts'
@@ -131,6 +132,7 @@ async function recorded({ log, watch }: Shared, client: Client, pump: Pump, made
         eventId: due.eventId,
         eventType: due.eventType,
         attempts: number,
+        failingSince: failingSince(pump, answer),
       })
   } catch (error) {
     log.error({ err: error, clientId: client.id, deliveryId: due.id }, 'delivery.record_failed')
@@ -142,6 +144,13 @@ async function recorded({ log, watch }: Shared, client: Client, pump: Pump, made
   // The endpoint was closed while the attempt was under way, and its delivery waits again.
   if (pump.endpoint?.closed && nextDelaySeconds !== null) client.wake([pump.endpointId])
   return true
+}
+
+/** When the row of failures began that this one ends; null: our own proxy failed, which is not the endpoint's doing. */
+function failingSince({ endpoint }: Pump, { outcome, startedAt }: Answer): Date | null {
+  if (outcome.kind === 'unreachable' && outcome.reason === 'proxy') return null
+  // A success in the meantime has ended the row already.
+  return new Date(endpoint?.health.failingSince ?? startedAt)
 }
 
 async function turnedDown(

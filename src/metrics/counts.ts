@@ -39,7 +39,7 @@ export function counts(registry: Registry): Omit<Required<Watch>, 'changed'> {
   })
   const outcomes = counter(registry, {
     name: 'flo_normalize_outcomes_total',
-    help: 'What source events became, by state and reason code; one that was held is counted once more when it goes on.',
+    help: 'What source events became, by state (normalized, ignored, held, failed) and reason code; one that was held is counted once more when it goes on.',
     labels: ['state', 'code'],
     zero: [
       ['normalized', ''],
@@ -68,7 +68,7 @@ export function counts(registry: Registry): Omit<Required<Watch>, 'changed'> {
   })
   const attempts = counter(registry, {
     name: 'flo_attempts_total',
-    help: 'HTTP tries, by contract and outcome: delivered, refused_3xx, _4xx, _5xx, gone (410), or why no status came.',
+    help: 'HTTP tries, by contract and outcome: delivered, refused_3xx, refused_4xx, refused_5xx, gone (410), or why no status came: timeout, dns, connection, tls, blocked, proxy.',
     labels: ['contract', 'outcome'],
   })
   const attemptSeconds = histogram(registry, {
@@ -100,6 +100,12 @@ export function counts(registry: Registry): Omit<Required<Watch>, 'changed'> {
     buckets: INSIDE,
   })
 
+  const told = counter(registry, {
+    name: 'flo_operational_events_total',
+    help: 'Operational events told, by type (docs/operations.md).',
+    labels: ['type'],
+  })
+
   return {
     answered({ code, duplicate, seconds }) {
       webhooks.add(1, code ? 'refused' : duplicate ? 'duplicate' : 'accepted')
@@ -127,6 +133,9 @@ export function counts(registry: Registry): Omit<Required<Watch>, 'changed'> {
         if (isLast && outcome !== 'gone') exhausted.add(1, contract)
       } else if (isFannedOut && sourceEventId !== null)
         way.observe(secondsFrom(momentOf(sourceEventId), startedAt + durationMs), contract)
+    },
+    told({ type }) {
+      told.add(1, type)
     },
     requested({ method, route, status, seconds }) {
       requests.add(1, method, route, String(status))

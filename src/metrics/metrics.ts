@@ -88,8 +88,15 @@ function ofDatabase(registry: Registry, { db, log, worker, lanes }: Deps): void 
   )
   show(
     'flo_deliveries_oldest_due_seconds',
-    'How long the longest waiting delivery is past its time; 0: none is.',
+    'How long the longest waiting delivery is past its time, by the breaker of its endpoint (closed, open); 0: none is.',
     ({ oldestDue }) => oldestDue,
+    'breaker',
+  )
+  show(
+    'flo_endpoint_breakers',
+    'Enabled endpoints by the state of their breaker (closed, open).',
+    ({ breakers }) => breakers,
+    'state',
   )
   show(
     'flo_endpoints',
@@ -108,18 +115,28 @@ function ofDatabase(registry: Registry, { db, log, worker, lanes }: Deps): void 
     'How long the longest waiting source event is past its time; 0: none is.',
     ({ oldestSourceEvent }) => oldestSourceEvent,
   )
-  show('flo_runs', 'What runs through many rows at present, by kind.', ({ running }) => running, 'kind')
+  show('flo_runs', 'Long runs under way, by kind (backfill, replay).', ({ running }) => running, 'kind')
   show('flo_hydrations_pending', 'What is to be fetched from Stripe.', ({ hydrations }) => hydrations.pending)
   show(
     'flo_hydration_circuits_open',
     'Sources whose calls to Stripe fail, so that none is made for a time.',
     ({ hydrations }) => hydrations.shut,
   )
-  show('flo_workers', 'Processes that are registered, by role.', ({ workers }) => workers, 'role')
-  show('flo_leases_held', 'Units of work that this process has, by kind.', ({ leases }) => leases, 'kind')
+  show(
+    'flo_sources_signature_failing',
+    'Sources whose webhooks are refused for their signatures, and none is right.',
+    ({ signaturesFailing }) => signaturesFailing,
+  )
+  show('flo_workers', 'Processes that are registered, by role (receive, work, api).', ({ workers }) => workers, 'role')
+  show(
+    'flo_leases_held',
+    'Units of work that this process has, by kind (endpoint, lane, hydrate, backfill, replay).',
+    ({ leases }) => leases,
+    'kind',
+  )
   show(
     'flo_partition_days_ahead',
-    'Whole days after today for which every partition is made; events cannot be stored on a day without one.',
+    'Whole days after today for which every partition is made; rows of a day without one go into the default partition.',
     ({ partitionDays }) => partitionDays,
   )
   gauge(

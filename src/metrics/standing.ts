@@ -4,8 +4,10 @@ import { type Db, inTransaction, type Tx } from '../db.ts'
 export interface Standing {
   /** Pending deliveries, due by now and due later; a million and more count as a million. */
   pending: { now: number; later: number }
-  /** Seconds that the longest waiting delivery is past its time. */
-  oldestDue: number
+  /** Seconds that the longest waiting delivery is past its time, at endpoints whose breaker is closed, and open. */
+  oldestDue: { closed: number; open: number }
+  /** Enabled endpoints by their breaker. */
+  breakers: { closed: number; open: number }
   /** Endpoints that are enabled, or disabled for a reason. */
   endpoints: { enabled: number; manual: number; gone: number; failing: number }
   /** Source events that wait (received, held) or need somebody (failed); a million and more count as a million. */
@@ -14,6 +16,8 @@ export interface Standing {
   oldestSourceEvent: number
   running: { backfill: number; replay: number }
   hydrations: { pending: number; shut: number }
+  /** Sources whose webhooks are refused for their signatures. */
+  signaturesFailing: number
   /** Processes that are registered, by role. */
   workers: Readonly<Record<string, number>>
   /** Units that this process has, by kind: endpoint, lane, backfill, ... */
@@ -48,23 +52,29 @@ async function ofDeliveries(tx: Tx) {
                                    where client_id = e.client_id and endpoint_id = e.id and state = 'pending') d
               limit ${MOST}) waiting`,
   )
-  const { rows: oldest } = await tx.query(
-    `select coalesce(extract(epoch from now() - min(d.at)), 0)::float8 as age
+  const { rows: enabled } = await tx.query(
+    `select count(*) filter (where h.opened_at is null) as closed, count(h.opened_at) as open,
+            coalesce(extract(epoch from now() - min(d.at) filter (where h.opened_at is null)), 0)::float8 as closed_age,
+            coalesce(extract(epoch from now() - min(d.at) filter (where h.opened_at is not null)), 0)::float8 as open_age
        from endpoints e
-      cross join (values (false), (true)) kind(retries)
-      cross join lateral (
-        select next_attempt_at as at from deliveries
-         where client_id = e.client_id and endpoint_id = e.id and state = 'pending' and (attempts > 0) = retries
-           and next_attempt_at <= now()
-         order by next_attempt_at limit 1) d
+       left join endpoint_health h on h.client_id = e.client_id and h.endpoint_id = e.id
+       left join lateral (
+         select min(first.at) as at from (values (false), (true)) kind(retries)
+          cross join lateral (
+            select next_attempt_at as at from deliveries
+             where client_id = e.client_id and endpoint_id = e.id and state = 'pending' and (attempts > 0) = retries
+               and next_attempt_at <= now()
+             order by next_attempt_at limit 1) first) d on true
       where e.deleted_at is null and e.status = 'enabled'`,
   )
   const { rows: statuses } = await tx.query(
     `select coalesce(disabled_reason, status) as status, count(*) from endpoints where deleted_at is null group by 1`,
   )
+  const { closed, open, closed_age, open_age } = enabled[0]
   return {
     pending: pending[0],
-    oldestDue: oldest[0].age,
+    oldestDue: { closed: closed_age, open: open_age },
+    breakers: { closed, open },
     endpoints: { enabled: 0, manual: 0, gone: 0, failing: 0, ...counted(statuses, 'status') },
   }
 }
@@ -105,6 +115,7 @@ async function ofWork(tx: Tx, workerId: string) {
                select from hydrations where client_id = c.id and state = 'pending') h) as pending,
             (select count(*) from hydration_circuits where open_until > now()) as shut`,
   )
+  const { rows: signatures } = await tx.query('select count(signature_failing_at) as failing from sources')
   const { rows: workers } = await tx.query(
     'select role, count(*) from workers cross join unnest(roles) role group by role',
   )
@@ -122,6 +133,7 @@ async function ofWork(tx: Tx, workerId: string) {
   return {
     running: running[0],
     hydrations: hydrations[0],
+    signaturesFailing: signatures[0].failing,
     workers: counted(workers, 'role'),
     leases: counted(leases, 'kind'),
     partitionDays: days[0].ahead,

@@ -8,6 +8,8 @@ export interface Source {
   id: string
   clientId: string
   sealedSecrets: string[]
+  /** Since when its signatures are known to fail; null: they do not. */
+  signatureFailingAt: Date | null
 }
 
 /**
@@ -30,7 +32,9 @@ export const sourceLoader = ({ db, log }: { db: Db; log: Log }): Add<string, Sou
 async function load(db: Db, ids: string[]): Promise<Map<string, Source>> {
   const { rows } = await db.query<Source>({
     name: 'receive.sources',
-    text: `select id, client_id as "clientId", signing_secrets as "sealedSecrets" from sources where id = any($1::uuid[])`,
+    text: `select id, client_id as "clientId", signing_secrets as "sealedSecrets",
+                  signature_failing_at as "signatureFailingAt"
+             from sources where id = any($1::uuid[])`,
     values: [ids],
   })
   return new Map(rows.map((source) => [source.id, source]))

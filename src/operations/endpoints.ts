@@ -1,0 +1,81 @@
+import { operations } from '../contracts/operations.ts'
+import type { Tx } from '../db.ts'
+import type { EndpointChange } from '../watch.ts'
+import type { Finding, Happening } from './tell.ts'
+
+/**
+ * What to tell of a change of an endpoint. The key names the change itself: when it was disabled, or since when it fails. Of
+ * endpoints that take operational events nothing is told: the news of their failing would be one more to fail.
+ */
+export const endpointNews =
+  (change: EndpointChange, now: () => Date): Finding =>
+  async (tx) => {
+    const row = await read(tx, change)
+    if (!row || row.contract === operations.name) return null
+    const { disabledAt, failingSince, ...endpoint } = row
+    const { clientId, endpointId } = change
+    const happening = (
+      type: Happening['type'],
+      since: Date,
+      about: object = {},
+      failing: Date | null = failingSince,
+    ): Happening =>
+      ({
+        type,
+        clientId,
+        key: `${type} ${endpointId} ${since.toISOString()}`,
+        occurredAt: type === 'endpoint.disabled' ? since : now(),
+        about: { endpoint: { ...endpoint, failingSince: failing?.toISOString() ?? null }, ...about },
+      }) as Happening
+    switch (change.what) {
+      case 'disabled':
+        // Enabled again in the meantime: there is nothing to do about it any more.
+        return disabledAt && happening('endpoint.disabled', disabledAt)
+      case 'failing':
+        return happening('endpoint.failing', change.since, {}, change.since)
+      case 'recovered':
+        return happening('endpoint.recovered', now(), {}, null)
+      case 'exhausted': {
+        const { deliveryId, eventId, eventType, attempts, failingSince: since } = change
+        const delivery = { id: deliveryId, eventId, eventType, attempts }
+        // Once for each row of failures; where none is counted, since our own proxy failed, once a day.
+        return happening('delivery.exhausted', since ?? startOfDay(now()), { delivery }, since)
+      }
+    }
+  }
+
+const startOfDay = (at: Date) => new Date(at.getTime() - (at.getTime() % 86_400_000))
+
+interface Row {
+  id: string
+  url: string
+  contract: string
+  description: string | null
+  status: 'enabled' | 'disabled'
+  disabledReason: 'manual' | 'gone' | 'failing' | null
+  disabledAt: Date | null
+  failingSince: Date | null
+}
+
+async function read(tx: Tx, { clientId, endpointId }: EndpointChange): Promise<Row | undefined> {
+  const { rows } = await tx.query<Row>(
+    `select e.id, e.url, e.contract, e.description, e.status, e.disabled_reason as "disabledReason",
+            e.disabled_at as "disabledAt", h.failing_since as "failingSince"
+       from endpoints e
+       left join endpoint_health h on h.client_id = e.client_id and h.endpoint_id = e.id
+      where e.client_id = $1 and e.id = $2 and e.deleted_at is null`,
+    [clientId, endpointId],
+  )
+  return rows[0]
+}
+
+/** Endpoints that were disabled within the last hour: whoever noticed it may have died before it was told. */
+export async function disabledOfLate(tx: Pick<Tx, 'query'>): Promise<EndpointChange[]> {
+  const { rows } = await tx.query(
+    `select client_id as "clientId", id as "endpointId", 'disabled' as what, disabled_reason as reason
+       from endpoints
+      where status = 'disabled' and disabled_at > now() - interval '1 hour' and deleted_at is null and contract <> $1`,
+    [operations.name],
+  )
+  return rows
+}

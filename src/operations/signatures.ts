@@ -1,0 +1,86 @@
+import { LRUCache } from 'lru-cache'
+import type { Queryable } from '../db.ts'
+import type { Answered } from '../watch.ts'
+import type { Finding } from './tell.ts'
+
+/** So many webhooks refused in a row, within such a time, and the source's signatures fail. */
+const FAILING = { refusals: 10, withinMs: 600_000 }
+const SOURCES_MAX = 10_000
+
+const SIGNATURE = new Set<string | null>([
+  'signature_missing',
+  'signature_malformed',
+  'signature_invalid',
+  'timestamp_out_of_tolerance',
+])
+
+/**
+ * Hears of every webhook, and calls `failing` when the signatures of a source have failed often enough without one that was
+ * right, and `recovered` with the first that is right again. Of a source that is known to fail it says nothing more.
+ */
+export function signatureEar({
+  now,
+  failing,
+  recovered,
+}: {
+  now: () => Date
+  failing: (source: { id: string; clientId: string }, refusals: Refusals) => void
+  recovered: (source: { id: string; clientId: string }) => void
+}) {
+  const refused = new LRUCache<string, { count: number; since: Date }>({ max: SOURCES_MAX })
+  return ({ source, code }: Answered) => {
+    if (!source) return
+    const { id, clientId, signatureFailingAt } = source
+    if (SIGNATURE.has(code)) {
+      const at = now()
+      const before = refused.get(id)
+      const fresh = !before || at.getTime() - before.since.getTime() > FAILING.withinMs
+      const { count, since } = fresh ? { count: 1, since: at } : { ...before, count: before.count + 1 }
+      refused.set(id, { count, since })
+      if (count < FAILING.refusals || signatureFailingAt) return
+      refused.delete(id)
+      failing({ id, clientId }, { count, since, code: code! })
+    } else if (code === null) {
+      refused.delete(id)
+      if (signatureFailingAt) recovered({ id, clientId })
+    }
+  }
+}
+
+export interface Refusals {
+  count: number
+  since: Date
+  code: string
+}
+
+/** That the signatures of a source fail; of several who notice, the first marks it and tells. */
+export const signatureNews =
+  ({ id, clientId }: { id: string; clientId: string }, { since, ...refusals }: Refusals, now: () => Date): Finding =>
+  async (tx) => {
+    const { rows } = await tx.query<{ name: string | null }>(
+      `update sources set signature_failing_at = $3
+        where client_id = $1 and id = $2 and signature_failing_at is null returning name`,
+      [clientId, id, since],
+    )
+    if (!rows[0]) return null
+    return {
+      type: 'source.signature_failing',
+      clientId,
+      key: `source.signature_failing ${id} ${since.toISOString()}`,
+      occurredAt: now(),
+      about: { source: { id, name: rows[0].name }, refusals: { ...refusals, since: since.toISOString() } },
+    }
+  }
+
+/** A webhook of the source was right again. */
+export async function signatureRecovered(
+  db: Queryable,
+  { id, clientId }: { id: string; clientId: string },
+): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `update sources set signature_failing_at = null
+      where client_id = $1 and id = $2 and signature_failing_at is not null`,
+    [clientId, id],
+  )
+  return rowCount === 1
+}

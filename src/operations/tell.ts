@@ -1,0 +1,90 @@
+import { type OperationsBodies, type OperationsType, operations } from '../contracts/operations.ts'
+import { type Db, inTransaction, type Tx } from '../db.ts'
+import { GATEWAY_ITSELF, newId } from '../ids.ts'
+
+type Envelope = 'eventVersion' | 'eventType' | 'occurredAt' | 'client'
+
+/** Something to tell about a client. `key` is the same whoever notices it, and however often: it is told once. */
+export type Happening = {
+  [Type in OperationsType]: {
+    type: Type
+    clientId: string
+    key: string
+    occurredAt: Date
+    about: Omit<OperationsBodies[Type], Envelope>
+  }
+}[OperationsType]
+
+/** What to tell, found out in the transaction that tells it; null: it is no news after all. */
+export type Finding = (tx: Tx) => Promise<Happening | null>
+
+export interface Deps {
+  db: Db
+  /** Makes the deliveries of new events in the same transaction; answers the endpoints that have work now. */
+  fanOut: (
+    tx: Tx,
+    clientId: string,
+    events: readonly { id: string; contract: string; type: string; userId: string | null }[],
+  ) => Promise<string[]>
+  /** Called after the commit with the endpoints that have new deliveries. */
+  fannedOut: (clientId: string, endpointIds: string[]) => void
+}
+
+/**
+ * Tells what `finding` finds, as events of operations.v1 that are delivered like any other: to the client that it is about,
+ * and to the operator's clients, each as an event of its own. Nothing is stored for whom nobody listens. Answers the type of
+ * what was told, null for nothing.
+ */
+export async function tell({ db, fanOut, fannedOut }: Deps, finding: Finding): Promise<OperationsType | null> {
+  const { type, told } = await inTransaction(db, async (tx) => {
+    const happening = await finding(tx)
+    if (!happening) return { type: null, told: [] }
+    const told: { clientId: string; endpointIds: string[] }[] = []
+    const body = await bodyOf(tx, happening)
+    for (const clientId of body === null ? [] : await hearers(tx, happening.clientId)) {
+      const id = await stored(tx, clientId, happening, body!)
+      if (id === null) continue
+      const event = { id, contract: operations.name, type: happening.type, userId: null }
+      told.push({ clientId, endpointIds: await fanOut(tx, clientId, [event]) })
+    }
+    return { type: told.length > 0 ? happening.type : null, told }
+  })
+  for (const { clientId, endpointIds } of told) if (endpointIds.length > 0) fannedOut(clientId, endpointIds)
+  return type
+}
+
+async function bodyOf(tx: Tx, { type, clientId, occurredAt, about }: Happening): Promise<string | null> {
+  const { rows } = await tx.query('select id, name from clients where id = $1', [clientId])
+  if (!rows[0]) return null
+  const envelope = { eventVersion: 'v1', eventType: type, occurredAt: occurredAt.toISOString(), client: rows[0] }
+  return JSON.stringify(operations.schemas[type]!.parse({ ...envelope, ...about }))
+}
+
+/** The clients with somebody who listens: the one that it is about, and the operator's. */
+async function hearers(tx: Tx, clientId: string): Promise<string[]> {
+  const { rows } = await tx.query(
+    `select c.id from clients c
+      where (c.id = $1 or c.is_operator)
+        and exists (select from endpoints e where e.client_id = c.id and e.contract = $2 and e.deleted_at is null)
+      order by c.id`,
+    [clientId, operations.name],
+  )
+  return rows.map(({ id }) => id)
+}
+
+/** Stores the event for one of them; null when it was told before. */
+async function stored(tx: Tx, clientId: string, { type, key, occurredAt }: Happening, body: string) {
+  const id = newId()
+  const { rowCount } = await tx.query(
+    `insert into emissions (client_id, contract, key, event_id) values ($1, $2, $3, $4) on conflict do nothing`,
+    [clientId, operations.name, key, id],
+  )
+  if (rowCount === 0) return null
+  await tx.query(
+    `with kept as (insert into event_bodies (client_id, event_id, body) values ($1, $2, $8))
+     insert into events (client_id, id, source_event_id, contract, type, key, occurred_at)
+     values ($1, $2, $3, $4, $5, $6, $7)`,
+    [clientId, id, GATEWAY_ITSELF, operations.name, type, key, occurredAt, body],
+  )
+  return id
+}
