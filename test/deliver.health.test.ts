@@ -11,12 +11,12 @@ const silent: Outcome = { kind: 'unreachable', reason: 'timeout', message: '' }
 const proxied: Outcome = { kind: 'unreachable', reason: 'proxy', message: '' }
 
 /** Attempts that begin and end at once, `apart` milliseconds from one to the next. */
-function after(outcomes: Outcome[], { apart = 0, from = AT, health = newHealth() } = {}) {
+function fared(outcomes: Outcome[], { apart = 0, from = AT, health = newHealth() } = {}) {
   for (const [at, outcome] of outcomes.entries()) count(health, outcome, from + at * apart, from + at * apart)
   return health
 }
 const times = (n: number, outcome: Outcome) => Array<Outcome>(n).fill(outcome)
-const isOpen = (outcomes: Outcome[], how = {}) => after(outcomes, how).open !== null
+const isOpen = (outcomes: Outcome[], how = {}) => fared(outcomes, how).open !== null
 
 describe('the breaker opens', () => {
   test('with the tenth attempt, when all have failed, however they did', () => {
@@ -34,18 +34,18 @@ describe('the breaker opens', () => {
   test('by the last five minutes alone', () => {
     expect(isOpen(times(10, refused), { apart: 30_000 })).toBe(true)
     expect(isOpen(times(100, refused), { apart: 34_000 })).toBe(false)
-    const health = after(times(1000, taken))
-    expect(after(times(10, refused), { from: AT + 6 * MINUTE, health }).open).not.toBeNull()
+    const health = fared(times(1000, taken))
+    expect(fared(times(10, refused), { from: AT + 6 * MINUTE, health }).open).not.toBeNull()
   })
 
   test('not by a 410, nor by what the proxy did', () => {
     expect(isOpen(times(50, { kind: 'gone', status: 410 }))).toBe(false)
-    expect(after(times(50, proxied))).toMatchObject({ open: null, failingSince: null, failures: 0 })
+    expect(fared(times(50, proxied))).toMatchObject({ open: null, failingSince: null, failures: 0 })
   })
 })
 
 describe('an open breaker', () => {
-  const opened = () => after(times(10, refused))
+  const opened = () => fared(times(10, refused))
 
   test('tries half a minute after it opened, and after each attempt that tried in vain', () => {
     const health = opened()
@@ -61,7 +61,7 @@ describe('an open breaker', () => {
     const health = opened()
     count(health, taken, AT + 30_000, AT + 30_100)
     expect(health).toMatchObject({ open: null, recent: [], failures: 0, failingSince: null })
-    expect(after(times(9, refused), { from: AT + 31_000, health }).open).toBeNull()
+    expect(fared(times(9, refused), { from: AT + 31_000, health }).open).toBeNull()
   })
 
   test('heeds nothing of what had started before it opened', () => {
@@ -72,16 +72,16 @@ describe('an open breaker', () => {
   })
 
   test('is news once, and so is its end', () => {
-    const health = after(times(30, refused))
+    const health = fared(times(30, refused))
     expect(health.news.splice(0)).toEqual(['failing'])
-    after(times(3, taken), { from: AT + 30_000, health })
+    fared(times(3, taken), { from: AT + 30_000, health })
     expect(health.news).toEqual(['recovered'])
   })
 })
 
 describe('an endpoint is given up', () => {
   const isLost = (attempts: number, apart: number) =>
-    isGivenUp(after(times(attempts, refused), { apart }), AT + (attempts - 1) * apart)
+    isGivenUp(fared(times(attempts, refused), { apart }), AT + (attempts - 1) * apart)
 
   test('when it has failed for five days, twenty times or more', () => {
     expect(isLost(20, (5 * DAY) / 19)).toBe(true)
@@ -90,7 +90,7 @@ describe('an endpoint is given up', () => {
   })
 
   test('not when one attempt has got through', () => {
-    const health = after([...times(15, refused), taken, ...times(19, refused)], { apart: DAY })
+    const health = fared([...times(15, refused), taken, ...times(19, refused)], { apart: DAY })
     expect(isGivenUp(health, AT + 40 * DAY)).toBe(false)
     count(health, refused, AT + 40 * DAY, AT + 40 * DAY)
     expect(isGivenUp(health, AT + 40 * DAY)).toBe(true)
