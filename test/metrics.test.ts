@@ -233,6 +233,31 @@ describe('every process', () => {
     expect((await scrape(idle.url)).value('flo_webhooks_total', { result: 'accepted' })).toBe(0)
   })
 
+  test('counts no delivery as late that waits for an earlier one of its user', async () => {
+    const idle = await startTestGateway({ FLO_ROLES: 'api' })
+    const made = await layWay(idle.api, receiver.url)
+    await idle.api('PATCH', `/v1/endpoints/${made.endpointId}`, { ordering: 'user' })
+    const first = await newDelivery(idle.db, made.clientId, made.endpointId)
+    const second = await newDelivery(idle.db, made.clientId, made.endpointId)
+    const wait = (deliveryId: string, time: string) =>
+      idle.db.query(`update deliveries set user_id = $2, next_attempt_at = now() + $3::interval where id = $1`, [
+        deliveryId,
+        made.clientId,
+        time,
+      ])
+    await wait(first.deliveryId, '5 minutes')
+    await wait(second.deliveryId, '-10 minutes')
+    const late = async () => (await scrape(idle.url)).value('flo_deliveries_oldest_due_seconds', { breaker: 'closed' })
+    expect(await late()).toBe(0)
+    await wait(first.deliveryId, '-1 minute')
+    await eventually(async () => {
+      const seconds = await late()
+      expect(seconds).toBeGreaterThanOrEqual(60)
+      expect(seconds).toBeLessThan(600)
+      return true
+    })
+  })
+
   test('answers a scrape also while the database does not, with what it knew, and counts that', async () => {
     const idle = await startTestGateway({ FLO_ROLES: 'api', LOG_LEVEL: 'silent' })
     const before = await scrape(idle.url)

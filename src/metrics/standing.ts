@@ -1,4 +1,5 @@
 import { type Db, inTransaction, type Tx } from '../db.ts'
+import { type Oldest, oldestDeliveries, oldestSourceEvents } from '../oldest.ts'
 
 /** How the installation stands, as its database alone knows: the same in every process that asks. */
 export interface Standing {
@@ -52,29 +53,23 @@ async function ofDeliveries(tx: Tx) {
                                    where client_id = e.client_id and endpoint_id = e.id and state = 'pending') d
               limit ${MOST}) waiting`,
   )
-  const { rows: enabled } = await tx.query(
-    `select count(*) filter (where h.opened_at is null) as closed, count(h.opened_at) as open,
-            coalesce(extract(epoch from now() - min(d.at) filter (where h.opened_at is null)), 0)::float8 as closed_age,
-            coalesce(extract(epoch from now() - min(d.at) filter (where h.opened_at is not null)), 0)::float8 as open_age
+  const { rows: breakers } = await tx.query(
+    `select count(*) filter (where h.opened_at is null) as closed, count(h.opened_at) as open
        from endpoints e
        left join endpoint_health h on h.client_id = e.client_id and h.endpoint_id = e.id
-       left join lateral (
-         select min(first.at) as at from (values (false), (true)) kind(retries)
-          cross join lateral (
-            select next_attempt_at as at from deliveries
-             where client_id = e.client_id and endpoint_id = e.id and state = 'pending' and (attempts > 0) = retries
-               and next_attempt_at <= now()
-             order by next_attempt_at limit 1) first) d on true
       where e.deleted_at is null and e.status = 'enabled'`,
   )
+  const oldest = await oldestDeliveries(tx)
   const { rows: statuses } = await tx.query(
     `select coalesce(disabled_reason, status) as status, count(*) from endpoints where deleted_at is null group by 1`,
   )
-  const { closed, open, closed_age, open_age } = enabled[0]
   return {
     pending: pending[0],
-    oldestDue: { closed: closed_age, open: open_age },
-    breakers: { closed, open },
+    oldestDue: {
+      closed: longest(oldest.filter(({ isOpen }) => !isOpen)),
+      open: longest(oldest.filter(({ isOpen }) => isOpen)),
+    },
+    breakers: breakers[0],
     endpoints: { enabled: 0, manual: 0, gone: 0, failing: 0, ...counted(statuses, 'status') },
   }
 }
@@ -87,19 +82,9 @@ async function ofSourceEvents(tx: Tx, lanes: number) {
                              where client_id = c.id and state in ('received', 'held', 'failed')) s
         limit ${MOST}) open group by state`,
   )
-  const { rows: oldest } = await tx.query(
-    `select coalesce(extract(epoch from now() - min(s.due_at)), 0)::float8 as age
-       from clients c
-      cross join generate_series(0, $1 - 1) lane
-      cross join lateral (
-        select due_at from source_events
-         where client_id = c.id and source_events.lane = lane.lane and due_at <= now()
-         order by due_at limit 1) s`,
-    [lanes],
-  )
   return {
     sourceEvents: { received: 0, held: 0, failed: 0, ...counted(states, 'state') },
-    oldestSourceEvent: oldest[0].age,
+    oldestSourceEvent: longest(await oldestSourceEvents(tx, lanes)),
   }
 }
 
@@ -139,6 +124,8 @@ async function ofWork(tx: Tx, workerId: string) {
     partitionDays: days[0].ahead,
   }
 }
+
+const longest = (waiting: readonly Oldest[]) => waiting.reduce((most, { seconds }) => Math.max(most, seconds), 0)
 
 const counted = (rows: readonly Record<string, any>[], by: string): Record<string, number> =>
   Object.fromEntries(rows.map((row) => [row[by], row.count]))

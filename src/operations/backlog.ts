@@ -1,5 +1,6 @@
 import { operations } from '../contracts/operations.ts'
 import type { Queryable } from '../db.ts'
+import { type Oldest, oldestDeliveries, oldestSourceEvents } from '../oldest.ts'
 import { type Alarm, clear, raise, raised } from './alarms.ts'
 import type { Finding } from './tell.ts'
 
@@ -7,13 +8,10 @@ import type { Finding } from './tell.ts'
 const OVER_SECONDS = 60
 const TYPE = 'backlog.growing'
 
-/** The longest waiting of a client, past its time. */
-interface Waiting {
-  clientId: string
+/** The longest waiting of a client. */
+interface Waiting extends Oldest {
   of: 'sourceEvents' | 'deliveries'
   endpointId: string | null
-  at: Date
-  seconds: number
 }
 
 /**
@@ -52,36 +50,16 @@ const news =
   }
 
 async function sourceEventsWaiting(db: Queryable, lanes: number): Promise<Waiting[]> {
-  const { rows } = await db.query(
-    `select c.id as "clientId", 'sourceEvents' as of, null as "endpointId", min(s.due_at) as at,
-            extract(epoch from now() - min(s.due_at))::float8 as seconds
-       from clients c
-      cross join generate_series(0, $1 - 1) lane
-      cross join lateral (
-        select due_at from source_events
-         where client_id = c.id and source_events.lane = lane.lane and due_at <= now()
-         order by due_at limit 1) s
-      group by c.id`,
-    [lanes],
-  )
-  return rows
+  return (await oldestSourceEvents(db, lanes)).map((one) => ({ ...one, of: 'sourceEvents', endpointId: null }))
 }
 
+/** Of each client the one endpoint where a delivery waits for the longest. */
 async function deliveriesWaiting(db: Queryable): Promise<Waiting[]> {
-  const { rows } = await db.query(
-    `select distinct on (e.client_id) e.client_id as "clientId", 'deliveries' as of, e.id as "endpointId", d.at,
-            extract(epoch from now() - d.at)::float8 as seconds
-       from endpoints e
-       left join endpoint_health h on h.client_id = e.client_id and h.endpoint_id = e.id
-      cross join (values (false), (true)) kind(retries)
-      cross join lateral (
-        select next_attempt_at as at from deliveries
-         where client_id = e.client_id and endpoint_id = e.id and state = 'pending' and (attempts > 0) = retries
-           and next_attempt_at <= now()
-         order by next_attempt_at limit 1) d
-      where e.deleted_at is null and e.status = 'enabled' and e.contract <> $1 and h.opened_at is null
-      order by e.client_id, d.at`,
-    [operations.name],
-  )
-  return rows
+  const waiting = (await oldestDeliveries(db))
+    .filter(({ contract, isOpen }) => !isOpen && contract !== operations.name)
+    .sort((a, b) => b.seconds - a.seconds)
+  const longest = new Map<string, Waiting>()
+  for (const { clientId, endpointId, at, seconds } of waiting)
+    if (!longest.has(clientId)) longest.set(clientId, { clientId, endpointId, at, seconds, of: 'deliveries' })
+  return [...longest.values()]
 }
