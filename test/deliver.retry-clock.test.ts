@@ -13,9 +13,11 @@ const { db, told } = gateway
 const { newEndpoint, delivery, attempts, resend, become } = await endpointsOf(gateway)
 
 /** What the contracts promise, in seconds: DESIGN.md 4. */
+const flo = { steps: [5, 30, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400], jitter: 0.2 }
 const SCHEDULES: Record<string, { steps: number[]; jitter: number }> = {
-  'flo.v1': { steps: [5, 30, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400], jitter: 0.2 },
+  'flo.v1': flo,
   'florentin.v1': { steps: [30, 120, 300], jitter: 0 },
+  'operations.v1': flo,
 }
 
 type Endpoint = Awaited<ReturnType<typeof newEndpoint>>
