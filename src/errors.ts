@@ -26,6 +26,7 @@ export const codes = {
   not_found: { status: 404, message: 'Nothing of this client has this id.' },
   source_not_found: { status: 404, message: 'No source has this id: check the webhook URL.' },
   route_not_found: { status: 404, message: 'No route has this method and path: see /openapi.json.' },
+  request_timeout: { status: 408, message: 'The request did not arrive in time: send it in one go.' },
   endpoint_disabled: { status: 409, message: 'This endpoint is disabled: enable it first.' },
   too_many_secrets: {
     status: 409,
@@ -78,6 +79,7 @@ export const codes = {
   url_blocked: { status: 422, message: 'No endpoint may have this address: it is not one of the public internet.' },
   idempotency_mismatch: { status: 422, message: 'This Idempotency-Key was used with another request.' },
   rate_limited: { status: 429, message: 'Too many requests with this key: wait as Retry-After says.' },
+  headers_too_large: { status: 431, message: 'The request line and headers are larger than 16 KiB.' },
   internal: { status: 500, message: 'Something went wrong on our side; the request id finds it in the log.' },
   unavailable: { status: 503, message: 'The gateway is starting or draining: try again shortly.' },
 } as const

@@ -1,7 +1,8 @@
-import { createServer, type RequestListener } from 'node:http'
+import { createServer, type RequestListener, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { ConfigError } from './config.ts'
-import { Refusal, refusalBody } from './errors.ts'
+import { type Code, Refusal, refusalBody } from './errors.ts'
 import { newId } from './ids.ts'
 
 /** The HTTP server of a process: it takes the port before anything else starts, and answers 503 until it is told whom to ask. */
@@ -16,13 +17,32 @@ export interface Http {
 
 // Longer than the load balancers' usual minute, so that they do not write into a connection that is just being closed.
 const KEEP_ALIVE_MS = 65_000
+/** In this time a request has to have arrived, body and all, and its head in a third of it: who dribbles is cut off. */
+const REQUEST_MS = 30_000
 /** A request that takes longer than this to end is cut off when the process stops. */
 const DRAIN_MS = 10_000
 
 /** Listens on `host` and `port` (0: any free one). Throws a ConfigError when it cannot. */
-export async function listen({ host, port }: { host: string; port: number }): Promise<Http> {
+export async function listen({
+  host,
+  port,
+  requestMs = REQUEST_MS,
+}: {
+  host: string
+  port: number
+  requestMs?: number
+}): Promise<Http> {
   let app: RequestListener = unavailable
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (req, res) => app(req, res))
+  const server = createServer(
+    {
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      headersTimeout: requestMs / 3,
+      requestTimeout: requestMs,
+      connectionsCheckingInterval: requestMs / 10,
+    },
+    (req, res) => app(req, res),
+  )
+  server.on('clientError', refuse)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(port, host, resolve)
   }).catch((cause) => {
@@ -61,6 +81,25 @@ const unavailable: RequestListener = (req, res) => {
   const [status, body] =
     req.url === '/healthz' ? [200, { status: 'ok' }] : [refusal.status, refusalBody(refusal, newId())]
   res.writeHead(status, { ...JSON_TYPE, connection: 'close', 'retry-after': '2' }).end(JSON.stringify(body))
+}
+
+/** Refuses what the HTTP parser could not read, in the form of all refusals; nothing more is read from the connection. */
+function refuse(error: NodeJS.ErrnoException, socket: Duplex) {
+  // In the middle of an answer to an earlier request, another one would be read as part of it.
+  const { _httpMessage: answering } = socket as { _httpMessage?: ServerResponse }
+  if (!socket.writable || error.code === 'ECONNRESET' || answering?.headersSent) return void socket.destroy()
+  const refusal = new Refusal(UNREADABLE[error.code ?? ''] ?? 'malformed_request')
+  const body = JSON.stringify(refusalBody(refusal, newId()))
+  const head = Object.entries({ ...JSON_TYPE, 'content-length': Buffer.byteLength(body), connection: 'close' })
+  const lines = head.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  socket.end(`HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}\r\n${lines}\r\n${body}`, () =>
+    socket.destroy(),
+  )
+}
+
+const UNREADABLE: Readonly<Record<string, Code>> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
 }
 
 function whyNot({ code }: NodeJS.ErrnoException, host: string, port: number): string {

@@ -6,6 +6,7 @@ import { contracts } from '../mappings/index.ts'
 import { apiRoutes } from './api/api.ts'
 import { healthz, readyz } from './api/health.ts'
 import { createAdminKey, hasAdminKey } from './api/keys.ts'
+import { refused } from './api/refusals.ts'
 import { backfiller } from './backfill/backfiller.ts'
 import { cancelBackfill, startBackfill } from './backfill/start.ts'
 import type { Config } from './config.ts'
@@ -286,10 +287,11 @@ function routes(
       }),
     )
   else app.get('/healthz', healthz).get('/readyz', readyz({ ready }))
-  return app.use((_req, res) => {
+  app.use((_req, res) => {
     const refusal = new Refusal('route_not_found')
     res.status(refusal.status).json(refusalBody(refusal, newId()))
   })
+  return app.use(refused)
 }
 
 /** The key of a new installation. Of several processes that start at once on one database, one makes it. */

@@ -189,7 +189,7 @@ async function release(tx: Tx, clientId: string, keys: readonly string[]): Promi
 /** The first due event could not be written, and trying again would not help: it ends as failed, replayable, with the reason. */
 async function giveUp(deps: Deps, tx: Tx, clientId: string, lanes: readonly number[], error: unknown): Promise<Done> {
   const [due] = await claimDue(tx, clientId, lanes, 1)
-  deps.log.error({ clientId, sourceEventId: due?.id, error }, 'source_event.failed')
+  deps.log.error({ clientId, sourceEventId: due?.id, err: error }, 'source_event.failed')
   if (!due) return { result: NOTHING, news: null }
   const outcome = failed(due, 'internal', 'The gateway could not normalise this event; the log has the cause.')
   await settle(tx, clientId, [outcome])

@@ -18,6 +18,7 @@ export function rawBody(req: IncomingMessage, limit = MAX_BODY_BYTES): Promise<B
       req.resume()
       reject(new Refusal('too_large', { message: `The request body is larger than ${limit} bytes.` }))
     }
+    if (req.destroyed) return reject(new Refusal('body_incomplete'))
     if (Number(req.headers['content-length']) > limit) return tooLarge()
     req.on('data', (chunk: Buffer) => {
       length += chunk.length

@@ -47,7 +47,7 @@ interface WebhookDeps {
   watch?: Watch | undefined
 }
 
-/** The way of one event: its bytes, whose it is, whether Stripe signed it, what it is, kept; then the answer. */
+/** The way of one event: whose it is, its bytes, whether Stripe signed it, what it is, kept; then the answer. */
 export function stripeWebhook({
   source,
   store,
@@ -57,9 +57,10 @@ export function stripeWebhook({
 }: WebhookDeps): RequestHandler<{ sourceId: string }> {
   return async (req, res) => {
     res.locals.startedAt = performance.now()
-    const bytes = await rawBody(req)
     const from = isUuid(req.params.sourceId) ? await source(req.params.sourceId.toLowerCase()) : undefined
+    // Before a byte of the body is kept: who knows no source's id costs no memory.
     if (!from) throw new Refusal('source_not_found')
+    const bytes = await rawBody(req)
     res.locals.source = from
     verify(bytes, req.get('stripe-signature'), from.sealedSecrets.map(keyRing.decrypt), now())
     const read = envelope(bytes, from.id, now())

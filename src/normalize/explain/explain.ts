@@ -5,6 +5,7 @@ import { idTime } from '../../ids.ts'
 import { originOf } from '../../origin.ts'
 import { readersOf } from '../judge.ts'
 import { type Due, sightOf } from '../source-events.ts'
+import { withoutDepths } from './depth.ts'
 import { eventsOf, ownKey } from './events.ts'
 import type { About, Explained, Explanation, MappingExplained } from './explanation.ts'
 import { factWords, hintFor, waitHint } from './hints.ts'
@@ -60,7 +61,7 @@ export async function explained(
     stored.map((event) => event.id),
   )
   const events = await eventsOf(deps.db, clientId, { due, stored, judged, ways })
-  return {
+  return withoutDepths({
     sourceEvent: row,
     summary: summaryOf(row, events, heldFor),
     hints: [...hintFor(row.reason?.code), ...rankHint(mapped), ...waitHint(heldFor)],
@@ -71,7 +72,7 @@ export async function explained(
     lookups: lookupsIn(frames, world, due.sourceId),
     waitsFor: heldFor.map((fact) => ({ fact, words: factWords(fact) })),
     differs: due.body === null ? null : differenceOf(row, result.outcome, events),
-  }
+  })
 }
 
 async function goneWords(db: Queryable, { id }: Due): Promise<string> {
