@@ -60,9 +60,9 @@ export async function normalizeBatch(
     if (!isOfOneEvent(error)) throw error
     if (limit > 1) return normalizeBatch(deps, clientId, lanes, Math.ceil(limit / 2))
     if (lanes.length === 1) return told(deps, (tx) => giveUp(deps, tx, clientId, lanes, error))
-    const results: BatchResult[] = []
-    for (const lane of lanes) results.push(await normalizeBatch(deps, clientId, [lane], 1))
-    return together(results)
+    const half = lanes.length >> 1
+    const first = await normalizeBatch(deps, clientId, lanes.slice(0, half), 1)
+    return together([first, await normalizeBatch(deps, clientId, lanes.slice(half), 1)])
   }
 }
 
