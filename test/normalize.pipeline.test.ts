@@ -267,5 +267,29 @@ describe('normalisers of two processes', () => {
     room.wake(clientId)
     await eventually(async () => (await states())[0]?.state === 'held')
     await eventually(async () => (await states())[0]?.state === 'normalized')
+
+    await store({
+      id: 'evt_refunded',
+      object: 'event',
+      type: 'charge.refunded',
+      created: 1_760_000_000,
+      data: {
+        object: {
+          id: 'ch_1',
+          object: 'charge',
+          payment_intent: 'pi_1',
+          amount: 5000,
+          amount_refunded: 5000,
+          currency: 'eur',
+          payment_method_details: { type: 'sepa_debit' },
+          metadata: knownUser,
+        },
+        previous_attributes: { amount_refunded: 0 },
+      },
+    })
+    room.wake(clientId)
+    await eventually(async () => (await states())[1]?.state === 'held')
+    expect((await states())[1].held_for).toEqual(['purchase:pi_1', 'refund:ch_1:5000'])
+    await eventually(async () => (await states())[1]?.state === 'normalized')
   })
 })

@@ -3,6 +3,7 @@ import { idOf, isoTime, major, metadataOf, upperCase } from '../../src/normalize
 import { type Expr, set, unset, type When } from '../../src/normalize/mapping.ts'
 import {
   all,
+  always,
   any,
   called,
   computed,
@@ -12,6 +13,8 @@ import {
   is,
   kept,
   member,
+  more,
+  not,
   reading,
   self,
   userOf,
@@ -100,6 +103,27 @@ export const paymentOf = (
     ),
   }
 }
+
+/** Lines for nothing are not given back. */
+export const ofSeveralCosts = (payment: Payment) =>
+  called(
+    'of several lines that cost something',
+    more(
+      computed(
+        'lines that cost something',
+        (lines) => ((lines as Line[] | null) ?? []).filter(({ amount }) => amount !== 0).length,
+        payment.invoice(invoice.from('lines.data')),
+      ),
+      always(1),
+    ),
+  )
+
+/** Of several lines only a credit note says which are given back, and Stripe tells it after the refund. */
+export const waitForNote = (refundId: Expr<string | null>, payment: Payment) => ({
+  fact: 'purchase',
+  key: called('a credit note about it', refundId),
+  unless: any(is(refundId, unset), not(ofSeveralCosts(payment)), is(linked(refundId, 'credit_note'), set)),
+})
 
 /** On a shape that has the field: a charge that no invoice made. */
 export const withoutInvoice = (charge: Expr<Stripe.Charge | null>) =>

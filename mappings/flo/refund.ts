@@ -1,12 +1,13 @@
 import type Stripe from 'stripe'
 import { floItem } from '../../src/contracts/flo.ts'
 import { idOf } from '../../src/normalize/converters.ts'
-import type { Expr } from '../../src/normalize/mapping.ts'
+import { type Expr, set } from '../../src/normalize/mapping.ts'
 import {
   all,
   always,
   any,
   became,
+  called,
   computed,
   defineMapping,
   event,
@@ -22,7 +23,17 @@ import {
 } from '../../src/normalize/words.ts'
 import { linked } from '../accessors/facts.ts'
 import { invoice, type Line, lineKey } from '../accessors/invoice.ts'
-import { charges, linesGivenBack, payerOf, paymentOf, refundBody, sessions, withoutInvoice } from './given-back.ts'
+import {
+  charges,
+  linesGivenBack,
+  ofSeveralCosts,
+  payerOf,
+  paymentOf,
+  refundBody,
+  sessions,
+  waitForNote,
+  withoutInvoice,
+} from './given-back.ts'
 
 const refund = on('refund.created', 'refund.updated', 'refund.failed', 'charge.refund.updated')
 const { from } = refund
@@ -49,7 +60,10 @@ const byRefund = defineMapping({
   to: floItem,
   user: refundUser,
   total: [],
-  waitFor: [{ fact: 'purchase', key: firstOf(paid.intent, paid.charge, refundId), unless: paid.known }],
+  waitFor: [
+    { fact: 'purchase', key: firstOf(paid.intent, paid.charge, refundId), unless: paid.known },
+    waitForNote(refundId, paid),
+  ],
 
   rules: [
     {
@@ -115,6 +129,8 @@ const rise = computed(
   prior(charge.from('amount_refunded')),
 )
 
+const chargeAndSum = computed('charge and sum', (id, sum) => `${id}:${sum}`, chargeId, charge.from('amount_refunded'))
+
 /** `item.refunded` by the charge, where Stripe sends no refund events (before 2024-10-28, or not enabled). */
 const byCharge = defineMapping({
   name: 'flo/charge-refund',
@@ -122,7 +138,19 @@ const byCharge = defineMapping({
   to: floItem,
   user: chargeUser,
   total: [],
-  waitFor: [{ fact: 'purchase', key: firstOf(charged.intent, charged.charge), unless: charged.known }],
+  waitFor: [
+    { fact: 'purchase', key: firstOf(charged.intent, charged.charge), unless: charged.known },
+    waitForNote(embedded, charged),
+    // The refund itself says which lines are meant, and whether the money has arrived: to a bank it takes days, and may fail.
+    {
+      fact: 'refund',
+      key: called('the refund behind it', chargeAndSum),
+      unless: any(
+        is(embedded, set),
+        all(charge.is('payment_method_details.type', 'card'), not(ofSeveralCosts(charged))),
+      ),
+    },
+  ],
 
   rules: [
     {
@@ -140,13 +168,7 @@ const byCharge = defineMapping({
         amount: rise,
         upTo: charge.from('amount_refunded'),
       },
-      key: [
-        firstOf(
-          embedded,
-          computed('charge and sum', (id, sum) => `${id}:${sum}`, chargeId, charge.from('amount_refunded')),
-        ),
-        lineKey(member<Line>('line')),
-      ],
+      key: [firstOf(embedded, chargeAndSum), lineKey(member<Line>('line'))],
     },
   ],
 

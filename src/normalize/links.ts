@@ -27,3 +27,9 @@ export function addLinks(world: World, sourceId: string, edges: readonly Edge[])
     for (const end of [from, ...Object.values(linked)]) world.arrived.add(keyOf(sourceId, `purchase:${end}`))
   }
 }
+
+/** What is known to be tied to an object, such as the payments of an invoice. */
+export const endsOf = (world: World, sourceId: string, objectId: string): string[] => {
+  const { object: _, id: __, ...ends } = world.objects.get(keyOf(sourceId, `link:${objectId}`))?.snapshot.object ?? {}
+  return Object.values(ends)
+}

@@ -79,6 +79,7 @@ export async function load(tx: Queryable, world: World, wants: Wants): Promise<b
   }
   const facts = fresh(
     [
+      ...wants.facts,
       ...customers.map((id) => `client_user_id:${id}`),
       ...objects.flatMap((id) => [`subscription:${id}`, `purchase:${id.replace(/^link:/, '')}`]),
     ],

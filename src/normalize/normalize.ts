@@ -1,4 +1,4 @@
-import { kept, tells } from '../../mappings/kept.ts'
+import { kept, links, tells } from '../../mappings/kept.ts'
 import { newId } from '../ids.ts'
 import { alone } from './alone.ts'
 import { completed, filled, holdOf, needsOf } from './complete.ts'
@@ -7,7 +7,7 @@ import { checked, storedKey } from './evaluate.ts'
 import { holdFor } from './holds.ts'
 import { type Judged, judge, judgeAgain, readersOf } from './judge.ts'
 import { lackOf, type Without } from './lack.ts'
-import { addLinks, edgesOf } from './links.ts'
+import { addLinks, edgesOf, endsOf } from './links.ts'
 import { type Kept, MappingError } from './mapping.ts'
 import { emptyMemory, type Memory } from './memory.ts'
 import { type Need, objectNeed } from './needs.ts'
@@ -57,6 +57,10 @@ export function wantsOf(world: World, stored: Due, wants: Wants): void {
     if (typeof clientUserId === 'string') wants.told.add(clientUserId)
   }
   for (const { from } of edgesOf(sight.kind, input)) wants.objects.add(`link:${from}`)
+  if (sight.objectId !== null && !known && links[sight.kind]) {
+    wants.objects.add(`link:${sight.objectId}`)
+    for (const end of endsOf(world, due.sourceId, sight.objectId)) wants.facts.add(`purchase:${end}`)
+  }
   for (const { mapping } of readersOf(due.type)) want(mapping, input, wants)
   // Coming late it may let the newest sight be judged again.
   const newest = known && newestOf(known.snapshot)
@@ -203,7 +207,11 @@ function remember(world: World, due: Due, kind: Kept, objectId: string, snapshot
   const remembered = known ? Object.assign(known, next) : next
   world.objects.set(key, remembered)
   world.dirty.objects.add(remembered)
-  if (!known) for (const fact of [kind, 'purchase']) world.arrived.add(keyOf(due.sourceId, `${fact}:${objectId}`))
+  if (!known) {
+    // Of payments that were tied to it before, what they were for is known now.
+    const purchases = [objectId, ...endsOf(world, due.sourceId, objectId)].map((id) => `purchase:${id}`)
+    for (const fact of [`${kind}:${objectId}`, ...purchases]) world.arrived.add(keyOf(due.sourceId, fact))
+  }
   return remembered
 }
 

@@ -21,6 +21,8 @@ export interface Wants {
   twins: Set<string>
   /** What may have been fetched from Stripe. */
   needs: Set<string>
+  /** What the event may have to wait for, and what it may end the wait for: whether its deadline has passed. */
+  facts: Set<string>
 }
 export const noWants = (): Wants => ({
   objects: new Set(),
@@ -30,6 +32,7 @@ export const noWants = (): Wants => ({
   sources: new Set(),
   twins: new Set(),
   needs: new Set(),
+  facts: new Set(),
 })
 
 /** The nodes of a mapping that read beyond the event's own object. */
@@ -72,6 +75,10 @@ export function want(mapping: Mapping, input: Input, wants: Wants): void {
       const payment = value(node, input)
       if (typeof payment === 'string') wants.objects.add(`tally:${payment}`)
     }
+  }
+  for (const { fact, key } of mapping.waitFor) {
+    const id = value(key, input)
+    if (id !== null) wants.facts.add(`${fact}:${id}`)
   }
   for (const node of users) {
     const customer = value(node.customer, input)

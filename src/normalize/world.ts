@@ -53,7 +53,7 @@ export interface World {
   }
   /** Facts that this batch has brought, by source and fact. */
   arrived: Set<string>
-  loaded: Wants & { facts: Set<string> }
+  loaded: Wants
 }
 
 export const keyOf = (sourceId: string, id: string) => `${sourceId}|${id}`
@@ -69,7 +69,7 @@ export const emptyWorld = (clientId: string): World => ({
   twins: new Set(),
   dirty: { objects: new Set(), holds: new Map(), dues: new Map(), asks: new Map() },
   arrived: new Set(),
-  loaded: { ...noWants(), facts: new Set() },
+  loaded: noWants(),
 })
 
 /** A user that was read: by its customer, by what the event tells, or both. */

@@ -27,6 +27,8 @@ export interface Charge extends Fact {
   invoice: string | null
   paymentIntent: string
   card: Card | null
+  /** Debited from a bank account: the money takes days, there and back. */
+  byBank: boolean
   description: string | null
   status: 'succeeded' | 'pending' | 'failed'
   balanceTransaction: string | null

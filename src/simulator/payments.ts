@@ -142,6 +142,7 @@ export function charge(
     invoice: intent.invoice,
     paymentIntent: intent.id,
     card,
+    byBank: status === 'pending',
     description: intent.description,
     status,
     balanceTransaction: status === 'succeeded' ? newId(world, 'txn') : null,

@@ -1,8 +1,9 @@
+import { inOrder } from '../../src/normalize/batch.ts'
 import type { Judged } from '../../src/normalize/judge.ts'
 import { type Normalized, normalize, wantsOf } from '../../src/normalize/normalize.ts'
 import type { Due, Outcome } from '../../src/normalize/source-events.ts'
 import { noWants } from '../../src/normalize/wants.ts'
-import { emptyWorld, type World } from '../../src/normalize/world.ts'
+import { emptyWorld, keyOf, type World } from '../../src/normalize/world.ts'
 
 /** What a run of raw Stripe events led to, without a database: the same pure code that the gateway runs in its transaction. */
 export interface Story {
@@ -48,23 +49,54 @@ export const dueOf = (raw: any, at = 0): Due => ({
   body: raw,
 })
 
-/** Normalises raw events one after another in the order given; duplicates by id are passed over as the receiver does. */
-export function story(raws: readonly any[], { world = storyWorld() } = {}): Story {
+/**
+ * Normalises raw events one after another in the order given; duplicates by id are passed over as the receiver does. With
+ * `patient` what misses a fact is held as a gateway holds it: until the fact arrives or nothing else does.
+ */
+export function story(raws: readonly any[], { world = storyWorld(), patient = false } = {}): Story {
   const seen = new Set<string>()
   const said = new Set<string>()
   const outcomes: Told[] = []
-  for (const [at, raw] of raws.entries()) {
-    if (seen.has(raw.id)) continue
-    seen.add(raw.id)
-    const due = dueOf(raw, at)
+  let waiting: { due: Due; facts: string[] }[] = []
+  const take = (due: Due, second: number) => {
     wantsOf(world, due, noWants())
-    const { outcome, events, judged } = normalize(world, due, { now: new Date(0), holdSeconds: 0 })
+    const patience = { now: new Date(second * 1000), holdSeconds: patient ? HOLD_SECONDS : 0 }
+    const { outcome, events, judged } = normalize(world, due, patience)
+    if (outcome.heldFor !== null) return waiting.push({ due, facts: outcome.heldFor })
     const fresh = events.filter(({ key, contract }) => {
       const first = !said.has(`${contract} ${key}`)
       said.add(`${contract} ${key}`)
       return first
     })
-    outcomes.push({ eventId: raw.id, type: raw.type, outcome, events: fresh, judged })
+    return outcomes.push({ eventId: due.eventId, type: due.type, outcome, events: fresh, judged })
   }
+  /** Goes on with those that wait for a fact which passes. */
+  const release = (passes: (fact: string) => boolean, second: number) => {
+    const freed = waiting.filter(({ facts }) => facts.some(passes))
+    waiting = waiting.filter((one) => !freed.includes(one))
+    for (const due of inOrder(freed.map(({ due }) => due))) take(due, second)
+    return freed.length > 0
+  }
+  const arrived = () => {
+    const facts = new Set(world.arrived)
+    world.arrived.clear()
+    return (fact: string) => facts.has(keyOf(SOURCE, fact))
+  }
+  if (patient) waitedForUsers(world, raws)
+  for (const [at, raw] of raws.entries()) {
+    if (seen.has(raw.id)) continue
+    seen.add(raw.id)
+    take(dueOf(raw, at), 1)
+    while (release(arrived(), 1));
+  }
+  for (let deadline = 1 + HOLD_SECONDS; waiting.length > 0; deadline += HOLD_SECONDS) release(() => true, deadline)
   return { world, events: outcomes.flatMap(({ events }) => events), outcomes }
+}
+
+const HOLD_SECONDS = 10
+
+/** Nobody tells the client's own ids of these users, and that was waited for before: it is no reason to wait here. */
+function waitedForUsers(world: World, raws: readonly any[]) {
+  for (const id of JSON.stringify(raws).match(/\b(cus|cs|ch|py|pi|sub|in)_\w+/g) ?? [])
+    world.holds.set(keyOf(SOURCE, `client_user_id:${id}`), new Date(0))
 }

@@ -36,7 +36,9 @@ export function factWords(fact: string): string {
     case 'subscription':
       return `the subscription ${id}`
     case 'purchase':
-      return `what the payment ${id} was for`
+      return `what ${id} was for`
+    case 'refund':
+      return `the refund itself, of ${id}`
     case 'checkout':
       return `a checkout registered for ${id}`
     case 'hydration':

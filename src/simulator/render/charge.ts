@@ -71,7 +71,11 @@ export const chargeFields: Fields<Charge> = {
   paid: ({ status }) => status !== 'failed',
   payment_intent: added('2018-11-08', ({ paymentIntent }: Charge) => paymentIntent, always),
   payment_method: since('2020-03-02', ({ card }: Charge) => card?.paymentMethod ?? null),
-  payment_method_details: since('2020-03-02', { card: cardDetails, type: 'card' }),
+  payment_method_details: since('2020-03-02', (charge: Charge, shape: Shape) =>
+    charge.byBank
+      ? { sepa_debit: { bank_code: '37040044', branch_code: '', country: 'DE', last4: '3000' }, type: 'sepa_debit' }
+      : { card: shaped(cardDetails as Fields<Charge>, charge, shape), type: 'card' },
+  ),
   receipt_email: null,
   receipt_number: null,
   receipt_url: since(

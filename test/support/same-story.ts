@@ -1,0 +1,44 @@
+import { expect } from 'vitest'
+import { heard, SOURCE, type Story } from './story.ts'
+
+/** The business keys of all but `*.updated`, without what the order of arrival may choose in them. */
+export const factsOf = ({ events }: Story): string[] =>
+  events
+    .filter(({ type }) => !type.endsWith('.updated'))
+    .map(({ contract, key }) => `${contract} ${key.slice(SOURCE.length + 1)}`)
+    // A pause is named by the second of whichever of its two sights came first, a refund by its id or by its charge and sum.
+    .map((fact) => fact.replace(/ (subscription\.(paused|resumed):\w+):.*/, ' $1'))
+    .map((fact) => fact.replace(/ item\.refunded:(\w+:\d+|\w+)/, ' item.refunded'))
+    // The id of a user of whom the client's own id is not known yet is one of its customer.
+    .map((fact) => fact.replace(/(account\.created):.*/, '$1'))
+    .sort()
+
+/** What each event showed of its subscription or invoice, without what is no news: who told it, its period, when a pause began, what others say of it. */
+const shownBy = (told: Story) =>
+  heard(told)
+    .filter(({ type }) => type !== 'subscription.renewed' && !type.startsWith('item.'))
+    .map(({ type, body }) => {
+      const { subscription, invoice } = JSON.parse(body)
+      const {
+        pausedAt: _paused,
+        startDate: _start,
+        endDate: _end,
+        name: _name,
+        description: _description,
+        invoiceDetails,
+        ...rest
+      } = type.startsWith('invoice.') ? invoice : subscription
+      const { gatewayEventType: _type, gatewayEventId: _id, paymentMethod: _method, ...details } = invoiceDetails ?? {}
+      return { type, of: rest.uuid as string, object: JSON.stringify({ ...rest, details }) }
+    })
+
+/** An overtaken update may be missing; but none is told that would not be told in order, and what is told last in order is told. */
+export function expectTheSameUpdates(told: Story, inOrder: Story, seen: string) {
+  const [ordered, shown] = [shownBy(inOrder), shownBy(told)]
+  const everShown = new Set(ordered.map(({ object }) => object))
+  const invented = shown.filter(({ type, object }) => type.endsWith('.updated') && !everShown.has(object))
+  expect(invented, `updates that in order nobody tells, after\n${seen}`).toEqual([])
+  const last = new Map(ordered.map(({ of, object }) => [of, object]))
+  const lost = [...last.values()].filter((object) => !shown.some((one) => one.object === object))
+  expect(lost, `what in order is told last and was not told, after\n${seen}`).toEqual([])
+}
