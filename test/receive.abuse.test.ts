@@ -21,7 +21,11 @@ const MB = 1024 * 1024
 
 const { url: databaseUrl, db } = await freshDatabase()
 // A heap without room to hoard: garbage that is kept would end the process.
-const env = environment(databaseUrl, { NODE_OPTIONS: '--max-old-space-size=160', LOG_LEVEL: 'error', FLO_HOLD_SECONDS: '1' })
+const env = environment(databaseUrl, {
+  NODE_OPTIONS: '--max-old-space-size=160',
+  LOG_LEVEL: 'error',
+  FLO_HOLD_SECONDS: '1',
+})
 const gateway = runGateway(await temporaryFolder(), env)
 const url = await gateway.listening()
 const api = (method: string, path: string, body?: unknown) => call(url, env.FLO_ADMIN_KEY, method, path, body)

@@ -76,7 +76,11 @@ export async function markedClient({ url, api }: { url: string; api: Api }, mark
     const headers = { 'content-type': 'application/json', 'stripe-signature': signed(body, WHSEC) }
     await fetch(`${url}/webhooks/stripe/${source.id}`, { method: 'POST', headers, body })
   }
-  await made('POST', '/v1/backfills', { clientId, sourceId: source.id, since: new Date(Date.now() - 86_400_000).toISOString() })
+  await made('POST', '/v1/backfills', {
+    clientId,
+    sourceId: source.id,
+    since: new Date(Date.now() - 86_400_000).toISOString(),
+  })
   await eventually(async () => (await belongings(api, clientId)).deliveries!.length >= 3)
   await made('POST', '/v1/replays', { clientId, endpointId: endpoint.id, mode: 'all' })
   await eventually(async () => {
