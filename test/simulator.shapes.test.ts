@@ -23,6 +23,9 @@ const unjustified = (found: Set<string>, justified: readonly RegExp[]) =>
 
 // What every version has in life, whatever its model says.
 const JUSTIFIED = [
+  // A bank debit, where the models' charges are paid by card.
+  /^\+.*charge.*payment_method_details\.sepa_debit$/,
+  /^-.*charge.*payment_method_details\.card$/,
   /^-invoice\.id$/, // A preview (invoice.upcoming) has none.
   /^-subscription\.(items\.data\[\]\.)?quantity$/, // Metered.
   /refund.*\.failure_(balance_transaction|reason)$/, // Stands on failed refunds alone.

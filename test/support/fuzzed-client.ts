@@ -21,10 +21,15 @@ export type Ids = Record<string, string[]>
 
 type Api = (method: string, path: string, body?: unknown, key?: string) => Promise<{ status: number; body: any }>
 
-/** What a client owns at present, row by row, as its operator sees it. */
+/** What a client owns at present, row by row, as its operator sees it; however many requests the operator's key has spent before. */
 export async function belongings(api: Api, clientId: string): Promise<Record<string, any[]>> {
-  const rows = await Promise.all(LISTS.map((list) => api('GET', `/v1/${list}?clientId=${clientId}&limit=100`)))
-  return Object.fromEntries(LISTS.map((list, at) => [list, rows[at]!.body.data]))
+  const rows = (list: string) =>
+    eventually(async () => {
+      const { status, body } = await api('GET', `/v1/${list}?clientId=${clientId}&limit=100`)
+      if (status !== 200 && status !== 429) throw new Error(`${list} answered ${status}: ${JSON.stringify(body)}`)
+      return status === 200 && (body.data as any[])
+    })
+  return Object.fromEntries(await Promise.all(LISTS.map(async (list) => [list, await rows(list)])))
 }
 
 /** The ids of these rows, by list; and the client's own. */
