@@ -125,6 +125,14 @@ export const failoverInSilence: Fault = {
   },
 }
 
+/** Both together. */
+export const atOnce = (one: Fault, other: Fault): Fault => ({
+  name: `${one.name}, and ${other.name}`,
+  async strike(setting, random) {
+    await Promise.all([one.strike(setting, random), other.strike(setting, random)])
+  },
+})
+
 /** Sets the former primary up anew, as the standby of the present one. */
 export async function rebuildStandby({ servers, wires }: Setting): Promise<void> {
   const [primary, { folder, port }] = servers as [Server, Server]

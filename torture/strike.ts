@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { connect } from '../src/db.ts'
 import type { Arrival, Receiver } from './receiver.ts'
 import type { Setting } from './setting.ts'
+import type { Stripe } from './stripe.ts'
 import { type Repeat, type Sums, sums, unrecorded } from './sums.ts'
 
 /** Something that goes wrong and comes right again; returns when it has. `random` is in [0, 1). */
@@ -39,7 +40,7 @@ export async function strike(
   await db.end()
   await fault.strike(setting, random)
   const to = Date.now()
-  const recoveredMs = await recovered(stripe.accepted, steady, to, patienceMs).catch((error) => {
+  const recoveredMs = await recovered(stripe, steady, to, patienceMs).catch((error) => {
     throw new Error(`${fault.name}: ${error.message}`)
   })
   const during = receivers.flatMap(({ arrivals }) =>
@@ -48,13 +49,13 @@ export async function strike(
   return { name: fault.name, from, to, recoveredMs, inFlight: new Set([...before, ...during]) }
 }
 
-async function recovered(accepted: Map<string, number>, steady: Receiver[], to: number, patienceMs: number) {
+async function recovered({ accepted, newest }: Stripe, steady: Receiver[], to: number, patienceMs: number) {
   const waiting = new Set([...accepted].filter(([, at]) => at <= to).map(([user]) => user))
   const everywhere = (user: string) => steady.every(({ served }) => served.has(user))
   let newer: string | undefined
   for (;;) {
     for (const user of waiting) if (everywhere(user)) waiting.delete(user)
-    newer ??= [...accepted].findLast(([, at]) => at > to)?.[0]
+    newer ??= newest(to)
     if (waiting.size === 0 && newer && everywhere(newer)) return Date.now() - to
     if (Date.now() > to + patienceMs)
       throw new Error(
@@ -86,4 +87,4 @@ export async function settled(setting: Setting, { patienceMs = 120_000 } = {}): 
 
 /** The line that a test or a run prints of a fault. */
 export const told = ({ name, from, to, recoveredMs, inFlight }: Struck): string =>
-  `${name}: ${to - from} ms, ${inFlight.size} attempts in flight, recovered in ${recoveredMs} ms`
+  `${name}: ${to - from} ms, ${inFlight.size} attempts unrecorded or sent meanwhile, recovered in ${recoveredMs} ms`

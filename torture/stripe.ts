@@ -8,6 +8,8 @@ export const SIGNING_SECRET = 'whsec_torture'
 export interface Stripe {
   /** When each event's 200 came, by its user; milliseconds since 1970. */
   accepted: Map<string, number>
+  /** The user of the newest event if it was accepted after that moment. */
+  newest(after: number): string | undefined
   /** Requests that got no 200, by what they got instead. */
   refusals: Map<string, number>
   /** So many accepted events at least. */
@@ -41,6 +43,7 @@ export function startStripe({
   const refusals = new Map<string, number>()
   const run = randomBytes(4).toString('hex')
   let made = 0
+  let last = { user: '', at: 0 }
   let mode: 'sending' | 'finishing' | 'stopped' = 'sending'
 
   const post = async (body: string): Promise<string> => {
@@ -66,7 +69,10 @@ export function startStripe({
   const insist = async (n: string, body: string) => {
     while (mode !== 'stopped') {
       const answer = await post(body)
-      if (answer === '200') return void accepted.set(`user_${n}`, Date.now())
+      if (answer === '200') {
+        last = { user: `user_${n}`, at: Date.now() }
+        return void accepted.set(last.user, last.at)
+      }
       refusals.set(answer, (refusals.get(answer) ?? 0) + 1)
       await delay(AGAIN_MS)
     }
@@ -82,6 +88,7 @@ export function startStripe({
   })
   return {
     accepted,
+    newest: (after) => (last.at > after ? last.user : undefined),
     refusals,
     async sent(count) {
       const from = accepted.size

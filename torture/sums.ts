@@ -14,6 +14,7 @@ export interface Sums {
   accepted: number
   /** Requests that arrived at the endpoints, repeats and retries included. */
   arrivals: number
+  endpoints: number
   /** Accepted events that an endpoint never took well, as `<endpoint> <user>`. */
   missing: string[]
   /** Arrivals of events that were never accepted. */
@@ -45,6 +46,7 @@ export async function sums(url: string, { stripe, receivers }: Witnesses): Promi
     return {
       accepted: stripe.accepted.size,
       arrivals: receivers.reduce((sum, { arrivals }) => sum + arrivals.length, 0),
+      endpoints: receivers.length,
       missing: receivers.flatMap(({ served }, at) =>
         [...stripe.accepted.keys()].filter((user) => !served.has(user)).map((user) => `${at} ${user}`),
       ),

@@ -1,0 +1,124 @@
+import { randomBytes } from 'node:crypto'
+import { parseArgs } from 'node:util'
+import { machine } from '../bench/machine.ts'
+import { seeded } from '../src/simulator/random.ts'
+import * as faults from './faults.ts'
+import { BAD, type Receiver, startReceiver } from './receiver.ts'
+import { putUp, type Setting } from './setting.ts'
+import { type Fault, type Struck, settled, strike, told, unexplained } from './strike.ts'
+import { report } from './table.ts'
+
+const { values: flags } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '3' },
+    seed: { type: 'string', default: randomBytes(4).toString('hex') },
+    processes: { type: 'string', default: '3' },
+    'per-second': { type: 'string', default: '50' },
+  },
+})
+const number = (name: 'minutes' | 'processes' | 'per-second', least: number, most: number) => {
+  const value = Number(flags[name])
+  if (value >= least && value <= most) return value
+  console.error(`--${name} must be a number from ${least} to ${most}.`)
+  process.exit(2)
+}
+const minutes = number('minutes', 0.1, 240)
+const processes = number('processes', 1, 10)
+const perSecond = number('per-second', 1, 1000)
+
+/** Whatever happens: a run that hangs ends by itself. */
+const GRACE_MINUTES = 10
+
+const chance = (seed: string) => {
+  const { below } = seeded(seed)
+  return () => below(1_000_000) / 1_000_000
+}
+const random = chance(flags.seed)
+// A stream of their own: how often receivers ask for one depends on the machine.
+const mood = chance(`${flags.seed} receivers`)
+
+const single: readonly Fault[] = [
+  faults.killOne,
+  faults.killAll,
+  faults.freeze,
+  faults.restartDatabase('fast'),
+  faults.restartDatabase('immediate'),
+  faults.killBackend,
+  faults.cutOff('drop', 'one'),
+  faults.cutOff('drop', 'all'),
+  faults.cutOff('stall', 'one'),
+  faults.cutOff('stall', 'all'),
+  faults.vanish('one'),
+  faults.vanish('all'),
+  faults.cutInTheMiddle('statement'),
+  faults.cutInTheMiddle('answer'),
+  faults.halfClosed('client'),
+  faults.halfClosed('server'),
+  ...(process.platform === 'linux' ? [faults.diskFull] : []),
+  faults.failover,
+  faults.failoverInSilence,
+]
+
+/** All of them in an order that the seed decides, then all of them in another order, and so on; now and then with a kill on top. */
+function* chosen(): Generator<Fault> {
+  for (;;)
+    for (const fault of single.toSorted(() => random() - 0.5))
+      yield random() < 0.2 ? faults.atOnce(fault, faults.killOne) : fault
+}
+
+/** Endpoints that now and then treat the first attempt of a delivery badly, each in a manner of its own. */
+const badReceivers = (): Promise<Receiver[]> =>
+  Promise.all(BAD.map((manner) => startReceiver(({ attempt }) => (attempt === 1 && mood() < 0.3 ? manner : 'well'))))
+
+async function tortured(setting: Setting): Promise<Struck[]> {
+  const struck: Struck[] = []
+  const until = performance.now() + minutes * 60_000
+  await setting.stripe.sent(perSecond)
+  for (const fault of chosen()) {
+    if (performance.now() > until) break
+    const one = await strike(setting, fault, { random })
+    console.error(`  ${told(one)}`)
+    struck.push(one)
+    if (one.name.includes('promoted')) await faults.rebuildStandby(setting)
+    await setting.stripe.sent(10)
+  }
+  return struck
+}
+
+console.error(`npm run torture -- --minutes ${minutes} --seed ${flags.seed} --processes ${processes}`)
+// Each event is some kilobytes large, so that tables come to the limit while the disk is full.
+const pad = randomBytes(2000).toString('hex')
+const setting = await putUp({
+  processes,
+  perSecond,
+  pad,
+  replicated: true,
+  bad: await badReceivers(),
+  timeoutSeconds: 1,
+})
+const end = async (code: number) => {
+  await setting.stop()
+  process.exit(code)
+}
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void end(1))
+setTimeout(
+  () => {
+    console.error('The run has not come to its end in time.')
+    void end(1)
+  },
+  (minutes + GRACE_MINUTES) * 60_000,
+).unref()
+
+try {
+  const struck = await tortured(setting)
+  const sums = await settled(setting, { patienceMs: 300_000 })
+  const lost = unexplained(sums.repeats, struck)
+  console.log(
+    report({ struck, sums, lost, machine: machine(), asked: { minutes, processes, perSecond, seed: flags.seed } }),
+  )
+  const wrong = sums.missing.length + sums.invented.length + sums.twice.length + lost.length
+  await end(sums.addsUp && wrong === 0 ? 0 : 1)
+} catch (error) {
+  console.error(error)
+  await end(1)
+}
