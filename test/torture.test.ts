@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { Arrival, Receiver } from '../torture/receiver.ts'
 import { type Struck, unexplained } from '../torture/strike.ts'
 import { sums, unrecorded } from '../torture/sums.ts'
-import { report } from '../torture/table.ts'
+import { isWell, report } from '../torture/table.ts'
 import { freshDatabase } from './support/database.ts'
 import { newClient, newDeliveries, newEndpoint } from './support/delivering.ts'
 
@@ -78,7 +78,25 @@ test('the report says what was done, how soon all was well, and what does not ad
   }))
   const asked = { minutes: 1, processes: 2, perSecond: 3, seed: 'x' }
   const machine = { cpu: 'c', cores: 2, memoryGb: 1, system: 's' }
-  const text = report({ struck, sums: found, lost: [], machine, asked })
+  const text = report({ struck, sums: found, lost: [], crashes: [], machine, asked })
   expect(text).toContain('| kill -9 | 2 | 0 | 2.5 | 2.5 |')
   expect(text).toContain('- 1 missing, 0 never accepted, 0 under two ids')
+})
+
+test('all is well only when the sums are right, repeats are explained, nothing ended by itself and recovery was quick', async () => {
+  const found = await sums(url, { stripe: accepted('a'), receivers: [receiver([arrival('a')])] })
+  const good = { struck: [], sums: { ...found, addsUp: true }, lost: [], crashes: [] }
+  const struck = { name: 'kill -9', from: 0, to: 0, recoveredMs: 10_001, inFlight: new Set<Arrival>() }
+  expect(isWell(good)).toBe(true)
+  expect(isWell({ ...good, crashes: [{ atWork: false, message: 'no database' }] })).toBe(true)
+  const wrong = [
+    { struck: [struck] },
+    { lost: [{ first: arrival('a'), again: arrival('a') }] },
+    { crashes: [{ atWork: true, message: 'out of memory' }] },
+    { sums: { ...found, missing: ['0 a'] } },
+    { sums: { ...found, invented: ['b'] } },
+    { sums: { ...found, twice: ['a'] } },
+    { sums: { ...found, addsUp: false } },
+  ]
+  for (const one of wrong) expect({ ...one, isWell: isWell({ ...good, ...one }) }).toEqual({ ...one, isWell: false })
 })

@@ -4,6 +4,12 @@ import { fileURLToPath } from 'node:url'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 
+/** A process that ended by itself. `atWork`: it had listened; one that starts while the database is away gives up at once. */
+export interface Crash {
+  atWork: boolean
+  message: string
+}
+
 /** A gateway process that is started again, as a supervisor does, for as long as it is wanted. */
 export interface Gateway {
   /** Where it listens; null while it does not. */
@@ -11,8 +17,7 @@ export interface Gateway {
   pid(): number
   /** `kill -9`, and a new process in its place. Returns when the old one is gone. */
   kill(): Promise<void>
-  /** Starts asked for by nobody: it ended by itself. */
-  crashes: string[]
+  crashes: Crash[]
   stop(): Promise<void>
 }
 
@@ -22,7 +27,7 @@ export function runGateway(folder: string, env: Record<string, string>): Gateway
   let url: string | null = null
   let wanted = true
   let killed = false
-  const crashes: string[] = []
+  const crashes: Crash[] = []
 
   const start = () => {
     killed = false
@@ -42,9 +47,10 @@ export function runGateway(folder: string, env: Record<string, string>): Gateway
     })
     started.once('exit', (code, signal) => {
       if (started !== child) return
+      const atWork = url !== null
       url = null
       if (!wanted) return
-      if (!killed) crashes.push(`ended with ${code ?? signal}: ${log.trim().split('\n').at(-1)}`)
+      if (!killed) crashes.push({ atWork, message: `ended with ${code ?? signal}: ${log.trim().split('\n').at(-1)}` })
       // A database that is away is told at once: give it a moment.
       setTimeout(() => wanted && start(), killed ? 0 : 500)
     })

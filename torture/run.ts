@@ -6,16 +6,33 @@ import * as faults from './faults.ts'
 import { BAD, type Receiver, startReceiver } from './receiver.ts'
 import { putUp, type Setting } from './setting.ts'
 import { type Fault, type Struck, settled, strike, told, unexplained } from './strike.ts'
-import { report } from './table.ts'
+import { isWell, RECOVERY_BAR_MS, report } from './table.ts'
+
+const HELP = `npm run torture -- [options]
+
+Gateways under load, a PostgreSQL and its standby, and what goes wrong with them, again and again. Prints what was
+done, how soon all was well again, and whether the sums are right; ends with 1 when they are not, when an attempt was
+repeated that no fault explains, when a process ended by itself, or when recovery took longer than ${RECOVERY_BAR_MS / 1000} s.
+
+  --minutes n       how long faults strike (3)
+  --seed text       decides which, when and in which order (its own each time)
+  --processes n     gateways on the one database (3)
+  --per-second n    events that Stripe sends, to seven endpoints each (50)
+`
 
 const { values: flags } = parseArgs({
   options: {
+    help: { type: 'boolean', short: 'h', default: false },
     minutes: { type: 'string', default: '3' },
     seed: { type: 'string', default: randomBytes(4).toString('hex') },
     processes: { type: 'string', default: '3' },
     'per-second': { type: 'string', default: '50' },
   },
 })
+if (flags.help) {
+  console.log(HELP)
+  process.exit()
+}
 const number = (name: 'minutes' | 'processes' | 'per-second', least: number, most: number) => {
   const value = Number(flags[name])
   if (value >= least && value <= most) return value
@@ -113,11 +130,13 @@ try {
   const struck = await tortured(setting)
   const sums = await settled(setting, { patienceMs: 300_000 })
   const lost = unexplained(sums.repeats, struck)
-  console.log(
-    report({ struck, sums, lost, machine: machine(), asked: { minutes, processes, perSecond, seed: flags.seed } }),
-  )
-  const wrong = sums.missing.length + sums.invented.length + sums.twice.length + lost.length
-  await end(sums.addsUp && wrong === 0 ? 0 : 1)
+  const crashes = setting.gateways.flatMap(({ crashes }) => crashes)
+  for (const { message } of crashes) console.error(`  a process ${message}`)
+  for (const { first } of lost) console.error(`  repeated for no reason: ${JSON.stringify(first)}`)
+  const asked = { minutes, processes, perSecond, seed: flags.seed }
+  const run = { struck, sums, lost, crashes, machine: machine(), asked }
+  console.log(report(run))
+  await end(isWell(run) ? 0 : 1)
 } catch (error) {
   console.error(error)
   await end(1)

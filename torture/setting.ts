@@ -140,7 +140,7 @@ const environment = ({ user, password }: Server, ways: Wire[]) => ({
 export async function listening(gateways: Gateway[]): Promise<void> {
   while (gateways.some((gateway) => gateway.url() === null)) {
     const [crash] = gateways.flatMap(({ crashes }) => crashes)
-    if (crash && gateways.every((gateway) => gateway.url() === null)) throw new Error(crash)
+    if (crash && gateways.every((gateway) => gateway.url() === null)) throw new Error(crash.message)
     await delay(20)
   }
 }
