@@ -132,7 +132,9 @@ export function clientWork(shared: Shared, id: string): Client {
       const reads = await readDue(
         db,
         id,
-        hungry.map(({ pump, queue }) => nextRead(queue, pump.endpointId, room)),
+        hungry.map(({ pump: { endpointId, endpoint }, queue }) =>
+          nextRead({ endpointId, isNew: endpoint === null }, queue, room),
+        ),
       )
       // Loaded here, hundreds at once, they are at hand when the attempts start.
       await shared.bodies(id, new Set(reads.flatMap(({ rows }) => rows.map(({ eventId }) => eventId))))
@@ -140,6 +142,7 @@ export function clientWork(shared: Shared, id: string): Client {
         const read = reads[at]!
         if (pump.halted) continue
         absorb(queue, read, inHand)
+        pump.ahead = read.ahead ?? pump.ahead
         if (read.closed) closePump(shared, client, pump)
         else if (read.rows.length > 0) turns.offer(pump)
       }

@@ -30,6 +30,8 @@ export interface Want {
   retries: boolean
   after: Place
   limit: number
+  /** Nothing is known of the endpoint yet. */
+  isNew: boolean
 }
 
 /** What was read: `last` is the place of the last row, `all` says that none is left behind it. */
@@ -39,6 +41,8 @@ export interface Read {
   all: boolean
   /** The endpoint is disabled or deleted. */
   closed: boolean
+  /** Of an endpoint that is new: how many may be asked for at once. One, where a breaker or a rate limit may have its say. */
+  ahead: number | null
   /** The database's time of the reading, exact to the microsecond. */
   asOf: string
 }
@@ -50,10 +54,15 @@ export async function readDue(db: Queryable, clientId: string, wants: Want[]): P
     // Rows, not objects: this is read for every attempt.
     rowMode: 'array',
     text: `select now()::text, w.at_want::int, e.id is null or e.status = 'disabled' or e.deleted_at is not null,
+                  case when w.is_new then
+                    case when e.rate_limit is null and not exists (
+                      select from endpoint_health h
+                       where h.client_id = $1 and h.endpoint_id = w.endpoint_id and h.opened_at is not null)
+                    then e.max_in_flight else 1 end end,
                   d.id, d.event_id, d.event_type, d.origin, d.attempts, d.excused,
                   d.next_attempt_at::text
-             from unnest($2::uuid[], $3::bool[], $4::timestamptz[], $5::uuid[], $6::int[])
-                  with ordinality as w(endpoint_id, retries, at, id, room, at_want)
+             from unnest($2::uuid[], $3::bool[], $4::timestamptz[], $5::uuid[], $6::int[], $7::bool[])
+                  with ordinality as w(endpoint_id, retries, at, id, room, is_new, at_want)
              left join endpoints e on e.client_id = $1 and e.id = w.endpoint_id
              left join lateral (
                (select id, event_id, event_type, origin, attempts, excused, next_attempt_at from deliveries d
@@ -79,14 +88,25 @@ export async function readDue(db: Queryable, clientId: string, wants: Want[]): P
       wants.map(({ after }) => after.at),
       wants.map(({ after }) => after.id),
       wants.map(({ limit }) => limit),
+      wants.map(({ isNew }) => isNew),
     ],
   } as never)
   const readAt = performance.now()
-  const reads = wants.map(({ after }): Read => ({ rows: [], last: after, all: true, closed: false, asOf: '' }))
+  const reads = wants.map(
+    ({ after }): Read => ({
+      rows: [],
+      last: after,
+      all: true,
+      closed: false,
+      ahead: null,
+      asOf: '',
+    }),
+  )
   for (const row of rows as unknown as any[][]) {
-    const [asOf, want, closed, id, eventId, eventType, origin, attempts, excused, at] = row
+    const [asOf, want, closed, ahead, id, eventId, eventType, origin, attempts, excused, at] = row
     const read = reads[want - 1]!
     read.closed = closed
+    read.ahead = ahead
     read.asOf = asOf
     if (id === null) continue
     read.rows.push({ id, eventId, eventType, origin, attempts, excused, readAt, turn: 0 })

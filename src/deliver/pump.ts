@@ -8,6 +8,8 @@ export interface Pump {
   readonly endpointId: string
   /** As of the last attempt; null: not known yet, or to be looked at anew. */
   endpoint: Endpoint | null
+  /** While it is not known: how many may be asked for at once. */
+  ahead: number
   readonly first: Queue
   readonly again: Queue
   /** The next one to start is a retry, where there is the choice. */
@@ -40,6 +42,7 @@ export const newPump = (clientId: string, endpointId: string): Pump => ({
   clientId,
   endpointId,
   endpoint: null,
+  ahead: 1,
   first: newQueue(false),
   again: newQueue(true),
   retryNext: false,
@@ -68,6 +71,7 @@ export function nextWaiting(pump: Pump): Due {
   return (retry ? again : first).waiting.shift()!
 }
 
+/** Rows are wanted, of first attempts or of retries. */
 export const isHungry = ({ first, again, halted }: Pump, room: number): boolean =>
   halted === null && (needsRows(first, room) || needsRows(again, room))
 

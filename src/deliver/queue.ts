@@ -38,11 +38,12 @@ export const needsRows = (queue: Queue, room: number): boolean =>
   (queue.more || queue.stale) && queue.inHand <= room / 2
 
 /** The next reading of a queue that needs rows; from the start, those in hand are met again. */
-export function nextRead(queue: Queue, endpointId: string, room: number): Want {
+export function nextRead({ endpointId, isNew }: Pick<Want, 'endpointId' | 'isNew'>, queue: Queue, room: number): Want {
   const fromStart = queue.after === START
   if (fromStart) queue.stale = false
   queue.reads += 1
-  return { endpointId, retries: queue.retries, after: queue.after, limit: fromStart ? room : room - queue.inHand }
+  const limit = fromStart ? room : room - queue.inHand
+  return { endpointId, isNew, retries: queue.retries, after: queue.after, limit }
 }
 
 /**

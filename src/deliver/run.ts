@@ -15,8 +15,9 @@ import type { Shared } from './shared.ts'
 /** Whether the pump's next delivery may start now. Where only time holds it up, a timer offers the pump again. */
 export function startable({ now, turns }: Pick<Shared, 'now' | 'turns'>, pump: Pump): boolean {
   if (pump.halted !== null || !hasWaiting(pump)) return false
+  if (pump.endpoint === null) return pump.inFlight < pump.ahead
   const asked = pump.inFlight - pump.sending
-  if (isScout(pump)) return asked === 0
+  if (pump.woken) return asked === 0
   const at = opensAt(pump, asked, now)
   if (at === 0) return true
   if (at === AFTER_ANOTHER) return false
@@ -28,16 +29,13 @@ export function startable({ now, turns }: Pick<Shared, 'now' | 'turns'>, pump: P
   return false
 }
 
-/** The endpoint is not known, or may have been changed: one delivery goes ahead of the others. */
-const isScout = (pump: Pump) => pump.endpoint === null || pump.woken
-
 /**
  * Starts the pump's next delivery and sees it through: asked for, sent, recorded, forgotten. Never rejects: what goes wrong
  * on our side is logged, the delivery stays due, and the pump pauses.
  */
 export async function runNext(shared: Shared, client: Client, pump: Pump): Promise<void> {
   const due = nextWaiting(pump)
-  const known = isScout(pump) ? null : pump.endpoint
+  const known = pump.woken ? null : pump.endpoint
   const place = placeOf(shared, pump)
   shared.tasks.begin()
   pump.inFlight += 1

@@ -32,7 +32,7 @@ export async function delivering({ url, db }: { url: string; db: Db }, extra: Pa
   })
   // As src/jobs.ts does when a janitor has freed what a dead worker held.
   worker.onNotice((payload) => {
-    if (payload === 'sweep') void room.sweep()
+    if (payload === 'sweep') room.sweep().catch(() => {})
   })
   let stopped: Promise<void> | undefined
   const stop = () => {
