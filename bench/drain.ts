@@ -39,10 +39,10 @@ export async function drained(bench: Bench, receiver: Receiving, drain: Drain) {
     // One endpoint gets half of the places.
     places: endpoints === 1 ? 2 * concurrency : concurrency,
   } satisfies DeliverConfig)
-  const before = await server.ask('usage')
+  const before = { ...(await server.ask('usage')), postgres: bench.postgres.cpuSeconds() }
   await server.ask('wake', clientIds)
   const rate = await receiver.ask('rate', skip, measured, TIMEOUT_SECONDS)
-  const after = await server.ask('usage')
+  const after = { ...(await server.ask('usage')), postgres: bench.postgres.cpuSeconds() }
   await server.ask('stop')
   await server.stop()
   const { rows } = await database.db.query(
@@ -50,9 +50,11 @@ export async function drained(bench: Bench, receiver: Receiving, drain: Drain) {
        from deliveries`,
   )
   await database.drop()
+  const each = (seconds: number) => Math.round((seconds / (skip + rate.deliveries)) * 1e6)
   return {
     ...rate,
-    nodeMicroseconds: Math.round(((after.cpuSeconds - before.cpuSeconds) / (skip + rate.deliveries)) * 1e6),
+    nodeMicroseconds: each(after.cpuSeconds - before.cpuSeconds),
+    postgresMicroseconds: each(after.postgres - before.postgres),
     rssMb: after.rssMb,
     recorded: rows[0] as { delivered: number; attempts: number },
   }

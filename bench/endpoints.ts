@@ -12,31 +12,38 @@ export const endpoints: Row = {
     const scale = bench.quick ? 0.2 : 1
     const [skip, measured] = [5_000 * scale, 35_000 * scale]
     const size = { waiting: skip + measured, concurrency: CONCURRENCY, skip, measured }
-    const [one, many, clients]: number[][] = [[], [], []]
+    const [one, many, clients]: Awaited<ReturnType<typeof drained>>[][] = [[], [], []]
     for (let round = 1; round <= (bench.quick ? 1 : 3); round++) {
-      one!.push((await drained(bench, receiver, size)).perSecond)
-      many!.push((await drained(bench, receiver, { ...size, endpoints: 1000 })).perSecond)
-      clients!.push((await drained(bench, receiver, { ...size, endpoints: 1000, clients: 1000 })).perSecond)
-      const last = [one, many, clients].map((rounds) => Math.round(rounds!.at(-1)!))
+      one!.push(await drained(bench, receiver, size))
+      many!.push(await drained(bench, receiver, { ...size, endpoints: 1000 }))
+      clients!.push(await drained(bench, receiver, { ...size, endpoints: 1000, clients: 1000 }))
+      const last = [one, many, clients].map((rounds) => Math.round(rounds!.at(-1)!.perSecond))
       bench.say(`round ${round}: one endpoint ${last[0]}/s, 1,000 ${last[1]}/s, of 1,000 clients ${last[2]}/s`)
     }
     await receiver.stop()
-    const against = (rounds: number[]) => median(rounds.map((value, round) => value / one![round]!))
+    const against = (runs: typeof one) =>
+      median(runs!.map(({ perSecond }, round) => perSecond / one![round]!.perSecond))
+    const perSecond = (runs: typeof one) => median(runs!.map((run) => run.perSecond))
+    const detail = (runs: typeof one) => ({
+      rounds: runs!.map((run) => run.perSecond),
+      nodeMicrosecondsEach: runs!.map((run) => run.nodeMicroseconds),
+      postgresMicrosecondsEach: runs!.map((run) => run.postgresMicroseconds),
+    })
     const of = 'one endpoint'
     return [
       {
         what: '1,000 endpoints of one client',
-        value: median(many!),
+        value: perSecond(many),
         unit: '/s',
-        ratio: { of, value: against(many!), atLeast: 0.7 },
-        detail: { rounds: many, oneEndpointRounds: one },
+        ratio: { of, value: against(many), atLeast: 0.7 },
+        detail: { ...detail(many), oneEndpoint: detail(one) },
       },
       {
         what: '1,000 endpoints of 1,000 clients',
-        value: median(clients!),
+        value: perSecond(clients),
         unit: '/s',
-        ratio: { of, value: against(clients!) },
-        detail: { rounds: clients },
+        ratio: { of, value: against(clients) },
+        detail: detail(clients),
       },
     ]
   },

@@ -1,15 +1,18 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect, type Db } from '../src/db.ts'
 import { newLog } from '../src/log.ts'
 import { migrate } from '../src/migrate.ts'
 import { startPostgres } from '../src/postgres.ts'
+import { processorSeconds } from './processor.ts'
 
 export interface BenchPostgres {
   version: string
   /** A migrated, empty database; `drop` ends it. Commits are durable, as in operation. */
   fresh(): Promise<{ url: string; db: Db; drop(): Promise<void> }>
+  /** Processor time of the whole server so far; NaN where the machine does not tell. */
+  cpuSeconds(): number
   stop(): Promise<void>
 }
 
@@ -23,8 +26,10 @@ export async function benchPostgres(): Promise<BenchPostgres> {
   await admin.query('create database template_bench')
   await migrate({ url: named('template_bench'), log })
   const { rows } = await admin.query(`select current_setting('server_version') as version`)
+  const pid = Number((await readFile(join(folder, 'pg', 'postmaster.pid'), 'utf8')).split('\n')[0])
   let count = 0
   return {
+    cpuSeconds: () => processorSeconds(pid),
     version: rows[0].version,
     async fresh() {
       const name = `bench_${++count}`
