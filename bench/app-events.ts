@@ -3,7 +3,7 @@ import type { AppEventsLoad, AppEventsLoader } from './app-events-load.ts'
 import type { AppEventsConfig, AppEventsServer } from './app-events-server.ts'
 import type { Bench, Figure, Row } from './bench.ts'
 import { child } from './child.ts'
-import { median } from './figures.ts'
+import { beside, median } from './figures.ts'
 import type { BenchPostgres } from './postgres.ts'
 import { newClient } from './seed.ts'
 
@@ -24,6 +24,8 @@ const forms = [
 /** App events/s that are accepted and committed, beside the same handler that checks and answers only. */
 export const appEvents: Row = {
   name: 'app-events',
+  about: `The provider's own events at POST /v1/app-events: authorised, checked, kept and committed before the answer, beside the same
+handler that keeps nothing.`,
   async measure(bench: Bench) {
     const figures: Figure[] = []
     for (const form of forms) figures.push(await measured(bench, form))
@@ -63,10 +65,7 @@ async function measured({ postgres, quick, say }: Bench, { what, ...form }: (typ
     what,
     value: median(stored!),
     unit: '/s',
-    ratio: {
-      of: 'the same handler, nothing stored',
-      value: median(stored!.map((value, round) => value / answered![round]!)),
-    },
+    ratio: beside('the same handler, nothing stored', stored!, answered!),
     detail: { rounds: stored, answeredRounds: answered, p99Ms: median(p99!), rssMb },
   }
 }

@@ -9,15 +9,25 @@ export interface Bench {
   say(line: string): void
 }
 
+/** What a figure has to reach. */
+export interface Bar {
+  atLeast?: number
+  atMost?: number
+}
+
+/** A figure in relation to the baseline of the same name: the median of the rounds. */
+export interface Ratio extends Bar {
+  of: string
+  value: number
+  rounds?: number[]
+}
+
 /** One measured thing and, beside it, what it is compared with. */
-export interface Figure {
+export interface Figure extends Bar {
   what: string
   value: number
   unit: string
-  /** `value` in relation to the baseline of the same name, and the bar it has to reach (DESIGN: at least, or at most). */
-  ratio?: { of: string; value: number; atLeast?: number; atMost?: number }
-  atLeast?: number
-  atMost?: number
+  ratio?: Ratio
   /** Rounds, spread, machine time: whatever explains the figure. */
   detail?: Record<string, unknown>
   note?: string
@@ -26,6 +36,8 @@ export interface Figure {
 /** A row of the benchmark: `npm run bench -- <name>` runs it alone. */
 export interface Row {
   name: string
+  /** What is done, and beside what: for docs/performance.md. */
+  about: string
   /** What it needs beside PostgreSQL; without it the row says so. */
   measure(bench: Bench): Promise<Figure[]>
 }
@@ -35,4 +47,16 @@ export function holds({ value, ratio, atLeast, atMost }: Figure): boolean | unde
   const [measured, least, most] = ratio ? [ratio.value, ratio.atLeast, ratio.atMost] : [value, atLeast, atMost]
   if (least === undefined && most === undefined) return undefined
   return (least === undefined || measured >= least) && (most === undefined || measured <= most)
+}
+
+/** What `npm run bench` writes. */
+export interface Report {
+  /** When it began; UTC. */
+  date: string
+  quick: boolean
+  machine: { cpu: string; cores: number; memoryGb: number; system: string }
+  /** Processes that others kept busy when it began; 0: the machine was ours. */
+  loadBefore: number
+  versions: Record<string, string>
+  results: { row: string; about: string; figures?: Figure[]; error?: string }[]
 }

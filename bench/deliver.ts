@@ -2,7 +2,7 @@ import type { BareServer } from './bare-server.ts'
 import type { Bench, Figure, Row } from './bench.ts'
 import { child } from './child.ts'
 import { drained, newReceiver, type Receiving } from './drain.ts'
-import { median } from './figures.ts'
+import { beside, median } from './figures.ts'
 import { redisVersion } from './machine.ts'
 import { type QueueRun, throughQueue } from './queues.ts'
 
@@ -31,6 +31,9 @@ const queueRuns: (Pick<QueueRun, 'script' | 'batched'> & { what: string; atLeast
 /** Deliveries/s to one endpoint with 64 in flight, beside bare undici and beside two job queues. */
 export const deliver: Row = {
   name: 'deliver',
+  about: `Deliveries of some 1.5 KB to one endpoint that answers at once, in a process of its own; ${CONCURRENCY} in flight, commits durable.
+Beside it a loop of undici that signs and posts the same bodies and records nothing, and workers of BullMQ and pg-boss that
+sign and post them and record each attempt in PostgreSQL: one statement for each, or as many in one as we do.`,
   async measure(bench: Bench): Promise<Figure[]> {
     const receiver = await newReceiver()
     const rounds = bench.quick ? 1 : 3
@@ -55,14 +58,19 @@ export const deliver: Row = {
       }
     }
     await receiver.stop()
-    const against = (base: number[]) => median(ours.map((value, round) => value / base[round]!))
     return [
       {
         what: 'deliveries to one endpoint, 64 in flight',
         value: median(ours),
         unit: '/s',
-        ratio: { of: 'bare undici, signed, same bodies', value: against(bar), atLeast: 0.5 },
-        detail: { rounds: ours, bareRounds: bar, nodeMicrosecondsEach: last?.nodeMicroseconds, rssMb: last?.rssMb },
+        ratio: beside('bare undici, signed, same bodies', ours, bar, { atLeast: 0.5 }),
+        detail: {
+          rounds: ours,
+          bareRounds: bar,
+          nodeMicrosecondsEach: last?.nodeMicroseconds,
+          postgresMicrosecondsEach: last?.postgresMicroseconds,
+          rssMb: last?.rssMb,
+        },
       },
       ...queueRuns.map(({ what, atLeast }): Figure => {
         const measuredRounds = others.get(what)
@@ -71,7 +79,7 @@ export const deliver: Row = {
           what: `the same, beside ${what}`,
           value: median(ours),
           unit: '/s',
-          ratio: { of: what, value: against(measuredRounds), atLeast },
+          ratio: beside(what, ours, measuredRounds, { atLeast }),
           detail: { rounds: measuredRounds },
         }
       }),

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Bench, Figure, Row } from './bench.ts'
 import { type Child, child } from './child.ts'
 import { newReceiver, type Receiving } from './drain.ts'
-import { median } from './figures.ts'
+import { beside, median } from './figures.ts'
 import type { GatewayServer } from './gateway-server.ts'
 import type { NaiveConfig } from './naive-server.ts'
 import { newClient, newDeliveries, newEndpoints, newSource, STRIPE_SECRET } from './seed.ts'
@@ -16,6 +16,7 @@ const HANGING = 10_000
 interface Setting {
   server: Child<{ url: string }, GatewayServer>
   receiver: Receiving
+  postgres: Bench['postgres']
   load: Child<object, StripeLoad>
   /** A fifth endpoint that never answers, with so many deliveries waiting for it. */
   addHanging(): Promise<void>
@@ -25,12 +26,15 @@ interface Setting {
 /** Stripe's events in, four endpoints out: sustained rate, delay at a fifth of it, and what one hanging endpoint does to it. */
 export const endToEnd: Row = {
   name: 'end-to-end',
+  about: `Signed Stripe events in, normalised into both contracts, delivered to ${FAN_OUT} endpoints; Stripe, gateway, PostgreSQL and receivers share
+the machine. Beside it a gateway of the usual form: one transaction and one Graphile Worker job for each request. The delays
+are from sending an event to seeing each of its deliveries.`,
   async measure(bench: Bench): Promise<Figure[]> {
     const rounds = bench.quick ? 1 : 3
     const seconds = bench.quick ? 3 : 8
     const ours = await setting(bench, 'gateway-server.ts')
     const naive = await setting(bench, 'naive-server.ts')
-    const [fast, plain, statements]: number[][] = [[], [], []]
+    const [fast, plain, statements, node, postgres]: number[][] = [[], [], [], [], []]
     for (let round = 0; round <= rounds; round++) {
       const [a, b] = [await sustained(ours, seconds), await sustained(naive, round === 0 ? 2 : seconds)]
       // The first round warms both up.
@@ -38,6 +42,8 @@ export const endToEnd: Row = {
       fast!.push(a.perSecond)
       plain!.push(b.perSecond)
       statements!.push(a.statements)
+      node!.push(a.nodeMicroseconds)
+      postgres!.push(a.postgresMicroseconds)
       bench.say(
         `round ${round}: ours ${Math.round(a.perSecond)} events/s, one job per request ${Math.round(b.perSecond)}`,
       )
@@ -47,19 +53,21 @@ export const endToEnd: Row = {
     const perSecond = Math.round(0.2 * median(fast!))
     const calm = await delays(ours, perSecond, seconds)
     await ours.addHanging()
-    const beside = await delays(ours, perSecond, seconds)
+    const troubled = await delays(ours, perSecond, seconds)
     await ours.stop()
     return [
       {
         what: `end to end, fan-out ${FAN_OUT}, no growing backlog`,
         value: median(fast!),
         unit: 'events/s',
-        ratio: {
-          of: 'one transaction and one job per request',
-          value: median(fast!.map((value, round) => value / plain![round]!)),
-          atLeast: 2.5,
+        ratio: beside('one transaction and one job per request', fast!, plain!, { atLeast: 2.5 }),
+        detail: {
+          rounds: fast,
+          plainRounds: plain,
+          nodeMicrosecondsEach: node,
+          postgresMicrosecondsEach: postgres,
+          rssMb,
         },
-        detail: { rounds: fast, plainRounds: plain, rssMb },
       },
       { what: 'the same, in events/s', value: median(fast!), unit: 'events/s', atLeast: 1200 },
       { what: 'SQL statements per event', value: median(statements!), unit: '', atMost: 2 },
@@ -67,9 +75,9 @@ export const endToEnd: Row = {
       { what: `receive to client at ${perSecond} events/s, p99`, value: calm.p99, unit: 'ms', atMost: 250 },
       {
         what: `p99 beside a hanging endpoint with ${HANGING.toLocaleString('en')} waiting`,
-        value: beside.p99,
+        value: troubled.p99,
         unit: 'ms',
-        ratio: { of: 'the same without it', value: beside.p99 / calm.p99, atMost: 1.5 },
+        ratio: { of: 'the same without it', value: troubled.p99 / calm.p99, atMost: 1.5 },
       },
     ]
   },
@@ -88,6 +96,7 @@ async function setting(bench: Bench, script: 'gateway-server.ts' | 'naive-server
   return {
     server,
     receiver,
+    postgres: bench.postgres,
     load,
     async addHanging() {
       const ids = await newEndpoints(database.db, clientId, `${receiver.ready.url}/hang`)
@@ -103,27 +112,34 @@ async function setting(bench: Bench, script: 'gateway-server.ts' | 'naive-server
 
 /**
  * Keeps OUTSTANDING events on their way for so many seconds and a lead-in; events/s that had all of their deliveries, and
- * statements for each, after the lead-in.
+ * statements and processor time for each, after the lead-in.
  */
-async function sustained({ server, receiver, load }: Setting, seconds: number) {
+async function sustained({ server, receiver, postgres, load }: Setting, seconds: number) {
   const first = await receiver.ask('count')
   const look = async () => ({
     at: performance.now(),
     done: ((await receiver.ask('count')) - first) / FAN_OUT,
+  })
+  const used = async () => ({
     statements: await server.ask('statements'),
+    node: (await server.ask('usage')).cpuSeconds,
+    postgres: postgres.cpuSeconds(),
   })
   const lead = Math.min(2, seconds / 2) * 1000
   const start = performance.now()
-  let from: Awaited<ReturnType<typeof look>> | undefined
+  let from: (Awaited<ReturnType<typeof look>> & Awaited<ReturnType<typeof used>>) | undefined
   let now = await look()
   for (let fed = 0; ; now = await look()) {
-    if (!from && now.at - start > lead) from = now
+    if (!from && now.at - start > lead) from = { ...(await used()), ...(await look()) }
     if (from && now.at - from.at > seconds * 1000) {
+      const until = await used()
       await Promise.race([receiver.ask('reach', first + fed * FAN_OUT), late(60, fed)])
       const done = now.done - from.done
       return {
         perSecond: (done / (now.at - from.at)) * 1000,
-        statements: (now.statements - from.statements) / done,
+        statements: (until.statements - from.statements) / done,
+        nodeMicroseconds: Math.round(((until.node - from.node) / done) * 1e6),
+        postgresMicroseconds: Math.round(((until.postgres - from.postgres) / done) * 1e6),
       }
     }
     const room = Math.floor(OUTSTANDING - (fed - now.done))

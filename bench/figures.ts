@@ -1,7 +1,15 @@
+import type { Bar, Ratio } from './bench.ts'
+
 /** The value below which `share` percent of `values` lie. */
 export function percentile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b)
   return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * share) / 100))] ?? Number.NaN
+}
+
+/** Our rounds beside those of the baseline, each with the one that was measured next to it. */
+export function beside(of: string, ours: readonly number[], base: readonly number[], bar: Bar = {}): Ratio {
+  const rounds = ours.map((value, round) => value / base[round]!)
+  return { of, value: median(rounds), rounds, ...bar }
 }
 
 export const median = (values: readonly number[]): number => percentile(values, 50)

@@ -1,16 +1,18 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { appEvents } from './app-events.ts'
 import { backlog } from './backlog.ts'
-import type { Bench, Figure } from './bench.ts'
+import type { Bench, Report } from './bench.ts'
 import { childFlags } from './child.ts'
 import { deliver } from './deliver.ts'
 import { endToEnd } from './end-to-end.ts'
 import { endpoints } from './endpoints.ts'
 import { ingest } from './ingest.ts'
 import { machine, versions } from './machine.ts'
+import { performancePage } from './page.ts'
 import { benchPostgres } from './postgres.ts'
 import { table } from './table.ts'
 
@@ -19,12 +21,20 @@ const allRows = [ingest, appEvents, deliver, endpoints, backlog, endToEnd]
 
 const { values: flags, positionals: wanted } = parseArgs({
   allowPositionals: true,
-  options: { quick: { type: 'boolean', default: false }, 'cpu-prof': { type: 'boolean', default: false } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    'cpu-prof': { type: 'boolean', default: false },
+    publish: { type: 'boolean', default: false },
+  },
 })
 const names = allRows.map(({ name }) => name)
 const unknown = wanted.filter((name) => !names.includes(name))
 if (unknown.length > 0) {
   console.error(`No row is called ${unknown.join(', ')}: there are ${names.join(', ')}.`)
+  process.exit(1)
+}
+if (flags.publish && (flags.quick || wanted.length > 0)) {
+  console.error('Only a whole run is published: leave out --quick and the names of rows.')
   process.exit(1)
 }
 // Every process runs under the flags that `npm start` gives the gateway.
@@ -47,14 +57,15 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
     await stop()
     process.exit(1)
   })
-const results: { row: string; figures?: Figure[]; error?: string }[] = []
+const loadBefore = loadavg()[0]!
+const results: Report['results'] = []
 try {
-  for (const { name, measure } of allRows.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
+  for (const { name, about, measure } of allRows.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
     console.error(name)
     try {
-      results.push({ row: name, figures: await measure(bench) })
+      results.push({ row: name, about, figures: await measure(bench) })
     } catch (error) {
-      results.push({ row: name, error: (error as Error).stack ?? String(error) })
+      results.push({ row: name, about, error: (error as Error).stack ?? String(error) })
       process.exitCode = 1
     }
   }
@@ -63,14 +74,22 @@ try {
 }
 
 console.log(table(results))
-const report = {
+const report: Report = {
   date: started.toISOString(),
   quick: flags.quick,
   machine: machine(),
+  loadBefore,
   versions: versions(postgres.version),
+  results,
 }
 const file = `results/${report.date.replaceAll(':', '-').slice(0, 19)}.json`
 mkdirSync(here('results'), { recursive: true })
-writeFileSync(here(file), `${JSON.stringify({ ...report, results }, null, 2)}\n`)
+const text = `${JSON.stringify(report, null, 2)}\n`
+writeFileSync(here(file), text)
 console.log(`\nWritten to bench/${file}`)
+if (flags.publish) {
+  writeFileSync(here('published.json'), text)
+  writeFileSync(here('../docs/performance.md'), performancePage(report))
+  console.log('Published in docs/performance.md')
+}
 process.exit()

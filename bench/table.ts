@@ -1,15 +1,16 @@
-import { type Figure, holds } from './bench.ts'
+import { type Figure, holds, type Report } from './bench.ts'
 
-const round = (value: number): string =>
+/** As people read it: three digits that count. */
+export const round = (value: number): string =>
   Number.isNaN(value) ? '-' : value >= 100 ? Math.round(value).toLocaleString('en') : value.toFixed(value >= 10 ? 1 : 2)
 
-const bar = ({ ratio, atLeast, atMost }: Figure): string => {
+export const bar = ({ ratio, atLeast, atMost }: Figure): string => {
   const [least, most] = ratio ? [ratio.atLeast, ratio.atMost] : [atLeast, atMost]
   return least !== undefined ? `>= ${least}` : most !== undefined ? `<= ${most}` : ''
 }
 
 /** The figures for the person at the terminal: what was measured, beside what, and whether it holds its bar. */
-export function table(results: { row: string; figures?: Figure[]; error?: string }[]): string {
+export function table(results: Report['results']): string {
   const lines = [['', 'measured', 'ratio', 'bar', '', 'beside']]
   for (const { row, figures = [], error } of results) {
     for (const figure of figures) {

@@ -1,0 +1,72 @@
+import { type Figure, holds, type Report } from './bench.ts'
+import { bar, round } from './table.ts'
+
+/** docs/performance.md, from what a whole run wrote. */
+export function performancePage(report: Report): string {
+  const { date, machine, loadBefore, versions, results } = report
+  const judged = results.flatMap(({ figures = [] }) => figures.map(holds)).filter((held) => held !== undefined)
+  const held = judged.filter(Boolean).length
+  return `<!-- Made by \`npm run bench -- --publish\` from bench/published.json. -->
+# Performance
+
+What the gateway does beside what one would do without it, measured in one run on one machine: ratios travel to other
+machines, the figures themselves do not. Rounds of ours and of the baseline take turns; a ratio is the median over the
+rounds, each against its neighbour, with the lowest and the highest behind it. Everything that takes part (Stripe, gateway,
+PostgreSQL, receivers, loads) shares the machine.
+
+**${held} of ${judged.length} bars hold** in the run of ${date.slice(0, 10)}: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB,
+${machine.system}, load ${loadBefore.toFixed(1)} before it began; ${Object.entries(versions)
+    .map(([name, version]) => `${name} ${version.replace(/^v/, '')}`)
+    .join(', ')}.
+
+Run it yourself: \`npm run bench\` (all), \`npm run bench -- ingest\` (one row), \`--quick\` (shows that it runs). BullMQ needs
+\`redis-server\`.
+
+${results.map(section).join('\n\n')}
+`
+}
+
+function section({ row, about, figures = [], error }: Report['results'][number]): string {
+  const lines = figures.map((figure) => {
+    const held = holds(figure)
+    return [
+      figure.what,
+      `${round(figure.value)} ${figure.unit}`.trim(),
+      figure.note ?? figure.ratio?.of ?? '',
+      ratio(figure),
+      bar(figure).replace('>=', '≥').replace('<=', '≤'),
+      held === undefined ? '' : held ? 'holds' : '**missed**',
+    ].join(' | ')
+  })
+  const costs = figures.map(cost).filter((line) => line !== '')
+  return [
+    `## ${row}`,
+    about,
+    ...(figures.length > 0
+      ? [
+          '| what | measured | beside | ratio | bar | |\n| --- | ---: | --- | ---: | ---: | --- |\n' +
+            lines.map((line) => `| ${line} |`).join('\n'),
+        ]
+      : []),
+    ...(costs.length > 0 ? [`Processor time of each one: ${costs.join('; ')}.`] : []),
+    ...(error ? [`The row failed: ${error.split('\n')[0]}`] : []),
+  ].join('\n\n')
+}
+
+function ratio({ ratio }: Figure): string {
+  if (!ratio) return ''
+  const { value, rounds = [] } = ratio
+  const spread = rounds.length > 1 ? ` (${Math.min(...rounds).toFixed(2)} to ${Math.max(...rounds).toFixed(2)})` : ''
+  return value.toFixed(2) + spread
+}
+
+/** Where a row measured it. */
+function cost({ what, detail = {} }: Figure): string {
+  const of = (name: string) => {
+    const each = detail[name]
+    const values = (Array.isArray(each) ? each : [each]).filter((one): one is number => typeof one === 'number')
+    return values.length > 0 ? Math.min(...values) : undefined
+  }
+  const [node, postgres] = [of('nodeMicrosecondsEach'), of('postgresMicrosecondsEach')]
+  return node === undefined || postgres === undefined ? '' : `${what}: Node ${node} µs, PostgreSQL ${postgres} µs`
+}

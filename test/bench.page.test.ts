@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest'
+import type { Report } from '../bench/bench.ts'
+import { beside } from '../bench/figures.ts'
+import { performancePage } from '../bench/page.ts'
+
+const report = (figures: Report['results'][number]['figures']): Report => ({
+  date: '2026-11-22T00:00:00.000Z',
+  quick: false,
+  machine: { cpu: 'c', cores: 2, memoryGb: 1, system: 's' },
+  loadBefore: 0.25,
+  versions: { node: 'v24' },
+  results: [{ row: 'ingest', about: 'What is done.', figures: figures! }],
+})
+
+test('each ratio is the median of rounds beside their neighbours, and says how far they lie apart', () => {
+  const ratio = beside('the baseline', [30, 10, 20], [10, 10, 10], { atLeast: 2 })
+  const page = performancePage(report([{ what: 'events', value: 20, unit: '/s', ratio }]))
+  expect(page).toContain('| events | 20.0 /s | the baseline | 2.00 (1.00 to 3.00) | ≥ 2 | holds |')
+  expect(page).toContain('**1 of 1 bars hold**')
+})
+
+test('a bar that was missed and a row that failed are said', () => {
+  const page = performancePage(report([{ what: 'p99', value: 30, unit: 'ms', atMost: 25 }]))
+  expect(page).toContain('| p99 | 30.0 ms |  |  | ≤ 25 | **missed** |')
+  expect(page).toContain('**0 of 1 bars hold**')
+  const failed = { ...report([]), results: [{ row: 'ingest', about: '', error: 'Error: so\n  at x' }] }
+  expect(performancePage(failed)).toContain('The row failed: Error: so')
+})
