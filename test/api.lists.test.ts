@@ -66,6 +66,36 @@ describe('a list', async () => {
     expect((await walk('/v1/deliveries?limit=2', api.admin)).flat()).toEqual([deliveryId, ...made])
   })
 
+  test('with a filter that fits few of many ends pages early, and goes on until all are found', async () => {
+    const many = `insert into source_events (client_id, id, source_id, livemode, event_id, type, lane, created_at, state, due_at)
+      select $1, (lpad(to_hex(n), 12, '0') || '70008000000000000000')::uuid, $2, true, 'many ' || n,
+             case when n % 6000 = 5 then 'rare.type' else 'common.type' end, 0, now(), 'normalized', null
+        from generate_series(1, 25000) n`
+    await db.query(many, [theirs.clientId, theirs.sourceId])
+    for (const order of ['asc', 'desc']) {
+      const pages = await walk(`/v1/source-events?type=rare.type&order=${order}`, theirs.full)
+      expect(pages.map(({ length }) => length)).toEqual([2, 2, 1])
+      expect(new Set(pages.flat()).size).toBe(5)
+    }
+    // Sorted by an index that finds it, or full of what it asks for, it is a page as any other.
+    expect((await walk('/v1/source-events?type=common.type&limit=250', theirs.full))[0]).toHaveLength(250)
+    expect(await walk(`/v1/source-events?eventId=many+5`, theirs.full)).toEqual([[expect.any(String)]])
+    await db.query('delete from source_events where client_id = $1', [theirs.clientId])
+  })
+
+  test('of a window takes what was made in it', async () => {
+    const middle = made[3]!
+    const at = new Date(Number.parseInt(middle.slice(0, 8) + middle.slice(9, 13), 16)).toISOString()
+    const [since, until] = [
+      (await walk(`/v1/deliveries?since=${at}`)).flat(),
+      (await walk(`/v1/deliveries?until=${at}`)).flat(),
+    ]
+    expect(since).toContain(middle)
+    expect(until).not.toContain(middle)
+    expect([...since, ...until]).toEqual(made)
+    expect((await ours.full.get('/v1/deliveries?since=yesterday')).status).toBe(422)
+  })
+
   test('does not repeat or lose a row when new ones come in between', async () => {
     const first = await ours.full.get('/v1/deliveries?limit=3')
     await newDelivery(db, ours.clientId, ours.endpointId)

@@ -59,9 +59,9 @@ export const apiKeys = (deps: Pick<Deps, 'keyRing'>): Route[] => [
       page(deps, call, {
         list: 'api-keys',
         columns: COLUMNS,
-        from: 'api_keys t',
+        table: 'api_keys',
         owned: false,
-        filters: [['t.client_id = ?', call.clientId ?? undefined]],
+        filters: { clientId: ['t.client_id = ?', call.clientId ?? undefined] },
         keys: [['t.id', 'text']],
       }),
   }),

@@ -112,11 +112,8 @@ export const backfills = (
       const { data, meta } = await page(deps, call, {
         list: 'backfills',
         columns: COLUMNS,
-        from: 'backfills t',
-        filters: [
-          ['t.source_id = ?', call.query.sourceId],
-          ['t.state = ?', call.query.state],
-        ],
+        table: 'backfills',
+        filters: { sourceId: ['t.source_id = ?', call.query.sourceId], state: ['t.state = ?', call.query.state] },
       })
       return { data: (data as Row[]).map(shown), meta: meta ?? {} }
     },

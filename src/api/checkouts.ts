@@ -102,11 +102,11 @@ export function checkouts(deps: Pick<Deps, 'keyRing' | 'factArrived' | 'adopted'
         const { data, meta } = await page(deps, call, {
           list: 'checkouts',
           columns: COLUMNS,
-          from: 'checkouts t',
-          filters: [
-            ['t.stripe_session_id = ?', call.query.stripeSessionId],
-            ['t.client_user_id = ?', call.query.clientUserId],
-          ],
+          table: 'checkouts',
+          filters: {
+            stripeSessionId: ['t.stripe_session_id = ?', call.query.stripeSessionId],
+            clientUserId: ['t.client_user_id = ?', call.query.clientUserId],
+          },
           // An id may be the client's own choice: it says nothing of the time.
           keys: [
             ['t.created_at', 'timestamptz'],

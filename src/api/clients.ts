@@ -49,7 +49,7 @@ export const clients = (deps: Pick<Deps, 'keyRing'>): Route[] => [
     query: z.strictObject(pageQuery),
     reply: Client,
     list: true,
-    run: (call) => page(deps, call, { list: 'clients', columns: COLUMNS, from: 'clients t', owned: false }),
+    run: (call) => page(deps, call, { list: 'clients', columns: COLUMNS, table: 'clients', owned: false }),
   }),
   adminRoute('GET /v1/clients/{id}', {
     summary: 'Get a client',

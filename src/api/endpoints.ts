@@ -101,7 +101,7 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
         const { data, meta = {} } = await page(deps, call, {
           list: 'endpoints',
           columns: ENDPOINT_COLUMNS,
-          from: 'endpoints t',
+          table: 'endpoints',
           where: 't.deleted_at is null',
         })
         return { data: (data as EndpointRow[]).map(shownEndpoint(keyRing)), meta }

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { GATEWAY_ITSELF, idTime, NO_SOURCE_EVENT } from '../ids.ts'
 import { page } from './page.ts'
 import { type Deps, listRoute, type Route, route } from './route.ts'
-import { clientId, eventType, id, pageQuery, reference, time } from './words.ts'
+import { clientId, eventType, id, pageQuery, reference, time, windowQuery } from './words.ts'
 
 const Event = z
   .strictObject({
@@ -49,6 +49,7 @@ export const events = (deps: Pick<Deps, 'keyRing'>): Route[] => [
       userId: reference.optional(),
       eventType: eventType.optional(),
       contract: z.string().optional(),
+      ...windowQuery,
       ...pageQuery,
     }),
     reply: Event,
@@ -56,13 +57,15 @@ export const events = (deps: Pick<Deps, 'keyRing'>): Route[] => [
       const { data, meta = {} } = await page(deps, call, {
         list: 'events',
         columns: COLUMNS,
-        from: 'events t',
-        filters: [
-          ['t.source_event_id = ?', call.query.sourceEventId],
-          ['t.user_id = ?', call.query.userId],
-          ['t.type = ?', call.query.eventType],
-          ['t.contract = ?', call.query.contract],
-        ],
+        table: 'events',
+        filters: {
+          sourceEventId: ['t.source_event_id = ?', call.query.sourceEventId],
+          userId: ['t.user_id = ?', call.query.userId],
+          eventType: ['t.type = ?', call.query.eventType],
+          contract: ['t.contract = ?', call.query.contract],
+        },
+        // A source event has few events: what its index finds is put in order.
+        ways: [['sourceEventId'], ['userId'], ['eventType']],
       })
       return { data: (data as { id: string }[]).map(withTime), meta }
     },
@@ -72,12 +75,13 @@ export const events = (deps: Pick<Deps, 'keyRing'>): Route[] => [
     ids: { id: 'event' },
     reply: EventWithBody,
     async run({ db, clientId, params }) {
-      const { rows } = await db.query(
-        `select ${COLUMNS}, b.body from events t
-           left join event_bodies b on b.client_id = $1 and b.event_id = $2
-          where t.client_id = $1 and t.id = $2`,
-        [clientId, params.id],
-      )
+      const { rows } = await db.query({
+        name: 'api.event',
+        text: `select ${COLUMNS}, b.body from events t
+                 left join event_bodies b on b.client_id = $1 and b.event_id = $2
+                where t.client_id = $1 and t.id = $2`,
+        values: [clientId, params.id],
+      })
       return { data: withTime(rows[0]) }
     },
   }),

@@ -1,19 +1,26 @@
 import { cursorOf, keysOf } from './cursor.ts'
+import { lookedUpTo, type Parts, selection } from './page-sql.ts'
 import type { Call, Deps, Reply } from './route.ts'
 import type { PageAsked } from './words.ts'
 
-/** A list of rows of the table aliased `t`, as SQL. */
-interface Listing {
+/** A list of rows of one table, `t` in all its SQL. */
+export interface Listing {
   /** Names the list in its cursors, so that a cursor of one list does not fit another. */
   list: string
+  table: string
+  /** Adds columns to each row, and takes none away. */
+  joins?: string
   /** With aliases in the words of the API. */
   columns: string
-  /** e.g. `endpoints t`. */
-  from: string
   /** Always holds. */
   where?: string
-  /** `?` stands for the value; a filter whose value is undefined is left out. */
-  filters?: readonly (readonly [sql: string, value: unknown])[]
+  /** By name: `?` stands for the value; a filter whose value is undefined is left out. */
+  filters?: Readonly<Record<string, readonly [sql: string, value: unknown]>>
+  /**
+   * Of a table that grows: which filters, or sets of them, an index finds in the order of the list, the best first. The others
+   * are judged row by row. Left out: any of them.
+   */
+  ways?: readonly (readonly string[])[]
   /** What the list is ordered by, unique together: expression and type. */
   keys?: readonly (readonly [expression: string, type: string])[]
   /** `false` for a table that no client owns. */
@@ -21,40 +28,49 @@ interface Listing {
 }
 
 /**
- * One page by keyset: as many rows as `query.limit`, after `query.cursor`, and the cursor of the next page or null. Where an
- * operator asks across all clients, each client's rows are read by their own index. Throws `cursor_invalid`.
+ * One page by keyset: as many rows as `query.limit`, after `query.cursor`, and the cursor of the next page or null. It is read
+ * by one index and looks at a bounded number of rows: where a filter has none and fits few of many, a page may be short, even
+ * empty, with a cursor to go on by. Where an operator asks across all clients, each client's rows are read by their own index.
+ * Throws `cursor_invalid`.
  */
 export async function page(
   { keyRing }: Pick<Deps, 'keyRing'>,
   { db, clientId, query }: Pick<Call<PageAsked, unknown, string | null>, 'db' | 'clientId' | 'query'>,
-  { list, columns, from, where, filters = [], keys = [['t.id', 'uuid']], owned = true }: Listing,
+  listing: Listing,
 ): Promise<Reply> {
-  const { limit, cursor, order } = query
-  const values: unknown[] = []
-  const bound = (value: unknown) => `$${values.push(value)}`
-  const conditions = filters
-    .filter(([, value]) => value !== undefined)
-    .map(([sql, value]) => sql.replace('?', () => bound(value)))
-  if (where) conditions.push(where)
-  if (cursor !== undefined) {
-    const after = keysOf(keyRing, cursor, { list, order }).map((key, at) => `${bound(key)}::${keys[at]?.[1]}`)
-    conditions.push(`(${keys.map(([key]) => key)}) ${order === 'asc' ? '>' : '<'} (${after})`)
+  const { limit, cursor, order, since, until } = query
+  const { list, keys = BY_ID, owned = true } = listing
+  const after = cursor === undefined ? undefined : keysOf(keyRing, cursor, { list, order })
+  const parts: Parts = {
+    ...listing,
+    keys,
+    order,
+    after,
+    since,
+    until,
+    limit: limit + 1, // One more than asked for tells whether there is a next page.
+    whose: !owned ? 'nobody' : clientId === null ? 'all' : { clientId },
   }
-  const across = owned && clientId === null
-  if (owned) conditions.unshift(across ? 't.client_id = c.id' : `t.client_id = ${bound(clientId)}`)
-  const rowsLimit = bound(limit + 1) // One more than asked for tells whether there is a next page.
-  const inner = `select ${columns}, ${keys.map(([key], at) => `${key} as "key${at}"`)} from ${from}
-    ${conditions.length > 0 ? `where ${conditions.join(' and ')}` : ''}
-    order by ${keys.map(([key]) => `${key} ${order}`)} limit ${rowsLimit}`
-  const { rows } = await db.query(
-    `select x.*, array[${keys.map((_, at) => `x."key${at}"::text`)}] as keys
-       from ${across ? `clients c cross join lateral (${inner}) x` : `(${inner}) x`}
-      order by ${keys.map((_, at) => `x."key${at}" ${order}`)} limit ${rowsLimit}`,
-    values,
-  )
+  const { text, values, bounded } = selection(parts)
+  const { rows } = await db.query(text, values)
   const shown = rows.slice(0, limit)
-  const nextCursor = rows.length > limit ? cursorOf(keyRing, { list, order, keys: shown.at(-1).keys }) : null
+  const last: string[] | undefined = shown.at(-1)?.keys
+  let next = rows.length > limit ? last : undefined
+  if (!next && bounded) {
+    const { text, values } = lookedUpTo(parts)
+    next = furthest(order, (await db.query(text, values)).rows[0]?.keys, last)
+  }
+  const nextCursor = next ? cursorOf(keyRing, { list, order, keys: next }) : null
   return { data: shown.map((row) => bare(row, keys.length)), meta: { nextCursor } }
+}
+
+const BY_ID = [['t.id', 'uuid']] as const
+
+// Rows that came in since the page was read make the second look end earlier: nothing may be shown twice.
+function furthest(order: 'asc' | 'desc', looked: string[] | undefined, last: string[] | undefined) {
+  if (!looked || !last) return looked
+  const isFurther = order === 'asc' ? looked[0]! > last[0]! : looked[0]! < last[0]!
+  return isFurther ? looked : last
 }
 
 function bare({ keys: _, ...row }: Record<string, unknown>, count: number) {

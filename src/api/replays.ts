@@ -140,11 +140,11 @@ export const replays = (
       page(deps, call, {
         list: 'replays',
         columns: COLUMNS,
-        from: 'replays t',
-        filters: [
-          ['t.endpoint_id = ?', call.query.endpointId],
-          ['t.state = ?', call.query.state],
-        ],
+        table: 'replays',
+        filters: {
+          endpointId: ['t.endpoint_id = ?', call.query.endpointId],
+          state: ['t.state = ?', call.query.state],
+        },
       }),
   }),
   route('GET /v1/replays/{id}', {

@@ -3,9 +3,11 @@ import type { Queryable } from '../db.ts'
 import { ORIGINS, originOf } from '../origin.ts'
 import { page } from './page.ts'
 import { type Deps, listRoute, type Route, route } from './route.ts'
-import { clientId, id, pageQuery, reference, text, time } from './words.ts'
+import { clientId, id, pageQuery, reference, text, time, windowQuery } from './words.ts'
 
 const STATES = ['received', 'normalized', 'ignored', 'held', 'failed'] as const
+/** Those that few are in: an index finds them. */
+const UNDONE: readonly (string | undefined)[] = ['received', 'held', 'failed']
 
 /** A source event in a reply. */
 export const SourceEvent = z
@@ -70,6 +72,7 @@ export const sourceEvents = (deps: Pick<Deps, 'keyRing'>): Route[] => [
       state: z.enum(STATES).optional(),
       type: text(200).optional(),
       eventId: text(300).optional().meta({ description: "The sender's own id." }),
+      ...windowQuery,
       ...pageQuery,
     }),
     reply: SourceEvent,
@@ -77,13 +80,14 @@ export const sourceEvents = (deps: Pick<Deps, 'keyRing'>): Route[] => [
       const { data, meta } = await page(deps, call, {
         list: 'source-events',
         columns: COLUMNS,
-        from: 'source_events t',
-        filters: [
-          ['t.source_id = ?', call.query.sourceId],
-          ['t.state = ?', call.query.state],
-          ['t.type = ?', call.query.type],
-          ['t.event_id = ?', call.query.eventId],
-        ],
+        table: 'source_events',
+        filters: {
+          sourceId: ['t.source_id = ?', call.query.sourceId],
+          state: ['t.state = ?', call.query.state],
+          type: ['t.type = ?', call.query.type],
+          eventId: ['t.event_id = ?', call.query.eventId],
+        },
+        ways: [['eventId'], ...(UNDONE.includes(call.query.state) ? [['state']] : []), ['sourceId']],
       })
       return { data: (data as Row[]).map(shown), meta: meta ?? {} }
     },

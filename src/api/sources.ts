@@ -70,7 +70,7 @@ const COLUMNS = `t.id, t.client_id as "clientId", t.kind, t.name, cardinality(t.
   t.api_key is not null as "hasApiKey", t.api_version as "apiVersion", t.plan_ranks as "planRanks", t.created_at as "createdAt",
   t.signature_failing_at as "signatureFailingSince",
   case when h.open_until > now() then h.open_until end as "pausedUntil", h.reason_code as code, h.reason_message as message`
-const FROM = 'sources t left join hydration_circuits h on h.client_id = t.client_id and h.source_id = t.id'
+const JOINS = 'left join hydration_circuits h on h.client_id = t.client_id and h.source_id = t.id'
 
 interface Row {
   id: string
@@ -93,7 +93,8 @@ export function sources(deps: Pick<Deps, 'keyRing' | 'publicUrl' | 'forgetFailur
   const sealed = (given: string[] | undefined) => given && [...new Set(given)].map(encrypt)
   const read = async (db: Queryable, clientId: string, id: string) =>
     shown(
-      (await db.query(`select ${COLUMNS} from ${FROM} where t.client_id = $1 and t.id = $2`, [clientId, id])).rows[0],
+      (await db.query(`select ${COLUMNS} from sources t ${JOINS} where t.client_id = $1 and t.id = $2`, [clientId, id]))
+        .rows[0],
     )
 
   return [
@@ -134,7 +135,12 @@ export function sources(deps: Pick<Deps, 'keyRing' | 'publicUrl' | 'forgetFailur
       query: z.strictObject({ clientId, ...pageQuery }),
       reply: Source,
       async run(call) {
-        const { data, meta } = await page(deps, call, { list: 'sources', columns: COLUMNS, from: FROM })
+        const { data, meta } = await page(deps, call, {
+          list: 'sources',
+          columns: COLUMNS,
+          table: 'sources',
+          joins: JOINS,
+        })
         return { data: (data as Row[]).map(shown), meta: meta ?? {} }
       },
     }),

@@ -66,14 +66,13 @@ export const users = (deps: Pick<Deps, 'keyRing' | 'factArrived'>): Route[] => [
       page(deps, call, {
         list: 'users',
         columns: COLUMNS,
-        from: 'users t',
-        filters: [
-          [
-            `exists (select from user_customers uc
-                      where uc.client_id = t.client_id and uc.user_id = t.id and uc.customer_id = ?)`,
+        table: 'users',
+        filters: {
+          stripeCustomerId: [
+            `t.id = (select uc.user_id from user_customers uc where uc.client_id = t.client_id and uc.customer_id = ?)`,
             call.query.stripeCustomerId,
           ],
-        ],
+        },
         // A user's id follows from its words, not from the time.
         keys: [
           ['t.created_at', 'timestamptz'],

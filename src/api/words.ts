@@ -46,9 +46,17 @@ export const pageQuery = {
   order: z.enum(['asc', 'desc']).default('desc').meta({ description: 'By time of creation: newest first is `desc`.' }),
 }
 
-/** `limit`, `cursor` and `order` as a list's handler finds them in its query. */
+/** A window of a list whose ids tell the time. */
+export const windowQuery = {
+  since: moment.optional().meta({ description: 'Made (received, of source events) then or later.' }),
+  until: moment.optional().meta({ description: 'Made before.' }),
+}
+
+/** What a list is asked for, as its handler finds it in the query. */
 export interface PageAsked {
   limit: number
   cursor?: string | undefined
   order: 'asc' | 'desc'
+  since?: Date | undefined
+  until?: Date | undefined
 }

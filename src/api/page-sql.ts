@@ -1,0 +1,71 @@
+import type { Listing } from './page.ts'
+
+/** A listing with everything that one page of it depends on. */
+export interface Parts extends Listing {
+  keys: NonNullable<Listing['keys']>
+  order: 'asc' | 'desc'
+  /** The keys that the page before ended with. */
+  after: readonly string[] | undefined
+  since: Date | undefined
+  until: Date | undefined
+  limit: number
+  whose: 'nobody' | 'all' | { clientId: string }
+}
+
+interface Statement {
+  text: string
+  values: unknown[]
+}
+
+/** Rows that one page looks at where a filter is judged row by row: some ten milliseconds' worth. */
+const LOOK = 10_000
+
+/** The statement that reads a page; `bounded`: it looks at LOOK rows at most, and may have found too few among them. */
+export function selection(parts: Parts): Statement & { bounded: boolean } {
+  const { table, joins = '', columns, keys, order, limit, whose } = parts
+  const { values, bound, found, others } = conditions(parts)
+  const judged = others.map(([, [sql, value]]) => sql.replace('?', () => bound(value)))
+  const named = keys.map(([key], at) => `${key} as "key${at}"`)
+  const rows = bound(limit)
+  const inOrder = `order by ${keys.map(([key]) => `${key} ${order}`)}`
+  // Cut off before it is joined, so that no plan joins all that there is in order to sort it.
+  const looked = `select t.* from ${table} t ${found.length > 0 ? `where ${found.join(' and ')}` : ''}
+                   ${inOrder} limit ${judged.length > 0 ? LOOK : rows}`
+  const inner = `select ${columns}, ${named} from (${looked}) t ${joins}
+                 ${judged.length > 0 ? `where ${judged.join(' and ')}` : ''} ${inOrder} limit ${rows}`
+  const text = `select x.*, array[${keys.map((_, at) => `x."key${at}"::text`)}] as keys
+    from ${whose === 'all' ? `clients c cross join lateral (${inner}) x` : `(${inner}) x`}
+   order by ${keys.map((_, at) => `x."key${at}" ${order}`)} limit ${rows}`
+  return { text, values, bounded: judged.length > 0 }
+}
+
+/** The statement that answers the keys of the last row that a bounded page has looked at; none: it has looked at all. */
+export function lookedUpTo(parts: Parts): Statement {
+  const { table, keys, order } = parts
+  const { values, found } = conditions(parts)
+  const text = `select array[${keys.map(([key]) => `${key}::text`)}] as keys from ${table} t where ${found.join(' and ')}
+    order by ${keys.map(([key]) => `${key} ${order}`)} offset ${LOOK - 1} limit 1`
+  return { text, values }
+}
+
+/** What an index finds, and the filters that have to be judged row by row. */
+function conditions({ filters = {}, ways, where, keys, order, after, since, until, whose }: Parts) {
+  const values: unknown[] = []
+  const bound = (value: unknown) => `$${values.push(value)}`
+  const given = Object.entries(filters).filter(([, [, value]]) => value !== undefined)
+  // Across clients each client's part would end at another place: all that is asked for is read.
+  const byIndex = ways && whose !== 'all' ? wayOf(given, ways) : given.map(([name]) => name)
+  const found = whose === 'nobody' ? [] : [`t.client_id = ${whose === 'all' ? 'c.id' : bound(whose.clientId)}`]
+  for (const [name, [sql, value]] of given) if (byIndex.includes(name)) found.push(sql.replace('?', () => bound(value)))
+  if (where) found.push(where)
+  if (since) found.push(`t.id >= uuid7_floor(${bound(since)})`)
+  if (until) found.push(`t.id < uuid7_floor(${bound(until)})`)
+  if (after) {
+    const place = after.map((key, at) => `${bound(key)}::${keys[at]?.[1]}`)
+    found.push(`(${keys.map(([key]) => key)}) ${order === 'asc' ? '>' : '<'} (${place})`)
+  }
+  return { values, bound, found, others: given.filter(([name]) => !byIndex.includes(name)) }
+}
+
+const wayOf = (given: readonly (readonly [string, unknown])[], ways: readonly (readonly string[])[]) =>
+  ways.find((way) => way.every((name) => given.some(([one]) => one === name))) ?? []
