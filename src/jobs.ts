@@ -7,6 +7,7 @@ import { graphileLogger } from './graphile-log.ts'
 import { insist } from './insist.ts'
 import type { Log } from './log.ts'
 import { makePartitions } from './partitions.ts'
+import { moveFloor } from './pending-floor.ts'
 import type { Kept } from './retention/horizons.ts'
 import { retain } from './retention/retain.ts'
 import { noticeFor, type Room } from './wakes.ts'
@@ -54,7 +55,7 @@ const CRON = parseCronItems([
 
 /** Runs what wakes the rooms of this process: Graphile Worker's jobs and clock, and the notices of other processes. */
 export async function startJobs(deps: Deps): Promise<Jobs> {
-  const { url, log, worker, rooms } = deps
+  const { url, db, log, worker, rooms } = deps
   const sweep = () => Promise.all(Object.values(rooms).map((room) => room.sweep()))
   // A dead worker is announced once, and in the middle of trouble as likely as not.
   const soon = () =>
@@ -87,9 +88,12 @@ export async function startJobs(deps: Deps): Promise<Jobs> {
       ),
       sweep: async () => void (await sweep()),
       alarms: deps.alarms,
-      partitions: async () => void (await makePartitions(deps)),
+      partitions: async () => {
+        await makePartitions({ db, log })
+        await moveFloor(db)
+      },
       purge: async () => {
-        await purgeIdempotencyKeys(deps.db)
+        await purgeIdempotencyKeys(db)
         await retain({ ...deps, now: () => new Date(), stopped: () => stopping }, deps.kept)
       },
     })
@@ -108,6 +112,8 @@ export async function startJobs(deps: Deps): Promise<Jobs> {
     }
   }
 
+  // Whoever was away for days would look through them all until the hour.
+  moveFloor(db).catch((error) => log.warn({ err: error }, 'jobs.floor_not_moved'))
   await start().catch(async (error) => {
     await pool.end()
     throw error

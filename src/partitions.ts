@@ -7,7 +7,7 @@ export const DAILY = ['source_event_bodies', 'events', 'event_bodies', 'deliveri
 export type Daily = (typeof DAILY)[number]
 
 /** Days of partitions that must exist ahead of now. */
-const DAYS_AHEAD = 7
+const DAYS_AHEAD = 3
 const TRIES = 5
 const PAUSE_MS = 300
 const LOCK_TIMEOUT = '55P03'
@@ -27,7 +27,7 @@ export async function lockedBriefly(work: () => Promise<unknown>): Promise<boole
 }
 
 /**
- * Makes the partitions from yesterday to a week ahead where they are missing; returns how many were made. One that cannot be
+ * Makes the partitions from yesterday to three days ahead where they are missing; returns how many were made. One that cannot be
  * made at present is no emergency: its day's rows go into the table's default partition.
  */
 export async function makePartitions({ db, log }: { db: Queryable; log: Log }): Promise<number> {

@@ -14,14 +14,14 @@ test('processes that migrate at once wait for each other: each migration runs on
   expect(rows.map(({ name }) => name)).toEqual(ran.flat().toSorted())
 })
 
-test('afterwards the jobs of Graphile Worker and the partitions of the week are there', async () => {
+test('afterwards the jobs of Graphile Worker and the partitions of the days ahead are there', async () => {
   const url = await emptyDatabase()
   await migrate({ url, log })
   const { rows } = await onServer(
     url,
     `select to_regclass('graphile_worker.jobs') as jobs,
             to_regclass('events_' || to_char(now() at time zone 'UTC', 'YYYYMMDD')) as today,
-            to_regclass('events_' || to_char((now() at time zone 'UTC') + interval '7 days', 'YYYYMMDD')) as next_week`,
+            to_regclass('events_' || to_char((now() at time zone 'UTC') + interval '3 days', 'YYYYMMDD')) as ahead`,
   )
   expect(Object.values(rows[0]).every(Boolean)).toBe(true)
 })

@@ -23,17 +23,17 @@ const partitions = async (parent: string): Promise<string[]> => {
 const dayName = (days: number) =>
   new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10).replaceAll('-', '')
 
-test('a started gateway has the days from yesterday to a week ahead, and a place for all others', async () => {
-  const days = Array.from({ length: 9 }, (_, at) => dayName(at - 1))
+test('a started gateway has the days from yesterday to three days ahead, and a place for all others', async () => {
+  const days = Array.from({ length: 5 }, (_, at) => dayName(at - 1))
   for (const parent of DAILY)
     expect(await partitions(parent)).toEqual([...days.map((day) => `${parent}_${day}`), `${parent}_default`])
 })
 
 test('missing days are made, those that are there are left alone, whoever makes them at once', async () => {
-  await db.query(`drop table deliveries_${dayName(5)}, attempts_${dayName(6)}`)
+  await db.query(`drop table deliveries_${dayName(2)}, attempts_${dayName(3)}`)
   const made = await Promise.all([makePartitions({ db, log }), makePartitions({ db, log })])
   expect(made.toSorted()).toEqual([0, 2])
-  expect(await partitions('deliveries')).toContain(`deliveries_${dayName(5)}`)
+  expect(await partitions('deliveries')).toContain(`deliveries_${dayName(2)}`)
   expect(await makePartitions({ db, log })).toBe(0)
 })
 
@@ -64,7 +64,7 @@ test('a day whose rows are in the default partition stays there, and the days af
 })
 
 test('somebody who reads for long holds up no start: the day is made later, and its rows are taken meanwhile', async () => {
-  await db.query(`drop table deliveries_${dayName(7)}`)
+  await db.query(`drop table deliveries_${dayName(3)}`)
   const reader = await db.connect()
   await reader.query('begin; lock table deliveries_default in access share mode')
   expect(await makePartitions({ db, log })).toBe(0)

@@ -1,8 +1,9 @@
 import type { Add } from '../batch.ts'
 import { type RetryClock, retryClock } from './clock.ts'
-import { type Due, dueEndpoints, readDue } from './due.ts'
+import { type Due, readDue } from './due.ts'
 import { isHeld } from './gate.ts'
 import { healthKeeper, type Kept } from './keep.ts'
+import { dueEndpoints } from './next-due.ts'
 import { isHungry, newPump, type Pump, queueOf } from './pump.ts'
 import { absorb, needsRows, nextRead, rewind } from './queue.ts'
 import { readiness, type Verdict } from './ready.ts'
@@ -94,7 +95,7 @@ export function clientWork(shared: Shared, id: string): Client {
 
   async function discoverDue() {
     discover = false
-    for (const { endpointId, seconds } of await dueEndpoints(db, HORIZON_SECONDS, id))
+    for (const { endpointId, seconds } of await dueEndpoints(db, id, HORIZON_SECONDS, shared.floor))
       if (seconds > 0) client.clock.set(endpointId, seconds)
       else wakeOne(endpointId, found)
   }
@@ -135,6 +136,7 @@ export function clientWork(shared: Shared, id: string): Client {
         hungry.map(({ pump: { endpointId, endpoint }, queue }) =>
           nextRead({ endpointId, isNew: endpoint === null }, queue, room),
         ),
+        shared.floor,
       )
       // Loaded here, hundreds at once, they are at hand when the attempts start.
       await shared.bodies(id, new Set(reads.flatMap(({ rows }) => rows.map(({ eventId }) => eventId))))

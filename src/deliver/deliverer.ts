@@ -1,9 +1,11 @@
 import type { Config } from '../config.ts'
 import type { Tunnels } from '../egress-proxy.ts'
+import { LEAST_ID } from '../ids.ts'
+import { lowerFloor } from '../pending-floor.ts'
 import { eventBodies } from './bodies.ts'
 import { type Client, clientWork } from './client.ts'
 import type { Resolve } from './dial.ts'
-import { dueEndpoints } from './due.ts'
+import { sweptEndpoints } from './next-due.ts'
 import type { Pump } from './pump.ts'
 import { runNext, startable } from './run.ts'
 import { sender } from './send.ts'
@@ -68,6 +70,7 @@ export function deliverer({
       startable: (pump) => !stopping && startable(shared, pump),
       start: (pump) => void runNext(shared, clientOf(pump.clientId), pump),
     }),
+    floor: { eventId: LEAST_ID },
     pumps,
     room: () => Math.min(ROOM.most, Math.max(ROOM.least, Math.floor(ROOM.total / pumps.count))),
     idle(clientId) {
@@ -99,7 +102,13 @@ export function deliverer({
 
   const sweep = async () => {
     if (stopping) return
-    const next = await dueEndpoints(deps.db, SWEEP_AHEAD_SECONDS)
+    const next = await sweptEndpoints(deps.db, SWEEP_AHEAD_SECONDS)
+    const [hidden] = next.flatMap(({ below }) => below ?? []).toSorted()
+    if (hidden) {
+      // A clock may have been set back for days, or somebody may have written a delivery by hand.
+      deps.log.warn({ eventId: hidden }, 'delivery.floor_too_high')
+      await lowerFloor(deps.db, hidden)
+    }
     for (const [clientId, endpoints] of Map.groupBy(next, ({ clientId }) => clientId)) {
       const client = clientOf(clientId)
       for (const { endpointId, seconds } of endpoints) if (seconds > 0) client.clock.set(endpointId, seconds)

@@ -1,5 +1,7 @@
 import type { Queryable } from '../db.ts'
+import { FLOOR } from '../pending-floor.ts'
 import { bounds } from './bounds.ts'
+import { type Floor, fromFloor } from './floor.ts'
 
 /** A delivery that is due: what an attempt needs of its row. */
 export interface Due {
@@ -47,8 +49,17 @@ export interface Read {
   asOf: string
 }
 
-/** The due deliveries of several endpoints of one client, for each want in its order and behind its own place. One statement. */
-export async function readDue(db: Queryable, clientId: string, wants: Want[]): Promise<Read[]> {
+/**
+ * The due deliveries of several endpoints of one client, for each want in its order and behind its own place. One statement,
+ * and another one where somebody has lowered the floor since the last.
+ */
+export const readDue = (db: Queryable, clientId: string, wants: Want[], floor: Floor): Promise<Read[]> =>
+  fromFloor(floor, async (from) => {
+    const rows = await dueFrom(db, clientId, wants, from)
+    return { floor: rows[0]![FLOOR_AT], found: readsOf(wants, rows) }
+  })
+
+async function dueFrom(db: Queryable, clientId: string, wants: Want[], from: string): Promise<any[][]> {
   const { rows } = await db.query({
     name: 'deliver.due',
     // Rows, not objects: this is read for every attempt.
@@ -60,14 +71,14 @@ export async function readDue(db: Queryable, clientId: string, wants: Want[]): P
                        where h.client_id = $1 and h.endpoint_id = w.endpoint_id and h.opened_at is not null)
                     then e.max_in_flight else 1 end end,
                   d.id, d.event_id, d.event_type, d.origin, d.attempts, d.excused,
-                  d.next_attempt_at::text
+                  d.next_attempt_at::text, ${FLOOR}
              from unnest($2::uuid[], $3::bool[], $4::timestamptz[], $5::uuid[], $6::int[], $7::bool[])
                   with ordinality as w(endpoint_id, retries, at, id, room, is_new, at_want)
              left join endpoints e on e.client_id = $1 and e.id = w.endpoint_id
              left join lateral (
                (select id, event_id, event_type, origin, attempts, excused, next_attempt_at from deliveries d
                  where e.ordering is distinct from 'user' and d.client_id = $1 and d.endpoint_id = w.endpoint_id
-                   and d.state = 'pending' and (d.attempts > 0) = w.retries
+                   and d.state = 'pending' and (d.attempts > 0) = w.retries and d.event_id >= $8
                    and d.next_attempt_at <= now() and (d.next_attempt_at, d.id) > (w.at, w.id)
                  order by d.next_attempt_at, d.id
                  limit w.room)
@@ -75,7 +86,7 @@ export async function readDue(db: Queryable, clientId: string, wants: Want[]): P
                -- In order of each user: only the first that is pending may be sent, whatever the others' times say.
                (select h.* from (
                   select distinct on (coalesce(user_id, id)) id, event_id, event_type, origin, attempts, excused, next_attempt_at
-                    from deliveries where client_id = $1 and endpoint_id = w.endpoint_id and state = 'pending'
+                    from deliveries where client_id = $1 and endpoint_id = w.endpoint_id and state = 'pending' and event_id >= $8
                    order by coalesce(user_id, id), event_id, id) h
                  where e.ordering = 'user' and (h.attempts > 0) = w.retries
                    and h.next_attempt_at <= now() and (h.next_attempt_at, h.id) > (w.at, w.id)
@@ -89,8 +100,16 @@ export async function readDue(db: Queryable, clientId: string, wants: Want[]): P
       wants.map(({ after }) => after.id),
       wants.map(({ limit }) => limit),
       wants.map(({ isNew }) => isNew),
+      from,
     ],
   } as never)
+  return rows as unknown as any[][]
+}
+
+/** Where the floor stands in a row of the statement. */
+const FLOOR_AT = 11
+
+function readsOf(wants: Want[], rows: any[][]): Read[] {
   const readAt = performance.now()
   const reads = wants.map(
     ({ after }): Read => ({
@@ -102,7 +121,7 @@ export async function readDue(db: Queryable, clientId: string, wants: Want[]): P
       asOf: '',
     }),
   )
-  for (const row of rows as unknown as any[][]) {
+  for (const row of rows) {
     const [asOf, want, closed, ahead, id, eventId, eventType, origin, attempts, excused, at] = row
     const read = reads[want - 1]!
     read.closed = closed
@@ -128,55 +147,4 @@ export async function stillPending(db: Queryable, clientId: string, deliveries: 
     values: [clientId, events, ids, ...bounds(events), ...bounds(ids)],
   })
   return new Set(rows.map(({ id }) => id))
-}
-
-/** An endpoint and the seconds until its next delivery is due, by the database's clock; 0 or less: now. */
-export interface NextDue {
-  clientId: string
-  endpointId: string
-  seconds: number
-}
-
-/** The endpoints, of one client or of all, whose next delivery is due within so many seconds. */
-export async function dueEndpoints(db: Queryable, withinSeconds: number, clientId?: string): Promise<NextDue[]> {
-  const { rows } = await db.query<NextDue>(
-    `select e.client_id as "clientId", e.id as "endpointId",
-            extract(epoch from d.next_attempt_at - now())::float8 as seconds
-       from endpoints e
-      cross join lateral (
-        select min(next_attempt_at) as next_attempt_at from (values (false), (true)) kind(retries)
-         cross join lateral (
-           select next_attempt_at from deliveries
-            where client_id = e.client_id and endpoint_id = e.id and state = 'pending' and (attempts > 0) = retries
-            order by next_attempt_at limit 1) one) d
-      where d.next_attempt_at <= now() + make_interval(secs => $1) ${clientId ? 'and e.client_id = $2' : ''}`,
-    clientId ? [withinSeconds, clientId] : [withinSeconds],
-  )
-  return rows
-}
-
-/** Seconds until the first delivery that comes due after what was read of each queue (`Read.asOf`). One statement. */
-export async function nextDue(
-  db: Queryable,
-  clientId: string,
-  queues: { endpointId: string; retries: boolean; asOf: string }[],
-): Promise<NextDue[]> {
-  const { rows } = await db.query<NextDue>({
-    name: 'deliver.next',
-    text: `select $1 as "clientId", r.endpoint_id as "endpointId",
-                  extract(epoch from d.next_attempt_at - now())::float8 as seconds
-             from unnest($2::uuid[], $3::bool[], $4::timestamptz[]) as r(endpoint_id, retries, as_of)
-            cross join lateral (
-              select next_attempt_at from deliveries
-               where client_id = $1 and endpoint_id = r.endpoint_id and state = 'pending' and (attempts > 0) = r.retries
-                 and next_attempt_at > r.as_of
-               order by next_attempt_at limit 1) d`,
-    values: [
-      clientId,
-      queues.map(({ endpointId }) => endpointId),
-      queues.map(({ retries }) => retries),
-      queues.map(({ asOf }) => asOf),
-    ],
-  })
-  return rows
 }

@@ -2,6 +2,7 @@ import type { Queryable } from '../db.ts'
 import { Refusal } from '../errors.ts'
 import { horizons } from '../horizon.ts'
 import { idFloor, newId } from '../ids.ts'
+import { tellPending } from '../pending-floor.ts'
 
 interface Row {
   eventId: string
@@ -45,6 +46,7 @@ export async function resend(
       where client_id = $1 and event_id = $2 and endpoint_id = $3 and state = 'pending'`,
     [clientId, eventId, endpointId],
   )
+  await tellPending(tx, eventId)
   const [id, origin] = [newId(), newId()]
   await tx.query(
     `insert into deliveries (client_id, event_id, id, endpoint_id, origin, event_type, user_id)

@@ -5,6 +5,7 @@ import type { Log } from '../log.ts'
 import type { Watch } from '../watch.ts'
 import type { Worker } from '../worker.ts'
 import type { EventBodies } from './bodies.ts'
+import type { Floor } from './floor.ts'
 import type { Pump } from './pump.ts'
 import type { Sender } from './send.ts'
 import type { Turns } from './turns.ts'
@@ -27,6 +28,7 @@ export interface Shared {
   send: Sender['send']
   bodies: EventBodies
   turns: Turns<Pump>
+  floor: Floor
   /** How many pumps there are, of all clients. */
   pumps: { count: number }
   /** How many deliveries each pump may hold in memory at present. */

@@ -1,5 +1,5 @@
 import type { Client } from './client.ts'
-import { nextDue } from './due.ts'
+import { nextDue } from './next-due.ts'
 import { isAsleep, isUnneeded, type Pump } from './pump.ts'
 import type { Shared } from './shared.ts'
 import { endpointUnit } from './units.ts'
@@ -34,13 +34,13 @@ export async function giveBack({ worker }: Shared, client: Client, pumps: Pump[]
   )
 }
 
-async function setClock({ db, now, backstop }: Shared, { id, clock }: Client, pumps: Pump[]): Promise<void> {
+async function setClock({ db, now, backstop, floor }: Shared, { id, clock }: Client, pumps: Pump[]): Promise<void> {
   if (pumps.length === 0) return
   for (const pump of pumps) pump.clocked = true
   const queues = pumps.flatMap(({ endpointId, first, again }) =>
     [first, again].map(({ retries, asOf }) => ({ endpointId, retries, asOf })),
   )
-  for (const { endpointId, seconds } of await nextDue(db, id, queues)) clock.set(endpointId, seconds)
+  for (const { endpointId, seconds } of await nextDue(db, id, queues, floor)) clock.set(endpointId, seconds)
   const seconds = clock.next()
   if (seconds !== null) backstop(id, new Date(now().getTime() + seconds * 1000))
 }

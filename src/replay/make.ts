@@ -1,5 +1,6 @@
 import { type Db, inTransaction, type Queryable } from '../db.ts'
 import { newId } from '../ids.ts'
+import { tellPending } from '../pending-floor.ts'
 import { advance, fail, finish, locked, type Replay } from './state.ts'
 import { type Fitting, walk } from './walk.ts'
 
@@ -58,6 +59,7 @@ async function deliver(tx: Queryable, { clientId, endpointId, id }: Replay, even
           and d.event_id between $4 and $5`,
       [clientId, waiting.map(({ eventId }) => eventId), waiting.map(({ id }) => id), eventIds[0], eventIds.at(-1)],
     )
+  await tellPending(tx, eventIds[0]!)
   await tx.query(
     `insert into deliveries (client_id, event_id, id, endpoint_id, origin, event_type, user_id)
      select $1, e.event_id, e.id, $2, $3, e.type, e.user_id
