@@ -5,12 +5,12 @@ import express from 'express'
 import { contracts } from '../mappings/index.ts'
 import { apiRoutes } from './api/api.ts'
 import { healthz, readyz } from './api/health.ts'
-import { createAdminKey, hasAdminKey } from './api/keys.ts'
+import { firstAdminKey } from './api/keys.ts'
 import { refused } from './api/refusals.ts'
 import { backfiller } from './backfill/backfiller.ts'
 import { cancelBackfill, startBackfill } from './backfill/start.ts'
 import type { Config } from './config.ts'
-import { connect, cutConnections, type Db, inTransaction } from './db.ts'
+import { connect, cutConnections, type Db } from './db.ts'
 import { deliverer } from './deliver/deliverer.ts'
 import { resend } from './deliver/resend.ts'
 import { tunnelsThrough } from './egress-proxy.ts'
@@ -293,12 +293,5 @@ function routes(
   })
   return app.use(refused)
 }
-
-/** The key of a new installation. Of several processes that start at once on one database, one makes it. */
-const firstAdminKey = (db: Db): Promise<string | undefined> =>
-  inTransaction(db, async (tx) => {
-    await tx.query('lock table api_keys in exclusive mode')
-    return (await hasAdminKey(tx)) ? undefined : createAdminKey(tx)
-  })
 
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) await runProgram(start)

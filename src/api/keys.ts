@@ -1,6 +1,6 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { type Add, batcher } from '../batch.ts'
-import type { Queryable } from '../db.ts'
+import { type Db, inTransaction, type Queryable } from '../db.ts'
 import { Refusal } from '../errors.ts'
 import { isUuid, newId } from '../ids.ts'
 import type { Caller, Scope } from './route.ts'
@@ -28,12 +28,18 @@ export async function createKey(db: Queryable, { clientId, scopes, name = null }
   return { id, key: `flo_sk_${id}_${secret}` }
 }
 
-/** An operator's key for a database that has none; the token is printed once by the caller. */
-export const createAdminKey = async (db: Queryable): Promise<string> =>
-  (await createKey(db, { clientId: null, scopes: ['admin'], name: 'first admin key' })).key
+/**
+ * An operator's key for a database that has none, whose token the caller prints once; undefined where one is alive. Of several
+ * processes that start at once on one database, one makes it. FLO_ADMIN_KEY is not in the database.
+ */
+export const firstAdminKey = (db: Db): Promise<string | undefined> =>
+  inTransaction(db, async (tx) => {
+    await tx.query('lock table api_keys in exclusive mode')
+    if (await hasAdminKey(tx)) return undefined
+    return (await createKey(tx, { clientId: null, scopes: ['admin'], name: 'first admin key' })).key
+  })
 
-/** Whether an operator's key is alive in the database. FLO_ADMIN_KEY is not in the database. */
-export async function hasAdminKey(db: Queryable): Promise<boolean> {
+async function hasAdminKey(db: Queryable): Promise<boolean> {
   const { rowCount } = await db.query(
     `select from api_keys where client_id is null and 'admin' = any(scopes) and revoked_at is null limit 1`,
   )
