@@ -40,8 +40,8 @@ const JANITOR_MS = 2000
 const REOPEN_MS = 500
 
 /**
- * Registers this process. A lost session is opened again, under a new id. Every 2 s it also frees what dead workers of
- * any process held. Rejects when the first registration fails.
+ * Registers this process. A lost session is opened again, under a new id. At once and every 2 s it also frees what dead
+ * workers of any process held. Rejects when the first registration fails.
  */
 export async function registerWorker({
   url,
@@ -107,12 +107,14 @@ export async function registerWorker({
     if (!lost) await session.beat()
   })
   // Apart from the heartbeat, which alone can tell that the pool's connections are dead.
-  const janitor = every(JANITOR_MS, () =>
+  const free = () =>
     freeTheDead({ db, log }).then(
       () => {},
       (error) => log.warn({ err: error }, 'worker.janitor_failed'),
-    ),
-  )
+    )
+  // Before this process first looks for work: it may be there in place of one that died.
+  await free()
+  const janitor = every(JANITOR_MS, free)
 
   return {
     get id() {

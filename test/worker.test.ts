@@ -55,6 +55,14 @@ test('a stopped worker leaves nothing behind and tells the others to sweep', asy
   expect((await db.query('select id from workers')).rows).toEqual([{ id: staying.id }])
 })
 
+test('what a dead worker held is free by the time the next one is registered', async () => {
+  const [client, dead] = [newId(), newId()]
+  await db.query(`insert into workers (id, lock_key, host, pid, roles) values ($1, 1, 'gone', 1, '{work}')`, [dead])
+  await db.query(`insert into leases (client_id, unit, worker_id) values ($1, 'lane:0', $2)`, [client, dead])
+  const worker = await register()
+  expect((await worker.claim(client, ['lane:0'])).held).toEqual(['lane:0'])
+})
+
 test('what a killed process held is free within seconds, and the survivors are told to sweep', async () => {
   const survivor = await register()
   const notices: string[] = []
