@@ -89,11 +89,15 @@ export type EndpointChange = { clientId: string; endpointId: string } & (
   | { what: 'disabled'; reason: 'manual' | 'gone' | 'failing' }
   /** Its breaker has opened, or nothing has got through for a day; `since`: the first failure in a row. */
   | { what: 'failing'; since: Date }
-  /** An attempt has got through again, after it was told that it fails. */
-  | { what: 'recovered' }
-  /** A delivery has failed for good: its schedule has no further attempt. `failingSince`: the first failure in a row. */
+  /** An attempt has got through again, after it was told that it fails; `since`: when that attempt started. */
+  | { what: 'recovered'; since: Date }
+  /**
+   * A delivery has failed for good, the first in a row of failures. `failingSince`: the first failure in a row, null when
+   * it was not the endpoint that failed; `since` is that or the day.
+   */
   | {
       what: 'exhausted'
+      since: Date
       deliveryId: string
       eventId: string
       eventType: string
@@ -109,7 +113,7 @@ export interface Watch {
   normalized?(batch: NormalizedBatch): void
   attempted?(attempted: Attempted): void
   requested?(requested: Requested): void
-  /** After the commit that made the change; a process that dies in between has told nobody. */
+  /** After the commit that made the change, which endpoint_news or the endpoint's row tells as well. */
   changed?(change: EndpointChange): void
   /** An operational event of this type was told. */
   told?(told: { type: string }): void

@@ -73,9 +73,9 @@ describe('an open breaker', () => {
 
   test('is news once, and so is its end', () => {
     const health = fared(times(30, refused))
-    expect(health.news.splice(0)).toEqual(['failing'])
+    expect(health.news.splice(0)).toMatchObject([{ what: 'failing' }])
     fared(times(3, taken), { from: AT + 30_000, health })
-    expect(health.news).toEqual(['recovered'])
+    expect(health.news).toMatchObject([{ what: 'recovered' }])
   })
 })
 

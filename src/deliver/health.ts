@@ -13,8 +13,8 @@ export interface Health {
   told: boolean
   /** What has happened and was not written down yet: only counted, or of weight. */
   unsaved: 'nothing' | 'counts' | 'change'
-  /** To be told once it is written down. */
-  news: ('failing' | 'recovered')[]
+  /** To be written down with the rest and then told. `since`: the first failure in a row, or the attempt that got through. */
+  news: { what: 'failing' | 'recovered'; since: number }[]
 }
 
 const BUCKET_MS = 30_000
@@ -65,7 +65,7 @@ function gotThrough(health: Health, startedAt: number): void {
   }
   if (health.told && !health.open) {
     health.told = false
-    health.news.push('recovered')
+    health.news.push({ what: 'recovered', since: startedAt })
   }
 }
 
@@ -78,7 +78,7 @@ function failed(health: Health, startedAt: number, now: number): void {
   } else triedInVain(health, startedAt)
   if (health.told || !(health.open || now - health.failingSince >= DAY_MS)) return
   health.told = true
-  health.news.push('failing')
+  health.news.push({ what: 'failing', since: health.failingSince })
 }
 
 function triedInVain({ open }: Health, startedAt: number): void {

@@ -3,6 +3,8 @@ import type { Db, Queryable } from '../db.ts'
 import type { Log } from '../log.ts'
 import type { Watch } from '../watch.ts'
 import type { Endpoint } from './endpoint.ts'
+import type { Health } from './health.ts'
+import { type News, noted, notes } from './news.ts'
 
 /** An endpoint, and what its rate limit counts. */
 export interface Kept {
@@ -25,12 +27,17 @@ export const healthKeeper = (
   batcher(
     async (asked) => {
       const due = [...latest(asked).values()].filter(({ endpoint }) => endpoint.health.unsaved !== 'nothing')
+      const news = due.map(({ endpoint: { health } }) => health.news.splice(0))
+      const changes = due.flatMap(({ endpoint: { id } }, at) => news[at]!.map((one) => changeOf(clientId, id, one)))
       for (const { endpoint } of due) endpoint.health.unsaved = 'nothing'
       try {
-        const written = due.length > 0 ? await writeHealth(db, clientId, due) : new Set()
-        for (const { endpoint } of due) tell(endpoint, written.has(endpoint.id), clientId, watch)
+        const written = due.length > 0 ? await writeHealth(db, clientId, due, changes) : new Set()
+        for (const change of changes) if (written.has(change.endpointId)) watch?.changed?.(change)
       } catch (error) {
-        for (const { endpoint } of due) endpoint.health.unsaved = 'change'
+        for (const [at, { endpoint }] of due.entries()) {
+          endpoint.health.unsaved = 'change'
+          endpoint.health.news.unshift(...news[at]!)
+        }
         log.error({ err: error, clientId }, 'delivery.health_not_kept')
       }
       return asked.map(() => undefined)
@@ -45,19 +52,18 @@ function latest(asked: Kept[]): Map<string, Kept> {
   return kept
 }
 
-// What an older version has met is nobody's news any more.
-function tell({ id: endpointId, health }: Endpoint, isWritten: boolean, clientId: string, watch?: Watch): void {
-  for (const what of health.news.splice(0))
-    if (isWritten)
-      watch?.changed?.(
-        what === 'failing'
-          ? { clientId, endpointId, what, since: new Date(health.failingSince ?? health.open?.since ?? 0) }
-          : { clientId, endpointId, what },
-      )
-}
+const changeOf = (clientId: string, endpointId: string, { what, since }: Health['news'][number]): News => ({
+  clientId,
+  endpointId,
+  what,
+  since: new Date(since),
+})
 
-/** Answers the ids of the endpoints written: those of which no later version has been. One statement. */
-async function writeHealth(db: Queryable, clientId: string, kept: Kept[]): Promise<Set<string>> {
+/**
+ * Writes the endpoints of which no later version has been, with their news: what an older version has met is nobody's news
+ * any more. Answers the ids of those written. One statement.
+ */
+async function writeHealth(db: Queryable, clientId: string, kept: Kept[], news: News[]): Promise<Set<string>> {
   const rows = kept.map(({ endpoint: { id, version, rateLimit, health }, starts }) => ({
     endpoint_id: id,
     version,
@@ -71,7 +77,8 @@ async function writeHealth(db: Queryable, clientId: string, kept: Kept[]): Promi
   }))
   const { rows: written } = await db.query<{ id: string }>({
     name: 'deliver.health',
-    text: `insert into endpoint_health as h (client_id, endpoint_id, version, recent, failing_since, failures, opened_at,
+    text: `with written as (
+           insert into endpoint_health as h (client_id, endpoint_id, version, recent, failing_since, failures, opened_at,
                                              probe_at, told, starts)
            select $1, k.endpoint_id, k.version, k.recent, k.failing_since, k.failures, k.opened_at, k.probe_at, k.told, k.starts
              from jsonb_to_recordset($2::jsonb) as k(endpoint_id uuid, version bigint, recent jsonb, failing_since timestamptz,
@@ -82,8 +89,10 @@ async function writeHealth(db: Queryable, clientId: string, kept: Kept[]): Promi
                   failures = excluded.failures, opened_at = excluded.opened_at, probe_at = excluded.probe_at,
                   told = excluded.told, starts = excluded.starts
             where h.version <= excluded.version
-        returning endpoint_id as id`,
-    values: [clientId, JSON.stringify(rows)],
+        returning endpoint_id as id
+           ), ${noted(3, 'n.endpoint_id in (select id from written)')}
+           select id from written`,
+    values: [clientId, JSON.stringify(rows), notes(news)],
   })
   return new Set(written.map(({ id }) => id))
 }

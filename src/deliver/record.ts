@@ -1,9 +1,11 @@
 import { type Add, batcher } from '../batch.ts'
 import type { Db, Queryable } from '../db.ts'
 import type { Log } from '../log.ts'
+import type { Watch } from '../watch.ts'
 import type { Answer } from './answer.ts'
 import { bounds } from './bounds.ts'
 import type { Due } from './due.ts'
+import { type News, noted, notes } from './news.ts'
 import { isExcused } from './outcome.ts'
 
 /** An attempt that was made, and what its delivery becomes by it. */
@@ -15,6 +17,8 @@ export interface Made {
   answer: Answer
   /** Seconds until the next attempt; null: there is none. */
   nextDelaySeconds: number | null
+  /** What to tell when this was the last attempt of a delivery in vain. */
+  exhausted?: News | null
 }
 
 /** `elsewhere`: the delivery has this attempt already; `lost`: it could not be written down, and is in the log. */
@@ -28,10 +32,11 @@ const WAIT_MS = { first: 100, longest: 5_000 }
 
 /**
  * Writes attempts down, those of one client together. The promise is fulfilled when the attempt is in the database (or
- * cannot ever be), and takes as long as the database does to come back, or until `patient` says no.
+ * cannot ever be), and takes as long as the database does to come back, or until `patient` says no. The first delivery in a
+ * row of failures that is exhausted is told.
  */
 export function recorder(
-  { db, log, patient }: { db: Db; log: Log; patient: () => boolean },
+  { db, log, patient, watch }: { db: Db; log: Log; patient: () => boolean; watch?: Watch },
   clientId: string,
 ): Add<Made, Recorded> {
   const write = async (batch: Made[]): Promise<Recorded[]> => {
@@ -42,6 +47,8 @@ export function recorder(
           const lost = batch.filter(({ due }) => !written.has(due.id)).map(({ due }) => due.id)
           log.warn({ clientId, deliveryIds: lost }, 'delivery.attempt_recorded_elsewhere')
         }
+        for (const { due, exhausted } of batch)
+          if (exhausted && written.get(due.id)?.isNews) watch?.changed?.(exhausted)
         return batch.map(({ due }) => (written.has(due.id) ? 'recorded' : 'elsewhere'))
       } catch (error) {
         if (refusesData(error)) return parted(batch, error)
@@ -74,11 +81,17 @@ const refusesData = (error: unknown) => /^2[23]/.test(String((error as { code?: 
  * One statement for up to 500 attempts of one client: moves the deliveries on and adds the attempts; returns the ids of
  * the deliveries moved. One that has this attempt already is left alone, so that a statement whose answer was lost can be
  * sent again. What was delivered is delivered, whatever the row has become meanwhile, and what was skipped but had failed
- * for good has failed.
+ * for good has failed. Where deliveries are exhausted the statement notes it as well: a longer one, for bad days only.
  */
-async function insertAttempts(db: Queryable, clientId: string, batch: Made[]): Promise<Set<string>> {
-  const { rows } = await db.query<{ id: string }>({
-    name: 'deliver.record',
+async function insertAttempts(
+  db: Queryable,
+  clientId: string,
+  batch: Made[],
+): Promise<Map<string, { isNews: boolean }>> {
+  const exhausted = batch.flatMap((made) => made.exhausted ?? [])
+  const isPlain = exhausted.length === 0
+  const { rows } = await db.query<{ id: string; isNews: boolean }>({
+    name: isPlain ? 'deliver.record' : 'deliver.record_exhausted',
     text: `with made as (
              select * from unnest($2::uuid[], $3::uuid[], $4::int[], $5::float8[], $6::int[], $7::int[], $8::text[],
                  $9::text[], $10::text[], $11::jsonb[], $12::text[], $13::text[], $14::float8[], $19::bool[])
@@ -99,12 +112,12 @@ async function insertAttempts(db: Queryable, clientId: string, batch: Made[]): P
                 and d.event_id between $15 and $16 and d.id between $17 and $18
              returning d.id, m.event_id, m.number, m.started_at, m.duration_ms, m.status, m.error, m.error_message,
                        m.signature, m.response_headers, m.response_body
-           )
+           )${isPlain ? '' : `, ${noted(20, `(n.about->>'deliveryId')::uuid in (select id from moved)`)}`}
            insert into attempts (client_id, event_id, delivery_id, number, started_at, duration_ms, status, error,
                                  error_message, signature, response_headers, response_body)
            select $1, event_id, id, number, to_timestamp(started_at), duration_ms, status, error,
                   error_message, signature, response_headers, response_body from moved
-           returning delivery_id as id`,
+           returning delivery_id as id, ${isPlain ? 'false' : 'delivery_id in (select delivery_id from noted)'} as "isNews"`,
     values: [
       clientId,
       batch.map(({ due }) => due.eventId),
@@ -123,9 +136,10 @@ async function insertAttempts(db: Queryable, clientId: string, batch: Made[]): P
       ...bounds(batch.map(({ due }) => due.eventId)),
       ...bounds(batch.map(({ due }) => due.id)),
       batch.map(({ answer }) => isExcused(answer.outcome)),
+      ...(isPlain ? [] : [notes(exhausted)]),
     ],
   })
-  return new Set(rows.map(({ id }) => id))
+  return new Map(rows.map(({ id, isNews }) => [id, { isNews }]))
 }
 
 /** What a delivery becomes by an attempt. */

@@ -1,4 +1,3 @@
-import type { Answer } from './answer.ts'
 import { attempt } from './attempt.ts'
 import type { Client } from './client.ts'
 import { closeWaiting, disable, endPending } from './close.ts'
@@ -6,6 +5,7 @@ import type { Due } from './due.ts'
 import type { Endpoint } from './endpoint.ts'
 import { AFTER_ANOTHER, ended, opensAt } from './gate.ts'
 import { count, isGivenUp } from './health.ts'
+import type { News } from './news.ts'
 import { hasWaiting, isHungry, nextWaiting, type Pump, queueOf } from './pump.ts'
 import { putBack } from './queue.ts'
 import type { Verdict } from './ready.ts'
@@ -116,22 +116,11 @@ async function judge(
   closePump(shared, client, pump)
 }
 
-async function recorded({ log, watch }: Shared, client: Client, pump: Pump, made: Made): Promise<boolean> {
-  const { due, number, nextDelaySeconds, answer } = made
+async function recorded({ log }: Shared, client: Client, pump: Pump, made: Made): Promise<boolean> {
+  const { due, nextDelaySeconds } = made
   try {
-    const written = await client.record(made)
+    const written = await client.record({ ...made, exhausted: exhaustion(client, pump, made) })
     if (written === 'lost') return false
-    if (written === 'recorded' && stateAfter(made) === 'failed' && answer.outcome.kind !== 'gone')
-      watch?.changed?.({
-        clientId: client.id,
-        endpointId: pump.endpointId,
-        what: 'exhausted',
-        deliveryId: due.id,
-        eventId: due.eventId,
-        eventType: due.eventType,
-        attempts: number,
-        failingSince: failingSince(pump, answer),
-      })
   } catch (error) {
     log.error({ err: error, clientId: client.id, deliveryId: due.id }, 'delivery.record_failed')
     return false
@@ -144,12 +133,29 @@ async function recorded({ log, watch }: Shared, client: Client, pump: Pump, made
   return true
 }
 
-/** When the row of failures began that this one ends; null: our own proxy failed, which is not the endpoint's doing. */
-function failingSince({ endpoint }: Pump, { outcome, startedAt }: Answer): Date | null {
-  if (outcome.kind === 'unreachable' && outcome.reason === 'proxy') return null
+/** What to tell of a delivery that this attempt ends in vain; null: it does not. */
+function exhaustion({ id: clientId }: Client, { endpointId, endpoint }: Pump, made: Made): News | null {
+  const { due, number, answer } = made
+  if (stateAfter(made) !== 'failed' || answer.outcome.kind === 'gone') return null
+  const { outcome, startedAt } = answer
+  const isOurs = outcome.kind === 'unreachable' && outcome.reason === 'proxy'
   // A success in the meantime has ended the row already.
-  return new Date(endpoint?.health.failingSince ?? startedAt)
+  const failingSince = isOurs ? null : new Date(endpoint?.health.failingSince ?? startedAt)
+  return {
+    clientId,
+    endpointId,
+    what: 'exhausted',
+    // Once for each row of failures; where none is counted, since our own proxy failed, once a day.
+    since: failingSince ?? startOfDay(startedAt),
+    deliveryId: due.id,
+    eventId: due.eventId,
+    eventType: due.eventType,
+    attempts: number,
+    failingSince,
+  }
 }
+
+const startOfDay = (at: Date) => new Date(at.getTime() - (at.getTime() % 86_400_000))
 
 async function turnedDown(
   shared: Shared,

@@ -1,15 +1,21 @@
 import { operations } from '../contracts/operations.ts'
 import type { Tx } from '../db.ts'
+import type { Log } from '../log.ts'
 import type { EndpointChange } from '../watch.ts'
+import { take } from './news.ts'
 import type { Finding, Happening } from './tell.ts'
 
 /**
  * What to tell of a change of an endpoint. The key names the change itself: when it was disabled, or since when it fails. Of
- * endpoints that take operational events nothing is told: the news of their failing would be one more to fail.
+ * endpoints that take operational events nothing is told: the news of their failing would be one more to fail. What flutters
+ * is logged instead.
  */
 export const endpointNews =
-  (change: EndpointChange, now: () => Date): Finding =>
+  (change: EndpointChange, { log, now }: { log: Log; now: () => Date }): Finding =>
   async (tx) => {
+    const taken = change.what === 'disabled' ? 'told' : await take(tx, change)
+    if (taken === 'withheld') log.warn(change, 'operations.flutters')
+    if (taken !== 'told') return null
     const row = await read(tx, change)
     if (!row || row.contract === operations.name) return null
     const { disabledAt, failingSince, ...endpoint } = row
@@ -34,17 +40,14 @@ export const endpointNews =
       case 'failing':
         return happening('endpoint.failing', change.since, {}, change.since)
       case 'recovered':
-        return happening('endpoint.recovered', now(), {}, null)
+        return happening('endpoint.recovered', change.since, {}, null)
       case 'exhausted': {
-        const { deliveryId, eventId, eventType, attempts, failingSince: since } = change
+        const { deliveryId, eventId, eventType, attempts } = change
         const delivery = { id: deliveryId, eventId, eventType, attempts }
-        // Once for each row of failures; where none is counted, since our own proxy failed, once a day.
-        return happening('delivery.exhausted', since ?? startOfDay(now()), { delivery }, since)
+        return happening('delivery.exhausted', change.since, { delivery }, change.failingSince)
       }
     }
   }
-
-const startOfDay = (at: Date) => new Date(at.getTime() - (at.getTime() % 86_400_000))
 
 interface Row {
   id: string

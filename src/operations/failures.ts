@@ -1,10 +1,13 @@
 import { LRUCache } from 'lru-cache'
+import type { Queryable } from '../db.ts'
 import type { NormalizedBatch } from '../watch.ts'
 import { raise } from './alarms.ts'
 import type { Finding } from './tell.ts'
 
 /** After an hour without it, the same failure of a source is news again. */
 export const QUIET_SECONDS = 3_600
+/** Failures that nobody has told are looked for among the newest, so many of each client; well within what is quiet. */
+const OF_LATE = { seconds: 1_800, failures: 500 }
 /** So often at most one process looks whether a failure that goes on is news: a thousand a second must cost nothing. */
 const LOOK_MS = 60_000
 
@@ -50,3 +53,24 @@ export const failureNews =
       about: { source: { id: sourceId, name: rows[0]?.name ?? null }, failure },
     }
   }
+
+/**
+ * The first failure of each source and code of which there is no alarm: whoever mapped it died before it was told, or could
+ * not tell.
+ */
+export async function failuresOfLate(db: Queryable): Promise<(Failure & { clientId: string })[]> {
+  const { rows } = await db.query<Failure & { clientId: string }>(
+    `select distinct on (c.id, f.source_id, f.reason_code) c.id as "clientId", f.source_id as "sourceId",
+            f.reason_code as code, f.reason_message as message, f.id as "sourceEventId", f.type as "sourceEventType"
+       from clients c
+      cross join lateral (
+        select source_id, reason_code, reason_message, id, type from source_events
+         where client_id = c.id and state = 'failed' and id >= uuid7_floor(now() - make_interval(secs => $1))
+         order by id desc limit $2) f
+      where not exists (select from alarms a where a.client_id = c.id and a.type = 'mapping.failed'
+                           and a.subject = f.source_id || ' ' || f.reason_code)
+      order by c.id, f.source_id, f.reason_code, f.id`,
+    [OF_LATE.seconds, OF_LATE.failures],
+  )
+  return rows
+}

@@ -5,7 +5,8 @@ import type { Watch } from '../watch.ts'
 import { forget } from './alarms.ts'
 import { backlogNews } from './backlog.ts'
 import { disabledOfLate, endpointNews } from './endpoints.ts'
-import { failureEar, failureNews, QUIET_SECONDS } from './failures.ts'
+import { failureEar, failureNews, failuresOfLate, QUIET_SECONDS } from './failures.ts'
+import { forgetTold, untold } from './news.ts'
 import { signatureEar, signatureNews, signatureRecovered } from './signatures.ts'
 import { type Finding, type Deps as TellDeps, tell } from './tell.ts'
 
@@ -81,8 +82,9 @@ export function operationsTeller(deps: Deps) {
   const watch: Watch = {
     answered,
     changed(change) {
-      if (flutters(`${change.what} ${change.endpointId}`)) return log.warn(change, 'operations.flutters')
-      add(endpointNews(change, now), change)
+      const { what, endpointId } = change
+      if (what === 'disabled' && flutters(`${what} ${endpointId}`)) return log.warn(change, 'operations.flutters')
+      add(endpointNews(change, deps), change)
     },
     normalized: failureEar((clientId, failure) =>
       add(failureNews(clientId, failure, now), { clientId, what: 'mapping_failed', code: failure.code }),
@@ -91,10 +93,13 @@ export function operationsTeller(deps: Deps) {
   return {
     watch,
     async sweep() {
-      for (const change of await disabledOfLate(db)) add(endpointNews(change, now), change)
+      for (const change of [...(await disabledOfLate(db)), ...(await untold(db))])
+        add(endpointNews(change, deps), change)
+      for (const { clientId, ...failure } of await failuresOfLate(db)) add(failureNews(clientId, failure, now), failure)
       const { lanes, backlogSeconds: afterSeconds } = deps
       for (const finding of await backlogNews(db, { lanes, afterSeconds, now })) add(finding, { what: 'backlog' })
       await forget(db, 'mapping.failed', QUIET_SECONDS)
+      await forgetTold(db)
     },
     async stop() {
       stopping = true
