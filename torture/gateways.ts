@@ -40,7 +40,9 @@ export function runGateway(folder: string, env: Record<string, string>): Gateway
     let log = ''
     started.stdout.on('data', (chunk) => {
       said += chunk
-      if (started === child) url ??= /listens on (\S+)/.exec(said)?.[1] ?? null
+      // Its last words may come after its end.
+      if (started === child && started.exitCode === null && started.signalCode === null)
+        url ??= /listens on (\S+)/.exec(said)?.[1] ?? null
     })
     started.stderr.on('data', (chunk) => {
       log = (log + chunk).slice(-4000)
