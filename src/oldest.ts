@@ -1,4 +1,5 @@
 import type { Queryable } from './db.ts'
+import { ofEachClient } from './each-client.ts'
 
 /** What of a client, or of one of its endpoints, has been past its time for the longest. */
 export interface Oldest {
@@ -8,20 +9,19 @@ export interface Oldest {
 }
 
 /** The longest waiting source event of each client that has one past its time; `lanes` is how many each client has. */
-export async function oldestSourceEvents(db: Queryable, lanes: number): Promise<Oldest[]> {
-  const { rows } = await db.query<Oldest>(
-    `select c.id as "clientId", min(s.due_at) as at, extract(epoch from now() - min(s.due_at))::float8 as seconds
-       from clients c
-      cross join generate_series(0, $1 - 1) lane
-      cross join lateral (
-        select due_at from source_events
-         where client_id = c.id and source_events.lane = lane.lane and due_at <= now()
-         order by due_at limit 1) s
-      group by c.id`,
+export const oldestSourceEvents = (db: Queryable, lanes: number): Promise<Oldest[]> =>
+  ofEachClient<Oldest>(
+    db,
+    (client) => `
+      select ${client} as "clientId", min(s.due_at) as at, extract(epoch from now() - min(s.due_at))::float8 as seconds
+        from generate_series(0, $1 - 1) lane
+       cross join lateral (
+         select due_at from source_events
+          where client_id = ${client} and source_events.lane = lane.lane and due_at <= now()
+          order by due_at limit 1) s
+      having count(*) > 0`,
     [lanes],
   )
-  return rows
-}
 
 /** The longest waiting delivery of an endpoint, and why it may wait rightly. */
 export interface OldestDelivery extends Oldest {
@@ -35,27 +35,27 @@ export interface OldestDelivery extends Oldest {
  * The longest waiting delivery of each enabled endpoint that has one past its time. Of endpoints in order of their users only
  * the first of each user counts: the others wait for it, whatever their times say.
  */
-export async function oldestDeliveries(db: Queryable): Promise<OldestDelivery[]> {
-  const { rows } = await db.query<OldestDelivery>(
-    `select e.client_id as "clientId", e.id as "endpointId", e.contract, h.opened_at is not null as "isOpen", d.at,
-            extract(epoch from now() - d.at)::float8 as seconds
-       from endpoints e
-       left join endpoint_health h on h.client_id = e.client_id and h.endpoint_id = e.id
-      cross join lateral (
-        select min(at) as at from (
-          select one.at from (values (false), (true)) kind(retries)
-           cross join lateral (
-             select next_attempt_at as at from deliveries
-              where e.ordering <> 'user' and client_id = e.client_id and endpoint_id = e.id and state = 'pending'
-                and (attempts > 0) = retries and next_attempt_at <= now()
-              order by next_attempt_at limit 1) one
-           union all
-          select first.at from (
-            select distinct on (coalesce(user_id, id)) next_attempt_at as at from deliveries
-             where e.ordering = 'user' and client_id = e.client_id and endpoint_id = e.id and state = 'pending'
-             order by coalesce(user_id, id), event_id, id) first
-           where first.at <= now()) due) d
-      where e.deleted_at is null and e.status = 'enabled' and d.at is not null`,
+export const oldestDeliveries = (db: Queryable): Promise<OldestDelivery[]> =>
+  ofEachClient<OldestDelivery>(
+    db,
+    (client) => `
+      select e.client_id as "clientId", e.id as "endpointId", e.contract, h.opened_at is not null as "isOpen", d.at,
+             extract(epoch from now() - d.at)::float8 as seconds
+        from endpoints e
+        left join endpoint_health h on h.client_id = ${client} and h.endpoint_id = e.id
+       cross join lateral (
+         select min(at) as at from (
+           select one.at from (values (false), (true)) kind(retries)
+            cross join lateral (
+              select next_attempt_at as at from deliveries
+               where e.ordering <> 'user' and client_id = ${client} and endpoint_id = e.id and state = 'pending'
+                 and (attempts > 0) = retries and next_attempt_at <= now()
+               order by next_attempt_at limit 1) one
+            union all
+           select first.at from (
+             select distinct on (coalesce(user_id, id)) next_attempt_at as at from deliveries
+              where e.ordering = 'user' and client_id = ${client} and endpoint_id = e.id and state = 'pending'
+              order by coalesce(user_id, id), event_id, id) first
+            where first.at <= now()) due) d
+       where e.client_id = ${client} and e.deleted_at is null and e.status = 'enabled' and d.at is not null`,
   )
-  return rows
-}

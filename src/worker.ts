@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Db } from './db.ts'
+import { type Db, inTransaction } from './db.ts'
 import { insist } from './insist.ts'
 import { freeTheDead } from './janitor.ts'
 import type { Log } from './log.ts'
@@ -170,12 +170,11 @@ export async function registerWorker({
 
 /** Strikes a worker off the list and gives back what it held; the others are told to sweep when that was anything. */
 const leave = (db: Db, id: string) =>
-  db.query(
-    `with gone as (delete from workers where id = $1),
-          freed as (delete from leases where worker_id = $1 returning 1)
-     select pg_notify($2, 'sweep') from freed limit 1`,
-    [id, WAKE],
-  )
+  inTransaction(db, async (tx) => {
+    await tx.query('delete from workers where id = $1', [id])
+    const { rowCount } = await tx.query('delete from leases where worker_id = $1', [id])
+    if (rowCount) await tx.query('select pg_notify($1, $2)', [WAKE, 'sweep'])
+  })
 
 /** Does the work again and again, `pauseMs` after its last end. `stop` waits for the one that is under way. */
 function every(pauseMs: number, work: () => Promise<void>) {

@@ -83,7 +83,7 @@ export const apiKeys = (deps: Pick<Deps, 'keyRing'>): Route[] => [
     async run({ db, caller, params }) {
       // An operator who locks everybody out has to go to the database.
       if (params.id === caller.keyId) throw new Refusal('key_in_use')
-      await db.query(`update api_keys set revoked_at = coalesce(revoked_at, now()) where id = $1`, [params.id])
+      await db.query(`update api_keys set revoked_at = now() where id = $1 and revoked_at is null`, [params.id])
       return { data: null }
     },
   }),

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { CHANGED } from '../endpoint-version.ts'
 import { Refusal } from '../errors.ts'
 import { deliveryReply, readDelivery } from './deliveries.ts'
 import { endWaiting } from './end-waiting.ts'
@@ -25,7 +26,7 @@ export const endpointStatus = ({
     reply: endpointReply,
     async run({ db, clientId, params, after }) {
       const { rowCount } = await db.query(
-        `update endpoints set status = 'enabled', disabled_reason = null, disabled_at = null
+        `update endpoints set status = 'enabled', disabled_reason = null, disabled_at = null, ${CHANGED}
           where client_id = $1 and id = $2 and status = 'disabled'`,
         [clientId, params.id],
       )
@@ -41,7 +42,7 @@ export const endpointStatus = ({
     reply: endpointReply,
     async run({ db, clientId, params, after }) {
       const { rowCount } = await db.query(
-        `update endpoints set status = 'disabled', disabled_reason = 'manual', disabled_at = now()
+        `update endpoints set status = 'disabled', disabled_reason = 'manual', disabled_at = now(), ${CHANGED}
           where client_id = $1 and id = $2 and status = 'enabled'`,
         [clientId, params.id],
       )

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Contract } from '../contracts/contract.ts'
 import type { Queryable } from '../db.ts'
+import { CHANGED } from '../endpoint-version.ts'
 import { Refusal } from '../errors.ts'
 import { checkEventTypes } from '../event-filter.ts'
 import { newId } from '../ids.ts'
@@ -21,6 +22,7 @@ import {
 import { assertHttps, keptTls } from './endpoint-tls.ts'
 import { endpointUrl } from './endpoint-url.ts'
 import { page } from './page.ts'
+import { ofClient } from './page-sql.ts'
 import { type Deps, listRoute, type Route, route } from './route.ts'
 import { first, newSecret } from './secrets.ts'
 import { clientId, pageQuery } from './words.ts'
@@ -32,7 +34,7 @@ export async function readEndpoint(
   id: string,
 ) {
   const { rows } = await db.query(
-    `select ${ENDPOINT_COLUMNS} from endpoints t where client_id = $1 and id = $2 and deleted_at is null`,
+    `select ${ofClient(ENDPOINT_COLUMNS, '$1::uuid')} from endpoints t where client_id = $1 and id = $2 and deleted_at is null`,
     [clientId, id],
   )
   if (!rows[0]) throw new Refusal('not_found')
@@ -143,7 +145,7 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
           3,
         )
         if (!set) return { data: before }
-        await db.query(`update endpoints set ${set.sql} where client_id = $1 and id = $2`, [
+        await db.query(`update endpoints set ${set.sql}, ${CHANGED} where client_id = $1 and id = $2`, [
           clientId,
           params.id,
           ...set.values,
@@ -162,7 +164,8 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
       async run({ db, clientId, params, after }) {
         // Its secrets are of no more use, and so the least that can leak.
         await db.query(
-          `update endpoints set deleted_at = now(), secrets = '[]', headers = '{}', sealed_headers = null, tls = null
+          `update endpoints
+              set deleted_at = now(), secrets = '[]', headers = '{}', sealed_headers = null, tls = null, ${CHANGED}
             where client_id = $1 and id = $2`,
           [clientId, params.id],
         )

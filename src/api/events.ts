@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { GATEWAY_ITSELF, idTime, NO_SOURCE_EVENT } from '../ids.ts'
 import { page } from './page.ts'
+import { ofClient } from './page-sql.ts'
 import { type Deps, listRoute, type Route, route } from './route.ts'
 import { clientId, eventType, id, pageQuery, reference, time, windowQuery } from './words.ts'
 
@@ -77,7 +78,7 @@ export const events = (deps: Pick<Deps, 'keyRing'>): Route[] => [
     async run({ db, clientId, params }) {
       const { rows } = await db.query({
         name: 'api.event',
-        text: `select ${COLUMNS}, b.body from events t
+        text: `select ${ofClient(COLUMNS, '$1::uuid')}, b.body from events t
                  left join event_bodies b on b.client_id = $1 and b.event_id = $2
                 where t.client_id = $1 and t.id = $2`,
         values: [clientId, params.id],

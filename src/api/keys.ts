@@ -41,7 +41,7 @@ export const firstAdminKey = (db: Db): Promise<string | undefined> =>
 
 async function hasAdminKey(db: Queryable): Promise<boolean> {
   const { rowCount } = await db.query(
-    `select from api_keys where client_id is null and 'admin' = any(scopes) and revoked_at is null limit 1`,
+    `select 1 from api_keys where client_id is null and 'admin' = any(scopes) and revoked_at is null limit 1`,
   )
   return rowCount === 1
 }

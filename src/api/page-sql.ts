@@ -20,10 +20,31 @@ interface Statement {
 /** Rows that one page looks at where a filter is judged row by row: some ten milliseconds' worth. */
 const LOOK = 10_000
 
-/** The statement that reads a page; `bounded`: it looks at LOOK rows at most, and may have found too few among them. */
-export function selection(parts: Parts): Statement & { bounded: boolean } {
+/** Stands in our SQL for the client whose rows are read. */
+const CLIENT = ':client'
+
+/**
+ * `t.client_id` in the SQL of a list as `client`, which the planner knows: so that what is joined or asked beside each row is
+ * found by the client's index, and on Citus on the client's node.
+ */
+export const ofClient = (sql: string, client: string): string => sql.replaceAll('t.client_id', client)
+
+/** The rows of a page: `of` one client, and how they are shown in their order. */
+interface Selection {
+  of: (client: string) => string
+  columns: string
+  rest: string
+  values: unknown[]
+  /** The client as the statement names it, where it is about one. */
+  client: string
+  /** It looks at LOOK rows at most, and may have found too few among them. */
+  bounded: boolean
+}
+
+/** The statement that reads a page. */
+export function selection(parts: Parts): Selection {
   const { table, joins = '', columns, keys, order, limit, whose } = parts
-  const { values, bound, found, others } = conditions(parts)
+  const { values, bound, found, others, client } = conditions(parts)
   const judged = others.map(([, [sql, value]]) => sql.replace('?', () => bound(value)))
   const named = keys.map(([key], at) => `${key} as "key${at}"`)
   const rows = bound(limit)
@@ -31,31 +52,39 @@ export function selection(parts: Parts): Statement & { bounded: boolean } {
   // Cut off before it is joined, so that no plan joins all that there is in order to sort it.
   const looked = `select t.* from ${table} t ${found.length > 0 ? `where ${found.join(' and ')}` : ''}
                    ${inOrder} limit ${judged.length > 0 ? LOOK : rows}`
-  const inner = `select ${columns}, ${named} from (${looked}) t ${joins}
+  const pinned = (sql: string) => (whose === 'nobody' ? sql : ofClient(sql, CLIENT))
+  const inner = `select ${pinned(columns)}, ${named} from (${looked}) t ${pinned(joins)}
                  ${judged.length > 0 ? `where ${judged.join(' and ')}` : ''} ${inOrder} limit ${rows}`
-  const text = `select x.*, array[${keys.map((_, at) => `x."key${at}"::text`)}] as keys
-    from ${whose === 'all' ? `clients c cross join lateral (${inner}) x` : `(${inner}) x`}
-   order by ${keys.map((_, at) => `x."key${at}" ${order}`)} limit ${rows}`
-  return { text, values, bounded: judged.length > 0 }
+  return {
+    of: (name) => inner.replaceAll(CLIENT, name),
+    columns: `x.*, array[${keys.map((_, at) => `x."key${at}"::text`)}] as keys`,
+    rest: `order by ${keys.map((_, at) => `x."key${at}" ${order}`)} limit ${rows}`,
+    values,
+    client,
+    bounded: judged.length > 0,
+  }
 }
 
 /** The statement that answers the keys of the last row that a bounded page has looked at; none: it has looked at all. */
 export function lookedUpTo(parts: Parts): Statement {
   const { table, keys, order } = parts
-  const { values, found } = conditions(parts)
+  const { values, found, client } = conditions(parts)
   const text = `select array[${keys.map(([key]) => `${key}::text`)}] as keys from ${table} t where ${found.join(' and ')}
     order by ${keys.map(([key]) => `${key} ${order}`)} offset ${LOOK - 1} limit 1`
-  return { text, values }
+  return { text: text.replaceAll(CLIENT, client), values }
 }
 
 /** What an index finds, and the filters that have to be judged row by row. */
 function conditions({ filters = {}, ways, where, keys, order, after, since, until, whose }: Parts) {
   const values: unknown[] = []
   const bound = (value: unknown) => `$${values.push(value)}`
-  const given = Object.entries(filters).filter(([, [, value]]) => value !== undefined)
+  const given = Object.entries(filters).flatMap(([name, [sql, value]]) =>
+    value === undefined ? [] : [[name, [whose === 'nobody' ? sql : ofClient(sql, CLIENT), value]] as const],
+  )
   // Across clients each client's part would end at another place: all that is asked for is read.
   const byIndex = ways && whose !== 'all' ? wayOf(given, ways) : given.map(([name]) => name)
-  const found = whose === 'nobody' ? [] : [`t.client_id = ${whose === 'all' ? 'c.id' : bound(whose.clientId)}`]
+  const client = typeof whose === 'object' ? `${bound(whose.clientId)}::uuid` : ''
+  const found = whose === 'nobody' ? [] : [`t.client_id = ${CLIENT}`]
   for (const [name, [sql, value]] of given) if (byIndex.includes(name)) found.push(sql.replace('?', () => bound(value)))
   if (where) found.push(where)
   if (since) found.push(`t.id >= uuid7_floor(${bound(since)})`)
@@ -64,7 +93,7 @@ function conditions({ filters = {}, ways, where, keys, order, after, since, unti
     const place = after.map((key, at) => `${bound(key)}::${keys[at]?.[1]}`)
     found.push(`(${keys.map(([key]) => key)}) ${order === 'asc' ? '>' : '<'} (${place})`)
   }
-  return { values, bound, found, others: given.filter(([name]) => !byIndex.includes(name)) }
+  return { values, bound, found, client, others: given.filter(([name]) => !byIndex.includes(name)) }
 }
 
 const wayOf = (given: readonly (readonly [string, unknown])[], ways: readonly (readonly string[])[]) =>

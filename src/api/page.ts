@@ -1,3 +1,5 @@
+import type { Queryable } from '../db.ts'
+import { ofEachClient } from '../each-client.ts'
 import { cursorOf, keysOf } from './cursor.ts'
 import { lookedUpTo, type Parts, selection } from './page-sql.ts'
 import type { Call, Deps, Reply } from './route.ts'
@@ -51,8 +53,7 @@ export async function page(
     limit: limit + 1, // One more than asked for tells whether there is a next page.
     whose: !owned ? 'nobody' : clientId === null ? 'all' : { clientId },
   }
-  const { text, values, bounded } = selection(parts)
-  const { rows } = await db.query(text, values)
+  const { rows, bounded } = await read(db, parts)
   const shown = rows.slice(0, limit)
   const last: string[] | undefined = shown.at(-1)?.keys
   let next = rows.length > limit ? last : undefined
@@ -62,6 +63,30 @@ export async function page(
   }
   const nextCursor = next ? cursorOf(keyRing, { list, order, keys: next }) : null
   return { data: shown.map((row) => bare(row, keys.length)), meta: { nextCursor } }
+}
+
+/** The rows in their order. Those of all clients come in order from one PostgreSQL, and client by client from Citus. */
+async function read(db: Queryable, parts: Parts): Promise<{ rows: any[]; bounded: boolean }> {
+  const { of, columns, rest, values, client, bounded } = selection(parts)
+  if (parts.whose !== 'all')
+    return { ...(await db.query(`select ${columns} from (${of(client)}) x ${rest}`, values)), bounded }
+  const rows = await ofEachClient<{ keys: string[] }>(db, of, values, { columns, rest })
+  return { rows: rows.sort(byKeys(parts)).slice(0, parts.limit), bounded }
+}
+
+/** Orders rows by their keys, which are written as PostgreSQL writes them. */
+function byKeys({ keys, order }: Pick<Parts, 'keys' | 'order'>) {
+  const sign = order === 'asc' ? 1 : -1
+  const compared = (type: string, a: string, b: string) =>
+    // Times first by the millisecond: their texts are in the order of the moments only within one offset.
+    (type === 'timestamptz' && Date.parse(a) - Date.parse(b)) || (a < b ? -1 : a > b ? 1 : 0)
+  return (a: { keys: string[] }, b: { keys: string[] }) => {
+    for (const [at, [, type]] of keys.entries()) {
+      const difference = compared(type, a.keys[at]!, b.keys[at]!)
+      if (difference !== 0) return sign * difference
+    }
+    return 0
+  }
 }
 
 const BY_ID = [['t.id', 'uuid']] as const

@@ -21,13 +21,14 @@ export async function registerUser(
   if (stripeCustomerId !== undefined) await adopt(tx, clientId, clientUserId, stripeCustomerId)
   // The id that the normaliser would choose too, so that both mean the same user; a nameless one of a Stripe customer may
   // have it already where a client's own ids look like Stripe's.
+  const id = idOfWords('user', clientId, clientUserId)
+  const { rowCount } = await tx.query('select 1 from users where client_id = $1 and id = $2', [clientId, id])
   const { rows } = await tx.query(
-    `insert into users as u (client_id, id, client_user_id, email, registered)
-     values ($1, case when exists (select from users where client_id = $1 and id = $2) then $6 else $2 end, $3, $4, true)
+    `insert into users as u (client_id, id, client_user_id, email, registered) values ($1, $2, $3, $4, true)
      on conflict (client_id, client_user_id) do update
-       set email = case when $5 then excluded.email else u.email end, registered = true, updated_at = now()
+       set email = case when $5 then excluded.email else u.email end, registered = true, updated_at = excluded.updated_at
      returning id`,
-    [clientId, idOfWords('user', clientId, clientUserId), clientUserId, email ?? null, email !== undefined, newId()],
+    [clientId, rowCount === 0 ? id : newId(), clientUserId, email ?? null, email !== undefined],
   )
   if (stripeCustomerId !== undefined)
     await tx.query(

@@ -28,10 +28,14 @@ export async function sendTest(
     })
   const [eventId, deliveryId] = [newId(), newId()]
   const body = contract.example(eventType)
+  await tx.query('insert into event_bodies (client_id, event_id, body) values ($1, $2, $3)', [
+    clientId,
+    eventId,
+    JSON.stringify(body),
+  ])
   await tx.query(
-    `with body as (insert into event_bodies (client_id, event_id, body) values ($1, $2, $8))
-     insert into events (client_id, id, source_event_id, contract, type, key, occurred_at) values ($1, $2, $3, $4, $5, $6, $7)`,
-    [clientId, eventId, NO_SOURCE_EVENT, contract.name, eventType, `test:${eventId}`, at, JSON.stringify(body)],
+    `insert into events (client_id, id, source_event_id, contract, type, key, occurred_at) values ($1, $2, $3, $4, $5, $6, $7)`,
+    [clientId, eventId, NO_SOURCE_EVENT, contract.name, eventType, `test:${eventId}`, at],
   )
   // Not the fan-out's origin: the endpoint's filter does not judge what was asked for.
   await tx.query(

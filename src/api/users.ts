@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { Refusal } from '../errors.ts'
 import { page } from './page.ts'
+import { ofClient } from './page-sql.ts'
 import { registerUser } from './register-user.ts'
 import { type Deps, listRoute, type Route, route } from './route.ts'
 import { clientId, id, pageQuery, text, time } from './words.ts'
@@ -25,6 +26,8 @@ const COLUMNS = `t.id, t.client_id as "clientId", t.client_user_id as "clientUse
   array(select customer_id from user_customers uc where uc.client_id = t.client_id and uc.user_id = t.id
          order by customer_id) as "stripeCustomerIds",
   t.created_at as "createdAt", t.updated_at as "updatedAt"`
+/** For a statement whose $1 is the client. */
+const MINE = ofClient(COLUMNS, '$1::uuid')
 
 const stripeCustomerId = z
   .string()
@@ -54,7 +57,7 @@ export const users = (deps: Pick<Deps, 'keyRing' | 'factArrived'>): Route[] => [
       const id = await registerUser(db, clientId, { clientUserId: params.clientUserId!, email, stripeCustomerId })
       if (stripeCustomerId !== undefined)
         after(() => deps.factArrived(clientId, [`client_user_id:${stripeCustomerId}`]))
-      const { rows } = await db.query(`select ${COLUMNS} from users t where client_id = $1 and id = $2`, [clientId, id])
+      const { rows } = await db.query(`select ${MINE} from users t where client_id = $1 and id = $2`, [clientId, id])
       return { data: rows[0] }
     },
   }),
@@ -86,7 +89,7 @@ export const users = (deps: Pick<Deps, 'keyRing' | 'factArrived'>): Route[] => [
     query: z.strictObject({ clientId }),
     reply: User,
     async run({ db, clientId, params }) {
-      const { rows } = await db.query(`select ${COLUMNS} from users t where client_id = $1 and client_user_id = $2`, [
+      const { rows } = await db.query(`select ${MINE} from users t where client_id = $1 and client_user_id = $2`, [
         clientId,
         params.clientUserId,
       ])

@@ -39,9 +39,7 @@ export async function dueBackfills(db: Queryable, clientId: string): Promise<Bac
 
 /** The clients that have a running backfill. */
 export async function clientsWithBackfills(db: Queryable): Promise<string[]> {
-  const { rows } = await db.query(
-    `select c.id from clients c where exists (select 1 from backfills b where b.client_id = c.id and b.state = 'running')`,
-  )
+  const { rows } = await db.query(`select distinct client_id as id from backfills where state = 'running'`)
   return rows.map(({ id }) => id)
 }
 
@@ -64,14 +62,16 @@ export async function advance(
   const { rowCount } = await db.query(
     `update backfills b
         set read_until = $3, failures = 0, reason_code = null, reason_message = null,
-            counts = b.counts || (
-              select coalesce(jsonb_object_agg(c.type, jsonb_build_object(
-                       'listed', c.listed + coalesce((b.counts -> c.type ->> 'listed')::int, 0),
-                       'known', c.known + coalesce((b.counts -> c.type ->> 'known')::int, 0),
-                       'new', c.new + coalesce((b.counts -> c.type ->> 'new')::int, 0),
-                       'refused', c.refused + coalesce((b.counts -> c.type ->> 'refused')::int, 0))), '{}')
-                from unnest($4::text[], $5::int[], $6::int[], $7::int[], $8::int[]) c(type, listed, known, new, refused))
-      where client_id = $1 and id = $2 and state = 'running'`,
+            counts = b.counts || n.counts
+       from (select coalesce(jsonb_object_agg(c.type, jsonb_build_object(
+                       'listed', c.listed + coalesce((o.counts -> c.type ->> 'listed')::int, 0),
+                       'known', c.known + coalesce((o.counts -> c.type ->> 'known')::int, 0),
+                       'new', c.new + coalesce((o.counts -> c.type ->> 'new')::int, 0),
+                       'refused', c.refused + coalesce((o.counts -> c.type ->> 'refused')::int, 0))), '{}') as counts
+               from backfills o
+              cross join unnest($4::text[], $5::int[], $6::int[], $7::int[], $8::int[]) c(type, listed, known, new, refused)
+              where o.client_id = $1 and o.id = $2) n
+      where b.client_id = $1 and b.id = $2 and b.state = 'running'`,
     [clientId, id, readUntil, Object.keys(counted), ...columns(Object.values(counted))],
   )
   return rowCount === 1
@@ -100,13 +100,13 @@ export async function setBack(
   { code, message }: { code: string; message: string },
   seconds: number | null,
 ): Promise<void> {
+  const then =
+    seconds === null
+      ? `state = 'failed', next_attempt_at = null, finished_at = now()`
+      : 'next_attempt_at = now() + make_interval(secs => $5)'
   await db.query(
-    `update backfills
-        set failures = failures + 1, reason_code = $3, reason_message = $4,
-            state = case when $5::float8 is null then 'failed' else 'running' end,
-            next_attempt_at = now() + make_interval(secs => $5),
-            finished_at = case when $5::float8 is null then now() end
+    `update backfills set failures = failures + 1, reason_code = $3, reason_message = $4, ${then}
       where client_id = $1 and id = $2 and state = 'running'`,
-    [clientId, id, code, message, seconds],
+    [clientId, id, code, message, ...(seconds === null ? [] : [seconds])],
   )
 }

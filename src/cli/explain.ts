@@ -34,18 +34,20 @@ export default defineCommand({
 /** The source events that an id names: one of ours, all that came with Stripe's id, or an app event by its own. */
 async function sourceEvents(db: Queryable, id: string, client: string | undefined) {
   const clients = await clientsOf(db, client)
-  const { rows } = await db.query<{ client_id: string; id: string }>(
-    `select c.id as client_id, e.id from unnest($1::uuid[]) c(id)
-      cross join lateral (select id from source_events where client_id = c.id and ${
-        isUuid(id)
-          ? `(id = $2::uuid or source_id = c.id and account = '' and livemode and event_id = $2::text)`
-          : 'event_id = $2'
-      }) e order by e.id`,
-    [clients.map((one) => one.id), id],
-  )
-  if (rows.length === 0)
+  const named = isUuid(id)
+    ? `(id = $2::uuid or source_id = client_id and account = '' and livemode and event_id = $2::text)`
+    : 'event_id = $2'
+  const found: { client_id: string; id: string }[] = []
+  for (const one of clients) {
+    const { rows } = await db.query(`select client_id, id from source_events where client_id = $1 and ${named}`, [
+      one.id,
+      id,
+    ])
+    found.push(...rows)
+  }
+  if (found.length === 0)
     throw new UsageError(
       `No source event has the id "${id}"${client ? ' there' : ''}: it was not received, or is past its retention. In Stripe, look whether the webhook is subscribed to its type.`,
     )
-  return rows
+  return found.sort((a, b) => (a.id < b.id ? -1 : 1))
 }

@@ -47,9 +47,9 @@ async function stored(db: Queryable, source: { id: string; clientId: string }, e
          select json_agg(json_build_object('id', e.id, 'contract', e.contract, 'type', e.type, 'deliveries', (
            select coalesce(json_agg(json_build_object('url', p.url, 'state', d.state, 'attempts', d.attempts, 'reason', d.reason) order by d.id), '[]')
            from deliveries d join endpoints p on p.client_id = d.client_id and p.id = d.endpoint_id
-           where d.client_id = e.client_id and d.event_id = e.id
+           where d.client_id = $1 and d.event_id = e.id
          )) order by e.position, e.id)
-         from events e where e.client_id = s.client_id and e.source_event_id = s.id
+         from events e where e.client_id = $1 and e.source_event_id = s.id
        ), '[]') as events
      from source_events s
      where s.client_id = $1 and s.source_id = $2 and s.event_id = any($3::text[])

@@ -1,4 +1,5 @@
 import type { Queryable } from '../db.ts'
+import { CHANGED } from '../endpoint-version.ts'
 
 /** A statement that ends a million deliveries at once would hold its locks for minutes. */
 const CHUNK = 5_000
@@ -56,7 +57,7 @@ export async function disable(
   reason: 'gone' | 'failing',
 ): Promise<boolean> {
   const { rowCount } = await db.query(
-    `update endpoints set status = 'disabled', disabled_reason = $4, disabled_at = now()
+    `update endpoints set status = 'disabled', disabled_reason = $4, disabled_at = now(), ${CHANGED}
       where client_id = $1 and id = $2 and version = $3 and status = 'enabled'`,
     [clientId, id, version, reason],
   )

@@ -1,4 +1,5 @@
 import type { Queryable } from '../db.ts'
+import { ofEachClient } from '../each-client.ts'
 import { FLOOR } from '../pending-floor.ts'
 import { type Floor, fromFloor } from './floor.ts'
 
@@ -14,12 +15,13 @@ export interface Swept extends NextDue {
   below: string | null
 }
 
-// Of endpoint `e`: the first that is due of its first attempts and of its retries, which are in order each by themselves.
-const first = (within: string, behind = '') => `
+// Of endpoint `e` of a client: the first that is due of its first attempts and of its retries, which are in order each by
+// themselves.
+const first = (client: string, within: string, behind = '') => `
   select next_attempt_at, event_id from (values (false), (true)) kind(retries)
    cross join lateral (
      select next_attempt_at, event_id from deliveries
-      where client_id = e.client_id and endpoint_id = e.id and state = 'pending' and (attempts > 0) = retries
+      where client_id = ${client} and endpoint_id = e.id and state = 'pending' and (attempts > 0) = retries
         and next_attempt_at <= now() + make_interval(secs => ${within}) ${behind}
       order by next_attempt_at limit 1) one
    order by next_attempt_at limit 1`
@@ -27,15 +29,16 @@ const first = (within: string, behind = '') => `
 const SECONDS = 'extract(epoch from d.next_attempt_at - now())::float8 as seconds'
 
 /** The endpoints, of all clients, whose next delivery is due within so many seconds. Looks through all days that are kept. */
-export async function sweptEndpoints(db: Queryable, withinSeconds: number): Promise<Swept[]> {
-  const { rows } = await db.query<Swept>(
-    `select e.client_id as "clientId", e.id as "endpointId", ${SECONDS},
-            case when d.event_id < ${FLOOR} then d.event_id end as below
-       from endpoints e cross join lateral (${first('$1')}) d`,
+export const sweptEndpoints = (db: Queryable, withinSeconds: number): Promise<Swept[]> =>
+  ofEachClient<Swept>(
+    db,
+    (client) => `
+      select e.client_id as "clientId", e.id as "endpointId", ${SECONDS},
+             case when d.event_id < ${FLOOR} then d.event_id end as below
+        from endpoints e cross join lateral (${first(client, '$1')}) d
+       where e.client_id = ${client}`,
     [withinSeconds],
   )
-  return rows
-}
 
 /** The client's endpoints whose next delivery is due within so many seconds. */
 export const dueEndpoints = (
@@ -49,7 +52,7 @@ export const dueEndpoints = (
       `select f.floor, d.* from (select ${FLOOR} as floor) f
          left join lateral (
            select e.id as "endpointId", ${SECONDS}
-             from endpoints e cross join lateral (${first('$2', 'and event_id >= $3')}) d
+             from endpoints e cross join lateral (${first('$1', '$2', 'and event_id >= $3')}) d
             where e.client_id = $1) d on true`,
       [clientId, withinSeconds, from],
     )

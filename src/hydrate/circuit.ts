@@ -23,19 +23,20 @@ export async function countFailure(
      on conflict (client_id, source_id) do update
        set failures = greatest(c.failures + 1, excluded.failures), reason_code = excluded.reason_code,
            reason_message = excluded.reason_message
-     returning failures, open_until > now() as open`,
+     returning failures`,
     [clientId, sourceId, refused ? FAILURES_TO_OPEN : 1, code, message],
   )
-  const { failures, open } = rows[0]
-  // Calls that were under way when it opened say nothing new.
-  if (failures < FAILURES_TO_OPEN || open) return null
+  const { failures } = rows[0]
+  if (failures < FAILURES_TO_OPEN) return null
   const [first, longest] = refused ? [REFUSED_SECONDS, LONGEST_REFUSED_SECONDS] : [OPEN_SECONDS, LONGEST_OPEN_SECONDS]
   const seconds = Math.min(longest, first * 2 ** (failures - FAILURES_TO_OPEN))
-  await tx.query(
-    `update hydration_circuits set open_until = now() + make_interval(secs => $3) where client_id = $1 and source_id = $2`,
+  // Calls that were under way when it opened say nothing new.
+  const { rowCount } = await tx.query(
+    `update hydration_circuits set open_until = now() + make_interval(secs => $3)
+      where client_id = $1 and source_id = $2 and (open_until is null or open_until <= now())`,
     [clientId, sourceId, seconds],
   )
-  return seconds
+  return rowCount === 0 ? null : seconds
 }
 
 /** A call got through. */
@@ -50,9 +51,11 @@ export async function closeCircuit(
 export async function forgetFailures(tx: Queryable, clientId: string, sourceId: string): Promise<void> {
   await closeCircuit(tx, { clientId, sourceId })
   await tx.query(
-    `update hydrations
-        set next_attempt_at = case when state = 'pending' then now() end, ask_again_at = case when state = 'failed' then now() end
-      where client_id = $1 and source_id = $2 and state in ('pending', 'failed')`,
+    `update hydrations set next_attempt_at = now() where client_id = $1 and source_id = $2 and state = 'pending'`,
+    [clientId, sourceId],
+  )
+  await tx.query(
+    `update hydrations set ask_again_at = now() where client_id = $1 and source_id = $2 and state = 'failed'`,
     [clientId, sourceId],
   )
 }

@@ -142,10 +142,7 @@ export function hydrator(deps: Deps): Hydrator {
   }
 
   const sweep = async () => {
-    const { rows } = await deps.db.query(
-      `select c.id from clients c where exists (
-         select 1 from hydrations h where h.client_id = c.id and h.state = 'pending')`,
-    )
+    const { rows } = await deps.db.query(`select distinct client_id as id from hydrations where state = 'pending'`)
     for (const { id } of rows) wake(id)
   }
 

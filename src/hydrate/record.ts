@@ -45,10 +45,10 @@ async function done({ db, log, laneOf }: Deps, due: Due, { object, at }: Found) 
     await tx.query(
       `update hydrations
           set state = 'done', result = $4, fetched_at = $5, next_attempt_at = null, attempts = attempts + 1,
-              ask_again_at = case when $6 then now() + make_interval(secs => ${STALE_SECONDS}) end,
+              ask_again_at = now() + make_interval(secs => $6),
               reason_code = null, reason_message = null
         where client_id = $1 and source_id = $2 and need = $3 and state = 'pending'`,
-      [clientId, sourceId, need, JSON.stringify(object), at, !due.essential && !due.list],
+      [clientId, sourceId, need, JSON.stringify(object), at, due.essential || due.list ? null : STALE_SECONDS],
     )
     const snapshot = object.object === 'event' ? object : { data: { object } }
     await release(tx, due, due.essential ? laneOf(sourceId, snapshot, need) : null)

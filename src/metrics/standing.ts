@@ -1,9 +1,11 @@
 import { type Db, inTransaction, type Tx } from '../db.ts'
+import { ofEachClient } from '../each-client.ts'
 import { type Oldest, oldestDeliveries, oldestSourceEvents } from '../oldest.ts'
+import { DAILY } from '../partitions.ts'
 
 /** How the installation stands, as its database alone knows: the same in every process that asks. */
 export interface Standing {
-  /** Pending deliveries, due by now and due later; a million and more count as a million. */
+  /** Pending deliveries, due by now and due later; a million and more of a client count as a million. */
   pending: { now: number; later: number }
   /** Seconds that the longest waiting delivery is past its time, at endpoints whose breaker is closed, and open. */
   oldestDue: { closed: number; open: number }
@@ -11,7 +13,7 @@ export interface Standing {
   breakers: { closed: number; open: number }
   /** Endpoints that are enabled, or disabled for a reason. */
   endpoints: { enabled: number; manual: number; gone: number; failing: number }
-  /** Source events that wait (received, held) or need somebody (failed); a million and more count as a million. */
+  /** Source events that wait (received, held) or need somebody (failed); a million and more of a client count as a million. */
   sourceEvents: { received: number; held: number; failed: number }
   /** Seconds that the longest waiting source event is past its time. */
   oldestSourceEvent: number
@@ -46,60 +48,62 @@ export const standing = (db: Db, workerId: string, lanes: number): Promise<Stand
   })
 
 async function ofDeliveries(tx: Tx) {
-  const { rows: pending } = await tx.query(
-    `select count(*) filter (where at <= now()) as now, count(*) filter (where at > now()) as later
-       from (select d.next_attempt_at as at from endpoints e
-              cross join lateral (select next_attempt_at from deliveries
-                                   where client_id = e.client_id and endpoint_id = e.id and state = 'pending') d
-              limit ${MOST}) waiting`,
+  const pending = await ofEachClient<{ now: number; later: number }>(
+    tx,
+    (client) => `
+      select count(*) filter (where at <= now()) as now, count(*) filter (where at > now()) as later
+        from (select d.next_attempt_at as at from endpoints e
+               cross join lateral (select next_attempt_at from deliveries
+                                    where client_id = ${client} and endpoint_id = e.id and state = 'pending') d
+               where e.client_id = ${client} limit ${MOST}) waiting`,
   )
   const { rows: breakers } = await tx.query(
-    `select count(*) filter (where h.opened_at is null) as closed, count(h.opened_at) as open
-       from endpoints e
-       left join endpoint_health h on h.client_id = e.client_id and h.endpoint_id = e.id
-      where e.deleted_at is null and e.status = 'enabled'`,
+    `select count(*) as open from endpoint_health h
+       join endpoints e on e.client_id = h.client_id and e.id = h.endpoint_id
+      where h.opened_at is not null and e.deleted_at is null and e.status = 'enabled'`,
   )
   const oldest = await oldestDeliveries(tx)
   const { rows: statuses } = await tx.query(
     `select coalesce(disabled_reason, status) as status, count(*) from endpoints where deleted_at is null group by 1`,
   )
+  const endpoints = { enabled: 0, manual: 0, gone: 0, failing: 0, ...counted(statuses, 'status') }
   return {
-    pending: pending[0],
+    pending: { now: sum(pending.map(({ now }) => now)), later: sum(pending.map(({ later }) => later)) },
     oldestDue: {
       closed: longest(oldest.filter(({ isOpen }) => !isOpen)),
       open: longest(oldest.filter(({ isOpen }) => isOpen)),
     },
-    breakers: breakers[0],
-    endpoints: { enabled: 0, manual: 0, gone: 0, failing: 0, ...counted(statuses, 'status') },
+    breakers: { closed: endpoints.enabled - breakers[0].open, open: breakers[0].open },
+    endpoints,
   }
 }
 
 async function ofSourceEvents(tx: Tx, lanes: number) {
-  const { rows: states } = await tx.query(
-    `select state, count(*) from (
-       select s.state from clients c
-        cross join lateral (select state from source_events
-                             where client_id = c.id and state in ('received', 'held', 'failed')) s
-        limit ${MOST}) open group by state`,
+  const open = await ofEachClient<{ state: 'received' | 'held' | 'failed'; count: number }>(
+    tx,
+    (client) => `
+      select state, count(*) from (
+        select state from source_events
+         where client_id = ${client} and state in ('received', 'held', 'failed') limit ${MOST}) open
+       group by state`,
   )
+  const sourceEvents = { received: 0, held: 0, failed: 0 }
+  for (const { state, count } of open) sourceEvents[state] += count
   return {
-    sourceEvents: { received: 0, held: 0, failed: 0, ...counted(states, 'state') },
+    sourceEvents,
     oldestSourceEvent: longest(await oldestSourceEvents(tx, lanes)),
   }
 }
 
 async function ofWork(tx: Tx, workerId: string) {
-  const { rows: running } = await tx.query(
-    `select (select count(*) from clients c cross join lateral (
-               select from backfills where client_id = c.id and state = 'running') b) as backfill,
-            (select count(*) from clients c cross join lateral (
-               select from replays where client_id = c.id and state = 'running') r) as replay`,
-  )
-  const { rows: hydrations } = await tx.query(
-    `select (select count(*) from clients c cross join lateral (
-               select from hydrations where client_id = c.id and state = 'pending') h) as pending,
-            (select count(*) from hydration_circuits where open_until > now()) as shut`,
-  )
+  const running = {
+    backfill: await count(tx, `backfills where state = 'running'`),
+    replay: await count(tx, `replays where state = 'running'`),
+  }
+  const hydrations = {
+    pending: await count(tx, `hydrations where state = 'pending'`),
+    shut: await count(tx, 'hydration_circuits where open_until > now()'),
+  }
   const { rows: signatures } = await tx.query('select count(signature_failing_at) as failing from sources')
   const { rows: workers } = await tx.query(
     'select role, count(*) from workers cross join unnest(roles) role group by role',
@@ -113,17 +117,25 @@ async function ofWork(tx: Tx, workerId: string) {
     `select coalesce(min(last) - (now() at time zone 'UTC')::date, -1) as ahead
        from (select i.inhparent, max(to_date(right(c.relname, 8), 'YYYYMMDD')) as last
                from pg_inherits i join pg_class c on c.oid = i.inhrelid
-              where c.relkind = 'r' and c.relname ~ '_[0-9]{8}$' group by i.inhparent) made`,
+              where i.inhparent = any($1::regclass[]) and c.relname ~ '_[0-9]{8}$' group by i.inhparent) made`,
+    [DAILY],
   )
   return {
-    running: running[0],
-    hydrations: hydrations[0],
+    running,
+    hydrations,
     signaturesFailing: signatures[0].failing,
     workers: counted(workers, 'role'),
     leases: counted(leases, 'kind'),
     partitionDays: days[0].ahead,
   }
 }
+
+async function count(tx: Tx, which: string): Promise<number> {
+  const { rows } = await tx.query(`select count(*) from ${which}`)
+  return rows[0].count
+}
+
+const sum = (counts: readonly number[]) => counts.reduce((all, one) => all + one, 0)
 
 const longest = (waiting: readonly Oldest[]) => waiting.reduce((most, { seconds }) => Math.max(most, seconds), 0)
 

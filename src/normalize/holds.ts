@@ -7,8 +7,13 @@ import { keyOf, type World } from './world.ts'
  */
 export const factArrived = (db: Db, clientId: string, facts: readonly string[]): Promise<number> =>
   inTransaction(db, async (tx) => {
-    // A batch that looked for the fact before it was there, and has yet to commit what it holds for it, comes first.
-    await tx.query(`select pg_advisory_xact_lock(${LOOKING}, hashtext($1))`, [clientId])
+    // A batch that looked for the fact before it was there, and has yet to commit what it holds for it, comes first. The
+    // lock is taken where the client's rows are, as by the batch: on Citus, without a table, it would be taken elsewhere.
+    await tx.query(
+      `select 1 from (select pg_advisory_xact_lock(${LOOKING}, hashtext($1::uuid::text))) arriving
+         left join (select id from source_events where client_id = $1 limit 1) one on true`,
+      [clientId],
+    )
     const { rowCount } = await tx.query(
       `update source_events set due_at = now()
         where client_id = $1 and state = 'held' and held_for && $2::text[] and due_at > now()`,

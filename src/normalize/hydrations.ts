@@ -34,9 +34,9 @@ export async function askFor(
                    $10::timestamptz[])
             a(source_id, need, account, paths, list, essential, api_version, wait_until, give_up_at)
      on conflict (client_id, source_id, need) do update
-       set state = 'pending', asked_at = now(), wait_until = excluded.wait_until, give_up_at = excluded.give_up_at,
-           attempts = 0, next_attempt_at = now(), ask_again_at = null, reason_code = null, reason_message = null
-     where hydrations.state <> 'pending' and hydrations.ask_again_at <= now()`,
+       set state = 'pending', asked_at = excluded.asked_at, wait_until = excluded.wait_until, give_up_at = excluded.give_up_at,
+           attempts = 0, next_attempt_at = excluded.next_attempt_at, ask_again_at = null, reason_code = null, reason_message = null
+     where hydrations.state <> 'pending' and hydrations.ask_again_at <= excluded.asked_at`,
     [
       clientId,
       ...needs,

@@ -1,3 +1,4 @@
+import { ofEachClient } from '../each-client.ts'
 import type { Worker } from '../worker.ts'
 import { type Deps as BatchDeps, type BatchResult, normalizeBatch } from './batch.ts'
 import { fireTimers } from './dues.ts'
@@ -173,13 +174,15 @@ export function normalizer(deps: Deps): Normalizer {
   }
 
   const sweep = async () => {
-    const { rows } = await deps.db.query(
-      `select c.id from clients c
-        where exists (select from source_events e where e.client_id = c.id and e.due_at <= now())
-           or exists (select from invoice_dues d where d.client_id = c.id and d.due_at <= $1)`,
+    const due = await ofEachClient<{ id: string }>(
+      deps.db,
+      (client) => `
+        select ${client} as id
+         where exists (select from source_events where client_id = ${client} and due_at <= now())
+            or exists (select from invoice_dues where client_id = ${client} and due_at <= $1)`,
       [deps.now()],
     )
-    for (const { id } of rows) wake(id)
+    for (const { id } of due) wake(id)
   }
 
   deps.worker.onLost(() => {

@@ -28,7 +28,7 @@ export async function save(tx: Queryable, world: World): Promise<void> {
     await tx.query(
       `insert into users (client_id, id, client_user_id, registered)
        select $1, u.id, u.client_user_id, false from unnest($2::uuid[], $3::text[]) u(id, client_user_id)
-       on conflict (client_id, id) do update set client_user_id = excluded.client_user_id, updated_at = now()`,
+       on conflict (client_id, id) do update set client_user_id = excluded.client_user_id, updated_at = excluded.updated_at`,
       [clientId, persons.map(({ id }) => id), persons.map(({ clientUserId }) => clientUserId)],
     )
   if (people.linked.size > 0)

@@ -19,8 +19,9 @@ export async function raise(
   const { rows } = await tx.query<{ since: Date; news: boolean }>(
     `insert into alarms as a (client_id, type, subject) values ($1, $2, $3)
      on conflict (client_id, type, subject) do update
-        set since = case when a.seen_at < now() - make_interval(secs => $4) then now() else a.since end, seen_at = now()
-     returning since, since = now() as news`,
+        set since = case when excluded.seen_at - a.seen_at > make_interval(secs => $4) then excluded.since else a.since end,
+            seen_at = excluded.seen_at
+     returning since, since = seen_at as news`,
     [clientId, type, subject, quietSeconds],
   )
   return rows[0]!.news ? rows[0]!.since : null

@@ -80,11 +80,11 @@ async function stored(tx: Tx, clientId: string, { type, key, occurredAt }: Happe
     [clientId, operations.name, key, id],
   )
   if (rowCount === 0) return null
+  await tx.query('insert into event_bodies (client_id, event_id, body) values ($1, $2, $3)', [clientId, id, body])
   await tx.query(
-    `with kept as (insert into event_bodies (client_id, event_id, body) values ($1, $2, $8))
-     insert into events (client_id, id, source_event_id, contract, type, key, occurred_at)
+    `insert into events (client_id, id, source_event_id, contract, type, key, occurred_at)
      values ($1, $2, $3, $4, $5, $6, $7)`,
-    [clientId, id, GATEWAY_ITSELF, operations.name, type, key, occurredAt, body],
+    [clientId, id, GATEWAY_ITSELF, operations.name, type, key, occurredAt],
   )
   return id
 }

@@ -21,15 +21,20 @@ export interface Progress {
 
 /** Undefined when there is no such replay. */
 export async function progressOf(db: Queryable, id: string): Promise<Progress | undefined> {
+  const { rows: owners } = await db.query<{ clientId: string }>(
+    `select r.client_id as "clientId" from clients c join replays r on r.client_id = c.id and r.id = $1`,
+    [id],
+  )
+  if (!owners[0]) return undefined
   const { rows } = await db.query<Progress>(
     `select r.id, r.client_id as "clientId", r.endpoint_id as "endpointId", r.state, r.found, r.replayed, r.skipped, r.expired,
             r.reason_message as reason,
             (select coalesce(jsonb_object_agg(s.state, s.count), '{}')
                from (select d.state, count(*) from deliveries d
-                      where d.client_id = r.client_id and d.origin = r.id and d.origin <> '${FANOUT_ORIGIN}'
+                      where d.client_id = $1 and d.origin = $2 and d.origin <> '${FANOUT_ORIGIN}'
                       group by d.state) s) as deliveries
-       from clients c join replays r on r.client_id = c.id and r.id = $1`,
-    [id],
+       from replays r where r.client_id = $1 and r.id = $2`,
+    [owners[0].clientId, id],
   )
   return rows[0]
 }

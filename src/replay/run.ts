@@ -51,7 +51,7 @@ export async function run(deps: Deps, replay: Replay, stop: Stop): Promise<void>
 
 /** Counts what there is to replay, by the same look that makes it. False: it was stopped or cancelled meanwhile. */
 async function count({ db, slots }: Deps, replay: Replay, stop: Stop): Promise<boolean> {
-  await writersEnded(db, stop)
+  await writersEnded(db, replay.clientId, stop)
   let [found, expired] = [0, 0]
   for (let [after, counting] = [replay.reached, true]; counting; ) {
     if (stop.stopped() || !(await isRunning(db, replay))) return false

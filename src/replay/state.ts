@@ -24,9 +24,7 @@ export async function runningReplays(db: Queryable, clientId: string): Promise<R
 
 /** The clients that have a running replay. */
 export async function clientsWithReplays(db: Queryable): Promise<string[]> {
-  const { rows } = await db.query(
-    `select c.id from clients c where exists (select 1 from replays r where r.client_id = c.id and r.state = 'running')`,
-  )
+  const { rows } = await db.query(`select distinct client_id as id from replays where state = 'running'`)
   return rows.map(({ id }) => id)
 }
 
@@ -47,7 +45,7 @@ export async function locked(
 }
 
 export async function isRunning(db: Queryable, { clientId, id }: Named): Promise<boolean> {
-  const { rows } = await db.query(`select from replays where client_id = $1 and id = $2 and state = 'running'`, [
+  const { rows } = await db.query(`select 1 from replays where client_id = $1 and id = $2 and state = 'running'`, [
     clientId,
     id,
   ])

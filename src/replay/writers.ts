@@ -5,16 +5,25 @@ const LOOK_MS = 20
 /** Nobody writes for so long but what no fan-out has to do with: an index that is built, a session that was forgotten. */
 const PATIENCE_MS = 15_000
 
+const NOW = 'pg_current_snapshot()'
+/** On Citus the transactions to wait for are those of the server that has the client's rows: it is asked through one of them. */
+const THERE = 'left join (select id from events where client_id = $1 limit 1) one on true'
+
 /**
- * Waits until every transaction that writes now has ended. A fan-out under way may have chosen its endpoints before this one
- * was there or enabled, and its events are not to be seen yet: whoever looked for missing ones now would never find them.
- * A fan-out that begins later finds the endpoint.
+ * Waits until every transaction that writes now, where the client's rows are, has ended. A fan-out under way may have chosen
+ * its endpoints before this one was there or enabled, and its events are not to be seen yet: whoever looked for missing ones
+ * now would never find them. A fan-out that begins later finds the endpoint.
  */
-export async function writersEnded(db: Queryable, { stopped, pause }: Stop): Promise<void> {
-  const { rows } = await db.query('select pg_snapshot_xmax(pg_current_snapshot())::text as next')
+export async function writersEnded(db: Queryable, clientId: string, { stopped, pause }: Stop): Promise<void> {
+  const { rows } = await db.query(`select s.next from (select pg_snapshot_xmax(${NOW})::text as next) s ${THERE}`, [
+    clientId,
+  ])
   const patientUntil = performance.now() + PATIENCE_MS
   while (!stopped() && performance.now() < patientUntil) {
-    const ended = await db.query('select pg_snapshot_xmin(pg_current_snapshot()) >= $1::xid8 as ended', [rows[0].next])
+    const ended = await db.query(
+      `select s.oldest >= $2::xid8 as ended from (select pg_snapshot_xmin(${NOW}) as oldest) s ${THERE}`,
+      [clientId, rows[0].next],
+    )
     if (ended.rows[0].ended) return
     await pause(LOOK_MS)
   }

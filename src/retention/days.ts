@@ -9,11 +9,11 @@ const TABLES: Readonly<Record<Aging, readonly Daily[]>> = {
   metadata: ['deliveries', 'events'],
 }
 
-const OF_DELIVERIES = `select from deliveries where state = 'pending' and event_id >= uuid7_floor($1) and event_id < uuid7_floor($2) limit 1`
+const OF_DELIVERIES = `select 1 from deliveries where state = 'pending' and event_id >= uuid7_floor($1) and event_id < uuid7_floor($2) limit 1`
 
 /** What still needs a day of a table, however old it is: a delivery that waits, or an event that was not normalised yet. */
 const needed: Readonly<Record<Daily, string>> = {
-  source_event_bodies: `select from source_events where due_at is not null and id >= uuid7_floor($1) and id < uuid7_floor($2) limit 1`,
+  source_event_bodies: `select 1 from source_events where due_at is not null and id >= uuid7_floor($1) and id < uuid7_floor($2) limit 1`,
   event_bodies: OF_DELIVERIES,
   attempts: OF_DELIVERIES,
   deliveries: OF_DELIVERIES,
