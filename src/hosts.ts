@@ -36,6 +36,9 @@ export function connectionsTo(url: string): Connections {
     constructor(own?: string | pg.ClientConfig) {
       // A pool's own option of this name would count the wait for a free connection as well.
       super({ ...(own as pg.ClientConfig), connectionTimeoutMillis: CONNECT_TIMEOUT_MS })
+      // What breaks a connection is told to its statements as well. Whoever connects listens only once that has come to its
+      // end, by a promise later than a server can end what it has just opened: unheard, the event would end the process.
+      this.on('error', () => {})
     }
     override connect(callback?: any): any {
       if (hosts.length === 1) return callback ? super.connect(callback) : super.connect()

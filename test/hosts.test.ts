@@ -1,8 +1,11 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { expect, inject, test } from 'vitest'
-import { cutConnections, isDatabaseAway, newSession } from '../src/db.ts'
+import { connect, cutConnections, isDatabaseAway, newSession } from '../src/db.ts'
 import { startWire } from '../torture/wire.ts'
 import { afterwards } from './support/afterwards.ts'
 import { freshDatabase } from './support/database.ts'
+import { eventually } from './support/eventually.ts'
 
 const server = new URL(inject('postgresUrl'))
 const { db, url } = await freshDatabase()
@@ -44,7 +47,8 @@ test('when no host takes writes, each is named with its reason, and no password'
 
 test('connections that are cut fail what waits on them at once, as a database that is away; the pool goes on', async () => {
   const waiting = db.query('select pg_sleep(60)').catch((error) => error)
-  await db.query('select 1')
+  const sleeps = `select from pg_stat_activity where query like 'select pg_sleep(60)%' and datname = current_database()`
+  await eventually(async () => (await db.query(sleeps)).rowCount === 1)
   cutConnections(db)
   expect(isDatabaseAway(await waiting)).toBe(true)
   expect((await db.query('select 1 as one')).rows).toEqual([{ one: 1 }])
@@ -62,4 +66,28 @@ test.each([
   [undefined, false],
 ])('%o means that the database is away: %s', (error, away) => {
   expect(isDatabaseAway(error)).toBe(away)
+})
+
+test('a server that ends the session in the same breath as it opens it fails the statement, not the process', async () => {
+  const message = (type: string, body: Buffer) => {
+    const length = Buffer.alloc(4)
+    length.writeInt32BE(body.length + 4)
+    return Buffer.concat([Buffer.from(type), length, body])
+  }
+  // AuthenticationOk, ReadyForQuery, and "terminating connection due to administrator command".
+  const ready = [message('R', Buffer.alloc(4)), message('Z', Buffer.from('I'))]
+  const fatal = message('E', Buffer.from('SFATAL\0C57P01\0Mterminating connection\0\0'))
+  const ending = createServer((socket) => {
+    socket.on('error', () => {})
+    socket.once('data', () => socket.end(Buffer.concat([...ready, fatal])))
+  })
+  await once(ending.listen(0, '127.0.0.1'), 'listening')
+  afterwards(async () => ending.close())
+  const { port } = ending.address() as AddressInfo
+  for (const hosts of [[`127.0.0.1:${port}`], [`127.0.0.1:${port}`, '127.0.0.1:1']]) {
+    const pool = connect(urlOf(...hosts))
+    const error = await pool.query('select 1').catch((error) => error)
+    expect(error).toSatisfy(isDatabaseAway)
+    await pool.end()
+  }
 })
