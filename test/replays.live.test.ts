@@ -28,7 +28,7 @@ async function madeBy(db: Db, replayId: string) {
 }
 
 /** In the long form (FLO_LONG=1) 100,000. */
-const MISSED = process.env.FLO_LONG ? 100_000 : 20_000
+const MISSED = process.env.FLO_LONG ? 100_000 : 6_000
 /** More of a replay than this never waits at an endpoint. */
 const WINDOW = 500
 
@@ -42,7 +42,7 @@ test(
     const { clientId, sourceId, endpointId } = way
     // As if the endpoint had come after them.
     const missed: string[] = []
-    while (missed.length < MISSED) missed.push(...(await newToldEvents(db, { clientId, sourceId, count: 5_000 })))
+    while (missed.length < MISSED) missed.push(...(await newToldEvents(db, { clientId, sourceId, count: 2_000 })))
     await db.query('update endpoints set description = null where id = $1', [endpointId])
 
     const asked = { endpointId, mode: 'missing' }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isAlive, readPidFile, serves } from '../../src/postgres/pid-file.ts'
 import { afterwards } from './afterwards.ts'
+import { compiled } from './compiled.ts'
 import { eventually } from './eventually.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
@@ -12,7 +13,14 @@ const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 export function runGateway(folder: string, env: Record<string, string> = {}) {
   const child: ChildProcess = spawn(process.execPath, [MAIN], {
     cwd: folder,
-    env: { PATH: process.env.PATH, PORT: '0', LOG_LEVEL: 'warn', FLO_ALLOWED_SUBNETS: '127.0.0.0/8', ...env },
+    env: {
+      PATH: process.env.PATH,
+      ...compiled,
+      PORT: '0',
+      LOG_LEVEL: 'warn',
+      FLO_ALLOWED_SUBNETS: '127.0.0.0/8',
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const said = { stdout: '', stderr: '' }
