@@ -13,10 +13,13 @@ export const killOne: Fault = {
   strike: ({ gateways }, random) => one(gateways, random).kill(),
 }
 
-/** `kill -9` of all processes at once. */
+/** `kill -9` of all processes at once. The fault lasts until one is there again: how long a start takes is the machine's. */
 export const killAll: Fault = {
   name: 'kill -9 of every process',
-  strike: async ({ gateways }) => void (await Promise.all(gateways.map((gateway) => gateway.kill()))),
+  async strike({ gateways }) {
+    await Promise.all(gateways.map((gateway) => gateway.kill()))
+    while (gateways.every((gateway) => gateway.url() === null)) await delay(20)
+  },
 }
 
 /** PostgreSQL is stopped, and started a while later. */

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { compiled } from '../test/support/compiled.ts'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 
@@ -33,7 +34,7 @@ export function runGateway(folder: string, env: Record<string, string>): Gateway
     killed = false
     const started = spawn(process.execPath, [MAIN], {
       cwd: folder,
-      env: { PATH: process.env.PATH, ...env },
+      env: { PATH: process.env.PATH, ...compiled, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     let said = ''
@@ -52,7 +53,7 @@ export function runGateway(folder: string, env: Record<string, string>): Gateway
       const atWork = url !== null
       url = null
       if (!wanted) return
-      if (!killed) crashes.push({ atWork, message: `ended with ${code ?? signal}: ${log.trim().split('\n').at(-1)}` })
+      if (!killed) crashes.push({ atWork, message: `ended with ${code ?? signal}: ${log.trim()}` })
       // A database that is away is told at once: give it a moment.
       setTimeout(() => wanted && start(), killed ? 0 : 500)
     })

@@ -89,12 +89,16 @@ const badReceivers = (): Promise<Receiver[]> =>
 
 async function tortured(setting: Setting): Promise<Struck[]> {
   const struck: Struck[] = []
+  const crashes = () => setting.gateways.flatMap(({ crashes }) => crashes)
+  let seen = 0
   const until = performance.now() + minutes * 60_000
   await setting.stripe.sent(perSecond)
   for (const fault of chosen()) {
     if (performance.now() > until) break
     const one = await strike(setting, fault, { random })
     console.error(`  ${told(one)}`)
+    for (const { message } of crashes().slice(seen)) console.error(`  a process ${message}`)
+    seen = crashes().length
     struck.push(one)
     if (one.name.includes('promoted')) await faults.rebuildStandby(setting)
     await setting.stripe.sent(10)
@@ -131,7 +135,6 @@ try {
   const sums = await settled(setting, { patienceMs: 300_000 })
   const lost = unexplained(sums.repeats, struck)
   const crashes = setting.gateways.flatMap(({ crashes }) => crashes)
-  for (const { message } of crashes) console.error(`  a process ${message}`)
   for (const { first } of lost) console.error(`  repeated for no reason: ${JSON.stringify(first)}`)
   const asked = { minutes, processes, perSecond, seed: flags.seed }
   const run = { struck, sums, lost, crashes, machine: machine(), asked }

@@ -34,14 +34,15 @@ export function report({ struck, sums, lost, crashes, machine, asked }: Run): st
   const rows = [...Map.groupBy(struck, ({ name }) => name)].map(([name, all]) => {
     const recovered = all.map(({ recoveredMs }) => recoveredMs)
     const inFlight = all.reduce((sum, one) => sum + one.inFlight.size, 0)
-    return `| ${name} | ${all.length} | ${inFlight} | ${seconds(median(recovered))} | ${seconds(Math.max(...recovered))} |`
+    const lasted = seconds(Math.max(...all.map(({ from, to }) => to - from)))
+    return `| ${name} | ${all.length} | ${lasted} | ${inFlight} | ${seconds(median(recovered))} | ${seconds(Math.max(...recovered))} |`
   })
   const { accepted, arrivals, endpoints, missing, invented, twice, repeats } = sums
   return [
     `${asked.processes} processes, ${asked.perSecond} events/s, ${asked.minutes} minutes, seed ${asked.seed}; ${machine.cpu}, ${machine.cores} cores, ${machine.system}`,
     '',
-    '| fault | times | attempts unrecorded, or sent meanwhile | recovered in, median (s) | longest (s) |',
-    '| --- | ---: | ---: | ---: | ---: |',
+    '| fault | times | lasted up to (s) | attempts unrecorded, or sent meanwhile | recovered in, median (s) | longest (s) |',
+    '| --- | ---: | ---: | ---: | ---: | ---: |',
     ...rows.toSorted(),
     '',
     `- ${accepted} events accepted, ${arrivals} requests at ${endpoints} endpoints`,
