@@ -157,7 +157,7 @@ describe('how it stands', () => {
     expect(seen.value('flo_db_pool_connections')).toBeGreaterThan(0)
     expect(seen.value('flo_db_pool_waiting')).toBeGreaterThanOrEqual(0)
     expect(seen.value('flo_workers', { role: 'receive' })).toBeGreaterThanOrEqual(1)
-    expect(seen.value('flo_partition_days_ahead')).toBeGreaterThanOrEqual(7)
+    expect(seen.value('flo_partition_days_ahead')).toBeGreaterThanOrEqual(3)
     expect(seen.value('nodejs_eventloop_lag_p99_seconds')).toBeGreaterThan(0)
     expect(seen.value('process_resident_memory_bytes')).toBeGreaterThan(0)
     expect(seen.type).toBe('text/plain; version=0.0.4; charset=utf-8')
