@@ -50,18 +50,21 @@ export async function claimDue(
        left join source_event_bodies b on b.client_id = $1 and b.source_event_id = e.id`,
     [clientId, lanes, limit],
   )
-  return rows.map((row) => ({
-    id: row.id,
-    sourceId: row.source_id,
-    eventId: row.event_id,
-    type: row.type,
-    account: row.account,
-    apiVersion: row.api_version,
-    createdAt: row.created_at,
-    receivedAt: row.received_at,
-    body: row.body === null ? null : JSON.parse(row.body.toString('utf8')),
-  }))
+  return rows.map(dueOf)
 }
+
+/** Of a row of `source_events` with its `body`, the raw bytes; null: they are kept no longer. */
+export const dueOf = (row: any): Due => ({
+  id: row.id,
+  sourceId: row.source_id,
+  eventId: row.event_id,
+  type: row.type,
+  account: row.account,
+  apiVersion: row.api_version,
+  createdAt: row.created_at,
+  receivedAt: row.received_at,
+  body: row.body === null ? null : JSON.parse(row.body.toString('utf8')),
+})
 
 /** Writes what became of the events of a batch. */
 export async function settle(tx: Queryable, clientId: string, outcomes: readonly Outcome[]): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Queryable } from '../../db.ts'
-import type { Due } from '../source-events.ts'
+import { type Due, dueOf } from '../source-events.ts'
 
 /** One source event of the window as it is stored: what it was, and what it became. */
 export interface Row {
@@ -43,17 +43,7 @@ export async function* pagesOf(
       [clientId, rows.map(({ id }) => id), floor],
     )
     yield rows.map((row) => ({
-      due: {
-        id: row.id,
-        sourceId: row.source_id,
-        eventId: row.event_id,
-        type: row.type,
-        account: row.account,
-        apiVersion: row.api_version,
-        createdAt: row.created_at,
-        receivedAt: row.received_at,
-        body: row.body === null ? null : JSON.parse(row.body.toString('utf8')),
-      },
+      due: dueOf(row),
       state: row.state,
       code: row.reason_code,
       events: events.filter(({ sourceEventId }) => sourceEventId === row.id),

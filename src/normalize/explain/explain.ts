@@ -4,7 +4,7 @@ import { horizons } from '../../horizon.ts'
 import { idTime } from '../../ids.ts'
 import { originOf } from '../../origin.ts'
 import { readersOf } from '../judge.ts'
-import { type Due, sightOf } from '../source-events.ts'
+import { type Due, dueOf, sightOf } from '../source-events.ts'
 import { withoutDepths } from './depth.ts'
 import { eventsOf, ownKey } from './events.ts'
 import type { About, Explained, Explanation, MappingExplained } from './explanation.ts'
@@ -91,17 +91,7 @@ async function sourceEvent(db: Queryable, clientId: string, id: string) {
   )
   const [row] = rows
   if (!row) throw new Refusal('not_found')
-  const due: Due = {
-    id: row.id,
-    sourceId: row.source_id,
-    eventId: row.event_id,
-    type: row.type,
-    account: row.account,
-    apiVersion: row.api_version,
-    createdAt: row.created_at,
-    receivedAt: row.received_at,
-    body: row.body === null ? null : JSON.parse(row.body.toString('utf8')),
-  }
+  const due: Due = dueOf(row)
   const explained: Explained = {
     id: row.id,
     sourceId: row.source_id,
