@@ -40,7 +40,7 @@ export interface Jobs {
 
 // One listens, one runs jobs, one runs the clock's.
 const CONNECTIONS = 3
-const RESTART_MS = 5000
+const RESTART_MS = 2000
 const IDEMPOTENCY_HOURS = 24
 const AT_ONCE = 1000
 
@@ -65,6 +65,8 @@ export async function startJobs(deps: Deps): Promise<Jobs> {
     })
   let stopping = false
   let runner: Runner | null = null
+  // By whose ids jobs are locked, of every run of Graphile Worker here.
+  const pools: string[] = []
   const pool = connect(url, {
     max: CONNECTIONS,
     onError: ({ message }) => log.warn({ message }, 'jobs.connection_lost'),
@@ -79,7 +81,7 @@ export async function startJobs(deps: Deps): Promise<Jobs> {
   })
 
   const start = async () => {
-    runner = await runGraphile(deps, pool, {
+    runner = await runGraphile(deps, pool, pools, {
       ...Object.fromEntries(
         Object.entries(rooms).map(([name, room]) => [
           name,
@@ -99,7 +101,10 @@ export async function startJobs(deps: Deps): Promise<Jobs> {
     })
     // It reconnects by itself; when it gives up nevertheless, rooms would wait for the next sweep for ever.
     runner.promise
-      .catch((error) => log.error({ err: error }, 'jobs.ended'))
+      .then(
+        () => stopping || log.error('jobs.ended'),
+        (error) => log.error({ err: error }, 'jobs.ended'),
+      )
       .finally(() => {
         runner = null
         if (!stopping) void restart()
@@ -108,7 +113,10 @@ export async function startJobs(deps: Deps): Promise<Jobs> {
   const restart = async () => {
     while (!runner && !stopping) {
       await delay(RESTART_MS, undefined, { ref: false })
-      if (!stopping) await start().catch((error) => log.error({ err: error }, 'jobs.not_started'))
+      if (stopping) return
+      // What the one that has ended could not mark as done is done once more: a wake too many does no harm.
+      const unlocked = pool.query('select graphile_worker.force_unlock_workers($1::text[])', [pools])
+      await unlocked.then(start).catch((error) => log.error({ err: error }, 'jobs.not_started'))
     }
   }
 
@@ -128,14 +136,18 @@ export async function startJobs(deps: Deps): Promise<Jobs> {
   }
 }
 
-async function runGraphile({ log, worker }: Deps, pgPool: Db, taskList: TaskList): Promise<Runner> {
+async function runGraphile({ log, worker }: Deps, pgPool: Db, pools: string[], taskList: TaskList): Promise<Runner> {
   const events: WorkerEvents = new EventEmitter()
   // Its pool locks jobs by an id of its own choosing: known before the first one is taken, freed when we die.
   events.on('pool:create', ({ workerPool }) => {
+    pools.push(workerPool.id)
     worker.runsPool(workerPool.id).catch((error) => log.warn({ err: error }, 'jobs.pool_not_listed'))
   })
   return run({
     pgPool,
+    // In batches, since a job that cannot be marked as done, its connection broken say, ends Graphile Worker then. Without
+    // them it is a rejection that nobody takes, and ends the process.
+    preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
     concurrency: 2,
     noHandleSignals: true,
     parsedCronItems: CRON,

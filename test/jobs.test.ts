@@ -70,6 +70,31 @@ test('a moment to deliver at is kept in the database, the latest one said', asyn
   expect(job.run_at.getTime() - at.getTime()).toBeLessThan(10_000)
 })
 
+test('a job that cannot be marked as done or failed is run once more, and ends no process', async () => {
+  const { woken } = await newProcess()
+  await db.query(`
+    create sequence refused;
+    create function refuse() returns trigger language plpgsql as $$ begin
+      if nextval('refused') = 1 then raise exception 'not now'; end if;
+      return case when tg_op = 'DELETE' then old else new end;
+    end $$;
+    create trigger refuse before delete or update of last_error on graphile_worker._private_jobs
+      for each row execute function refuse()`)
+  const left = (key: string) =>
+    db.query(`select last_error from graphile_worker.jobs where key = $1 and locked_at is null`, [key])
+  const clientId = newId()
+  await db.query(
+    `select graphile_worker.add_job('deliver', json_build_object('clientId', $1::text), job_key => 'done')`,
+    [clientId],
+  )
+  await eventually(() => woken.includes(`deliver ${clientId}`))
+  await eventually(async () => (await db.query(`select from graphile_worker.jobs where key = 'done'`)).rowCount === 0)
+  await db.query(`alter sequence refused restart`)
+  await db.query(`select graphile_worker.add_job('deliver', '{}', job_key => 'failed')`)
+  await eventually(async () => (await left('failed')).rows[0]?.last_error)
+  await db.query('drop function refuse cascade')
+})
+
 test('the pool that Graphile Worker locks jobs by stands in the row of the worker', async () => {
   const { worker } = await newProcess()
   const pool = await eventually(
