@@ -1,8 +1,11 @@
 import { beforeEach, expect, test } from 'vitest'
+import { startBackfill } from '../src/backfill/start.ts'
 import { report, statusLine } from '../src/cli/backfill-text.ts'
+import { inTransaction } from '../src/db.ts'
 import { runCommand } from './support/command.ts'
 import { emptyDatabase, freshDatabase } from './support/database.ts'
 import { snapshotEvent, subscriptionObject } from './support/events.ts'
+import { eventually } from './support/eventually.ts'
 import { environment, startTestGateway, temporaryFolder } from './support/gateway.ts'
 import { hydratedWay } from './support/hydrating.ts'
 import { startStripeApi } from './support/stripe-api.ts'
@@ -91,4 +94,17 @@ test('the line of a running backfill shows how far it is and fits the terminal',
   )
   expect(statusLine(progress, 60)).toHaveLength(59)
   expect(report({}).join()).toContain('no event')
+})
+
+test('of two that begin at once the later one says so', async () => {
+  const idle = await startTestGateway({ FLO_ROLES: 'receive,api', FLO_STRIPE_API_BASE: stripe.url })
+  const { clientId, sourceId } = await hydratedWay(idle)
+  const { later } = await inTransaction(idle.db, async (tx) => {
+    await startBackfill(tx, clientId, { sourceId, since: new Date(Date.now() - 3_600_000) }, new Date())
+    const later = runCommand(`backfill --source ${sourceId} --since 2d`, folder, environment(idle.databaseUrl))
+    const waits = `select from pg_stat_activity where wait_event_type = 'Lock' and query like '%into backfills%'`
+    await eventually(async () => (await idle.db.query(waits)).rowCount === 1, { timeoutMs: 20_000 })
+    return { later }
+  })
+  expect(await later).toMatchObject({ code: 2, stderr: expect.stringContaining('A backfill of this source runs') })
 })

@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest'
+import { contracts } from '../mappings/index.ts'
 import { previewed, report, statusLine } from '../src/cli/replay-text.ts'
+import { inTransaction } from '../src/db.ts'
 import { newId } from '../src/ids.ts'
+import { startReplay } from '../src/replay/start.ts'
 import { runCommand } from './support/command.ts'
 import { eventually } from './support/eventually.ts'
 import { environment, startTestGateway, temporaryFolder } from './support/gateway.ts'
@@ -68,6 +71,20 @@ test('replay without a gateway at work says when it begins', async () => {
   expect(ran.stderr).toContain('No gateway with the role work runs on this database')
   const second = await runCommand(`replay ${way.endpointId} --mode all`, folder, environment(idle.databaseUrl))
   expect([second.code, second.stderr]).toEqual([2, expect.stringContaining('A replay to this endpoint runs')])
+})
+
+test('of two that begin at once the later one says so', async () => {
+  const idle = await startTestGateway({ FLO_ROLES: 'receive,api' })
+  const way = await layWay(idle.api, receiver.url)
+  const deps = { contracts, now: () => new Date() }
+  const { later } = await inTransaction(idle.db, async (tx) => {
+    await startReplay(deps, tx, way.clientId, { endpointId: way.endpointId, mode: 'all' })
+    const later = runCommand(`replay ${way.endpointId} --mode all`, folder, environment(idle.databaseUrl))
+    const waits = `select from pg_stat_activity where wait_event_type = 'Lock' and query like '%into replays%'`
+    await eventually(async () => (await idle.db.query(waits)).rowCount === 1, { timeoutMs: 20_000 })
+    return { later }
+  })
+  expect(await later).toMatchObject({ code: 2, stderr: expect.stringContaining('A replay to this endpoint runs') })
 })
 
 test('the lines say what there is to say', async () => {

@@ -204,6 +204,32 @@ describe('rows of tables without partitions', () => {
     ])
   })
 
+  test('replays and backfills that have ended go with the metadata, running ones stay', async () => {
+    const { clientId, sourceId } = await fresh()
+    const begun = async (days: number, state: 'done' | 'running') => {
+      const [id, endpointId] = [idAt(daysAgo(days)), newId()]
+      await db.query(
+        `insert into replays (client_id, id, endpoint_id, mode, state, found, reached, upto, finished_at)
+         values ($1, $2, $3, 'all', $4, 0, $3, $3, case when $4 = 'done' then now() end)`,
+        [clientId, id, endpointId, state],
+      )
+      const running = state === 'running'
+      await db.query(
+        `insert into backfills (client_id, id, source_id, since, until, state, read_until, next_attempt_at, finished_at)
+         values ($1, $2, $3, 'epoch', now(), $4, 'epoch', case when $5 then now() + interval '1 day' end, case when not $5 then now() end)`,
+        [clientId, id, running ? sourceId : endpointId, running ? state : 'completed', running],
+      )
+      return id
+    }
+    await begun(120, 'done')
+    const kept = [await begun(60, 'done'), await begun(120, 'running')].toSorted()
+    expect((await retain(deps, KEPT)).rows).toMatchObject({ replays: 1, backfills: 1 })
+    for (const table of ['replays', 'backfills']) {
+      const { rows } = await db.query(`select id from ${table} where client_id = $1 order by id`, [clientId])
+      expect(rows.map(({ id }) => id)).toEqual(kept)
+    }
+  })
+
   test('are walked client by client in batches, and a walk that was broken off goes on where it was', async () => {
     const way = await fresh()
     const { clientId: other } = await layWay(api, receiver.url)

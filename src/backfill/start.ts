@@ -44,11 +44,13 @@ export async function startBackfill(tx: Queryable, clientId: string, asked: Aske
   if (!rows[0].keyed) throw new Refusal('needs_api_key')
   if (rows[0].running) throw running(rows[0].running)
   const id = newId()
-  await tx.query(
+  const { rowCount } = await tx.query(
     `insert into backfills (client_id, id, source_id, account, since, until, types, delivery_success, read_until)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $5)`,
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $5)
+     on conflict (client_id, source_id) where state = 'running' do nothing`,
     [clientId, id, sourceId, account, since, until, types ?? null, deliverySuccess ?? null],
   )
+  if (rowCount === 0) throw running('another one, which was asked for at the same time')
   return id
 }
 

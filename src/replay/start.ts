@@ -43,11 +43,13 @@ export async function startReplay(deps: Deps, tx: Queryable, clientId: string, a
   if (rows[0].status === 'disabled') throw new Refusal('endpoint_disabled')
   if (rows[0].running) throw running(rows[0].running)
   const id = newId()
-  await tx.query(
+  const { rowCount } = await tx.query(
     `insert into replays (client_id, id, endpoint_id, mode, since, until, event_types, reached, upto)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+     on conflict (client_id, endpoint_id) where state = 'running' do nothing`,
     [clientId, id, endpointId, mode, since, until, eventTypes, after, upto],
   )
+  if (rowCount === 0) throw running('another one, which was asked for at the same time')
   return id
 }
 
