@@ -1,5 +1,6 @@
 import type { Queryable } from './db.ts'
 import { ofEachClient } from './each-client.ts'
+import { floorNow } from './pending-floor.ts'
 
 /** What of a client, or of one of its endpoints, has been past its time for the longest. */
 export interface Oldest {
@@ -35,7 +36,7 @@ export interface OldestDelivery extends Oldest {
  * The longest waiting delivery of each enabled endpoint that has one past its time. Of endpoints in order of their users only
  * the first of each user counts: the others wait for it, whatever their times say.
  */
-export const oldestDeliveries = (db: Queryable): Promise<OldestDelivery[]> =>
+export const oldestDeliveries = async (db: Queryable): Promise<OldestDelivery[]> =>
   ofEachClient<OldestDelivery>(
     db,
     (client) => `
@@ -49,13 +50,15 @@ export const oldestDeliveries = (db: Queryable): Promise<OldestDelivery[]> =>
             cross join lateral (
               select next_attempt_at as at from deliveries
                where e.ordering <> 'user' and client_id = ${client} and endpoint_id = e.id and state = 'pending'
-                 and (attempts > 0) = retries and next_attempt_at <= now()
+                 and (attempts > 0) = retries and next_attempt_at <= now() and event_id >= $1
                order by next_attempt_at limit 1) one
             union all
            select first.at from (
              select distinct on (coalesce(user_id, id)) next_attempt_at as at from deliveries
               where e.ordering = 'user' and client_id = ${client} and endpoint_id = e.id and state = 'pending'
+                and event_id >= $1
               order by coalesce(user_id, id), event_id, id) first
             where first.at <= now()) due) d
        where e.client_id = ${client} and e.deleted_at is null and e.status = 'enabled' and d.at is not null`,
+    [await floorNow(db)],
   )

@@ -13,6 +13,15 @@ const LOCK = `hashtextextended('flo-gateway pending floor', 0)`
 export const FLOOR = `coalesce((select event_id from pending_floor), '${LEAST_ID}')`
 
 /**
+ * The floor, for statements that are planned with it and so look at nothing but the days from there on. What is made of an
+ * older event between the two is missed: for those who look again soon.
+ */
+export async function floorNow(db: Queryable): Promise<string> {
+  const { rows } = await db.query<{ floor: string }>(`select ${FLOOR} as floor`)
+  return rows[0]!.floor
+}
+
+/**
  * Tells that a delivery of this event is about to wait, in the transaction that makes it: whoever sees the delivery sees the
  * floor at it or below. To be called after deliveries are locked, if any are, so that all lock in one order.
  */

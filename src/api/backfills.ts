@@ -114,6 +114,7 @@ export const backfills = (
         columns: COLUMNS,
         table: 'backfills',
         filters: { sourceId: ['t.source_id = ?', call.query.sourceId], state: ['t.state = ?', call.query.state] },
+        ways: [],
       })
       return { data: (data as Row[]).map(shown), meta: meta ?? {} }
     },

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Queryable } from '../db.ts'
 import { Refusal } from '../errors.ts'
+import { FLOOR } from '../pending-floor.ts'
 import { STATES } from './deliveries.ts'
 import { type Deps, type Route, route } from './route.ts'
 import { clientId, id, moment, time } from './words.ts'
@@ -81,8 +82,11 @@ async function statsOf(
        select event_id, id, state from deliveries
         where client_id = $1 and endpoint_id = $2 and id >= uuid7_floor($3) and id < uuid7_floor($4)
      ), tried as materialized (
+       -- The bounds leave out the days that none of them is of.
        select a.status, a.error, a.duration_ms from made d
          join attempts a on a.client_id = $1 and a.event_id = d.event_id and a.delivery_id = d.id
+          and a.event_id >= (select event_id from made order by event_id limit 1)
+          and a.event_id <= (select event_id from made order by event_id desc limit 1)
      )
      select (select jsonb_object_agg(state, n) from (select state, count(*) as n from made group by 1) s) as states,
             (select jsonb_object_agg(outcome, n)
@@ -92,7 +96,7 @@ async function statsOf(
                from tried where status is not null) as latencies,
             w.total, w.due, w.oldest
        from (select count(*) as total, count(*) filter (where next_attempt_at <= now()) as due, min(created_at) as oldest
-               from deliveries where client_id = $1 and endpoint_id = $2 and state = 'pending') w`,
+               from deliveries where client_id = $1 and endpoint_id = $2 and state = 'pending' and event_id >= ${FLOOR}) w`,
     [clientId, endpointId, since, until],
   )
   const [{ states, outcomes, delivered, latencies, total, due, oldest }] = rows

@@ -1,7 +1,7 @@
 import { z } from 'zod'
+import type { Queryable } from '../db.ts'
 import { GATEWAY_ITSELF, idTime, NO_SOURCE_EVENT } from '../ids.ts'
 import { page } from './page.ts'
-import { ofClient } from './page-sql.ts'
 import { type Deps, listRoute, type Route, route } from './route.ts'
 import { clientId, eventType, id, pageQuery, reference, time, windowQuery } from './words.ts'
 
@@ -32,12 +32,25 @@ const EventWithBody = Event.extend({
 
 const COLUMNS = `t.id, t.client_id as "clientId",
   case when t.source_event_id not in ('${NO_SOURCE_EVENT}', '${GATEWAY_ITSELF}') then t.source_event_id end as "sourceEventId",
-  t.contract, t.type as "eventType", t.user_id as "userId", t.occurred_at as "occurredAt",
-  (select coalesce(jsonb_object_agg(s.state, s.count), '{}') from (
-     select state, count(*) from deliveries d where d.client_id = t.client_id and d.event_id = t.id group by state
-   ) s) as deliveries`
+  t.contract, t.type as "eventType", t.user_id as "userId", t.occurred_at as "occurredAt"`
 
-const withTime = <Row extends { id: string }>(row: Row) => ({ ...row, createdAt: idTime(row.id) })
+interface Row {
+  id: string
+  clientId: string
+}
+
+/** With the time and the deliveries of each. A statement of its own, which looks at the days of these events only. */
+async function shown<R extends Row>(db: Queryable, rows: readonly R[]) {
+  const counts: Record<string, Record<string, number>> = {}
+  for (const [clientId, events] of Map.groupBy(rows, (row) => row.clientId)) {
+    const { rows: states } = await db.query<{ id: string; state: string; count: number }>(
+      `select event_id as id, state, count(*) from deliveries where client_id = $1 and event_id = any($2) group by 1, 2`,
+      [clientId, events.map(({ id }) => id)],
+    )
+    for (const { id, state, count } of states) counts[id] = { ...counts[id], [state]: count }
+  }
+  return rows.map((row) => ({ ...row, createdAt: idTime(row.id), deliveries: counts[row.id] ?? {} }))
+}
 
 /** /v1/events: what the sources' events became. */
 export const events = (deps: Pick<Deps, 'keyRing'>): Route[] => [
@@ -68,7 +81,7 @@ export const events = (deps: Pick<Deps, 'keyRing'>): Route[] => [
         // A source event has few events: what its index finds is put in order.
         ways: [['sourceEventId'], ['userId'], ['eventType']],
       })
-      return { data: (data as { id: string }[]).map(withTime), meta }
+      return { data: await shown(call.db, data as Row[]), meta }
     },
   }),
   route('GET /v1/events/{id}', {
@@ -76,14 +89,14 @@ export const events = (deps: Pick<Deps, 'keyRing'>): Route[] => [
     ids: { id: 'event' },
     reply: EventWithBody,
     async run({ db, clientId, params }) {
-      const { rows } = await db.query({
-        name: 'api.event',
-        text: `select ${ofClient(COLUMNS, '$1::uuid')}, b.body from events t
-                 left join event_bodies b on b.client_id = $1 and b.event_id = $2
-                where t.client_id = $1 and t.id = $2`,
-        values: [clientId, params.id],
-      })
-      return { data: withTime(rows[0]) }
+      const { rows } = await db.query<Row>(
+        `select ${COLUMNS}, b.body from events t
+           left join event_bodies b on b.client_id = $1 and b.event_id = $2
+          where t.client_id = $1 and t.id = $2`,
+        [clientId, params.id],
+      )
+      const [data] = await shown(db, rows)
+      return { data }
     },
   }),
 ]

@@ -17,8 +17,8 @@ interface Statement {
   values: unknown[]
 }
 
-/** Rows that one page looks at where a filter is judged row by row: some ten milliseconds' worth. */
-const LOOK = 10_000
+/** Rows that one page looks at where a filter is judged row by row; each may lie in a block of its own. */
+const LOOK = 1_000
 
 /** Stands in our SQL for the client whose rows are read. */
 const CLIENT = ':client'
@@ -49,12 +49,13 @@ export function selection(parts: Parts): Selection {
   const named = keys.map(([key], at) => `${key} as "key${at}"`)
   const rows = bound(limit)
   const inOrder = `order by ${keys.map(([key]) => `${key} ${order}`)}`
-  // Cut off before it is joined, so that no plan joins all that there is in order to sort it.
   const looked = `select t.* from ${table} t ${found.length > 0 ? `where ${found.join(' and ')}` : ''}
                    ${inOrder} limit ${judged.length > 0 ? LOOK : rows}`
+  const fitting =
+    judged.length > 0 ? `select t.* from (${looked}) t where ${judged.join(' and ')} ${inOrder} limit ${rows}` : looked
   const pinned = (sql: string) => (whose === 'nobody' ? sql : ofClient(sql, CLIENT))
-  const inner = `select ${pinned(columns)}, ${named} from (${looked}) t ${pinned(joins)}
-                 ${judged.length > 0 ? `where ${judged.join(' and ')}` : ''} ${inOrder} limit ${rows}`
+  // Cut off before it is joined, so that no plan joins all that there is in order to sort it.
+  const inner = `select ${pinned(columns)}, ${named} from (${fitting}) t ${pinned(joins)} ${inOrder}`
   return {
     of: (name) => inner.replaceAll(CLIENT, name),
     columns: `x.*, array[${keys.map((_, at) => `x."key${at}"::text`)}] as keys`,

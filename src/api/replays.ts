@@ -145,6 +145,7 @@ export const replays = (
           endpointId: ['t.endpoint_id = ?', call.query.endpointId],
           state: ['t.state = ?', call.query.state],
         },
+        ways: [],
       }),
   }),
   route('GET /v1/replays/{id}', {

@@ -72,7 +72,7 @@ export const users = (deps: Pick<Deps, 'keyRing' | 'factArrived'>): Route[] => [
         table: 'users',
         filters: {
           stripeCustomerId: [
-            `t.id = (select uc.user_id from user_customers uc where uc.client_id = t.client_id and uc.customer_id = ?)`,
+            `t.id in (select uc.user_id from user_customers uc where uc.client_id = t.client_id and uc.customer_id = ?)`,
             call.query.stripeCustomerId,
           ],
         },

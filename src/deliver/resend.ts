@@ -25,16 +25,18 @@ export async function resend(
   deliveryId: string,
 ): Promise<{ id: string; endpointId: string }> {
   // Locks the delivery: of two resends at once, the second finds the first one's delivery and cancels it.
-  const { rows } = await tx.query<Row>(
-    `select d.event_id as "eventId", d.endpoint_id as "endpointId", d.event_type as "eventType", d.user_id as "userId", p.status,
+  const { rows } = await tx.query<Row>({
+    // Planned once: there are as many days as are kept.
+    name: 'deliver.resend',
+    text: `select d.event_id as "eventId", d.endpoint_id as "endpointId", d.event_type as "eventType", d.user_id as "userId", p.status,
             b.event_id is not null as kept
        from deliveries d
        join endpoints p on p.client_id = d.client_id and p.id = d.endpoint_id and p.deleted_at is null
        left join event_bodies b on b.client_id = d.client_id and b.event_id = d.event_id
       where d.client_id = $1 and d.id = $2
         for update of d`,
-    [clientId, deliveryId],
-  )
+    values: [clientId, deliveryId],
+  })
   const [delivery] = rows
   if (!delivery) throw new Refusal('not_found')
   if (delivery.status === 'disabled') throw new Refusal('endpoint_disabled')

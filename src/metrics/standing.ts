@@ -2,6 +2,7 @@ import { type Db, inTransaction, type Tx } from '../db.ts'
 import { ofEachClient } from '../each-client.ts'
 import { type Oldest, oldestDeliveries, oldestSourceEvents } from '../oldest.ts'
 import { DAILY } from '../partitions.ts'
+import { floorNow } from '../pending-floor.ts'
 
 /** How the installation stands, as its database alone knows: the same in every process that asks. */
 export interface Standing {
@@ -54,8 +55,10 @@ async function ofDeliveries(tx: Tx) {
       select count(*) filter (where at <= now()) as now, count(*) filter (where at > now()) as later
         from (select d.next_attempt_at as at from endpoints e
                cross join lateral (select next_attempt_at from deliveries
-                                    where client_id = ${client} and endpoint_id = e.id and state = 'pending') d
+                                    where client_id = ${client} and endpoint_id = e.id and state = 'pending'
+                                      and event_id >= $1) d
                where e.client_id = ${client} limit ${MOST}) waiting`,
+    [await floorNow(tx)],
   )
   const { rows: breakers } = await tx.query(
     `select count(*) as open from endpoint_health h

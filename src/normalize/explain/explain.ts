@@ -1,7 +1,7 @@
 import type { Queryable } from '../../db.ts'
 import { Refusal } from '../../errors.ts'
 import { horizons } from '../../horizon.ts'
-import { idTime } from '../../ids.ts'
+import { idFloor, idTime } from '../../ids.ts'
 import { originOf } from '../../origin.ts'
 import { readersOf } from '../judge.ts'
 import { type Due, dueOf, sightOf } from '../source-events.ts'
@@ -14,6 +14,9 @@ import { lookupsIn } from './lookups.ts'
 import { mappingsIn } from './rules.ts'
 import { differenceOf, summaryOf } from './summary.ts'
 import { waysOf } from './ways.ts'
+
+/** An event was made after its source event came in, by the clock of another machine perhaps: older days need no look. */
+const CLOCKS_DIFFER_MS = 86_400_000
 
 /**
  * Why a source event became what it became, and where that went: every rule that was tried, every field with what it was read
@@ -29,8 +32,8 @@ export async function explain(
   const { rows: stored } = await db.query<Stored>(
     `select e.id, e.contract, e.type, e.key, b.body from events e
        left join event_bodies b on b.client_id = $1 and b.event_id = e.id
-      where e.client_id = $1 and e.source_event_id = $2 order by e.position, e.id`,
-    [clientId, id],
+      where e.client_id = $1 and e.source_event_id = $2 and e.id >= $3 order by e.position, e.id`,
+    [clientId, id, idFloor(new Date(idTime(id).getTime() - CLOCKS_DIFFER_MS))],
   )
   const judged = await judgedToday({ db, now: now() }, clientId, due, stored)
   return explained({ db, now }, clientId, { row, due, heldFor, stored, judged })
