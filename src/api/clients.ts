@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Queryable } from '../db.ts'
 import { Refusal } from '../errors.ts'
 import { newId } from '../ids.ts'
 import { changes } from './changes.ts'
@@ -36,12 +37,12 @@ export const clients = (deps: Pick<Deps, 'keyRing'>): Route[] => [
     reply: Client,
     status: 201,
     async run({ db, body }) {
-      const { rows } = await db.query(
-        `insert into clients as t (id, name, is_operator, max_endpoints, requests_per_second)
-         values ($1, $2, $3, $4, $5) returning ${COLUMNS}`,
-        [newId(), body.name, body.isOperator ?? false, body.quotas?.endpoints, body.quotas?.requestsPerSecond],
+      const id = newId()
+      await db.query(
+        `insert into clients (id, name, is_operator, max_endpoints, requests_per_second) values ($1, $2, $3, $4, $5)`,
+        [id, body.name, body.isOperator ?? false, body.quotas?.endpoints, body.quotas?.requestsPerSecond],
       )
-      return { data: rows[0] }
+      return { data: await readClient(db, id) }
     },
   }),
   adminRoute('GET /v1/clients', {
@@ -56,9 +57,9 @@ export const clients = (deps: Pick<Deps, 'keyRing'>): Route[] => [
     ids: { id: 'client' },
     reply: Client,
     async run({ db, params }) {
-      const { rows } = await db.query(`select ${COLUMNS} from clients t where id = $1`, [params.id])
-      if (!rows[0]) throw new Refusal('not_found')
-      return { data: rows[0] }
+      const client = await readClient(db, params.id!)
+      if (!client) throw new Refusal('not_found')
+      return { data: client }
     },
   }),
   adminRoute('PATCH /v1/clients/{id}', {
@@ -78,8 +79,12 @@ export const clients = (deps: Pick<Deps, 'keyRing'>): Route[] => [
         2,
       )
       if (set) await db.query(`update clients set ${set.sql} where id = $1`, [params.id, ...set.values])
-      const { rows } = await db.query(`select ${COLUMNS} from clients t where id = $1`, [params.id])
-      return { data: rows[0] }
+      return { data: await readClient(db, params.id!) }
     },
   }),
 ]
+
+async function readClient(db: Queryable, id: string) {
+  const { rows } = await db.query(`select ${COLUMNS} from clients t where id = $1`, [id])
+  return rows[0]
+}

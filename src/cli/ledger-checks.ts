@@ -2,7 +2,8 @@ import type { Aging } from '../horizon.ts'
 import { FANOUT_ORIGIN, NO_SOURCE_EVENT } from '../ids.ts'
 
 /**
- * One thing that must be so: `sql` answers the ids for which it is not, with $1 `since`, $2 `lateSeconds`, $3 `unsureSeconds`.
+ * One thing that must be so: `sql` answers the ids for which it is not, with $1 `since`, $2 `lateSeconds`, $3 `unsureSeconds`, $4
+ * the moment before which metadata may be gone.
  * `since` lies within the retention of what the check reads.
  */
 export interface Check {
@@ -74,7 +75,7 @@ export const checks: readonly Check[] = [
           having count(d.id) > r.replayed
               -- Deliveries go with the day of their event, which may be long before the replay.
               or count(d.id) < r.replayed
-                 and coalesce(r.since, 'epoch') >= (select before from retention where what = 'metadata')`,
+                 and coalesce(r.since, 'epoch') >= $4`,
   },
   {
     name: 'every event has its body',

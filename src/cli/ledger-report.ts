@@ -35,10 +35,10 @@ export const ledgerReport = (
     const findings = []
     for (const { name, reads, sql } of checks) {
       const { rows } = await tx.query(
-        // Each check uses some of the parameters; all three must have a type.
+        // Each check uses some of the parameters; all must have a type.
         `select count(*) as wrong, (array_agg(id))[1:${EXAMPLES}] as examples from (${sql}) found
-          where ($1::timestamptz, $2::float8, $3::float8) is not null`,
-        [later(since, kept[reads]), lateSeconds, unsureSeconds],
+          where ($1::timestamptz, $2::float8, $3::float8, $4::timestamptz) is not null`,
+        [later(since, kept[reads]), lateSeconds, unsureSeconds, kept.metadata],
       )
       findings.push({ name, wrong: rows[0].wrong, examples: rows[0].examples ?? [] })
     }

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Queryable } from '../db.ts'
+import { ofEachClient } from '../each-client.ts'
 import type { NormalizedBatch } from '../watch.ts'
 import { raise } from './alarms.ts'
 import type { Finding } from './tell.ts'
@@ -58,19 +59,18 @@ export const failureNews =
  * The first failure of each source and code of which there is no alarm: whoever mapped it died before it was told, or could
  * not tell.
  */
-export async function failuresOfLate(db: Queryable): Promise<(Failure & { clientId: string })[]> {
-  const { rows } = await db.query<Failure & { clientId: string }>(
-    `select distinct on (c.id, f.source_id, f.reason_code) c.id as "clientId", f.source_id as "sourceId",
-            f.reason_code as code, f.reason_message as message, f.id as "sourceEventId", f.type as "sourceEventType"
-       from clients c
-      cross join lateral (
-        select source_id, reason_code, reason_message, id, type from source_events
-         where client_id = c.id and state = 'failed' and id >= uuid7_floor(now() - make_interval(secs => $1))
-         order by id desc limit $2) f
-      where not exists (select from alarms a where a.client_id = c.id and a.type = 'mapping.failed'
-                           and a.subject = f.source_id || ' ' || f.reason_code)
-      order by c.id, f.source_id, f.reason_code, f.id`,
+export const failuresOfLate = (db: Queryable): Promise<(Failure & { clientId: string })[]> =>
+  ofEachClient<Failure & { clientId: string }>(
+    db,
+    (client) => `
+      select distinct on (f.source_id, f.reason_code) ${client} as "clientId", f.source_id as "sourceId",
+             f.reason_code as code, f.reason_message as message, f.id as "sourceEventId", f.type as "sourceEventType"
+        from (
+          select source_id, reason_code, reason_message, id, type from source_events
+           where client_id = ${client} and state = 'failed' and id >= uuid7_floor(now() - make_interval(secs => $1))
+           order by id desc limit $2) f
+       where not exists (select from alarms where client_id = ${client} and type = 'mapping.failed'
+                            and subject = f.source_id || ' ' || f.reason_code)
+       order by f.source_id, f.reason_code, f.id`,
     [OF_LATE.seconds, OF_LATE.failures],
   )
-  return rows
-}
