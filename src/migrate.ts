@@ -4,6 +4,7 @@ import { runner } from 'node-pg-migrate'
 import type pg from 'pg'
 import { ConfigError } from './config.ts'
 import { connect, newSession } from './db.ts'
+import { distribute, isDistributed } from './distribution.ts'
 import { graphileLogger } from './graphile-log.ts'
 import type { Log } from './log.ts'
 import { makePartitions } from './partitions.ts'
@@ -11,15 +12,27 @@ import { makePartitions } from './partitions.ts'
 const OLDEST_POSTGRES = 15
 const FEW_LOCKS = 256
 
+/** Of the files in sql/: what Citus alone is told, and hidden ones. */
+const NO_MIGRATION = '(\\..*|citus\\.sql)'
+
 // Any number, the same in every gateway.
 const LOCK = 7_061_002
 
 /**
- * Brings the database up to date: our migrations, Graphile Worker's, and the partitions of the days ahead. Processes that
+ * Brings the database up to date: our migrations, Graphile Worker's, and the partitions of the days ahead; on a Citus cluster
+ * new tables are spread like the others. `spread` spreads those of a database that was on one server so far. Processes that
  * start at once wait for one another. Returns the names of our migrations that ran now; throws a ConfigError when the
- * database cannot be reached or is older than PostgreSQL 15.
+ * database cannot be reached, is older than PostgreSQL 15, or cannot be spread.
  */
-export async function migrate({ url, log }: { url: string; log: Log }): Promise<string[]> {
+export async function migrate({
+  url,
+  log,
+  spread = false,
+}: {
+  url: string
+  log: Log
+  spread?: boolean
+}): Promise<string[]> {
   const session = newSession(url, { application_name: 'flo-gateway migrations' })
   session.on('error', (error) => log.error({ err: error }, 'migrate.session_lost'))
   await session.connect().catch((cause) => {
@@ -38,6 +51,7 @@ export async function migrate({ url, log }: { url: string; log: Log }): Promise<
     const ran = await runner({
       dbClient: session,
       dir: fileURLToPath(new URL('../sql', import.meta.url)),
+      ignorePattern: NO_MIGRATION,
       direction: 'up',
       migrationsTable: 'migrations',
       checkOrder: true,
@@ -45,6 +59,7 @@ export async function migrate({ url, log }: { url: string; log: Log }): Promise<
       logger: quiet(log),
     })
     await migrateGraphile(url, log)
+    if (spread || (await isDistributed(session))) await distribute(session, log)
     const partitions = await makePartitions({ db: session, log })
     const names = ran.map(({ name }) => name)
     if (names.length > 0 || partitions > 0) log.info({ migrations: names, partitions }, 'database.migrated')

@@ -4,6 +4,7 @@ import explain from './explain.ts'
 import keysRotate from './keys-rotate.ts'
 import ledger from './ledger.ts'
 import mappingsDiff from './mappings-diff.ts'
+import migrate from './migrate.ts'
 import renormalize from './renormalize.ts'
 import replay from './replay.ts'
 import trigger from './trigger.ts'
@@ -16,6 +17,7 @@ export const commands: readonly Command[] = [
   backfill,
   replay,
   ledger,
+  migrate,
   keysRotate,
   trigger,
 ]

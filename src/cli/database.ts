@@ -13,13 +13,23 @@ import { runningPostgres, startPostgres } from '../postgres.ts'
 export async function withDatabase<T>(work: (db: Db, config: Config) => Promise<T>): Promise<T> {
   const config = readConfig(process.env)
   await offerModules(config.contracts)
+  return atDatabase(config, async (url) => {
+    const db = connect(url, { max: 2 })
+    try {
+      await checked(db)
+      return await work(db, config)
+    } finally {
+      await db.end()
+    }
+  })
+}
+
+/** Runs `work` with the way to the gateway's database, which may hold nothing yet. Throws a ConfigError when there is none. */
+export async function atDatabase<T>(config: Config, work: (url: string) => Promise<T>): Promise<T> {
   const { url, close } = await reached(config)
-  const db = connect(url, { max: 2 })
   try {
-    await checked(db)
-    return await work(db, config)
+    return await work(url)
   } finally {
-    await db.end()
     await close()
   }
 }

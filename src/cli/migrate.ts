@@ -1,0 +1,44 @@
+import { ConfigError, readConfig } from '../config.ts'
+import { connect } from '../db.ts'
+import { newLog } from '../log.ts'
+import { migrate } from '../migrate.ts'
+import { defineCommand } from './command.ts'
+import { atDatabase } from './database.ts'
+import { good } from './paint.ts'
+
+export default defineCommand({
+  name: 'migrate',
+  summary: 'Bring the database up to date, and spread it over a Citus cluster where that is asked for',
+  about:
+    'A gateway does the first at each start by itself. --distribute turns the tables that grow into Citus tables by client, and copies of the small ones onto every node; all gateways have to be stopped for it. Broken off, it is run again. docs/scaling.md tells the way.',
+  options: {
+    distribute: {
+      type: 'boolean',
+      about: 'spread the tables over the Citus cluster that DATABASE_URL is the coordinator of',
+    },
+  },
+  examples: ['migrate', 'migrate --distribute'],
+  run: ({ options, out }) =>
+    atDatabase(readConfig(process.env), async (url) => {
+      const log = newLog('warn')
+      if (options.distribute) await assertNobodyWorks(url)
+      const ran = await migrate({ url, log, spread: options.distribute })
+      for (const name of ran) out(name)
+      out(good(options.distribute ? 'The tables are distributed by client.' : 'The database is up to date.'))
+      return 0
+    }),
+})
+
+async function assertNobodyWorks(url: string): Promise<void> {
+  const db = connect(url, { max: 1 })
+  try {
+    const { rows: ours } = await db.query(`select to_regclass('workers') is not null as there`)
+    if (!ours[0].there) return
+    const { rows } = await db.query('select host, pid from workers where not pg_try_advisory_xact_lock(lock_key)')
+    if (rows.length === 0) return
+    const who = rows.map(({ host, pid }) => `process ${pid} on ${host}`).join(', ')
+    throw new ConfigError(`Gateways are at work (${who}): stop them first, and start them again afterwards.`)
+  } finally {
+    await db.end()
+  }
+}

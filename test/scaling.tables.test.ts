@@ -1,0 +1,130 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { newSession } from '../src/db.ts'
+import { distribute, isDistributed, statementsOf } from '../src/distribution.ts'
+import { newLog } from '../src/log.ts'
+import { migrate } from '../src/migrate.ts'
+import { runCommand } from './support/command.ts'
+import { freshDatabase } from './support/database.ts'
+import { environment, startTestGateway, temporaryFolder } from './support/gateway.ts'
+import { placement } from './support/placement.ts'
+
+const { url, db } = await freshDatabase()
+const { distributed, reference, local } = placement
+const file = readFileSync(new URL('../sql/citus.sql', import.meta.url), 'utf8')
+
+test('every table is distributed, a copy on every node, or on the coordinator, and only one of them', async () => {
+  const { rows } = await db.query(
+    `select relname as name from pg_class
+      where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition order by relname`,
+  )
+  expect([...distributed, ...reference, ...local].sort()).toEqual(rows.map(({ name }) => name))
+})
+
+test('every primary key, unique constraint and unique index of a distributed table begins with client_id', async () => {
+  const { rows } = await db.query(
+    `select i.indrelid::regclass::text as table, a.attname as first
+       from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+      where i.indisunique and i.indrelid = any($1::regclass[])`,
+    [distributed],
+  )
+  expect(new Set(rows.map((row) => row.table))).toEqual(new Set(distributed))
+  expect(rows.filter(({ first }) => first !== 'client_id')).toEqual([])
+})
+
+test('every index of a distributed table begins with client_id, but for one that finds a dead worker’s leases', async () => {
+  const { rows } = await db.query(
+    `select i.indrelid::regclass::text as table, coalesce(a.attname, 'an expression') as first
+       from pg_index i left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+      where i.indrelid = any($1::regclass[]) and a.attname is distinct from 'client_id'`,
+    [distributed],
+  )
+  expect(rows).toEqual([{ table: 'leases', first: 'worker_id' }])
+})
+
+test('foreign keys stay among the tables that are on every node', async () => {
+  const { rows } = await db.query(
+    `select conrelid::regclass::text as child, confrelid::regclass::text as parent from pg_constraint where contype = 'f'`,
+  )
+  expect(rows.length).toBeGreaterThan(0)
+  for (const { child, parent } of rows) expect(reference).toEqual(expect.arrayContaining([child, parent]))
+})
+
+test('client_id is a uuid that is never null, and no distributed table has a trigger, a sequence or rules', async () => {
+  const { rows } = await db.query(
+    `select c.relname as name, c.relhastriggers or c.relhasrules
+            or exists (select from pg_depend where refobjid = c.oid and deptype in ('a', 'i') and classid = 'pg_class'::regclass
+                         and (select relkind from pg_class s where s.oid = objid) = 'S') as more,
+            a.atttypid::regtype::text as type, a.attnotnull as always
+       from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'client_id'
+      where c.oid = any($1::regclass[])`,
+    [distributed],
+  )
+  expect(rows.length).toBe(distributed.length)
+  expect(rows.filter(({ more, type, always }) => more || type !== 'uuid' || !always)).toEqual([])
+})
+
+test('Citus is told each table once, also when it fails on the way and is asked again', async () => {
+  const session = newSession(url)
+  await session.connect()
+  // Stands for Citus: notes what it is told. What Citus itself makes of it only a cluster shows.
+  await session.query(`
+    create schema citus; set search_path = public, citus;
+    create table citus.pg_dist_partition (logicalrelid regclass, partmethod "char", repmodel "char", colocationid int);
+    create table citus.pg_dist_object (classid oid, objid oid);
+    create table citus.told (what text);
+    create function citus.create_distributed_function(f regprocedure) returns void language sql as
+      $$ insert into pg_dist_object values ('pg_proc'::regclass, f); insert into told values ('function') $$;
+    create function citus.create_reference_table(t regclass) returns void language plpgsql as $$ begin
+      if exists (select from pg_constraint where conrelid = t and contype = 'f') then raise 'a foreign key'; end if;
+      if exists (select from pg_trigger where tgrelid = t and not tgisinternal) then raise 'a trigger'; end if;
+      insert into pg_dist_partition values (t, 'n', 't', 1); insert into told values (t); end $$;
+    create function citus.create_distributed_table(t regclass, c text, colocate_with text) returns void language plpgsql as $$ begin
+      if t = 'deliveries'::regclass and current_setting('test.fails', true) = 'on' then raise 'the disk is full'; end if;
+      insert into pg_dist_partition values (t, 'h', 's', 2); insert into told values (t || ' by ' || c); end $$;
+    create function citus.truncate_local_data_after_distributing_table(t regclass) returns void language sql as
+      $$ insert into told values ('emptied ' || t) $$;
+    set test.fails = 'on'`)
+  await session.query(`insert into clients (id, name) values (gen_random_uuid(), 'Kept')`)
+  await session.query(`insert into alarms (client_id, type, subject) select id, 'a', 'b' from clients`)
+  const run = async () => {
+    for (const statement of statementsOf(file)) await session.query(statement)
+  }
+  const told = async () => (await session.query('select what from told')).rows.map(({ what }) => what as string)
+  try {
+    expect(await isDistributed(session)).toBe(false)
+    await expect(run()).rejects.toThrow('the disk is full')
+    expect(await isDistributed(session)).toBe(true)
+    expect(await told()).not.toContain('attempts by client_id')
+    await session.query('reset test.fails')
+    await run()
+    const expected = ['function', ...reference, ...distributed.map((name) => `${name} by client_id`), 'emptied alarms']
+    expect((await told()).sort()).toEqual(expected.sort())
+    const { rows } = await session.query(
+      `select count(*)::int as links from pg_constraint where contype = 'f' and confrelid = 'clients'::regclass and convalidated`,
+    )
+    expect(rows[0].links).toBe(3)
+  } finally {
+    await session.end()
+  }
+})
+
+test('a server without Citus is told what to install, and stays as it was', async () => {
+  const { url } = await freshDatabase()
+  const session = newSession(url)
+  await session.connect()
+  await expect(distribute(session, newLog('silent'))).rejects.toThrow(/has no Citus: install Citus 12 or newer/)
+  await session.end()
+  const { code, stderr } = await runCommand('migrate --distribute', await temporaryFolder(), environment(url))
+  expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('create extension citus') })
+  expect(await migrate({ url, log: newLog('silent') })).toEqual([])
+})
+
+test('nothing is distributed while a gateway is at work', async () => {
+  const { databaseUrl } = await startTestGateway()
+  const { code, stderr } = await runCommand('migrate --distribute', await temporaryFolder(), environment(databaseUrl))
+  expect({ code, stderr }).toEqual({
+    code: 2,
+    stderr: expect.stringMatching(/Gateways are at work \(process \d+ on .+\): stop them/),
+  })
+})
