@@ -25,7 +25,7 @@ export interface Setting {
   /** Those of them that always take what comes. */
   steady: Receiver[]
   clientId: string
-  /** One request to the management API of whichever process listens. */
+  /** One request to the management API of whichever process has it. */
   api(method: string, path: string, body?: unknown): Promise<any>
   /** Ends every process that it has started, and removes what they wrote. */
   stop(): Promise<void>
@@ -33,6 +33,8 @@ export interface Setting {
 
 interface Asked {
   processes?: number
+  /** What each process does, in turn, as in FLO_ROLES; everything, when nothing is said. */
+  roles?: (process: number) => string
   /** Of each process in turn. */
   env?: (process: number) => Record<string, string>
   /** Of the server: see postgresql.conf. */
@@ -51,6 +53,7 @@ interface Asked {
 /** Puts it all up; Stripe sends from the moment that it returns. */
 export async function putUp({
   processes = 2,
+  roles = () => 'receive,work,api',
   env = () => ({}),
   settings = {},
   perSecond = 50,
@@ -82,15 +85,16 @@ export async function putUp({
       steps.push(() => Promise.all(ways.map((way) => way.stop())))
       const home = join(folder, `gateway-${at}`)
       await mkdir(home)
-      gateways.push(runGateway(home, { ...environment(server, ways), ...env(at) }))
+      gateways.push(runGateway(home, { ...environment(server, ways), FLO_ROLES: roles(at), ...env(at) }))
       steps.push(gateways[at]!.stop)
       // The first migrates; the others would only wait for it, and make its start slower.
       if (at === 0) await listening(gateways)
     }
     await listening(gateways)
 
-    const urls = () => gateways.flatMap((gateway) => gateway.url() ?? [])
-    const api = (method: string, path: string, body?: unknown) => asked(urls, method, path, body)
+    const urls = (role: string) => () =>
+      gateways.flatMap((gateway, at) => (roles(at).includes(role) ? (gateway.url() ?? []) : []))
+    const api = (method: string, path: string, body?: unknown) => asked(urls('api'), method, path, body)
     const steady = [await startReceiver(), await startReceiver()]
     const receivers = [...steady, ...bad]
     steps.push(() => Promise.all(receivers.map((receiver) => receiver.stop())))
@@ -99,7 +103,7 @@ export async function putUp({
     const { id: sourceId } = await api('POST', '/v1/sources', source)
     for (const { url } of receivers)
       await api('POST', '/v1/endpoints', { clientId, url, retrySchedule: RETRIES, timeoutSeconds })
-    const stripe = startStripe({ urls, sourceId, perSecond, pad })
+    const stripe = startStripe({ urls: urls('receive'), sourceId, perSecond, pad })
     steps.push(stripe.stop)
     return {
       folder,
