@@ -14,10 +14,11 @@ import { ingest } from './ingest.ts'
 import { machine, versions } from './machine.ts'
 import { performancePage } from './page.ts'
 import { benchPostgres } from './postgres.ts'
+import { scaling } from './scaling.ts'
 import { table } from './table.ts'
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
-const allRows = [ingest, appEvents, deliver, endpoints, backlog, endToEnd]
+const allRows = [ingest, appEvents, deliver, endpoints, backlog, endToEnd, scaling]
 
 const { values: flags, positionals: wanted } = parseArgs({
   allowPositionals: true,
