@@ -57,6 +57,23 @@ describe('nothing is lost and nothing sent twice', () => {
     await room.stop()
   })
 
+  test('a wake is not forgotten when the look for work that follows it is cut off', async () => {
+    const room = await delivering(database)
+    const receiver = await startReceiver()
+    const clientId = await newClient(db)
+    const ids = await newDeliveries(db, clientId, await newEndpoints(clientId, 1, receiver.url))
+    const tx = await db.connect()
+    await tx.query('begin; lock table endpoints in access exclusive mode')
+    room.wake(clientId)
+    const looking = `select pg_terminate_backend(pid) from pg_stat_activity
+                      where datname = current_database() and wait_event_type = 'Lock' and query like '%endpoints%'`
+    await eventually(async () => (await db.query(looking)).rowCount === 1)
+    await tx.query('rollback')
+    tx.release()
+    await settled(db, ids)
+    await room.stop()
+  })
+
   test('a transaction that commits late, behind what was read already, is not passed over', async () => {
     const room = await delivering(database)
     const receiver = await startReceiver()

@@ -95,7 +95,12 @@ export function clientWork(shared: Shared, id: string): Client {
 
   async function discoverDue() {
     discover = false
-    for (const { endpointId, seconds } of await dueEndpoints(db, id, HORIZON_SECONDS, shared.floor))
+    const endpoints = await dueEndpoints(db, id, HORIZON_SECONDS, shared.floor).catch((error) => {
+      // Asked for again by the next round: nobody else may.
+      discover = true
+      throw error
+    })
+    for (const { endpointId, seconds } of endpoints)
       if (seconds > 0) client.clock.set(endpointId, seconds)
       else wakeOne(endpointId, found)
   }
