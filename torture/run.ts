@@ -76,11 +76,13 @@ const single: readonly Fault[] = [
   faults.failoverInSilence,
 ]
 
+const isKill = (fault: Fault) => fault === faults.killOne || fault === faults.killAll
+
 /** All of them in an order that the seed decides, then all of them in another order, and so on; now and then with a kill on top. */
 function* chosen(): Generator<Fault> {
   for (;;)
     for (const fault of single.toSorted(() => random() - 0.5))
-      yield random() < 0.2 ? faults.atOnce(fault, faults.killOne) : fault
+      yield random() < 0.2 && !isKill(fault) ? faults.atOnce(fault, faults.killOne) : fault
 }
 
 /** Endpoints that now and then treat the first attempt of a delivery badly, each in a manner of its own. */
