@@ -29,6 +29,7 @@ import type { Metrics } from './metrics/metrics.ts'
 import { metricsRoute } from './metrics/route.ts'
 import { migrate } from './migrate.ts'
 import { adopted } from './normalize/adopted.ts'
+import { catalog } from './normalize/catalog.ts'
 import { dryRun } from './normalize/explain/dry-run.ts'
 import { explain } from './normalize/explain/explain.ts'
 import { factArrived } from './normalize/holds.ts'
@@ -265,6 +266,7 @@ function routes(
         ready,
         publicUrl: () => config.publicUrl ?? url,
         resend,
+        mappingsInWords: catalog,
         explain: (read, clientId, id) => explain({ db: read, now: shared.now }, clientId, id),
         dryRun: (read, clientId, sourceId, event) =>
           dryRun({ db: read, now: shared.now, holdSeconds: config.holdSeconds }, clientId, sourceId, event),

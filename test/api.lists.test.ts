@@ -274,6 +274,23 @@ describe('events and deliveries', () => {
   })
 })
 
+test('the mappings are shown in words, by contract and by the event type that they read', async () => {
+  const { data } = (await ours.reader.get('/v1/mappings')).body
+  expect(new Set(data.map(({ contract }: any) => contract))).toEqual(new Set(['flo.v1', 'florentin.v1']))
+  const theirs = (await ours.reader.get('/v1/mappings?contract=florentin.v1')).body.data
+  expect(theirs).toEqual(data.filter(({ contract }: any) => contract === 'florentin.v1'))
+  const paid = (await ours.reader.get('/v1/mappings?contract=flo.v1&type=invoice.paid')).body.data
+  expect(paid.flatMap(({ rules }: any) => rules.flatMap(({ emits }: any) => emits))).toEqual(
+    expect.arrayContaining(['invoice.paid', 'subscription.renewed', 'item.purchased']),
+  )
+  for (const { types, fields } of paid) {
+    expect(types).toContain('invoice.paid')
+    for (const { source } of fields) expect(source).not.toBe('')
+  }
+  expect((await ours.reader.get('/v1/mappings?type=no.such')).body.data).toEqual([])
+  expect((await ours.reader.get('/v1/mappings?contract=none.v1')).status).toBe(422)
+})
+
 test('the catalog shows every event type with its schema and an example', async () => {
   const { data } = (await ours.reader.get('/v1/event-types')).body
   const { contracts } = api.deps

@@ -66,6 +66,8 @@ describe('a third contract that FLO_CONTRACTS names', () => {
     const { body: types } = await gateway.api('GET', `/v1/event-types?contract=acme.v3`)
     expect(types.data).toMatchObject([{ eventType: 'membership.extended', example: { kind: 'membership.extended' } }])
     expect(acme.wireSchemas['membership.extended']!.safeParse(types.data[0].example).success).toBe(true)
+    const { body: mappings } = await gateway.api('GET', '/v1/mappings?contract=acme.v3')
+    expect(mappings.data).toMatchObject([{ name: 'acme/membership', rules: expect.anything() }])
     const document: any = await (await fetch(`${gateway.url}/openapi.json`)).json()
     expect(document.webhooks).toHaveProperty(['acme.v3 membership.extended'])
   })

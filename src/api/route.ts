@@ -23,6 +23,8 @@ export interface Deps {
   ready: () => Readiness
   /** Makes the delivery once more, inside the given transaction, and answers the new one's id; refuses with a Refusal. */
   resend: (tx: Queryable, clientId: string, deliveryId: string) => Promise<{ id: string; endpointId: string }>
+  /** Every mapping of every contract in words; see src/normalize/catalog. */
+  mappingsInWords: () => Record<string, readonly MappingInWords[]>
   /** Why a source event became what it became, and what an event of a source would become; see src/normalize/explain. */
   explain: (db: Queryable, clientId: string, id: string) => Promise<object>
   dryRun: (
@@ -58,6 +60,12 @@ export interface Deps {
     backfill: (clientId: string) => void
     replay: (clientId: string) => void
   }
+}
+
+/** As far as lists choose by it. */
+interface MappingInWords {
+  name: string
+  types: readonly string[]
 }
 
 /** A registered checkout, as far as the uuids of its subscriptions go. */

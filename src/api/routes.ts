@@ -11,6 +11,7 @@ import { endpoints } from './endpoints.ts'
 import { eventTypes } from './event-types.ts'
 import { events } from './events.ts'
 import { explanations } from './explain.ts'
+import { mappings } from './mappings.ts'
 import { renormalizations } from './renormalize.ts'
 import { replays } from './replays.ts'
 import type { Deps, Route } from './route.ts'
@@ -37,6 +38,7 @@ const resources = [
   deliveries,
   replays,
   eventTypes,
+  mappings,
 ]
 
 /** Every route under /v1, in the order of the reference. A new resource is a file and a line above. */

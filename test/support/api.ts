@@ -12,6 +12,7 @@ import { forgetFailures } from '../../src/hydrate/circuit.ts'
 import { newId } from '../../src/ids.ts'
 import { keyRing } from '../../src/keyring.ts'
 import { newLog } from '../../src/log.ts'
+import { catalog } from '../../src/normalize/catalog.ts'
 import { dryRun } from '../../src/normalize/explain/dry-run.ts'
 import { explain } from '../../src/normalize/explain/explain.ts'
 import { renormalize, renormalizeAll } from '../../src/normalize/renormalize.ts'
@@ -42,6 +43,7 @@ export function apiOn(db: Db, changed: Partial<Deps> = {}) {
       throw new Error('this test has no resend')
     },
     adopted: async () => () => null,
+    mappingsInWords: catalog,
     explain: (read, clientId, id) => explain({ db: read, now: () => new Date() }, clientId, id),
     dryRun: (read, clientId, sourceId, event) =>
       dryRun({ db: read, now: () => new Date(), holdSeconds: 10 }, clientId, sourceId, event),
