@@ -93,8 +93,18 @@ describe('making an endpoint', () => {
     'a b',
     '',
     'x:y',
-  ])('refuses the header "%s"', async (name) => {
-    expect((await make({ headers: { [name]: 'x' } })).status).toBe(422)
+  ])('refuses the header "%s" and says why', async (name) => {
+    const { status, body } = await make({ headers: { [name]: 'x' } })
+    expect([status, body.error.details]).toEqual([
+      422,
+      [
+        {
+          path: `headers.${name}`,
+          code: 'invalid_key',
+          message: expect.stringMatching(/a header (name|that the gateway)/),
+        },
+      ],
+    ])
   })
 
   test('refuses line breaks in headers, one header twice, and too many', async () => {

@@ -65,6 +65,9 @@ function detailsOf(issue: z.core.$ZodIssue): Detail[] {
         ? { path: path.join('.'), code: 'invalid_value', message: `must be one of ${issue.options?.join(', ')}` }
         : { path: path.join('.'), code: 'required', message: 'is required' },
     ]
+  // The key of a record: what its own schema said of it.
+  if (issue.code === 'invalid_key')
+    return issue.issues.map(({ message }) => ({ path: path.join('.'), code: issue.code, message }))
   const missing = issue.code === 'invalid_type' && issue.input === undefined && path.length > 0
   return [
     {

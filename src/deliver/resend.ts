@@ -10,6 +10,7 @@ interface Row {
   eventType: string
   userId: string | null
   status: string
+  deleted: boolean
   kept: boolean
 }
 
@@ -29,9 +30,10 @@ export async function resend(
     // Planned once: there are as many days as are kept.
     name: 'deliver.resend',
     text: `select d.event_id as "eventId", d.endpoint_id as "endpointId", d.event_type as "eventType", d.user_id as "userId", p.status,
+            p.deleted_at is not null as deleted,
             b.event_id is not null as kept
        from deliveries d
-       join endpoints p on p.client_id = d.client_id and p.id = d.endpoint_id and p.deleted_at is null
+       join endpoints p on p.client_id = d.client_id and p.id = d.endpoint_id
        left join event_bodies b on b.client_id = d.client_id and b.event_id = d.event_id
       where d.client_id = $1 and d.id = $2
         for update of d`,
@@ -39,6 +41,10 @@ export async function resend(
   })
   const [delivery] = rows
   if (!delivery) throw new Refusal('not_found')
+  if (delivery.deleted)
+    throw new Refusal('not_found', {
+      message: 'The endpoint of this delivery was deleted: its history stays, but nothing is sent there any more.',
+    })
   if (delivery.status === 'disabled') throw new Refusal('endpoint_disabled')
   const { eventId, endpointId, eventType, userId } = delivery
   // Behind the horizon a body may still be there, and be gone before it is sent.
