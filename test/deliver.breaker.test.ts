@@ -137,6 +137,9 @@ describe('what failed before does not count', () => {
     await endpoint.change({ url: (await startReceiver()).url })
     await become('delivered', waiting)
     expect((await endpoint.shown()).breaker.state).toBe('closed')
+    // Whoever heard that it fails hears the end of it, once.
+    await eventually(() => toldOf(endpoint.id).length === 2)
+    expect(toldOf(endpoint.id)).toEqual(['failing', 'recovered'])
   })
 
   test('once the endpoint has been disabled and enabled again', async () => {

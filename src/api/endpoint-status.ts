@@ -30,7 +30,7 @@ export const endpointStatus = ({
           where client_id = $1 and id = $2 and status = 'disabled'`,
         [clientId, params.id],
       )
-      if (rowCount === 1) await forgetHealth(db, clientId, params.id!)
+      if (rowCount === 1) await forgetHealth(db, clientId, params.id!, { stillFailing: false })
       after(() => wakes.deliver(clientId, [params.id!]))
       return { data: await readEndpoint({ db, keyRing }, clientId, params.id!) }
     },

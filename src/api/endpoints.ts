@@ -150,7 +150,8 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
           params.id,
           ...set.values,
         ])
-        if (url !== undefined && url !== before.url) await forgetHealth(db, clientId, params.id!)
+        if (url !== undefined && url !== before.url)
+          await forgetHealth(db, clientId, params.id!, { stillFailing: true })
         after(() => wakes.deliver(clientId, [params.id!]))
         return { data: await readEndpoint({ db, keyRing }, clientId, params.id!) }
       },
