@@ -68,7 +68,8 @@ function detailsOf(issue: z.core.$ZodIssue): Detail[] {
   // The key of a record: what its own schema said of it.
   if (issue.code === 'invalid_key')
     return issue.issues.map(({ message }) => ({ path: path.join('.'), code: issue.code, message }))
-  const missing = issue.code === 'invalid_type' && issue.input === undefined && path.length > 0
+  const missing =
+    (issue.code === 'invalid_type' || issue.code === 'invalid_value') && issue.input === undefined && path.length > 0
   return [
     {
       path: path.join('.'),
