@@ -149,3 +149,10 @@ test('every file that a document points to is there', () => {
   )
   expect(missing).toEqual([])
 })
+
+test('every test that docs/reliability.md names is there', () => {
+  const page = readFileSync(join(root, 'docs/reliability.md'), 'utf8')
+  const named = [...page.matchAll(/`(test\/[^`]+)`/g)].map(([, path = '']) => path)
+  expect(named.length).toBeGreaterThan(30)
+  expect(named.filter((path) => globSync(path, { cwd: root }).length === 0)).toEqual([])
+})
