@@ -135,6 +135,10 @@ test.each([
   ],
   ['now in returning', 'insert into users (client_id, id) values ($1, $2) returning updated_at = now()'],
   [
+    'a subquery in returning',
+    'with a as (delete from holds where client_id = $1 returning fact) insert into leases (client_id, unit) select $1, fact from a returning unit in (select fact from a)',
+  ],
+  [
     'a subquery within values',
     'insert into users (client_id, id) values ($1, (select id from users where client_id = $1 limit 1))',
   ],

@@ -80,6 +80,17 @@ const refusesData = (error: unknown) => /^2[23]/.test(String((error as { code?: 
 // Citus takes no now() within a case of an update, and offset 0 keeps the planner from putting it there.
 const CLOCK = '(select now() as at, extract(epoch from now())::float8 as seconds offset 0) clock'
 
+const ATTEMPTS = `
+  insert into attempts (client_id, event_id, delivery_id, number, started_at, duration_ms, status, error,
+                        error_message, signature, response_headers, response_body)
+  select $1, event_id, id, number, to_timestamp(started_at), duration_ms, status, error,
+         error_message, signature, response_headers, response_body from moved
+  returning delivery_id as id, false as "isNews"`
+
+// A select at the end: Citus lets nothing in `returning` look at what stands before an insert.
+const WITH_NEWS = `, ${noted(20, `(n.about->>'deliveryId')::uuid in (select id from moved)`)}, tried as (${ATTEMPTS})
+  select id, id in (select delivery_id from noted) as "isNews" from tried`
+
 /**
  * One statement for up to 500 attempts of one client: moves the deliveries on and adds the attempts; returns the ids of
  * the deliveries moved. One that has this attempt already is left alone, so that a statement whose answer was lost can be
@@ -115,12 +126,7 @@ async function insertAttempts(
                 and d.event_id between $15 and $16 and d.id between $17 and $18
              returning d.id, m.event_id, m.number, m.started_at, m.duration_ms, m.status, m.error, m.error_message,
                        m.signature, m.response_headers, m.response_body
-           )${isPlain ? '' : `, ${noted(20, `(n.about->>'deliveryId')::uuid in (select id from moved)`)}`}
-           insert into attempts (client_id, event_id, delivery_id, number, started_at, duration_ms, status, error,
-                                 error_message, signature, response_headers, response_body)
-           select $1, event_id, id, number, to_timestamp(started_at), duration_ms, status, error,
-                  error_message, signature, response_headers, response_body from moved
-           returning delivery_id as id, ${isPlain ? 'false' : 'delivery_id in (select delivery_id from noted)'} as "isNews"`,
+           ) ${isPlain ? ATTEMPTS : WITH_NEWS}`,
     values: [
       clientId,
       batch.map(({ due }) => due.eventId),

@@ -207,6 +207,7 @@ function modifications(statement: Node, functions: Volatility): string[] {
     const [conflict] = [query.onConflictClause]
     if (returning && unsteady(returning, functions).length > 0)
       refused.push(`${unsteady(returning, functions)[0]} in returning`)
+    if (returning && all(returning, 'SubLink').length > 0) refused.push('a subquery in returning')
     if (kind === 'InsertStmt') {
       if (conflict && unsteady([conflict.targetList, conflict.whereClause], functions).length > 0)
         refused.push(`${unsteady([conflict.targetList, conflict.whereClause], functions)[0]} in on conflict`)
