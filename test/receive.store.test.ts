@@ -114,3 +114,26 @@ test('each client that got something new is named once per batch, after the comm
   await add(event('evt_named_1'))
   expect(named).toHaveLength(2)
 })
+
+test('a node of a cluster that is away takes its clients’ events with it, and no others', async () => {
+  const theirs = await newSource(db)
+  const run = newId()
+  // As the coordinator says it; a connection of ours that breaks has no such words from the server.
+  await db.query(
+    `create function node_away() returns trigger language plpgsql as $$ begin
+       raise exception 'connection to the remote node failed' using errcode = '08006'; end $$;
+     create trigger node_away before insert on source_events for each row
+       when (new.client_id = '${theirs.clientId}') execute function node_away()`,
+  )
+  const add = store()
+  const of = (n: number) => (n % 3 === 0 ? { clientId: theirs.clientId, sourceId: theirs.sourceId } : {})
+  const events = Array.from({ length: 9 }, (_, n) => event(`${run}_${n}`, of(n)))
+  const results = await Promise.allSettled(events.map(add))
+  expect(results.map(({ status }) => status)).toEqual(events.map((_, n) => (n % 3 === 0 ? 'rejected' : 'fulfilled')))
+  expect(results[0]).toMatchObject({ reason: { code: 'unavailable' } })
+  expect(await kept(run)).toHaveLength(6)
+  await db.query('drop trigger node_away on source_events')
+  expect((await Promise.all(events.map(add))).map(({ duplicate }) => duplicate)).toEqual(
+    events.map((_, n) => n % 3 !== 0),
+  )
+})

@@ -37,7 +37,7 @@ export const eventStore = (deps: Deps): Add<SourceEvent, Stored> => {
  * Stores groups of events durably, all of a group or none; the promise settles after the commit and says of each whether it
  * was there already. Groups that arrive within a few milliseconds share one transaction, since a commit costs as much for one
  * event as for a hundred. Throws `event_unstorable` for a group that PostgreSQL cannot hold (its neighbours are kept), and
- * `unavailable` when nothing can be stored: the sender has to come again.
+ * `unavailable` when nothing can be stored, or nothing of its client: the sender has to come again.
  */
 export const groupStore = ({ db, log, stored, watch, via = 'stripe' }: Deps): Add<readonly SourceEvent[], Stored[]> => {
   const add = batcher(
@@ -47,11 +47,13 @@ export const groupStore = ({ db, log, stored, watch, via = 'stripe' }: Deps): Ad
         groups.map(({ events }) => events.map(withId)),
       ).catch((cause) => {
         log.error({ err: cause, events: sizeOf(groups) }, 'receive.store_unavailable')
-        throw new Refusal('unavailable', { message: 'The event cannot be stored at present: send it again.' })
+        throw away()
       })
+      const refused = groups.filter((_, at) => results[at] === 'unavailable')
+      if (refused.length > 0) log.error({ events: sizeOf(refused) }, 'receive.store_partly_unavailable')
       const fresh = groups.flatMap((group, at) => freshOf(group, results[at]!))
       for (const clientId of new Set(fresh.map((event) => event.clientId))) stored(clientId)
-      const duplicates = results.flat().filter((result) => result !== 'unstorable' && result.duplicate).length
+      const duplicates = results.flat().filter((result) => typeof result !== 'string' && result.duplicate).length
       watch?.kept?.({ via, events: fresh, duplicates, committedAt: Date.now() })
       return results
     },
@@ -60,18 +62,19 @@ export const groupStore = ({ db, log, stored, watch, via = 'stripe' }: Deps): Ad
   return async (events) => {
     const result = await add({ events, arrivedAt: Date.now() })
     if (result === 'unstorable') throw new Refusal('event_unstorable')
+    if (result === 'unavailable') throw away()
     return result
   }
 }
 
 type Group = { events: readonly SourceEvent[]; arrivedAt: number }
-type Result = Stored[] | 'unstorable'
+type Result = Stored[] | 'unstorable' | 'unavailable'
 type Row = SourceEvent & { id: string; identity: string }
 
 const sizeOf = (groups: readonly Group[]) => groups.reduce((sum, { events }) => sum + events.length, 0)
 
 const freshOf = ({ events, arrivedAt }: Group, results: Result): Arrived[] =>
-  results === 'unstorable'
+  typeof results === 'string'
     ? []
     : events.flatMap(({ clientId, sourceId, eventId, type }, at) => {
         const result = results[at]!
@@ -84,7 +87,10 @@ const withId = (event: SourceEvent): Row => ({
   identity: `${event.eventId} ${event.sourceId} ${event.account} ${event.livemode}`,
 })
 
-// One event that PostgreSQL refuses fails the whole statement: halves are tried until its group stands alone.
+const away = () => new Refusal('unavailable', { message: 'The event cannot be stored at present: send it again.' })
+
+// One event that PostgreSQL refuses fails the whole statement: halves are tried until its group stands alone. So does one node
+// of a cluster that is away: then each client's groups are tried apart.
 async function keep(db: Db, groups: Row[][]): Promise<Result[]> {
   try {
     const kept = await inTransaction(db, (tx) => insert(tx, groups.flat()))
@@ -95,11 +101,23 @@ async function keep(db: Db, groups: Row[][]): Promise<Result[]> {
       }),
     )
   } catch (error) {
+    if (isOfANode(error)) return keepByClient(db, groups, error)
     if (!refusesData(error)) throw error
     if (groups.length === 1) return ['unstorable']
     const half = groups.length >> 1
     return [...(await keep(db, groups.slice(0, half))), ...(await keep(db, groups.slice(half)))]
   }
+}
+
+async function keepByClient(db: Db, groups: Row[][], error: unknown): Promise<Result[]> {
+  const clients = Map.groupBy(groups, ([first]) => first?.clientId)
+  if (clients.size < 2) throw error
+  const results = new Map<Row[], Result>()
+  for (const some of clients.values()) {
+    const kept = await keep(db, some).catch((): Result[] => some.map(() => 'unavailable'))
+    for (const [at, group] of some.entries()) results.set(group, kept[at]!)
+  }
+  return groups.map((group) => results.get(group)!)
 }
 
 // Two statements and no CTE that writes: the tables may be distributed by client, and a batch holds many clients.
@@ -142,6 +160,12 @@ async function insert(tx: Tx, rows: Row[]): Promise<Map<string, Date>> {
       ],
     })
   return kept
+}
+
+// Class 08 (a connection) as the server's own words: not our way to it is broken, but the coordinator's to a node.
+const isOfANode = (error: unknown) => {
+  const { code, severity } = error as { code?: unknown; severity?: unknown }
+  return severity !== undefined && String(code).startsWith('08')
 }
 
 // Classes 22 (a NUL in a text) and 54 (a text too long for an index) speak of this data; all others of the database.
