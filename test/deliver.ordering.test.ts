@@ -135,6 +135,32 @@ describe('an endpoint that asks for the order of each user', () => {
   })
 })
 
+test('one that begins to ask for it gets no two of a user at once from the next attempt on', async () => {
+  const { promise: changed, resolve: letGo } = Promise.withResolvers<void>()
+  let open = 0
+  let most = 0
+  const receiver = await startReceiver(async (_request, count) => {
+    if (count <= 10) await changed
+    else {
+      open += 1
+      most = Math.max(most, open)
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      open -= 1
+    }
+    return {}
+  })
+  const endpoint = await newEndpoint(receiver.url, { ordering: 'none' })
+  await logins(['ada'], 60)
+  await eventually(() => receiver.requests.length === 10)
+  await asked('PATCH', `/v1/endpoints/${endpoint.id}`, { ordering: 'user' })
+  letGo()
+  await eventually(() => receiver.requests.length === 60, { timeoutMs: 30_000 })
+  expect(most).toBe(1)
+  const numbers = of(receiver.requests, 'ada')
+  expect(new Set(numbers).size).toBe(60)
+  expect(rising(numbers.slice(10))).toBe(true)
+})
+
 test('an endpoint that does not ask for it is not slowed by a user’s retry', async () => {
   const receiver = await startReceiver((request) => (loginOf(request).number === 1 ? { status: 503 } : {}))
   const endpoint = await newEndpoint(receiver.url, { ordering: 'none', retrySchedule: [3600] })

@@ -29,6 +29,8 @@ export interface Client {
   look(): void
   /** A delivery is done with: recorded, or not to be attempted. */
   forget(pump: Pump, due: Due): void
+  /** Forgets what waits and was read, and reads it anew: it was not what is to be sent next. */
+  reread(pump: Pump): void
   /** Forgets what waits, and starts no more. */
   halt(pump: Pump, why: NonNullable<Pump['halted']>): void
   /** Forgets the pump: its lease is lost, or about to be given back. */
@@ -178,6 +180,14 @@ export function clientWork(shared: Shared, id: string): Client {
     turns.offer(pump)
   }
 
+  function letGo(pump: Pump) {
+    for (const queue of [pump.first, pump.again]) {
+      for (const due of queue.waiting) client.forget(pump, due)
+      queue.waiting = []
+      rewind(queue)
+    }
+  }
+
   const client: Client = {
     id,
     pumps,
@@ -197,14 +207,14 @@ export function clientWork(shared: Shared, id: string): Client {
       if (reading) doneWhileReading.push(due.id)
       else inHand.delete(due.id)
     },
+    reread(pump) {
+      letGo(pump)
+      ask()
+    },
     halt(pump, why) {
       if (pump.halted === 'lost') return
       pump.halted = why
-      for (const queue of [pump.first, pump.again]) {
-        for (const due of queue.waiting) client.forget(pump, due)
-        queue.waiting = []
-        rewind(queue)
-      }
+      letGo(pump)
       if (why === 'lost') client.drop(pump)
       if (why === 'fault')
         setTimeout(() => {

@@ -13,6 +13,8 @@ export interface Due {
   attempts: number
   /** Those of them that used up nothing of the schedule. */
   excused: number
+  /** Read as the first of its user that waits: one that was not may have others before it. */
+  inOrder: boolean
   /** When it was read, in milliseconds of `performance.now()`: rows that waited long are looked at again. */
   readAt: number
   /** Its place among those that its queue has read. */
@@ -71,7 +73,7 @@ async function dueFrom(db: Queryable, clientId: string, wants: Want[], from: str
                        where h.client_id = $1 and h.endpoint_id = w.endpoint_id and h.opened_at is not null)
                     then e.max_in_flight else 1 end end,
                   d.id, d.event_id, d.event_type, d.origin, d.attempts, d.excused,
-                  d.next_attempt_at::text, ${FLOOR}
+                  d.next_attempt_at::text, ${FLOOR}, e.ordering = 'user'
              from unnest($2::uuid[], $3::bool[], $4::timestamptz[], $5::uuid[], $6::int[], $7::bool[])
                   with ordinality as w(endpoint_id, retries, at, id, room, is_new, at_want)
              left join endpoints e on e.client_id = $1 and e.id = w.endpoint_id
@@ -122,13 +124,13 @@ function readsOf(wants: Want[], rows: any[][]): Read[] {
     }),
   )
   for (const row of rows) {
-    const [asOf, want, closed, ahead, id, eventId, eventType, origin, attempts, excused, at] = row
+    const [asOf, want, closed, ahead, id, eventId, eventType, origin, attempts, excused, at, , inOrder] = row
     const read = reads[want - 1]!
     read.closed = closed
     read.ahead = ahead
     read.asOf = asOf
     if (id === null) continue
-    read.rows.push({ id, eventId, eventType, origin, attempts, excused, readAt, turn: 0 })
+    read.rows.push({ id, eventId, eventType, origin, attempts, excused, inOrder, readAt, turn: 0 })
     read.last = { at, id }
   }
   for (const [at, { limit }] of wants.entries()) reads[at]!.all = reads[at]!.rows.length < limit
