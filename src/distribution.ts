@@ -20,7 +20,7 @@ export async function isDistributed(session: pg.Client): Promise<boolean> {
  */
 export async function distribute(session: pg.Client, log: Log): Promise<number> {
   await assertReady(session)
-  await letTheOnlyNodeTakeRows(session)
+  await settleNodes(session)
   const before = await tablesOfCitus(session)
   for (const statement of statementsOf(await readFile(new URL('../sql/citus.sql', import.meta.url), 'utf8')))
     await session.query(statement).catch((cause) => {
@@ -55,24 +55,26 @@ async function assertReady(session: pg.Client): Promise<void> {
     )
   if (Number.parseInt(here, 10) < OLDEST_CITUS)
     throw new ConfigError(`This is Citus ${here}: the gateway needs ${OLDEST_CITUS} or newer.`)
+}
+
+/**
+ * Holds that the coordinator knows itself where there are workers, since some tables stay on it, and lets it take rows where it
+ * is the only node: one that was registered by hand takes none. (Where no node is registered at all, Citus does both.)
+ */
+export async function settleNodes(session: pg.Client): Promise<void> {
   const { rows } = await session.query(
-    `select count(*) filter (where groupid = 0) as coordinators, count(*) filter (where groupid <> 0) as workers
-       from pg_dist_node where noderole = 'primary' and isactive`,
+    `select nodename, nodeport, groupid = 0 as coordinates, shouldhaveshards as "takesRows" from pg_dist_node
+      where noderole = 'primary' and isactive`,
   )
-  if (rows[0].workers > 0 && rows[0].coordinators === 0)
+  const coordinator = rows.find(({ coordinates }) => coordinates)
+  if (rows.length > 0 && !coordinator)
     throw new ConfigError(
       `The workers do not know where the coordinator is, and some tables stay there: run "select citus_set_coordinator_host('<its address>', <its port>)" on it.`,
     )
-}
-
-/** A coordinator that was registered by hand takes no rows; where it is the only node, somebody has to. */
-async function letTheOnlyNodeTakeRows(session: pg.Client): Promise<void> {
-  const { rows } = await session.query(`select nodename, nodeport, groupid, shouldhaveshards from pg_dist_node`)
-  const [only] = rows
-  if (rows.length === 1 && only.groupid === 0 && !only.shouldhaveshards)
+  if (rows.length === 1 && !coordinator.takesRows)
     await session.query(`select citus_set_node_property($1, $2, 'shouldhaveshards', true)`, [
-      only.nodename,
-      only.nodeport,
+      coordinator.nodename,
+      coordinator.nodeport,
     ])
 }
 

@@ -48,6 +48,8 @@ export async function migrate({
     await warnOfFewLocks(session, log)
     // Held by this session: it falls with it, whatever happens.
     await session.query('select pg_advisory_lock($1)', [LOCK])
+    // Of Citus, and nothing without it: a migration changes several tables of a cluster in one transaction.
+    await session.query(`set citus.multi_shard_modify_mode to 'sequential'`)
     const ran = await runner({
       dbClient: session,
       dir: fileURLToPath(new URL('../sql', import.meta.url)),

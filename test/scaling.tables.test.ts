@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { newSession } from '../src/db.ts'
-import { distribute, isDistributed, statementsOf } from '../src/distribution.ts'
+import { distribute, isDistributed, settleNodes, statementsOf } from '../src/distribution.ts'
 import { newLog } from '../src/log.ts'
 import { migrate } from '../src/migrate.ts'
 import { runCommand } from './support/command.ts'
-import { freshDatabase } from './support/database.ts'
+import { emptyDatabase, freshDatabase } from './support/database.ts'
 import { environment, startTestGateway, temporaryFolder } from './support/gateway.ts'
 import { placement } from './support/placement.ts'
 
@@ -107,6 +107,47 @@ test('Citus is told each table once, also when it fails on the way and is asked 
   } finally {
     await session.end()
   }
+})
+
+test.each([
+  ['no node is registered: Citus registers the only one itself', [], ''],
+  ['workers without a coordinator', [[1, true]], /citus_set_coordinator_host/],
+  [
+    'a coordinator and workers',
+    [
+      [0, false],
+      [1, true],
+      [2, true],
+    ],
+    '',
+  ],
+  ['a coordinator alone, which takes rows', [[0, true]], ''],
+  ['a coordinator alone that takes none', [[0, false]], 'pg-0 5432 shouldhaveshards'],
+] as const)('%s', async (_, nodes, expected) => {
+  const { url } = await freshDatabase()
+  const session = newSession(url)
+  await session.connect()
+  await session.query(`
+    create table pg_dist_node (nodename text, nodeport int, groupid int, shouldhaveshards bool,
+                               noderole text default 'primary', isactive bool default true);
+    create table told (what text);
+    create function citus_set_node_property(n text, p int, what text, on_ bool) returns void language sql as
+      $$ insert into told values (n || ' ' || p || ' ' || what) $$`)
+  for (const [group, takesRows] of nodes)
+    await session.query('insert into pg_dist_node values ($1, 5432, $2, $3)', [`pg-${group}`, group, takesRows])
+  if (expected instanceof RegExp) await expect(settleNodes(session)).rejects.toThrow(expected)
+  else {
+    await settleNodes(session)
+    const { rows } = await session.query('select what from told')
+    expect(rows.map(({ what }) => what).join()).toBe(expected)
+  }
+  await session.end()
+})
+
+test('migrate without more brings a database up to date and says so', async () => {
+  const { code, stdout } = await runCommand('migrate', await temporaryFolder(), environment(await emptyDatabase()))
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/^000001_initial\n(.*\n)+The database is up to date\.$/m)
 })
 
 test('a server without Citus is told what to install, and stays as it was', async () => {
