@@ -21,7 +21,8 @@ export const checks: readonly Check[] = [
     reads: 'payload',
     sql: `select s.id from source_events s
            where ${inPeriod('s.id')}
-             and not exists (select from source_event_bodies b where b.client_id = s.client_id and b.source_event_id = s.id)`,
+             and not exists (select from source_event_bodies b where b.client_id = s.client_id and b.source_event_id = s.id
+                                and ${inPeriod('b.source_event_id')})`,
   },
   {
     name: 'every source event is done, or waits for its time',
@@ -31,10 +32,13 @@ export const checks: readonly Check[] = [
   {
     name: 'a source event has events when it is normalized, and only then',
     reads: 'metadata',
+    // Events are made after their source event came in, by the clock of another machine perhaps.
     sql: `select s.id from source_events s
-           where ${inPeriod('s.id')}
-             and (s.state = 'normalized') <>
-                 exists (select from events e where e.client_id = s.client_id and e.source_event_id = s.id)`,
+            left join (select client_id, source_event_id from events
+                        where id >= uuid7_floor($1::timestamptz - interval '1 day') and ${inPeriod('source_event_id')}
+                        group by client_id, source_event_id) e
+                   on e.client_id = s.client_id and e.source_event_id = s.id
+           where ${inPeriod('s.id')} and (s.state = 'normalized') <> (e.source_event_id is not null)`,
   },
   {
     name: 'every event comes from a source event that is kept',
@@ -82,14 +86,15 @@ export const checks: readonly Check[] = [
     reads: 'payload',
     sql: `select e.id from events e
            where ${inPeriod('e.id')}
-             and not exists (select from event_bodies b where b.client_id = e.client_id and b.event_id = e.id)`,
+             and not exists (select from event_bodies b where b.client_id = e.client_id and b.event_id = e.id
+                                and ${inPeriod('b.event_id')})`,
   },
   {
     name: 'every delivery has its event',
     reads: 'metadata',
     sql: `select d.id from deliveries d
            where ${inPeriod('d.event_id')}
-             and not exists (select from events e where e.client_id = d.client_id and e.id = d.event_id)`,
+             and not exists (select from events e where e.client_id = d.client_id and e.id = d.event_id and ${inPeriod('e.id')})`,
   },
   {
     // What is due longer than that may be held up by its endpoint's breaker or rate limit, and by nothing else.
@@ -106,6 +111,7 @@ export const checks: readonly Check[] = [
     reads: 'payload',
     sql: `select d.id from deliveries d
             left join attempts a on a.client_id = d.client_id and a.event_id = d.event_id and a.delivery_id = d.id
+                                and ${inPeriod('a.event_id')}
            where ${inPeriod('d.event_id')}
            group by d.client_id, d.event_id, d.id, d.attempts
           having count(a.number) <> d.attempts or coalesce(max(a.number), 0) <> d.attempts`,
@@ -115,6 +121,7 @@ export const checks: readonly Check[] = [
     reads: 'payload',
     sql: `select d.id from deliveries d
             left join attempts a on a.client_id = d.client_id and a.event_id = d.event_id and a.delivery_id = d.id
+                                and ${inPeriod('a.event_id')}
                                 and a.number = d.attempts
            where ${inPeriod('d.event_id')} and (d.state = 'delivered') <> coalesce(a.status between 200 and 299, false)`,
   },
