@@ -38,6 +38,8 @@ export interface Row {
   name: string
   /** What is done, and beside what: for docs/performance.md. */
   about: string
+  /** Takes longer than the others together: it runs only where it is named. */
+  alone?: true
   /** What it needs beside PostgreSQL; without it the row says so. */
   measure(bench: Bench): Promise<Figure[]>
 }

@@ -1,76 +1,165 @@
 import { statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { parseArgs } from 'node:util'
-import { asked, casesFor, forgotten } from './growth/cases.ts'
-import { fill } from './growth/fill.ts'
-import { type Plan, planOf } from './growth/plans.ts'
-import { benchPostgres } from './postgres.ts'
+import type { Db } from '../src/db.ts'
+import { newLog } from '../src/log.ts'
+import type { Bench, Figure, Row } from './bench.ts'
+import { median, percentile } from './figures.ts'
+import { forgotten } from './growth/api.ts'
+import { type Case, listCases, listed } from './growth/cases.ts'
+import { daysUnderTraffic, type Held } from './growth/days.ts'
+import { type Filled, fill } from './growth/fill.ts'
+import { type Measured, measured } from './growth/measured.ts'
+import { workCases } from './growth/work.ts'
 
-// Every list of the management API on ten million deliveries: which index it goes by, and how many rows it looks at. Not a
-// part of `npm run bench`: it needs some gigabytes and minutes.
+const SMALL = { deliveries: 10_000, days: 2 }
+const LARGE = { deliveries: 10_000_000, days: 90 }
+const BYTES_EACH = 1_000
+const MINUTES = 25
+/** Blocks that a page may look at: one of each day's index, its own rows and what belongs to them. */
+const BUFFERS = 1_000
+/** And those of the rows that are judged one by one: see src/api/page-sql.ts. */
+const JUDGED_BUFFERS = 2_500
 
-const { values: flags } = parseArgs({ options: { deliveries: { type: 'string', default: '10000000' } } })
-const deliveries = Number(flags.deliveries)
-const MINUTES = 10
-const BYTES_EACH = 1000
-/** A page of 50, one row of each day's partition, and what belongs to each row. */
-const FEW_ROWS = 1000
-/** What a page looks at where a filter has no index: see src/api/page-sql.ts. */
-const LOOK_ROWS = 10_000
-
-const { bavail, bsize } = await statfs(tmpdir())
-if (bavail * bsize < deliveries * BYTES_EACH * 2) {
-  console.error(`${tmpdir()} has too little room for ${deliveries} deliveries: try fewer, with --deliveries.`)
-  process.exit(1)
-}
-const endBy = performance.now() + MINUTES * 60_000
-const isLate = () => performance.now() > endBy
-const say = (line: string) => console.error(`  ${line}`)
-// Nothing here has to outlive a power cut; how it is read is the same.
-const postgres = await benchPostgres({
+// How it is read is the same, and nothing here has to outlive a power cut.
+const SETTINGS = {
   fsync: 'off',
   synchronous_commit: 'off',
   full_page_writes: 'off',
   max_wal_size: '16GB',
   maintenance_work_mem: '512MB',
   autovacuum: 'off',
-})
-const stop = async (code: number): Promise<never> => {
-  await postgres.stop()
-  process.exit(code)
 }
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop(1))
 
-let failed = 0
-try {
-  const { db } = await postgres.fresh()
-  const filled = await fill(db, deliveries, { isLate, say })
-  const { rows } = await db.query('select pg_size_pretty(pg_database_size(current_database())) as size')
-  say(`${filled.deliveries} deliveries over ${filled.days} days, ${rows[0].size}`)
-  const cases = await casesFor(db, filled)
-  for (const path of forgotten(cases)) {
-    failed += 1
-    console.log(`FAILED  no case asks for GET ${path}`)
-  }
-  for (const one of cases) {
-    if (isLate()) throw new Error(`After ${MINUTES} minutes there are still cases to ask.`)
-    await asked(db, filled.big, one)
-    for (const ran of await asked(db, filled.big, one)) {
-      const plan = await planOf(db, ran)
-      const fine = plan.whole.length === 0 && plan.rows <= FEW_ROWS + (one.looks ? LOOK_ROWS : 0)
-      if (!fine) failed += 1
-      console.log(line(one.what, ran.ms, plan, fine))
+/** Everything that is asked of the database, on ten million deliveries of 90 days beside 10,000 of two. */
+export const growth: Row = {
+  name: 'growth',
+  about: `Every list with its filters, first page and deep, in both orders; explain, resend, statistics, metrics and what pumps
+look for: on ten million deliveries of 90 days, half of them of one client, beside 10,000 of two days. Times are of warm caches.`,
+  alone: true,
+  async measure(bench) {
+    const size = await fitting(bench)
+    const endBy = performance.now() + MINUTES * 60_000
+    const isLate = () => performance.now() > endBy
+    const back = await withSettings(bench)
+    const laid: Laid[] = []
+    try {
+      const young = await laidOut(bench, SMALL, isLate)
+      laid.push(young)
+      const grown = await laidOut(bench, size, isLate)
+      laid.push(grown)
+      const beside = new Map<string, Measured>()
+      for (const one of await casesOf(young)) beside.set(one.what, await measured(young.db, one))
+      const figures: Figure[] = []
+      const cases = await casesOf(grown)
+      for (const one of cases) {
+        if (isLate()) break
+        figures.push(figureOf(one, await measured(grown.db, one), beside.get(one.what)))
+      }
+      const left = { what: 'cases that were left out', value: cases.length - figures.length, unit: '', atMost: 0 }
+      const { quiet, making, dropping } = await daysUnderTraffic(grown.db, newLog('warn'), grown.filled)
+      return [
+        ...judged(figures),
+        left,
+        ...figures,
+        ...ofDays('making', making, quiet),
+        ...ofDays('dropping', dropping, quiet),
+      ]
+    } finally {
+      for (const { drop } of laid) await drop()
+      await back()
     }
-  }
-} catch (error) {
-  console.error((error as Error).message)
-  await stop(1)
+  },
 }
-console.log(failed === 0 ? '\nEvery statement goes by an index over few rows.' : `\n${failed} do not.`)
-await stop(failed === 0 ? 0 : 1)
 
-function line(what: string, ms: number, { rows, indexes, whole, buffers, planMs, runMs }: Plan, fine: boolean): string {
-  const by = [...indexes, ...whole.map((table) => `ALL OF ${table}`)].join(', ')
-  const cells = [fine ? 'ok' : 'FAILED', what.padEnd(64), `${ms.toFixed(1)} ms`.padStart(10)]
-  return `${cells.join('  ')}  (plan ${planMs.toFixed(1)}, run ${runMs.toFixed(1)})  ${rows} rows  ${buffers} buffers  ${by}`
+interface Laid {
+  db: Db
+  drop: () => Promise<void>
+  filled: Filled
+}
+
+/** Answers what takes the settings back, for the rows that come after. */
+async function withSettings({ postgres }: Bench): Promise<() => Promise<void>> {
+  const { db, drop } = await postgres.fresh()
+  for (const [name, value] of Object.entries(SETTINGS)) await db.query(`alter system set ${name} = '${value}'`)
+  await db.query('select pg_reload_conf()')
+  return async () => {
+    await db.query('alter system reset all')
+    await db.query('select pg_reload_conf()')
+    await drop()
+  }
+}
+
+/** As large as it should be, or as the disk allows. */
+async function fitting({ quick, say }: Bench): Promise<typeof LARGE> {
+  const { bavail, bsize } = await statfs(tmpdir())
+  const most = Math.floor((bavail * bsize) / 2 / BYTES_EACH)
+  const wanted = LARGE.deliveries / (quick ? 50 : 1)
+  if (most < wanted) say(`${tmpdir()} has room for ${most.toLocaleString('en')} deliveries only`)
+  return { ...LARGE, deliveries: Math.min(wanted, most) }
+}
+
+async function laidOut({ postgres, say }: Bench, size: typeof LARGE, isLate: () => boolean): Promise<Laid> {
+  const { db, drop } = await postgres.fresh()
+  const filled = await fill(db, size, { isLate, say })
+  const { rows } = await db.query('select pg_size_pretty(pg_database_size(current_database())) as size')
+  say(`${filled.deliveries.toLocaleString('en')} deliveries over ${filled.days} days, ${rows[0].size}`)
+  return { db, drop, filled }
+}
+
+async function casesOf({ db, filled }: Laid): Promise<Case[]> {
+  const [missing] = forgotten(await listed(db, filled))
+  if (missing) throw new Error(`Nobody asks for GET ${missing}: bench/growth/cases.ts needs a case.`)
+  return [...(await listCases(db, filled)), ...(await workCases(db, filled))]
+}
+
+function figureOf({ what, page }: Case, { p50, ...rest }: Measured, young: Measured | undefined): Figure {
+  return {
+    what,
+    value: p50,
+    unit: 'ms',
+    ...(young && { ratio: { of: '10,000 deliveries', value: p50 / young.p50 } }),
+    detail: { page, ...rest },
+  }
+}
+
+/** What has to hold of every page: how many blocks the worst one looks at, and that none reads a table from end to end. */
+function judged(figures: readonly Figure[]): Figure[] {
+  const worst = (kind: string, atMost: number, what: string): Figure => {
+    const pages = figures.filter(({ detail }) => detail?.page === kind)
+    const [most] = pages.toSorted((a, b) => buffersOf(b) - buffersOf(a))
+    return { what, value: most ? buffersOf(most) : 0, unit: 'buffers', atMost, note: most?.what ?? '' }
+  }
+  const whole = figures.filter(({ detail }) => detail?.page && (detail.whole as string[]).length > 0)
+  return [
+    worst('found', BUFFERS, 'a page by an index looks at'),
+    worst('judged', JUDGED_BUFFERS, 'a page whose rows are judged looks at'),
+    {
+      what: 'pages that read a table from end to end',
+      value: whole.length,
+      unit: '',
+      atMost: 0,
+      note: whole[0]?.what ?? '',
+    },
+  ]
+}
+
+const buffersOf = ({ detail }: Figure) => detail?.buffers as number
+
+function ofDays(doing: string, { writes, partitions, ms }: Held, quiet: Held): Figure[] {
+  const p95 = percentile(writes, 95)
+  return [
+    { what: `${doing} a partition under traffic`, value: ms / partitions, unit: 'ms' },
+    {
+      what: `a write meanwhile, p95`,
+      value: p95,
+      unit: 'ms',
+      ratio: { of: 'otherwise', value: p95 / percentile(quiet.writes, 95) },
+      detail: {
+        p50: median(writes),
+        most: Math.max(...writes),
+        otherwise: median(quiet.writes),
+        writes: writes.length,
+      },
+    },
+  ]
 }

@@ -16,11 +16,11 @@ export interface BenchPostgres {
   stop(): Promise<void>
 }
 
-/** The embedded server in a temporary folder, with the settings that a gateway gives it, and some more. */
-export async function benchPostgres(settings: Record<string, string> = {}): Promise<BenchPostgres> {
+/** The embedded server in a temporary folder, with the settings that a gateway gives it. */
+export async function benchPostgres(): Promise<BenchPostgres> {
   const folder = await mkdtemp(join(tmpdir(), 'flo-gateway-bench-'))
   const log = newLog('warn')
-  const server = await startPostgres({ dataDir: folder, log, settings })
+  const server = await startPostgres({ dataDir: folder, log })
   const admin = connect(server.url, { max: 1 })
   const named = (name: string) => server.url.replace(/postgres$/, name)
   await admin.query('create database template_bench')

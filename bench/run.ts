@@ -10,6 +10,7 @@ import { childFlags } from './child.ts'
 import { deliver } from './deliver.ts'
 import { endToEnd } from './end-to-end.ts'
 import { endpoints } from './endpoints.ts'
+import { growth } from './growth.ts'
 import { ingest } from './ingest.ts'
 import { machine, versions } from './machine.ts'
 import { performancePage } from './page.ts'
@@ -18,7 +19,7 @@ import { scaling } from './scaling.ts'
 import { table } from './table.ts'
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
-const allRows = [ingest, appEvents, deliver, endpoints, backlog, endToEnd, scaling]
+const allRows = [ingest, appEvents, deliver, endpoints, backlog, endToEnd, scaling, growth]
 
 const { values: flags, positionals: wanted } = parseArgs({
   allowPositionals: true,
@@ -29,6 +30,7 @@ const { values: flags, positionals: wanted } = parseArgs({
   },
 })
 const names = allRows.map(({ name }) => name)
+const rows = allRows.filter(({ name, alone }) => (wanted.length === 0 ? !alone : wanted.includes(name)))
 const unknown = wanted.filter((name) => !names.includes(name))
 if (unknown.length > 0) {
   console.error(`No row is called ${unknown.join(', ')}: there are ${names.join(', ')}.`)
@@ -61,7 +63,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
 const loadBefore = loadavg()[0]!
 const results: Report['results'] = []
 try {
-  for (const { name, about, measure } of allRows.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
+  for (const { name, about, measure } of rows) {
     console.error(name)
     try {
       results.push({ row: name, about, figures: await measure(bench) })

@@ -1,60 +1,104 @@
-import { contracts } from '../../mappings/index.ts'
-import type { Deps, Route } from '../../src/api/route.ts'
-import { routes } from '../../src/api/routes.ts'
-import type { Db } from '../../src/db.ts'
-import { keys } from '../seed.ts'
+import type { Db, Queryable } from '../../src/db.ts'
+import { type Asked, answer } from './api.ts'
 import type { Filled } from './fill.ts'
-import { type Ran, watched } from './plans.ts'
 
-/** A request to the management API; `looks`: a filter has no index of its own, and rows are judged one by one. */
+/** What is measured: everything that `run` asks of the database, in a transaction that is rolled back. */
 export interface Case {
   what: string
-  path: string
-  query?: Record<string, unknown>
-  params?: Record<string, string>
-  looks?: true
+  run(db: Queryable): Promise<unknown>
+  /** A page of a list; `judged`: a filter has no index of its own, and rows are looked at one by one. */
+  page?: 'found' | 'judged'
+  /** How often; twenty times when not said. */
+  rounds?: number
 }
 
 const DAY_MS = 86_400_000
+const NOBODY = '00000000-0000-7000-8000-00000000dead'
 
-/** Every list, with each filter by itself, rare and common, and some of them together. */
-export async function casesFor(db: Db, filled: Filled): Promise<Case[]> {
-  const { big, endpoints, quiet, commonType, rareType, user, source, quietSource } = filled
-  const one = (
-    await db.query('select id, event_id from deliveries where client_id = $1 order by id desc limit 1', [big])
-  ).rows[0]
-  const { source_event_id: sourceEventId } = (
-    await db.query('select source_event_id from events where client_id = $1 and id = $2', [big, one.event_id])
-  ).rows[0]
-  const old = { until: new Date(Date.now() - 60 * DAY_MS) }
-  const window = { since: new Date(Date.now() - 31 * DAY_MS), until: new Date(Date.now() - 30 * DAY_MS) }
+interface List extends Asked {
+  what: string
+  query: Record<string, unknown>
+  page: 'found' | 'judged'
+}
+
+/** Every list, with each filter by itself, rare and common, and some of them together; in both orders, and from the middle on. */
+export async function listCases(db: Db, filled: Filled): Promise<Case[]> {
+  const cases: Case[] = []
+  for (const { what, page, ...asked } of await lists(db, filled)) {
+    cases.push({ what, page, run: (db) => answer(db, asked) })
+    const inOrder = (order: string, cursor?: string) => ({ ...asked, query: { ...asked.query, order, cursor } })
+    cases.push({ what: `${what}, oldest first`, page, run: (db) => answer(db, inOrder('asc')) })
+    if (asked.query.until) continue
+    const middle = new Date(Date.now() - (filled.days / 2) * DAY_MS)
+    const { meta } = await answer(db, {
+      ...asked,
+      query: { ...asked.query, ...(hasWindow(asked) && { until: middle }) },
+    })
+    const cursor = (meta as { nextCursor?: string }).nextCursor
+    if (cursor) cases.push({ what: `${what}, deep`, page, run: (db) => answer(db, inOrder('desc', cursor)) })
+  }
+  return cases
+}
+
+/** The paths of all lists that are asked for. */
+export const listed = async (db: Db, filled: Filled): Promise<string[]> => [
+  ...(await lists(db, filled)).map(({ path }) => path),
+  '/v1/deliveries/{id}/attempts',
+]
+
+const hasWindow = ({ path }: Asked) => /deliveries|events/.test(path)
+
+async function lists(db: Db, filled: Filled): Promise<List[]> {
+  const { big, small, days, endpoints, quiet, commonType, rareType, user, source, quietSource } = filled
+  const { rows } = await db.query(
+    `select d.event_id, e.source_event_id from deliveries d
+       join events e on e.client_id = d.client_id and e.id = d.event_id
+      where d.client_id = $1 order by d.id desc limit 1`,
+    [big],
+  )
+  const [{ event_id: eventId, source_event_id: sourceEventId }] = rows
+  const ago = (share: number) => new Date(Date.now() - days * share * DAY_MS)
+  const [old, window] = [{ until: ago(2 / 3) }, { since: ago(1 / 2), until: new Date(ago(1 / 2).getTime() + DAY_MS) }]
   const [endpointId] = endpoints
-  const list = (path: string) => (query: Record<string, unknown>, looks?: true) => ({
-    what: `${path} ${words(query)}`.trim(),
-    path: `/v1/${path}`,
-    query,
-    ...(looks && { looks }),
-  })
+  const names = {
+    [quiet]: 'quiet',
+    [endpointId!]: 'busy',
+    [source]: 'busy',
+    [quietSource]: 'quiet',
+    [NOBODY]: 'nobody',
+  }
+  const list =
+    (path: string, clientId = big) =>
+    (query: Record<string, unknown>, page: 'found' | 'judged' = 'found'): List => ({
+      what: `${clientId === big ? '' : 'small: '}${path}${words(query, names)}`,
+      path: `/v1/${path}`,
+      clientId,
+      query,
+      page,
+    })
   const [deliveries, events, sourceEvents] = [list('deliveries'), list('events'), list('source-events')]
+  const others = list('deliveries', small.clientId)
   const states = ['pending', 'failed', 'skipped', 'cancelled']
   return [
     deliveries({}),
-    deliveries({ order: 'asc' }),
     deliveries(window),
     deliveries(old),
     ...states.map((state) => deliveries({ state })),
-    deliveries({ state: 'delivered' }, true),
-    ...states.map((state) => deliveries({ state, endpointId }, state === 'pending' ? true : undefined)),
+    deliveries({ state: 'delivered' }, 'judged'),
+    ...states.map((state) => deliveries({ state, endpointId }, state === 'pending' ? 'judged' : 'found')),
     deliveries({ endpointId }),
     deliveries({ endpointId: quiet }),
     deliveries({ endpointId: quiet, state: 'failed' }),
-    deliveries({ eventType: commonType }, true),
-    deliveries({ eventType: rareType }, true),
-    deliveries({ eventType: rareType, ...old }, true),
-    deliveries({ eventType: rareType, endpointId }, true),
-    deliveries({ eventId: one.event_id }),
-    deliveries({ eventId: one.event_id, state: 'failed' }, true),
+    deliveries({ eventType: commonType }, 'judged'),
+    deliveries({ eventType: rareType }, 'judged'),
+    deliveries({ eventType: rareType, endpointId }, 'judged'),
+    deliveries({ eventId }),
+    deliveries({ eventId, state: 'failed' }, 'judged'),
     deliveries({ replayId: NOBODY }),
+    others({}),
+    others({ state: 'failed' }),
+    others({ endpointId: small.endpointId }),
+    others({ eventType: rareType }, 'judged'),
     events({}),
     events(old),
     events(window),
@@ -63,59 +107,35 @@ export async function casesFor(db: Db, filled: Filled): Promise<Case[]> {
     events({ userId: NOBODY }),
     events({ eventType: commonType }),
     events({ eventType: rareType }),
-    events({ contract: 'flo.v1' }, true),
-    events({ contract: 'florentin.v1' }, true),
-    events({ eventType: rareType, userId: user }, true),
+    events({ contract: 'florentin.v1' }, 'judged'),
+    events({ eventType: rareType, userId: user }, 'judged'),
+    list('events', small.clientId)({ contract: 'florentin.v1' }, 'judged'),
     sourceEvents({}),
     sourceEvents(old),
     sourceEvents(window),
     ...['failed', 'held', 'received'].map((state) => sourceEvents({ state })),
-    ...['ignored', 'normalized'].map((state) => sourceEvents({ state }, true)),
+    ...['ignored', 'normalized'].map((state) => sourceEvents({ state }, 'judged')),
     sourceEvents({ eventId: `evt_${sourceEventId}` }),
     sourceEvents({ eventId: 'evt_nobody' }),
     sourceEvents({ sourceId: source }),
     sourceEvents({ sourceId: quietSource }),
-    sourceEvents({ sourceId: quietSource, state: 'failed' }, true),
-    sourceEvents({ type: 'invoice.paid' }, true),
-    sourceEvents({ type: 'customer.created' }, true),
+    sourceEvents({ sourceId: quietSource, state: 'failed' }, 'judged'),
+    sourceEvents({ type: 'customer.created' }, 'judged'),
+    list('source-events', small.clientId)({ type: 'customer.created' }, 'judged'),
     ...['users', 'checkouts/sessions', 'endpoints', 'sources', 'replays', 'backfills'].map((path) => list(path)({})),
-    list('users')({ stripeCustomerId: 'cus_nobody' }),
-    list('checkouts/sessions')({ clientUserId: 'nobody' }),
-    list('checkouts/sessions')({ stripeSessionId: 'nobody' }),
+    list('users')({ stripeCustomerId: 'cus_1' }),
+    list('checkouts/sessions')({ clientUserId: 'user_1' }),
+    list('checkouts/sessions')({ stripeSessionId: 'cs_1' }),
     list('replays')({ endpointId, state: 'done' }),
+    list('replays')({ state: 'failed' }),
     list('backfills')({ sourceId: source, state: 'failed' }),
-    { what: 'one delivery', path: '/v1/deliveries/{id}', params: { id: one.id } },
-    { what: 'its attempts', path: '/v1/deliveries/{id}/attempts', params: { id: one.id } },
-    { what: 'one event', path: '/v1/events/{id}', params: { id: one.event_id } },
-    { what: 'one source event', path: '/v1/source-events/{id}', params: { id: sourceEventId } },
   ]
 }
 
-const NOBODY = '00000000-0000-7000-8000-00000000dead'
-
-const words = (query: Record<string, unknown>) =>
+const words = (query: Record<string, unknown>, names: Record<string, string>) =>
   Object.entries(query)
-    .map(
-      ([name, value]) =>
-        `${name}=${value instanceof Date ? value.toISOString().slice(0, 10) : String(value).slice(0, 24)}`,
-    )
-    .join(' ')
+    .map(([name, value]) => (value instanceof Date ? ` ${name}` : ` ${name}=${short(String(value), names)}`))
+    .join('')
 
-// Lists need nothing but these.
-const adopted = async () => () => null
-const declared = routes({ keyRing: keys, contracts, adopted, now: () => new Date() } as unknown as Deps)
-const routeOf = (path: string): Route => declared.find((one) => one.method === 'get' && one.path === path)!
-
-/** Lists of clients' things that no case asks for: a new list needs one. */
-export const forgotten = (cases: readonly Case[]): string[] =>
-  declared
-    .filter(({ list, client, path }) => list && client !== 'none' && !cases.some((one) => one.path === path))
-    .map(({ path }) => path)
-
-/** Answers the case as the API would, and what statements that took. */
-export async function asked(db: Db, clientId: string, { path, query = {}, params = {} }: Case): Promise<Ran[]> {
-  const watch = watched(db)
-  const page = { limit: 50, order: 'desc', ...query }
-  await routeOf(path).run({ db: watch.db, clientId, query: page, params, body: {}, after: () => {} } as never)
-  return watch.ran
-}
+const short = (value: string, names: Record<string, string>) =>
+  names[value] ?? value.replace(/^(evt_)?[0-9a-f-]{36}$/, '…')

@@ -1,0 +1,50 @@
+import { contracts } from '../../mappings/index.ts'
+import type { Deps, Route } from '../../src/api/route.ts'
+import { routes } from '../../src/api/routes.ts'
+import type { Queryable } from '../../src/db.ts'
+import { resend } from '../../src/deliver/resend.ts'
+import { explain } from '../../src/normalize/explain/explain.ts'
+import { previewReplay } from '../../src/replay/preview.ts'
+import { keys } from '../seed.ts'
+
+const now = () => new Date()
+
+// No more than what is asked here needs.
+const deps = {
+  keyRing: keys,
+  contracts,
+  now,
+  resend,
+  adopted: async () => () => null,
+  explain: (db: Queryable, clientId: string, id: string) => explain({ db, now }, clientId, id),
+  previewReplay: (tx: Queryable, clientId: string, asked: Parameters<typeof previewReplay>[3]) =>
+    previewReplay({ contracts, now }, tx, clientId, asked),
+  wakes: { deliver() {} },
+}
+const declared = routes(deps as unknown as Deps)
+
+/** A request to the management API. */
+export interface Asked {
+  method?: Route['method']
+  path: string
+  clientId: string
+  params?: Record<string, string>
+  query?: Record<string, unknown>
+  body?: Record<string, unknown>
+}
+
+/** Answers it as the API does behind authentication, on one connection. */
+export async function answer(
+  db: Queryable,
+  { method = 'get', path, clientId, params = {}, query = {}, body = {} }: Asked,
+) {
+  const route = declared.find((one) => one.method === method && one.path === path)!
+  const page = { limit: 50, order: 'desc', ...query }
+  return route.run({ db, clientId, query: page, params, body, after: () => {} } as never)
+}
+
+/** Lists of clients' things that nobody asks for: a new list needs a case. */
+export const forgotten = (asked: readonly string[]): string[] =>
+  declared
+    .filter(({ list, client, path }) => list && client !== 'none' && !asked.includes(path))
+    .map(({ path }) => path)

@@ -1,0 +1,90 @@
+import { ledgerReport } from '../../src/cli/ledger-report.ts'
+import type { Db, Queryable } from '../../src/db.ts'
+import { readDue, START } from '../../src/deliver/due.ts'
+import { dueEndpoints, sweptEndpoints } from '../../src/deliver/next-due.ts'
+import { LEAST_ID } from '../../src/ids.ts'
+import { standing } from '../../src/metrics/standing.ts'
+import { oldestDeliveries, oldestSourceEvents } from '../../src/oldest.ts'
+import { moveFloor } from '../../src/pending-floor.ts'
+import { answer } from './api.ts'
+import type { Case } from './cases.ts'
+import type { Filled } from './fill.ts'
+
+const LANES = 64
+const SWEEP_SECONDS = 90
+const DAY_MS = 86_400_000
+
+/** What is asked beside lists: by people, by monitoring, and by the pumps. */
+export async function workCases(db: Db, filled: Filled): Promise<Case[]> {
+  const { big, endpoints, days, explained } = filled
+  const some = async (state: string, order: 'asc' | 'desc') =>
+    (
+      await db.query(
+        `select id, event_id from deliveries where client_id = $1 and state = $2 order by id ${order} limit 1`,
+        [big, state],
+      )
+    ).rows[0]
+  const one = await some('delivered', 'desc')
+  // The oldest whose payload is there.
+  const since = new Date(Date.now() - Math.min(days - 1, 28) * DAY_MS)
+  const old = (
+    await db.query(
+      `select id from deliveries where client_id = $1 and event_id > uuid7_floor($2) and state = 'delivered' order by id limit 1`,
+      [big, since],
+    )
+  ).rows[0]
+  const api = (what: string, asked: Omit<Parameters<typeof answer>[1], 'clientId'>, rounds?: number): Case => ({
+    what,
+    run: (db) => answer(db, { clientId: big, ...asked }),
+    ...(rounds && { rounds }),
+  })
+  const wants = endpoints.flatMap((endpointId) =>
+    [false, true].map((retries) => ({ endpointId, retries, after: START, limit: 250, isNew: false })),
+  )
+  const stats = (what: string, query: Record<string, unknown>) =>
+    api(what, { path: '/v1/endpoints/{id}/stats', params: { id: endpoints[0]! }, query }, 5)
+  await moveFloor(db)
+  const { rows } = await db.query('select event_id from pending_floor')
+  const floor = () => ({ eventId: rows[0].event_id })
+  const none = () => ({ eventId: LEAST_ID })
+  return [
+    api('one delivery', { path: '/v1/deliveries/{id}', params: { id: one.id } }),
+    api('its attempts', { path: '/v1/deliveries/{id}/attempts', params: { id: one.id } }),
+    api('one event', { path: '/v1/events/{id}', params: { id: one.event_id } }),
+    api('one source event', { path: '/v1/source-events/{id}', params: { id: explained } }),
+    api('explain', { path: '/v1/source-events/{id}/explain', params: { id: explained } }),
+    api('resend', { method: 'post', path: '/v1/deliveries/{id}/resend', params: { id: one.id } }),
+    api('resend of an older one', { method: 'post', path: '/v1/deliveries/{id}/resend', params: { id: old.id } }),
+    stats('stats of a day', {}),
+    stats('stats of a month', { since }),
+    api('dry run of a replay: failed', replay(endpoints[0]!, 'failed'), 5),
+    api('dry run of a replay: all of a day', replay(endpoints[0]!, 'all', DAY_MS), 5),
+    { what: 'metrics: a scrape', run: (db) => standing(poolOf(db), NO_WORKER, LANES), rounds: 5 },
+    { what: 'operations: the oldest that waits', run: (db) => oldestDeliveries(db), rounds: 5 },
+    { what: 'operations: the oldest to normalise', run: (db) => oldestSourceEvents(db, LANES), rounds: 5 },
+    { what: 'pump: what is due', run: (db) => readDue(db, big, wants, floor()) },
+    { what: 'pump: what is due, without the floor', run: (db) => readDue(db, big, wants, none()) },
+    { what: 'pump: endpoints with something due', run: (db) => dueEndpoints(db, big, SWEEP_SECONDS, floor()) },
+    { what: 'sweep of all clients', run: (db) => sweptEndpoints(db, SWEEP_SECONDS), rounds: 5 },
+    { what: 'moving the floor', run: (db) => moveFloor(poolOf(db)), rounds: 5 },
+    { what: 'ledger of 28 days', run: (db) => ledgerReport(poolOf(db)), rounds: 1 },
+  ]
+}
+
+const NO_WORKER = '00000000-0000-7000-8000-000000000000'
+
+const replay = (endpointId: string, mode: string, forMs?: number) => ({
+  method: 'post' as const,
+  path: '/v1/replays',
+  body: { endpointId, mode, dryRun: true, ...(forMs && { since: new Date(Date.now() - forMs) }) },
+})
+
+/** For what begins a transaction of its own: it is in one. */
+const poolOf = (tx: Queryable) =>
+  ({
+    connect: async () => ({
+      query: async (first: any, values?: unknown[]) =>
+        /^(begin|commit|rollback)$/.test(first) ? undefined : tx.query(first, values),
+      release() {},
+    }),
+  }) as unknown as Db
