@@ -2,8 +2,10 @@ import { beforeAll, expect, test } from 'vitest'
 import { ledgerReport } from '../src/cli/ledger-report.ts'
 import { connect } from '../src/db.ts'
 import { sweptEndpoints } from '../src/deliver/next-due.ts'
+import { newId } from '../src/ids.ts'
 import { purgeIdempotencyKeys } from '../src/jobs.ts'
 import { newLog } from '../src/log.ts'
+import { standing } from '../src/metrics/standing.ts'
 import { migrate } from '../src/migrate.ts'
 import { forget } from '../src/operations/alarms.ts'
 import { backlogNews } from '../src/operations/backlog.ts'
@@ -87,12 +89,12 @@ beforeAll(async () => {
   })
   const clients = await Promise.all(['ada', 'grace', 'edsger'].map((name) => livedThrough(gateway, stripe, name)))
   expect(new Set(clients.map(({ clientId }) => clientId)).size).toBe(3)
-  await fetch(`${gateway.url}/metrics`)
 
   // What Graphile's clock does by the minute and by the hour, and what a person asks for.
   const db = connect(url, { max: 2 })
   const kept = { payload: 30, metadata: 90 }
   const inYears = () => new Date(Date.now() + 900 * 86_400_000)
+  await standing(db, newId(), LANES)
   await failuresOfLate(db)
   await untold(db)
   await forgetTold(db)

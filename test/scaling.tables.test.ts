@@ -21,6 +21,17 @@ test('every table is distributed, a copy on every node, or on the coordinator, a
   expect([...distributed, ...reference, ...local].sort()).toEqual(rows.map(({ name }) => name))
 })
 
+test('docs/scaling.md tells of each table where it is', () => {
+  const docs = readFileSync(new URL('../docs/scaling.md', import.meta.url), 'utf8')
+  const named = (row: string) =>
+    [...(new RegExp(`^\\| ${row}[^|]*\\| ([^|]+) \\|`, 'm').exec(docs)?.[1] ?? '').matchAll(/`(\w+)`/g)].map(
+      ([, name]) => name,
+    )
+  expect(named('distributed').sort()).toEqual([...distributed].sort())
+  expect(named('a copy').sort()).toEqual([...reference].sort())
+  expect(named('on the coordinator').sort()).toEqual([...local].sort())
+})
+
 test('every primary key, unique constraint and unique index of a distributed table begins with client_id', async () => {
   const { rows } = await db.query(
     `select i.indrelid::regclass::text as table, a.attname as first
