@@ -168,7 +168,7 @@ export async function start(
 
 /** What the rooms are woken by, wherever they are. */
 type Wake = Record<Exclude<Room, 'deliver'>, (clientId: string) => void> & {
-  deliver: (clientId: string, endpointIds?: string[]) => void
+  deliver: (clientId: string, endpointIds?: string[], doubt?: boolean) => void
 }
 
 interface Shared {
@@ -217,7 +217,7 @@ function startWork(shared: Shared, wakes: Wakes) {
   })
   const replay = replayer({
     ...shared,
-    made: (clientId, endpointId) => deliver.wake(clientId, [endpointId]),
+    made: (clientId, endpointId, replaced) => deliver.wake(clientId, [endpointId], replaced),
     elsewhere: (clientId) => wakes.elsewhere('replay', clientId),
   })
   const rooms = { normalize, deliver, hydrate, backfill, replay }

@@ -176,6 +176,22 @@ test('a resend is a new delivery with the full schedule, and what waited is canc
   expect(receiver.requests.map(({ headers }) => headers['webhook-id'])).toEqual([id, again.id, again.id, again.id])
 })
 
+test('one that is due and was just read is not sent any more once its resend is answered', async () => {
+  const { promise: answered, resolve: letGo } = Promise.withResolvers<void>()
+  const receiver = await startReceiver(async (_, count) => {
+    if (count === 1) await answered
+    return {}
+  })
+  const endpoint = await newEndpoint(receiver.url, { maxInFlight: 1 })
+  const ids = await endpoint.send(10)
+  await eventually(() => receiver.requests.length === 1)
+  const agains = await Promise.all(ids.slice(5).map((id) => resend(id)))
+  letGo()
+  await become('delivered', [...ids.slice(0, 5), ...agains.map(({ id }) => id)])
+  await become('cancelled', ids.slice(5))
+  expect(receiver.requests).toHaveLength(10)
+})
+
 test('a test event can be of any type of the contract, whatever the filter says', async () => {
   for (const { name: contract, eventTypes } of Object.values(contracts)) {
     const receiver = await startReceiver()

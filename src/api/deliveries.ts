@@ -171,7 +171,7 @@ export const deliveries = (deps: Pick<Deps, 'keyRing' | 'contracts' | 'resend' |
     status: 201,
     async run({ db, clientId, params, after }) {
       const made = await deps.resend(db, clientId, params.id!)
-      after(() => deps.wakes.deliver(clientId, [made.endpointId]))
+      after(() => deps.wakes.deliver(clientId, [made.endpointId], true))
       return { data: await readDelivery(db, clientId, made.id, deps.now()) }
     },
   }),

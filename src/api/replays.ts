@@ -160,9 +160,11 @@ export const replays = (
       'What it has delivered stays delivered. Its deliveries that still wait are cancelled, but for those that took the place of one that was waiting before. A replay that has ended stays as it is.',
     ids: { id: 'replay' },
     reply: ReplayWithDeliveries,
-    async run({ db, clientId, params }) {
+    async run({ db, clientId, params, after }) {
       await deps.cancelReplay(db, clientId, params.id!)
-      return { data: await read(db, clientId, params.id!) }
+      const data = await read(db, clientId, params.id!)
+      after(() => deps.wakes.deliver(clientId, [data.endpointId], true))
+      return { data }
     },
   }),
 ]

@@ -55,7 +55,8 @@ export interface Deps {
   watch?: Watch
   wakes: {
     normalize: (clientId: string) => void
-    deliver: (clientId: string, endpointIds?: string[]) => void
+    /** `doubt`: deliveries that waited there were cancelled. */
+    deliver: (clientId: string, endpointIds?: string[], doubt?: boolean) => void
     hydrate: (clientId: string) => void
     backfill: (clientId: string) => void
     replay: (clientId: string) => void

@@ -23,8 +23,8 @@ export interface Client {
   readonly record: Add<Made, Recorded>
   /** Writes down how an endpoint fares. */
   readonly keep: Add<Kept, void>
-  /** Looks for work of these endpoints, or of any that has some. */
-  wake(endpointIds?: string[]): void
+  /** Looks for work of these endpoints, or of any that has some; with `doubt`, what was read of it before is read anew. */
+  wake(endpointIds?: string[], doubt?: boolean): void
   /** Asks for a round: rows are wanted. */
   look(): void
   /** A delivery is done with: recorded, or not to be attempted. */
@@ -132,7 +132,9 @@ export function clientWork(shared: Shared, id: string): Client {
     const hungry = [...pumps.values()]
       .filter((pump) => isHungry(pump, room))
       .flatMap((pump) =>
-        [pump.first, pump.again].filter((queue) => needsRows(queue, room)).map((queue) => ({ pump, queue })),
+        [pump.first, pump.again]
+          .filter((queue) => needsRows(queue, room))
+          .map((queue) => ({ pump, queue, rewinds: queue.rewinds })),
       )
     if (hungry.length === 0) return
     reading = true
@@ -147,9 +149,9 @@ export function clientWork(shared: Shared, id: string): Client {
       )
       // Loaded here, hundreds at once, they are at hand when the attempts start.
       await shared.bodies(id, new Set(reads.flatMap(({ rows }) => rows.map(({ eventId }) => eventId))))
-      for (const [at, { pump, queue }] of hungry.entries()) {
+      for (const [at, { pump, queue, rewinds }] of hungry.entries()) {
         const read = reads[at]!
-        if (pump.halted) continue
+        if (pump.halted || queue.rewinds !== rewinds) continue
         absorb(queue, read, inHand)
         pump.ahead = read.ahead ?? pump.ahead
         if (read.closed) closePump(shared, client, pump)
@@ -180,6 +182,13 @@ export function clientWork(shared: Shared, id: string): Client {
     turns.offer(pump)
   }
 
+  function doubted(endpointId: string) {
+    const pump = pumps.get(endpointId)
+    if (!pump) return
+    pump.doubtedAt = performance.now()
+    letGo(pump)
+  }
+
   function letGo(pump: Pump) {
     for (const queue of [pump.first, pump.again]) {
       for (const due of queue.waiting) client.forget(pump, due)
@@ -195,7 +204,8 @@ export function clientWork(shared: Shared, id: string): Client {
     ready: readiness(shared, id),
     record: recorder(shared, id),
     keep: healthKeeper(shared, id),
-    wake(endpointIds) {
+    wake(endpointIds, doubt) {
+      for (const endpointId of (doubt && endpointIds) || []) doubted(endpointId)
       if (endpointIds) for (const endpointId of endpointIds) wakeOne(endpointId, named)
       else discover = true
       ask()

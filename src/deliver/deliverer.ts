@@ -121,8 +121,8 @@ export function deliverer({
     }
   }
 
-  const wake = (clientId: string, endpointIds?: string[]) => {
-    if (!stopping) clientOf(clientId).wake(endpointIds)
+  const wake = (clientId: string, endpointIds?: string[], doubt?: boolean) => {
+    if (!stopping) clientOf(clientId).wake(endpointIds, doubt)
   }
 
   deps.worker.onLost(() => haltAll('lost'))

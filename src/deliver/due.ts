@@ -15,7 +15,7 @@ export interface Due {
   excused: number
   /** Read as the first of its user that waits: one that was not may have others before it. */
   inOrder: boolean
-  /** When it was read, in milliseconds of `performance.now()`: rows that waited long are looked at again. */
+  /** When its reading began, in milliseconds of `performance.now()`: rows that waited long are looked at again. */
   readAt: number
   /** Its place among those that its queue has read. */
   turn: number
@@ -57,8 +57,9 @@ export interface Read {
  */
 export const readDue = (db: Queryable, clientId: string, wants: Want[], floor: Floor): Promise<Read[]> =>
   fromFloor(floor, async (from) => {
+    const readAt = performance.now()
     const rows = await dueFrom(db, clientId, wants, from)
-    return { floor: rows[0]![FLOOR_AT], found: readsOf(wants, rows) }
+    return { floor: rows[0]![FLOOR_AT], found: readsOf(wants, rows, readAt) }
   })
 
 async function dueFrom(db: Queryable, clientId: string, wants: Want[], from: string): Promise<any[][]> {
@@ -111,8 +112,7 @@ async function dueFrom(db: Queryable, clientId: string, wants: Want[], from: str
 /** Where the floor stands in a row of the statement. */
 const FLOOR_AT = 11
 
-function readsOf(wants: Want[], rows: any[][]): Read[] {
-  const readAt = performance.now()
+function readsOf(wants: Want[], rows: any[][], readAt: number): Read[] {
   const reads = wants.map(
     ({ after }): Read => ({
       rows: [],

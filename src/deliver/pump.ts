@@ -30,6 +30,8 @@ export interface Pump {
   timer: NodeJS.Timeout | undefined
   /** Woken while something held it up: the endpoint may have been changed, and is asked for with one delivery. */
   woken: boolean
+  /** What was read before that moment of `performance.now()` may have been cancelled since. */
+  doubtedAt: number
   /** The retry clock knows when the next delivery comes due. */
   clocked: boolean
   /** Why nothing is started: the lease is lost, what waits is being ended, a fault has to pass, or the process ends. */
@@ -54,6 +56,7 @@ export const newPump = (clientId: string, endpointId: string): Pump => ({
   starts: [],
   timer: undefined,
   woken: false,
+  doubtedAt: Number.NEGATIVE_INFINITY,
   clocked: false,
   halted: null,
   lastBusy: performance.now(),

@@ -19,6 +19,8 @@ export interface Queue {
   stale: boolean
   /** The database's time of the last reading. */
   asOf: string
+  /** How often it was rewound: what was asked for before is not taken over. */
+  rewinds: number
 }
 
 export const newQueue = (retries: boolean): Queue => ({
@@ -31,6 +33,7 @@ export const newQueue = (retries: boolean): Queue => ({
   more: false,
   stale: true,
   asOf: '-infinity',
+  rewinds: 0,
 })
 
 /** Half of the room is empty and there may be rows to fill it. */
@@ -67,6 +70,7 @@ export function absorb(queue: Queue, read: Read, known: Set<string>): void {
 
 /** The next pass begins from the start. */
 export function rewind(queue: Queue): void {
+  queue.rewinds += 1
   queue.after = START
   queue.reads = 0
   queue.stale = true

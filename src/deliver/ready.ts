@@ -13,10 +13,10 @@ export type Verdict =
   | { go: true; endpoint: Endpoint; event: StoredEvent; isProbe: boolean }
   /**
    * `lost`: another process has the endpoint; `closed`: the endpoint takes nothing; `settled`: the delivery is no longer
-   * pending; `held`: the endpoint's limits or its breaker let nothing start now; `unordered`: it was read before the endpoint
-   * asked for the order of each user.
+   * pending; `held`: the endpoint's limits or its breaker let nothing start now; `outdated`: it was read before the endpoint
+   * asked for the order of each user, or before something of it was cancelled.
    */
-  | { go: false; why: 'lost' | 'closed' | 'settled' | 'filtered' | 'event_missing' | 'held' | 'unordered' }
+  | { go: false; why: 'lost' | 'closed' | 'settled' | 'filtered' | 'event_missing' | 'held' | 'outdated' }
   | { go: false; why: 'fault'; error: Error }
 
 interface Deps {
@@ -59,7 +59,7 @@ export const readiness = (deps: Deps, clientId: string): Add<{ pump: Pump; due: 
         if (endpoint === 'gone') return { go: false, why: 'closed' }
         knows(pump, endpoint)
         if (endpoint.closed) return { go: false, why: 'closed' }
-        if (endpoint.ordered && !due.inOrder) return { go: false, why: 'unordered' }
+        if (due.readAt < pump.doubtedAt || (endpoint.ordered && !due.inOrder)) return { go: false, why: 'outdated' }
         if (due.readAt < trustedFrom && !pending?.has(due.id)) return { go: false, why: 'settled' }
         if (!wants(endpoint, due)) return { go: false, why: 'filtered' }
         const event = events.get(due.eventId)

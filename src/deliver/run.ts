@@ -174,7 +174,7 @@ async function turnedDown(
       return endPending(shared.db, client.id, due, 'skipped', 'filtered')
     case 'event_missing':
       return endPending(shared.db, client.id, due, 'cancelled', 'event_missing')
-    case 'unordered':
+    case 'outdated':
       return client.reread(pump)
     case 'fault':
       throw verdict.error

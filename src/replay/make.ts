@@ -7,6 +7,8 @@ import { type Fitting, walk } from './walk.ts'
 /** What one step has come to: how many deliveries it made, and whether the replay has ended. */
 export interface Step {
   made: number
+  /** Some of them took the place of one that waited. */
+  replaced: boolean
   ended: boolean
 }
 
@@ -22,20 +24,20 @@ export async function makeNext(
   try {
     return await inTransaction(db, async (tx) => {
       const now = await locked(tx, replay)
-      if (!now) return { made: 0, ended: true }
+      if (!now) return { made: 0, replaced: false, ended: true }
       if (now.endpoint !== 'enabled') {
         await fail(tx, now, CLOSED[now.endpoint])
-        return { made: 0, ended: true }
+        return { made: 0, replaced: false, ended: true }
       }
       const { events, reached, all } = await walk(tx, now, { after: now.reached, scan, most })
       if (events.length > 0) await deliver(tx, now, events)
       await advance(tx, now, reached, events.length)
       if (all) await finish(tx, now)
-      return { made: events.length, ended: all }
+      return { made: events.length, replaced: events.some(({ pending }) => pending.length > 0), ended: all }
     })
   } catch (error) {
     // The pumps lock deliveries in their own order. Nothing is made, and the next step begins where this one did.
-    if ((error as { code?: string }).code === DEADLOCK) return { made: 0, ended: false }
+    if ((error as { code?: string }).code === DEADLOCK) return { made: 0, replaced: false, ended: false }
     throw error
   }
 }

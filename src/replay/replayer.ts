@@ -6,8 +6,8 @@ import { clientsWithReplays, runningReplays } from './state.ts'
 
 interface Deps extends RunsDeps {
   db: Db
-  /** There are new deliveries to this endpoint. */
-  made: (clientId: string, endpointId: string) => void
+  /** There are new deliveries to this endpoint; `replaced`: some took the place of one that waited. */
+  made: (clientId: string, endpointId: string, replaced: boolean) => void
 }
 
 /** Steps of replays that this process has in the database at once, of all clients. */

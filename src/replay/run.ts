@@ -11,8 +11,8 @@ import { writersEnded } from './writers.ts'
 export interface Deps {
   db: Db
   log: Log
-  /** There are new deliveries to this endpoint. */
-  made: (clientId: string, endpointId: string) => void
+  /** There are new deliveries to this endpoint; `replaced`: some took the place of one that waited. */
+  made: (clientId: string, endpointId: string, replaced: boolean) => void
   /** What all replays of this process may do at once in the database: live traffic needs it more. */
   slots: Slots
 }
@@ -39,7 +39,7 @@ export async function run(deps: Deps, replay: Replay, stop: Stop): Promise<void>
     pauseMs = room > 0 ? PAUSE_MS.least : Math.min(2 * pauseMs, PAUSE_MS.most)
     if (room > 0) {
       const step = await slots(() => makeNext(db, replay, { most: room, scan }))
-      if (step.made > 0) made(clientId, endpointId)
+      if (step.made > 0) made(clientId, endpointId, step.replaced)
       if (step.ended) return log.info({ clientId, replayId: id, endpointId }, 'replay.ended')
       scan = step.made === 0 ? SCAN.most : SCAN.least
       filled = step.made === room
