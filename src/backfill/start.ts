@@ -50,7 +50,13 @@ export async function startBackfill(tx: Queryable, clientId: string, asked: Aske
      on conflict (client_id, source_id) where state = 'running' do nothing`,
     [clientId, id, sourceId, account, since, until, types ?? null, deliverySuccess ?? null],
   )
-  if (rowCount === 0) throw running('another one, which was asked for at the same time')
+  if (rowCount === 0) {
+    const first = await tx.query<{ id: string }>(
+      `select id from backfills where client_id = $1 and source_id = $2 and state = 'running'`,
+      [clientId, sourceId],
+    )
+    throw running(first.rows[0]?.id ?? 'another one, which was asked for at the same time')
+  }
   return id
 }
 

@@ -49,7 +49,13 @@ export async function startReplay(deps: Deps, tx: Queryable, clientId: string, a
      on conflict (client_id, endpoint_id) where state = 'running' do nothing`,
     [clientId, id, endpointId, mode, since, until, eventTypes, after, upto],
   )
-  if (rowCount === 0) throw running('another one, which was asked for at the same time')
+  if (rowCount === 0) {
+    const first = await tx.query<{ id: string }>(
+      `select id from replays where client_id = $1 and endpoint_id = $2 and state = 'running'`,
+      [clientId, endpointId],
+    )
+    throw running(first.rows[0]?.id ?? 'another one, which was asked for at the same time')
+  }
   return id
 }
 
