@@ -86,6 +86,15 @@ export function isDatabaseAway(error: unknown): boolean {
   return typeof code === 'string' ? AWAY.test(code) : typeof message === 'string' && LOST.test(message)
 }
 
+/**
+ * Whether one node of a cluster is away: class 08 (a connection) in the server's own words, so that not our way to it is
+ * broken, but the coordinator's to a node.
+ */
+export function isNodeAway(error: unknown): boolean {
+  const { code, severity } = (error ?? {}) as { code?: unknown; severity?: unknown }
+  return severity !== undefined && String(code).startsWith('08')
+}
+
 /** Runs `work` in one transaction: committed when it returns, rolled back when it throws. */
 export async function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
   const tx = await db.connect()

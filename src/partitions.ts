@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Queryable } from './db.ts'
+import { isNodeAway, type Queryable } from './db.ts'
 import type { Log } from './log.ts'
 
 /** The tables that have a partition for each day, by the time that a UUIDv7 carries; see sql/. */
@@ -45,6 +45,10 @@ export async function makePartitions({ db, log }: { db: Queryable; log: Log }): 
       const { rows } = await db.query('select make_partition($1, $2) as result', [parent, day])
       if (rows[0].result === 'made') made += 1
       if (rows[0].result === 'taken') log.warn({ parent, day }, 'partitions.rows_in_default')
+    }).catch((err) => {
+      if (!isNodeAway(err)) throw err
+      log.warn({ parent, day, err }, 'partitions.node_away')
+      return true
     })
     if (!told) log.warn({ parent, day }, 'partitions.locked')
   }

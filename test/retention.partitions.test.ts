@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { addsUp, ledgerReport } from '../src/cli/ledger-report.ts'
 import { newLog } from '../src/log.ts'
 import { DAILY, makePartitions } from '../src/partitions.ts'
+import { freshDatabase } from './support/database.ts'
 import { eventually } from './support/eventually.ts'
 import { startTestGateway } from './support/gateway.ts'
 import { startReceiver } from './support/receiver.ts'
@@ -70,5 +71,21 @@ test('somebody who reads for long holds up no start: the day is made later, and 
   expect(await makePartitions({ db, log })).toBe(0)
   await reader.query('commit')
   reader.release()
+  expect(await makePartitions({ db, log })).toBe(1)
+})
+
+test('a node of a cluster that is away holds up no start either', async () => {
+  const { db } = await freshDatabase()
+  await db.query(`drop table attempts_${dayName(2)}, deliveries_${dayName(3)}`)
+  await db.query('alter function make_partition(text, date) rename to make_here')
+  await db.query(
+    `create function make_partition(parent text, day date) returns text language plpgsql as $$ begin
+       if parent = 'deliveries' then
+         raise exception 'connection to the remote node failed' using errcode = '08006';
+       end if;
+       return make_here(parent, day); end $$`,
+  )
+  expect(await makePartitions({ db, log })).toBe(1)
+  await db.query('drop function make_partition; alter function make_here(text, date) rename to make_partition')
   expect(await makePartitions({ db, log })).toBe(1)
 })

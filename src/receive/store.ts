@@ -1,5 +1,5 @@
 import { type Add, batcher } from '../batch.ts'
-import { type Db, inTransaction, type Tx } from '../db.ts'
+import { type Db, inTransaction, isNodeAway, type Tx } from '../db.ts'
 import { Refusal } from '../errors.ts'
 import { newId } from '../ids.ts'
 import type { Log } from '../log.ts'
@@ -101,7 +101,7 @@ async function keep(db: Db, groups: Row[][]): Promise<Result[]> {
       }),
     )
   } catch (error) {
-    if (isOfANode(error)) return keepByClient(db, groups, error)
+    if (isNodeAway(error)) return keepByClient(db, groups, error)
     if (!refusesData(error)) throw error
     if (groups.length === 1) return ['unstorable']
     const half = groups.length >> 1
@@ -160,12 +160,6 @@ async function insert(tx: Tx, rows: Row[]): Promise<Map<string, Date>> {
       ],
     })
   return kept
-}
-
-// Class 08 (a connection) as the server's own words: not our way to it is broken, but the coordinator's to a node.
-const isOfANode = (error: unknown) => {
-  const { code, severity } = error as { code?: unknown; severity?: unknown }
-  return severity !== undefined && String(code).startsWith('08')
 }
 
 // Classes 22 (a NUL in a text) and 54 (a text too long for an index) speak of this data; all others of the database.
