@@ -1,3 +1,5 @@
+import type { Queryable } from './db.ts'
+
 /** Why a pending delivery is not being sent at this moment. */
 export interface Waiting {
   /** Its time by the retry schedule, the endpoint's breaker, or its turn among the others that are due. */
@@ -19,14 +21,46 @@ export interface Holds {
 export const HOLDS = `jsonb_build_object('openedAt', h.opened_at, 'probeAt', h.probe_at,
   'maxInFlight', p.max_in_flight, 'rateLimit', p.rate_limit, 'ordering', p.ordering)`
 
+/** An earlier delivery of the same user that has to end first. */
+export interface InFront {
+  id: string
+  nextAttemptAt: Date
+}
+
+/** What a pending delivery of an endpoint with `ordering: user` waits for; null: it is its user's first. Ids name the delivery. */
+export async function inFrontOf(
+  db: Queryable,
+  clientId: string,
+  { eventId, id }: { eventId: string; id: string },
+): Promise<InFront | null> {
+  const { rows } = await db.query<InFront>(
+    `select e.id, e.next_attempt_at as "nextAttemptAt"
+       from deliveries d
+       join deliveries e on e.client_id = $1 and e.endpoint_id = d.endpoint_id and e.user_id = d.user_id
+        and e.state = 'pending' and (e.event_id, e.id) < (d.event_id, d.id)
+      where d.client_id = $1 and d.event_id = $2 and d.id = $3
+      order by e.event_id, e.id limit 1`,
+    [clientId, eventId, id],
+  )
+  return rows[0] ?? null
+}
+
 interface Delivery {
   state: string
   attempts: number
   nextAttemptAt: Date | null
 }
 
-/** What a pending delivery waits for at `now`; null of one that waits for nothing any more. Rules: DESIGN.md 4. */
-export function waitsFor({ state, attempts, nextAttemptAt }: Delivery, holds: Holds, now: Date): Waiting | null {
+/**
+ * What a pending delivery waits for at `now`; null of one that waits for nothing any more. `inFront` is what `inFrontOf` found,
+ * where it was asked. Rules: DESIGN.md 4.
+ */
+export function waitsFor(
+  { state, attempts, nextAttemptAt }: Delivery,
+  holds: Holds,
+  now: Date,
+  inFront: InFront | null = null,
+): Waiting | null {
   if (state !== 'pending' || !nextAttemptAt) return null
   if (nextAttemptAt > now)
     return { for: 'schedule', until: nextAttemptAt, message: `Attempt ${attempts + 1} comes at its time.` }
@@ -37,6 +71,12 @@ export function waitsFor({ state, attempts, nextAttemptAt }: Delivery, holds: Ho
       until: new Date(probeAt),
       message:
         'The endpoint fails too often, so its breaker is open: deliveries wait without using up attempts, and one at a time tries. A success lets all go on.',
+    }
+  if (inFront)
+    return {
+      for: 'turn',
+      until: inFront.nextAttemptAt > now ? inFront.nextAttemptAt : null,
+      message: `The endpoint takes the events of a user one after another, and delivery ${inFront.id} comes first: this one goes out when that one is delivered or has failed for good.`,
     }
   const rate = rateLimit ? `, and ${rateLimit.count} in ${rateLimit.seconds} s` : ''
   const order =

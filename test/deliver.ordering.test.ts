@@ -87,6 +87,24 @@ describe('an endpoint that asks for the order of each user', () => {
     expect(of(receiver.requests, 'ada')).toEqual([1, 1, 1, 3, 5, 7, 9])
   })
 
+  test('one that waits says which comes first, and when', async () => {
+    const receiver = await startReceiver({ status: 503 })
+    await newEndpoint(receiver.url, { retrySchedule: [3600] })
+    await logins(['ada'], 3)
+    await eventually(() => receiver.requests.length === 1)
+    const [first, , third] = await asked('GET', `/v1/deliveries?clientId=${clientId}&state=pending&order=asc`)
+    const { nextAttemptAt } = await eventually(async () => {
+      const shown = await asked('GET', `/v1/deliveries/${first.id}`)
+      return shown.attempts === 1 && shown
+    })
+    const inTurn = { for: 'turn', until: nextAttemptAt, message: expect.stringContaining(first.id) }
+    expect((await asked('GET', `/v1/deliveries/${third.id}`)).waitsFor).toEqual(inTurn)
+    const { sourceEventId } = await asked('GET', `/v1/events/${third.eventId}`)
+    const { events } = await asked('GET', `/v1/source-events/${sourceEventId}/explain`)
+    expect(events[0].deliveries[0].waitsFor).toEqual(inTurn)
+    expect((await asked('GET', `/v1/deliveries/${first.id}`)).waitsFor.for).toBe('schedule')
+  })
+
   test('one that has failed for good lets the next go', async () => {
     const receiver = await startReceiver((request) => (loginOf(request).number === 1 ? { status: 500 } : {}))
     await newEndpoint(receiver.url, { retrySchedule: [1] })

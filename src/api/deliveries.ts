@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Queryable } from '../db.ts'
 import { FANOUT_ORIGIN } from '../ids.ts'
-import { HOLDS, type Holds, waitsFor } from '../waiting.ts'
+import { HOLDS, type Holds, type InFront, inFrontOf, waitsFor } from '../waiting.ts'
 import { page } from './page.ts'
 import { type Deps, listRoute, type Route, route } from './route.ts'
 import { clientId, eventType, id, pageQuery, reference, time, windowQuery } from './words.ts'
@@ -70,7 +70,10 @@ const JOINS = `join endpoints p on p.client_id = t.client_id and p.id = t.endpoi
 type Row = Parameters<typeof waitsFor>[0] & { id: string; eventId: string; holds: Holds }
 
 /** A row of COLUMNS as a reply shows it. */
-const shown = ({ holds, ...row }: Row, now: Date) => ({ ...row, waitsFor: waitsFor(row, holds, now) })
+const shown = ({ holds, ...row }: Row, now: Date, inFront: InFront | null = null) => ({
+  ...row,
+  waitsFor: waitsFor(row, holds, now, inFront),
+})
 
 /** What the indexes of deliveries find, see sql/000016_lists.sql. Most are delivered: that state has none. */
 const waysTo = (state: (typeof STATES)[number] | undefined) => [
@@ -87,7 +90,9 @@ export async function readDelivery(db: Queryable, clientId: string, id: string, 
     text: `select ${COLUMNS} from deliveries t ${JOINS} where t.client_id = $1 and t.id = $2`,
     values: [clientId, id],
   })
-  return shown(rows[0]!, now)
+  const row = rows[0]!
+  const isInOrder = row.state === 'pending' && row.holds.ordering === 'user'
+  return shown(row, now, isInOrder ? await inFrontOf(db, clientId, row) : null)
 }
 
 /** /v1/deliveries: what became of each event at each endpoint. */

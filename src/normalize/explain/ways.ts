@@ -1,7 +1,7 @@
 import type { Queryable } from '../../db.ts'
 import { wanted } from '../../event-filter.ts'
 import { FANOUT_ORIGIN, idTime } from '../../ids.ts'
-import { HOLDS, waitsFor } from '../../waiting.ts'
+import { HOLDS, type InFront, inFrontOf, waitsFor } from '../../waiting.ts'
 import type { DeliveryExplained, EventExplained } from './explanation.ts'
 
 /** Where events went: deliveries with how they stand, and the endpoints that did not get them. */
@@ -28,7 +28,7 @@ interface Endpoint {
   updated_at: Date
 }
 
-/** Loads the ways of some stored events of one client, in two statements. */
+/** Loads the ways of some stored events of one client, in two statements and one for each delivery that waits in a user's order. */
 export async function waysOf(
   { db, now }: { db: Queryable; now: () => Date },
   clientId: string,
@@ -50,8 +50,12 @@ export async function waysOf(
       where d.client_id = $1 and d.event_id = any($2) order by d.id`,
     [clientId, eventIds],
   )
+  const inFront = new Map<string, InFront | null>()
+  for (const { id, event_id: eventId, state, holds } of rows)
+    if (state === 'pending' && holds.ordering === 'user')
+      inFront.set(id, await inFrontOf(db, clientId, { eventId, id }))
   const deliveries = (eventId: string) =>
-    rows.filter((row) => row.event_id === eventId).map((row) => deliveryOf(row, now()))
+    rows.filter((row) => row.event_id === eventId).map((row) => deliveryOf(row, now(), inFront.get(row.id) ?? null))
   return {
     deliveries,
     passedOver(event) {
@@ -70,7 +74,7 @@ export async function waysOf(
   }
 }
 
-const deliveryOf = (row: any, now: Date): DeliveryExplained => ({
+const deliveryOf = (row: any, now: Date, inFront: InFront | null): DeliveryExplained => ({
   id: row.id,
   endpointId: row.endpoint_id,
   url: row.url,
@@ -79,7 +83,12 @@ const deliveryOf = (row: any, now: Date): DeliveryExplained => ({
   reason: row.reason,
   attempts: row.attempts,
   nextAttemptAt: row.next_attempt_at,
-  waitsFor: waitsFor({ state: row.state, attempts: row.attempts, nextAttemptAt: row.next_attempt_at }, row.holds, now),
+  waitsFor: waitsFor(
+    { state: row.state, attempts: row.attempts, nextAttemptAt: row.next_attempt_at },
+    row.holds,
+    now,
+    inFront,
+  ),
   lastAttempt: row.started_at && {
     at: row.started_at,
     outcome: row.status === null ? row.error : String(row.status),
