@@ -142,6 +142,10 @@ export function readConfig(env: Record<string, string | undefined>) {
   }
 }
 
+/** The variables that look like settings of the gateway and are none: mistyped, or of another version. */
+export const unknownSettings = (env: Record<string, string | undefined>): string[] =>
+  Object.keys(env).filter((name) => name.startsWith('FLO_') && !Object.hasOwn(Environment.shape, name))
+
 /** The operator has to change something before the gateway can start: printed without a stack. */
 export class ConfigError extends Error {
   override name = 'ConfigError'

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { type Config, ConfigError, readConfig } from './config.ts'
+import { type Config, ConfigError, readConfig, unknownSettings } from './config.ts'
 import { type Log, newLog } from './log.ts'
 import type { Gateway, Surroundings } from './main.ts'
 
@@ -21,6 +21,8 @@ export async function runProgram(start: (config: Config, surroundings: Surroundi
     if (existsSync('.env')) process.loadEnvFile('.env')
     const config = readConfig(process.env)
     log = newLog(config.logLevel)
+    const unknown = unknownSettings(process.env)
+    if (unknown.length > 0) log.warn({ variables: unknown }, 'config.unknown_variables')
     const starting = start(config, { log, crashed: () => process.exit(1) })
     obeySignals(starting, end)
     tell(await starting, config)

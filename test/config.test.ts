@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import { expect, test } from 'vitest'
-import { Environment, readConfig } from '../src/config.ts'
+import { Environment, readConfig, unknownSettings } from '../src/config.ts'
 
 const example = parseEnv(readFileSync(new URL('../.env.example', import.meta.url), 'utf8'))
 const KEYS = `k1:${Buffer.alloc(32).toString('base64')}`
@@ -59,6 +59,10 @@ test('a value of each variable arrives in the configuration', () => {
     'http://collector:4318',
   )
   expect(config.encryptionKeys).toMatchObject([{ id: 'k1' }])
+})
+
+test('what looks like a setting and is none is told by name', () => {
+  expect(unknownSettings({ FLO_DATA: './data', FLO_DATA_DIR: './data', PATH: '/bin' })).toEqual(['FLO_DATA'])
 })
 
 test('DATABASE_URL without FLO_ENCRYPTION_KEYS is refused, since a generated key would stay on one machine', () => {

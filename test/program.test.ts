@@ -32,6 +32,12 @@ test('the first start tells where it listens, where the data is and the admin ke
   expect(second.adminKey()).toBeUndefined()
 })
 
+test('a setting that is mistyped is told at the start', async () => {
+  const gateway = runGateway(await temporaryFolder(), { FLO_DATA: './elsewhere' })
+  await gateway.listening()
+  await eventually(() => /FLO_DATA.*config\.unknown_variables/.test(gateway.said.stderr))
+})
+
 test('after kill -9 the next start adopts the orphaned database with everything in it', async () => {
   const folder = await temporaryFolder()
   const killed = runGateway(folder)
