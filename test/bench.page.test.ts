@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import type { Report } from '../bench/bench.ts'
 import { beside } from '../bench/figures.ts'
@@ -25,4 +27,11 @@ test('a bar that was missed and a row that failed are said', () => {
   expect(page).toContain('**0 of 1 bars hold**')
   const failed = { ...report([]), results: [{ row: 'ingest', about: '', error: 'Error: so\n  at x' }] }
   expect(performancePage(failed)).toContain('The row failed: Error: so')
+})
+
+test('a row that nobody knows is refused with the names of those there are', () => {
+  const script = fileURLToPath(new URL('../bench/run.ts', import.meta.url))
+  const { status, stderr } = spawnSync(process.execPath, [script, 'nothing'], { encoding: 'utf8' })
+  expect(stderr).toMatch(/^No row is called nothing: there are ingest, .*end-to-end/)
+  expect(status).toBe(1)
 })

@@ -16,6 +16,7 @@ const deps = {
   now,
   resend,
   adopted: async () => () => null,
+  mappingsInWords: () => ({}),
   explain: (db: Queryable, clientId: string, id: string) => explain({ db, now }, clientId, id),
   previewReplay: (tx: Queryable, clientId: string, asked: Parameters<typeof previewReplay>[3]) =>
     previewReplay({ contracts, now }, tx, clientId, asked),
