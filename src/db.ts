@@ -22,6 +22,13 @@ export const PROBES =
 const PROBES_TIMEOUT_MS = 5000
 
 /**
+ * On Citus what many shards are changed by goes over one connection to each node, shard after shard. By itself Citus takes one
+ * for each shard: each is a transaction to prepare and to commit, and a place of the node's max_connections. To PostgreSQL
+ * alone it says nothing.
+ */
+const ONE_PER_NODE = `set citus.multi_shard_modify_mode = 'sequential'`
+
+/**
  * A pool on `url`, which may name several hosts (see hosts.ts). An idle connection that breaks is replaced by the pool and
  * told to `onError`.
  */
@@ -34,7 +41,10 @@ export function connect(url: string, { max = 10, onError = (_: Error) => {} } = 
     types,
     application_name: 'flo-gateway',
     onConnect: (client) =>
-      client.query({ text: PROBES, query_timeout: PROBES_TIMEOUT_MS } as never) as unknown as undefined,
+      client.query({
+        text: `${PROBES}; ${ONE_PER_NODE}`,
+        query_timeout: PROBES_TIMEOUT_MS,
+      } as never) as unknown as undefined,
   })
   pool.on('error', (error) => {
     // The pool hangs the whole connection onto it, statements and all: too much for a log line.
@@ -94,6 +104,9 @@ export function isNodeAway(error: unknown): boolean {
   const { code, severity } = (error ?? {}) as { code?: unknown; severity?: unknown }
   return severity !== undefined && String(code).startsWith('08')
 }
+
+/** Whether transactions had locked each other out, and this one was ended for it: it may be tried again. */
+export const isDeadlock = (error: unknown): boolean => (error as { code?: unknown })?.code === '40P01'
 
 /** Runs `work` in one transaction: committed when it returns, rolled back when it throws. */
 export async function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {

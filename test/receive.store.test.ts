@@ -137,3 +137,24 @@ test('a node of a cluster that is away takes its clients’ events with it, and 
     events.map((_, n) => n % 3 !== 0),
   )
 })
+
+test('batches of several clients that lock each other out on a cluster are kept client by client', async () => {
+  const theirs = await newSource(db)
+  const run = newId()
+  // A client's rows alone are locked in one order; those of several, on several nodes, are not.
+  await db.query(
+    `create function locked_out() returns trigger language plpgsql as $$ begin
+       if (select count(distinct client_id) from fresh) > 1 then
+         raise exception 'canceling the transaction since it was involved in a distributed deadlock' using errcode = '40P01';
+       end if;
+       return null; end $$;
+     create trigger locked_out after insert on source_events referencing new table as fresh
+       for each statement execute function locked_out()`,
+  )
+  const add = store()
+  const of = (n: number) => (n % 2 === 0 ? { clientId: theirs.clientId, sourceId: theirs.sourceId } : {})
+  const results = await Promise.all(Array.from({ length: 6 }, (_, n) => add(event(`${run}_${n}`, of(n)))))
+  await db.query('drop trigger locked_out on source_events')
+  expect(results.map(({ duplicate }) => duplicate)).toEqual(results.map(() => false))
+  expect(await kept(run)).toHaveLength(6)
+})

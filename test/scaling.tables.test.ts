@@ -53,6 +53,11 @@ test('every index of a distributed table begins with client_id, but for one that
   expect(rows).toEqual([{ table: 'leases', first: 'worker_id' }])
 })
 
+test('what many shards are changed by goes over one connection to each node of a cluster', async () => {
+  const { rows } = await db.query(`select current_setting('citus.multi_shard_modify_mode') as mode`)
+  expect(rows).toEqual([{ mode: 'sequential' }])
+})
+
 test('foreign keys stay among the tables that are on every node', async () => {
   const { rows } = await db.query(
     `select conrelid::regclass::text as child, confrelid::regclass::text as parent from pg_constraint where contype = 'f'`,

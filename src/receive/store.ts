@@ -1,5 +1,5 @@
 import { type Add, batcher } from '../batch.ts'
-import { type Db, inTransaction, isNodeAway, type Tx } from '../db.ts'
+import { type Db, inTransaction, isDeadlock, isNodeAway, type Tx } from '../db.ts'
 import { Refusal } from '../errors.ts'
 import { newId } from '../ids.ts'
 import type { Log } from '../log.ts'
@@ -90,7 +90,8 @@ const withId = (event: SourceEvent): Row => ({
 const away = () => new Refusal('unavailable', { message: 'The event cannot be stored at present: send it again.' })
 
 // One event that PostgreSQL refuses fails the whole statement: halves are tried until its group stands alone. So does one node
-// of a cluster that is away: then each client's groups are tried apart.
+// of a cluster that is away: then each client's groups are tried apart. And when two batches that share events have met in
+// another order on one node than on the other, Citus ends one of them: a client's rows alone are locked in one order.
 async function keep(db: Db, groups: Row[][]): Promise<Result[]> {
   try {
     const kept = await inTransaction(db, (tx) => insert(tx, groups.flat()))
@@ -101,7 +102,7 @@ async function keep(db: Db, groups: Row[][]): Promise<Result[]> {
       }),
     )
   } catch (error) {
-    if (isNodeAway(error)) return keepByClient(db, groups, error)
+    if (isNodeAway(error) || isDeadlock(error)) return keepByClient(db, groups, error)
     if (!refusesData(error)) throw error
     if (groups.length === 1) return ['unstorable']
     const half = groups.length >> 1
