@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type pg from 'pg'
 import { ConfigError } from './config.ts'
 import type { Log } from './log.ts'
+import { statementsOf } from './statements.ts'
 
 const OLDEST_CITUS = 12
 
@@ -33,13 +34,6 @@ export async function distribute(session: pg.Client, log: Log): Promise<number> 
   if (made > 0) log.info({ tables: made }, 'database.distributed')
   return made
 }
-
-/** The statements of a file that ends each with an empty line. */
-export const statementsOf = (file: string): string[] =>
-  file
-    .split(/;\s*\n(?:\n|$)/)
-    .map((text) => text.replaceAll(/^\s*--.*\n/gm, '').trim())
-    .filter((text) => text !== '')
 
 async function assertReady(session: pg.Client): Promise<void> {
   const { rows: versions } = await session.query(

@@ -8,6 +8,7 @@ import { distribute, isDistributed } from './distribution.ts'
 import { graphileLogger } from './graphile-log.ts'
 import type { Log } from './log.ts'
 import { makePartitions } from './partitions.ts'
+import { statementsOf } from './statements.ts'
 
 const OLDEST_POSTGRES = 15
 const FEW_LOCKS = 256
@@ -51,7 +52,7 @@ export async function migrate({
     // Of Citus, and nothing without it: a migration changes several tables of a cluster in one transaction.
     await session.query(`set citus.multi_shard_modify_mode to 'sequential'`)
     const ran = await runner({
-      dbClient: session,
+      dbClient: oneByOne(session),
       dir: fileURLToPath(new URL('../sql', import.meta.url)),
       ignorePattern: NO_MIGRATION,
       direction: 'up',
@@ -97,6 +98,20 @@ async function migrateGraphile(url: string, log: Log) {
     await utils.release()
     await pgPool.end()
   }
+}
+
+/**
+ * Sends the statements of a migration one by one: Citus hands a change of a table to the nodes as the text that it came in,
+ * and they take no text of several statements (citusdata/citus#6608).
+ */
+function oneByOne(session: pg.Client): pg.ClientBase {
+  const query = async (text: string, values?: unknown[]) => {
+    if (values) return session.query(text, values)
+    let result: unknown
+    for (const statement of statementsOf(text)) result = await session.query(statement)
+    return result
+  }
+  return { query } as unknown as pg.ClientBase
 }
 
 /** node-pg-migrate tells each statement; only its troubles are news. */

@@ -1,4 +1,7 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import { statementsOf } from '../src/statements.ts'
+import { refusedOfMigration } from './support/citus-migrations.ts'
 import { judged } from './support/citus-rules.ts'
 
 // What the judge of test/scaling.statements.test.ts lets pass, and what it refuses.
@@ -162,4 +165,38 @@ test('a client that is named in another query of the statement, or as one of sev
     'update deliveries set state = $2 where endpoint_id = $1',
   ])
     expect(judge(sql).reach, sql).toBe('all')
+})
+
+test.each([
+  ['', `alter table endpoints add column a int not null default 0 check (a >= 0)`],
+  ['', `alter table endpoints add column a int, add column b text not null default ''`],
+  ['', `create table alarms (a int); alter table alarms add column b int check (b > 0), add column c int unique`],
+  ['', 'alter table workers alter column host set statistics 100'],
+  ['a constraint of clients.a without a name', 'alter table clients add column a int check (a > 0), add column b int'],
+  ['AT_SetCompression of events.key', 'alter table events alter column key set compression lz4'],
+  ['a trigger on deliveries', 'create trigger t before update on deliveries for each row execute function f()'],
+])('of migrations of spread tables it says "%s": %s', (why, sql) => {
+  expect(refusedOfMigration(sql).join()).toContain(why)
+  expect(refusedOfMigration(sql).length > 0).toBe(why !== '')
+})
+
+test('Citus refuses none of the migrations since tables can be spread', () => {
+  const sql = new URL('../sql/', import.meta.url)
+  const later = readdirSync(sql).filter((name) => /^\d{6}_/.test(name) && name > '000019')
+  const refused = later.map((name) => [name, refusedOfMigration(readFileSync(new URL(name, sql), 'utf8'))])
+  expect(refused.filter(([, why]) => why!.length > 0)).toEqual([])
+})
+
+test('a file is told apart into its statements, whatever semicolons they hold', () => {
+  const file = `-- one; two
+    select ';', "a;b", $$ ; $$ /* ; */ from t; -- three;
+    do $do$ begin perform $$;$$; end $do$;
+
+    select 1`
+  const statements = statementsOf(file)
+  expect(statements.map((text) => text.replaceAll(/\s+/g, ' '))).toEqual([
+    `select ';', "a;b", $$ ; $$ from t`,
+    'do $do$ begin perform $$;$$; end $do$',
+    'select 1',
+  ])
 })
