@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { isNodeAway, type Queryable } from './db.ts'
+import { isDeadlock, isNodeAway, type Queryable } from './db.ts'
 import type { Log } from './log.ts'
 
 /** The tables that have a partition for each day, by the time that a UUIDv7 carries; see sql/. */
@@ -12,14 +12,17 @@ const TRIES = 5
 const PAUSE_MS = 300
 const LOCK_TIMEOUT = '55P03'
 
-/** Runs a statement that waits for a lock for moments only, several times if need be; false: somebody held it each time. */
+/**
+ * Runs a statement that waits for a lock for moments only, several times if need be; false: somebody held it each time. On Citus
+ * a change of partitions and one of rows may also lock each other out on two nodes, and either is ended (citusdata/citus#5135).
+ */
 export async function lockedBriefly(work: () => Promise<unknown>): Promise<boolean> {
   for (let left = TRIES; left > 0; left -= 1) {
     try {
       await work()
       return true
     } catch (error) {
-      if ((error as { code?: string }).code !== LOCK_TIMEOUT) throw error
+      if ((error as { code?: string }).code !== LOCK_TIMEOUT && !isDeadlock(error)) throw error
       if (left > 1) await delay(PAUSE_MS * (1 + Math.random()))
     }
   }

@@ -158,3 +158,19 @@ test('batches of several clients that lock each other out on a cluster are kept 
   expect(results.map(({ duplicate }) => duplicate)).toEqual(results.map(() => false))
   expect(await kept(run)).toHaveLength(6)
 })
+
+test('events of one client that a change of partitions has locked out are stored again', async () => {
+  const run = newId()
+  await db.query(
+    `create sequence lockouts;
+     create function locked_out_once() returns trigger language plpgsql as $$ begin
+       if nextval('lockouts') = 1 then raise exception 'deadlock detected' using errcode = '40P01'; end if;
+       return null; end $$;
+     create trigger locked_out_once after insert on source_events for each statement execute function locked_out_once()`,
+  )
+  const add = store()
+  const results = await Promise.all([1, 2].map((n) => add(event(`${run}_${n}`))))
+  await db.query('drop trigger locked_out_once on source_events')
+  expect(results.map(({ duplicate }) => duplicate)).toEqual([false, false])
+  expect(await kept(run)).toHaveLength(2)
+})

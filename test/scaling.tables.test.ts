@@ -4,6 +4,7 @@ import { newSession } from '../src/db.ts'
 import { distribute, isDistributed, settleNodes } from '../src/distribution.ts'
 import { newLog } from '../src/log.ts'
 import { migrate } from '../src/migrate.ts'
+import { lockedBriefly } from '../src/partitions.ts'
 import { statementsOf } from '../src/statements.ts'
 import { runCommand } from './support/command.ts'
 import { emptyDatabase, freshDatabase } from './support/database.ts'
@@ -57,6 +58,15 @@ test('every index of a distributed table begins with client_id, but for one that
 test('what many shards are changed by goes over one connection to each node of a cluster', async () => {
   const { rows } = await db.query(`select current_setting('citus.multi_shard_modify_mode') as mode`)
   expect(rows).toEqual([{ mode: 'sequential' }])
+})
+
+test('a change of partitions that rows have locked out on another node is tried again', async () => {
+  let tries = 0
+  const done = await lockedBriefly(async () => {
+    tries += 1
+    if (tries < 3) throw Object.assign(new Error('involved in a distributed deadlock'), { code: '40P01' })
+  })
+  expect([done, tries]).toEqual([true, 3])
 })
 
 test('foreign keys stay among the tables that are on every node', async () => {

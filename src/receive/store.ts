@@ -91,8 +91,9 @@ const away = () => new Refusal('unavailable', { message: 'The event cannot be st
 
 // One event that PostgreSQL refuses fails the whole statement: halves are tried until its group stands alone. So does one node
 // of a cluster that is away: then each client's groups are tried apart. And when two batches that share events have met in
-// another order on one node than on the other, Citus ends one of them: a client's rows alone are locked in one order.
-async function keep(db: Db, groups: Row[][]): Promise<Result[]> {
+// another order on one node than on the other, Citus ends one of them: a client's rows alone are locked in one order, but for
+// changes of partitions.
+async function keep(db: Db, groups: Row[][], isAgain = false): Promise<Result[]> {
   try {
     const kept = await inTransaction(db, (tx) => insert(tx, groups.flat()))
     return groups.map((rows) =>
@@ -102,6 +103,7 @@ async function keep(db: Db, groups: Row[][]): Promise<Result[]> {
       }),
     )
   } catch (error) {
+    if (isDeadlock(error) && !isAgain && isOfOneClient(groups)) return keep(db, groups, true)
     if (isNodeAway(error) || isDeadlock(error)) return keepByClient(db, groups, error)
     if (!refusesData(error)) throw error
     if (groups.length === 1) return ['unstorable']
@@ -109,6 +111,8 @@ async function keep(db: Db, groups: Row[][]): Promise<Result[]> {
     return [...(await keep(db, groups.slice(0, half))), ...(await keep(db, groups.slice(half)))]
   }
 }
+
+const isOfOneClient = (groups: Row[][]) => new Set(groups.map(([first]) => first?.clientId)).size === 1
 
 async function keepByClient(db: Db, groups: Row[][], error: unknown): Promise<Result[]> {
   const clients = Map.groupBy(groups, ([first]) => first?.clientId)
