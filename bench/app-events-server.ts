@@ -30,6 +30,7 @@ const deps = {
   log,
   now: () => new Date(),
   contracts,
+  mappingsInWords: () => ({}),
 } as unknown as Deps
 
 function withDatabase(url: string): [Db, Deps['keepAppEvents']] {

@@ -19,10 +19,14 @@ that verifies, reads and answers.`,
     const answering = await serverAndLoad(source.id, { source })
     const seconds = bench.quick ? 1 : 3
     const [stored, answered]: number[][] = [[], []]
-    const p99: number[] = []
+    const [p99, node, postgres]: number[][] = [[], [], []]
     let accepted = 0
     for (let round = 0; round <= (bench.quick ? 1 : 7); round++) {
+      const [nodeBefore, postgresBefore] = [await storing.server.ask('usage'), bench.postgres.cpuSeconds()]
       const store = await storing.load.ask('load', seconds)
+      const each = (from: number, to: number) => Math.round(((to - from) / store.accepted) * 1e6)
+      const nodeEach = each(nodeBefore.cpuSeconds, (await storing.server.ask('usage')).cpuSeconds)
+      const postgresEach = each(postgresBefore, bench.postgres.cpuSeconds())
       const answer = await answering.load.ask('load', seconds)
       for (const { failures } of [store, answer]) if (failures.length > 0) throw new Error(failures.join('\n'))
       accepted += store.accepted
@@ -30,7 +34,9 @@ that verifies, reads and answers.`,
       if (round === 0) continue
       stored!.push(store.perSecond)
       answered!.push(answer.perSecond)
-      p99.push(store.p99)
+      p99!.push(store.p99)
+      node!.push(nodeEach)
+      postgres!.push(postgresEach)
       bench.say(`round ${round}: stored ${Math.round(store.perSecond)}/s, answered ${Math.round(answer.perSecond)}/s`)
     }
     const { rows } = await database.db.query(
@@ -50,7 +56,14 @@ that verifies, reads and answers.`,
         value: median(stored!),
         unit: '/s',
         ratio: beside('the same handler, nothing stored', stored!, answered!, { atLeast: 0.6 }),
-        detail: { rounds: stored, answeredRounds: answered, p99Ms: median(p99), rssMb },
+        detail: {
+          rounds: stored,
+          answeredRounds: answered,
+          p99Ms: median(p99!),
+          nodeMicrosecondsEach: node,
+          postgresMicrosecondsEach: postgres,
+          rssMb,
+        },
       },
     ]
   },
