@@ -1,10 +1,12 @@
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import type { Report } from '../bench/bench.ts'
 import { beside } from '../bench/figures.ts'
 import { performancePage } from '../bench/page.ts'
 
+const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
 const report = (figures: Report['results'][number]['figures']): Report => ({
   date: '2026-11-22T00:00:00.000Z',
   quick: false,
@@ -12,6 +14,10 @@ const report = (figures: Report['results'][number]['figures']): Report => ({
   loadBefore: 0.25,
   versions: { node: 'v24' },
   results: [{ row: 'ingest', about: 'What is done.', figures: figures! }],
+})
+
+test('docs/performance.md is what the published run says: `npm run bench -- --publish` writes both', () => {
+  expect(read('docs/performance.md')).toBe(performancePage(JSON.parse(read('bench/published.json'))))
 })
 
 test('each ratio is the median of rounds beside their neighbours, and says how far they lie apart', () => {
