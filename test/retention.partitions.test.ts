@@ -33,7 +33,8 @@ test('a started gateway has the days from yesterday to three days ahead, and a p
 test('missing days are made, those that are there are left alone, whoever makes them at once', async () => {
   await db.query(`drop table deliveries_${dayName(2)}, attempts_${dayName(3)}`)
   const made = await Promise.all([makePartitions({ db, log }), makePartitions({ db, log })])
-  expect(made.toSorted()).toEqual([0, 2])
+  // One of them makes both, or each makes one.
+  expect(made[0]! + made[1]!).toBe(2)
   expect(await partitions('deliveries')).toContain(`deliveries_${dayName(2)}`)
   expect(await makePartitions({ db, log })).toBe(0)
 })
