@@ -12,4 +12,8 @@ export function beside(of: string, ours: readonly number[], base: readonly numbe
   return { of, value: median(rounds), rounds, ...bar }
 }
 
-export const median = (values: readonly number[]): number => percentile(values, 50)
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const [lower, upper] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]]
+  return lower === undefined || upper === undefined ? Number.NaN : (lower + upper) / 2
+}

@@ -79,7 +79,7 @@ test('the report says what was done, how soon all was well, and what does not ad
   const asked = { minutes: 1, processes: 2, perSecond: 3, seed: 'x' }
   const machine = { cpu: 'c', cores: 2, memoryGb: 1, system: 's' }
   const text = report({ struck, sums: found, lost: [], crashes: [], machine, asked })
-  expect(text).toContain('| kill -9 | 2 | 1.5 | 0 | 2.5 | 2.5 |')
+  expect(text).toContain('| kill -9 | 2 | 1.5 | 0 | 1.5 | 2.5 |')
   expect(text).toContain('- 1 missing, 0 never accepted, 0 under two ids')
 })
 
