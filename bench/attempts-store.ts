@@ -1,7 +1,7 @@
 import { Agent, request } from 'undici'
 import { contracts } from '../mappings/index.ts'
-import { batcher } from '../src/batch.ts'
-import type { Db } from '../src/db.ts'
+import type { Db } from '../src/database/db.ts'
+import { batcher } from '../src/workers/batcher.ts'
 import { CONTRACT, FLO_SECRET } from './seed.ts'
 
 /** What a job queue carries: which delivery to make. */

@@ -1,6 +1,6 @@
 import { Agent, request } from 'undici'
 import { contracts } from '../mappings/index.ts'
-import { newId } from '../src/ids.ts'
+import { newId } from '../src/domain/ids.ts'
 import { answer, config, usage } from './child.ts'
 import { bodyOf, CONTRACT, FLO_SECRET } from './seed.ts'
 

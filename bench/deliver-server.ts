@@ -1,11 +1,11 @@
 import { Registry } from 'prom-client'
 import { contracts } from '../mappings/index.ts'
-import { connect } from '../src/db.ts'
+import { connect } from '../src/database/db.ts'
 import { deliverer } from '../src/deliver/deliverer.ts'
 import { newLog } from '../src/log.ts'
 import { counts } from '../src/metrics/counts.ts'
 import { watching } from '../src/watch.ts'
-import { registerWorker } from '../src/worker.ts'
+import { registerWorker } from '../src/workers/worker.ts'
 import { answer, config, usage } from './child.ts'
 import { keys } from './seed.ts'
 

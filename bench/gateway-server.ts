@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { readConfig } from '../src/config.ts'
+import { start } from '../src/gateway.ts'
 import { newLog } from '../src/log.ts'
-import { start } from '../src/main.ts'
 import { answer, config, usage } from './child.ts'
 import { ENCRYPTION_KEYS } from './seed.ts'
 

@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import type { Db } from '../src/db.ts'
+import type { Db } from '../src/database/db.ts'
 import { newLog } from '../src/log.ts'
 import type { Bench, Figure, Row } from './bench.ts'
 import { median, percentile } from './figures.ts'

@@ -1,10 +1,10 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { connect, type Db } from '../src/db.ts'
+import { connect, type Db } from '../src/database/db.ts'
+import { migrate } from '../src/database/migrate.ts'
+import { startPostgres } from '../src/embedded-postgres/start.ts'
 import { newLog } from '../src/log.ts'
-import { migrate } from '../src/migrate.ts'
-import { startPostgres } from '../src/postgres.ts'
 import { processorSeconds } from './processor.ts'
 
 export interface BenchPostgres {

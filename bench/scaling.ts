@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Db } from '../src/db.ts'
+import type { Db } from '../src/database/db.ts'
 import type { Bench, Figure, Row } from './bench.ts'
 import { child } from './child.ts'
 import { newReceiver } from './drain.ts'

@@ -1,7 +1,7 @@
 import { contracts } from '../mappings/index.ts'
-import { type Db, inTransaction } from '../src/db.ts'
-import { newId } from '../src/ids.ts'
-import { keyRing } from '../src/keyring.ts'
+import { type Db, inTransaction } from '../src/database/db.ts'
+import { newId } from '../src/domain/ids.ts'
+import { keyRing } from '../src/secrets/keyring.ts'
 
 export const CONTRACT = 'flo.v1'
 export const FLO_SECRET = `flo_whsec_${Buffer.alloc(32, 3).toString('base64')}`

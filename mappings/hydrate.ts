@@ -1,5 +1,5 @@
-import { type Kept, type Node, unset, type When } from '../src/normalize/mapping.ts'
-import { all, is, on } from '../src/normalize/words.ts'
+import { type Kept, type Node, unset, type When } from '../src/language/mapping.ts'
+import { all, is, on } from '../src/language/words.ts'
 
 // What is fetched from Stripe where a source has an API key, and nothing else: what a webhook cannot carry (stripe.md 2.9).
 // `{id}` in a path is the id that is read for it.

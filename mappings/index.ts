@@ -1,5 +1,5 @@
 import type { Contract } from '../src/contracts/contract.ts'
-import type { Mapping } from '../src/normalize/mapping.ts'
+import type { Mapping } from '../src/language/mapping.ts'
 import flo from './flo/index.ts'
 import florentin from './florentin/index.ts'
 import type { Offer } from './offer.ts'

@@ -1,7 +1,7 @@
 import type Stripe from 'stripe'
-import { idOf, idsOf } from '../src/normalize/converters.ts'
-import type { Expr, Kept, Node } from '../src/normalize/mapping.ts'
-import { firstOf, reading } from '../src/normalize/words.ts'
+import { idOf, idsOf } from '../src/language/converters.ts'
+import type { Expr, Kept, Node } from '../src/language/mapping.ts'
+import { firstOf, reading } from '../src/language/words.ts'
 import { checkoutBehind, registeredUser } from './accessors/facts.ts'
 import { BASIL } from './versions.ts'
 

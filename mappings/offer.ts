@@ -1,5 +1,5 @@
 import type { Contract } from '../src/contracts/contract.ts'
-import type { Mapping } from '../src/normalize/mapping.ts'
+import type { Mapping } from '../src/language/mapping.ts'
 
 /** A contract with what it hears: everything that there is to say of it. */
 export interface Offer {

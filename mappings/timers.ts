@@ -1,6 +1,6 @@
 import type Stripe from 'stripe'
-import { type Node, unset, type When } from '../src/normalize/mapping.ts'
-import { all, is, kept, reading } from '../src/normalize/words.ts'
+import { type Node, unset, type When } from '../src/language/mapping.ts'
+import { all, is, kept, reading } from '../src/language/words.ts'
 import { invoice, invoiceCustomer, invoiceOwing } from './accessors/invoice.ts'
 
 const customer = reading<Stripe.Customer>()

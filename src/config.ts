@@ -1,7 +1,8 @@
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
-import { parseKeys } from './keyring.ts'
+import { ConfigError } from './errors.ts'
+import { parseKeys } from './secrets/keyring.ts'
 
 const ROLES = ['receive', 'work', 'api'] as const
 export type Role = (typeof ROLES)[number]
@@ -145,8 +146,3 @@ export function readConfig(env: Record<string, string | undefined>) {
 /** The variables that look like settings of the gateway and are none: mistyped, or of another version. */
 export const unknownSettings = (env: Record<string, string | undefined>): string[] =>
   Object.keys(env).filter((name) => name.startsWith('FLO_') && !Object.hasOwn(Environment.shape, name))
-
-/** The operator has to change something before the gateway can start: printed without a stack. */
-export class ConfigError extends Error {
-  override name = 'ConfigError'
-}

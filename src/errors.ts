@@ -109,3 +109,8 @@ export class Refusal extends Error {
 export const refusalBody = (refusal: Refusal, requestId: string) => ({
   error: { code: refusal.code, message: refusal.message, requestId, details: refusal.details },
 })
+
+/** The operator has to change something before the gateway can start: printed without a stack. */
+export class ConfigError extends Error {
+  override name = 'ConfigError'
+}

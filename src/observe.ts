@@ -1,10 +1,10 @@
 import type { Config } from './config.ts'
-import type { Db } from './db.ts'
+import type { Db } from './database/db.ts'
 import type { Log } from './log.ts'
 import { newMetrics } from './metrics/metrics.ts'
 import { version } from './version.ts'
 import { type Watch, watching } from './watch.ts'
-import type { RegisteredWorker } from './worker.ts'
+import type { RegisteredWorker } from './workers/worker.ts'
 
 interface Deps extends Pick<Parameters<typeof newMetrics>[0], 'lanes' | 'work'> {
   config: Pick<Config, 'otlpEndpoint' | 'serviceName' | 'tracedShare'>

@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { contracts, offer } from '../mappings/index.ts'
 import type { Offer } from '../mappings/offer.ts'
-import { ConfigError } from './config.ts'
+import { ConfigError } from './errors.ts'
 
 /**
  * Takes in the contracts of modules (paths from the working folder), each of which exports an offer by default; once in a

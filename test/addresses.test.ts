@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { isInnerName, isRefusedPort, refusedReason } from '../src/addresses.ts'
+import { isInnerName, isRefusedPort, refusedReason } from '../src/network/addresses.ts'
 
 const refused: [address: string, reason: string][] = [
   ['0.0.0.0', 'unspecified'],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type AppEventType, appEvents } from '../src/app-events.ts'
+import { type AppEventType, appEvents } from '../src/domain/app-events.ts'
 import { newLog } from '../src/log.ts'
 import { appEventStore } from '../src/receive/app-events.ts'
 import { LANES } from '../src/receive/lane.ts'

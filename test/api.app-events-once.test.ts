@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type AppEvent, type AppEventType, appEvents } from '../src/app-events.ts'
+import { type AppEvent, type AppEventType, appEvents } from '../src/domain/app-events.ts'
 import { Refusal } from '../src/errors.ts'
 import { newLog } from '../src/log.ts'
 import { appEventStore } from '../src/receive/app-events.ts'

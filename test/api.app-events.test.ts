@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { type AppEventType, appEvents } from '../src/app-events.ts'
+import { type AppEventType, appEvents } from '../src/domain/app-events.ts'
 import { apiOn, twoClients } from './support/api.ts'
 import { appData, appEvent, BATCH, publishing } from './support/app-events.ts'
 import { freshDatabase } from './support/database.ts'

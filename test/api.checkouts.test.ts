@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { newId } from '../src/ids.ts'
+import { newId } from '../src/domain/ids.ts'
 import { apiOn, twoClients } from './support/api.ts'
 import { freshDatabase } from './support/database.ts'
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { seeded } from '../src/simulator/random.ts'
+import { seeded } from '../simulator/random.ts'
 import { belongings, markedClient } from './support/fuzzed-client.ts'
 import { startTestGateway } from './support/gateway.ts'
 import { startReceiver } from './support/receiver.ts'

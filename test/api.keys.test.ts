@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { firstAdminKey } from '../src/api/keys.ts'
-import { newId } from '../src/ids.ts'
+import { newId } from '../src/domain/ids.ts'
 import { apiOn, newDelivery, twoClients } from './support/api.ts'
 import { freshDatabase } from './support/database.ts'
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { idOfWords, newId } from '../src/ids.ts'
+import { idOfWords, newId } from '../src/domain/ids.ts'
 import { apiOn, ring, twoClients } from './support/api.ts'
 import { freshDatabase } from './support/database.ts'
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { newId } from '../src/ids.ts'
+import { newId } from '../src/domain/ids.ts'
 import { fresh, invoiceObject, itemLine, sessionObject, snapshotEvent, subscriptionObject } from './support/events.ts'
 import { eventually } from './support/eventually.ts'
 import { startTestGateway } from './support/gateway.ts'

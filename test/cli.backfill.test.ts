@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from 'vitest'
 import { startBackfill } from '../src/backfill/start.ts'
 import { report, statusLine } from '../src/cli/backfill-text.ts'
-import { inTransaction } from '../src/db.ts'
+import { inTransaction } from '../src/database/db.ts'
 import { runCommand } from './support/command.ts'
 import { emptyDatabase, freshDatabase } from './support/database.ts'
 import { snapshotEvent, subscriptionObject } from './support/events.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { count, isGivenUp, newHealth } from '../src/deliver/health.ts'
+import { count, isGivenUp, newHealth } from '../src/deliver/endpoint/health.ts'
 import type { Outcome } from '../src/deliver/outcome.ts'
 
 const MINUTE = 60_000

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { turns } from '../src/deliver/turns.ts'
+import { turns } from '../src/deliver/queue/shared-places.ts'
 
 interface One {
   name: string

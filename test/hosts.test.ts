@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { expect, inject, test } from 'vitest'
-import { connect, cutConnections, isDatabaseAway, newSession } from '../src/db.ts'
+import { connect, cutConnections, isDatabaseAway, newSession } from '../src/database/db.ts'
 import { startWire } from '../torture/wire.ts'
 import { afterwards } from './support/afterwards.ts'
 import { freshDatabase } from './support/database.ts'

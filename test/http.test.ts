@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { listen } from '../src/http.ts'
+import { listen } from '../src/network/http-server.ts'
 import { afterwards } from './support/afterwards.ts'
 import { raw, replies } from './support/raw.ts'
 

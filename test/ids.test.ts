@@ -1,6 +1,6 @@
 import { validate, version } from 'uuid'
 import { expect, test } from 'vitest'
-import { idOfWords, isUuid, newId } from '../src/ids.ts'
+import { idOfWords, isUuid, newId } from '../src/domain/ids.ts'
 
 test('new ids are UUIDv7 and sort in the order they were made', () => {
   const ids = Array.from({ length: 20_000 }, newId)

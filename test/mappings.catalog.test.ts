@@ -4,10 +4,9 @@ import type Stripe from 'stripe'
 import { describe, expect, test } from 'vitest'
 import { mappings } from '../mappings/index.ts'
 import { catalogPage } from '../src/cli/catalog-page.ts'
-import { catalog } from '../src/normalize/catalog.ts'
-import { max, some } from '../src/normalize/list-words.ts'
-import { set, unset } from '../src/normalize/mapping.ts'
-import { conditionWords, sourceWords } from '../src/normalize/wording.ts'
+import { max, some } from '../src/language/list-words.ts'
+import { set, unset } from '../src/language/mapping.ts'
+import { conditionWords, sourceWords } from '../src/language/wording.ts'
 import {
   all,
   any,
@@ -22,7 +21,8 @@ import {
   priorKnown,
   reading,
   was,
-} from '../src/normalize/words.ts'
+} from '../src/language/words.ts'
+import { catalog } from '../src/normalize/catalog.ts'
 
 test('docs/catalog.md is fresh: `npm run catalog` writes it', () => {
   const written = readFileSync(fileURLToPath(new URL('../docs/catalog.md', import.meta.url)), 'utf8')

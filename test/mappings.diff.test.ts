@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
+import { idTime, newId } from '../src/domain/ids.ts'
 import { fanOut } from '../src/fanout/fanout.ts'
-import { idTime, newId } from '../src/ids.ts'
 import { newLog } from '../src/log.ts'
 import { normalizeBatch } from '../src/normalize/batch.ts'
 import { diffClient } from '../src/normalize/diff/diff.ts'

@@ -2,10 +2,10 @@ import type Stripe from 'stripe'
 import { expect, test } from 'vitest'
 import type { z } from 'zod'
 import type { floSubscription } from '../src/contracts/flo.ts'
-import { isoTime } from '../src/normalize/converters.ts'
-import { each } from '../src/normalize/list-words.ts'
-import type { Expr, Shape } from '../src/normalize/mapping.ts'
-import { always, defineMapping, firstOf, on, oneOf, reading } from '../src/normalize/words.ts'
+import { isoTime } from '../src/language/converters.ts'
+import { each } from '../src/language/list-words.ts'
+import type { Expr, Shape } from '../src/language/mapping.ts'
+import { always, defineMapping, firstOf, on, oneOf, reading } from '../src/language/words.ts'
 
 // What a mapping must not say is refused by the compiler: each line below an expectation of an error is one mistake, and
 // `npm run types` fails when one of them compiles. Nothing here is run.

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { monthlyValue } from '../mappings/accessors/worth.ts'
-import { alone } from '../src/normalize/alone.ts'
-import { value } from '../src/normalize/value.ts'
+import { value } from '../src/language/read.ts'
+import { alone } from '../src/normalize/world/bare-input.ts'
 import { heard, story } from './support/story.ts'
 
 /** An item of a subscription with what its price says, in Stripe's own terms. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
+import { migrate } from '../src/database/migrate.ts'
 import { newLog } from '../src/log.ts'
-import { migrate } from '../src/migrate.ts'
 import { emptyDatabase, onServer } from './support/database.ts'
 
 const log = newLog('silent')

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { majorUnits, minorDigits, sumOf, times } from '../src/money.ts'
+import { majorUnits, minorDigits, sumOf, times } from '../src/domain/money.ts'
 
 describe('minor units', () => {
   test.each([

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { normalize, wantsOf } from '../src/normalize/normalize.ts'
-import { noWants } from '../src/normalize/wants.ts'
-import { emptyWorld, type World } from '../src/normalize/world.ts'
+import { normalize, wantsOf } from '../src/normalize/source-event-outcome.ts'
+import { noWants } from '../src/normalize/world/lookups.ts'
+import { emptyWorld, type World } from '../src/normalize/world/world.ts'
 import { CLIENT, dueOf } from './support/story.ts'
 
 type Json = any

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { emptyMemory, lastMoment, occasionOf } from '../src/normalize/memory.ts'
+import { emptyMemory, lastMoment, occasionOf } from '../src/language/memory.ts'
 import { previousOf } from './support/life.ts'
 import { heard, story } from './support/story.ts'
 

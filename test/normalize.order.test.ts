@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { placed, type Sight, type Snapshot } from '../src/normalize/order.ts'
+import { placed, type Sight, type Snapshot } from '../src/normalize/world/snapshots.ts'
 import { previousOf } from './support/life.ts'
 
 type Json = any

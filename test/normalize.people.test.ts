@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { People, type Person } from '../src/normalize/people.ts'
-import { emptyWorld } from '../src/normalize/world.ts'
+import { People, type Person } from '../src/normalize/world/users.ts'
+import { emptyWorld } from '../src/normalize/world/world.ts'
 import { CLIENT, heard, story } from './support/story.ts'
 
 const registered = (clientUserId: string, email: string | null = null): Person => ({

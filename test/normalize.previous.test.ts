@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { priorOf } from '../src/normalize/previous.ts'
+import { priorOf } from '../src/normalize/world/previous-attributes.ts'
 
 test('keys that are named get their prior value back, all others stay', () => {
   expect(priorOf({ status: 'active', quantity: 2 }, { status: 'incomplete' })).toEqual({

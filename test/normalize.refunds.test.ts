@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { scenarios } from '../src/simulator/scenarios.ts'
-import { simulate } from '../src/simulator/simulate.ts'
+import { scenarios } from '../simulator/scenarios.ts'
+import { simulate } from '../simulator/simulate.ts'
 import { type Story, story } from './support/story.ts'
 
 const eventsOf = (name: string, apiVersion: string) =>

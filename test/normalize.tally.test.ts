@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { counted, failed, type Share, type Tally, totalOf } from '../src/normalize/tally.ts'
+import { counted, failed, type Share, type Tally, totalOf } from '../src/language/refund-tally.ts'
 
 /** Counts sights one after another; answers how many were told, and the sum. */
 const told = (sights: Share[]) => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { simulate } from '../src/simulator/simulate.ts'
-import { VERSIONS } from '../src/simulator/versions.ts'
+import { simulate } from '../simulator/simulate.ts'
+import { VERSIONS } from '../simulator/versions.ts'
 import { freshDatabase } from './support/database.ts'
 import { newSource, receiving, SECRET, stripeEvent, stripeSignature } from './support/receiving.ts'
 import { heard, type Story, story } from './support/story.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { newId } from '../src/ids.ts'
+import { newId } from '../src/domain/ids.ts'
 import { newLog } from '../src/log.ts'
 import { eventStore, groupStore, type SourceEvent } from '../src/receive/store.ts'
 import { freshDatabase } from './support/database.ts'

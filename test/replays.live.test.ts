@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { addsUp, ledgerReport, printed } from '../src/cli/ledger-report.ts'
-import type { Db } from '../src/db.ts'
+import type { Db } from '../src/database/db.ts'
 import { freshDatabase } from './support/database.ts'
 import { eventually } from './support/eventually.ts'
 import { environment, startTestGateway, temporaryFolder } from './support/gateway.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { inTransaction } from '../src/db.ts'
-import { GREATEST_ID, LEAST_ID, NO_SOURCE_EVENT, newId } from '../src/ids.ts'
+import { inTransaction } from '../src/database/db.ts'
+import { GREATEST_ID, LEAST_ID, NO_SOURCE_EVENT, newId } from '../src/domain/ids.ts'
 import { walk } from '../src/replay/walk.ts'
 import { nextWindow, roomIn } from '../src/replay/window.ts'
 import { freshDatabase } from './support/database.ts'

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { addsUp, ledgerReport } from '../src/cli/ledger-report.ts'
+import { DAILY, makePartitions } from '../src/database/partitions.ts'
 import { newLog } from '../src/log.ts'
-import { DAILY, makePartitions } from '../src/partitions.ts'
 import { freshDatabase } from './support/database.ts'
 import { eventually } from './support/eventually.ts'
 import { startTestGateway } from './support/gateway.ts'

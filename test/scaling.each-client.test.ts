@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { ofEachClient } from '../src/each-client.ts'
-import { newId } from '../src/ids.ts'
+import { ofEachClient } from '../src/database/each-client.ts'
+import { newId } from '../src/domain/ids.ts'
 import { apiOn, newDelivery, twoClients } from './support/api.ts'
 import { freshDatabase } from './support/database.ts'
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { connect } from '../src/db.ts'
+import { connect } from '../src/database/db.ts'
 import { addsUpAfter, struckBy, underLoad } from './support/faults.ts'
 
 const ROLES = ['receive', 'work', 'api']

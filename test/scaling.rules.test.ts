@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { statementsOf } from '../src/statements.ts'
+import { statementsOf } from '../src/database/sql-statements.ts'
 import { refusedOfMigration } from './support/citus-migrations.ts'
 import { judged } from './support/citus-rules.ts'
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { previousAttributes } from '../src/simulator/render/previous.ts'
-import { scenarios } from '../src/simulator/scenarios.ts'
-import { simulate } from '../src/simulator/simulate.ts'
-import { dateOf, VERSIONS } from '../src/simulator/versions.ts'
+import { previousAttributes } from '../simulator/render/previous.ts'
+import { scenarios } from '../simulator/scenarios.ts'
+import { simulate } from '../simulator/simulate.ts'
+import { dateOf, VERSIONS } from '../simulator/versions.ts'
 
 type Json = any
 const isObject = (value: Json) => typeof value === 'object' && value !== null && !Array.isArray(value)

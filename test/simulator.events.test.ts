@@ -1,7 +1,7 @@
 import Stripe from 'stripe'
 import { describe, expect, test } from 'vitest'
-import { signedRequest } from '../src/simulator/signed-request.ts'
-import { simulate } from '../src/simulator/simulate.ts'
+import { signedRequest } from '../simulator/signed-request.ts'
+import { simulate } from '../simulator/simulate.ts'
 
 const only = (events: ReturnType<typeof simulate>, type: string) => events.filter((event) => event.type === type)
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { scenarios } from '../src/simulator/scenarios.ts'
-import { simulate } from '../src/simulator/simulate.ts'
-import { NEWEST } from '../src/simulator/versions.ts'
+import { scenarios } from '../simulator/scenarios.ts'
+import { simulate } from '../simulator/simulate.ts'
+import { NEWEST } from '../simulator/versions.ts'
 import { fieldDifferences, membersOfStripe, together } from './support/fields.ts'
 
 // A folder with recorded events and the canonical object of each resource, which are no part of this project.

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { machine } from '../bench/machine.ts'
-import { seeded } from '../src/simulator/random.ts'
+import { seeded } from '../simulator/random.ts'
 import * as faults from './faults.ts'
 import { BAD, type Receiver, startReceiver } from './receiver.ts'
 import { putUp, type Setting } from './setting.ts'

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { connect } from '../src/db.ts'
+import { connect } from '../src/database/db.ts'
 import type { Arrival, Receiver } from './receiver.ts'
 import type { Setting } from './setting.ts'
 import type { Stripe } from './stripe.ts'

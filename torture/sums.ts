@@ -1,5 +1,5 @@
 import { addsUp, ledgerReport, printed } from '../src/cli/ledger-report.ts'
-import { connect, type Db } from '../src/db.ts'
+import { connect, type Db } from '../src/database/db.ts'
 import type { Arrival, Receiver } from './receiver.ts'
 import type { Stripe } from './stripe.ts'
 

@@ -1,7 +1,7 @@
 import { contracts } from '../../mappings/index.ts'
 import type { Deps, Route } from '../../src/api/route.ts'
 import { routes } from '../../src/api/routes.ts'
-import type { Queryable } from '../../src/db.ts'
+import type { Queryable } from '../../src/database/db.ts'
 import { resend } from '../../src/deliver/resend.ts'
 import { explain } from '../../src/normalize/explain/explain.ts'
 import { previewReplay } from '../../src/replay/preview.ts'

@@ -1,4 +1,4 @@
-import type { Db, Queryable } from '../../src/db.ts'
+import type { Db, Queryable } from '../../src/database/db.ts'
 import { type Asked, answer } from './api.ts'
 import type { Filled } from './fill.ts'
 

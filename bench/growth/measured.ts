@@ -1,4 +1,4 @@
-import type { Db, Queryable } from '../../src/db.ts'
+import type { Db, Queryable } from '../../src/database/db.ts'
 import { median, percentile } from '../figures.ts'
 import type { Case } from './cases.ts'
 import { type Plan, planOf, type Ran } from './plans.ts'

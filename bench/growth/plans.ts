@@ -1,4 +1,4 @@
-import type { Queryable } from '../../src/db.ts'
+import type { Queryable } from '../../src/database/db.ts'
 
 /** A statement that ran. */
 export interface Ran {

@@ -1,4 +1,4 @@
-import type { Db } from '../../src/db.ts'
+import type { Db } from '../../src/database/db.ts'
 
 /** What a client has beside its events: `many` users and checkouts, and some replays and backfills that have ended. */
 export async function state(

@@ -1,5 +1,5 @@
 import { Queue, Worker } from 'bullmq'
-import { connect } from '../../src/db.ts'
+import { connect } from '../../src/database/db.ts'
 import { type DeliveryJob, deliverOne } from '../attempts-store.ts'
 import { answer, config, usage } from '../child.ts'
 import type { QueueConfig, QueueServer } from '../queues.ts'

@@ -1,6 +1,6 @@
 import type Stripe from 'stripe'
-import type { Expr } from '../../src/normalize/mapping.ts'
-import { called, computed, converter, firstOf, kept, reading, self } from '../../src/normalize/words.ts'
+import type { Expr } from '../../src/language/mapping.ts'
+import { called, computed, converter, firstOf, kept, reading, self } from '../../src/language/words.ts'
 import { invoice, invoiceSubscription } from './invoice.ts'
 
 // What other objects tell: names, customers, which payment belongs to what, and which checkout the client registered.

@@ -1,7 +1,7 @@
 import type Stripe from 'stripe'
-import { idOf, minus, toNumber } from '../../src/normalize/converters.ts'
-import { chooser } from '../../src/normalize/list-words.ts'
-import { type Expr, unset } from '../../src/normalize/mapping.ts'
+import { idOf, minus, toNumber } from '../../src/language/converters.ts'
+import { chooser } from '../../src/language/list-words.ts'
+import { type Expr, unset } from '../../src/language/mapping.ts'
 import {
   all,
   always,
@@ -16,7 +16,7 @@ import {
   type Reads,
   reading,
   is as valueIs,
-} from '../../src/normalize/words.ts'
+} from '../../src/language/words.ts'
 import { BASIL, STATUS } from '../versions.ts'
 
 // Where a fact stands in Stripe's invoices from 2014 to today, and in their lines.

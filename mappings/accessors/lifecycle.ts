@@ -1,4 +1,4 @@
-import { unset } from '../../src/normalize/mapping.ts'
+import { unset } from '../../src/language/mapping.ts'
 import {
   all,
   always,
@@ -16,7 +16,7 @@ import {
   reading,
   same,
   was,
-} from '../../src/normalize/words.ts'
+} from '../../src/language/words.ts'
 import {
   cancellationMark,
   customerOf,

@@ -1,5 +1,5 @@
-import { idOf } from '../../src/normalize/converters.ts'
-import { called, firstOf } from '../../src/normalize/words.ts'
+import { idOf } from '../../src/language/converters.ts'
+import { called, firstOf } from '../../src/language/words.ts'
 import { PRICES } from '../versions.ts'
 import { productName } from './facts.ts'
 import { items, primary } from './subscription.ts'

@@ -1,8 +1,8 @@
 import Big from 'big.js'
 import type Stripe from 'stripe'
-import { idOf, product, toNumber } from '../../src/normalize/converters.ts'
-import { chooser, max, min, some, sum } from '../../src/normalize/list-words.ts'
-import { type Expr, set, unset } from '../../src/normalize/mapping.ts'
+import { idOf, product, toNumber } from '../../src/language/converters.ts'
+import { chooser, max, min, some, sum } from '../../src/language/list-words.ts'
+import { type Expr, set, unset } from '../../src/language/mapping.ts'
 import {
   all,
   always,
@@ -17,7 +17,7 @@ import {
   reading,
   same,
   is as valueIs,
-} from '../../src/normalize/words.ts'
+} from '../../src/language/words.ts'
 import { BASIL, PRICES } from '../versions.ts'
 
 // Where a fact stands in Stripe's subscriptions from 2014 to today; ids may be strings or expanded objects.

@@ -1,6 +1,6 @@
 import type Stripe from 'stripe'
-import { idOf, uuidText } from '../../src/normalize/converters.ts'
-import { computed, firstOf, kept, reading, userOf } from '../../src/normalize/words.ts'
+import { idOf, uuidText } from '../../src/language/converters.ts'
+import { computed, firstOf, kept, reading, userOf } from '../../src/language/words.ts'
 import { BASIL } from '../versions.ts'
 import { checkoutBehind, customerEmail, customerMetadata, linked, registeredUser } from './facts.ts'
 import { invoice, invoiceCustomer, invoiceSubscription } from './invoice.ts'

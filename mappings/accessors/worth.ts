@@ -1,7 +1,7 @@
 import Big from 'big.js'
 import type Stripe from 'stripe'
-import { max } from '../../src/normalize/list-words.ts'
-import { called, computed, converter, rankOf } from '../../src/normalize/words.ts'
+import { max } from '../../src/language/list-words.ts'
+import { called, computed, converter, rankOf } from '../../src/language/words.ts'
 import { PRICES } from '../versions.ts'
 import { inPacks, itemPlanId, items, type Packs, subscription } from './subscription.ts'
 

@@ -1,6 +1,6 @@
 import type Stripe from 'stripe'
-import { idOf, isoTime, major, metadataOf, upperCase } from '../../src/normalize/converters.ts'
-import { type Expr, set, unset, type When } from '../../src/normalize/mapping.ts'
+import { idOf, isoTime, major, metadataOf, upperCase } from '../../src/language/converters.ts'
+import { type Expr, set, unset, type When } from '../../src/language/mapping.ts'
 import {
   all,
   always,
@@ -18,7 +18,7 @@ import {
   reading,
   self,
   userOf,
-} from '../../src/normalize/words.ts'
+} from '../../src/language/words.ts'
 import { customerEmail, customerMetadata, invoiceCheckout, linked } from '../accessors/facts.ts'
 import { invoice, invoiceCustomer, invoiceSubscription, type Line } from '../accessors/invoice.ts'
 import { envelope } from './envelope.ts'

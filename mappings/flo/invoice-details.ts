@@ -1,5 +1,5 @@
-import { isoTime, major, minus, upperCase } from '../../src/normalize/converters.ts'
-import { type Expr, set } from '../../src/normalize/mapping.ts'
+import { isoTime, major, minus, upperCase } from '../../src/language/converters.ts'
+import { type Expr, set } from '../../src/language/mapping.ts'
 import {
   all,
   always,
@@ -12,7 +12,7 @@ import {
   objectOf,
   reading,
   remembers,
-} from '../../src/normalize/words.ts'
+} from '../../src/language/words.ts'
 import { invoice, invoicePaid, invoiceStatus } from '../accessors/invoice.ts'
 import { BASIL } from '../versions.ts'
 

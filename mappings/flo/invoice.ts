@@ -1,7 +1,7 @@
 import { floInvoice } from '../../src/contracts/flo.ts'
-import { isoTime, major, metadataOf, upperCase } from '../../src/normalize/converters.ts'
-import { each, sum } from '../../src/normalize/list-words.ts'
-import { unset } from '../../src/normalize/mapping.ts'
+import { isoTime, major, metadataOf, upperCase } from '../../src/language/converters.ts'
+import { each, sum } from '../../src/language/list-words.ts'
+import { unset } from '../../src/language/mapping.ts'
 import {
   all,
   always,
@@ -20,7 +20,7 @@ import {
   uuidOf,
   was,
   without,
-} from '../../src/normalize/words.ts'
+} from '../../src/language/words.ts'
 import { invoiceCheckout } from '../accessors/facts.ts'
 import {
   invoiceOwing,

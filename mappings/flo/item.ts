@@ -1,6 +1,6 @@
 import type Stripe from 'stripe'
-import { major, metadataOf, toNumber, upperCase } from '../../src/normalize/converters.ts'
-import { type Expr, set } from '../../src/normalize/mapping.ts'
+import { major, metadataOf, toNumber, upperCase } from '../../src/language/converters.ts'
+import { type Expr, set } from '../../src/language/mapping.ts'
 import {
   always,
   called,
@@ -15,7 +15,7 @@ import {
   member,
   objectOf,
   uuidOf,
-} from '../../src/normalize/words.ts'
+} from '../../src/language/words.ts'
 import { checkoutBehind, productDescription, productName } from '../accessors/facts.ts'
 import { type Line, lineKey, linePriceId, lineProductId, lineQuantity, lineUnitAmount } from '../accessors/invoice.ts'
 import { BASIL } from '../versions.ts'

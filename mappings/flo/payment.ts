@@ -1,7 +1,7 @@
 import type Stripe from 'stripe'
 import { floItem } from '../../src/contracts/flo.ts'
-import { idOf, isoTime } from '../../src/normalize/converters.ts'
-import { set, unset } from '../../src/normalize/mapping.ts'
+import { idOf, isoTime } from '../../src/language/converters.ts'
+import { set, unset } from '../../src/language/mapping.ts'
 import {
   all,
   always,
@@ -14,7 +14,7 @@ import {
   on,
   self,
   userOf,
-} from '../../src/normalize/words.ts'
+} from '../../src/language/words.ts'
 import { customerEmail, customerMetadata, linked } from '../accessors/facts.ts'
 import type { Line } from '../accessors/invoice.ts'
 import { BASIL } from '../versions.ts'

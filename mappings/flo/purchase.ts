@@ -1,7 +1,7 @@
 import type Stripe from 'stripe'
 import { floItem } from '../../src/contracts/flo.ts'
-import { isoTime } from '../../src/normalize/converters.ts'
-import { some } from '../../src/normalize/list-words.ts'
+import { isoTime } from '../../src/language/converters.ts'
+import { some } from '../../src/language/list-words.ts'
 import {
   all,
   always,
@@ -14,7 +14,7 @@ import {
   not,
   on,
   self,
-} from '../../src/normalize/words.ts'
+} from '../../src/language/words.ts'
 import { invoiceCheckout } from '../accessors/facts.ts'
 import { invoiceSubscription, type Line, lines, oneOff, waitForSubscription } from '../accessors/invoice.ts'
 import { invoiceUser } from '../accessors/user.ts'

@@ -1,7 +1,7 @@
 import type Stripe from 'stripe'
 import { floItem } from '../../src/contracts/flo.ts'
-import { idOf } from '../../src/normalize/converters.ts'
-import { type Expr, set } from '../../src/normalize/mapping.ts'
+import { idOf } from '../../src/language/converters.ts'
+import { type Expr, set } from '../../src/language/mapping.ts'
 import {
   all,
   always,
@@ -20,7 +20,7 @@ import {
   prior,
   self,
   tallied,
-} from '../../src/normalize/words.ts'
+} from '../../src/language/words.ts'
 import { linked } from '../accessors/facts.ts'
 import { invoice, type Line, lineKey } from '../accessors/invoice.ts'
 import {

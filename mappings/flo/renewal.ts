@@ -1,8 +1,8 @@
 import type Stripe from 'stripe'
 import { floSubscription } from '../../src/contracts/flo.ts'
-import { isoTime, major } from '../../src/normalize/converters.ts'
-import { chooser, max, min, some } from '../../src/normalize/list-words.ts'
-import { type Expr, unset } from '../../src/normalize/mapping.ts'
+import { isoTime, major } from '../../src/language/converters.ts'
+import { chooser, max, min, some } from '../../src/language/list-words.ts'
+import { type Expr, unset } from '../../src/language/mapping.ts'
 import {
   all,
   any,
@@ -15,7 +15,7 @@ import {
   more,
   on,
   uuidOf,
-} from '../../src/normalize/words.ts'
+} from '../../src/language/words.ts'
 import {
   invoiceSubscription,
   linePriceId,

@@ -1,5 +1,5 @@
 import { floSubscription } from '../../src/contracts/flo.ts'
-import { isoTime, major, metadataOf, upperCase } from '../../src/normalize/converters.ts'
+import { isoTime, major, metadataOf, upperCase } from '../../src/language/converters.ts'
 import {
   all,
   always,
@@ -24,7 +24,7 @@ import {
   uuidOf,
   was,
   without,
-} from '../../src/normalize/words.ts'
+} from '../../src/language/words.ts'
 import { productDescription } from '../accessors/facts.ts'
 import {
   cancelDate,

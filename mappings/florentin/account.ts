@@ -1,6 +1,6 @@
 import { florentinAccount } from '../../src/contracts/florentin.ts'
-import { isoTime } from '../../src/normalize/converters.ts'
-import { defineMapping, on } from '../../src/normalize/words.ts'
+import { isoTime } from '../../src/language/converters.ts'
+import { defineMapping, on } from '../../src/language/words.ts'
 import { customerUser } from '../accessors/user.ts'
 import { envelope } from './envelope.ts'
 

@@ -5,7 +5,7 @@ import {
   florentinTos,
   florentinUsage,
 } from '../../src/contracts/florentin.ts'
-import { always, defineMapping, firstOf, on, reading, userOf } from '../../src/normalize/words.ts'
+import { always, defineMapping, firstOf, on, reading, userOf } from '../../src/language/words.ts'
 import { envelope } from './envelope.ts'
 
 // What the provider's own application publishes goes out as it came in, under the name of its resource.

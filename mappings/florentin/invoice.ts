@@ -1,6 +1,6 @@
 import { florentinInvoice } from '../../src/contracts/florentin.ts'
-import { toNumber } from '../../src/normalize/converters.ts'
-import { all, any, defineMapping, is, not, on, uuidOf, was } from '../../src/normalize/words.ts'
+import { toNumber } from '../../src/language/converters.ts'
+import { all, any, defineMapping, is, not, on, uuidOf, was } from '../../src/language/words.ts'
 import { invoiceStatus } from '../accessors/invoice.ts'
 import { invoiceUser } from '../accessors/user.ts'
 import { envelope } from './envelope.ts'

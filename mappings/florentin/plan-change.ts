@@ -13,7 +13,7 @@ import {
   priorKnown,
   same,
   was,
-} from '../../src/normalize/words.ts'
+} from '../../src/language/words.ts'
 import { status } from '../accessors/lifecycle.ts'
 import { ended } from '../accessors/subscription.ts'
 import { subscriptionUser } from '../accessors/user.ts'

@@ -1,5 +1,5 @@
-import { isoTime, toNumber } from '../../src/normalize/converters.ts'
-import { calledAfter, firstOf, given, prior, uuidOf } from '../../src/normalize/words.ts'
+import { isoTime, toNumber } from '../../src/language/converters.ts'
+import { calledAfter, firstOf, given, prior, uuidOf } from '../../src/language/words.ts'
 import { cancelDate, state } from '../accessors/lifecycle.ts'
 import { planName } from '../accessors/plan.ts'
 import {

@@ -1,5 +1,5 @@
 import { florentinSubscription } from '../../src/contracts/florentin.ts'
-import { set } from '../../src/normalize/mapping.ts'
+import { set } from '../../src/language/mapping.ts'
 import {
   all,
   any,
@@ -12,7 +12,7 @@ import {
   remembers,
   stored,
   was,
-} from '../../src/normalize/words.ts'
+} from '../../src/language/words.ts'
 import { cancellation, endedByItself, endsNow, status, subscriptionEvents } from '../accessors/lifecycle.ts'
 import { ended, pendingCancel } from '../accessors/subscription.ts'
 import { subscriptionUser } from '../accessors/user.ts'

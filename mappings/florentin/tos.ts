@@ -1,5 +1,5 @@
 import { florentinTos } from '../../src/contracts/florentin.ts'
-import { always, defineMapping, event, on } from '../../src/normalize/words.ts'
+import { always, defineMapping, event, on } from '../../src/language/words.ts'
 import { sessionUser } from '../accessors/user.ts'
 import { envelope } from './envelope.ts'
 

@@ -1,6 +1,6 @@
 import { florentinUsage } from '../../src/contracts/florentin.ts'
-import { idOf } from '../../src/normalize/converters.ts'
-import { always, defineMapping, firstOf, on, reading, userOf } from '../../src/normalize/words.ts'
+import { idOf } from '../../src/language/converters.ts'
+import { always, defineMapping, firstOf, on, reading, userOf } from '../../src/language/words.ts'
 import { customerEmail, customerMetadata } from '../accessors/facts.ts'
 import { envelope } from './envelope.ts'
 

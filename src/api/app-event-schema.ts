@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type AppEvent, type AppEventType, appEvents, moment } from '../app-events.ts'
+import { type AppEvent, type AppEventType, appEvents, moment } from '../domain/app-events.ts'
 import { clientId, reference, text } from './words.ts'
 
 // What an application may publish, one event or many.

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Queryable } from '../db.ts'
+import type { Queryable } from '../database/db.ts'
 import { page } from './page.ts'
 import { type Deps, listRoute, type Route, route } from './route.ts'
 import { clientId, id, moment, pageQuery, reference, text, time } from './words.ts'

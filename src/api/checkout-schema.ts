@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { newId } from '../ids.ts'
+import { newId } from '../domain/ids.ts'
 import { clientId, id, metadata, text } from './words.ts'
 
 // What stands in a registered checkout, as it is given and as it is shown.

@@ -1,7 +1,7 @@
-import { batcher } from '../batch.ts'
-import type { Db } from '../db.ts'
+import type { Db } from '../database/db.ts'
+import { idOfWords } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
-import { idOfWords } from '../ids.ts'
+import { batcher } from '../workers/batcher.ts'
 import { assertKey, hashOf, KEPT, type Once } from './idempotency.ts'
 
 /** What a request with an Idempotency-Key is done under: the same each time it comes, for 24 hours. */

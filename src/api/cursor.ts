@@ -1,5 +1,5 @@
 import { Refusal } from '../errors.ts'
-import type { KeyRing } from '../keyring.ts'
+import type { KeyRing } from '../secrets/keyring.ts'
 
 /** Where a page ended: of which list, in which order, after which keys. */
 interface Place {

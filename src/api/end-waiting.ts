@@ -1,4 +1,4 @@
-import type { Queryable } from '../db.ts'
+import type { Queryable } from '../database/db.ts'
 
 /** More would hold their locks, and the request, for too long: the pump ends the rest when it meets them. */
 const AT_ONCE = 5_000

@@ -1,4 +1,4 @@
-import type { Queryable } from '../db.ts'
+import type { Queryable } from '../database/db.ts'
 
 /**
  * Forgets what an endpoint's attempts have met: it is enabled again, or has another URL. After its row was changed: what an

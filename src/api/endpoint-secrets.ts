@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import type { Queryable } from '../db.ts'
-import { CHANGED } from '../endpoint-version.ts'
+import type { Queryable } from '../database/db.ts'
+import { CHANGED } from '../database/endpoint-version.ts'
 import { Refusal } from '../errors.ts'
 import { type Deps, type Route, route } from './route.ts'
 import { customSecret, type KeptSecret, kindOf, live, newSecret, rotated, signature } from './secrets.ts'

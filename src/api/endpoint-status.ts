@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { CHANGED } from '../endpoint-version.ts'
+import { CHANGED } from '../database/endpoint-version.ts'
 import { Refusal } from '../errors.ts'
 import { deliveryReply, readDelivery } from './deliveries.ts'
 import { endWaiting } from './end-waiting.ts'

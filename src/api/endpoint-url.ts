@@ -1,8 +1,8 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { isInnerName, isRefusedPort, opened, refusedReason } from '../addresses.ts'
 import { type Code, Refusal } from '../errors.ts'
+import { isInnerName, isRefusedPort, opened, refusedReason } from '../network/addresses.ts'
 
 const LOOKUP_MS = 3_000
 

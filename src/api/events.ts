@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import type { Queryable } from '../db.ts'
-import { GATEWAY_ITSELF, idTime, NO_SOURCE_EVENT } from '../ids.ts'
+import type { Queryable } from '../database/db.ts'
+import { GATEWAY_ITSELF, idTime, NO_SOURCE_EVENT } from '../domain/ids.ts'
 import { page } from './page.ts'
 import { type Deps, listRoute, type Route, route } from './route.ts'
 import { clientId, eventType, id, pageQuery, reference, time, windowQuery } from './words.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { ORIGINS } from '../origin.ts'
+import { ORIGINS } from '../domain/event-origin.ts'
 import { id, time } from './words.ts'
 
 // The reply of explain and dry run. What it tells is made in src/normalize/explain.

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import type { Queryable } from '../db.ts'
+import type { Queryable } from '../database/db.ts'
 import { Refusal } from '../errors.ts'
-import type { KeyRing } from '../keyring.ts'
+import type { KeyRing } from '../secrets/keyring.ts'
 
 /** What went over the wire. */
 export interface Answer {

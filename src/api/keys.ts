@@ -1,8 +1,8 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { type Add, batcher } from '../batch.ts'
-import { type Db, inTransaction, type Queryable } from '../db.ts'
+import { type Db, inTransaction, type Queryable } from '../database/db.ts'
+import { isUuid, newId } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
-import { isUuid, newId } from '../ids.ts'
+import { type Add, batcher } from '../workers/batcher.ts'
 import type { Caller, Scope } from './route.ts'
 
 const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest()

@@ -1,5 +1,5 @@
-import type { Queryable } from '../db.ts'
-import { isUuid } from '../ids.ts'
+import type { Queryable } from '../database/db.ts'
+import { isUuid } from '../domain/ids.ts'
 
 const small = (table: string, and = '') => ({
   any: `select client_id from ${table} where id = $1 ${and}`,

@@ -1,4 +1,26 @@
-import type { Listing } from './page.ts'
+/** A list of rows of one table, `t` in all its SQL. */
+export interface Listing {
+  /** Names the list in its cursors, so that a cursor of one list does not fit another. */
+  list: string
+  table: string
+  /** Adds columns to each row, and takes none away. */
+  joins?: string
+  /** With aliases in the words of the API. */
+  columns: string
+  /** Always holds. */
+  where?: string
+  /** By name: `?` stands for the value; a filter whose value is undefined is left out. */
+  filters?: Readonly<Record<string, readonly [sql: string, value: unknown]>>
+  /**
+   * Of a table that grows: which filters, or sets of them, an index finds in the order of the list, the best first. The others
+   * are judged row by row. Left out: any of them.
+   */
+  ways?: readonly (readonly string[])[]
+  /** What the list is ordered by, unique together: expression and type. */
+  keys?: readonly (readonly [expression: string, type: string])[]
+  /** `false` for a table that no client owns. */
+  owned?: boolean
+}
 
 /** A listing with everything that one page of it depends on. */
 export interface Parts extends Listing {

@@ -1,33 +1,9 @@
-import type { Queryable } from '../db.ts'
-import { ofEachClient } from '../each-client.ts'
+import type { Queryable } from '../database/db.ts'
+import { ofEachClient } from '../database/each-client.ts'
 import { cursorOf, keysOf } from './cursor.ts'
-import { lookedUpTo, type Parts, selection } from './page-sql.ts'
+import { type Listing, lookedUpTo, type Parts, selection } from './page-sql.ts'
 import type { Call, Deps, Reply } from './route.ts'
 import type { PageAsked } from './words.ts'
-
-/** A list of rows of one table, `t` in all its SQL. */
-export interface Listing {
-  /** Names the list in its cursors, so that a cursor of one list does not fit another. */
-  list: string
-  table: string
-  /** Adds columns to each row, and takes none away. */
-  joins?: string
-  /** With aliases in the words of the API. */
-  columns: string
-  /** Always holds. */
-  where?: string
-  /** By name: `?` stands for the value; a filter whose value is undefined is left out. */
-  filters?: Readonly<Record<string, readonly [sql: string, value: unknown]>>
-  /**
-   * Of a table that grows: which filters, or sets of them, an index finds in the order of the list, the best first. The others
-   * are judged row by row. Left out: any of them.
-   */
-  ways?: readonly (readonly string[])[]
-  /** What the list is ordered by, unique together: expression and type. */
-  keys?: readonly (readonly [expression: string, type: string])[]
-  /** `false` for a table that no client owns. */
-  owned?: boolean
-}
 
 /**
  * One page by keyset: as many rows as `query.limit`, after `query.cursor`, and the cursor of the next page or null. It is read

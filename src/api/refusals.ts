@@ -1,7 +1,7 @@
 import type { ErrorRequestHandler, Request } from 'express'
-import { isDatabaseAway } from '../db.ts'
+import { isDatabaseAway } from '../database/db.ts'
+import { newId } from '../domain/ids.ts'
 import { type Code, Refusal, refusalBody } from '../errors.ts'
-import { newId } from '../ids.ts'
 
 // What body-parser names its own errors.
 const BODY_ERRORS: Readonly<Record<string, Code>> = {

@@ -1,5 +1,5 @@
-import type { Queryable } from '../db.ts'
-import { idOfWords, newId } from '../ids.ts'
+import type { Queryable } from '../database/db.ts'
+import { idOfWords, newId } from '../domain/ids.ts'
 
 interface Registered {
   clientUserId: string

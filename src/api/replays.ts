@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import type { Queryable } from '../db.ts'
-import { FANOUT_ORIGIN } from '../ids.ts'
+import type { Queryable } from '../database/db.ts'
+import { FANOUT_ORIGIN } from '../domain/ids.ts'
 import { page } from './page.ts'
 import { type Deps, listRoute, type Route, route } from './route.ts'
 import { clientId, eventType, id, moment, pageQuery, reference, text, time } from './words.ts'

@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express'
 import { pinoHttp } from 'pino-http'
-import { newId } from '../ids.ts'
+import { newId } from '../domain/ids.ts'
 import type { Log } from '../log.ts'
 
 const QUIET = new Set(['/healthz', '/readyz'])

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Contract } from '../contracts/contract.ts'
 import { Refusal } from '../errors.ts'
-import type { KeyRing } from '../keyring.ts'
+import type { KeyRing } from '../secrets/keyring.ts'
 
 /** A signing secret as endpoints.secrets keeps it: sealed, and until when it signs (null: no end). Newest first. */
 export interface KeptSecret {

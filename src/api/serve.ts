@@ -1,6 +1,6 @@
 import type { Request, RequestHandler, Response } from 'express'
 import { z } from 'zod'
-import { inTransaction, type Queryable } from '../db.ts'
+import { inTransaction, type Queryable } from '../database/db.ts'
 import { Refusal } from '../errors.ts'
 import { unstorable, valid } from './body.ts'
 import { type Answer, type Once, once } from './idempotency.ts'

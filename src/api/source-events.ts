@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import type { Queryable } from '../db.ts'
-import { ORIGINS, originOf } from '../origin.ts'
+import type { Queryable } from '../database/db.ts'
+import { ORIGINS, originOf } from '../domain/event-origin.ts'
 import { page } from './page.ts'
 import { type Deps, listRoute, type Route, route } from './route.ts'
 import { clientId, id, pageQuery, reference, text, time, windowQuery } from './words.ts'

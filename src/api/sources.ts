@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import type { Queryable } from '../db.ts'
-import { newId } from '../ids.ts'
+import type { Queryable } from '../database/db.ts'
+import { newId } from '../domain/ids.ts'
 import { changes } from './changes.ts'
 import { page } from './page.ts'
 import { type Deps, listRoute, type Route, route } from './route.ts'

@@ -1,7 +1,7 @@
 import type { Contract } from '../contracts/contract.ts'
-import type { Queryable } from '../db.ts'
+import type { Queryable } from '../database/db.ts'
+import { NO_SOURCE_EVENT, newId } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
-import { NO_SOURCE_EVENT, newId } from '../ids.ts'
 
 interface Test {
   endpointId: string

@@ -1,5 +1,5 @@
-import { type Add, batcher } from '../batch.ts'
-import type { Queryable } from '../db.ts'
+import type { Queryable } from '../database/db.ts'
+import { type Add, batcher } from '../workers/batcher.ts'
 
 interface Asked {
   clientId: string

@@ -1,4 +1,4 @@
-import type { Queryable } from '../db.ts'
+import type { Queryable } from '../database/db.ts'
 import { Refusal } from '../errors.ts'
 import { ownerOf } from './owners.ts'
 import type { Caller, Route } from './route.ts'

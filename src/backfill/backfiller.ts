@@ -1,4 +1,4 @@
-import { leasedRuns, type Runs, type Deps as RunsDeps } from '../leased-runs.ts'
+import { leasedRuns, type Runs, type Deps as RunsDeps } from '../workers/leased-runs.ts'
 import { type Deps as RunDeps, run } from './run.ts'
 import { clientsWithBackfills, dueBackfills, nextBackfill } from './state.ts'
 

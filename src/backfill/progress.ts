@@ -1,4 +1,4 @@
-import type { Queryable } from '../db.ts'
+import type { Queryable } from '../database/db.ts'
 import type { Count } from './state.ts'
 
 /** How far a backfill is, and what it has found. */

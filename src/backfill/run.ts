@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Db } from '../db.ts'
-import type { KeyRing } from '../keyring.ts'
-import type { Stop } from '../leased-runs.ts'
+import type { Db } from '../database/db.ts'
 import type { Log } from '../log.ts'
-import type { Reply, StripeApi } from '../stripe-api.ts'
+import type { Reply, StripeApi } from '../network/stripe-api.ts'
+import type { KeyRing } from '../secrets/keyring.ts'
+import type { Stop } from '../workers/leased-runs.ts'
 import { advance, type Backfill, type Count, complete, setBack } from './state.ts'
 import { eventsIn, nextLength, pieces } from './windows.ts'
 

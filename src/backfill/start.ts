@@ -1,6 +1,6 @@
-import type { Queryable } from '../db.ts'
+import type { Queryable } from '../database/db.ts'
+import { newId } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
-import { newId } from '../ids.ts'
 
 /** What is asked for. Times are Stripe's `created`; `until` is excluded. */
 export interface Asked {

@@ -1,4 +1,4 @@
-import type { Queryable } from '../db.ts'
+import type { Queryable } from '../database/db.ts'
 
 /** A running backfill, and with what its calls are made. */
 export interface Backfill {

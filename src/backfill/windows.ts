@@ -1,4 +1,4 @@
-import type { Credentials, Reply, StripeApi } from '../stripe-api.ts'
+import type { Credentials, Reply, StripeApi } from '../network/stripe-api.ts'
 
 // Stripe lists the newest events first. Read like that, what is old would come after what is new, and changes would be taken
 // for overtaken ones: so the time is cut into windows, and each is read to its end and turned round.

@@ -1,5 +1,5 @@
-import type { Queryable } from '../db.ts'
-import { isUuid } from '../ids.ts'
+import type { Queryable } from '../database/db.ts'
+import { isUuid } from '../domain/ids.ts'
 import { UsageError } from './command.ts'
 
 // What options of several commands mean.

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Config, ConfigError, readConfig } from '../config.ts'
-import { connect, type Db } from '../db.ts'
+import { type Config, readConfig } from '../config.ts'
+import { connect, type Db } from '../database/db.ts'
+import { runningPostgres, startPostgres } from '../embedded-postgres/start.ts'
+import { ConfigError } from '../errors.ts'
 import { newLog } from '../log.ts'
 import { offerModules } from '../offers.ts'
-import { runningPostgres, startPostgres } from '../postgres.ts'
 
 /**
  * Runs `work` on the gateway's database, found through the gateway's own environment: beside a running gateway, or on an

@@ -1,5 +1,5 @@
-import type { Queryable } from '../db.ts'
-import { isUuid } from '../ids.ts'
+import type { Queryable } from '../database/db.ts'
+import { isUuid } from '../domain/ids.ts'
 import { explain } from '../normalize/explain/explain.ts'
 import { clientsOf } from './asked.ts'
 import { defineCommand, UsageError } from './command.ts'

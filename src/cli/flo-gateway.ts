@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { ConfigError } from '../config.ts'
+import { ConfigError } from '../errors.ts'
 import { type Command, parsed, UsageError } from './command.ts'
 import { commands } from './commands.ts'
 import { helpOf, overview } from './help.ts'

@@ -1,5 +1,5 @@
-import type { Aging } from '../horizon.ts'
-import { FANOUT_ORIGIN, NO_SOURCE_EVENT } from '../ids.ts'
+import type { Aging } from '../database/retention-horizons.ts'
+import { FANOUT_ORIGIN, NO_SOURCE_EVENT } from '../domain/ids.ts'
 
 /**
  * One thing that must be so: `sql` answers the ids for which it is not, with $1 `since`, $2 `lateSeconds`, $3 `unsureSeconds`, $4

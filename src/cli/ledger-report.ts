@@ -1,5 +1,5 @@
-import { type Db, inTransaction, type Queryable } from '../db.ts'
-import { type Horizons, horizons } from '../horizon.ts'
+import { type Db, inTransaction, type Queryable } from '../database/db.ts'
+import { type Horizons, horizons } from '../database/retention-horizons.ts'
 import { checks } from './ledger-checks.ts'
 
 /** Does what came in add up with what went out? */

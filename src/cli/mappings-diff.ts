@@ -1,4 +1,4 @@
-import type { Db, Queryable } from '../db.ts'
+import type { Db, Queryable } from '../database/db.ts'
 import { diffClient } from '../normalize/diff/diff.ts'
 import type { Difference } from '../normalize/diff/differences.ts'
 import { clientsOf, countOf, timeOf } from './asked.ts'

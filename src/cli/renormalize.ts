@@ -1,6 +1,6 @@
-import { type Db, inTransaction } from '../db.ts'
+import { type Db, inTransaction } from '../database/db.ts'
 import { renormalizeAll, type Which } from '../normalize/renormalize.ts'
-import { WAKE } from '../worker-session.ts'
+import { WAKE } from '../workers/session.ts'
 import { clientsOf, timeOf } from './asked.ts'
 import { defineCommand, UsageError } from './command.ts'
 import { withDatabase } from './database.ts'

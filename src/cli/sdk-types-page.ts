@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { SourceEvent } from '../api/source-events.ts'
-import { appEvents } from '../app-events.ts'
 import type { Contract } from '../contracts/contract.ts'
 import * as floShapes from '../contracts/flo.ts'
 import * as florentinShapes from '../contracts/florentin.ts'
+import { appEvents } from '../domain/app-events.ts'
 import { doc, interfaceOf, type Names } from './typescript-of.ts'
 
 const INTRO = '// Written by `npm run sdk:types` from the schemas; not to be edited.'

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Queryable } from '../db.ts'
+import type { Queryable } from '../database/db.ts'
 
 /** What became of one Stripe event, as far as it has come. */
 export interface Outcome {

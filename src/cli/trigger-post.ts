@@ -1,7 +1,7 @@
-import { ConfigError } from '../config.ts'
-import type { Scenario } from '../simulator/scenario.ts'
-import { signedRequest } from '../simulator/signed-request.ts'
-import { simulate } from '../simulator/simulate.ts'
+import type { Scenario } from '../../simulator/scenario.ts'
+import { signedRequest } from '../../simulator/signed-request.ts'
+import { simulate } from '../../simulator/simulate.ts'
+import { ConfigError } from '../errors.ts'
 
 type StripeEvent = ReturnType<typeof simulate>[number]
 interface Options {

@@ -1,7 +1,7 @@
-import { CONTRACTS, expected, type Scenario } from '../simulator/scenario.ts'
-import { scenarios } from '../simulator/scenarios.ts'
-import { simulate } from '../simulator/simulate.ts'
-import { dateOf, VERSIONS } from '../simulator/versions.ts'
+import { CONTRACTS, expected, type Scenario } from '../../simulator/scenario.ts'
+import { scenarios } from '../../simulator/scenarios.ts'
+import { simulate } from '../../simulator/simulate.ts'
+import { dateOf, VERSIONS } from '../../simulator/versions.ts'
 import { UsageError } from './command.ts'
 
 /** What is played, and the events that have to come of it: the one that was asked for, or all that the scenario names. */

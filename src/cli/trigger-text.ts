@@ -1,5 +1,5 @@
-import { CONTRACTS } from '../simulator/scenario.ts'
-import { scenarios } from '../simulator/scenarios.ts'
+import { CONTRACTS } from '../../simulator/scenario.ts'
+import { scenarios } from '../../simulator/scenarios.ts'
 import { bad, columns, faint, good, odd, sign, strong } from './paint.ts'
 import type { Outcome } from './trigger-outcome.ts'
 import { shortestStories } from './trigger-story.ts'

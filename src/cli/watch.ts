@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Queryable } from '../db.ts'
+import type { Queryable } from '../database/db.ts'
 import { Refusal } from '../errors.ts'
 import { UsageError } from './command.ts'
 

@@ -1,45 +1,17 @@
-import type { Add } from '../batch.ts'
-import { type RetryClock, retryClock } from './clock.ts'
-import { type Due, readDue } from './due.ts'
-import { isHeld } from './gate.ts'
-import { healthKeeper, type Kept } from './keep.ts'
-import { dueEndpoints } from './next-due.ts'
-import { isHungry, newPump, type Pump, queueOf } from './pump.ts'
-import { absorb, needsRows, nextRead, rewind } from './queue.ts'
-import { readiness, type Verdict } from './ready.ts'
-import { type Made, type Recorded, recorder } from './record.ts'
-import { rounds } from './rounds.ts'
-import { closePump } from './run.ts'
-import type { Shared } from './shared.ts'
-import { giveBack, tidy } from './tidy.ts'
-import { endpointOf, endpointUnit } from './units.ts'
-
-/** One client's deliveries in this process: a pump for each endpoint that it holds, and the rounds that feed them. */
-export interface Client {
-  readonly id: string
-  readonly pumps: ReadonlyMap<string, Pump>
-  readonly clock: RetryClock
-  readonly ready: Add<{ pump: Pump; due: Due }, Verdict>
-  readonly record: Add<Made, Recorded>
-  /** Writes down how an endpoint fares. */
-  readonly keep: Add<Kept, void>
-  /** Looks for work of these endpoints, or of any that has some; with `doubt`, what was read of it before is read anew. */
-  wake(endpointIds?: string[], doubt?: boolean): void
-  /** Asks for a round: rows are wanted. */
-  look(): void
-  /** A delivery is done with: recorded, or not to be attempted. */
-  forget(pump: Pump, due: Due): void
-  /** Forgets what waits and was read, and reads it anew: it was not what is to be sent next. */
-  reread(pump: Pump): void
-  /** Forgets what waits, and starts no more. */
-  halt(pump: Pump, why: NonNullable<Pump['halted']>): void
-  /** Forgets the pump: its lease is lost, or about to be given back. */
-  drop(pump: Pump): void
-  /** Nothing is held, in hand or awaited. */
-  isIdle(): boolean
-  /** Gives back every lease. */
-  stop(): Promise<void>
-}
+import { recorder } from './attempt/record.ts'
+import type { Client, Shared } from './context.ts'
+import { healthKeeper } from './endpoint/save-health.ts'
+import { readDue } from './queue/due-deliveries.ts'
+import { endpointOf, endpointUnit } from './queue/lease-units.ts'
+import { dueEndpoints } from './queue/next-due.ts'
+import { isHungry, newPump, type Pump, queueOf } from './queue/pump.ts'
+import { absorb, needsRows, nextRead, rewind } from './queue/queue.ts'
+import { retryClock } from './queue/retry-clock.ts'
+import { rounds } from './queue/rounds.ts'
+import { isHeld } from './queue/start-gate.ts'
+import { giveBack, tidy } from './release-idle.ts'
+import { closePump } from './run-delivery.ts'
+import { readiness } from './start-check.ts'
 
 /** What wants rows within this time shares a statement. */
 const ROUND_MS = 5

@@ -1,8 +1,8 @@
-import type { Queryable } from '../db.ts'
+import type { Queryable } from '../database/db.ts'
+import { tellPending } from '../database/pending-floor.ts'
+import { horizons } from '../database/retention-horizons.ts'
+import { idFloor, newId } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
-import { horizons } from '../horizon.ts'
-import { idFloor, newId } from '../ids.ts'
-import { tellPending } from '../pending-floor.ts'
 
 interface Row {
   eventId: string

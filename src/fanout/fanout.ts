@@ -1,6 +1,6 @@
-import type { Queryable } from '../db.ts'
-import { wanted } from '../event-filter.ts'
-import { newId } from '../ids.ts'
+import type { Queryable } from '../database/db.ts'
+import { wanted } from '../domain/event-filter.ts'
+import { newId } from '../domain/ids.ts'
 
 /** What fan-out needs of a new event. */
 export interface NewEvent {

@@ -1,5 +1,5 @@
-import type { Queryable } from '../db.ts'
-import type { Reply } from '../stripe-api.ts'
+import type { Queryable } from '../database/db.ts'
+import type { Reply } from '../network/stripe-api.ts'
 
 /** Calls in a row that may fail before the source is left alone for a while. */
 export const FAILURES_TO_OPEN = 5

@@ -1,4 +1,4 @@
-import type { Queryable } from '../db.ts'
+import type { Queryable } from '../database/db.ts'
 
 /** Something that is to be fetched now, and with what. */
 export interface Due {

@@ -1,5 +1,5 @@
-import type { KeyRing } from '../keyring.ts'
-import type { Reply, StripeApi } from '../stripe-api.ts'
+import type { Reply, StripeApi } from '../network/stripe-api.ts'
+import type { KeyRing } from '../secrets/keyring.ts'
 import type { Due } from './due.ts'
 
 interface Deps {

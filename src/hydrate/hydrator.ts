@@ -1,5 +1,5 @@
-import type { Db } from '../db.ts'
-import type { Worker } from '../worker.ts'
+import type { Db } from '../database/db.ts'
+import type { Worker } from '../workers/worker.ts'
 import { FAILURES_TO_OPEN } from './circuit.ts'
 import { type Due, dueHydrations, nextDue } from './due.ts'
 import { fetched } from './fetch.ts'

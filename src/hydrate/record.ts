@@ -1,6 +1,6 @@
-import { type Db, inTransaction, type Queryable } from '../db.ts'
+import { type Db, inTransaction, type Queryable } from '../database/db.ts'
 import type { Log } from '../log.ts'
-import type { Reply } from '../stripe-api.ts'
+import type { Reply } from '../network/stripe-api.ts'
 import { closeCircuit, countFailure } from './circuit.ts'
 import type { Due } from './due.ts'
 import { FAILED_SECONDS, release } from './release.ts'

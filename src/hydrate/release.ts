@@ -1,4 +1,4 @@
-import { type Db, inTransaction, type Queryable } from '../db.ts'
+import { type Db, inTransaction, type Queryable } from '../database/db.ts'
 
 interface Landed {
   clientId: string

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { RequestHandler } from 'express'
+import { newId } from '../domain/ids.ts'
 import { Refusal, refusalBody } from '../errors.ts'
-import { newId } from '../ids.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from './metrics.ts'
 

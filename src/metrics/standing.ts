@@ -1,8 +1,8 @@
-import { type Db, inTransaction, type Tx } from '../db.ts'
-import { ofEachClient } from '../each-client.ts'
-import { type Oldest, oldestDeliveries, oldestSourceEvents } from '../oldest.ts'
-import { DAILY } from '../partitions.ts'
-import { floorNow } from '../pending-floor.ts'
+import { type Oldest, oldestDeliveries, oldestSourceEvents } from '../database/backlog.ts'
+import { type Db, inTransaction, type Tx } from '../database/db.ts'
+import { ofEachClient } from '../database/each-client.ts'
+import { DAILY } from '../database/partitions.ts'
+import { floorNow } from '../database/pending-floor.ts'
 
 /** How the installation stands, as its database alone knows: the same in every process that asks. */
 export interface Standing {

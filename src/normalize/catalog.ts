@@ -1,8 +1,8 @@
 import { ignored } from '../../mappings/ignored.ts'
 import { mappings } from '../../mappings/index.ts'
 import { kept } from '../../mappings/kept.ts'
-import type { Mapping, Node, Rule, When } from './mapping.ts'
-import { conditionWords, fieldNames, markdown, type Style, sourceWords } from './wording.ts'
+import type { Mapping, Node, Rule, When } from '../language/mapping.ts'
+import { conditionWords, fieldNames, markdown, type Style, sourceWords } from '../language/wording.ts'
 
 /** One line of a mapping's decision in words. */
 export interface RuleWords {

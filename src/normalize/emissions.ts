@@ -1,5 +1,5 @@
-import type { Queryable } from '../db.ts'
-import type { Normalized } from './normalize.ts'
+import type { Queryable } from '../database/db.ts'
+import type { Normalized } from './source-event-outcome.ts'
 
 /** Claims the business keys; answers the events that are first to say theirs. */
 export async function claimKeys(

@@ -1,11 +1,11 @@
 import { mappings } from '../../mappings/index.ts'
-import { evaluate, type Verdict } from './evaluate.ts'
-import type { Mapping } from './mapping.ts'
-import type { Memory } from './memory.ts'
-import { onceFor } from './once.ts'
-import { baseOf, isAfter, momentOf, newestOf, type Sight, type Snapshot } from './order.ts'
-import { priorOf } from './previous.ts'
-import type { Facts, Listener } from './value.ts'
+import { evaluate, type Verdict } from '../language/evaluate.ts'
+import type { Mapping } from '../language/mapping.ts'
+import { onceFor } from '../language/memoized.ts'
+import type { Memory } from '../language/memory.ts'
+import type { Facts, Listener } from '../language/read.ts'
+import { priorOf } from './world/previous-attributes.ts'
+import { baseOf, isAfter, momentOf, newestOf, type Sight, type Snapshot } from './world/snapshots.ts'
 
 type Json = any
 

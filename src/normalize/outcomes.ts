@@ -1,6 +1,6 @@
 import { ignored } from '../../mappings/ignored.ts'
-import type { Without } from './lack.ts'
-import type { Due, Outcome } from './source-events.ts'
+import type { Without } from './need.ts'
+import type { Due, Outcome } from './source-event.ts'
 
 /** It led to events; `without` is what could not be fetched for them. */
 export const normalized = (due: Due, without: readonly Without[] = []): Outcome =>

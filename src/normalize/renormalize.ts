@@ -1,7 +1,7 @@
-import type { Queryable } from '../db.ts'
+import type { Queryable } from '../database/db.ts'
+import { horizons } from '../database/retention-horizons.ts'
+import { idFloor } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
-import { horizons } from '../horizon.ts'
-import { idFloor } from '../ids.ts'
 
 /** Which source events go through once more; times bound their receipt, `until` excluded. */
 export interface Which {

@@ -1,33 +1,8 @@
-import type { Queryable } from '../db.ts'
-import { TIMER } from './dues.ts'
-import { lookingFor } from './holds.ts'
-import type { Sight } from './order.ts'
-
-/** A stored source event that is due, with its parsed body. */
-export interface Due {
-  id: string
-  sourceId: string
-  eventId: string
-  type: string
-  createdAt: Date
-  receivedAt: Date
-  body: any
-  /** The connected account that it is about, '' for the source's own. */
-  account?: string
-  apiVersion?: string | null
-  /** Unix seconds of the state that the body shows, where that is not the event's: a fetched object. */
-  asOf?: number
-}
-
-/** What became of a source event. */
-export interface Outcome {
-  id: string
-  state: 'normalized' | 'ignored' | 'held' | 'failed'
-  code: string | null
-  message: string | null
-  heldUntil: Date | null
-  heldFor: string[] | null
-}
+import type { Queryable } from '../database/db.ts'
+import { TIMER } from '../domain/event-origin.ts'
+import { lookingFor } from './missing/holds.ts'
+import type { Due, Outcome } from './source-event.ts'
+import type { Sight } from './world/snapshots.ts'
 
 /**
  * Locks and reads the due events of some lanes of a client, oldest first, `limit` at most per lane; what another

@@ -1,4 +1,4 @@
-import type { Queryable } from '../db.ts'
+import type { Queryable } from '../database/db.ts'
 
 /** What an alarm is about: `type` is that of the operational event. */
 export interface Alarm {

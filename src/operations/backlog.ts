@@ -1,6 +1,6 @@
 import { operations } from '../contracts/operations.ts'
-import type { Queryable } from '../db.ts'
-import { type Oldest, oldestDeliveries, oldestSourceEvents } from '../oldest.ts'
+import { type Oldest, oldestDeliveries, oldestSourceEvents } from '../database/backlog.ts'
+import type { Queryable } from '../database/db.ts'
 import { type Alarm, clear, raise, raised } from './alarms.ts'
 import type { Finding } from './tell.ts'
 

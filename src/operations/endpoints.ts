@@ -1,5 +1,5 @@
 import { operations } from '../contracts/operations.ts'
-import type { Tx } from '../db.ts'
+import type { Tx } from '../database/db.ts'
 import type { Log } from '../log.ts'
 import type { EndpointChange } from '../watch.ts'
 import { take } from './news.ts'

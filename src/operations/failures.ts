@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
-import type { Queryable } from '../db.ts'
-import { ofEachClient } from '../each-client.ts'
+import type { Queryable } from '../database/db.ts'
+import { ofEachClient } from '../database/each-client.ts'
 import type { NormalizedBatch } from '../watch.ts'
 import { raise } from './alarms.ts'
 import type { Finding } from './tell.ts'

@@ -1,4 +1,4 @@
-import type { Queryable } from '../db.ts'
+import type { Queryable } from '../database/db.ts'
 import type { EndpointChange } from '../watch.ts'
 
 /** What is written in endpoint_news by the statement that makes it so. */

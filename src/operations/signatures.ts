@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import type { Queryable } from '../db.ts'
+import type { Queryable } from '../database/db.ts'
 import type { Answered } from '../watch.ts'
 import type { Finding } from './tell.ts'
 

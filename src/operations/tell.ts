@@ -1,6 +1,6 @@
 import { type OperationsBodies, type OperationsType, operations } from '../contracts/operations.ts'
-import { type Db, inTransaction, type Tx } from '../db.ts'
-import { GATEWAY_ITSELF, newId } from '../ids.ts'
+import { type Db, inTransaction, type Tx } from '../database/db.ts'
+import { GATEWAY_ITSELF, newId } from '../domain/ids.ts'
 
 type Envelope = 'eventVersion' | 'eventType' | 'occurredAt' | 'client'
 

@@ -1,4 +1,4 @@
-import type { Db } from '../db.ts'
+import type { Db } from '../database/db.ts'
 import { Refusal } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Watch } from '../watch.ts'

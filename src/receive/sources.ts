@@ -1,7 +1,7 @@
-import { type Add, batcher } from '../batch.ts'
-import type { Db } from '../db.ts'
+import type { Db } from '../database/db.ts'
 import { Refusal } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { type Add, batcher } from '../workers/batcher.ts'
 
 /** Whose events these are and what they are signed with; the secrets are sealed with the key ring. */
 export interface Source {

@@ -1,9 +1,9 @@
-import { type Add, batcher } from '../batch.ts'
-import { type Db, inTransaction, isDeadlock, isNodeAway, type Tx } from '../db.ts'
+import { type Db, inTransaction, isDeadlock, isNodeAway, type Tx } from '../database/db.ts'
+import { newId } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
-import { newId } from '../ids.ts'
 import type { Log } from '../log.ts'
 import type { Arrived, Via, Watch } from '../watch.ts'
+import { type Add, batcher } from '../workers/batcher.ts'
 import { byteaArray } from './bytea.ts'
 import type { Envelope } from './envelope.ts'
 

@@ -1,4 +1,4 @@
-import type { Queryable } from '../db.ts'
+import type { Queryable } from '../database/db.ts'
 
 /**
  * Stops a replay where it is; one that has ended stays as it is. Its deliveries that still wait are cancelled, but for those

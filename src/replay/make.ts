@@ -1,6 +1,6 @@
-import { type Db, inTransaction, type Queryable } from '../db.ts'
-import { newId } from '../ids.ts'
-import { tellPending } from '../pending-floor.ts'
+import { type Db, inTransaction, type Queryable } from '../database/db.ts'
+import { tellPending } from '../database/pending-floor.ts'
+import { newId } from '../domain/ids.ts'
 import { advance, fail, finish, locked, type Replay } from './state.ts'
 import { type Fitting, walk } from './walk.ts'
 

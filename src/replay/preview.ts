@@ -1,5 +1,5 @@
-import type { Queryable } from '../db.ts'
-import { idTime } from '../ids.ts'
+import type { Queryable } from '../database/db.ts'
+import { idTime } from '../domain/ids.ts'
 import { type Asked, type Deps, planned } from './start.ts'
 import { walk } from './walk.ts'
 

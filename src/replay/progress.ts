@@ -1,5 +1,5 @@
-import type { Queryable } from '../db.ts'
-import { FANOUT_ORIGIN } from '../ids.ts'
+import type { Queryable } from '../database/db.ts'
+import { FANOUT_ORIGIN } from '../domain/ids.ts'
 
 /** How far a replay is, and what has become of its deliveries. */
 export interface Progress {

@@ -1,5 +1,5 @@
-import type { Db } from '../db.ts'
-import { leasedRuns, type Runs, type Deps as RunsDeps } from '../leased-runs.ts'
+import type { Db } from '../database/db.ts'
+import { leasedRuns, type Runs, type Deps as RunsDeps } from '../workers/leased-runs.ts'
 import { run } from './run.ts'
 import { slots } from './slots.ts'
 import { clientsWithReplays, runningReplays } from './state.ts'

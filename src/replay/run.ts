@@ -1,6 +1,6 @@
-import type { Db } from '../db.ts'
-import type { Stop } from '../leased-runs.ts'
+import type { Db } from '../database/db.ts'
 import type { Log } from '../log.ts'
+import type { Stop } from '../workers/leased-runs.ts'
 import { makeNext } from './make.ts'
 import type { Slots } from './slots.ts'
 import { counted, isRunning, type Replay, waiting } from './state.ts'

@@ -1,8 +1,8 @@
 import type { Contract } from '../contracts/contract.ts'
-import type { Queryable } from '../db.ts'
+import type { Queryable } from '../database/db.ts'
+import { checkEventTypes } from '../domain/event-filter.ts'
+import { GREATEST_ID, idFloor, LEAST_ID, newId } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
-import { checkEventTypes } from '../event-filter.ts'
-import { GREATEST_ID, idFloor, LEAST_ID, newId } from '../ids.ts'
 import type { Mode, Which } from './walk.ts'
 
 /** What is asked for. Times are those when the events were made; `until` is excluded. */

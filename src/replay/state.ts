@@ -1,4 +1,4 @@
-import type { Queryable } from '../db.ts'
+import type { Queryable } from '../database/db.ts'
 import type { Which } from './walk.ts'
 
 /** A running replay. */

@@ -1,6 +1,6 @@
-import type { Queryable } from '../db.ts'
-import { horizons } from '../horizon.ts'
-import { idFloor, NO_SOURCE_EVENT } from '../ids.ts'
+import type { Queryable } from '../database/db.ts'
+import { horizons } from '../database/retention-horizons.ts'
+import { idFloor, NO_SOURCE_EVENT } from '../domain/ids.ts'
 
 export type Mode = 'failed' | 'missing' | 'all'
 

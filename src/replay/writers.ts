@@ -1,5 +1,5 @@
-import type { Queryable } from '../db.ts'
-import type { Stop } from '../leased-runs.ts'
+import type { Queryable } from '../database/db.ts'
+import type { Stop } from '../workers/leased-runs.ts'
 
 const LOOK_MS = 20
 /** Nobody writes for so long but what no fan-out has to do with: an index that is built, a session that was forgotten. */

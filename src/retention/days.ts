@@ -1,7 +1,7 @@
-import type { Db } from '../db.ts'
-import type { Aging } from '../horizon.ts'
+import type { Db } from '../database/db.ts'
+import { type Daily, lockedBriefly } from '../database/partitions.ts'
+import type { Aging } from '../database/retention-horizons.ts'
 import type { Log } from '../log.ts'
-import { type Daily, lockedBriefly } from '../partitions.ts'
 
 /** Which tables go by which horizon, those first that the others explain. */
 const TABLES: Readonly<Record<Aging, readonly Daily[]>> = {

@@ -1,5 +1,5 @@
-import type { Queryable } from '../db.ts'
-import type { Aging } from '../horizon.ts'
+import type { Queryable } from '../database/db.ts'
+import type { Aging } from '../database/retention-horizons.ts'
 
 const DAY_MS = 86_400_000
 

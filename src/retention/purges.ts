@@ -1,4 +1,4 @@
-import type { Aging } from '../horizon.ts'
+import type { Aging } from '../database/retention-horizons.ts'
 import type { Purge } from './rows.ts'
 
 const DAY_MS = 86_400_000

@@ -1,4 +1,4 @@
-import type { Db } from '../db.ts'
+import type { Db } from '../database/db.ts'
 import type { Log } from '../log.ts'
 import { dropDays } from './days.ts'
 import { type Kept, moveHorizons, settledHorizons } from './horizons.ts'

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Queryable } from '../db.ts'
+import type { Queryable } from '../database/db.ts'
 import { type Purge, purgePage } from './rows.ts'
 
 /** A round through all clients begins a day after the last one did. */

@@ -1,4 +1,4 @@
-import type { Queryable } from '../db.ts'
+import type { Queryable } from '../database/db.ts'
 
 /** Rows of a table without partitions that go when they are old. Its conditions read the moment before which as $2. */
 export interface Purge {

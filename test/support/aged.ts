@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { flo } from '../../src/contracts/flo.ts'
-import type { Db } from '../../src/db.ts'
-import { idFloor } from '../../src/ids.ts'
-import { DAILY } from '../../src/partitions.ts'
+import type { Db } from '../../src/database/db.ts'
+import { DAILY } from '../../src/database/partitions.ts'
+import { idFloor } from '../../src/domain/ids.ts'
 import { storedBody } from './delivering.ts'
 
 const DAY_MS = 86_400_000

@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
-import type { AppEventType } from '../../src/app-events.ts'
-import type { Db } from '../../src/db.ts'
+import type { Db } from '../../src/database/db.ts'
+import type { AppEventType } from '../../src/domain/app-events.ts'
 import type { twoClients } from './api.ts'
 
 export const SINGLE = '/v1/app-events'

@@ -1,7 +1,7 @@
 // A process of its own that claims units and then waits to be killed: node claiming-process.ts <url> <client> <unit>...
-import { connect } from '../../src/db.ts'
+import { connect } from '../../src/database/db.ts'
 import { newLog } from '../../src/log.ts'
-import { registerWorker } from '../../src/worker.ts'
+import { registerWorker } from '../../src/workers/worker.ts'
 
 const [url = '', clientId = '', ...units] = process.argv.slice(2)
 const db = connect(url)

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { inject } from 'vitest'
-import { connect, type Db } from '../../src/db.ts'
+import { connect, type Db } from '../../src/database/db.ts'
 import { afterwards } from './afterwards.ts'
 
 export const TEMPLATE = 'flo_template'

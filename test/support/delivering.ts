@@ -1,12 +1,12 @@
 import { afterAll } from 'vitest'
 import type { Contract } from '../../src/contracts/contract.ts'
 import { flo } from '../../src/contracts/flo.ts'
-import type { Db } from '../../src/db.ts'
+import type { Db } from '../../src/database/db.ts'
 import { deliverer } from '../../src/deliver/deliverer.ts'
-import { newId } from '../../src/ids.ts'
-import { keyRing } from '../../src/keyring.ts'
+import { newId } from '../../src/domain/ids.ts'
 import { newLog } from '../../src/log.ts'
-import { registerWorker } from '../../src/worker.ts'
+import { keyRing } from '../../src/secrets/keyring.ts'
+import { registerWorker } from '../../src/workers/worker.ts'
 import { eventually } from './eventually.ts'
 
 export const ring = keyRing([{ id: 'test', key: Buffer.alloc(32, 9) }])

@@ -1,4 +1,4 @@
-import { simulate } from '../../src/simulator/simulate.ts'
+import { simulate } from '../../simulator/simulate.ts'
 import { appEvent } from './app-events.ts'
 import { eventually } from './eventually.ts'
 import type { startTestGateway } from './gateway.ts'

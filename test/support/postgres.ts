@@ -2,9 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
+import { migrate } from '../../src/database/migrate.ts'
+import { startPostgres } from '../../src/embedded-postgres/start.ts'
 import { newLog } from '../../src/log.ts'
-import { migrate } from '../../src/migrate.ts'
-import { startPostgres } from '../../src/postgres.ts'
 import { onServer, TEMPLATE } from './database.ts'
 
 declare module 'vitest' {

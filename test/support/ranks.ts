@@ -1,5 +1,5 @@
-import type { StripeEvent } from '../../src/simulator/render/event.ts'
-import type { Scenario } from '../../src/simulator/scenario.ts'
+import type { StripeEvent } from '../../simulator/render/event.ts'
+import type { Scenario } from '../../simulator/scenario.ts'
 
 /** The ranks that a scenario gives its plans, by the ids that its prices came to have. */
 export const ranksOf = ({ ranks = {} }: Scenario, events: StripeEvent[]) =>

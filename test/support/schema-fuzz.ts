@@ -1,4 +1,4 @@
-import type { Random } from '../../src/simulator/random.ts'
+import type { Random } from '../../simulator/random.ts'
 
 type Json = any
 /** Values that a schema cannot invent, such as an address that exists: by the member's name. */

@@ -1,5 +1,5 @@
-import { type Db, inTransaction } from '../../src/db.ts'
-import { newId } from '../../src/ids.ts'
+import { type Db, inTransaction } from '../../src/database/db.ts'
+import { newId } from '../../src/domain/ids.ts'
 import { LANES, laneOf } from '../../src/receive/lane.ts'
 
 export const lanes = Array.from({ length: LANES }, (_, lane) => lane)

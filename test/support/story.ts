@@ -1,9 +1,9 @@
 import { inOrder } from '../../src/normalize/batch.ts'
 import type { Judged } from '../../src/normalize/judge.ts'
-import { type Normalized, normalize, wantsOf } from '../../src/normalize/normalize.ts'
-import type { Due, Outcome } from '../../src/normalize/source-events.ts'
-import { noWants } from '../../src/normalize/wants.ts'
-import { emptyWorld, keyOf, type World } from '../../src/normalize/world.ts'
+import type { Due, Outcome } from '../../src/normalize/source-event.ts'
+import { type Normalized, normalize, wantsOf } from '../../src/normalize/source-event-outcome.ts'
+import { noWants } from '../../src/normalize/world/lookups.ts'
+import { emptyWorld, keyOf, type World } from '../../src/normalize/world/world.ts'
 
 /** What a run of raw Stripe events led to, without a database: the same pure code that the gateway runs in its transaction. */
 export interface Story {

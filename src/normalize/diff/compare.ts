@@ -1,5 +1,5 @@
-import type { Queryable } from '../../db.ts'
-import { differing } from '../bodies.ts'
+import type { Queryable } from '../../database/db.ts'
+import { differing } from '../../domain/body-differences.ts'
 import { type Difference, differences } from './differences.ts'
 import type { Told } from './scratch.ts'
 import type { Row, StoredEvent } from './window.ts'

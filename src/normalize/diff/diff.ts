@@ -1,4 +1,4 @@
-import type { Queryable } from '../../db.ts'
+import type { Queryable } from '../../database/db.ts'
 import { type Counts, comparison } from './compare.ts'
 import type { Difference } from './differences.ts'
 import { scratch, type Told } from './scratch.ts'

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { packed, unpacked } from '../order.ts'
-import type { Known, World } from '../world.ts'
+import { packed, unpacked } from '../world/snapshots.ts'
+import type { Known, World } from '../world/world.ts'
 
 /** Keeps a world's objects within bounds: those unused for longest lie in a file without a name until they are wanted. */
 export interface Shelf {

@@ -1,5 +1,6 @@
-import type { Queryable } from '../../db.ts'
-import { type Due, dueOf } from '../source-events.ts'
+import type { Queryable } from '../../database/db.ts'
+import type { Due } from '../source-event.ts'
+import { dueOf } from '../source-events.ts'
 
 /** One source event of the window as it is stored: what it was, and what it became. */
 export interface Row {

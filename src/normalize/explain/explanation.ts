@@ -1,5 +1,5 @@
-import type { Origin } from '../../origin.ts'
-import type { Waiting } from '../../waiting.ts'
+import type { Waiting } from '../../database/delivery-waits.ts'
+import type { Origin } from '../../domain/event-origin.ts'
 
 // What an explanation tells. The API's schema of it is src/api/explanation.ts.
 

@@ -1,5 +1,5 @@
-import type { Node } from '../mapping.ts'
-import { sourceWords } from '../wording.ts'
+import type { Node } from '../../language/mapping.ts'
+import { sourceWords } from '../../language/wording.ts'
 import type { Read } from './explanation.ts'
 import type { Frame } from './trace.ts'
 

@@ -1,4 +1,4 @@
-import type { Outcome } from '../source-events.ts'
+import type { Outcome } from '../source-event.ts'
 import type { EventExplained, Explained, Explanation } from './explanation.ts'
 import { factWords } from './hints.ts'
 

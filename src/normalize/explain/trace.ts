@@ -1,5 +1,5 @@
-import { type Mapping, MappingError } from '../mapping.ts'
-import { holds, type Listener, type Part, type Scope } from '../value.ts'
+import { type Mapping, MappingError } from '../../language/mapping.ts'
+import { holds, type Listener, type Part, type Scope } from '../../language/read.ts'
 
 /** One part of an evaluation that was read, with the parts that it was read from, in order. */
 export interface Frame {

@@ -1,7 +1,7 @@
-import type { Queryable } from '../../db.ts'
-import { wanted } from '../../event-filter.ts'
-import { FANOUT_ORIGIN, idTime } from '../../ids.ts'
-import { HOLDS, type InFront, inFrontOf, waitsFor } from '../../waiting.ts'
+import type { Queryable } from '../../database/db.ts'
+import { HOLDS, type InFront, inFrontOf, waitsFor } from '../../database/delivery-waits.ts'
+import { wanted } from '../../domain/event-filter.ts'
+import { FANOUT_ORIGIN, idTime } from '../../domain/ids.ts'
 import type { DeliveryExplained, EventExplained } from './explanation.ts'
 
 /** Where events went: deliveries with how they stand, and the endpoints that did not get them. */

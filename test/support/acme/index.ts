@@ -1,8 +1,8 @@
 import { invoiceUser } from '../../../mappings/accessors/user.ts'
 import { offering } from '../../../mappings/offer.ts'
-import { isoTime } from '../../../src/normalize/converters.ts'
-import { max } from '../../../src/normalize/list-words.ts'
-import { defineMapping, emitted, on } from '../../../src/normalize/words.ts'
+import { isoTime } from '../../../src/language/converters.ts'
+import { max } from '../../../src/language/list-words.ts'
+import { defineMapping, emitted, on } from '../../../src/language/words.ts'
 import { acme, renewal } from './contract.ts'
 
 const invoice = on('invoice.paid')

@@ -1,0 +1,81 @@
+import { readFile } from 'node:fs/promises'
+import type pg from 'pg'
+import { ConfigError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { statementsOf } from './sql-statements.ts'
+
+const OLDEST_CITUS = 12
+
+/** Whether this database's tables lie on a Citus cluster, or have begun to: see sql/citus.sql. */
+export async function isDistributed(session: pg.Client): Promise<boolean> {
+  const { rows } = await session.query(`select to_regclass('pg_dist_partition') is not null as citus`)
+  if (!rows[0].citus) return false
+  const { rowCount } = await session.query(`select 1 from pg_dist_partition where logicalrelid = 'clients'::regclass`)
+  return rowCount === 1
+}
+
+/**
+ * Spreads the tables that are not spread yet; returns how many tables that were. Each goes in a transaction of its own: after
+ * a failure those before it are done, nothing is lost, and the next run, or the next start of a gateway, goes on. Throws a
+ * ConfigError that says what to do when the cluster is not ready.
+ */
+export async function distribute(session: pg.Client, log: Log): Promise<number> {
+  await assertReady(session)
+  await settleNodes(session)
+  const before = await tablesOfCitus(session)
+  for (const statement of statementsOf(await readFile(new URL('../../sql/citus.sql', import.meta.url), 'utf8')))
+    await session.query(statement).catch((cause) => {
+      throw new ConfigError(
+        `Citus refused "${statement.split('\n')[0]}" (${cause.message}). What was distributed before stays so, and no row is lost: mend it and run flo-gateway migrate --distribute again before a gateway starts.`,
+        { cause },
+      )
+    })
+  const made = (await tablesOfCitus(session)) - before
+  if (made > 0) log.info({ tables: made }, 'database.distributed')
+  return made
+}
+
+async function assertReady(session: pg.Client): Promise<void> {
+  const { rows: versions } = await session.query(
+    `select (select extversion from pg_extension where extname = 'citus') as here,
+            exists (select from pg_available_extensions where name = 'citus') as "canBe"`,
+  )
+  const { here, canBe } = versions[0]
+  if (here === null)
+    throw new ConfigError(
+      canBe
+        ? 'Citus is installed on this server, but not in this database: run "create extension citus" in it, on every node.'
+        : `This server has no Citus: install Citus ${OLDEST_CITUS} or newer on every node, put it first into shared_preload_libraries, restart, then run "create extension citus" in this database, on every node. See docs/scaling.md.`,
+    )
+  if (Number.parseInt(here, 10) < OLDEST_CITUS)
+    throw new ConfigError(`This is Citus ${here}: the gateway needs ${OLDEST_CITUS} or newer.`)
+}
+
+/**
+ * Holds that the coordinator knows itself where there are workers, since some tables stay on it, and lets it take rows where it
+ * is the only node: one that was registered by hand takes none. (Where no node is registered at all, Citus does both.)
+ */
+export async function settleNodes(session: pg.Client): Promise<void> {
+  const { rows } = await session.query(
+    `select nodename, nodeport, groupid = 0 as coordinates, shouldhaveshards as "takesRows" from pg_dist_node
+      where noderole = 'primary' and isactive`,
+  )
+  const coordinator = rows.find(({ coordinates }) => coordinates)
+  if (rows.length > 0 && !coordinator)
+    throw new ConfigError(
+      `The workers do not know where the coordinator is, and some tables stay there: run "select citus_set_coordinator_host('<its address>', <its port>)" on it.`,
+    )
+  if (rows.length === 1 && !coordinator.takesRows)
+    await session.query(`select citus_set_node_property($1, $2, 'shouldhaveshards', true)`, [
+      coordinator.nodename,
+      coordinator.nodeport,
+    ])
+}
+
+async function tablesOfCitus(session: pg.Client): Promise<number> {
+  const { rows } = await session.query(
+    `select count(*)::int as tables from pg_dist_partition p join pg_class c on c.oid = p.logicalrelid
+      where not c.relispartition and c.relnamespace = current_schema()::regnamespace`,
+  )
+  return rows[0].tables
+}

@@ -1,0 +1,89 @@
+import { ProxyTrouble } from '../../network/egress-proxy.ts'
+import type { Unreachable } from '../outcome.ts'
+
+/** An endpoint's name leads to an address that nothing may be sent to. The address itself is for the operator's eyes. */
+export class Blocked extends Error {
+  override name = 'Blocked'
+  readonly address: string
+  constructor(address: string, why: string) {
+    super(`${address} must not be reached: ${why}`)
+    this.address = address
+  }
+}
+
+/** The attempt as a whole took longer than the endpoint's time-out. */
+export class TooSlow extends Error {
+  override name = 'TooSlow'
+  readonly code = 'FLO_TOO_SLOW'
+}
+
+const sentences: Record<Unreachable, string> = {
+  timeout: 'No answer came within the time-out.',
+  dns: "The host's name could not be resolved.",
+  connection: 'The connection failed.',
+  tls: 'The TLS connection could not be made.',
+  blocked: 'The address is not one that deliveries may be sent to.',
+  proxy: "The gateway's own proxy could not be used: no fault of the endpoint, and no attempt of its schedule.",
+}
+
+const SELF_SIGNED =
+  "The receiver's certificate is signed by nobody who is trusted: give the endpoint its `tls.caCertificate`."
+const UNKNOWN_ISSUER =
+  "The issuer of the receiver's certificate is not known: an intermediate certificate is missing, or the endpoint needs `tls.caCertificate`."
+const NO_TLS = 'The receiver does not speak TLS at this port.'
+const tlsSentences: Record<string, string> = {
+  CERT_HAS_EXPIRED: "The receiver's certificate has expired.",
+  CERT_NOT_YET_VALID: "The receiver's certificate is not valid yet.",
+  CERT_REVOKED: "The receiver's certificate has been revoked.",
+  ERR_TLS_CERT_ALTNAME_INVALID: "The receiver's certificate is for another name.",
+  DEPTH_ZERO_SELF_SIGNED_CERT: SELF_SIGNED,
+  SELF_SIGNED_CERT_IN_CHAIN: SELF_SIGNED,
+  UNABLE_TO_GET_ISSUER_CERT: UNKNOWN_ISSUER,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNKNOWN_ISSUER,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_ISSUER,
+  ERR_SSL_WRONG_VERSION_NUMBER: NO_TLS,
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: NO_TLS,
+}
+// What a receiver's TLS says of the client's certificate, by OpenSSL's names of the alerts.
+const CERTIFICATE_ALERT = /_ALERT_(CERTIFICATE_\w+|BAD_CERTIFICATE|UNKNOWN_CA)$/
+const WANTS_CERTIFICATE = 'The receiver wants another client certificate, or one at all: see `tls.clientCertificate`.'
+
+const tlsSentence = (code: string): string =>
+  CERTIFICATE_ALERT.test(code) ? WANTS_CERTIFICATE : (tlsSentences[code] ?? sentences.tls)
+
+const connectionSentences: Record<string, string> = {
+  ECONNREFUSED: 'The connection was refused.',
+  ECONNRESET: 'The connection was reset.',
+  EPIPE: 'The connection was closed while sending.',
+  UND_ERR_SOCKET: 'The connection was closed before an answer came.',
+  EHOSTUNREACH: 'The host is unreachable.',
+  ENETUNREACH: 'The network is unreachable.',
+  HPE_HEADER_OVERFLOW: 'The headers of the answer are too large.',
+  UND_ERR_HEADERS_OVERFLOW: 'The headers of the answer are too large.',
+}
+
+const TIMEOUT = new Set(['FLO_TOO_SLOW', 'ETIMEDOUT', 'UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT'])
+// Node's codes for what OpenSSL refuses: ERR_TLS_*, ERR_SSL_*, and the names of X.509 verification results.
+const TLS =
+  /^(ERR_TLS|ERR_SSL|EPROTO$|CERT_|CRL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERROR_IN_C|HOSTNAME_|INVALID_CA|PATH_LENGTH)/
+
+/**
+ * The class of a network error, and a sentence for the endpoint's owner. The sentence is built from the error's code
+ * alone: the message of an error may hold an internal address.
+ */
+export function unreachable(error: unknown): { kind: 'unreachable'; reason: Unreachable; message: string } {
+  const { code, syscall } = error as NodeJS.ErrnoException
+  const name = typeof code === 'string' ? code : ''
+  const reason = reasonOf(error, name, syscall)
+  const sentence =
+    reason === 'tls' ? tlsSentence(name) : (reason === 'connection' && connectionSentences[name]) || sentences[reason]
+  return { kind: 'unreachable', reason, message: /^(FLO_.*)?$/.test(name) ? sentence : `${sentence} (${name})` }
+}
+
+function reasonOf(error: unknown, code: string, syscall: string | undefined): Unreachable {
+  if (error instanceof Blocked) return 'blocked'
+  if (error instanceof ProxyTrouble) return 'proxy'
+  if (syscall === 'getaddrinfo') return 'dns'
+  if (TIMEOUT.has(code)) return 'timeout'
+  return TLS.test(code) ? 'tls' : 'connection'
+}

@@ -1,0 +1,190 @@
+import { createHash } from 'node:crypto'
+import type { Contract } from '../../contracts/contract.ts'
+import type { Queryable } from '../../database/db.ts'
+import { wanted } from '../../domain/event-filter.ts'
+import { FANOUT_ORIGIN } from '../../domain/ids.ts'
+import type { KeyRing } from '../../secrets/keyring.ts'
+import { type KeptTls, openHeaders } from '../../secrets/sealed-headers.ts'
+import type { RetryPlan } from '../outcome.ts'
+import { type Health, newHealth } from './health.ts'
+
+/** Who we are to a receiver, and whom it must be to us; PEM. */
+export interface Identity {
+  /** The authorities to trust in place of the public ones. */
+  ca?: string
+  cert?: string
+  key?: string
+}
+
+/** So many attempts start in any span of so many seconds, at most. */
+export interface RateLimit {
+  count: number
+  seconds: number
+}
+
+/** An endpoint as its attempts need it, read from one version of its row. */
+export interface Endpoint {
+  readonly id: string
+  readonly version: number
+  readonly contract: Contract
+  readonly origin: string
+  readonly path: string
+  /** The endpoint's own headers; the contract's win. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly plan: RetryPlan
+  readonly timeoutMs: number
+  readonly identity: (Identity & { id: string }) | null
+  readonly maxInFlight: number
+  readonly rateLimit: RateLimit | null
+  /** A user's events are sent one after another. */
+  readonly ordered: boolean
+  /** Kept up by the pump: what is met under this version is charged to this version. */
+  readonly health: Health
+  /** When attempts had started that the rate limit still counts, in milliseconds since 1970, when the row was read. */
+  readonly starts: readonly number[]
+  /** Encrypted, newest first; `until` in milliseconds since 1970, null: no end. */
+  readonly secrets: readonly { sealed: string; until: number | null }[]
+  readonly eventTypes: readonly string[] | null
+  /** Disabled or deleted: it takes no deliveries any more. */
+  readonly closed: boolean
+}
+
+const SECRETS_MAX = 5
+
+interface Row {
+  url: string
+  contract: string
+  event_types: string[] | null
+  headers: Record<string, string>
+  sealed_headers: string | null
+  tls: KeptTls | null
+  retry_schedule: number[] | null
+  timeout_seconds: number
+  max_in_flight: number
+  rate_limit: RateLimit | null
+  ordering: 'none' | 'user'
+  health: HealthRow | null
+  status: string
+  deleted: boolean
+  secrets: { secret: string; until: string | null }[]
+}
+
+interface HealthRow {
+  recent: Health['recent']
+  failing_since: string | null
+  failures: number
+  opened_at: string | null
+  probe_at: string | null
+  told: boolean
+  starts: number[]
+}
+
+/** An endpoint as it is now; `gone` with its client; an error when its row makes no sense to this version. */
+export type Fresh = Endpoint | 'gone' | Error
+
+/**
+ * The endpoints of one client as they are now, `known` ones re-read only when their version has changed. An endpoint whose
+ * lease this worker has lost is missing from the result: nothing may be sent to it from here. One statement.
+ */
+export async function freshEndpoints(
+  { db, worker, ...deps }: { db: Queryable; worker: { id: string } } & Reading,
+  clientId: string,
+  endpoints: { id: string; known: Endpoint | null }[],
+): Promise<Map<string, Fresh>> {
+  const { rows } = await db.query<{ at: number; version: number | null; changed: Row | null }>({
+    name: 'deliver.endpoints',
+    text: `select k.at - 1 as at, e.version,
+                  case when e.version <> k.version then jsonb_build_object(
+                    'url', e.url, 'contract', e.contract, 'event_types', e.event_types, 'headers', e.headers,
+                    'sealed_headers', e.sealed_headers, 'tls', e.tls,
+                    'retry_schedule', e.retry_schedule, 'timeout_seconds', e.timeout_seconds, 'status', e.status,
+                    'max_in_flight', e.max_in_flight, 'rate_limit', e.rate_limit,
+                    'ordering', e.ordering,
+                    'health', (select to_jsonb(h) from endpoint_health h
+                                where h.client_id = $1 and h.endpoint_id = e.id),
+                    'deleted', e.deleted_at is not null, 'secrets', e.secrets) end as changed
+             from unnest($2::uuid[], $3::bigint[]) with ordinality as k(id, version, at)
+             join leases l on l.client_id = $1 and l.unit = 'endpoint:' || k.id and l.worker_id = $4
+             left join endpoints e on e.client_id = $1 and e.id = k.id`,
+    values: [clientId, endpoints.map(({ id }) => id), endpoints.map(({ known }) => known?.version ?? 0), worker.id],
+  })
+  return new Map(
+    rows.map(({ at, version, changed }): [string, Fresh] => {
+      const { id, known } = endpoints[at]!
+      if (version === null) return [id, 'gone']
+      return [id, changed ? endpointOf(deps, id, version, changed) : known!]
+    }),
+  )
+}
+
+/** What it takes to make sense of a row. */
+interface Reading {
+  contracts: Readonly<Record<string, Contract>>
+  keyRing: Pick<KeyRing, 'decrypt'>
+}
+
+function endpointOf({ contracts, keyRing }: Reading, id: string, version: number, row: Row): Endpoint | Error {
+  const contract = contracts[row.contract]
+  if (!contract) return new Error(`endpoint ${id} has the contract "${row.contract}", which this version does not know`)
+  if (!URL.canParse(row.url)) return new Error(`endpoint ${id} has a URL that cannot be read`)
+  const opened = openedOf(keyRing, row)
+  if (opened instanceof Error) return opened
+  const { origin, pathname, search } = new URL(row.url)
+  return {
+    id,
+    version,
+    contract,
+    origin,
+    path: pathname + search,
+    ...opened,
+    plan: { schedule: row.retry_schedule ?? contract.retrySchedule, jitter: contract.jitter },
+    timeoutMs: row.timeout_seconds * 1000,
+    maxInFlight: row.max_in_flight,
+    ordered: row.ordering === 'user',
+    rateLimit: row.rate_limit,
+    health: row.health ? healthOf(row.health) : newHealth(),
+    starts: row.health?.starts ?? [],
+    secrets: row.secrets.map(({ secret, until }) => ({ sealed: secret, until: until ? Date.parse(until) : null })),
+    eventTypes: row.event_types,
+    closed: row.deleted || row.status === 'disabled',
+  }
+}
+
+function openedOf(keyRing: Pick<KeyRing, 'decrypt'>, row: Row): Pick<Endpoint, 'headers' | 'identity'> | Error {
+  try {
+    return {
+      headers: openHeaders(keyRing, { headers: row.headers, sealedHeaders: row.sealed_headers }),
+      identity: row.tls && identityOf(keyRing, row.tls),
+    }
+  } catch (error) {
+    return error as Error
+  }
+}
+
+function identityOf(
+  keyRing: Pick<KeyRing, 'decrypt'>,
+  { ca, certificate, key }: KeptTls,
+): (Identity & { id: string }) | null {
+  const identity = { ...(ca && { ca }), ...(certificate && key && { cert: certificate, key: keyRing.decrypt(key) }) }
+  return { ...identity, id: createHash('sha256').update(JSON.stringify(identity)).digest('base64') }
+}
+
+const healthOf = (row: HealthRow): Health => ({
+  ...newHealth(),
+  recent: row.recent,
+  failingSince: row.failing_since === null ? null : Date.parse(row.failing_since),
+  failures: row.failures,
+  open: row.opened_at && row.probe_at ? { since: Date.parse(row.opened_at), probeAt: Date.parse(row.probe_at) } : null,
+  told: row.told,
+})
+
+/** The secrets that sign at `now`, plain and newest first: the first, and older ones within their grace; 5 at most. */
+export const liveSecrets = ({ secrets }: Endpoint, now: Date, keyRing: KeyRing): string[] =>
+  secrets
+    .filter(({ until }, at) => at === 0 || (until !== null && until > now.getTime()))
+    .slice(0, SECRETS_MAX)
+    .map(({ sealed }) => keyRing.decrypt(sealed))
+
+/** Whether the endpoint's filter lets a delivery pass: one that the fan-out made is judged once more, a resend is wanted. */
+export const wants = ({ eventTypes }: Endpoint, due: { eventType: string; origin: string }): boolean =>
+  due.origin !== FANOUT_ORIGIN || wanted(eventTypes, due.eventType)

@@ -1,0 +1,100 @@
+import type { Db, Queryable } from '../../database/db.ts'
+import type { Log } from '../../log.ts'
+import type { Watch } from '../../watch.ts'
+import { type Add, batcher } from '../../workers/batcher.ts'
+import { type News, noted, notes } from '../news.ts'
+import type { Endpoint } from './endpoint.ts'
+import type { Health } from './health.ts'
+
+/** An endpoint, and what its rate limit counts. */
+export interface Kept {
+  endpoint: Endpoint
+  starts: readonly number[]
+}
+
+const BATCH_MAX = 500
+const SPACING_MS = 15
+
+/**
+ * Writes down how endpoints of one client fare, several in one statement, one after another, each as it is when the
+ * statement starts; then tells what has changed. Never rejects: what could not be written is written with the next, and
+ * at the latest when the endpoint is given back.
+ */
+export const healthKeeper = (
+  { db, log, watch }: { db: Db; log: Log; watch?: Watch },
+  clientId: string,
+): Add<Kept, void> =>
+  batcher(
+    async (asked) => {
+      const due = [...latest(asked).values()].filter(({ endpoint }) => endpoint.health.unsaved !== 'nothing')
+      const news = due.map(({ endpoint: { health } }) => health.news.splice(0))
+      const changes = due.flatMap(({ endpoint: { id } }, at) => news[at]!.map((one) => changeOf(clientId, id, one)))
+      for (const { endpoint } of due) endpoint.health.unsaved = 'nothing'
+      try {
+        const written = due.length > 0 ? await writeHealth(db, clientId, due, changes) : new Set()
+        for (const change of changes) if (written.has(change.endpointId)) watch?.changed?.(change)
+      } catch (error) {
+        for (const [at, { endpoint }] of due.entries()) {
+          endpoint.health.unsaved = 'change'
+          endpoint.health.news.unshift(...news[at]!)
+        }
+        log.error({ err: error, clientId }, 'delivery.health_not_kept')
+      }
+      return asked.map(() => undefined)
+    },
+    { max: BATCH_MAX, spacingMs: SPACING_MS },
+  )
+
+function latest(asked: Kept[]): Map<string, Kept> {
+  const kept = new Map<string, Kept>()
+  for (const one of asked)
+    if (one.endpoint.version >= (kept.get(one.endpoint.id)?.endpoint.version ?? 0)) kept.set(one.endpoint.id, one)
+  return kept
+}
+
+const changeOf = (clientId: string, endpointId: string, { what, since }: Health['news'][number]): News => ({
+  clientId,
+  endpointId,
+  what,
+  since: new Date(since),
+})
+
+/**
+ * Writes the endpoints of which no later version has been, with their news: what an older version has met is nobody's news
+ * any more. Answers the ids of those written. One statement.
+ */
+async function writeHealth(db: Queryable, clientId: string, kept: Kept[], news: News[]): Promise<Set<string>> {
+  const rows = kept.map(({ endpoint: { id, version, rateLimit, health }, starts }) => ({
+    endpoint_id: id,
+    version,
+    recent: health.recent,
+    failing_since: at(health.failingSince),
+    failures: health.failures,
+    opened_at: at(health.open?.since),
+    probe_at: at(health.open?.probeAt),
+    told: health.told,
+    starts: rateLimit ? starts : [],
+  }))
+  const { rows: written } = await db.query<{ id: string }>({
+    name: 'deliver.health',
+    text: `with written as (
+           insert into endpoint_health as h (client_id, endpoint_id, version, recent, failing_since, failures, opened_at,
+                                             probe_at, told, starts)
+           select $1, k.endpoint_id, k.version, k.recent, k.failing_since, k.failures, k.opened_at, k.probe_at, k.told, k.starts
+             from jsonb_to_recordset($2::jsonb) as k(endpoint_id uuid, version bigint, recent jsonb, failing_since timestamptz,
+                  failures int, opened_at timestamptz, probe_at timestamptz, told boolean, starts jsonb)
+            order by k.endpoint_id
+               on conflict (client_id, endpoint_id) do update
+              set version = excluded.version, recent = excluded.recent, failing_since = excluded.failing_since,
+                  failures = excluded.failures, opened_at = excluded.opened_at, probe_at = excluded.probe_at,
+                  told = excluded.told, starts = excluded.starts
+            where h.version <= excluded.version
+        returning endpoint_id as id
+           ), ${noted(3, 'n.endpoint_id in (select id from written)')}
+           select id from written`,
+    values: [clientId, JSON.stringify(rows), notes(news)],
+  })
+  return new Set(written.map(({ id }) => id))
+}
+
+const at = (ms: number | null | undefined) => (ms == null ? null : new Date(ms))

@@ -1,0 +1,152 @@
+import type { Queryable } from '../../database/db.ts'
+import { FLOOR } from '../../database/pending-floor.ts'
+import { type Floor, fromFloor } from './floor.ts'
+import { bounds } from './id-bounds.ts'
+
+/** A delivery that is due: what an attempt needs of its row. */
+export interface Due {
+  id: string
+  eventId: string
+  eventType: string
+  origin: string
+  /** Attempts made so far. */
+  attempts: number
+  /** Those of them that used up nothing of the schedule. */
+  excused: number
+  /** Read as the first of its user that waits: one that was not may have others before it. */
+  inOrder: boolean
+  /** When its reading began, in milliseconds of `performance.now()`: rows that waited long are looked at again. */
+  readAt: number
+  /** Its place among those that its queue has read. */
+  turn: number
+}
+
+/** A place in the order of an endpoint's first attempts or retries, (next_attempt_at, id), exact to the microsecond. */
+export interface Place {
+  at: string
+  id: string
+}
+export const START: Place = { at: '-infinity', id: '00000000-0000-0000-0000-000000000000' }
+
+/** What to read of one endpoint, first attempts or retries: at most `limit` rows behind `after`. */
+export interface Want {
+  endpointId: string
+  retries: boolean
+  after: Place
+  limit: number
+  /** Nothing is known of the endpoint yet. */
+  isNew: boolean
+}
+
+/** What was read: `last` is the place of the last row, `all` says that none is left behind it. */
+export interface Read {
+  rows: Due[]
+  last: Place
+  all: boolean
+  /** The endpoint is disabled or deleted. */
+  closed: boolean
+  /** Of an endpoint that is new: how many may be asked for at once. One, where a breaker or a rate limit may have its say. */
+  ahead: number | null
+  /** The database's time of the reading, exact to the microsecond. */
+  asOf: string
+}
+
+/**
+ * The due deliveries of several endpoints of one client, for each want in its order and behind its own place. One statement,
+ * and another one where somebody has lowered the floor since the last.
+ */
+export const readDue = (db: Queryable, clientId: string, wants: Want[], floor: Floor): Promise<Read[]> =>
+  fromFloor(floor, async (from) => {
+    const readAt = performance.now()
+    const rows = await dueFrom(db, clientId, wants, from)
+    return { floor: rows[0]![FLOOR_AT], found: readsOf(wants, rows, readAt) }
+  })
+
+async function dueFrom(db: Queryable, clientId: string, wants: Want[], from: string): Promise<any[][]> {
+  const { rows } = await db.query({
+    name: 'deliver.due',
+    // Rows, not objects: this is read for every attempt.
+    rowMode: 'array',
+    text: `select now()::text, w.at_want::int, e.id is null or e.status = 'disabled' or e.deleted_at is not null,
+                  case when w.is_new then
+                    case when e.rate_limit is null and not exists (
+                      select from endpoint_health h
+                       where h.client_id = $1 and h.endpoint_id = w.endpoint_id and h.opened_at is not null)
+                    then e.max_in_flight else 1 end end,
+                  d.id, d.event_id, d.event_type, d.origin, d.attempts, d.excused,
+                  d.next_attempt_at::text, ${FLOOR}, e.ordering = 'user'
+             from unnest($2::uuid[], $3::bool[], $4::timestamptz[], $5::uuid[], $6::int[], $7::bool[])
+                  with ordinality as w(endpoint_id, retries, at, id, room, is_new, at_want)
+             left join endpoints e on e.client_id = $1 and e.id = w.endpoint_id
+             left join lateral (
+               (select id, event_id, event_type, origin, attempts, excused, next_attempt_at from deliveries d
+                 where e.ordering is distinct from 'user' and d.client_id = $1 and d.endpoint_id = w.endpoint_id
+                   and d.state = 'pending' and (d.attempts > 0) = w.retries and d.event_id >= $8
+                   and d.next_attempt_at <= now() and (d.next_attempt_at, d.id) > (w.at, w.id)
+                 order by d.next_attempt_at, d.id
+                 limit w.room)
+               union all
+               -- In order of each user: only the first that is pending may be sent, whatever the others' times say.
+               (select h.* from (
+                  select distinct on (coalesce(user_id, id)) id, event_id, event_type, origin, attempts, excused, next_attempt_at
+                    from deliveries where client_id = $1 and endpoint_id = w.endpoint_id and state = 'pending' and event_id >= $8
+                   order by coalesce(user_id, id), event_id, id) h
+                 where e.ordering = 'user' and (h.attempts > 0) = w.retries
+                   and h.next_attempt_at <= now() and (h.next_attempt_at, h.id) > (w.at, w.id)
+                 order by h.next_attempt_at, h.id
+                 limit w.room)) d on true`,
+    values: [
+      clientId,
+      wants.map(({ endpointId }) => endpointId),
+      wants.map(({ retries }) => retries),
+      wants.map(({ after }) => after.at),
+      wants.map(({ after }) => after.id),
+      wants.map(({ limit }) => limit),
+      wants.map(({ isNew }) => isNew),
+      from,
+    ],
+  } as never)
+  return rows as unknown as any[][]
+}
+
+/** Where the floor stands in a row of the statement. */
+const FLOOR_AT = 11
+
+function readsOf(wants: Want[], rows: any[][], readAt: number): Read[] {
+  const reads = wants.map(
+    ({ after }): Read => ({
+      rows: [],
+      last: after,
+      all: true,
+      closed: false,
+      ahead: null,
+      asOf: '',
+    }),
+  )
+  for (const row of rows) {
+    const [asOf, want, closed, ahead, id, eventId, eventType, origin, attempts, excused, at, , inOrder] = row
+    const read = reads[want - 1]!
+    read.closed = closed
+    read.ahead = ahead
+    read.asOf = asOf
+    if (id === null) continue
+    read.rows.push({ id, eventId, eventType, origin, attempts, excused, inOrder, readAt, turn: 0 })
+    read.last = { at, id }
+  }
+  for (const [at, { limit }] of wants.entries()) reads[at]!.all = reads[at]!.rows.length < limit
+  return reads
+}
+
+/** Those of `deliveries` that are still pending. One statement. */
+export async function stillPending(db: Queryable, clientId: string, deliveries: Due[]): Promise<Set<string>> {
+  const events = deliveries.map(({ eventId }) => eventId)
+  const ids = deliveries.map(({ id }) => id)
+  const { rows } = await db.query<{ id: string }>({
+    name: 'deliver.pending',
+    text: `select d.id from unnest($2::uuid[], $3::uuid[]) as r(event_id, id)
+             join deliveries d on d.client_id = $1 and d.event_id = r.event_id and d.id = r.id
+            where d.state = 'pending' and d.event_id between $4 and $5 and d.id between $6 and $7`,
+    values: [clientId, events, ids, ...bounds(events), ...bounds(ids)],
+  })
+  return new Set(rows.map(({ id }) => id))
+}

@@ -1,0 +1,96 @@
+import type { Queryable } from '../../database/db.ts'
+import { ofEachClient } from '../../database/each-client.ts'
+import { FLOOR } from '../../database/pending-floor.ts'
+import { type Floor, fromFloor } from './floor.ts'
+
+/** An endpoint and the seconds until its next delivery is due, by the database's clock; 0 or less: now. */
+export interface NextDue {
+  endpointId: string
+  seconds: number
+}
+
+/** Found by a sweep; `below`: the event of a delivery that the floor would hide, null as it should be. */
+export interface Swept extends NextDue {
+  clientId: string
+  below: string | null
+}
+
+// Of endpoint `e` of a client: the first that is due of its first attempts and of its retries, which are in order each by
+// themselves.
+const first = (client: string, within: string, behind = '') => `
+  select next_attempt_at, event_id from (values (false), (true)) kind(retries)
+   cross join lateral (
+     select next_attempt_at, event_id from deliveries
+      where client_id = ${client} and endpoint_id = e.id and state = 'pending' and (attempts > 0) = retries
+        and next_attempt_at <= now() + make_interval(secs => ${within}) ${behind}
+      order by next_attempt_at limit 1) one
+   order by next_attempt_at limit 1`
+
+const SECONDS = 'extract(epoch from d.next_attempt_at - now())::float8 as seconds'
+
+/** The endpoints, of all clients, whose next delivery is due within so many seconds. Looks through all days that are kept. */
+export const sweptEndpoints = (db: Queryable, withinSeconds: number): Promise<Swept[]> =>
+  ofEachClient<Swept>(
+    db,
+    (client) => `
+      select e.client_id as "clientId", e.id as "endpointId", ${SECONDS},
+             case when d.event_id < ${FLOOR} then d.event_id end as below
+        from endpoints e cross join lateral (${first(client, '$1')}) d
+       where e.client_id = ${client}`,
+    [withinSeconds],
+  )
+
+/** The client's endpoints whose next delivery is due within so many seconds. */
+export const dueEndpoints = (
+  db: Queryable,
+  clientId: string,
+  withinSeconds: number,
+  floor: Floor,
+): Promise<NextDue[]> =>
+  fromFloor(floor, async (from) => {
+    const { rows } = await db.query<NextDue & { floor: string }>(
+      `select f.floor, d.* from (select ${FLOOR} as floor) f
+         left join lateral (
+           select e.id as "endpointId", ${SECONDS}
+             from endpoints e cross join lateral (${first('$1', '$2', 'and event_id >= $3')}) d
+            where e.client_id = $1) d on true`,
+      [clientId, withinSeconds, from],
+    )
+    return foundIn(rows)
+  })
+
+/** Seconds until the first delivery that comes due after what was read of each queue (`Read.asOf`). */
+export const nextDue = (
+  db: Queryable,
+  clientId: string,
+  queues: { endpointId: string; retries: boolean; asOf: string }[],
+  floor: Floor,
+): Promise<NextDue[]> =>
+  fromFloor(floor, async (from) => {
+    const { rows } = await db.query<NextDue & { floor: string }>({
+      name: 'deliver.next',
+      text: `select f.floor, d.* from (select ${FLOOR} as floor) f
+               left join lateral (
+                 select r.endpoint_id as "endpointId", ${SECONDS}
+                   from unnest($2::uuid[], $3::bool[], $4::timestamptz[]) as r(endpoint_id, retries, as_of)
+                  cross join lateral (
+                    select next_attempt_at from deliveries
+                     where client_id = $1 and endpoint_id = r.endpoint_id and state = 'pending'
+                       and (attempts > 0) = r.retries and next_attempt_at > r.as_of and event_id >= $5
+                     order by next_attempt_at limit 1) d) d on true`,
+      values: [
+        clientId,
+        queues.map(({ endpointId }) => endpointId),
+        queues.map(({ retries }) => retries),
+        queues.map(({ asOf }) => asOf),
+        from,
+      ],
+    })
+    return foundIn(rows)
+  })
+
+/** Where nothing is due there is one row, with the floor alone. */
+const foundIn = (rows: (NextDue & { floor: string })[]) => ({
+  floor: rows[0]!.floor,
+  found: rows.filter(({ endpointId }) => endpointId !== null),
+})

@@ -1,0 +1,109 @@
+import { execFile } from 'node:child_process'
+import { chmod, chown, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { promisify } from 'node:util'
+import { ConfigError } from '../errors.ts'
+
+const run = promisify(execFile)
+
+/** Who runs PostgreSQL: ourselves, or somebody unprivileged when we are root, which PostgreSQL refuses to be. */
+export interface Account {
+  /** What to hand to `spawn` so that the program runs as this account. */
+  command(program: string, args: string[]): { file: string; args: string[]; options: { uid?: number; gid?: number } }
+  /** Makes the account the owner of a file or folder. */
+  own(path: string): Promise<void>
+}
+
+interface User {
+  name: string
+  uid: number
+  gid: number
+}
+
+// PostgreSQL wants a user that has a name. The first that exists is taken.
+const NAMES = ['postgres', '_postgres', 'nobody']
+
+// What setpriv adds where a folder above is closed to all but root (/root, or one that mktemp made).
+const CAPABILITIES = ['dac_read_search', 'dac_override']
+
+/**
+ * The account that can run `program` and enter `dataDir`. As root the data folder itself is opened for passing through;
+ * a closed folder above it, which is not ours to open, is passed with a capability. Throws a ConfigError that names the
+ * closed folder when that does not work either.
+ */
+export async function accountFor(dataDir: string, pgDir: string, program: string): Promise<Account> {
+  if (process.getuid?.() !== 0) return { command: (file, args) => ({ file, args, options: {} }), own: async () => {} }
+  const { mode } = await stat(dataDir)
+  if ((mode & 0o001) === 0) await chmod(dataDir, (mode & 0o777) | 0o011)
+  const user = await unprivileged(pgDir)
+  for (const account of [plain(user), ...CAPABILITIES.map((capability) => withCapability(user, capability))])
+    if (await reaches(account, dataDir, program)) return account
+  const closed = (await closedParent(user, dataDir)) ?? (await closedParent(user, program)) ?? dataDir
+  throw new ConfigError(
+    `PostgreSQL does not run as root, and user ${user.name} may not enter ${closed}: run the gateway as an ordinary user, ` +
+      'put it where others may enter, or set DATABASE_URL to a PostgreSQL of your own.',
+  )
+}
+
+const plain = ({ uid, gid }: User): Account => ({
+  command: (file, args) => ({ file, args, options: { uid, gid } }),
+  own: (path) => chown(path, uid, gid),
+})
+
+const withCapability = (user: User, capability: string): Account => ({
+  command: (program, args) => ({
+    file: 'setpriv',
+    args: [
+      `--reuid=${user.uid}`,
+      `--regid=${user.gid}`,
+      '--clear-groups',
+      `--inh-caps=-all,+${capability}`,
+      `--ambient-caps=-all,+${capability}`,
+      `--bounding-set=-all,+${capability}`,
+      // PostgreSQL asks access(2) about its own files, which else leaves capabilities out of account.
+      '--securebits=+no_setuid_fixup',
+      program,
+      ...args,
+    ],
+    options: {},
+  }),
+  own: plain(user).own,
+})
+
+/** The owner of an existing database keeps it; a new one gets the first unprivileged user that this machine has. */
+async function unprivileged(pgDir: string): Promise<User> {
+  const owner = await stat(pgDir).catch(() => null)
+  if (owner && owner.uid !== 0) return { name: String(owner.uid), uid: owner.uid, gid: owner.gid }
+  for (const name of NAMES) {
+    const ids = await Promise.all([run('id', ['-u', name]), run('id', ['-g', name])]).catch(() => null)
+    if (ids) return { name, uid: Number(ids[0].stdout), gid: Number(ids[1].stdout) }
+  }
+  throw new ConfigError(
+    `PostgreSQL does not run as root, and this machine has no unprivileged user (${NAMES.join(', ')}): add one, run the gateway as an ordinary user, or set DATABASE_URL.`,
+  )
+}
+
+async function reaches(account: Account, dataDir: string, program: string): Promise<boolean> {
+  const { file, args, options } = account.command('/bin/sh', [
+    '-c',
+    'cd "$1" && exec "$2" --version',
+    'sh',
+    dataDir,
+    program,
+  ])
+  return run(file, args, { ...options, cwd: '/' }).then(
+    () => true,
+    () => false,
+  )
+}
+
+/** The topmost folder above `path` that the user may not pass. */
+async function closedParent({ uid, gid }: User, path: string): Promise<string | undefined> {
+  const parent = dirname(path)
+  if (parent === path) return undefined
+  const above = await closedParent({ name: '', uid, gid }, parent)
+  if (above) return above
+  const { mode, uid: owner, gid: group } = await stat(parent)
+  const mayPass = owner === uid ? mode & 0o100 : group === gid ? mode & 0o010 : mode & 0o001
+  return mayPass ? undefined : parent
+}

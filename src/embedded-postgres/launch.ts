@@ -1,0 +1,135 @@
+import { execFile, spawn } from 'node:child_process'
+import { mkdtemp, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { ConfigError } from '../errors.ts'
+import type { Account } from './account.ts'
+import { readPidFile } from './pid-file.ts'
+
+/** The one database user of the embedded server. */
+export const USER = 'flo'
+
+const MAJOR = '18'
+
+// Secrets of our environment are none of the server's business; messages are read below, so they are in English.
+const ENV = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' }
+
+// Durability keeps PostgreSQL's defaults: fsync and synchronous_commit are on. These are for a queue of small hot rows.
+export const SETTINGS = {
+  listen_addresses: '127.0.0.1',
+  unix_socket_directories: '',
+  max_connections: '100',
+  shared_buffers: '256MB',
+  min_wal_size: '256MB',
+  max_wal_size: '2GB',
+  checkpoint_timeout: '15min',
+  random_page_cost: '1.1',
+  autovacuum_naptime: '15s',
+  // A statement that looks through the days of a table locks each of them with its indexes: docs/retention.md.
+  max_locks_per_transaction: '512',
+  max_parallel_workers_per_gather: '0',
+  jit: 'off',
+  // A refused statement is its sender's to report; the server's log stays small and free of payloads.
+  log_min_messages: 'log',
+  log_min_error_statement: 'panic',
+  log_checkpoints: 'off',
+}
+
+/**
+ * Makes the data folder of a new database, whole or not at all: it is built aside and moved into place, so that a crash
+ * leaves no half of one and of two processes one wins. An existing folder is left alone, if this version can read it.
+ */
+export async function createCluster(
+  pgDir: string,
+  {
+    initdb,
+    account,
+    passwordFile,
+    more = [],
+  }: { initdb: string; account: Account; passwordFile: string; more?: readonly string[] },
+) {
+  const version = await readFile(`${pgDir}/PG_VERSION`, 'utf8').catch(() => null)
+  if (version?.trim() === MAJOR) return
+  if (version !== null)
+    throw new ConfigError(
+      `${pgDir} was written by PostgreSQL ${version.trim()}, the embedded one is ${MAJOR}: dump and restore it, or set FLO_DATA_DIR to a new folder.`,
+    )
+  const draft = await mkdtemp(`${pgDir}.new-`)
+  await account.own(draft)
+  await account.own(passwordFile)
+  const { file, args, options } = account.command(initdb, [
+    `--pgdata=${draft}`,
+    `--username=${USER}`,
+    `--pwfile=${passwordFile}`,
+    '--auth=scram-sha-256',
+    '--encoding=UTF8',
+    '--locale=C',
+    '--locale-provider=builtin',
+    '--builtin-locale=C.UTF-8',
+    ...more,
+  ])
+  try {
+    await promisify(execFile)(file, args, { ...options, env: ENV, cwd: '/' })
+    await rename(draft, pgDir).catch((error) => {
+      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
+    })
+  } catch (cause) {
+    throw new Error(`initdb could not make ${pgDir}: ${(cause as { stderr?: string }).stderr || cause}`, { cause })
+  } finally {
+    await rm(draft, { recursive: true, force: true })
+  }
+}
+
+/** Why a server did not come up, as far as another try may help. */
+export type Launched = { pid: number; port: number; adopted: false } | { retry: 'taken' | 'port' | 'memory' }
+
+/**
+ * Starts the server in a session of its own, so that the terminal's Ctrl-C reaches the gateway alone, and waits until it
+ * takes connections, however long its recovery lasts. Throws with the end of its log when it ends instead.
+ */
+export async function launch(
+  pgDir: string,
+  {
+    postgres,
+    account,
+    logFile,
+    settings,
+  }: { postgres: string; account: Account; logFile: string; settings: Record<string, string> },
+): Promise<Launched> {
+  const port = await freePort()
+  const flags = Object.entries({ ...SETTINGS, ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  const { file, args, options } = account.command(postgres, ['-D', pgDir, '-p', String(port), ...flags])
+  // A file, not a pipe: the server may outlive this process.
+  const log = await open(logFile, 'a', 0o600)
+  const { size: before } = await stat(logFile)
+  const child = spawn(file, args, { ...options, env: ENV, cwd: '/', detached: true, stdio: ['ignore', log.fd, log.fd] })
+  child.unref()
+  let ended: string | undefined
+  child.once('error', (error) => {
+    ended = String(error)
+  })
+  child.once('exit', (code, signal) => {
+    ended ??= `exit code ${code ?? signal}`
+  })
+  await log.close()
+  for (;;) {
+    const postmaster = await readPidFile(pgDir)
+    if (postmaster?.ready && postmaster.pid === child.pid) return { pid: postmaster.pid, port, adopted: false }
+    if (ended) break
+    await delay(20)
+  }
+  const said = (await readFile(logFile)).subarray(before).toString()
+  if (/lock file .* already exists/.test(said)) return { retry: 'taken' }
+  if (/could not bind/.test(said)) return { retry: 'port' }
+  if (/shared memory block .* still in use/.test(said)) return { retry: 'memory' }
+  throw new Error(`PostgreSQL did not start (${ended}). The end of ${logFile}:\n${said.slice(-2000)}`)
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}

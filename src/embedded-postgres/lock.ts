@@ -1,0 +1,87 @@
+import { hostname } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
+import pg from 'pg'
+import { ConfigError } from '../errors.ts'
+import type { Log } from '../log.ts'
+
+// Any number, the same in every gateway. Other advisory locks of ours have other keys.
+const KEY = 7_061_001
+
+// A killed gateway's session ends within milliseconds of it; one that answers for longer is alive.
+const PATIENCE_MS = 2000
+
+const STARTING_OR_ENDING = ['57P01', '57P03', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']
+const PASSWORD_REFUSED = '28P01'
+
+export interface FolderLock {
+  /** Call before the server is stopped: the loss of the lock is then no news. */
+  forget(): void
+}
+
+/**
+ * Makes this process the only gateway on a data folder: a session-level lock in the folder's own server, which nothing
+ * can leave behind. null when the server is starting or ending; throws a ConfigError when another gateway holds it.
+ */
+export async function holdFolder({
+  url,
+  folder,
+  log,
+}: {
+  url: string
+  folder: string
+  log: Log
+}): Promise<FolderLock | null> {
+  let forgotten = false
+  let session = await lockedSession(url, folder).catch((error) => {
+    if (STARTING_OR_ENDING.includes(error.code)) return null
+    if (error.code === PASSWORD_REFUSED)
+      throw new ConfigError(
+        `${folder}/pg-password is not the password of the database beside it: put the right one back.`,
+      )
+    throw error
+  })
+  if (!session) return null
+
+  // A server that restarts itself after a crash of one of its processes drops the lock.
+  const holdAgain = async () => {
+    while (!forgotten) {
+      session = await lockedSession(url, folder).catch((error) => {
+        log.warn({ err: error }, 'postgres.folder_lock_lost')
+        return null
+      })
+      if (session) return session.once('error', holdAgain)
+      await delay(1000, undefined, { ref: false })
+    }
+  }
+  session.once('error', holdAgain)
+  return {
+    forget() {
+      forgotten = true
+    },
+  }
+}
+
+async function lockedSession(url: string, folder: string): Promise<pg.Client> {
+  const session = new pg.Client({
+    connectionString: url,
+    application_name: `process ${process.pid} on ${hostname()}`,
+  })
+  session.on('error', () => {})
+  await session.connect()
+  const deadline = performance.now() + PATIENCE_MS
+  for (;;) {
+    const { rows } = await session.query('select pg_try_advisory_lock($1) as held', [KEY])
+    if (rows[0].held) return session
+    if (performance.now() > deadline) break
+    await delay(50)
+  }
+  const { rows } = await session.query(
+    `select application_name as name from pg_locks join pg_stat_activity using (pid)
+      where locktype = 'advisory' and objid = $1 and granted`,
+    [KEY],
+  )
+  await session.end()
+  throw new ConfigError(
+    `Another gateway (${rows[0]?.name ?? 'just ended'}) runs on the data folder ${folder}: stop it, or set FLO_DATA_DIR to another folder.`,
+  )
+}

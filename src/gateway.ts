@@ -1,0 +1,294 @@
+import { resolve } from 'node:path'
+import express from 'express'
+import { contracts } from '../mappings/index.ts'
+import { apiRoutes } from './api/api.ts'
+import { healthz, readyz } from './api/health.ts'
+import { firstAdminKey } from './api/keys.ts'
+import { refused } from './api/refusals.ts'
+import { backfiller } from './backfill/backfiller.ts'
+import { cancelBackfill, startBackfill } from './backfill/start.ts'
+import type { Config } from './config.ts'
+import { connect, cutConnections, type Db } from './database/db.ts'
+import { migrate } from './database/migrate.ts'
+import { deliverer } from './deliver/deliverer.ts'
+import { resend } from './deliver/resend.ts'
+import { newId } from './domain/ids.ts'
+import { startPostgres } from './embedded-postgres/start.ts'
+import { Refusal, refusalBody } from './errors.ts'
+import { fanOut } from './fanout/fanout.ts'
+import { forgetFailures } from './hydrate/circuit.ts'
+import { hydrator } from './hydrate/hydrator.ts'
+import { type Jobs, startJobs } from './jobs.ts'
+import type { Log } from './log.ts'
+import type { Metrics } from './metrics/metrics.ts'
+import { metricsRoute } from './metrics/route.ts'
+import { tunnelsThrough } from './network/egress-proxy.ts'
+import { listen } from './network/http-server.ts'
+import { stripeApi } from './network/stripe-api.ts'
+import { catalog } from './normalize/catalog.ts'
+import { dryRun } from './normalize/explain/dry-run.ts'
+import { explain } from './normalize/explain/explain.ts'
+import { normalizer } from './normalize/lanes.ts'
+import { factArrived } from './normalize/missing/holds.ts'
+import { renormalize, renormalizeAll } from './normalize/renormalize.ts'
+import { adopted } from './normalize/world/adopted-uuids.ts'
+import { observe } from './observe.ts'
+import { offerModules } from './offers.ts'
+import { operationsTeller } from './operations/operations.ts'
+import { appEventStore } from './receive/app-events.ts'
+import { LANES, laneOf } from './receive/lane.ts'
+import { listedEvents } from './receive/listed.ts'
+import { receiveRoutes } from './receive/routes.ts'
+import { cancelReplay } from './replay/cancel.ts'
+import { previewReplay } from './replay/preview.ts'
+import { replayer } from './replay/replayer.ts'
+import { startReplay } from './replay/start.ts'
+import { assertOpens, sealPlainHeaders } from './secrets/key-rotation.ts'
+import { type KeyRing, keyRingOf } from './secrets/keyring.ts'
+import type { Watch } from './watch.ts'
+import { insist } from './workers/retry-until.ts'
+import { newWakes, type Room, type Wakes } from './workers/wakes.ts'
+import { type RegisteredWorker, registerWorker } from './workers/worker.ts'
+
+export interface Gateway {
+  /** Where it listens, e.g. `http://127.0.0.1:8080`. */
+  url: string
+  /** Where the embedded database and the generated keys are; undefined with a DATABASE_URL. */
+  dataDir: string | undefined
+  /** The first admin key, made when the database has none and FLO_ADMIN_KEY is unset; nobody can read it again. */
+  adminKey: string | undefined
+  /** Drains: answers the requests and records the deliveries under way, then stops the rest. */
+  stop(): Promise<void>
+  /** For a process that ends at once: tells the embedded database to end as well, and waits for nothing. */
+  abandon(): void
+}
+
+export interface Surroundings {
+  log: Log
+  now?: () => Date
+  random?: () => number
+  /** The embedded database ended unasked: nothing works any more. */
+  crashed?: () => void
+  /** Told of what is told to metrics and traces, too. */
+  watch?: Watch
+}
+
+// Beside Graphile Worker's 3, the worker's session and the folder's lock: several processes fit into PostgreSQL's 100.
+const CONNECTIONS = 16
+
+/**
+ * Starts a gateway: port, database, migrations, keys, worker, rooms, in this order, and stops what has been started when a
+ * step fails. Throws a ConfigError, to be shown without its stack, for what the operator has to mend.
+ */
+export async function start(
+  config: Config,
+  { log, now = () => new Date(), random = Math.random, crashed = () => {}, watch: alsoTold = {} }: Surroundings,
+): Promise<Gateway> {
+  const steps: (() => Promise<unknown>)[] = []
+  const undo = async () => {
+    for (const step of steps.toReversed())
+      await step().catch((error) => log.error({ err: error }, 'gateway.stop_failed'))
+  }
+  try {
+    await offerModules(config.contracts)
+    const http = await listen(config)
+    steps.push(http.drain)
+    const embedded = config.databaseUrl ? undefined : await startPostgres({ dataDir: config.dataDir, log, crashed })
+    if (embedded) steps.push(embedded.stop)
+    const url = config.databaseUrl ?? embedded!.url
+    await migrate({ url, log })
+    const db = connect(url, {
+      max: CONNECTIONS,
+      onError: ({ message }) => log.warn({ message }, 'database.connection_lost'),
+    })
+    steps.push(() => db.end())
+    const keys = await keyRingOf(config)
+    await assertOpens(db, keys)
+    const sealed = await sealPlainHeaders(db, keys)
+    if (sealed > 0) log.info({ endpoints: sealed }, 'gateway.headers_encrypted')
+
+    const worker = await registerWorker({ url, db, log, roles: [...config.roles], keyIds: keys.ids })
+    steps.push(worker.stop)
+    worker.onSilence(() => cutConnections(db))
+    const wakes = await newWakes({ db, log, workerId: () => worker.id })
+    steps.push(wakes.stop)
+    const operations = operationsTeller({
+      ...{ db, log, now, fanOut, lanes: LANES, backlogSeconds: config.backlogSeconds },
+      fannedOut: (clientId, endpointIds) => wake.deliver(clientId, endpointIds),
+      told: (type) => watch.told({ type }),
+    })
+    const observed = await observe({
+      ...{ db, log, config, worker, lanes: LANES, others: [operations.watch, alsoTold] },
+      work: () => work && { ...work.underWay(), graphileRuns: jobs?.running() ?? false },
+    })
+    steps.push(observed.stop, operations.stop)
+    const { watch, metrics } = observed
+    const shared = { db, log, config, keyRing: keys, contracts, worker, watch, now, random }
+    const work = config.roles.has('work') ? startWork(shared, wakes) : null
+    const wake = work?.wake ?? remote(wakes)
+    // No new work from anywhere, and what is under way ends side by side.
+    let jobs: Jobs | undefined
+    let stopping = false
+    steps.push(() => {
+      stopping = true
+      return Promise.all([http.drain(), work?.stop(), jobs?.stop()])
+    })
+    if (work) {
+      jobs = await startJobs({
+        ...{ url, db, log, worker, rooms: work.rooms, kept: config.kept },
+        alarms: operations.sweep,
+      })
+      // What the last process left behind.
+      void insist(work.sweep, {
+        wanted: () => !stopping,
+        failed: (error) => log.error({ err: error }, 'gateway.first_sweep_failed'),
+      })
+    }
+
+    // Last of all: a key made in a start that then fails would be lost, and never made again.
+    const adminKey = config.adminKey ? undefined : await firstAdminKey(db)
+    http.serve(routes(shared, { wake, url: http.url, jobs, metrics }))
+    const dataDir = embedded && resolve(config.dataDir)
+    let stopped: Promise<void> | undefined
+    return {
+      url: http.url,
+      dataDir,
+      adminKey,
+      stop: () => (stopped ??= undo()),
+      abandon: () => embedded?.abandon(),
+    }
+  } catch (error) {
+    await undo()
+    throw error
+  }
+}
+
+/** What the rooms are woken by, wherever they are. */
+type Wake = Record<Exclude<Room, 'deliver'>, (clientId: string) => void> & {
+  deliver: (clientId: string, endpointIds?: string[], doubt?: boolean) => void
+}
+
+interface Shared {
+  db: Db
+  log: Log
+  config: Config
+  keyRing: KeyRing
+  contracts: typeof contracts
+  worker: RegisteredWorker
+  watch: Required<Watch>
+  now: () => Date
+  random: () => number
+}
+
+/** The rooms of the role `work`: what is normalised and fanned out wakes the delivering room right here. */
+function startWork(shared: Shared, wakes: Wakes) {
+  const tunnels = shared.config.egressProxy && tunnelsThrough(shared.config.egressProxy)
+  const deliver = deliverer({
+    ...shared,
+    tunnels,
+    elsewhere: (clientId) => wakes.elsewhere('deliver', clientId),
+    backstop: wakes.deliverAt,
+  })
+  const normalize = normalizer({
+    ...shared,
+    ...shared.config,
+    lanes: LANES,
+    fanOut,
+    fannedOut: deliver.wake,
+    asked: (clientId) => hydrate.wake(clientId),
+    elsewhere: (clientId) => wakes.elsewhere('normalize', clientId),
+  })
+  const stripe = stripeApi({ base: shared.config.stripeApiBase, tunnels })
+  const hydrate = hydrator({
+    ...shared,
+    stripe,
+    laneOf,
+    landed: normalize.wake,
+    elsewhere: (clientId) => wakes.elsewhere('hydrate', clientId),
+  })
+  const backfill = backfiller({
+    ...shared,
+    stripe,
+    keep: listedEvents({ ...shared, stored: normalize.wake }),
+    elsewhere: (clientId) => wakes.elsewhere('backfill', clientId),
+  })
+  const replay = replayer({
+    ...shared,
+    made: (clientId, endpointId, replaced) => deliver.wake(clientId, [endpointId], replaced),
+    elsewhere: (clientId) => wakes.elsewhere('replay', clientId),
+  })
+  const rooms = { normalize, deliver, hydrate, backfill, replay }
+  const of = <T>(work: (room: (typeof rooms)[Room]) => T) => Object.values(rooms).map(work)
+  return {
+    rooms,
+    wake: {
+      normalize: normalize.wake,
+      deliver: deliver.wake,
+      hydrate: hydrate.wake,
+      backfill: backfill.wake,
+      replay: replay.wake,
+    },
+    underWay: () => ({ clientsWaiting: normalize.waiting(), attemptsInFlight: deliver.inFlight() }),
+    sweep: () => Promise.all(of((room) => room.sweep())),
+    stop: () => Promise.all(of((room) => room.stop())),
+  }
+}
+
+/** The rooms run in other processes: whichever worker picks up the job wakes its own. */
+const remote = (wakes: Wakes): Wake => ({
+  normalize: (clientId) => wakes.anywhere('normalize', clientId),
+  deliver: (clientId) => wakes.anywhere('deliver', clientId),
+  hydrate: (clientId) => wakes.anywhere('hydrate', clientId),
+  backfill: (clientId) => wakes.anywhere('backfill', clientId),
+  replay: (clientId) => wakes.anywhere('replay', clientId),
+})
+
+/** What this process answers over HTTP, by its roles. */
+function routes(
+  shared: Shared,
+  { wake, url, jobs, metrics }: { wake: Wake; url: string; jobs: Jobs | undefined; metrics: Metrics },
+) {
+  const { config, worker, db, log } = shared
+  const app = express().disable('x-powered-by')
+  const ready = () => {
+    const details = { database: worker.isRegistered(), ...(jobs && { work: jobs.running() }) }
+    return { ready: Object.values(details).every(Boolean), details }
+  }
+  app.get('/metrics', metricsRoute({ log, metrics, token: config.metricsToken }))
+  if (config.roles.has('receive')) app.use(receiveRoutes({ ...shared, stored: wake.normalize }))
+  if (config.roles.has('api'))
+    app.use(
+      apiRoutes({
+        ...shared,
+        ready,
+        publicUrl: () => config.publicUrl ?? url,
+        resend,
+        mappingsInWords: catalog,
+        explain: (read, clientId, id) => explain({ db: read, now: shared.now }, clientId, id),
+        dryRun: (read, clientId, sourceId, event) =>
+          dryRun({ db: read, now: shared.now, holdSeconds: config.holdSeconds }, clientId, sourceId, event),
+        renormalize,
+        renormalizeAll,
+        adopted,
+        forgetFailures,
+        startBackfill,
+        cancelBackfill,
+        keepAppEvents: appEventStore({ ...shared, stored: wake.normalize }),
+        startReplay: (tx, clientId, asked) => startReplay(shared, tx, clientId, asked),
+        previewReplay: (tx, clientId, asked) => previewReplay(shared, tx, clientId, asked),
+        cancelReplay,
+        factArrived(clientId, facts) {
+          factArrived(db, clientId, facts)
+            .then((released) => released > 0 && wake.normalize(clientId))
+            .catch((err) => log.error({ err, clientId }, 'normalize.fact_not_told'))
+        },
+        wakes: wake,
+      }),
+    )
+  else app.get('/healthz', healthz).get('/readyz', readyz({ ready }))
+  app.use((_req, res) => {
+    const refusal = new Refusal('route_not_found')
+    res.status(refusal.status).json(refusalBody(refusal, newId()))
+  })
+  return app.use(refused)
+}

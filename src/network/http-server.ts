@@ -1,0 +1,109 @@
+import { createServer, type RequestListener, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { newId } from '../domain/ids.ts'
+import { type Code, ConfigError, Refusal, refusalBody } from '../errors.ts'
+
+/** The HTTP server of a process: it takes the port before anything else starts, and answers 503 until it is told whom to ask. */
+export interface Http {
+  /** `http://<host>:<port>`, the port that was really taken. */
+  url: string
+  /** From now on `app` answers. */
+  serve(app: RequestListener): void
+  /** No new connection; new requests on old ones get 503; resolves when those under way are answered. */
+  drain(): Promise<void>
+}
+
+// Longer than the load balancers' usual minute, so that they do not write into a connection that is just being closed.
+const KEEP_ALIVE_MS = 65_000
+/** In this time a request has to have arrived, body and all, and its head in a third of it: who dribbles is cut off. */
+const REQUEST_MS = 30_000
+/** A request that takes longer than this to end is cut off when the process stops. */
+const DRAIN_MS = 10_000
+
+/** Listens on `host` and `port` (0: any free one). Throws a ConfigError when it cannot. */
+export async function listen({
+  host,
+  port,
+  requestMs = REQUEST_MS,
+}: {
+  host: string
+  port: number
+  requestMs?: number
+}): Promise<Http> {
+  let app: RequestListener = unavailable
+  const server = createServer(
+    {
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      headersTimeout: requestMs / 3,
+      requestTimeout: requestMs,
+      connectionsCheckingInterval: requestMs / 10,
+    },
+    (req, res) => app(req, res),
+  )
+  server.on('clientError', refuse)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(port, host, resolve)
+  }).catch((cause) => {
+    throw new ConfigError(whyNot(cause, host, port), { cause })
+  })
+  const taken = (server.address() as AddressInfo).port
+  let draining: Promise<void> | undefined
+
+  return {
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${taken}`,
+    serve(next) {
+      app = next
+    },
+    drain() {
+      app = unavailable
+      draining ??= new Promise((resolve) => {
+        // A connection falls idle with its last answer, and would be kept for the next request.
+        const sweep = setInterval(() => server.closeIdleConnections(), 20)
+        const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS)
+        server.close(() => {
+          clearInterval(sweep)
+          clearTimeout(cut)
+          resolve()
+        })
+      })
+      return draining
+    },
+  }
+}
+
+const JSON_TYPE = { 'content-type': 'application/json; charset=utf-8' }
+
+/** Starting or draining: the process lives, and is not ready for anything. */
+const unavailable: RequestListener = (req, res) => {
+  const refusal = new Refusal('unavailable')
+  const [status, body] =
+    req.url === '/healthz' ? [200, { status: 'ok' }] : [refusal.status, refusalBody(refusal, newId())]
+  res.writeHead(status, { ...JSON_TYPE, connection: 'close', 'retry-after': '2' }).end(JSON.stringify(body))
+}
+
+/** Refuses what the HTTP parser could not read, in the form of all refusals; nothing more is read from the connection. */
+function refuse(error: NodeJS.ErrnoException, socket: Duplex) {
+  // In the middle of an answer to an earlier request, another one would be read as part of it.
+  const { _httpMessage: answering } = socket as { _httpMessage?: ServerResponse }
+  if (!socket.writable || error.code === 'ECONNRESET' || answering?.headersSent) return void socket.destroy()
+  const refusal = new Refusal(UNREADABLE[error.code ?? ''] ?? 'malformed_request')
+  const body = JSON.stringify(refusalBody(refusal, newId()))
+  const head = Object.entries({ ...JSON_TYPE, 'content-length': Buffer.byteLength(body), connection: 'close' })
+  const lines = head.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  socket.end(`HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}\r\n${lines}\r\n${body}`, () =>
+    socket.destroy(),
+  )
+}
+
+const UNREADABLE: Readonly<Record<string, Code>> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+}
+
+function whyNot({ code }: NodeJS.ErrnoException, host: string, port: number): string {
+  if (code === 'EADDRINUSE')
+    return `Port ${port} on ${host} is in use: stop what listens there, or set PORT to another one.`
+  if (code === 'EACCES') return `This user may not listen on port ${port}: set PORT to 1024 or above.`
+  return `The gateway cannot listen on ${host}:${port} (${code}): check HOST and PORT.`
+}

@@ -1,0 +1,66 @@
+import type { Queryable } from '../../database/db.ts'
+import type { Ask } from '../need.ts'
+import type { Outcome } from '../source-event.ts'
+
+/** Thin events are of use for longer than anybody waits: an outage of Stripe may last. */
+const KEEP_TRYING_MS = 86_400_000
+
+/**
+ * Has needs fetched, once this transaction is committed, that nobody has asked for or not lately. Whoever records an answer
+ * waits for the commit: either it finds the events that were settled as held, or its answer is there already, and they are
+ * due at once. Answers whether any are.
+ */
+export async function askFor(
+  tx: Queryable,
+  clientId: string,
+  asks: readonly Ask[],
+  outcomes: readonly Outcome[],
+): Promise<boolean> {
+  // All ask in one order: two that ask for the same wait for each other in a line.
+  const ordered = asks.toSorted((a, b) => (lineOf(a) < lineOf(b) ? -1 : 1))
+  const needs = [ordered.map(({ due }) => due.sourceId), ordered.map(({ need }) => need.key)]
+  await tx.query(
+    `insert into hydrations (client_id, source_id, need, account, paths, list, essential, api_version, wait_until, give_up_at)
+     select $1, a.source_id, a.need, a.account, array(select json_array_elements_text(a.paths)), a.list, a.essential,
+            a.api_version, a.wait_until, a.give_up_at
+       from unnest($2::uuid[], $3::text[], $4::text[], $5::json[], $6::bool[], $7::bool[], $8::text[], $9::timestamptz[],
+                   $10::timestamptz[])
+            a(source_id, need, account, paths, list, essential, api_version, wait_until, give_up_at)
+     on conflict (client_id, source_id, need) do update
+       set state = 'pending', asked_at = excluded.asked_at, wait_until = excluded.wait_until, give_up_at = excluded.give_up_at,
+           attempts = 0, next_attempt_at = excluded.next_attempt_at, ask_again_at = null, reason_code = null, reason_message = null
+     where hydrations.state <> 'pending' and hydrations.ask_again_at <= excluded.asked_at`,
+    [
+      clientId,
+      ...needs,
+      ordered.map(({ due }) => due.account ?? ''),
+      ordered.map(({ need }) => JSON.stringify(need.paths)),
+      ordered.map(({ need }) => need.list),
+      ordered.map(({ need }) => need.essential),
+      ordered.map(({ due }) => versionOf(due.apiVersion)),
+      ordered.map(({ waitUntil }) => waitUntil),
+      ordered.map(({ need, waitUntil }) => new Date(waitUntil.getTime() + (need.essential ? KEEP_TRYING_MS : 0))),
+    ],
+  )
+  const { rowCount } = await tx.query(
+    `update source_events e
+        set due_at = now(), state = case e.state when 'failed' then 'received' else e.state end
+       from unnest($2::uuid[], $3::text[]) a(source_id, need)
+       join hydrations h on h.client_id = $1 and h.source_id = a.source_id and h.need = a.need and h.state <> 'pending'
+      where e.client_id = $1 and e.id = any($4) and e.source_id = h.source_id
+        and (e.state = 'held' and 'hydration:' || h.need = any(e.held_for)
+             or e.state = 'failed' and h.state = 'done' and h.need = 'thin:' || e.event_id)`,
+    [
+      clientId,
+      ...needs,
+      outcomes.flatMap(({ id, state, code }) => (state === 'held' || code === 'not_hydrated' ? [id] : [])),
+    ],
+  )
+  return (rowCount ?? 0) > 0
+}
+
+const lineOf = ({ due, need }: Ask) => `${due.sourceId} ${need.key}`
+
+// Beta versions have a suffix that only the account which sent it may ask for.
+const versionOf = (version: string | null | undefined) =>
+  /^\d{4}-\d{2}-\d{2}(\.[a-z]+)?/.exec(version ?? '')?.[0] ?? null

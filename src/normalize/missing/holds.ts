@@ -1,0 +1,52 @@
+import { type Db, inTransaction } from '../../database/db.ts'
+import { keyOf, type World } from '../world/world.ts'
+
+/**
+ * A fact has arrived from outside the event stream (a user was registered, say): held events that miss it go on at once.
+ * Facts read `client_user_id:<customer>`, `subscription:<id>` or `checkout:<id>`. Answers how many were released; wake the normaliser then.
+ */
+export const factArrived = (db: Db, clientId: string, facts: readonly string[]): Promise<number> =>
+  inTransaction(db, async (tx) => {
+    // A batch that looked for the fact before it was there, and has yet to commit what it holds for it, comes first. The
+    // lock is taken where the client's rows are, as by the batch: on Citus, without a table, it would be taken elsewhere.
+    await tx.query(
+      `select 1 from (select pg_advisory_xact_lock(${LOOKING}, hashtext($1::uuid::text))) arriving
+         left join (select id from source_events where client_id = $1 limit 1) one on true`,
+      [clientId],
+    )
+    const { rowCount } = await tx.query(
+      `update source_events set due_at = now()
+        where client_id = $1 and state = 'held' and held_for && $2::text[] and due_at > now()`,
+      [clientId, facts],
+    )
+    return rowCount ?? 0
+  })
+
+// Any number, the same in every process.
+const LOOKING = 7_061_003
+
+/** As a table of the statement that begins a batch (`clientId` as it names it): until the batch ends no fact arrives unnoticed. */
+export const lookingFor = (clientId: string) =>
+  `(select pg_advisory_xact_lock_shared(${LOOKING}, hashtext(${clientId}::text))) looking`
+
+/** One deadline per missing fact, started by the first event that misses it; null when nothing is waited for any more. */
+export function holdFor(
+  world: World,
+  sourceId: string,
+  missing: readonly string[],
+  { now, holdSeconds }: { now: Date; holdSeconds: number },
+): { until: Date; facts: string[] } | null {
+  if (holdSeconds === 0) return null
+  const facts = [...new Set(missing)].filter((fact) => {
+    const key = keyOf(sourceId, fact)
+    if (!world.holds.has(key)) {
+      const until = new Date(now.getTime() + holdSeconds * 1000)
+      world.holds.set(key, until)
+      world.dirty.holds.set(key, until)
+    }
+    return world.holds.get(key)! > now
+  })
+  if (facts.length === 0) return null
+  const until = new Date(Math.max(...facts.map((fact) => world.holds.get(keyOf(sourceId, fact))!.getTime())))
+  return { until, facts }
+}

@@ -1,0 +1,129 @@
+import { overdueTimer } from '../../mappings/timers.ts'
+import { type Db, inTransaction, type Queryable } from '../database/db.ts'
+import { TIMER, TIMER_PREFIX } from '../domain/event-origin.ts'
+import { newId } from '../domain/ids.ts'
+import { type Facts, holds, value } from '../language/read.ts'
+import type { Arrived } from '../watch.ts'
+import type { Due } from './source-event.ts'
+import { alone } from './world/bare-input.ts'
+import { type Known, keyOf, type World } from './world/world.ts'
+
+// Stripe tells that an invoice is overdue only to accounts that have set up an automation for it. Otherwise our own timer
+// does, by an event of its own that goes the way of all others: same rules, same key, so the fact is told once (stripe.md 4.11).
+
+/** The identity of the timer's event: one per invoice. */
+const timerEventId = (invoiceId: string) => `${TIMER_PREFIX}${invoiceId}`
+
+/** An invoice that is due already when we learn of it may have a payment on its way to us. */
+const GRACE_MS = 3_600_000
+/** Timers fired in one transaction. */
+const LIMIT = 1000
+
+/** Sets, moves or stops the timer of an invoice whose newest state has just been remembered. */
+export function setTimer(world: World, invoice: Known, facts: Facts, due: Due, now: Date): void {
+  const { memory, sourceId, objectId, snapshot } = invoice
+  const input = { ...alone(due, snapshot.object, facts), memory }
+  const read = !memory.flags.overdue && holds(overdueTimer.when, input) ? value(overdueTimer.at, input) : null
+  const date = typeof read === 'number' ? read : undefined
+  if (date === memory.due) return
+  memory.due = date
+  const at = date === undefined ? null : new Date(date * 1000 > now.getTime() ? date * 1000 : now.getTime() + GRACE_MS)
+  world.dirty.dues.set(keyOf(sourceId, objectId), { sourceEventId: due.id, at })
+}
+
+/** Writes the timers that a batch has changed. */
+export async function saveTimers(tx: Queryable, { clientId, dirty }: World): Promise<void> {
+  const dues = [...dirty.dues].map(([key, due]) => ({ sourceId: key.slice(0, 36), invoiceId: key.slice(37), ...due }))
+  const stopped = dues.filter(({ at }) => at === null)
+  const set = dues.filter(({ at }) => at !== null)
+  if (stopped.length > 0)
+    await tx.query(
+      `delete from invoice_dues d using unnest($2::uuid[], $3::text[]) s(source_id, invoice_id)
+        where d.client_id = $1 and d.source_id = s.source_id and d.invoice_id = s.invoice_id`,
+      [clientId, stopped.map(({ sourceId }) => sourceId), stopped.map(({ invoiceId }) => invoiceId)],
+    )
+  if (set.length > 0)
+    await tx.query(
+      `insert into invoice_dues (client_id, source_id, invoice_id, account, livemode, lane, due_at)
+       select $1, s.source_id, s.invoice_id, e.account, e.livemode, e.lane, s.due_at
+         from unnest($2::uuid[], $3::text[], $4::uuid[], $5::timestamptz[]) s(source_id, invoice_id, event, due_at)
+         join source_events e on e.client_id = $1 and e.id = s.event
+       on conflict (client_id, source_id, invoice_id) do update set due_at = excluded.due_at`,
+      [
+        clientId,
+        set.map(({ sourceId }) => sourceId),
+        set.map(({ invoiceId }) => invoiceId),
+        set.map(({ sourceEventId }) => sourceEventId),
+        set.map(({ at }) => at),
+      ],
+    )
+}
+
+/** Makes source events of the timers in these lanes that have gone off; answers those, and when the `next` one will (milliseconds). */
+export function fireTimers(
+  { db, now }: { db: Db; now: () => Date },
+  clientId: string,
+  lanes: readonly number[],
+): Promise<{ fired: Arrived[]; next: number }> {
+  return inTransaction(db, async (tx) => {
+    const { rows: due } = await tx.query(
+      `delete from invoice_dues where client_id = $1 and (source_id, invoice_id) in (
+         select source_id, invoice_id from invoice_dues
+          where client_id = $1 and due_at <= $2 and lane = any($3) order by due_at limit ${LIMIT} for update skip locked)
+       returning source_id, invoice_id, account, livemode, lane, due_at`,
+      [clientId, now(), lanes],
+    )
+    const fired = due.length > 0 ? await insertEvents(tx, clientId, due) : []
+    const { rows } = await tx.query(
+      'select min(due_at) as next from invoice_dues where client_id = $1 and lane = any($2)',
+      [clientId, lanes],
+    )
+    return { fired, next: rows[0].next?.getTime() ?? Number.POSITIVE_INFINITY }
+  })
+}
+
+async function insertEvents(tx: Queryable, clientId: string, due: readonly any[]): Promise<Arrived[]> {
+  const events = due.map((one) => ({ ...one, id: newId() }))
+  const { rows: fresh } = await tx.query(
+    `insert into source_events (client_id, id, source_id, account, livemode, event_id, type, lane, created_at)
+     select $1, e.id, e.source_id, e.account, e.livemode, e.event_id, 'invoice.overdue', e.lane, e.created_at
+       from unnest($2::uuid[], $3::uuid[], $4::text[], $5::bool[], $6::text[], $7::smallint[], $8::timestamptz[])
+            e(id, source_id, account, livemode, event_id, lane, created_at)
+     on conflict do nothing returning id`,
+    [
+      clientId,
+      events.map(({ id }) => id),
+      events.map(({ source_id }) => source_id),
+      events.map(({ account }) => account),
+      events.map(({ livemode }) => livemode),
+      events.map(({ invoice_id }) => timerEventId(invoice_id)),
+      events.map(({ lane }) => lane),
+      events.map(({ due_at }) => due_at),
+    ],
+  )
+  const inserted = new Set(fresh.map(({ id }) => id))
+  const kept = events.filter(({ id }) => inserted.has(id))
+  await tx.query(
+    `insert into source_event_bodies (client_id, source_event_id, body)
+     select $1, b.id, convert_to(b.body, 'UTF8') from unnest($2::uuid[], $3::text[]) b(id, body)`,
+    [clientId, kept.map(({ id }) => id), kept.map(timerBody)],
+  )
+  const arrivedAt = Date.now()
+  return kept.map(({ id, source_id: sourceId, invoice_id }) => ({
+    id,
+    clientId,
+    sourceId,
+    eventId: timerEventId(invoice_id),
+    type: 'invoice.overdue',
+    arrivedAt,
+  }))
+}
+
+const timerBody = ({ invoice_id, due_at }: { invoice_id: string; due_at: Date }) =>
+  JSON.stringify({
+    object: TIMER,
+    id: timerEventId(invoice_id),
+    type: 'invoice.overdue',
+    created: Math.floor(due_at.getTime() / 1000),
+    data: { object: { id: invoice_id, object: 'invoice' } },
+  })

@@ -1,0 +1,33 @@
+/** A stored source event that is due, with its parsed body. */
+export interface Due {
+  id: string
+  sourceId: string
+  eventId: string
+  type: string
+  createdAt: Date
+  receivedAt: Date
+  body: any
+  /** The connected account that it is about, '' for the source's own. */
+  account?: string
+  apiVersion?: string | null
+  /** Unix seconds of the state that the body shows, where that is not the event's: a fetched object. */
+  asOf?: number
+}
+
+/** What became of a source event. */
+export interface Outcome {
+  id: string
+  state: 'normalized' | 'ignored' | 'held' | 'failed'
+  code: string | null
+  message: string | null
+  heldUntil: Date | null
+  heldFor: string[] | null
+}
+
+/** How long events are held for what they miss. */
+export interface Patience {
+  now: Date
+  holdSeconds: number
+  /** How long they wait for what is fetched from Stripe; undefined: nothing is fetched. */
+  hydrateSeconds?: number | undefined
+}

@@ -1,0 +1,49 @@
+import type { Queryable } from '../../database/db.ts'
+import { packed } from './snapshots.ts'
+import type { World } from './world.ts'
+
+/** Writes the batch's changes back. */
+export async function save(tx: Queryable, world: World): Promise<void> {
+  const { clientId, people, dirty } = world
+  const objects = [...dirty.objects]
+  if (objects.length > 0)
+    await tx.query(
+      `insert into objects (client_id, source_id, object_id, kind, customer_id, snapshot, memory, updated_at)
+       select $1, o.*, now() from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::json[], $7::json[]) o
+       on conflict (client_id, source_id, object_id) do update
+         set kind = excluded.kind, customer_id = excluded.customer_id, snapshot = excluded.snapshot, memory = excluded.memory,
+             updated_at = excluded.updated_at`,
+      [
+        clientId,
+        objects.map(({ sourceId }) => sourceId),
+        objects.map(({ objectId }) => objectId),
+        objects.map(({ kind }) => kind),
+        objects.map(({ customerId }) => customerId),
+        objects.map(({ snapshot }) => JSON.stringify(packed(snapshot))),
+        objects.map(({ memory }) => JSON.stringify(memory)),
+      ],
+    )
+  const persons = [...people.changed]
+  if (persons.length > 0)
+    await tx.query(
+      `insert into users (client_id, id, client_user_id, registered)
+       select $1, u.id, u.client_user_id, false from unnest($2::uuid[], $3::text[]) u(id, client_user_id)
+       on conflict (client_id, id) do update set client_user_id = excluded.client_user_id, updated_at = excluded.updated_at`,
+      [clientId, persons.map(({ id }) => id), persons.map(({ clientUserId }) => clientUserId)],
+    )
+  if (people.linked.size > 0)
+    await tx.query(
+      `insert into user_customers (client_id, customer_id, user_id)
+       select $1, l.customer_id, l.user_id from unnest($2::text[], $3::uuid[]) l(customer_id, user_id)
+       on conflict (client_id, customer_id) do update set user_id = excluded.user_id`,
+      [clientId, [...people.linked.keys()], [...people.linked.values()].map(({ id }) => id)],
+    )
+  if (dirty.holds.size > 0) {
+    const holds = [...dirty.holds].map(([key, until]) => ({ sourceId: key.slice(0, 36), fact: key.slice(37), until }))
+    await tx.query(
+      `insert into holds (client_id, source_id, fact, until)
+       select $1, h.* from unnest($2::uuid[], $3::text[], $4::timestamptz[]) h on conflict do nothing`,
+      [clientId, holds.map(({ sourceId }) => sourceId), holds.map(({ fact }) => fact), holds.map(({ until }) => until)],
+    )
+  }
+}

@@ -1,0 +1,38 @@
+import { type Db, inTransaction, type Tx } from '../database/db.ts'
+import type { Log } from '../log.ts'
+import { WAKE } from './session.ts'
+
+/**
+ * Frees what dead workers held: their leases, and the jobs that Graphile Worker would keep locked for hours. Tells every
+ * process to sweep when there was any, and returns their ids.
+ */
+export function freeTheDead({ db, log }: { db: Db; log: Log }): Promise<string[]> {
+  return inTransaction(db, async (tx) => {
+    // A lock that can be had belongs to nobody alive. Of several janitors one gets it, until the transaction ends.
+    const { rows: dead } = await tx.query(
+      'delete from workers where pg_try_advisory_xact_lock(lock_key) returning id, host, pid, graphile_pool as pool',
+    )
+    const leases = await freeOrphans(tx)
+    if (dead.length === 0 && leases === 0) return []
+    const pools = dead.flatMap(({ pool }) => pool ?? [])
+    if (pools.length > 0) await tx.query('select graphile_worker.force_unlock_workers($1::text[])', [pools])
+    await tx.query('select pg_notify($1, $2)', [WAKE, 'sweep'])
+    log.warn({ dead, leases }, 'worker.dead_freed')
+    return dead.map(({ id }) => id)
+  })
+}
+
+/**
+ * Frees leases by their worker's absence from the list, not by name: a claim that was on its way when its worker was struck
+ * off is found as well. Leases may lie on other machines than workers (docs/scaling.md), so the two are read apart, and leases
+ * first: whoever has one was on the list before, so one who is not there by now is gone.
+ */
+async function freeOrphans(tx: Tx): Promise<number> {
+  const { rows: holders } = await tx.query('select distinct worker_id as id from leases')
+  if (holders.length === 0) return 0
+  const { rows: living } = await tx.query('select id from workers')
+  const gone = holders.map(({ id }) => id).filter((id) => !living.some((worker) => worker.id === id))
+  if (gone.length === 0) return 0
+  const { rowCount } = await tx.query('delete from leases where worker_id = any($1::uuid[])', [gone])
+  return rowCount ?? 0
+}

@@ -1,0 +1,170 @@
+import type { Db } from '../database/db.ts'
+import type { Log } from '../log.ts'
+import type { Worker } from './worker.ts'
+
+/** A long piece of work of one client, of which a row says how far it is: a backfill, a replay. */
+interface LongRun {
+  clientId: string
+  id: string
+}
+
+/** How a run learns that it has to stop where it is. */
+export interface Stop {
+  /** The process ends, or the lease may be another's by now. */
+  stopped: () => boolean
+  /** Fulfilled when the process ends: nothing may be waited for any longer. */
+  stopping: Promise<'stopping'>
+  /** Waits so long, or until the process ends. */
+  pause: (ms: number) => Promise<void>
+}
+
+interface Kind<Run extends LongRun> {
+  /** Begins the names of its units and of its lines in the log. */
+  name: string
+  /** The client's runs that are to be worked on now. */
+  due: (clientId: string) => Promise<Run[]>
+  /** When the client's next one is due; null: none will be by itself. */
+  next: (clientId: string) => Promise<Date | null>
+  /** The clients that have such runs. */
+  clients: () => Promise<string[]>
+  /** Goes on from where the row says, to the end or until it is stopped. What it throws is logged, and it is begun again. */
+  work: (run: Run, stop: Stop) => Promise<void>
+}
+
+export interface Deps {
+  db: Db
+  log: Log
+  worker: Worker
+  /** Another process works on a run of this client: it should know that there is work. */
+  elsewhere: (clientId: string) => void
+}
+
+/** A room whose work are such runs. */
+export interface Runs {
+  /** There may be a run of this client to work on. Returns at once. */
+  wake(clientId: string): void
+  /** Wakes every client that has one. */
+  sweep(): Promise<void>
+  /** Stops the running ones where they are; they go on in another process, or at the next start. */
+  stop(): Promise<void>
+}
+
+const RETRY_MS = 1000
+
+/** Works on all runs of a kind, each in one process at a time. After `kill -9` another one goes on where the row says. */
+export function leasedRuns<Run extends LongRun>({ log, worker, elsewhere: tell }: Deps, kind: Kind<Run>): Runs {
+  const looking = new Map<string, Promise<void>>()
+  const again = new Set<string>()
+  const timers = new Map<string, NodeJS.Timeout>()
+  const running = new Map<string, Promise<void>>()
+  // Broke off a moment ago: begun again at once, they would fail again at once.
+  const paused = new Map<string, NodeJS.Timeout>()
+  const stopping = Promise.withResolvers<'stopping'>()
+  // Not a race with the promise above, which would keep every pause of a long run in memory.
+  const sleepers = new Set<() => void>()
+  let stopped = false
+  let leases = 0
+  const unitOf = (id: string) => `${kind.name}:${id}`
+
+  const wake = (clientId: string) => {
+    if (stopped) return
+    if (looking.has(clientId)) return void again.add(clientId)
+    const look = lookFor(clientId)
+      .catch((error) => {
+        log.error({ clientId, err: error }, `${kind.name}.look_failed`)
+        wakeAt(clientId, Date.now() + RETRY_MS)
+      })
+      .finally(() => {
+        looking.delete(clientId)
+        if (again.delete(clientId)) wake(clientId)
+      })
+    looking.set(clientId, look)
+  }
+
+  const lookFor = async (clientId: string) => {
+    const idle = async () => (await kind.due(clientId)).filter(({ id }) => !running.has(id) && !paused.has(id))
+    const units = (await idle()).map(({ id }) => unitOf(id))
+    const { held, elsewhere } = await worker.claim(clientId, units)
+    if (elsewhere.length > 0) tell(clientId)
+    // Looked at again under the lease: it may have gone on, or ended, between the look and the claim.
+    const mine = held.length > 0 ? (await idle()).filter(({ id }) => held.includes(unitOf(id))) : []
+    if (!stopped) for (const run of mine) begin(run)
+    const begun = new Set([...running.keys()].map(unitOf))
+    await worker.release(
+      clientId,
+      held.filter((unit) => !begun.has(unit)),
+    )
+    const next = await kind.next(clientId)
+    if (next && next.getTime() > Date.now()) wakeAt(clientId, next.getTime())
+  }
+
+  const begin = (run: Run) => {
+    const { clientId, id } = run
+    const told = { clientId, [`${kind.name}Id`]: id }
+    const mine = leases
+    const ended = kind
+      .work(run, { stopped: () => stopped || mine !== leases, stopping: stopping.promise, pause: sleep })
+      .catch((error) => {
+        log.error({ ...told, err: error }, `${kind.name}.broke_off`)
+        pause(run)
+      })
+      .then(() => worker.release(clientId, [unitOf(id)]))
+      .catch((error) => log.error({ ...told, err: error }, `${kind.name}.not_released`))
+      .finally(() => {
+        running.delete(id)
+        wake(clientId)
+      })
+    running.set(id, ended)
+  }
+
+  const sleep = (ms: number) =>
+    new Promise<void>((resolve) => {
+      const wakeUp = () => {
+        clearTimeout(timer)
+        sleepers.delete(wakeUp)
+        resolve()
+      }
+      const timer = setTimeout(wakeUp, stopped ? 0 : ms)
+      sleepers.add(wakeUp)
+    })
+
+  const pause = ({ clientId, id }: Run) => {
+    if (stopped) return
+    const timer = setTimeout(() => {
+      paused.delete(id)
+      wake(clientId)
+    }, RETRY_MS)
+    paused.set(id, timer)
+  }
+
+  const wakeAt = (clientId: string, at: number) => {
+    clearTimeout(timers.get(clientId))
+    timers.delete(clientId)
+    if (!stopped)
+      timers.set(
+        clientId,
+        setTimeout(() => wake(clientId), Math.max(0, at - Date.now()) + 5),
+      )
+  }
+
+  const sweep = async () => {
+    for (const clientId of await kind.clients()) wake(clientId)
+  }
+
+  worker.onLost(() => {
+    leases += 1
+  })
+  worker.onReady(sweep)
+
+  return {
+    wake,
+    sweep,
+    async stop() {
+      stopped = true
+      stopping.resolve('stopping')
+      for (const wakeUp of [...sleepers]) wakeUp()
+      for (const timer of [...timers.values(), ...paused.values()]) clearTimeout(timer)
+      await Promise.all([...looking.values(), ...running.values()])
+    },
+  }
+}

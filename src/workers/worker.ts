@@ -1,0 +1,199 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Db, inTransaction } from '../database/db.ts'
+import type { Log } from '../log.ts'
+import { freeTheDead } from './janitor.ts'
+import { insist } from './retry-until.ts'
+import { HEARTBEAT_MS, type Loss, openSession, WAKE, type WorkerSession } from './session.ts'
+
+/** This process among the others that work on the same database. */
+export interface Worker {
+  /** Changes when the session was lost and the process registered anew. */
+  readonly id: string
+  /**
+   * Claims units of work of one client (`endpoint:<id>`, `lane:<n>`): `held` are those this worker has now (newly or already),
+   * `elsewhere` those another live worker has. One statement. While the session is lost both are empty.
+   */
+  claim(clientId: string, units: string[]): Promise<{ held: string[]; elsewhere: string[] }>
+  /** Gives units back; a unit that is not held is passed over. */
+  release(clientId: string, units: string[]): Promise<void>
+  /** Called when the session that keeps this worker alive is lost: forget all leases at once, others may have them by now. */
+  onLost(callback: () => void): void
+  /** Called when the worker is registered again: look for work. What rejects is called again, for as long as the session lasts. */
+  onReady(callback: () => unknown): void
+}
+
+/** The worker of a process, for the one that starts and stops it. */
+export interface RegisteredWorker extends Worker {
+  /** Called when the database does not answer any more: connections may be dead without a sign of it. */
+  onSilence(callback: () => void): void
+  /** Called with what is said on the channel WAKE; `sweep` means that a worker ended and left work behind. */
+  onNotice(callback: (payload: string) => void): void
+  /** Whether its session lives, and with it the connection to the database. */
+  isRegistered(): boolean
+  /** Says which Graphile Worker pool locks jobs for this process: they are freed when it dies. */
+  runsPool(graphilePool: string): Promise<void>
+  /** Gives back all that is held and leaves; the others are told to sweep. */
+  stop(): Promise<void>
+}
+
+const JANITOR_MS = 2000
+const REOPEN_MS = 500
+
+/**
+ * Registers this process. A lost session is opened again, under a new id. At once and every 2 s it also frees what dead
+ * workers of any process held. Rejects when the first registration fails.
+ */
+export async function registerWorker({
+  url,
+  db,
+  log,
+  roles,
+  keyIds = [],
+}: {
+  url: string
+  db: Db
+  log: Log
+  roles: readonly string[]
+  /** The keys of the ring that this process has. */
+  keyIds?: readonly string[]
+}): Promise<RegisteredWorker> {
+  const lostCalls: (() => void)[] = []
+  const readyCalls: (() => unknown)[] = []
+  const silenceCalls: (() => void)[] = []
+  const noticeCalls: ((payload: string) => void)[] = []
+  let pool: string | null = null
+  let stopped = false
+
+  const open = () =>
+    openSession({
+      url,
+      roles,
+      keyIds,
+      lost: (how) => void reopen(how),
+      noticed(payload) {
+        for (const call of noticeCalls) call(payload)
+      },
+    })
+  let session: WorkerSession = await open()
+  let lost = false
+
+  const reopen = async (how: Loss) => {
+    lost = true
+    const { id: former } = session
+    log.error({ workerId: former, how }, 'worker.session_lost')
+    for (const call of lostCalls) call()
+    if (how === 'silent') for (const call of silenceCalls) call()
+    while (lost && !stopped) {
+      await delay(REOPEN_MS, undefined, { ref: false })
+      const fresh = await open().catch((error) => log.warn({ err: error }, 'worker.not_registered'))
+      if (!fresh) continue
+      session = fresh
+      lost = false
+    }
+    if (lost || stopped) return
+    await session.runsPool(pool).catch(() => {})
+    // All of it was forgotten at the loss. The server may take the old session for alive for some seconds more.
+    await leave(db, former).catch((error) => log.warn({ err: error }, 'worker.not_left'))
+    log.info({ workerId: session.id }, 'worker.registered_again')
+    const { id } = session
+    for (const call of readyCalls)
+      void insist(call, {
+        wanted: () => !lost && !stopped && session.id === id,
+        failed: (error) => log.error({ err: error }, 'worker.not_ready'),
+      })
+  }
+
+  const heartbeat = every(HEARTBEAT_MS, async () => {
+    if (!lost) await session.beat()
+  })
+  // Apart from the heartbeat, which alone can tell that the pool's connections are dead.
+  const free = () =>
+    freeTheDead({ db, log }).then(
+      () => {},
+      (error) => log.warn({ err: error }, 'worker.janitor_failed'),
+    )
+  // Before this process first looks for work: it may be there in place of one that died.
+  await free()
+  const janitor = every(JANITOR_MS, free)
+
+  return {
+    get id() {
+      return session.id
+    },
+    async claim(clientId, units) {
+      if (lost || units.length === 0) return { held: [], elsewhere: [] }
+      const { id } = session
+      // In one order everywhere: two workers that claim the same units wait for each other in a line, not in a ring.
+      const { rows } = await db.query(
+        `with claimed as (
+           insert into leases (client_id, unit, worker_id)
+           select $1, unit, $3 from unnest($2::text[]) unit order by unit
+           on conflict (client_id, unit) do nothing
+           returning unit)
+         select unit from claimed
+         union all
+         select unit from leases where client_id = $1 and unit = any($2) and worker_id = $3`,
+        [clientId, units, id],
+      )
+      // Claimed under an id that is lost by now: the janitor frees it.
+      if (lost || session.id !== id) return { held: [], elsewhere: [] }
+      const held = new Set(rows.map(({ unit }) => unit))
+      return { held: [...held], elsewhere: units.filter((unit) => !held.has(unit)) }
+    },
+    async release(clientId, units) {
+      if (units.length === 0) return
+      await db.query('delete from leases where client_id = $1 and unit = any($2) and worker_id = $3', [
+        clientId,
+        units,
+        session.id,
+      ])
+    },
+    onLost: (callback) => void lostCalls.push(callback),
+    onReady: (callback) => void readyCalls.push(callback),
+    onSilence: (callback) => void silenceCalls.push(callback),
+    onNotice: (callback) => void noticeCalls.push(callback),
+    isRegistered: () => !lost && !stopped,
+    async runsPool(graphilePool) {
+      pool = graphilePool
+      await session.runsPool(pool)
+    },
+    async stop() {
+      stopped = true
+      await janitor.stop()
+      await leave(db, session.id)
+      // To the last: without it, a database that vanishes now would be waited for in vain.
+      await heartbeat.stop()
+      await session.end()
+    },
+  }
+}
+
+/** Strikes a worker off the list and gives back what it held; the others are told to sweep when that was anything. */
+const leave = (db: Db, id: string) =>
+  inTransaction(db, async (tx) => {
+    await tx.query('delete from workers where id = $1', [id])
+    const { rowCount } = await tx.query('delete from leases where worker_id = $1', [id])
+    if (rowCount) await tx.query('select pg_notify($1, $2)', [WAKE, 'sweep'])
+  })
+
+/** Does the work again and again, `pauseMs` after its last end. `stop` waits for the one that is under way. */
+function every(pauseMs: number, work: () => Promise<void>) {
+  let running = Promise.resolve()
+  let stopped = false
+  let timer: NodeJS.Timeout
+  const next = () => {
+    timer = setTimeout(() => {
+      running = work().then(() => {
+        if (!stopped) next()
+      })
+    }, pauseMs).unref()
+  }
+  next()
+  return {
+    async stop() {
+      stopped = true
+      clearTimeout(timer)
+      await running
+    },
+  }
+}
