@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import express from 'express'
 import { contracts } from '../mappings/index.ts'
 import { apiRoutes } from '../src/api/api.ts'
-import type { Deps } from '../src/api/route.ts'
+import type { Deps } from '../src/api/http/route.ts'
 
 import { connect, type Db } from '../src/database/db.ts'
 import { newId } from '../src/domain/ids.ts'

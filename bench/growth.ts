@@ -17,7 +17,7 @@ const BYTES_EACH = 1_000
 const MINUTES = 25
 /** Blocks that a page may look at: one of each day's index, its own rows and what belongs to them. */
 const BUFFERS = 1_000
-/** And those of the rows that are judged one by one: see src/api/page-sql.ts. */
+/** And those of the rows that are judged one by one: see src/api/http/page-sql.ts. */
 const JUDGED_BUFFERS = 2_500
 
 // How it is read is the same, and nothing here has to outlive a power cut.

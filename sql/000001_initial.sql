@@ -77,8 +77,8 @@ create table objects (
   object_id text not null,
   kind text not null,                     -- Stripe's `object`
   customer_id text,
-  snapshot json not null,                 -- see src/normalize/order.ts; json, since Stripe's texts may hold what jsonb refuses (\u0000)
-  memory json not null,                   -- see src/normalize/memory.ts
+  snapshot json not null,                 -- see src/normalize/world/snapshots.ts; json, since Stripe's texts may hold what jsonb refuses (\u0000)
+  memory json not null,                   -- see src/language/memory.ts
   updated_at timestamptz not null default now(),
   primary key (client_id, source_id, object_id)
 );

@@ -1,7 +1,7 @@
 -- Spreads a gateway's tables over a Citus cluster. `flo-gateway migrate --distribute` runs this statement by statement, each a
 -- transaction of its own: broken off it goes on where it was, and run again it finds nothing to do. psql does the same, with
 -- all gateways stopped. docs/scaling.md tells why each table is where it is. No migration: one server never needs it.
--- test/scaling.tables.test.ts holds the lists against the schema.
+-- test/database/citus-tables.test.ts holds the lists against the schema.
 
 set citus.multi_shard_modify_mode to 'sequential';
 

@@ -34,7 +34,7 @@ interface Pair {
   statement: number
 }
 
-/** See PROBES in src/db.ts. */
+/** See PROBES in src/database/db.ts. */
 const SERVER_PROBES_MS = 7000
 
 /** A wire on a free port of 127.0.0.1, to another port there. */

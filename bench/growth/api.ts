@@ -1,5 +1,5 @@
 import { contracts } from '../../mappings/index.ts'
-import type { Deps, Route } from '../../src/api/route.ts'
+import type { Deps, Route } from '../../src/api/http/route.ts'
 import { routes } from '../../src/api/routes.ts'
 import type { Queryable } from '../../src/database/db.ts'
 import { resend } from '../../src/deliver/resend.ts'

@@ -2,9 +2,9 @@ import { z } from 'zod'
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi'
 import type { Contract } from '../contracts/contract.ts'
 import { codes } from '../errors.ts'
-import { healthPaths } from './health.ts'
-import type { Route } from './route.ts'
-import { reference } from './words.ts'
+import { reference } from './http/field-schemas.ts'
+import { healthPaths } from './http/health.ts'
+import type { Route } from './http/route.ts'
 
 const ErrorReply = z
   .strictObject({

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { SourceEvent } from '../api/source-events.ts'
+import { SourceEvent } from '../api/resources/source-events.ts'
 import type { Contract } from '../contracts/contract.ts'
 import * as floShapes from '../contracts/flo.ts'
 import * as florentinShapes from '../contracts/florentin.ts'

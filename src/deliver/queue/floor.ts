@@ -1,4 +1,4 @@
-/** No delivery of an event before this one waits, as far as this process knows; see src/pending-floor.ts. */
+/** No delivery of an event before this one waits, as far as this process knows; see src/database/pending-floor.ts. */
 export interface Floor {
   eventId: string
 }

@@ -1,7 +1,7 @@
 import type { Waiting } from '../../database/delivery-waits.ts'
 import type { Origin } from '../../domain/event-origin.ts'
 
-// What an explanation tells. The API's schema of it is src/api/explanation.ts.
+// What an explanation tells. The API's schema of it is src/api/resources/explanation.ts.
 
 /** Why a source event became what it became, and where that went. */
 export interface Explanation {

@@ -1,0 +1,40 @@
+import { Refusal } from '../../errors.ts'
+import type { KeyRing } from '../../secrets/keyring.ts'
+
+/** Where a page ended: of which list, in which order, after which keys. */
+interface Place {
+  list: string
+  order: 'asc' | 'desc'
+  keys: string[]
+}
+
+/** An opaque, tamper-proof cursor that fits into a URL: `<key id>.<base64url>`. Any process with the key ring reads it. */
+export function cursorOf(keyRing: KeyRing, place: Place): string {
+  const sealed = keyRing.encrypt(JSON.stringify(place))
+  const at = sealed.indexOf(':')
+  return `${sealed.slice(0, at)}.${Buffer.from(sealed.slice(at + 1), 'base64').toString('base64url')}`
+}
+
+/** The keys that a cursor of this list and order stands at. Throws `cursor_invalid` for any other text. */
+export function keysOf(keyRing: KeyRing, cursor: string, { list, order }: Omit<Place, 'keys'>): string[] {
+  const place = opened(keyRing, cursor)
+  if (place?.list !== list || place.order !== order)
+    throw new Refusal('cursor_invalid', {
+      details: [
+        { path: 'cursor', code: 'cursor_invalid', message: 'is not a cursor that this list gave in this order' },
+      ],
+    })
+  return place.keys
+}
+
+function opened(keyRing: KeyRing, cursor: string): Place | undefined {
+  const [keyId = '', base64url = ''] = cursor.split('.')
+  const bytes = Buffer.from(base64url, 'base64url')
+  // Base64 has several spellings of the same bytes; only ours was given out.
+  if (bytes.toString('base64url') !== base64url) return undefined
+  try {
+    return JSON.parse(keyRing.decrypt(`${keyId}:${bytes.toString('base64')}`))
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto'
+import type { Queryable } from '../../database/db.ts'
+import { Refusal } from '../../errors.ts'
+import type { KeyRing } from '../../secrets/keyring.ts'
+
+/** What went over the wire. */
+export interface Answer {
+  status: number
+  text: string
+  replayed: boolean
+}
+
+/** One request that may come again: whose key, which Idempotency-Key, and what it asked for. */
+export interface Once {
+  keyId: string
+  key: string
+  method: string
+  url: string
+  body: unknown
+}
+
+export const KEPT = `interval '24 hours'`
+
+/** Throws `invalid` for what is no key. */
+export function assertKey(key: string): void {
+  if (!/^[\x21-\x7e]{1,255}$/.test(key))
+    throw new Refusal('invalid', {
+      details: [{ path: 'Idempotency-Key', code: 'invalid_format', message: 'must be 1 to 255 printable characters' }],
+    })
+}
+
+/** What tells one request from another. */
+export const hashOf = ({ method, url, body }: Omit<Once, 'keyId' | 'key'>): Buffer =>
+  createHash('sha256')
+    .update(`${method} ${url}\n${JSON.stringify(body)}`)
+    .digest()
+
+/**
+ * Does `work` once per Idempotency-Key and API key: within 24 hours the same request gets the first one's answer again.
+ * The answer is written in the transaction of the work itself, so a crash leaves either both or nothing; refused work leaves
+ * the key free. Throws `idempotency_running` while the first still runs, `idempotency_mismatch` for another request.
+ */
+export async function once(
+  { tx, keyRing }: { tx: Queryable; keyRing: KeyRing },
+  { keyId, key, ...request }: Once,
+  work: () => Promise<Answer>,
+): Promise<Answer> {
+  assertKey(key)
+  const hash = hashOf(request)
+  // The lock dies with its session, so no crashed request can hold a key; it also lets only one of two newcomers in.
+  const { rows: locks } = await tx.query(
+    `select pg_try_advisory_xact_lock(hashtextextended('idempotency:' || $1 || ':' || $2, 0)) as ours`,
+    [keyId, key],
+  )
+  if (!locks[0].ours) throw new Refusal('idempotency_running', { retryAfterSeconds: 1 })
+  const { rows } = await tx.query(
+    `select request_hash, status, reply from idempotency_keys
+      where api_key_id = $1 and key = $2 and created_at > now() - ${KEPT}`,
+    [keyId, key],
+  )
+  if (rows[0]) {
+    if (!hash.equals(rows[0].request_hash)) throw new Refusal('idempotency_mismatch')
+    return { status: rows[0].status, text: keyRing.decrypt(rows[0].reply), replayed: true }
+  }
+  const answer = await work()
+  await keep(tx, { keyId, key, hash, status: answer.status, reply: keyRing.encrypt(answer.text) })
+  return answer
+}
+
+/** Writes the answer down, and forgets some that are too old: what is used cleans up after itself. */
+async function keep(
+  tx: Queryable,
+  { keyId, key, hash, status, reply }: { keyId: string; key: string; hash: Buffer; status: number; reply: string },
+): Promise<void> {
+  await tx.query(
+    `delete from idempotency_keys where (api_key_id, key) in (
+       select api_key_id, key from idempotency_keys where created_at <= now() - ${KEPT}
+        order by created_at limit 100 for update skip locked)`,
+  )
+  await tx.query(
+    `insert into idempotency_keys (api_key_id, key, request_hash, status, reply) values ($1, $2, $3, $4, $5)
+     on conflict (api_key_id, key) do update
+       set request_hash = excluded.request_hash, status = excluded.status, reply = excluded.reply, created_at = now()`,
+    [keyId, key, hash, status, reply],
+  )
+}

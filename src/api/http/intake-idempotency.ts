@@ -1,0 +1,74 @@
+import type { Db } from '../../database/db.ts'
+import { idOfWords } from '../../domain/ids.ts'
+import { Refusal } from '../../errors.ts'
+import { batcher } from '../../workers/batcher.ts'
+import { assertKey, hashOf, KEPT, type Once } from './idempotency.ts'
+
+/** What a request with an Idempotency-Key is done under: the same each time it comes, for 24 hours. */
+export interface Claim {
+  /** The ids of what is made follow from it, so that made again it is there already. */
+  id: string
+  /** When the request came first. */
+  at: Date
+}
+
+interface Asked {
+  keyId: string
+  key: string
+  hash: Buffer
+}
+interface Row {
+  hash: Buffer
+  at: Date
+}
+
+/**
+ * Claims Idempotency-Keys for work that commits by itself: the key is taken first, and the work done under the claim may be
+ * done again, whether the process died before it, after it, or not at all. No reply is kept, since it follows as well.
+ * Requests that come close together share one commit. Throws `idempotency_mismatch` for another request than the first.
+ */
+export function claimer({ db }: { db: Db }): (once: Once) => Promise<Claim> {
+  const add = batcher((asked: Asked[]) => claimed(db, asked), { max: 250, inFlight: 2, spacingMs: 4 })
+  return async ({ keyId, key, ...request }) => {
+    assertKey(key)
+    const hash = hashOf(request)
+    const row = await add({ keyId, key, hash })
+    if (!row.hash.equals(hash)) throw new Refusal('idempotency_mismatch')
+    // The moment too: a key that is free again after 24 hours must lead to other ids.
+    return { id: idOfWords('claim', keyId, key, row.at.toISOString()), at: row.at }
+  }
+}
+
+const nameOf = ({ keyId, key }: Pick<Asked, 'keyId' | 'key'>) => `${keyId} ${key}`
+
+async function claimed(db: Db, asked: Asked[]): Promise<Row[]> {
+  // Of the same key twice the first counts; all processes take them in one order, so that none waits for the other.
+  const distinct = [...new Map(asked.toReversed().map((one) => [nameOf(one), one])).values()].sort((a, b) =>
+    nameOf(a) < nameOf(b) ? -1 : 1,
+  )
+  const values = [distinct.map(({ keyId }) => keyId), distinct.map(({ key }) => key), distinct.map(({ hash }) => hash)]
+  const { rows } = await db.query(
+    `insert into idempotency_keys as k (api_key_id, key, request_hash)
+     select * from unnest($1::text[], $2::text[], $3::bytea[])
+     on conflict (api_key_id, key) do update
+       set request_hash = excluded.request_hash, status = null, reply = null, created_at = now()
+     where k.created_at <= now() - ${KEPT}
+     returning api_key_id as "keyId", key, request_hash as hash, created_at as at`,
+    values,
+  )
+  const found = new Map(rows.map((row) => [nameOf(row), row]))
+  if (found.size < distinct.length) {
+    const { rows: earlier } = await db.query(
+      `select api_key_id as "keyId", key, request_hash as hash, created_at as at from idempotency_keys
+        where (api_key_id, key) in (select * from unnest($1::text[], $2::text[]))`,
+      values.slice(0, 2),
+    )
+    for (const row of earlier) if (!found.has(nameOf(row))) found.set(nameOf(row), row)
+  }
+  return asked.map((one) => {
+    const row = found.get(nameOf(one))
+    // It grew too old between the two statements: the next try takes it.
+    if (!row) throw new Refusal('unavailable', { retryAfterSeconds: 1 })
+    return row
+  })
+}

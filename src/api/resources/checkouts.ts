@@ -1,0 +1,176 @@
+import { z } from 'zod'
+import type { Queryable } from '../../database/db.ts'
+import { newId } from '../../domain/ids.ts'
+import { Refusal } from '../../errors.ts'
+import { clientId, id, metadata, pageQuery, text, time } from '../http/field-schemas.ts'
+import { page } from '../http/page.ts'
+import { type Deps, listRoute, type Route, route } from '../http/route.ts'
+import { changes } from '../http/update-set.ts'
+import { checkoutBody, Item, newItem, newSubscription, Subscription, stripeSessionId } from './checkout-schema.ts'
+
+const Checkout = z
+  .strictObject({
+    id: id.meta({ description: 'What Flo writes as `flo_checkout_session` into the metadata of its Stripe objects.' }),
+    clientId: id,
+    stripeSessionId: z.string().nullable(),
+    clientUserId: z.string().nullable(),
+    items: z.array(Item),
+    subscriptions: z.array(Subscription),
+    metadata,
+    createdAt: time,
+  })
+  .meta({
+    id: 'Checkout',
+    description: 'A checkout that the client has registered: what is bought has its uuids beforehand.',
+  })
+
+const COLUMNS = `t.id, t.client_id as "clientId", t.stripe_session_id as "stripeSessionId", t.client_user_id as "clientUserId",
+  t.items, t.subscriptions, t.metadata, t.created_at as "createdAt"`
+
+interface Row {
+  id: string
+  clientId: string
+  stripeSessionId: string | null
+  subscriptions: { uuid: string; id: string; metadata: object | null }[]
+}
+
+/** /v1/checkouts/sessions: what a user is sent to Stripe to buy, told before, so that its uuids are known. */
+export function checkouts(deps: Pick<Deps, 'keyRing' | 'factArrived' | 'adopted'>): Route[] {
+  /** With the uuids that events carry: a subscription that was told before its checkout was registered keeps its own. */
+  const shown = async (db: Queryable, rows: readonly Row[]) => {
+    const adopted = await deps.adopted(db, rows)
+    return rows.map((row) => ({
+      ...row,
+      subscriptions: row.subscriptions.map((one) => {
+        const uuid = adopted(row, one)
+        return { ...one, uuid: uuid ?? one.uuid, adopted: uuid !== null && uuid !== one.uuid }
+      }),
+    }))
+  }
+  const read = async (db: Queryable, clientId: string, id: string) => {
+    const { rows } = await db.query<Row>(`select ${COLUMNS} from checkouts t where client_id = $1 and id = $2`, [
+      clientId,
+      id,
+    ])
+    return (await shown(db, rows))[0]!
+  }
+  const told = ({ id, clientId, stripeSessionId }: Row) =>
+    deps.factArrived(
+      clientId,
+      [id, stripeSessionId].flatMap((one) => (one === null ? [] : [`checkout:${one}`])),
+    )
+
+  return [
+    route('POST /v1/checkouts/sessions', {
+      summary: 'Register a checkout',
+      description:
+        'Before the user is sent to Stripe. Events of what is bought then carry these uuids and this user; events that wait for it go on.',
+      body: checkoutBody,
+      reply: Checkout,
+      status: 201,
+      async run({ db, clientId, body, after }) {
+        const made = { id: body.id?.toLowerCase() ?? newId(), stripeSessionId: body.stripeSessionId ?? null }
+        await assertFree(db, clientId, made)
+        await db.query(
+          `insert into checkouts (client_id, id, stripe_session_id, client_user_id, items, subscriptions, metadata)
+           values ($1, $2, $3, $4, $5, $6, $7)`,
+          [
+            clientId,
+            made.id,
+            made.stripeSessionId,
+            body.clientUserId ?? null,
+            JSON.stringify(body.items.map(newItem)),
+            JSON.stringify(body.subscriptions.map(newSubscription)),
+            body.metadata ?? {},
+          ],
+        )
+        const checkout = await read(db, clientId, made.id)
+        after(() => told(checkout))
+        return { data: checkout }
+      },
+    }),
+    listRoute('GET /v1/checkouts/sessions', {
+      summary: 'List registered checkouts',
+      query: z.strictObject({
+        clientId,
+        stripeSessionId: stripeSessionId.optional(),
+        clientUserId: text(500).optional(),
+        ...pageQuery,
+      }),
+      reply: Checkout,
+      async run(call) {
+        const { data, meta } = await page(deps, call, {
+          list: 'checkouts',
+          columns: COLUMNS,
+          table: 'checkouts',
+          filters: {
+            stripeSessionId: ['t.stripe_session_id = ?', call.query.stripeSessionId],
+            clientUserId: ['t.client_user_id = ?', call.query.clientUserId],
+          },
+          // An id may be the client's own choice: it says nothing of the time.
+          keys: [
+            ['t.created_at', 'timestamptz'],
+            ['t.id', 'uuid'],
+          ],
+        })
+        return { data: await shown(call.db, data as Row[]), meta: meta ?? {} }
+      },
+    }),
+    route('GET /v1/checkouts/sessions/{id}', {
+      summary: 'Get a registered checkout',
+      ids: { id: 'checkout' },
+      reply: Checkout,
+      run: async ({ db, clientId, params }) => ({ data: await read(db, clientId, params.id!) }),
+    }),
+    route('PATCH /v1/checkouts/sessions/{id}', {
+      summary: "Add Stripe's session, or change whose it is",
+      description:
+        'For a checkout that is registered before Stripe has made its session. The session stays once it is set.',
+      ids: { id: 'checkout' },
+      body: z.strictObject({
+        stripeSessionId: stripeSessionId.optional(),
+        clientUserId: text(500).nullable().optional(),
+        metadata: metadata.optional(),
+      }),
+      reply: Checkout,
+      async run({ db, clientId, params, body, after }) {
+        const { id, stripeSessionId: present } = await read(db, clientId, params.id!)
+        const given = body.stripeSessionId
+        if (given !== undefined && present !== null && given !== present)
+          throw conflict('stripeSessionId', `is ${present} already`)
+        if (given !== undefined && given !== present)
+          await assertFree(db, clientId, { id: null, stripeSessionId: given })
+        const set = changes({ stripe_session_id: given, client_user_id: body.clientUserId, metadata: body.metadata }, 3)
+        if (set)
+          await db.query(`update checkouts set ${set.sql} where client_id = $1 and id = $2`, [
+            clientId,
+            id,
+            ...set.values,
+          ])
+        const checkout = await read(db, clientId, id)
+        after(() => told(checkout))
+        return { data: checkout }
+      },
+    }),
+  ]
+}
+
+const conflict = (path: string, message: string) =>
+  new Refusal('conflict', {
+    message: 'This checkout is registered already, or differently: see details.',
+    details: [{ path, code: 'conflict', message }],
+  })
+
+/** Two that are registered at once: the unique constraint stops the later one, which tries again and is refused here. */
+async function assertFree(
+  db: Queryable,
+  clientId: string,
+  { id, stripeSessionId }: { id: string | null; stripeSessionId: string | null },
+) {
+  const { rows } = await db.query<{ id: string }>(
+    'select id from checkouts where client_id = $1 and (id = $2 or stripe_session_id = $3) order by id = $2 desc',
+    [clientId, id, stripeSessionId],
+  )
+  if (rows[0]?.id === id && rows[0]) throw conflict('id', 'is the id of a checkout that is registered')
+  if (rows[0]) throw conflict('stripeSessionId', `belongs to the checkout ${rows[0].id}`)
+}

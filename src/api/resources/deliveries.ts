@@ -1,0 +1,183 @@
+import { z } from 'zod'
+import type { Queryable } from '../../database/db.ts'
+import { HOLDS, type Holds, type InFront, inFrontOf, waitsFor } from '../../database/delivery-waits.ts'
+import { FANOUT_ORIGIN } from '../../domain/ids.ts'
+import { clientId, eventType, id, pageQuery, reference, time, windowQuery } from '../http/field-schemas.ts'
+import { page } from '../http/page.ts'
+import { type Deps, listRoute, type Route, route } from '../http/route.ts'
+
+export const STATES = ['pending', 'delivered', 'failed', 'skipped', 'cancelled'] as const
+
+/** A delivery in a reply. */
+export const deliveryReply = z
+  .strictObject({
+    id: id.meta({ description: "What the receiver sees as the Flo event's `eventId`." }),
+    clientId: id,
+    eventId: id.meta({ description: 'The event that is delivered: its id in /v1/events.' }),
+    endpointId: id,
+    eventType,
+    state: z.enum(STATES),
+    reason: z.string().nullable().meta({ description: 'Why it was skipped or cancelled.' }),
+    attempts: z.number().int(),
+    nextAttemptAt: time.nullable(),
+    waitsFor: z
+      .strictObject({ for: z.enum(['schedule', 'breaker', 'turn']), until: time.nullable(), message: z.string() })
+      .nullable()
+      .meta({ description: 'Why it is not being sent at this moment; null of one that is done.' }),
+    createdAt: time,
+    finishedAt: time.nullable(),
+    origin: z.enum(['fanout', 'resend', 'replay', 'test']).meta({ description: 'What made it.' }),
+    replayId: id.nullable().meta({ description: 'The replay that made it.' }),
+  })
+  .meta({ id: 'Delivery', description: 'One event on its way to one endpoint.' })
+
+const DeliveryWithBody = deliveryReply
+  .extend({
+    contract: z.string().nullable(),
+    body: z
+      .string()
+      .nullable()
+      .meta({ description: 'The very bytes of every attempt, as text; null once the payload is past its retention.' }),
+  })
+  .meta({ id: 'DeliveryWithBody' })
+
+const Attempt = z
+  .strictObject({
+    number: z.number().int(),
+    startedAt: time,
+    durationMs: z.number().int(),
+    status: z.number().int().nullable().meta({ description: 'The HTTP status; null when none came.' }),
+    error: z.string().nullable().meta({
+      description:
+        '`timeout`, `dns`, `connection`, `tls`, `blocked`, or `proxy`: the gateway’s own, which uses up no attempt of the schedule.',
+    }),
+    errorMessage: z.string().nullable(),
+    signature: z.string().nullable().meta({ description: 'The signature header that was sent.' }),
+    responseHeaders: z.record(z.string(), z.unknown()).nullable(),
+    responseBody: z.string().nullable().meta({ description: 'The first 16 KiB at most; 1 KiB of a success.' }),
+  })
+  .meta({ id: 'Attempt', description: 'One HTTP try.' })
+
+const COLUMNS = `t.id, t.client_id as "clientId", t.event_id as "eventId", t.endpoint_id as "endpointId",
+  t.event_type as "eventType", t.state, t.reason, t.attempts, t.next_attempt_at as "nextAttemptAt",
+  t.created_at as "createdAt", t.finished_at as "finishedAt",
+  case when t.origin = '${FANOUT_ORIGIN}' then 'fanout' when t.origin = t.event_id then 'test'
+       when r.id is not null then 'replay' else 'resend' end as origin, r.id as "replayId", ${HOLDS} as holds`
+const JOINS = `join endpoints p on p.client_id = t.client_id and p.id = t.endpoint_id
+  left join endpoint_health h on h.client_id = t.client_id and h.endpoint_id = t.endpoint_id
+  left join replays r on r.client_id = t.client_id and r.id = t.origin`
+
+type Row = Parameters<typeof waitsFor>[0] & { id: string; eventId: string; holds: Holds }
+
+/** A row of COLUMNS as a reply shows it. */
+const shown = ({ holds, ...row }: Row, now: Date, inFront: InFront | null = null) => ({
+  ...row,
+  waitsFor: waitsFor(row, holds, now, inFront),
+})
+
+/** What the indexes of deliveries find, see sql/000016_lists.sql. Most are delivered: that state has none. */
+const waysTo = (state: (typeof STATES)[number] | undefined) => [
+  ['eventId'],
+  ['replayId'],
+  ...(state === 'delivered' ? [] : state === 'pending' ? [['state']] : [['endpointId', 'state'], ['state']]),
+  ['endpointId'],
+]
+
+/** The delivery as a reply shows it. It must exist. */
+export async function readDelivery(db: Queryable, clientId: string, id: string, now: Date) {
+  const { rows } = await db.query<Row>({
+    name: 'api.delivery',
+    text: `select ${COLUMNS} from deliveries t ${JOINS} where t.client_id = $1 and t.id = $2`,
+    values: [clientId, id],
+  })
+  const row = rows[0]!
+  const isInOrder = row.state === 'pending' && row.holds.ordering === 'user'
+  return shown(row, now, isInOrder ? await inFrontOf(db, clientId, row) : null)
+}
+
+/** /v1/deliveries: what became of each event at each endpoint. */
+export const deliveries = (deps: Pick<Deps, 'keyRing' | 'contracts' | 'resend' | 'wakes' | 'now'>): Route[] => [
+  listRoute('GET /v1/deliveries', {
+    summary: 'List deliveries',
+    ids: { endpointId: 'endpointEver', eventId: 'event', replayId: 'replay' },
+    query: z.strictObject({
+      clientId,
+      endpointId: reference.optional(),
+      eventId: reference.optional(),
+      replayId: reference.optional(),
+      state: z.enum(STATES).optional(),
+      eventType: eventType.optional(),
+      ...windowQuery,
+      ...pageQuery,
+    }),
+    reply: deliveryReply,
+    async run(call) {
+      const { data, meta = {} } = await page(deps, call, {
+        list: 'deliveries',
+        columns: COLUMNS,
+        table: 'deliveries',
+        joins: JOINS,
+        filters: {
+          endpointId: ['t.endpoint_id = ?', call.query.endpointId],
+          eventId: ['t.event_id = ?', call.query.eventId],
+          replayId: [`t.origin = ? and t.origin <> '${FANOUT_ORIGIN}'`, call.query.replayId],
+          state: ['t.state = ?', call.query.state],
+          eventType: ['t.event_type = ?', call.query.eventType],
+        },
+        ways: waysTo(call.query.state),
+      })
+      return { data: (data as Row[]).map((row) => shown(row, deps.now())), meta }
+    },
+  }),
+  route('GET /v1/deliveries/{id}', {
+    summary: 'Get a delivery with its body',
+    ids: { id: 'delivery' },
+    reply: DeliveryWithBody,
+    async run({ db, clientId, params }) {
+      const delivery = await readDelivery(db, clientId, params.id!, deps.now())
+      const { rows } = await db.query(
+        `select e.contract, b.body from events e
+           left join event_bodies b on b.client_id = $1 and b.event_id = $2
+          where e.client_id = $1 and e.id = $2`,
+        [clientId, delivery.eventId],
+      )
+      const { contract = null, body = null } = rows[0] ?? {}
+      return { data: { ...delivery, contract, body: body && deps.contracts[contract]!.wireBody(delivery.id, body) } }
+    },
+  }),
+  route('GET /v1/deliveries/{id}/attempts', {
+    summary: 'List the attempts of a delivery',
+    ids: { id: 'delivery' },
+    query: z.strictObject({ clientId, ...pageQuery }),
+    reply: Attempt,
+    list: true,
+    async run(call) {
+      const { eventId, id, attempts } = await readDelivery(call.db, call.clientId, call.params.id!, deps.now())
+      const { data, meta } = await page(deps, call, {
+        list: `attempts of ${id}`,
+        columns: `t.number, t.started_at as "startedAt", t.duration_ms as "durationMs", t.status, t.error,
+          t.error_message as "errorMessage", t.signature, t.response_headers as "responseHeaders",
+          t.response_body as "responseBody"`,
+        table: 'attempts',
+        filters: { eventId: ['t.event_id = ?', eventId], deliveryId: ['t.delivery_id = ?', id] },
+        keys: [['t.number', 'int']],
+      })
+      // Attempts go with the payloads, their count with the delivery.
+      const gone = attempts > 0 && call.query.cursor === undefined && (data as unknown[]).length === 0
+      return { data, meta: { ...meta, ...(gone && { pastRetention: true }) } }
+    },
+  }),
+  route('POST /v1/deliveries/{id}/resend', {
+    summary: 'Send a delivery once more',
+    description:
+      "A new delivery with an id of its own and the endpoint's full schedule; one that is still pending is cancelled.",
+    ids: { id: 'delivery' },
+    reply: deliveryReply,
+    status: 201,
+    async run({ db, clientId, params, after }) {
+      const made = await deps.resend(db, clientId, params.id!)
+      after(() => deps.wakes.deliver(clientId, [made.endpointId], true))
+      return { data: await readDelivery(db, clientId, made.id, deps.now()) }
+    },
+  }),
+]

@@ -1,0 +1,147 @@
+import { z } from 'zod'
+import type { Contract } from '../../contracts/contract.ts'
+import type { KeyRing } from '../../secrets/keyring.ts'
+import { type KeptHeaders, type KeptTls, openHeaders } from '../../secrets/sealed-headers.ts'
+import { clientId, eventType, id, metadata, text, time } from '../http/field-schemas.ts'
+import { headers, shownHeaders, withoutSecrets } from './endpoint-headers.ts'
+import { shownTls, tls, tlsInfo } from './endpoint-tls.ts'
+import { customSecret, signature } from './secrets.ts'
+
+const WEEK = 604_800
+
+const eventTypes = z
+  .array(text(100))
+  .min(1)
+  .max(100)
+  .nullable()
+  .meta({ description: 'Names such as `invoice.paid` or families such as `subscription.*`; null: all.' })
+const retrySchedule = z
+  .array(z.number().int().min(0).max(WEEK))
+  .max(20)
+  .nullable()
+  .meta({ description: "Seconds before the 2nd, 3rd, ... attempt; null: the contract's own.", example: [5, 30, 300] })
+
+const rateLimit = z
+  .strictObject({ count: z.number().int().min(1).max(1000), seconds: z.number().int().min(1).max(3600) })
+  .nullable()
+  .meta({ description: 'So many attempts start in any span of so many seconds, at most; null: no limit.' })
+
+const ordering = z.enum(['none', 'user']).meta({
+  description:
+    "user: an event is sent when all earlier ones of its user were delivered or have failed for good; others' go on meanwhile. Default none.",
+})
+
+/** What a PATCH may change, and a POST may give beside the contract. */
+const changeable = {
+  url: text(2048).meta({
+    description: 'https://; http:// to allowed subnets alone.',
+    example: 'https://example.com/flo',
+  }),
+  eventTypes: eventTypes.optional(),
+  description: text(500).nullable().optional(),
+  metadata: metadata.optional(),
+  headers: headers.optional(),
+  tls: tls.optional(),
+  retrySchedule: retrySchedule.optional(),
+  timeoutSeconds: z
+    .number()
+    .int()
+    .min(1)
+    .max(60)
+    .optional()
+    .meta({ description: 'For one attempt in all; default 15.' }),
+  maxInFlight: z
+    .number()
+    .int()
+    .min(1)
+    .max(256)
+    .optional()
+    .meta({ description: 'Attempts under way at once, at most; default 10.' }),
+  rateLimit: rateLimit.optional(),
+  ordering: ordering.optional(),
+}
+
+/** The first contract that is offered is the one of an endpoint that names none. */
+function contractName(contracts: Readonly<Record<string, Contract>>) {
+  const names = Object.keys(contracts) as [string, ...string[]]
+  return z.enum(names).default(names[0])
+}
+
+/** The body that makes an endpoint. */
+export const newEndpoint = (contracts: Readonly<Record<string, Contract>>) =>
+  z.strictObject({
+    clientId,
+    contract: contractName(contracts),
+    signature: signature.default('hmac'),
+    secret: customSecret.optional(),
+    ...changeable,
+  })
+
+/** The body that changes one. */
+export const changedEndpoint = z.strictObject({ ...changeable, url: changeable.url.optional() })
+
+/** An endpoint in a reply. */
+export const endpointReply = z
+  .strictObject({
+    id,
+    clientId: id,
+    url: z.string(),
+    contract: z.string(),
+    signature,
+    publicKey: z.string().nullable().meta({ description: 'Verifies an `ed25519` signature: `whpk_` and base64.' }),
+    eventTypes: z.array(eventType).nullable(),
+    description: z.string().nullable(),
+    metadata: z.record(z.string(), z.string()),
+    headers: shownHeaders,
+    tls: shownTls,
+    retrySchedule: z.array(z.number().int()).nullable(),
+    timeoutSeconds: z.number().int(),
+    maxInFlight: z.number().int(),
+    rateLimit,
+    ordering,
+    breaker: z
+      .strictObject({ state: z.enum(['closed', 'open']), openedAt: time.nullable(), nextProbeAt: time.nullable() })
+      .meta({
+        description:
+          'Open after too many failures: deliveries wait without an attempt, and one at a time tries; a success closes it.',
+      }),
+    failingSince: time
+      .nullable()
+      .meta({ description: 'Since then every attempt has failed; null: the last one has not.' }),
+    status: z.enum(['enabled', 'disabled']),
+    disabledReason: z.enum(['manual', 'gone', 'failing']).nullable(),
+    disabledAt: time.nullable(),
+    createdAt: time,
+    updatedAt: time,
+  })
+  .meta({ id: 'Endpoint', description: "A client's URL that events are delivered to." })
+
+export const ENDPOINT_COLUMNS = `t.id, t.client_id as "clientId", t.url, t.contract,
+  t.secrets->0->>'publicKey' as "publicKey", case when t.secrets->0 ? 'publicKey' then 'ed25519' else 'hmac' end as signature,
+  t.event_types as "eventTypes", t.description,
+  t.metadata, t.headers, t.sealed_headers as "sealedHeaders", t.tls, t.retry_schedule as "retrySchedule",
+  t.timeout_seconds as "timeoutSeconds", t.max_in_flight as "maxInFlight", t.rate_limit as "rateLimit", t.ordering, t.status,
+  t.disabled_reason as "disabledReason", t.disabled_at as "disabledAt", t.created_at as "createdAt", t.updated_at as "updatedAt",
+  (select jsonb_build_object('openedAt', h.opened_at, 'nextProbeAt', h.probe_at, 'failingSince', h.failing_since)
+     from endpoint_health h where h.client_id = t.client_id and h.endpoint_id = t.id) as health`
+
+export interface EndpointRow extends KeptHeaders {
+  tls: KeptTls | null
+  health: Record<'openedAt' | 'nextProbeAt' | 'failingSince', string | null> | null
+}
+const timeOf = (text: string | null | undefined) => (text ? new Date(text) : null)
+
+/** Makes of a row of ENDPOINT_COLUMNS what a reply shows. */
+export const shownEndpoint =
+  (keyRing: Pick<KeyRing, 'decrypt'>) =>
+  <Row extends EndpointRow>({ headers, sealedHeaders, tls, health, ...row }: Row) => ({
+    ...row,
+    tls: tlsInfo(tls),
+    headers: withoutSecrets(openHeaders(keyRing, { headers, sealedHeaders })),
+    breaker: {
+      state: health?.openedAt ? 'open' : 'closed',
+      openedAt: timeOf(health?.openedAt),
+      nextProbeAt: timeOf(health?.nextProbeAt),
+    },
+    failingSince: timeOf(health?.failingSince),
+  })

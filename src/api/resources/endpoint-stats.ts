@@ -1,0 +1,126 @@
+import { z } from 'zod'
+import type { Queryable } from '../../database/db.ts'
+import { FLOOR } from '../../database/pending-floor.ts'
+import { Refusal } from '../../errors.ts'
+import { clientId, id, moment, time } from '../http/field-schemas.ts'
+import { type Deps, type Route, route } from '../http/route.ts'
+import { STATES } from './deliveries.ts'
+
+const DAY_MS = 86_400_000
+const LONGEST_DAYS = 31
+
+const count = z.number().int()
+const share = z.number().min(0).max(1).nullable()
+
+const Stats = z
+  .strictObject({
+    endpointId: id,
+    since: time,
+    until: time,
+    deliveries: z
+      .strictObject({
+        total: count,
+        byState: z.strictObject(Object.fromEntries(STATES.map((state) => [state, count]))),
+        successRate: share.meta({ description: 'Delivered, of those delivered or failed; null: there are none.' }),
+      })
+      .meta({ description: 'That were made in the window.' }),
+    attempts: z
+      .strictObject({
+        total: count,
+        byOutcome: z
+          .record(z.string(), count)
+          .meta({ description: 'By HTTP status, or the class of the error where none came.', example: { 200: 41 } }),
+        successRate: share.meta({ description: 'Answered with 2xx; null: there are none.' }),
+        latencyMs: z
+          .strictObject({ p50: count, p95: count, p99: count })
+          .nullable()
+          .meta({ description: 'Until the status line, of those that were answered; null: there are none.' }),
+      })
+      .meta({ description: 'Of these deliveries, whenever they were made.' }),
+    waiting: z
+      .strictObject({ total: count, due: count, oldestCreatedAt: time.nullable() })
+      .meta({ description: 'All deliveries that are pending now, in the window or not.' }),
+  })
+  .meta({ id: 'EndpointStats', description: 'What the deliveries and attempts of an endpoint add up to.' })
+
+/** GET /v1/endpoints/{id}/stats, read from the rows that the lists of deliveries and attempts show. */
+export const endpointStats = ({ now }: Pick<Deps, 'now'>): Route[] => [
+  route('GET /v1/endpoints/{id}/stats', {
+    summary: 'Count what became of deliveries to an endpoint',
+    description:
+      'Of those made in a window: the last 24 hours unless `since` and `until` say otherwise, 31 days at most.',
+    ids: { id: 'endpointEver' },
+    query: z.strictObject({ clientId, since: moment.optional(), until: moment.optional() }),
+    reply: Stats,
+    async run({ db, clientId, params, query }) {
+      const until = query.until ?? now()
+      const since = query.since ?? new Date(until.getTime() - DAY_MS)
+      assertWindow(since, until)
+      return { data: await statsOf(db, clientId, params.id!, { since, until }) }
+    },
+  }),
+]
+
+function assertWindow(since: Date, until: Date) {
+  const days = (until.getTime() - since.getTime()) / DAY_MS
+  if (days > 0 && days <= LONGEST_DAYS) return
+  const message = days > 0 ? `must be ${LONGEST_DAYS} days before until, or less` : 'must be before until'
+  throw new Refusal('invalid', { details: [{ path: 'since', code: 'custom', message }] })
+}
+
+type Counts = Record<string, number>
+
+/** One statement, so that all of it is of one moment. */
+async function statsOf(
+  db: Queryable,
+  clientId: string,
+  endpointId: string,
+  { since, until }: { since: Date; until: Date },
+): Promise<object> {
+  const { rows } = await db.query(
+    `with made as materialized (
+       select event_id, id, state from deliveries
+        where client_id = $1 and endpoint_id = $2 and id >= uuid7_floor($3) and id < uuid7_floor($4)
+     ), tried as materialized (
+       -- The bounds leave out the days that none of them is of.
+       select a.status, a.error, a.duration_ms from made d
+         join attempts a on a.client_id = $1 and a.event_id = d.event_id and a.delivery_id = d.id
+          and a.event_id >= (select event_id from made order by event_id limit 1)
+          and a.event_id <= (select event_id from made order by event_id desc limit 1)
+     )
+     select (select jsonb_object_agg(state, n) from (select state, count(*) as n from made group by 1) s) as states,
+            (select jsonb_object_agg(outcome, n)
+               from (select coalesce(status::text, error) as outcome, count(*) as n from tried group by 1) o) as outcomes,
+            (select count(*) from tried where status between 200 and 299) as delivered,
+            (select percentile_disc(array[0.5, 0.95, 0.99]) within group (order by duration_ms)
+               from tried where status is not null) as latencies,
+            w.total, w.due, w.oldest
+       from (select count(*) as total, count(*) filter (where next_attempt_at <= now()) as due, min(created_at) as oldest
+               from deliveries where client_id = $1 and endpoint_id = $2 and state = 'pending' and event_id >= ${FLOOR}) w`,
+    [clientId, endpointId, since, until],
+  )
+  const [{ states, outcomes, delivered, latencies, total, due, oldest }] = rows
+  const byState: Counts = Object.fromEntries(STATES.map((state) => [state, states?.[state] ?? 0]))
+  const byOutcome: Counts = outcomes ?? {}
+  const attempts = sum(byOutcome)
+  return {
+    endpointId,
+    since,
+    until,
+    deliveries: {
+      total: sum(byState),
+      byState,
+      successRate: ratio(byState.delivered!, byState.delivered! + byState.failed!),
+    },
+    attempts: {
+      total: attempts,
+      byOutcome,
+      successRate: ratio(delivered, attempts),
+      latencyMs: latencies && { p50: latencies[0], p95: latencies[1], p99: latencies[2] },
+    },
+    waiting: { total, due, oldestCreatedAt: oldest },
+  }
+}
+
+const sum = (counts: Counts) => Object.values(counts).reduce((total, one) => total + one, 0)
+const ratio = (part: number, whole: number) => (whole === 0 ? null : part / whole)

@@ -1,0 +1,77 @@
+import { z } from 'zod'
+import { CHANGED } from '../../database/endpoint-version.ts'
+import { Refusal } from '../../errors.ts'
+import { eventType } from '../http/field-schemas.ts'
+import { type Deps, type Route, route } from '../http/route.ts'
+import { deliveryReply, readDelivery } from './deliveries.ts'
+import { endWaiting } from './end-waiting.ts'
+import { forgetHealth } from './endpoint-health.ts'
+import { endpointReply } from './endpoint-schema.ts'
+import { readEndpoint } from './endpoints.ts'
+import { sendTest } from './test-events.ts'
+
+/** /v1/endpoints/{id}/enable, /disable and /test. */
+export const endpointStatus = ({
+  contracts,
+  keyRing,
+  wakes,
+  now,
+  watch,
+}: Pick<Deps, 'contracts' | 'keyRing' | 'wakes' | 'now' | 'watch'>): Route[] => [
+  route('POST /v1/endpoints/{id}/enable', {
+    summary: 'Enable an endpoint',
+    description:
+      'Events are delivered again from now on; those that were skipped meanwhile can be replayed. What failed before is forgotten.',
+    ids: { id: 'endpoint' },
+    reply: endpointReply,
+    async run({ db, clientId, params, after }) {
+      const { rowCount } = await db.query(
+        `update endpoints set status = 'enabled', disabled_reason = null, disabled_at = null, ${CHANGED}
+          where client_id = $1 and id = $2 and status = 'disabled'`,
+        [clientId, params.id],
+      )
+      if (rowCount === 1) await forgetHealth(db, clientId, params.id!, { stillFailing: false })
+      after(() => wakes.deliver(clientId, [params.id!]))
+      return { data: await readEndpoint({ db, keyRing }, clientId, params.id!) }
+    },
+  }),
+  route('POST /v1/endpoints/{id}/disable', {
+    summary: 'Disable an endpoint',
+    description: 'Deliveries that wait, and those of new events, become `skipped`; they can be replayed.',
+    ids: { id: 'endpoint' },
+    reply: endpointReply,
+    async run({ db, clientId, params, after }) {
+      const { rowCount } = await db.query(
+        `update endpoints set status = 'disabled', disabled_reason = 'manual', disabled_at = now(), ${CHANGED}
+          where client_id = $1 and id = $2 and status = 'enabled'`,
+        [clientId, params.id],
+      )
+      await endWaiting(db, clientId, params.id!, { state: 'skipped', reason: 'endpoint_disabled' })
+      after(() => {
+        wakes.deliver(clientId, [params.id!])
+        if (rowCount === 1) watch?.changed?.({ clientId, endpointId: params.id!, what: 'disabled', reason: 'manual' })
+      })
+      return { data: await readEndpoint({ db, keyRing }, clientId, params.id!) }
+    },
+  }),
+  route('POST /v1/endpoints/{id}/test', {
+    summary: 'Send a test event to an endpoint',
+    description: "Delivers the contract's example of an event type to this endpoint alone, whatever its filter says.",
+    ids: { id: 'endpoint' },
+    body: z.strictObject({ eventType: eventType.optional() }),
+    reply: deliveryReply,
+    status: 201,
+    async run({ db, clientId, params, body, after }) {
+      const endpoint = await readEndpoint({ db, keyRing }, clientId, params.id!)
+      if (endpoint.status === 'disabled') throw new Refusal('endpoint_disabled')
+      const id = await sendTest(db, clientId, {
+        endpointId: params.id!,
+        contract: contracts[endpoint.contract]!,
+        eventType: body.eventType,
+        at: now(),
+      })
+      after(() => wakes.deliver(clientId, [params.id!]))
+      return { data: await readDelivery(db, clientId, id, now()) }
+    },
+  }),
+]

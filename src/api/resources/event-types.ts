@@ -1,0 +1,53 @@
+import { z } from 'zod'
+import { type Contract, wireExample } from '../../contracts/contract.ts'
+import { Refusal } from '../../errors.ts'
+import { clientId, eventType, text } from '../http/field-schemas.ts'
+import { commonRoute, type Deps, type Route } from '../http/route.ts'
+
+const EventType = z
+  .strictObject({
+    eventType,
+    contract: z.string(),
+    schema: z.record(z.string(), z.unknown()).meta({ description: 'JSON Schema of the body that a receiver gets.' }),
+    example: z.record(z.string(), z.unknown()),
+  })
+  .meta({ id: 'EventType' })
+
+const catalog = (contract: Contract) =>
+  contract.eventTypes.map((eventType) => ({
+    eventType,
+    contract: contract.name,
+    schema: z.toJSONSchema(contract.wireSchemas[eventType]!),
+    example: wireExample(contract, eventType),
+  }))
+
+/** /v1/event-types: what can arrive at an endpoint, by contract. */
+export function eventTypes({ contracts }: Pick<Deps, 'contracts'>): Route[] {
+  const all = Object.values(contracts).flatMap(catalog)
+  return [
+    commonRoute('GET /v1/event-types', {
+      summary: 'List event types with JSON Schema and example',
+      description: 'The whole catalog, in the order of the contracts.',
+      query: z.strictObject({ clientId, contract: z.enum(Object.keys(contracts)).optional() }),
+      reply: EventType,
+      list: true,
+      run: async ({ query }) => ({
+        data: all.filter(({ contract }) => query.contract === undefined || contract === query.contract),
+        meta: { nextCursor: null },
+      }),
+    }),
+    commonRoute('GET /v1/event-types/{eventType}', {
+      summary: 'Get an event type',
+      params: { eventType: text(100) },
+      query: z.strictObject({ clientId, contract: z.enum(Object.keys(contracts)).optional() }),
+      reply: EventType,
+      async run({ params, query }) {
+        const found = all.find(
+          ({ eventType, contract }) => eventType === params.eventType && contract === (query.contract ?? contract),
+        )
+        if (!found) throw new Refusal('not_found')
+        return { data: found }
+      },
+    }),
+  ]
+}

@@ -1,0 +1,102 @@
+import { z } from 'zod'
+import type { Queryable } from '../../database/db.ts'
+import { GATEWAY_ITSELF, idTime, NO_SOURCE_EVENT } from '../../domain/ids.ts'
+import { clientId, eventType, id, pageQuery, reference, time, windowQuery } from '../http/field-schemas.ts'
+import { page } from '../http/page.ts'
+import { type Deps, listRoute, type Route, route } from '../http/route.ts'
+
+const Event = z
+  .strictObject({
+    id,
+    clientId: id,
+    sourceEventId: id
+      .nullable()
+      .meta({ description: 'What it was made of; null for a test event, and for what the gateway tells of itself.' }),
+    contract: z.string(),
+    eventType,
+    userId: id.nullable(),
+    occurredAt: time,
+    createdAt: time,
+    deliveries: z
+      .record(z.string(), z.number().int())
+      .meta({ description: 'How many deliveries it has, by state.', example: { delivered: 2, pending: 1 } }),
+  })
+  .meta({ id: 'Event', description: 'One happening in the words of one contract.' })
+
+const EventWithBody = Event.extend({
+  body: z.string().nullable().meta({
+    description:
+      'What is delivered, as JSON text; each delivery of Flo puts its own `eventId` in front. null once past its retention.',
+  }),
+}).meta({ id: 'EventWithBody' })
+
+const COLUMNS = `t.id, t.client_id as "clientId",
+  case when t.source_event_id not in ('${NO_SOURCE_EVENT}', '${GATEWAY_ITSELF}') then t.source_event_id end as "sourceEventId",
+  t.contract, t.type as "eventType", t.user_id as "userId", t.occurred_at as "occurredAt"`
+
+interface Row {
+  id: string
+  clientId: string
+}
+
+/** With the time and the deliveries of each. A statement of its own, which looks at the days of these events only. */
+async function shown<R extends Row>(db: Queryable, rows: readonly R[]) {
+  const counts: Record<string, Record<string, number>> = {}
+  for (const [clientId, events] of Map.groupBy(rows, (row) => row.clientId)) {
+    const { rows: states } = await db.query<{ id: string; state: string; count: number }>(
+      `select event_id as id, state, count(*) from deliveries where client_id = $1 and event_id = any($2) group by 1, 2`,
+      [clientId, events.map(({ id }) => id)],
+    )
+    for (const { id, state, count } of states) counts[id] = { ...counts[id], [state]: count }
+  }
+  return rows.map((row) => ({ ...row, createdAt: idTime(row.id), deliveries: counts[row.id] ?? {} }))
+}
+
+/** /v1/events: what the sources' events became. */
+export const events = (deps: Pick<Deps, 'keyRing'>): Route[] => [
+  listRoute('GET /v1/events', {
+    summary: 'List events',
+    ids: { sourceEventId: 'sourceEvent', userId: 'user' },
+    query: z.strictObject({
+      clientId,
+      sourceEventId: reference.optional(),
+      userId: reference.optional(),
+      eventType: eventType.optional(),
+      contract: z.string().optional(),
+      ...windowQuery,
+      ...pageQuery,
+    }),
+    reply: Event,
+    async run(call) {
+      const { data, meta = {} } = await page(deps, call, {
+        list: 'events',
+        columns: COLUMNS,
+        table: 'events',
+        filters: {
+          sourceEventId: ['t.source_event_id = ?', call.query.sourceEventId],
+          userId: ['t.user_id = ?', call.query.userId],
+          eventType: ['t.type = ?', call.query.eventType],
+          contract: ['t.contract = ?', call.query.contract],
+        },
+        // A source event has few events: what its index finds is put in order.
+        ways: [['sourceEventId'], ['userId'], ['eventType']],
+      })
+      return { data: await shown(call.db, data as Row[]), meta }
+    },
+  }),
+  route('GET /v1/events/{id}', {
+    summary: 'Get an event with its body',
+    ids: { id: 'event' },
+    reply: EventWithBody,
+    async run({ db, clientId, params }) {
+      const { rows } = await db.query<Row>(
+        `select ${COLUMNS}, b.body from events t
+           left join event_bodies b on b.client_id = $1 and b.event_id = $2
+          where t.client_id = $1 and t.id = $2`,
+        [clientId, params.id],
+      )
+      const [data] = await shown(db, rows)
+      return { data }
+    },
+  }),
+]

@@ -1,0 +1,155 @@
+import { z } from 'zod'
+import { ORIGINS } from '../../domain/event-origin.ts'
+import { id, time } from '../http/field-schemas.ts'
+
+// The reply of explain and dry run. What it tells is made in src/normalize/explain.
+
+const value = z.unknown().meta({ description: 'As it stood there: any JSON.' })
+const ref = z.strictObject({ kind: z.string(), id: z.string().nullable() })
+
+const Condition = z
+  .strictObject({
+    called: z.string().optional().meta({ description: 'The name that the mapping gives it.', example: 'paused' }),
+    words: z.string().meta({ example: 'status is active or trialing' }),
+    holds: z.boolean(),
+    needs: z.enum(['all', 'one']).optional().meta({ description: 'How many of its parts have to hold.' }),
+    now: value.optional(),
+    before: value.optional(),
+    stored: value.optional(),
+    changes: z.array(z.strictObject({ field: z.string(), before: value, now: value })).optional(),
+    get of() {
+      return z.array(Condition).optional()
+    },
+  })
+  .meta({ id: 'Condition', description: 'A condition with its truth, and at its leaves the values that were read.' })
+
+const Rule = z
+  .strictObject({
+    at: z.number().int().meta({ description: '1 is the first; the first that holds speaks.' }),
+    says: z.string().meta({ example: 'subscription.renewed' }),
+    when: z.string().nullable(),
+    holds: z.boolean().nullable().meta({ description: 'null: not tried, since an earlier one held.' }),
+    condition: Condition.nullable(),
+  })
+  .meta({ id: 'ExplainedRule' })
+
+const Mapping = z
+  .strictObject({
+    contract: z.string(),
+    mapping: z.string(),
+    again: z.boolean().meta({ description: "It speaks of the object's newest state once more." }),
+    rules: z.array(Rule),
+    owed: z.strictObject({ says: z.string(), holds: z.boolean(), condition: Condition }).nullable(),
+    says: z.strictObject({
+      kind: z.enum(['emit', 'ignore', 'fail']),
+      what: z.string().meta({ description: 'The event types, or the code of the reason.' }),
+      because: z.string().nullable(),
+    }),
+  })
+  .meta({ id: 'ExplainedMapping' })
+
+const Read = z
+  .strictObject({
+    path: z.string().meta({ example: 'items.data[0].price.unit_amount' }),
+    value,
+    object: ref.nullable().meta({ description: "Where it stands, if not in the event's own object." }),
+    until: z
+      .string()
+      .nullable()
+      .meta({ description: 'The API version from which on Stripe does not send it any more.' }),
+  })
+  .meta({ id: 'ExplainedRead' })
+
+const Field = z
+  .strictObject({
+    field: z.string().meta({ example: 'subscription.amount' }),
+    value,
+    reads: z.array(Read),
+    absent: z.array(Read).meta({ description: 'What was looked for first, and was not there.' }),
+    through: z.array(z.string()).meta({ description: 'Conversions on the way.', example: ['major'] }),
+  })
+  .meta({ id: 'ExplainedField' })
+
+const Way = z.strictObject({
+  id,
+  endpointId: id,
+  url: z.string(),
+  origin: z.enum(['fanout', 'resend', 'replay']),
+  state: z.string(),
+  reason: z.string().nullable(),
+  attempts: z.number().int(),
+  nextAttemptAt: time.nullable(),
+  waitsFor: z.strictObject({ for: z.string(), until: time.nullable(), message: z.string() }).nullable(),
+  lastAttempt: z.strictObject({ at: time, outcome: z.string(), message: z.string().nullable() }).nullable(),
+})
+
+const ExplainedEvent = z
+  .strictObject({
+    contract: z.string(),
+    mapping: z.string(),
+    type: z.string(),
+    key: z.string().meta({ description: 'The business key: one event per key, for ever.' }),
+    stored: z.strictObject({ id, createdAt: time }).nullable(),
+    toldBefore: z
+      .strictObject({ sourceEventId: id.nullable(), eventId: z.string().nullable(), type: z.string().nullable() })
+      .nullable(),
+    fields: z.array(Field),
+    differs: z.array(z.strictObject({ field: z.string(), stored: value, now: value })),
+    deliveries: z.array(Way),
+    passedOver: z
+      .array(
+        z.strictObject({
+          endpointId: id,
+          url: z.string(),
+          why: z.enum(['contract', 'filter', 'disabled', 'created_later', 'changed_later', 'unknown']),
+          message: z.string(),
+        }),
+      )
+      .meta({ description: 'Endpoints that did not get it, and why.' }),
+    wouldGoTo: z.array(z.strictObject({ endpointId: id, url: z.string() })),
+  })
+  .meta({ id: 'ExplainedEvent' })
+
+export const Explanation = z
+  .strictObject({
+    sourceEvent: z.strictObject({
+      id: id.nullable().meta({ description: 'null: only tried, not stored.' }),
+      sourceId: id,
+      eventId: z.string(),
+      type: z.string(),
+      apiVersion: z.string().nullable(),
+      account: z.string().nullable(),
+      livemode: z.boolean(),
+      createdAt: time,
+      receivedAt: time,
+      origin: z.enum(ORIGINS),
+      state: z.enum(['received', 'normalized', 'ignored', 'held', 'failed']),
+      reason: z.strictObject({ code: z.string(), message: z.string().nullable() }).nullable(),
+      heldUntil: time.nullable(),
+    }),
+    summary: z.string(),
+    hints: z.array(z.string()).meta({ description: 'What can be done about it.' }),
+    pastRetention: z
+      .string()
+      .nullable()
+      .meta({ description: 'What cannot be told any more, since the raw body is past its retention; null: nothing.' }),
+    about: z
+      .strictObject({
+        kind: z.string(),
+        id: z.string(),
+        before: z.enum(['previous_attributes', 'snapshot', 'unknown']),
+      })
+      .nullable(),
+    mappings: z.array(Mapping),
+    events: z.array(ExplainedEvent),
+    lookups: z.array(z.strictObject({ kind: z.string(), id: z.string(), known: z.boolean(), words: z.string() })),
+    waitsFor: z.array(z.strictObject({ fact: z.string(), words: z.string() })),
+    differs: z
+      .string()
+      .nullable()
+      .meta({ description: 'What it comes to today, where that is not what was stored then.' }),
+  })
+  .meta({
+    id: 'Explanation',
+    description: 'Why a source event became what it became, judged in the world as it is known today.',
+  })

@@ -1,0 +1,50 @@
+import { z } from 'zod'
+import { clientId, moment, reference, text } from '../http/field-schemas.ts'
+import { type Deps, type Route, route } from '../http/route.ts'
+import { readSourceEvent, SourceEvent } from './source-events.ts'
+
+const Body = z
+  .strictObject({
+    clientId,
+    state: z.enum(['failed', 'ignored']),
+    code: text(100).optional().meta({ description: 'The code of the reason, e.g. `unmapped_value`.' }),
+    type: text(200).optional(),
+    sourceId: reference.optional(),
+    since: moment.optional().meta({ description: 'Received then or later.' }),
+    until: moment.optional().meta({ description: 'Received before.' }),
+  })
+  .refine(({ state, code }) => state === 'failed' || code !== undefined, {
+    path: ['code'],
+    error: 'is required with the state ignored: what was ignored for another reason is ignored again',
+  })
+
+/** Source events once more through the normaliser: after a mapping was mended, or a source has got its API key. */
+export const renormalizations = (deps: Pick<Deps, 'renormalize' | 'renormalizeAll' | 'wakes'>): Route[] => [
+  route('POST /v1/source-events/{id}/renormalize', {
+    summary: 'Normalise a failed or ignored source event once more',
+    description: 'One that waits already is left alone. What was told before is not told again.',
+    ids: { id: 'sourceEvent' },
+    reply: SourceEvent,
+    status: 202,
+    async run({ db, clientId, params, after }) {
+      await deps.renormalize(db, clientId, params.id!)
+      after(() => deps.wakes.normalize(clientId))
+      return { data: await readSourceEvent(db, clientId, params.id!) }
+    },
+  }),
+  route('POST /v1/source-events/renormalize', {
+    summary: 'Normalise all failed or ignored source events that fit once more',
+    ids: { sourceId: 'sourceOrApp' },
+    body: Body,
+    reply: z
+      .strictObject({ count: z.number().int().meta({ description: 'How many go through once more.' }) })
+      .meta({ id: 'Renormalized' }),
+    status: 202,
+    async run({ db, clientId, body, after }) {
+      const { clientId: _, ...which } = body
+      const { count } = await deps.renormalizeAll(db, clientId, which)
+      after(() => deps.wakes.normalize(clientId))
+      return { data: { count } }
+    },
+  }),
+]

@@ -1,0 +1,110 @@
+import { z } from 'zod'
+import type { Queryable } from '../../database/db.ts'
+import { ORIGINS, originOf } from '../../domain/event-origin.ts'
+import { clientId, id, pageQuery, reference, text, time, windowQuery } from '../http/field-schemas.ts'
+import { page } from '../http/page.ts'
+import { type Deps, listRoute, type Route, route } from '../http/route.ts'
+
+const STATES = ['received', 'normalized', 'ignored', 'held', 'failed'] as const
+/** Those that few are in: an index finds them. */
+const UNDONE: readonly (string | undefined)[] = ['received', 'held', 'failed']
+
+/** A source event in a reply. */
+export const SourceEvent = z
+  .strictObject({
+    id,
+    clientId: id,
+    sourceId: id.meta({ description: "Of what the client's application published: the client's own id." }),
+    origin: z.enum(ORIGINS).meta({
+      description: "`app`: published by the client's application; `timer`: our own, of an invoice that fell due.",
+    }),
+    eventId: z.string().meta({
+      description: "The sender's own id; an app event's was made by the gateway.",
+      example: 'evt_1TKx2v',
+    }),
+    type: z.string().meta({ example: 'invoice.paid' }),
+    apiVersion: z.string().nullable(),
+    account: z.string().nullable().meta({ description: "A connected account; null: the source's own." }),
+    livemode: z.boolean(),
+    createdAt: time.meta({ description: 'As the sender says.' }),
+    receivedAt: time,
+    state: z.enum(STATES),
+    reason: z
+      .strictObject({ code: z.string(), message: z.string().nullable() })
+      .nullable()
+      .meta({ description: 'Why it was ignored, is held or has failed.' }),
+    heldUntil: time.nullable(),
+  })
+  .meta({ id: 'SourceEvent', description: 'What a source sent, and what became of it.' })
+
+const SourceEventWithBody = SourceEvent.extend({
+  body: z.string().nullable().meta({
+    description: "The raw body, Stripe's as it was signed; null once past its retention.",
+  }),
+}).meta({ id: 'SourceEventWithBody' })
+
+const COLUMNS = `t.id, t.client_id as "clientId", t.source_id as "sourceId", t.event_id as "eventId", t.type,
+  t.api_version as "apiVersion", nullif(t.account, '') as account, t.livemode, t.created_at as "createdAt",
+  t.received_at as "receivedAt", t.state,
+  case when t.reason_code is not null then jsonb_build_object('code', t.reason_code, 'message', t.reason_message) end as reason,
+  t.held_until as "heldUntil"`
+
+type Row = Parameters<typeof originOf>[0]
+const shown = <R extends Row>(row: R) => ({ ...row, origin: originOf(row) })
+
+/** The source event as a reply shows it. It must exist. */
+export async function readSourceEvent(db: Queryable, clientId: string, id: string) {
+  const { rows } = await db.query<Row>(`select ${COLUMNS} from source_events t where client_id = $1 and id = $2`, [
+    clientId,
+    id,
+  ])
+  return shown(rows[0]!)
+}
+
+/** /v1/source-events: everything that came in. */
+export const sourceEvents = (deps: Pick<Deps, 'keyRing'>): Route[] => [
+  listRoute('GET /v1/source-events', {
+    summary: 'List source events',
+    ids: { sourceId: 'sourceOrApp' },
+    query: z.strictObject({
+      clientId,
+      sourceId: reference.optional().meta({ description: "The client's own id: what its application published." }),
+      state: z.enum(STATES).optional(),
+      type: text(200).optional(),
+      eventId: text(300).optional().meta({ description: "The sender's own id." }),
+      ...windowQuery,
+      ...pageQuery,
+    }),
+    reply: SourceEvent,
+    async run(call) {
+      const { data, meta } = await page(deps, call, {
+        list: 'source-events',
+        columns: COLUMNS,
+        table: 'source_events',
+        filters: {
+          sourceId: ['t.source_id = ?', call.query.sourceId],
+          state: ['t.state = ?', call.query.state],
+          type: ['t.type = ?', call.query.type],
+          eventId: ['t.event_id = ?', call.query.eventId],
+        },
+        ways: [['eventId'], ...(UNDONE.includes(call.query.state) ? [['state']] : []), ['sourceId']],
+      })
+      return { data: (data as Row[]).map(shown), meta: meta ?? {} }
+    },
+  }),
+  route('GET /v1/source-events/{id}', {
+    summary: 'Get a source event with its raw body',
+    ids: { id: 'sourceEvent' },
+    reply: SourceEventWithBody,
+    async run({ db, clientId, params }) {
+      const { rows } = await db.query<Row & { body: Buffer | null }>(
+        `select ${COLUMNS}, b.body from source_events t
+           left join source_event_bodies b on b.client_id = $1 and b.source_event_id = $2
+          where t.client_id = $1 and t.id = $2`,
+        [clientId, params.id],
+      )
+      const { body, ...row } = rows[0]!
+      return { data: { ...shown(row), body: body?.toString('utf8') ?? null } }
+    },
+  }),
+]

@@ -1,0 +1,189 @@
+import { z } from 'zod'
+import type { Queryable } from '../../database/db.ts'
+import { newId } from '../../domain/ids.ts'
+import { clientId, id, name, pageQuery, text, time } from '../http/field-schemas.ts'
+import { page } from '../http/page.ts'
+import { type Deps, listRoute, type Route, route } from '../http/route.ts'
+import { changes } from '../http/update-set.ts'
+
+const Hydration = z
+  .strictObject({
+    state: z
+      .enum(['off', 'on', 'paused'])
+      .meta({ description: 'off: no API key. paused: calls fail, events go on without.' }),
+    pausedUntil: time.nullable(),
+    reason: z
+      .strictObject({ code: z.string(), message: z.string() })
+      .nullable()
+      .meta({ description: 'The last call that failed.' }),
+  })
+  .meta({ id: 'Hydration', description: 'Whether what a webhook does not carry is fetched from Stripe.' })
+
+const Source = z
+  .strictObject({
+    id,
+    clientId: id,
+    kind: z.enum(['stripe']),
+    name: z.string().nullable(),
+    webhookUrl: z.string().meta({ description: 'What Stripe is told to send to.' }),
+    signingSecretCount: z.number().int().meta({ description: 'How many are live. The secrets are never returned.' }),
+    hasApiKey: z.boolean(),
+    apiVersion: z
+      .string()
+      .nullable()
+      .meta({ description: 'What objects are fetched in; null: as the event that needs them.' }),
+    planRanks: z.record(z.string(), z.number()),
+    signatureFailingSince: time
+      .nullable()
+      .meta({ description: 'Webhooks are refused for their signatures since then; null: the last one was right.' }),
+    hydration: Hydration,
+    createdAt: time,
+  })
+  .meta({ id: 'Source', description: 'Where events come from: one webhook of one Stripe account.' })
+
+// Stripe's own are ASCII, but the whole string is the key, whatever is in it.
+const signingSecret = z
+  .string()
+  .max(500)
+  .regex(/^whsec_[^\s\p{C}]+$/u, 'must be whsec_ and printable characters')
+  .meta({ example: 'whsec_example' })
+const signingSecrets = z
+  .array(signingSecret)
+  .min(1)
+  .max(10)
+  .meta({ description: 'All that are live: during a rotation the new and the old one.' })
+const apiVersion = z
+  .string()
+  .regex(/^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$/, 'must be a version of the API such as 2026-10-28.endive')
+  .meta({ description: "The webhook's own, where events do not tell theirs.", example: '2026-10-28.endive' })
+const planRanks = z
+  .record(text(255), z.number())
+  .refine((ranks) => Object.keys(ranks).length <= 1000, 'must have 1000 plans at most')
+  .meta({
+    description:
+      'How plans rank whose price does not tell: tiered and metered ones. By price or plan id; a change to a higher rank is an upgrade.',
+    example: { price_starter: 1, price_pro: 2 },
+  })
+const apiKey = text(500).meta({ description: 'A Stripe API key, to read objects that events only refer to.' })
+
+const COLUMNS = `t.id, t.client_id as "clientId", t.kind, t.name, cardinality(t.signing_secrets) as "signingSecretCount",
+  t.api_key is not null as "hasApiKey", t.api_version as "apiVersion", t.plan_ranks as "planRanks", t.created_at as "createdAt",
+  t.signature_failing_at as "signatureFailingSince",
+  case when h.open_until > now() then h.open_until end as "pausedUntil", h.reason_code as code, h.reason_message as message`
+const JOINS = 'left join hydration_circuits h on h.client_id = t.client_id and h.source_id = t.id'
+
+interface Row {
+  id: string
+  hasApiKey: boolean
+  pausedUntil: Date | null
+  code: string | null
+  message: string | null
+}
+
+/** /v1/sources. Secrets go in and never come out again; changes hold from the next request that Stripe sends. */
+export function sources(deps: Pick<Deps, 'keyRing' | 'publicUrl' | 'forgetFailures' | 'wakes'>): Route[] {
+  const { encrypt } = deps.keyRing
+  const shown = ({ pausedUntil, code, message, ...row }: Row) => ({
+    ...row,
+    webhookUrl: `${deps.publicUrl()}/webhooks/stripe/${row.id}`,
+    hydration: row.hasApiKey
+      ? { state: pausedUntil ? 'paused' : 'on', pausedUntil, reason: code && { code, message } }
+      : { state: 'off', pausedUntil: null, reason: null },
+  })
+  const sealed = (given: string[] | undefined) => given && [...new Set(given)].map(encrypt)
+  const read = async (db: Queryable, clientId: string, id: string) =>
+    shown(
+      (await db.query(`select ${COLUMNS} from sources t ${JOINS} where t.client_id = $1 and t.id = $2`, [clientId, id]))
+        .rows[0],
+    )
+
+  return [
+    route('POST /v1/sources', {
+      summary: 'Make a source',
+      body: z.strictObject({
+        clientId,
+        kind: z.enum(['stripe']).default('stripe'),
+        name: name.nullable().optional(),
+        signingSecrets,
+        apiKey: apiKey.nullable().optional(),
+        apiVersion: apiVersion.nullable().optional(),
+        planRanks: planRanks.optional(),
+      }),
+      reply: Source,
+      status: 201,
+      async run({ db, clientId, body }) {
+        const id = newId()
+        await db.query(
+          `insert into sources (id, client_id, kind, name, signing_secrets, api_key, api_version, plan_ranks)
+           values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+          [
+            id,
+            clientId,
+            body.kind,
+            body.name,
+            sealed(body.signingSecrets),
+            body.apiKey ? encrypt(body.apiKey) : null,
+            body.apiVersion,
+            body.planRanks ?? {},
+          ],
+        )
+        return { data: await read(db, clientId, id) }
+      },
+    }),
+    listRoute('GET /v1/sources', {
+      summary: 'List sources',
+      query: z.strictObject({ clientId, ...pageQuery }),
+      reply: Source,
+      async run(call) {
+        const { data, meta } = await page(deps, call, {
+          list: 'sources',
+          columns: COLUMNS,
+          table: 'sources',
+          joins: JOINS,
+        })
+        return { data: (data as Row[]).map(shown), meta: meta ?? {} }
+      },
+    }),
+    route('GET /v1/sources/{id}', {
+      summary: 'Get a source',
+      ids: { id: 'source' },
+      reply: Source,
+      run: async ({ db, clientId, params }) => ({ data: await read(db, clientId, params.id!) }),
+    }),
+    route('PATCH /v1/sources/{id}', {
+      summary: 'Change a source',
+      ids: { id: 'source' },
+      body: z.strictObject({
+        name: name.nullable().optional(),
+        signingSecrets: signingSecrets.optional(),
+        apiKey: apiKey.nullable().optional(),
+        apiVersion: apiVersion.nullable().optional(),
+        planRanks: planRanks.optional(),
+      }),
+      reply: Source,
+      async run({ db, clientId, params, body, after }) {
+        const set = changes(
+          {
+            name: body.name,
+            signing_secrets: sealed(body.signingSecrets),
+            api_key: body.apiKey && encrypt(body.apiKey),
+            api_version: body.apiVersion,
+            plan_ranks: body.planRanks,
+          },
+          3,
+        )
+        if (set)
+          await db.query(`update sources set ${set.sql} where client_id = $1 and id = $2`, [
+            clientId,
+            params.id,
+            ...set.values,
+          ])
+        if (body.apiKey || body.apiVersion !== undefined) {
+          await deps.forgetFailures(db, clientId, params.id!)
+          after(() => deps.wakes.hydrate(clientId))
+        }
+        return { data: await read(db, clientId, params.id!) }
+      },
+    }),
+  ]
+}

@@ -1,0 +1,100 @@
+import { z } from 'zod'
+import { Refusal } from '../../errors.ts'
+import { clientId, id, pageQuery, text, time } from '../http/field-schemas.ts'
+import { page } from '../http/page.ts'
+import { ofClient } from '../http/page-sql.ts'
+import { type Deps, listRoute, type Route, route } from '../http/route.ts'
+import { registerUser } from './register-user.ts'
+
+const User = z
+  .strictObject({
+    id: id.meta({ description: "The Flo user's id: `user.id` in every event." }),
+    clientId: id,
+    clientUserId: z
+      .string()
+      .nullable()
+      .meta({ description: 'null: met in an event, and nobody has told whose it is.' }),
+    email: z.string().nullable(),
+    registered: z.boolean().meta({ description: 'By this API; else met in an event.' }),
+    stripeCustomerIds: z.array(z.string()),
+    createdAt: time,
+    updatedAt: time,
+  })
+  .meta({ id: 'User', description: "One of the client's own customers." })
+
+const COLUMNS = `t.id, t.client_id as "clientId", t.client_user_id as "clientUserId", t.email, t.registered,
+  array(select customer_id from user_customers uc where uc.client_id = t.client_id and uc.user_id = t.id
+         order by customer_id) as "stripeCustomerIds",
+  t.created_at as "createdAt", t.updated_at as "updatedAt"`
+/** For a statement whose $1 is the client. */
+const MINE = ofClient(COLUMNS, '$1::uuid')
+
+const stripeCustomerId = z
+  .string()
+  .regex(/^[A-Za-z0-9_]{1,255}$/, 'must be an id of Stripe such as cus_1TKx2u')
+  .meta({ example: 'cus_1TKx2u' })
+const email = z
+  .string()
+  .max(320)
+  .regex(/^[^\s@]+@[^\s@]+$/, 'must be an e-mail address')
+const params = { clientUserId: text(500) }
+
+/** /v1/users: the client tells who is who, so that events carry its own user ids. */
+export const users = (deps: Pick<Deps, 'keyRing' | 'factArrived'>): Route[] => [
+  route('PUT /v1/users/{clientUserId}', {
+    summary: 'Register a user, or change one',
+    description:
+      'Links the Stripe customer to the user; events of the customer that wait for it go on. What is left out stays as it is.',
+    params,
+    body: z.strictObject({
+      clientId,
+      email: email.nullable().optional(),
+      stripeCustomerId: stripeCustomerId.optional(),
+    }),
+    reply: User,
+    async run({ db, clientId, params, body, after }) {
+      const { email, stripeCustomerId } = body
+      const id = await registerUser(db, clientId, { clientUserId: params.clientUserId!, email, stripeCustomerId })
+      if (stripeCustomerId !== undefined)
+        after(() => deps.factArrived(clientId, [`client_user_id:${stripeCustomerId}`]))
+      const { rows } = await db.query(`select ${MINE} from users t where client_id = $1 and id = $2`, [clientId, id])
+      return { data: rows[0] }
+    },
+  }),
+  listRoute('GET /v1/users', {
+    summary: 'List users',
+    query: z.strictObject({ clientId, stripeCustomerId: stripeCustomerId.optional(), ...pageQuery }),
+    reply: User,
+    run: (call) =>
+      page(deps, call, {
+        list: 'users',
+        columns: COLUMNS,
+        table: 'users',
+        filters: {
+          stripeCustomerId: [
+            `t.id in (select uc.user_id from user_customers uc where uc.client_id = t.client_id and uc.customer_id = ?)`,
+            call.query.stripeCustomerId,
+          ],
+        },
+        // A user's id follows from its words, not from the time.
+        keys: [
+          ['t.created_at', 'timestamptz'],
+          ['t.id', 'uuid'],
+        ],
+      }),
+  }),
+  route('GET /v1/users/{clientUserId}', {
+    summary: 'Get a user',
+    params,
+    query: z.strictObject({ clientId }),
+    reply: User,
+    async run({ db, clientId, params }) {
+      const { rows } = await db.query(`select ${MINE} from users t where client_id = $1 and client_user_id = $2`, [
+        clientId,
+        params.clientUserId,
+      ])
+      if (!rows[0]) throw new Refusal('not_found')
+      return { data: rows[0] }
+    },
+  }),
+]

@@ -1,0 +1,149 @@
+import { afterAll, describe, expect, test, vi } from 'vitest'
+import { contracts } from '../../mappings/index.ts'
+import { firstPayment } from '../../simulator/scenario.ts'
+import { scenarios } from '../../simulator/scenarios.ts'
+import { NEWEST } from '../../simulator/versions.ts'
+import { parsed, UsageError } from '../../src/cli/command.ts'
+import command from '../../src/cli/trigger.ts'
+import { eventsUntilNow } from '../../src/cli/trigger-post.ts'
+import { shortestStories, storyOf } from '../../src/cli/trigger-story.ts'
+import { runCommand } from '../support/command.ts'
+import { environment, startTestGateway, temporaryFolder } from '../support/gateway.ts'
+import { startReceiver } from '../support/receiver.ts'
+import { layWay } from '../support/way.ts'
+
+const folder = await temporaryFolder()
+const TYPES = contracts['flo.v1']!.eventTypes
+/** What the provider's application alone can tell is left out. */
+const FLORENTIN = contracts['florentin.v1']!.eventTypes.filter((type) => !/^(user|team_member)/.test(type)).sort()
+
+describe('over a running gateway', async () => {
+  const receiver = await startReceiver()
+  const gateway = await startTestGateway({ FLO_HOLD_SECONDS: '0' })
+  const { sourceId, clientId } = await layWay(gateway.api, receiver.url)
+  const env = environment(gateway.databaseUrl)
+  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value)
+  afterAll(() => void vi.unstubAllEnvs())
+
+  /** The command in this process, where a new one would take longer to start than to do its work. */
+  const trigger = async (...words: string[]) => {
+    const [out, notes]: [string[], string[]] = [[], []]
+    const call = {
+      ...parsed(command, words),
+      out: (line: string) => out.push(line),
+      note: (line: string) => notes.push(line),
+    }
+    const code = await command.run(call as unknown as Parameters<typeof command.run>[0])
+    return { code, stdout: out.join('\n'), stderr: notes.join('\n') }
+  }
+  const to = () => ['--source', sourceId, '--url', gateway.url]
+
+  test.each(TYPES)('%s arrives at the endpoint when it is asked for', async (type) => {
+    const before = receiver.requests.length
+    const { code, stdout, stderr } = await trigger(type, ...to())
+    expect({ code, stdout, stderr }).toMatchObject({ code: 0 })
+    expect(stdout).toContain(`✓ ${type}`)
+    expect(receiver.requests.slice(before).map(({ body }) => JSON.parse(body).eventType)).toContain(type)
+  })
+
+  test('a scenario is played whole, in the shape, of the customer and of the user that were asked for', async () => {
+    const before = receiver.requests.length
+    const { code, stdout } = await trigger(
+      'cancel-at-period-end',
+      ...to(),
+      ...['--api-version', '2022-11-15', '--customer', 'cus_mine', '--client-user-id', 'user_7'],
+    )
+    expect(code).toBe(0)
+    expect(stdout.match(/✓ [\w.]+(?= {2}flo\.v1)/g)).toEqual(
+      [...firstPayment, 'subscription.cancelled', 'subscription.expired'].map(
+        (one) => `✓ ${typeof one === 'string' ? one : one.type}`,
+      ),
+    )
+    expect(stdout).toContain('10 events came of 18 Stripe events.')
+    const bodies = receiver.requests.slice(before).map(({ body }) => JSON.parse(body))
+    expect(bodies.find(({ eventType }) => eventType === 'subscription.cancelled').user.clientUserId).toBe('user_7')
+    const { rows } = await gateway.db.query(
+      `select customer_id from user_customers where client_id = $1 and customer_id = 'cus_mine'`,
+      [clientId],
+    )
+    expect(rows).toHaveLength(1)
+  })
+
+  test('an endpoint that does not answer well is shown, and the event came all the same', async () => {
+    receiver.behave({ status: 500 })
+    const { code, stdout } = await trigger('checkout-free', ...to())
+    receiver.behave({})
+    expect(code).toBe(0)
+    expect(stdout).toContain('will be tried again')
+  })
+
+  test('it runs as a command, and says when nobody listens where it posts to', async () => {
+    const run = (url: string) =>
+      runCommand(['trigger', 'checkout-free', '--source', sourceId, '--url', url], folder, env)
+    const played = await run(gateway.url)
+    expect(played).toMatchObject({ code: 0, stdout: expect.stringContaining('✓ item.purchased') })
+    const silent = await run('http://127.0.0.1:9')
+    expect(silent.code).toBe(2)
+    expect(silent.stderr).toContain('No gateway answers at http://127.0.0.1:9/')
+  })
+
+  test('an event that does not come within the time is answered with 1', async () => {
+    const sink = await startReceiver()
+    const { code, stdout } = await trigger('item.purchased', '--source', sourceId, '--url', sink.url, '--wait', '1')
+    expect(code).toBe(1)
+    expect(stdout).toContain('Did not come: item.purchased')
+  })
+
+  test('a source that is not there, or was refused, is told in one line', async () => {
+    await expect(trigger('checkout-free', '--source', clientId)).rejects.toThrow(`No source has the id "${clientId}"`)
+    const elsewhere = await startReceiver({ status: 400, body: '{"error":"signature_invalid"}' })
+    await expect(trigger('checkout-free', '--source', sourceId, '--url', elsewhere.url)).rejects.toThrow(
+      /answered 400 to .*signature_invalid/,
+    )
+  })
+})
+
+test.each([
+  ['subscription.renew', 'did you mean subscription.renewed'],
+  ['trial-convert', 'did you mean trial-converts'],
+  ['refund', 'refund-pending'],
+])('a name that is nearly right, %s, is answered with the right one', (asked, answer) => {
+  expect(() => storyOf(asked, NEWEST)).toThrow(UsageError)
+  expect(() => storyOf(asked, NEWEST)).toThrow(`"${asked}" is neither an event nor a scenario`)
+  expect(() => storyOf(asked, NEWEST)).toThrow(answer)
+})
+
+test.each([
+  [[], '<what> is missing'],
+  [['renewal'], '--source is missing'],
+  [['renewal', '--api-version', 'newest'], '"newest" is no API version of Stripe'],
+])('what is missing or wrong is named: %s', async (typed, message) => {
+  const { code, stderr } = await runCommand(['trigger', ...typed], folder)
+  expect(code).toBe(2)
+  expect(stderr).toContain(message)
+})
+
+test('the list shows every event that Stripe leads to, and every scenario', async () => {
+  const { code, stdout } = await runCommand('trigger --list', folder)
+  expect(code).toBe(0)
+  for (const name of [...TYPES, ...FLORENTIN, ...scenarios.map(({ name }) => name)]) expect(stdout).toContain(name)
+})
+
+test('each event that Stripe leads to has a story, and no shorter one leads to it', () => {
+  expect([...shortestStories(NEWEST).keys()].sort()).toEqual([...TYPES].sort())
+  expect([...shortestStories(NEWEST, 'florentin').keys()].sort()).toEqual(FLORENTIN)
+  expect(storyOf('item.purchased', NEWEST).scenario.name).toBe('checkout-free')
+  expect(storyOf('invoice.deleted', NEWEST).scenario.name).toBe('deleted-draft')
+  expect(storyOf('subscription.upgraded', NEWEST).scenario.name).toBe('quantity-change')
+  expect(storyOf('tos.accepted', NEWEST).scenario.name).toBe('checkout-terms')
+})
+
+test('every scenario comes to its end about now', () => {
+  const now = new Date('2026-03-01T12:00:00Z')
+  const options = { seed: 's', apiVersion: NEWEST, clientUserId: null, customer: undefined, now }
+  for (const scenario of scenarios) {
+    const last = eventsUntilNow(scenario, options).at(-1)!.created * 1000
+    expect(last, scenario.name).toBeLessThanOrEqual(now.getTime())
+    expect(last, scenario.name).toBeGreaterThan(now.getTime() - 5 * 86_400_000)
+  }
+})

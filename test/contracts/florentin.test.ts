@@ -1,0 +1,111 @@
+import { createHmac } from 'node:crypto'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import type { Send } from '../../src/contracts/contract.ts'
+import { florentin, florentinHeaders } from '../../src/contracts/florentin.ts'
+import { newFloSecret } from '../../src/contracts/headers.ts'
+
+const deliveryId = '9f6f8b54-8e2d-4f15-8c8a-d7b6d9f41a00'
+const bodyOf = (eventType: string) => JSON.stringify(florentin.example(eventType))
+const send = (extra: Partial<Send> = {}): Send => ({
+  deliveryId,
+  eventType: 'invoice.created',
+  attempt: 1,
+  wireBody: bodyOf('invoice.created'),
+  secrets: [newFloSecret()],
+  at: new Date(),
+  ...extra,
+})
+const hmac = (secret: string, body: string) => createHmac('sha256', secret).update(body).digest('hex')
+
+test("the public page's example is what leaves, byte for byte in its key order", () => {
+  expect(bodyOf('invoice.created')).toBe(
+    '{"event":"invoice.created","timestamp":"2026-06-06T12:00:00.000Z","data":{"invoice":{"id":"0b0b4c7e-3d2d-4a2e-9c1b-7d0a6f1f2e33",' +
+      '"number":"INV-0042","status":"open","amount_due":4900,"currency":"eur"}}}',
+  )
+  expect(florentin.wireBody(deliveryId, bodyOf('invoice.created'))).toBe(bodyOf('invoice.created'))
+})
+
+test('the ten events stand in the order of the public page', () => {
+  expect(florentin.eventTypes).toEqual([
+    'account.created',
+    'user.login',
+    'subscription.purchased',
+    'invoice.created',
+    'subscription.upgraded',
+    'subscription.downgraded',
+    'subscription.cancelled',
+    'team_member.added',
+    'tos.accepted',
+    'usage.metrics_updated',
+  ])
+})
+
+test('a delivery carries the four headers and Content-Type, and no other', () => {
+  const secret = newFloSecret()
+  expect(florentinHeaders(send({ secrets: [secret] }))).toEqual({
+    'Content-Type': 'application/json',
+    'X-Florentin-Event': 'invoice.created',
+    'X-Florentin-Timestamp': '2026-06-06T12:00:00.000Z',
+    'X-Florentin-Signature': `sha256=${hmac(secret, bodyOf('invoice.created'))}`,
+    'X-Florentin-Delivery-Id': deliveryId,
+  })
+})
+
+test('a retry carries the same signature at any later time: it covers the raw body alone', () => {
+  const secrets = [newFloSecret()]
+  const [first, later] = [1, 2].map((attempt) =>
+    florentinHeaders(send({ secrets, attempt, at: new Date(attempt * 1e12) })),
+  )
+  expect(later).toEqual(first)
+})
+
+test('the timestamp header is that of the body, for every event type', () => {
+  for (const eventType of florentin.eventTypes) {
+    const wireBody = bodyOf(eventType)
+    const headers = florentinHeaders(send({ eventType, wireBody }))
+    expect(headers['X-Florentin-Timestamp']).toBe(JSON.parse(wireBody).timestamp)
+  }
+})
+
+test('during a rotation each attempt is signed with one secret, newest first, in turns', () => {
+  const secrets = [newFloSecret(), newFloSecret()]
+  const signatures = [1, 2, 3, 4].map(
+    (attempt) => florentinHeaders(send({ secrets, attempt }))['X-Florentin-Signature'],
+  )
+  const [fresh, old] = secrets.map((secret) => `sha256=${hmac(secret, bodyOf('invoice.created'))}`)
+  expect(signatures).toEqual([fresh, old, fresh, old])
+})
+
+test('the key is the whole secret string, whatever is in it, and the body any text', () => {
+  fc.assert(
+    fc.property(fc.string({ minLength: 1 }), fc.string({ unit: 'grapheme' }), (secret, text) => {
+      const wireBody = JSON.stringify({ event: 'user.login', timestamp: '2026-01-01T00:00:00.000Z', data: { text } })
+      const headers = florentinHeaders(send({ secrets: [secret], wireBody }))
+      expect(headers['X-Florentin-Signature']).toBe(`sha256=${hmac(secret, wireBody)}`)
+    }),
+  )
+})
+
+test('without a secret nothing is signed', () => {
+  expect(() => florentinHeaders(send({ secrets: [] }))).toThrow('secret')
+})
+
+test('four attempts in all: after 30, 120 and 300 seconds, to the second', () => {
+  expect([florentin.retrySchedule, florentin.jitter]).toEqual([[30, 120, 300], 0])
+})
+
+test('every example fits its schema, and the schemas refuse what the contract does not have', () => {
+  for (const eventType of florentin.eventTypes) {
+    const example = florentin.example(eventType) as any
+    expect(florentin.schemas[eventType]!.safeParse(example).error).toBeUndefined()
+    expect(florentin.schemas[eventType]!.safeParse({ ...example, eventId: deliveryId }).success).toBe(false)
+    expect(florentin.schemas[eventType]!.safeParse({ ...example, event: 'invoice.paid' }).success).toBe(false)
+    const [[member, inner]] = Object.entries<any>(example.data) as [[string, any]]
+    for (const field of Object.keys(inner)) {
+      const { [field]: _, ...rest } = inner
+      const without = { ...example, data: { ...example.data, [member]: rest } }
+      expect(florentin.schemas[eventType]!.safeParse(without).success, `${eventType} without ${field}`).toBe(false)
+    }
+  }
+})

@@ -1,0 +1,170 @@
+import { beforeAll, expect, test } from 'vitest'
+import { ledgerReport } from '../../src/cli/ledger-report.ts'
+import { connect } from '../../src/database/db.ts'
+import { migrate } from '../../src/database/migrate.ts'
+import { moveFloor } from '../../src/database/pending-floor.ts'
+import { sweptEndpoints } from '../../src/deliver/queue/next-due.ts'
+import { newId } from '../../src/domain/ids.ts'
+import { startPostgres } from '../../src/embedded-postgres/start.ts'
+import { purgeIdempotencyKeys } from '../../src/jobs.ts'
+import { newLog } from '../../src/log.ts'
+import { standing } from '../../src/metrics/standing.ts'
+import { forget } from '../../src/operations/alarms.ts'
+import { backlogNews } from '../../src/operations/backlog.ts'
+import { failuresOfLate } from '../../src/operations/failures.ts'
+import { forgetTold, untold } from '../../src/operations/news.ts'
+import { LANES } from '../../src/receive/lane.ts'
+import { retain } from '../../src/retention/retain.ts'
+import { afterwards } from '../support/afterwards.ts'
+import { judged, type Verdict, type Volatility } from '../support/citus-rules.ts'
+import { onServer } from '../support/database.ts'
+import { startTestGateway, temporaryFolder } from '../support/gateway.ts'
+import { livedThrough } from '../support/loaded.ts'
+import { startStripeApi } from '../support/stripe-api.ts'
+
+// A gateway lives through all that it can do, as on a cluster, on a PostgreSQL that remembers each statement. Then every one of
+// them is judged by what Citus refuses, and by whether it is about one client.
+
+const log = newLog('silent')
+const server = await startPostgres({
+  dataDir: await temporaryFolder(),
+  log,
+  settings: {
+    fsync: 'off',
+    shared_preload_libraries: 'pg_stat_statements',
+    'pg_stat_statements.max': '10000',
+    'pg_stat_statements.track': 'all',
+  },
+})
+afterwards(() => server.stop())
+await onServer(server.url, 'create database cluster')
+const url = server.url.replace(/postgres$/, 'cluster')
+await migrate({ url, log })
+// The table that only Citus brings lets the gateway take the rows for spread. What Citus refuses is gone: a trigger.
+await onServer(
+  url,
+  `create extension pg_stat_statements; create table pg_dist_partition (logicalrelid regclass);
+   drop trigger endpoints_version on endpoints; select pg_stat_statements_reset()`,
+)
+
+/** Asked of all clients at once: by the minute, the hour or a person, and not for each event or delivery. */
+const OF_ALL: [reason: string, statement: RegExp][] = [
+  ['every 2 s: leases of workers that are gone', /^select distinct worker_id as id from leases$/],
+  ['at the end of a process: its own leases', /^delete from leases where worker_id = /],
+  ['by the minute: who has something running', /^select distinct client_id as id from (backfills|hydrations|replays) /],
+  [
+    'by the minute: alarms and news of endpoints',
+    /^(select|delete)(.|\n)* from (alarms|endpoint_news)\s+where (type|state) /,
+  ],
+  ['by the hour: days that may go', /^select \$\d+ from (deliveries|source_events) where (state|due_at) /],
+  [
+    'by the hour: where pumps begin to look',
+    /^select event_id as id from deliveries where state = \$\d+ and event_id < /,
+  ],
+  ['metrics: once for all who ask within seconds', /^select (count\(\*\)( as open)? from |split_part\(unit)/],
+  ['an operator who names an id and no client', /^select (t|r)\.client_id\b(.|\n)* from clients c join /],
+  ['the ledger, which somebody asks for', /^select count\(\*\) as wrong|^select \$\d+ as of, state/],
+]
+
+interface Ran extends Verdict {
+  sql: string
+  calls: number
+}
+const ran: Ran[] = []
+
+beforeAll(async () => {
+  const stripe = await startStripeApi()
+  const gateway = await startTestGateway({
+    DATABASE_URL: url,
+    FLO_STRIPE_API_BASE: stripe.url,
+    LOG_LEVEL: 'silent',
+    FLO_HOLD_SECONDS: '1',
+    FLO_HYDRATE_SECONDS: '1',
+  })
+  const operator = await gateway.api('POST', '/v1/clients', { name: 'Operator', isOperator: true })
+  await gateway.api('POST', '/v1/endpoints', {
+    clientId: operator.body.data.id,
+    url: 'http://127.0.0.1:9/',
+    contract: 'operations.v1',
+  })
+  const clients = await Promise.all(['ada', 'grace', 'edsger'].map((name) => livedThrough(gateway, stripe, name)))
+  expect(new Set(clients.map(({ clientId }) => clientId)).size).toBe(3)
+
+  // What Graphile's clock does by the minute and by the hour, and what a person asks for.
+  const db = connect(url, { max: 2 })
+  const kept = { payload: 30, metadata: 90 }
+  const inYears = () => new Date(Date.now() + 900 * 86_400_000)
+  await standing(db, newId(), LANES)
+  await failuresOfLate(db)
+  await untold(db)
+  await forgetTold(db)
+  await forget(db, 'mapping.failed', 3600)
+  await sweptEndpoints(db, 60)
+  await backlogNews(db, { lanes: LANES, afterSeconds: 60, now: () => new Date() })
+  await moveFloor(db)
+  await purgeIdempotencyKeys(db)
+  await ledgerReport(db)
+  await retain({ db, log, now: inYears }, { ...kept, graceSeconds: 0 })
+  await db.end()
+  await gateway.stop()
+  const { functions, statements } = await remembered()
+  for (const { sql, calls } of statements) ran.push({ sql, calls, ...judged(sql, functions) })
+}, 240_000)
+
+async function remembered(): Promise<{ functions: Volatility; statements: { sql: string; calls: number }[] }> {
+  const statements = await onServer(
+    url,
+    `select query as sql, sum(calls)::int as calls from pg_stat_statements
+      where dbid = (select oid from pg_database where datname = current_database())
+        and query ~* '^\\s*(with|select|insert|update|delete|\\()' and query !~ 'graphile_worker|pg_stat_statements|pgmigrations'
+      group by query`,
+  )
+  const of = async (kind: string) => {
+    const { rows } = await onServer(url, `select distinct proname as name from pg_proc where provolatile = '${kind}'`)
+    return rows.map(({ name }) => name as string)
+  }
+  const volatile = new Set(await of('v'))
+  // Of one name with several forms the one that we use is immutable.
+  const stable = new Set((await of('s')).filter((name) => !['to_timestamp'].includes(name)))
+  return { functions: { volatile, stable }, statements: statements.rows }
+}
+
+test('there was a load: each room ran, often', () => {
+  for (const words of [
+    'insert into source_events',
+    'insert into emissions',
+    'insert into deliveries',
+    'insert into attempts',
+    'insert into leases',
+    'update replays',
+    'update backfills',
+    'update hydrations',
+    'insert into invoice_dues',
+    'insert into endpoint_health as h',
+    'insert into endpoint_news',
+    'insert into alarms',
+  ])
+    expect(
+      ran.some(({ sql }) => sql.includes(words)),
+      words,
+    ).toBe(true)
+})
+
+test('Citus refuses none of the statements', () => {
+  expect(ran.filter(({ refused }) => refused.length > 0).map(({ sql, refused }) => ({ refused, sql }))).toEqual([])
+})
+
+test('every statement is about one client, or an insert, or asked of all clients with a reason', () => {
+  const loose = ran.filter(({ reach, sql }) => reach === 'all' && !OF_ALL.some(([, statement]) => statement.test(sql)))
+  expect(loose.map(({ sql, calls }) => ({ calls, sql }))).toEqual([])
+})
+
+test.each(OF_ALL)('%s: it was asked, and goes to every node', (_, statement) => {
+  expect(ran.filter(({ reach, sql }) => reach === 'all' && statement.test(sql))).not.toEqual([])
+})
+
+test('what changes an endpoint raises its version without the help of a trigger', () => {
+  const updates = ran.filter(({ sql }) => /^update endpoints\s/.test(sql))
+  expect(updates.length).toBeGreaterThan(4)
+  expect(updates.filter(({ sql }) => !/version = version \+/.test(sql)).map(({ sql }) => sql)).toEqual([])
+})

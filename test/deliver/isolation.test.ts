@@ -1,0 +1,151 @@
+import { createServer } from 'node:net'
+import { describe, expect, test } from 'vitest'
+import { newDeliveries } from '../support/delivering.ts'
+import { endpointsOf, gatewayOnClock, handedClock } from '../support/endpoint-life.ts'
+import { eventually } from '../support/eventually.ts'
+import { type Received, startReceiver } from '../support/receiver.ts'
+
+const clock = handedClock()
+const gateway = await gatewayOnClock(clock)
+const { db } = gateway
+const { clientId, newEndpoint, become, deliveries, attempts } = await endpointsOf(gateway)
+const idOf = ({ headers }: Received) => headers['webhook-id']
+
+/** So many endpoints like that one. */
+async function copies(id: string, count: number): Promise<string[]> {
+  const { rows } = await db.query(
+    `insert into endpoints (id, client_id, url, contract, retry_schedule, timeout_seconds, secrets)
+     select gen_random_uuid(), client_id, url, contract, retry_schedule, timeout_seconds, secrets
+       from endpoints, generate_series(1, $2) where id = $1 returning id`,
+    [id, count],
+  )
+  return rows.map(({ id }) => id)
+}
+
+/** As processes tell each other that there is work. */
+const wake = () => db.query(`select pg_notify('flo_wake', $1)`, [`deliver:${clientId}`])
+
+/** A port that nobody listens on. */
+async function closedPort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+describe('among a thousand endpoints of one client', () => {
+  test('fifty that hang, one with 10,000 waiting, take nothing from the others', async () => {
+    const [hanging, healthy] = await Promise.all([startReceiver({ hang: 'headers' }), startReceiver()])
+    const stuck = await newEndpoint(hanging.url, { timeoutSeconds: 60 })
+    const well = await newEndpoint(healthy.url)
+    const [stuckIds, wellIds] = [
+      [stuck.id, ...(await copies(stuck.id, 49))],
+      [well.id, ...(await copies(well.id, 949))],
+    ]
+    const held = await newDeliveries(db, clientId, [stuck.id], { count: 10_000 })
+    held.push(...(await newDeliveries(db, clientId, stuckIds, { count: 40 })))
+    const first = await newDeliveries(db, clientId, wellIds, { count: 3 })
+    await wake()
+    await eventually(() => hanging.requests.length >= 400)
+    await become('delivered', first)
+    // They hang by now as far as they may: what comes later has as free a way.
+    await eventually(() => hanging.requests.length === 500)
+    const later = await newDeliveries(db, clientId, wellIds, { count: 3 })
+    await wake()
+    await become('delivered', later)
+    const { rows } = await db.query(
+      `select count(*) from deliveries where id = any($1) and state = 'pending' and attempts = 0`,
+      [held],
+    )
+    expect(rows[0].count).toBe(held.length)
+    expect(hanging.requests).toHaveLength(500)
+    await hanging.stop()
+  }, 120_000)
+
+  test('fifty that are down, one with 10,000 waiting, are tried ten times each and a little, then left alone', async () => {
+    const [url, healthy] = [`http://127.0.0.1:${await closedPort()}`, await startReceiver()]
+    const down = await newEndpoint(url, { retrySchedule: [86_400] })
+    const well = await newEndpoint(healthy.url)
+    const downIds = [down.id, ...(await copies(down.id, 49))]
+    const wellIds = [well.id, ...(await copies(well.id, 949))]
+    const held = await newDeliveries(db, clientId, [down.id], { count: 10_000 })
+    held.push(...(await newDeliveries(db, clientId, downIds, { count: 100 })))
+    const others = await newDeliveries(db, clientId, wellIds, { count: 3 })
+    await wake()
+    await become('delivered', others)
+    await eventually(async () => {
+      const { rows } = await db.query(
+        'select count(*) from endpoint_health where endpoint_id = any($1) and opened_at is not null',
+        [downIds],
+      )
+      return rows[0].count === downIds.length
+    })
+    const { rows } = await db.query(
+      'select count(*) from deliveries where endpoint_id = any($1) and attempts > 0 group by endpoint_id',
+      [downIds],
+    )
+    expect(rows).toHaveLength(50)
+    // Those that had started when the tenth failed are let through.
+    for (const { count } of rows) expect(count).toBeLessThan(10 + 10)
+  }, 120_000)
+})
+
+describe('within one endpoint', () => {
+  /** An endpoint of which 300 deliveries have failed once and are due again; it takes one at a time, by hand. */
+  async function backlog() {
+    const receiver = await startReceiver({ status: 500 })
+    const endpoint = await newEndpoint(receiver.url, { retrySchedule: [86_400, 86_400], maxInFlight: 1 })
+    const failed = await newDeliveries(db, clientId, [endpoint.id], { count: 300 })
+    await db.query(
+      `update deliveries set attempts = 1, next_attempt_at = now() - interval '1 hour' where id = any($1)`,
+      [failed],
+    )
+    await db.query(
+      `insert into attempts (client_id, event_id, delivery_id, number, started_at, duration_ms, status)
+       select client_id, event_id, id, 1, now() - interval '1 day', 1, 500 from deliveries where id = any($1)`,
+      [failed],
+    )
+    receiver.behave({})
+    return { receiver, endpoint, failed }
+  }
+
+  test('a first attempt does not wait for the end of a backlog of retries', async () => {
+    const { receiver, endpoint, failed } = await backlog()
+    const fresh = await endpoint.send(20)
+    await become('delivered', [...failed, ...fresh])
+    const arrived = receiver.requests.map(idOf)
+    // They take turns: the twenty are among the first forty or so.
+    expect(arrived.findLastIndex((id) => fresh.includes(String(id)))).toBeLessThan(60)
+    expect(arrived.filter((id) => fresh.includes(String(id)))).toEqual(fresh)
+  })
+
+  test('a retry does not wait for the end of a backlog of first attempts', async () => {
+    const receiver = await startReceiver((_, count) => ({ status: count === 1 ? 500 : 200, delayMs: 5 }))
+    const endpoint = await newEndpoint(receiver.url, { retrySchedule: [0], maxInFlight: 1 })
+    const ids = await endpoint.send(500)
+    await become('delivered', ids)
+    const arrived = receiver.requests.map(idOf)
+    expect(arrived).toHaveLength(501)
+    expect(arrived.lastIndexOf(arrived[0])).toBeLessThan(450)
+  })
+})
+
+test('an endpoint that takes its time is not slowed down by it: it gets as many at once as it may', async () => {
+  const open: (() => void)[] = []
+  const receiver = await startReceiver(async () => {
+    await new Promise<void>((answer) => open.push(answer))
+    return {}
+  })
+  const endpoint = await newEndpoint(receiver.url, { maxInFlight: 20, timeoutSeconds: 60 })
+  const ids = await endpoint.send(60)
+  for (let round = 1; round <= 3; round += 1) {
+    await eventually(() => open.length === 20)
+    // Long enough to count as slow, which is judged every now and then.
+    await new Promise((resolve) => setTimeout(resolve, 700))
+    for (const answer of open.splice(0)) answer()
+  }
+  await become('delivered', ids)
+  expect((await deliveries(ids)).every(({ attempts }) => attempts === 1)).toBe(true)
+  expect(await attempts(ids[0]!)).toHaveLength(1)
+})

@@ -1,0 +1,81 @@
+import { expect, test } from 'vitest'
+import { inTransaction } from '../../src/database/db.ts'
+import { resend } from '../../src/deliver/resend.ts'
+import { newId } from '../../src/domain/ids.ts'
+import { freshDatabase } from '../support/database.ts'
+import { delivering, deliveryOf, newClient, newDeliveries, newEndpoint, settled } from '../support/delivering.ts'
+import { eventually } from '../support/eventually.ts'
+import { startReceiver } from '../support/receiver.ts'
+
+const database = await freshDatabase()
+const { db } = database
+const room = await delivering(database)
+const clientId = await newClient(db)
+const again = (id: string) => inTransaction(db, (tx) => resend(tx, clientId, id))
+
+test('a resend is a new delivery with an id, a body and a schedule of its own', async () => {
+  const receiver = await startReceiver({ status: 500 })
+  const endpoint = await newEndpoint(db, clientId, { ...receiver, retrySchedule: [0] })
+  const [first = ''] = await newDeliveries(db, clientId, [endpoint.id])
+  room.wake(clientId, [endpoint.id])
+  await settled(db, [first])
+  const { id, endpointId } = await again(first)
+  expect(endpointId).toBe(endpoint.id)
+  room.wake(clientId, [endpointId])
+  await settled(db, [id])
+  expect(await deliveryOf(db, first)).toMatchObject({ state: 'failed', attempts: 2 })
+  expect(await deliveryOf(db, id)).toMatchObject({ state: 'failed', attempts: 2 })
+  const sentIds = receiver.requests.map(({ body }) => JSON.parse(body).eventId)
+  expect(sentIds).toEqual([first, first, id, id])
+})
+
+test('one that is still pending is cancelled, and its timer is gone', async () => {
+  const receiver = await startReceiver((_, count) => ({ status: count === 1 ? 500 : 200 }))
+  const endpoint = await newEndpoint(db, clientId, { ...receiver, retrySchedule: [1, 1] })
+  const [first = ''] = await newDeliveries(db, clientId, [endpoint.id])
+  room.wake(clientId, [endpoint.id])
+  await eventually(async () => (await deliveryOf(db, first)).attempts === 1)
+  const { id } = await again(first)
+  expect(await deliveryOf(db, first)).toMatchObject({ state: 'cancelled', reason: 'resent', next_attempt_at: null })
+  room.wake(clientId, [endpoint.id])
+  await settled(db, [id])
+  const later = await newDeliveries(db, clientId, [endpoint.id])
+  await db.query(`update deliveries set next_attempt_at = now() + '1500 ms' where id = $1`, later)
+  room.wake(clientId, [endpoint.id])
+  await settled(db, later)
+  expect(receiver.requests.map(({ headers }) => headers['webhook-id'])).toEqual([first, id, ...later])
+})
+
+test('one that waits in memory for its turn is not sent once it is cancelled', async () => {
+  const receiver = await startReceiver((_, count) => (count === 1 ? { delayMs: 1500 } : {}))
+  const endpoint = await newEndpoint(db, clientId, { ...receiver, maxInFlight: 1 })
+  const ids = await newDeliveries(db, clientId, [endpoint.id], { count: 2 })
+  room.wake(clientId, [endpoint.id])
+  await eventually(() => receiver.requests.length === 1)
+  const { id } = await again(ids[1]!)
+  room.wake(clientId, [endpoint.id])
+  await settled(db, [...ids, id])
+  expect(receiver.requests.map(({ headers }) => headers['webhook-id'])).toEqual([ids[0], id])
+  expect(await deliveryOf(db, ids[1]!)).toMatchObject({ state: 'cancelled', attempts: 0 })
+})
+
+test('of two resends at once one is left pending', async () => {
+  const endpoint = await newEndpoint(db, clientId, { url: 'http://127.0.0.1:9' })
+  const [first = ''] = await newDeliveries(db, clientId, [endpoint.id])
+  const made = await Promise.all([again(first), again(first)])
+  const states = await Promise.all(made.map(async ({ id }) => (await deliveryOf(db, id)).state))
+  expect(states.toSorted()).toEqual(['cancelled', 'pending'])
+})
+
+test('a delivery that is not there, of another client, or of a deleted endpoint is refused; a disabled endpoint too', async () => {
+  const endpoint = await newEndpoint(db, clientId, { url: 'http://127.0.0.1:9' })
+  const [id = ''] = await newDeliveries(db, clientId, [endpoint.id])
+  const refusedWith = (code: string) => expect.objectContaining({ code })
+  await expect(again(newId())).rejects.toEqual(refusedWith('not_found'))
+  const stranger = await newClient(db)
+  await expect(inTransaction(db, (tx) => resend(tx, stranger, id))).rejects.toEqual(refusedWith('not_found'))
+  await db.query(`update endpoints set status = 'disabled', disabled_reason = 'manual' where id = $1`, [endpoint.id])
+  await expect(again(id)).rejects.toEqual(refusedWith('endpoint_disabled'))
+  await db.query('update endpoints set deleted_at = now() where id = $1', [endpoint.id])
+  await expect(again(id)).rejects.toMatchObject({ code: 'not_found', message: expect.stringContaining('was deleted') })
+})

@@ -1,0 +1,76 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { counted, failed, type Share, type Tally, totalOf } from '../../src/language/refund-tally.ts'
+
+/** Counts sights one after another; answers how many were told, and the sum. */
+const told = (sights: Share[]) => {
+  let tally: Tally | null = null
+  let fresh = 0
+  for (const sight of sights) {
+    const one = counted(tally, sight)
+    tally = one.tally
+    if (one.fresh) fresh += 1
+  }
+  return { fresh, sum: totalOf(tally) }
+}
+const refund = (id: string, amount: number): Share => ({ id, upTo: null, amount })
+const rise = (upTo: number, amount: number): Share => ({ id: null, upTo, amount })
+
+describe('money given back of a payment', () => {
+  test('is told once, whichever path comes first', () => {
+    expect(told([refund('re_1', 500), rise(500, 500)])).toEqual({ fresh: 1, sum: 500 })
+    expect(told([rise(500, 500), refund('re_1', 500)])).toEqual({ fresh: 1, sum: 500 })
+  })
+
+  test('of two refunds of one amount is told twice', () => {
+    expect(told([rise(500, 500), rise(1000, 500), refund('re_1', 500), refund('re_2', 500)])).toEqual({
+      fresh: 2,
+      sum: 1000,
+    })
+  })
+
+  test('is told when the refund has succeeded, not when the charge shows it on its way', () => {
+    const pending: Share = { ...refund('re_1', 500), pending: true }
+    expect(told([pending, rise(500, 500)])).toEqual({ fresh: 0, sum: 0 })
+    expect(told([pending, rise(500, 500), refund('re_1', 500)])).toEqual({ fresh: 1, sum: 500 })
+  })
+
+  test('counts no longer when the refund failed', () => {
+    const { tally } = counted(null, refund('re_1', 500))
+    expect(totalOf(failed(tally, refund('re_1', 500)))).toBe(0)
+    expect(counted(failed(null, refund('re_1', 500)), rise(500, 500)).fresh).toBe(false)
+  })
+
+  test('adds up in any order, told by one path, the other, or both', () => {
+    const scene = fc
+      .array(fc.record({ amount: fc.constantFrom(100, 250, 500), paths: fc.constantFrom('refund', 'rise', 'both') }), {
+        minLength: 1,
+        maxLength: 6,
+      })
+      // One path throughout, or both: an account sends refund events or does not.
+      .map((list) => list.map((one) => ({ ...one, paths: list[0]!.paths })))
+      .chain((list) => {
+        let sum = 0
+        const sights = list.flatMap(({ amount, paths }, at) => {
+          sum += amount
+          return [
+            ...(paths !== 'rise' ? [refund(`re_${at}`, amount)] : []),
+            ...(paths !== 'refund' ? [rise(sum, amount)] : []),
+          ]
+        })
+        const total = sum
+        return fc
+          .tuple(
+            fc.shuffledSubarray(sights, { minLength: sights.length }),
+            fc.array(fc.constantFrom(...sights), { maxLength: 4 }),
+          )
+          .map(([order, again]) => ({ sights: [...order, ...again], total, refunds: list.length }))
+      })
+    fc.assert(
+      fc.property(scene, ({ sights, total, refunds }) => {
+        expect(told(sights)).toEqual({ fresh: refunds, sum: total })
+      }),
+      { numRuns: 500 },
+    )
+  })
+})

@@ -1,0 +1,295 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { idOfWords, newId } from '../../src/domain/ids.ts'
+import { fanOut } from '../../src/fanout/fanout.ts'
+import { newLog } from '../../src/log.ts'
+import { normalizeBatch } from '../../src/normalize/batch.ts'
+import { type Normalizer, normalizer } from '../../src/normalize/lanes.ts'
+import { factArrived } from '../../src/normalize/missing/holds.ts'
+import { LANES, laneOf } from '../../src/receive/lane.ts'
+import { registerWorker } from '../../src/workers/worker.ts'
+import { freshDatabase } from '../support/database.ts'
+import { eventually } from '../support/eventually.ts'
+
+const { url, db } = await freshDatabase({ max: 20 })
+const log = newLog('silent')
+let clientId: string
+let sourceId: string
+
+beforeEach(async () => {
+  clientId = newId()
+  sourceId = newId()
+  await db.query('insert into clients (id, name) values ($1, $2)', [clientId, 'Acme'])
+})
+
+/** Stores raw events as the receiver does. */
+async function store(...events: any[]) {
+  for (const event of events) {
+    const id = newId()
+    await db.query(
+      `insert into source_events (client_id, id, source_id, livemode, event_id, type, lane, created_at)
+       values ($1, $2, $3, false, $4, $5, $6, to_timestamp($7))`,
+      [clientId, id, sourceId, event.id, event.type, laneOf(sourceId, event, event.id), event.created],
+    )
+    await db.query('insert into source_event_bodies (client_id, source_event_id, body) values ($1, $2, $3)', [
+      clientId,
+      id,
+      Buffer.from(JSON.stringify(event)),
+    ])
+  }
+}
+
+let serial = 0
+const subscriptionCreated = (customer: string, metadata: Record<string, string> = {}) => {
+  serial += 1
+  return {
+    id: `evt_${serial}`,
+    object: 'event',
+    type: 'customer.subscription.created',
+    created: 1_760_000_000 + serial,
+    data: {
+      object: {
+        id: `sub_${serial}`,
+        object: 'subscription',
+        customer,
+        status: 'active',
+        currency: 'usd',
+        metadata,
+        items: {
+          object: 'list',
+          data: [
+            {
+              id: `si_${serial}`,
+              object: 'subscription_item',
+              quantity: 1,
+              price: { id: 'price_1', unit_amount: 2900, currency: 'usd' },
+            },
+          ],
+        },
+      },
+    },
+  }
+}
+const knownUser = { client_user_id: 'user_1' }
+
+const endpoint = async (eventTypes: string[] | null, status = 'enabled') => {
+  const id = newId()
+  await db.query(
+    `insert into endpoints (id, client_id, url, contract, event_types, secrets, status, disabled_reason)
+     values ($1, $2, 'https://example.com', 'flo.v1', $3, '[]', $4, $5)`,
+    [id, clientId, eventTypes, status, status === 'disabled' ? 'manual' : null],
+  )
+  return id
+}
+const states = async () =>
+  (
+    await db.query(
+      'select event_id, state, reason_code, held_for from source_events where client_id = $1 order by id',
+      [clientId],
+    )
+  ).rows
+const events = async () =>
+  (
+    await db.query(
+      `select e.type, e.key, b.body::json as body from events e
+         join event_bodies b on b.client_id = $1 and b.event_id = e.id
+        where e.client_id = $1 and e.contract = 'flo.v1' order by e.id`,
+      [clientId],
+    )
+  ).rows
+const deliveries = async () =>
+  (
+    await db.query('select endpoint_id, event_type, state, reason from deliveries where client_id = $1 order by id', [
+      clientId,
+    ])
+  ).rows
+
+const lanes = Array.from({ length: LANES }, (_, lane) => lane)
+const deps = { db, log, fanOut, now: () => new Date(), holdSeconds: 10 }
+const batch = () => normalizeBatch(deps, clientId, lanes)
+
+describe('one batch', () => {
+  test('stores the event, its deliveries and the state of the source event together', async () => {
+    const all = await endpoint(null)
+    const subscriptions = await endpoint(['subscription.*'])
+    await endpoint(['invoice.paid'])
+    const off = await endpoint(null, 'disabled')
+    await store(subscriptionCreated('cus_1', knownUser))
+    const { endpointIds } = await batch()
+    expect(endpointIds.sort()).toEqual([all, subscriptions].sort())
+    expect(await states()).toMatchObject([{ state: 'normalized' }])
+    const [event] = await events()
+    expect(event.body.user).toMatchObject({ id: idOfWords('user', clientId, 'user_1'), clientUserId: 'user_1' })
+    expect((await deliveries()).map(({ endpoint_id, state, reason }) => [endpoint_id, state, reason]).sort()).toEqual(
+      [
+        [all, 'pending', null],
+        [subscriptions, 'pending', null],
+        [off, 'skipped', 'endpoint_disabled'],
+      ].sort(),
+    )
+  })
+
+  test('says a fact once, also when another event tells it again later', async () => {
+    const first = subscriptionCreated('cus_1', knownUser)
+    await store(first, { ...first, id: 'evt_again' })
+    await batch()
+    await store({ ...first, id: 'evt_once_more' })
+    await batch()
+    expect(await events()).toHaveLength(1)
+    expect((await states()).map(({ state, reason_code }) => [state, reason_code])).toEqual([
+      ['normalized', null],
+      ['ignored', 'already_emitted'],
+      ['ignored', 'already_emitted'],
+    ])
+  })
+
+  test('an event that cannot be written fails alone', async () => {
+    const poisoned = subscriptionCreated('cus_p')
+    poisoned.data.object.id = 'sub_with_nul_\u0000'
+    await store(subscriptionCreated('cus_1', knownUser), {
+      ...poisoned,
+      data: { object: { ...poisoned.data.object, metadata: knownUser } },
+    })
+    await store(subscriptionCreated('cus_2', knownUser))
+    for (let turn = 0; turn < 5; turn += 1) await batch()
+    expect((await states()).map(({ state, reason_code }) => [state, reason_code])).toEqual([
+      ['normalized', null],
+      ['failed', 'internal'],
+      ['normalized', null],
+    ])
+  })
+
+  test('a status that nobody has mapped stops the event, visibly', async () => {
+    const odd = subscriptionCreated('cus_1', knownUser)
+    odd.data.object.status = 'trial'
+    await store(odd)
+    await batch()
+    expect(await states()).toMatchObject([{ state: 'failed', reason_code: 'unmapped_value' }])
+  })
+
+  test('an event that misses the clientUserId waits, and goes on when a user is registered', async () => {
+    await store(subscriptionCreated('cus_1'))
+    const { heldUntil } = await batch()
+    expect(heldUntil!.getTime()).toBeGreaterThan(Date.now() + 8000)
+    expect(await states()).toMatchObject([{ state: 'held', held_for: ['client_user_id:cus_1'] }])
+    await db.query(
+      `with u as (insert into users (client_id, id, client_user_id, email, registered) values ($1, $2, 'user_9', 'a@example.com', true) returning id)
+       insert into user_customers (client_id, customer_id, user_id) select $1, 'cus_1', id from u`,
+      [clientId, newId()],
+    )
+    expect(await factArrived(db, clientId, ['client_user_id:cus_1'])).toBe(1)
+    await batch()
+    expect((await events()).map(({ body }) => body.user)).toMatchObject([
+      { clientUserId: 'user_9', email: 'a@example.com' },
+    ])
+  })
+
+  test('a fact that arrives while a batch has looked and not committed yet releases what the batch holds', async () => {
+    await store(subscriptionCreated('cus_1', knownUser), subscriptionCreated('cus_2'))
+    const registered = Promise.withResolvers<Promise<number>>()
+    const slowFanOut: typeof fanOut = async (tx, ...events) => {
+      const arrived = factArrived(db, clientId, ['client_user_id:cus_2'])
+      registered.resolve(arrived)
+      const waits = `select from pg_locks where locktype = 'advisory' and not granted
+                       and database = (select oid from pg_database where datname = current_database())`
+      await eventually(async () => (await db.query(waits)).rowCount === 1)
+      return fanOut(tx, ...events)
+    }
+    await normalizeBatch({ ...deps, fanOut: slowFanOut }, clientId, lanes)
+    expect(await await registered.promise).toBe(1)
+  })
+
+  test('the customer that tells its clientUserId releases what waits for it', async () => {
+    await store(subscriptionCreated('cus_1'))
+    await batch()
+    await store({
+      id: 'evt_customer',
+      type: 'customer.created',
+      created: 1_760_000_000,
+      data: {
+        object: { id: 'cus_1', object: 'customer', email: 'b@example.com', metadata: { client_user_id: 'user_7' } },
+      },
+    })
+    expect((await batch()).released).toBe(true)
+    await batch()
+    expect((await events()).map(({ body }) => body.user)).toMatchObject([
+      { clientUserId: 'user_7', email: 'b@example.com' },
+    ])
+  })
+
+  test('nobody waits for the same fact again after its deadline', async () => {
+    await store(subscriptionCreated('cus_1'))
+    const later = { ...deps, now: () => new Date(Date.now() + 60_000) }
+    await batch()
+    await db.query(`update source_events set due_at = now() where client_id = $1`, [clientId])
+    await normalizeBatch(later, clientId, lanes)
+    await store(subscriptionCreated('cus_1'))
+    await normalizeBatch(later, clientId, lanes)
+    expect((await states()).map(({ state }) => state)).toEqual(['normalized', 'normalized'])
+    expect((await events()).map(({ body }) => body.user.clientUserId)).toEqual([null, null])
+  })
+})
+
+describe('normalisers of two processes', () => {
+  const running: { stop(): Promise<void> }[] = []
+  let both: Normalizer[]
+  beforeAll(async () => {
+    both = []
+    for (const _ of [1, 2]) {
+      const worker = await registerWorker({ url, db, log, roles: ['work'] })
+      const room = normalizer({ ...deps, worker, lanes: LANES, fannedOut: () => {}, elsewhere: () => {} })
+      both.push(room)
+      running.push(room, worker)
+    }
+  })
+  afterAll(async () => {
+    for (const one of running) await one.stop()
+  })
+
+  test('share the work and say everything once', async () => {
+    await endpoint(null)
+    await store(
+      ...Array.from({ length: 120 }, (_, at) =>
+        subscriptionCreated(`cus_${at % 10}`, { client_user_id: `user_${at % 10}` }),
+      ),
+    )
+    for (const room of both) room.wake(clientId)
+    await eventually(async () => (await states()).every(({ state }) => state === 'normalized'))
+    expect(await events()).toHaveLength(120)
+    expect(await deliveries()).toHaveLength(120)
+  })
+
+  test('wake by themselves for what is held', async () => {
+    const short = { ...deps, holdSeconds: 0.3 }
+    const worker = await registerWorker({ url, db, log, roles: ['work'] })
+    const room = normalizer({ ...short, worker, lanes: LANES, fannedOut: () => {}, elsewhere: () => {} })
+    running.push(room, worker)
+    await store(subscriptionCreated('cus_alone'))
+    room.wake(clientId)
+    await eventually(async () => (await states())[0]?.state === 'held')
+    await eventually(async () => (await states())[0]?.state === 'normalized')
+
+    await store({
+      id: 'evt_refunded',
+      object: 'event',
+      type: 'charge.refunded',
+      created: 1_760_000_000,
+      data: {
+        object: {
+          id: 'ch_1',
+          object: 'charge',
+          payment_intent: 'pi_1',
+          amount: 5000,
+          amount_refunded: 5000,
+          currency: 'eur',
+          payment_method_details: { type: 'sepa_debit' },
+          metadata: knownUser,
+        },
+        previous_attributes: { amount_refunded: 0 },
+      },
+    })
+    room.wake(clientId)
+    await eventually(async () => (await states())[1]?.state === 'held')
+    expect((await states())[1].held_for).toEqual(['purchase:pi_1', 'refund:ch_1:5000'])
+    await eventually(async () => (await states())[1]?.state === 'normalized')
+  })
+})

@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest'
+import { verify } from '../../demo/verify.ts'
+import { runCommand } from '../support/command.ts'
+import { emptyDatabase } from '../support/database.ts'
+import { eventually } from '../support/eventually.ts'
+import { environment, temporaryFolder } from '../support/gateway.ts'
+import { call, runGateway } from '../support/program.ts'
+import { startReceiver } from '../support/receiver.ts'
+import { subscriptionCreated } from '../support/subscription.ts'
+import { layWay } from '../support/way.ts'
+
+test('a restart keeps everything: what waited is delivered, with the same id, the same bytes and the same secret', async () => {
+  const folder = await temporaryFolder()
+  const receiver = await startReceiver({ status: 503 })
+  const first = runGateway(folder)
+  const url = await first.listening()
+  const key = first.adminKey()!
+  const way = await layWay((method, path, body) => call(url, key, method, path, body), receiver.url)
+  const event = subscriptionCreated()
+  await way.post(url, event)
+  const before = await eventually(() => receiver.requests[0])
+  first.child.kill('SIGTERM')
+  expect((await first.ended).code).toBe(0)
+
+  receiver.behave({ status: 200 })
+  const second = runGateway(folder)
+  const nextUrl = await second.listening()
+  expect((await way.post(nextUrl, event)).body).toEqual({ received: true, duplicate: true })
+  const after = await eventually(() => receiver.requests[1])
+  expect(after.body).toBe(before.body)
+  expect(after.headers['flo-delivery-attempt']).toBe('2')
+  expect(verify(after.bytes, after.headers, way.secret)).toEqual([{ by: 'stripe' }, { by: 'standardwebhooks' }])
+
+  const { id } = (await eventually(async () => {
+    const { body } = await call(nextUrl, key, 'GET', `/v1/deliveries?clientId=${way.clientId}&state=delivered`)
+    return body.data[0]
+  })) as { id: string }
+  const { body } = await call(nextUrl, key, 'GET', `/v1/deliveries/${id}/attempts?order=asc`)
+  expect(body.data.map(({ status }: { status: number }) => status)).toEqual([503, 200])
+})
+
+test('two processes on one database deliver everything once, also when one of them is stopped meanwhile', async () => {
+  const env = environment(await emptyDatabase())
+  const folder = await temporaryFolder()
+  const both = [runGateway(folder, env), runGateway(folder, env)]
+  const urls = await Promise.all(both.map((one) => one.listening()))
+  const api = (method: string, path: string, body?: unknown) => call(urls[0]!, env.FLO_ADMIN_KEY, method, path, body)
+  const receivers = [await startReceiver({ delayMs: 5 }), await startReceiver({ delayMs: 5 })]
+  const way = await layWay(api, receivers[0]!.url)
+  await api('POST', '/v1/endpoints', { clientId: way.clientId, url: receivers[1]!.url })
+  const arrived = () => receivers.flatMap(({ requests }) => requests)
+
+  const bodies = Array.from({ length: 400 }, () => subscriptionCreated())
+  const post = (from: number, to: number, turn: (at: number) => string) =>
+    Promise.all(bodies.slice(from, to).map((body, at) => way.post(turn(at), body)))
+  const answers = await post(0, 200, (at) => urls[at % 2]!)
+  both[1]!.child.kill('SIGTERM')
+  answers.push(...(await post(200, 400, () => urls[0]!)))
+  expect(answers.filter(({ status }) => status !== 200)).toEqual([])
+  expect(await both[1]!.ended).toMatchObject({ code: 0, stderr: '' })
+
+  await eventually(() => arrived().length >= 800, { timeoutMs: 60_000 })
+  await eventually(
+    async () => (await api('GET', `/v1/deliveries?clientId=${way.clientId}&state=pending`)).body.data.length === 0,
+  )
+  expect(arrived()).toHaveLength(800)
+  expect(new Set(arrived().map(({ headers }) => headers['webhook-id'])).size).toBe(800)
+  const { code, stdout } = await runCommand('ledger', folder, env)
+  expect(stdout).toMatch(/deliveries +800 +delivered 800\n/)
+  expect(code).toBe(0)
+}, 120_000)
