@@ -1,7 +1,7 @@
 import type { Progress } from '../backfill/progress.ts'
 import type { Count } from '../backfill/state.ts'
+import { bar } from './follow.ts'
 import { columns, counted, moment, strong } from './paint.ts'
-import { bar } from './watch.ts'
 
 /** One line of a running backfill: a bar, how far it is, what it has found. Cut to `width`. */
 export function statusLine({ since, until, readUntil, counts, reason }: Progress, width: number): string {

@@ -3,11 +3,11 @@ import { DAYS_KEPT, startBackfill } from '../backfill/start.ts'
 import { type Db, inTransaction } from '../database/db.ts'
 import { isUuid } from '../domain/ids.ts'
 import { WAKE } from '../workers/session.ts'
-import { timeOf } from './asked.ts'
 import { report, statusLine } from './backfill-text.ts'
 import { type Call, defineCommand, UsageError } from './command.ts'
 import { withDatabase } from './database.ts'
-import { asTyped, isWorkedOn, untilEnded } from './watch.ts'
+import { asTyped, isWorkedOn, untilEnded } from './follow.ts'
+import { timeOf } from './option-values.ts'
 
 const options = {
   source: { type: 'string', value: '<id>', about: 'whose events' },

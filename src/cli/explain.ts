@@ -1,10 +1,10 @@
 import type { Queryable } from '../database/db.ts'
 import { isUuid } from '../domain/ids.ts'
-import { explain } from '../normalize/explain/explain.ts'
-import { clientsOf } from './asked.ts'
+import { explainSourceEvent } from '../normalize/explain/explain.ts'
 import { defineCommand, UsageError } from './command.ts'
 import { withDatabase } from './database.ts'
 import { explanationText } from './explain-text.ts'
+import { clientsOf } from './option-values.ts'
 
 export default defineCommand({
   name: 'explain',
@@ -24,7 +24,7 @@ export default defineCommand({
       const found = await sourceEvents(db, args[0]!, options.client)
       const explanations = []
       for (const { client_id, id } of found)
-        explanations.push(await explain({ db, now: () => new Date() }, client_id, id))
+        explanations.push(await explainSourceEvent({ db, now: () => new Date() }, client_id, id))
       if (options.json) out(JSON.stringify(explanations.length === 1 ? explanations[0] : explanations, null, 2))
       else out(explanations.map((one) => explanationText(one, options)).join('\n\n'))
       return 0

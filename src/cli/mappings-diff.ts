@@ -1,10 +1,10 @@
 import type { Db, Queryable } from '../database/db.ts'
 import { diffClient } from '../normalize/diff/diff.ts'
-import type { Difference } from '../normalize/diff/differences.ts'
-import { clientsOf, countOf, timeOf } from './asked.ts'
+import type { SourceEventDifference } from '../normalize/diff/differences.ts'
 import { defineCommand, UsageError } from './command.ts'
 import { withDatabase } from './database.ts'
 import { differenceText, type Summary, summaryText } from './diff-text.ts'
+import { clientsOf, countOf, timeOf } from './option-values.ts'
 
 const SHOWN = 50
 
@@ -32,9 +32,9 @@ export default defineCommand({
     const limit = countOf(options.limit, 'limit') ?? SHOWN
     const { type, json } = options
     return withDatabase(async (db, { holdSeconds }) => {
-      const shown: Difference[] = []
+      const shown: SourceEventDifference[] = []
       const summary = newSummary(since, until ?? new Date())
-      const found = (difference: Difference) => {
+      const found = (difference: SourceEventDifference) => {
         if (type !== undefined && difference.sourceEvent.type !== type) return
         count(summary, difference)
         if (summary.sourceEvents > limit) return
@@ -84,7 +84,7 @@ const newSummary = (since: Date, until: Date): Summary => ({
   registeredSince: 0,
 })
 
-function count(summary: Summary, { added, removed, changed, unsure }: Difference) {
+function count(summary: Summary, { added, removed, changed, unsure }: SourceEventDifference) {
   summary.sourceEvents += 1
   if (unsure) summary.unsure += 1
   summary.events.added += added.length

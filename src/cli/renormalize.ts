@@ -1,9 +1,9 @@
 import { type Db, inTransaction } from '../database/db.ts'
-import { renormalizeAll, type Which } from '../normalize/renormalize.ts'
+import { renormalizeMatching, type RenormalizeFilter } from '../normalize/renormalize.ts'
 import { WAKE } from '../workers/session.ts'
-import { clientsOf, timeOf } from './asked.ts'
 import { defineCommand, UsageError } from './command.ts'
 import { withDatabase } from './database.ts'
+import { clientsOf, timeOf } from './option-values.ts'
 import { counted } from './paint.ts'
 
 /** Source events put back in one transaction. */
@@ -28,7 +28,7 @@ export default defineCommand({
     if (state !== 'failed' && state !== 'ignored') throw new UsageError('--state must be failed or ignored.')
     if (state === 'ignored' && code === undefined)
       throw new UsageError('--state ignored needs --code: what was ignored for another reason is ignored again.')
-    const which: Which = { state, code, type, since: timeOf(options.since), until: timeOf(options.until) }
+    const which: RenormalizeFilter = { state, code, type, since: timeOf(options.since), until: timeOf(options.until) }
     return withDatabase(async (db) => {
       let total = 0
       for (const { id, name } of await clientsOf(db, options.client)) {
@@ -42,10 +42,10 @@ export default defineCommand({
   },
 })
 
-async function again(db: Db, clientId: string, which: Which): Promise<number> {
+async function again(db: Db, clientId: string, which: RenormalizeFilter): Promise<number> {
   let [count, last] = [0, null as string | null]
   do {
-    const done = await inTransaction(db, (tx) => renormalizeAll(tx, clientId, which, { after: last, limit: BATCH }))
+    const done = await inTransaction(db, (tx) => renormalizeMatching(tx, clientId, which, { after: last, limit: BATCH }))
     count += done.count
     last = done.last
     // Whichever process has the client's lanes takes it up.

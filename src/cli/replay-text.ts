@@ -1,7 +1,7 @@
 import type { Preview } from '../replay/preview.ts'
 import type { Progress } from '../replay/progress.ts'
+import { bar } from './follow.ts'
 import { columns, counted, moment, strong } from './paint.ts'
-import { bar } from './watch.ts'
 
 /** One line of a running replay: a bar, how far it is, what became of its deliveries. Cut to `width`. */
 export function statusLine({ found, replayed, deliveries }: Progress, width: number): string {

@@ -6,11 +6,11 @@ import { progressOf } from '../replay/progress.ts'
 import { type Asked, startReplay } from '../replay/start.ts'
 import type { Mode } from '../replay/walk.ts'
 import { WAKE } from '../workers/session.ts'
-import { timeOf } from './asked.ts'
 import { type Call, defineCommand, UsageError } from './command.ts'
 import { withDatabase } from './database.ts'
+import { asTyped, isWorkedOn, untilEnded } from './follow.ts'
+import { timeOf } from './option-values.ts'
 import { previewed, report, statusLine } from './replay-text.ts'
-import { asTyped, isWorkedOn, untilEnded } from './watch.ts'
 
 const options = {
   mode: {

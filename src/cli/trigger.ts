@@ -3,10 +3,10 @@ import { NEWEST } from '../../simulator/versions.ts'
 import type { Config } from '../config.ts'
 import type { Db } from '../database/db.ts'
 import { isUuid } from '../domain/ids.ts'
-import { keyRingOf } from '../secrets/keyring.ts'
-import { countOf } from './asked.ts'
+import { loadKeyRing } from '../secrets/keyring.ts'
 import { type Call, defineCommand, UsageError } from './command.ts'
 import { withDatabase } from './database.ts'
+import { countOf } from './option-values.ts'
 import { bad, faint, good } from './paint.ts'
 import { type Outcome, outcomesOf, settled } from './trigger-outcome.ts'
 import { eventsUntilNow, post } from './trigger-post.ts'
@@ -99,6 +99,6 @@ async function sourceOf(db: Db, config: Config, id: string) {
     ? await db.query('select client_id, signing_secrets[1] as sealed from sources where id = $1', [id])
     : { rows: [] }
   if (!rows[0]) throw new UsageError(`No source has the id "${id}": GET /v1/sources lists them.`)
-  const ring = await keyRingOf(config)
+  const ring = await loadKeyRing(config)
   return { id, clientId: rows[0].client_id as string, secret: ring.decrypt(rows[0].sealed) }
 }

@@ -4,7 +4,7 @@ import { catalogPage } from './catalog-page.ts'
 
 // `npm run catalog` writes docs/catalog.md; with --check it only tells whether that is fresh.
 
-const file = fileURLToPath(new URL('../../docs/catalog.md', import.meta.url))
+const file = fileURLToPath(new URL('../docs/catalog.md', import.meta.url))
 const page = catalogPage()
 
 if (!process.argv.includes('--check')) writeFileSync(file, page)

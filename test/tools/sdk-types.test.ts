@@ -9,9 +9,9 @@ import {
   floEventTypes,
   florentinEventTypes,
 } from '../../sdk/src/index.ts'
-import { sdkTypePages } from '../../src/cli/sdk-types-page.ts'
 import { flo } from '../../src/contracts/flo.ts'
 import { florentin } from '../../src/contracts/florentin.ts'
+import { sdkTypePages } from '../../tools/sdk-types-page.ts'
 
 test('the types are those of the schemas', () => {
   for (const [name, page] of Object.entries(sdkTypePages())) {

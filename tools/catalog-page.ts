@@ -1,4 +1,4 @@
-import { catalog, type MappingWords, type RuleWords, unmapped } from '../normalize/catalog.ts'
+import { describeMappings, type MappingWords, type RuleWords, unmappedTypes } from '../src/normalize/catalog.ts'
 
 const INTRO = `# What Stripe says, and what clients hear
 
@@ -16,13 +16,13 @@ Printed from \`mappings/\` by \`npm run catalog\`; not to be edited.
 export const catalogPage = (): string =>
   `${[
     INTRO,
-    ...Object.entries(catalog()).flatMap(([contract, mappings]) => [
+    ...Object.entries(describeMappings()).flatMap(([contract, mappings]) => [
       `## ${contract}`,
       overview(mappings),
       ...mappings.flatMap(mappingSection),
     ]),
     '## What no mapping reads',
-    `Kept as facts for other events: ${unmapped.kept.map(code).join(', ')}.`,
+    `Kept as facts for other events: ${unmappedTypes.kept.map(code).join(', ')}.`,
     table(['Stripe events that begin with', 'why nothing is told'], unmappedRows()),
     'Any other type is unknown to us: it is stored, answered with 200 and ignored as `unknown_type`.',
   ].join('\n\n')}\n`
@@ -31,7 +31,7 @@ const code = (text: string) => `\`${text}\``
 
 /** Families of Stripe events by the reason that they share. */
 const unmappedRows = () =>
-  [...Map.groupBy(Object.entries(unmapped.families), ([, why]) => why)].map(([why, families]) => [
+  [...Map.groupBy(Object.entries(unmappedTypes.families), ([, why]) => why)].map(([why, families]) => [
     families.map(([family]) => code(family)).join(', '),
     why,
   ])

@@ -58,7 +58,7 @@ function alternatives(schema: z.ZodType, names: Names, indent: string): string[]
     case 'object':
       return [membersOf(schema as z.ZodObject, names, indent)]
     default:
-      throw new Error(`A schema of type ${def.type} has no TypeScript form yet: add it to src/cli/typescript-of.ts.`)
+      throw new Error(`A schema of type ${def.type} has no TypeScript form yet: add it to tools/typescript-of.ts.`)
   }
 }
 

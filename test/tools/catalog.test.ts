@@ -3,7 +3,6 @@ import { fileURLToPath } from 'node:url'
 import type Stripe from 'stripe'
 import { describe, expect, test } from 'vitest'
 import { mappings } from '../../mappings/index.ts'
-import { catalogPage } from '../../src/cli/catalog-page.ts'
 import { max, some } from '../../src/language/list-words.ts'
 import { set, unset } from '../../src/language/mapping.ts'
 import { conditionWords, sourceWords } from '../../src/language/wording.ts'
@@ -22,7 +21,8 @@ import {
   reading,
   was,
 } from '../../src/language/words.ts'
-import { catalog } from '../../src/normalize/catalog.ts'
+import { describeMappings } from '../../src/normalize/catalog.ts'
+import { catalogPage } from '../../tools/catalog-page.ts'
 
 test('docs/catalog.md is fresh: `npm run catalog` writes it', () => {
   const written = readFileSync(fileURLToPath(new URL('../../docs/catalog.md', import.meta.url)), 'utf8')
@@ -30,7 +30,7 @@ test('docs/catalog.md is fresh: `npm run catalog` writes it', () => {
 })
 
 test('every rule stands in the catalog with what it says, and every field with its source', () => {
-  for (const [contract, list] of Object.entries(catalog()))
+  for (const [contract, list] of Object.entries(describeMappings()))
     for (const [at, words] of list.entries()) {
       const mapping = mappings[contract]![at]!
       expect(words.rules.map(({ emits, ignores }) => ignores?.code ?? emits)).toEqual(
@@ -41,7 +41,7 @@ test('every rule stands in the catalog with what it says, and every field with i
 })
 
 test('every name that the catalog uses is told', () => {
-  for (const { rules, owed, waitsFor, fields, names } of Object.values(catalog()).flat()) {
+  for (const { rules, owed, waitsFor, fields, names } of Object.values(describeMappings()).flat()) {
     const words = [
       ...[...rules, ...(owed ? [owed] : [])].flatMap(({ when, remarks }) => [when, ...remarks]),
       ...waitsFor,
@@ -58,7 +58,7 @@ test('every name that the catalog uses is told', () => {
 })
 
 describe('a condition reads as a sentence', () => {
-  const { from, is, legacy } = reading<Stripe.Subscription>()
+  const { from, has: is, legacy } = reading<Stripe.Subscription>()
   const paused = called('paused', any(is('status', 'paused'), is('pause_collection', set)))
 
   test.each([
@@ -75,7 +75,7 @@ describe('a condition reads as a sentence', () => {
       all(not(paused), any(is('cancel_at', set), is('cancel_at_period_end', true))),
       'not paused and (cancel_at is set or cancel_at_period_end is true)',
     ],
-    [some(from('items.data'), (item) => item.is('quantity', unset)), 'one of items.data is so that quantity is unset'],
+    [some(from('items.data'), (item) => item.has('quantity', unset)), 'one of items.data is so that quantity is unset'],
     [kept('product', from('id')).known, 'the product id is known'],
   ])('%#: %s', (when, words) => {
     expect(conditionWords(when)).toBe(words)
