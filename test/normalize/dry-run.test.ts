@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Explanation as Schema } from '../../src/api/resources/explanation.ts'
+import { Explanation as Schema } from '../../src/api/resources/explanation-schema.ts'
 import { fixture } from '../support/fixtures.ts'
 import { startTestGateway } from '../support/gateway.ts'
 import { startReceiver } from '../support/receiver.ts'

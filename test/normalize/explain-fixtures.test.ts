@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
-import { Explanation as Schema } from '../../src/api/resources/explanation.ts'
+import { Explanation as Schema } from '../../src/api/resources/explanation-schema.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
 import { normalizeBatch } from '../../src/normalize/batch.ts'
-import { explain } from '../../src/normalize/explain/explain.ts'
+import { explainSourceEvent } from '../../src/normalize/explain/explain.ts'
 import { freshDatabase } from '../support/database.ts'
 import { cases } from '../support/fixtures.ts'
 import { lanes, newSource } from '../support/storing.ts'
@@ -16,8 +16,8 @@ test.each(cases)('%s is explained as it was, right after it happened', async (_,
   for (const event of events) {
     const [id] = await source.store(event).catch(() => [])
     if (!id) continue
-    while ((await normalizeBatch(deps, source.clientId, lanes)).count > 0);
-    const explanation = await explain(deps, source.clientId, id)
+    while ((await normalizeBatch(deps, source.clientId, lanes)).sourceEventCount > 0);
+    const explanation = await explainSourceEvent(deps, source.clientId, id)
     const { error } = Schema.safeParse(JSON.parse(JSON.stringify(explanation)))
     expect(error?.issues ?? []).toEqual([])
     expect(explanation.differs, JSON.stringify(explanation.sourceEvent.eventId)).toBeNull()

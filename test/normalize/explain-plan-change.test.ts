@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from 'vitest'
-import { Explanation as Schema } from '../../src/api/resources/explanation.ts'
-import type { Condition, Explanation } from '../../src/normalize/explain/explanation.ts'
+import { Explanation as Schema } from '../../src/api/resources/explanation-schema.ts'
+import type { ExplainedCondition, Explanation } from '../../src/normalize/explain/explanation.ts'
 import { runCommand } from '../support/command.ts'
 import { eventually } from '../support/eventually.ts'
 import { fixture } from '../support/fixtures.ts'
@@ -38,7 +38,7 @@ const settled = (explanation: Explanation) => {
 /** What a rule that did not hold has compared. */
 const compared = (explanation: Explanation, rule: string) =>
   ofPlans(explanation).rules.find(({ says }) => says === rule)
-const leaves = (condition: Condition): Condition[] => condition.of?.flatMap(leaves) ?? [condition]
+const leaves = (condition: ExplainedCondition): ExplainedCondition[] => condition.of?.flatMap(leaves) ?? [condition]
 
 beforeAll(async () => {
   const planRanks = { price_1Basic: 1, price_1Plus: 2, price_1PlusYearly: 2 }

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { Explanation as Schema } from '../../src/api/resources/explanation.ts'
+import { Explanation as Schema } from '../../src/api/resources/explanation-schema.ts'
 import type { Explanation } from '../../src/normalize/explain/explanation.ts'
 import { runCommand } from '../support/command.ts'
 import { eventually } from '../support/eventually.ts'

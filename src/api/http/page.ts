@@ -1,5 +1,5 @@
 import type { Queryable } from '../../database/db.ts'
-import { ofEachClient } from '../../database/each-client.ts'
+import { queryEachClient } from '../../database/each-client.ts'
 import { cursorOf, keysOf } from './cursor.ts'
 import type { PageAsked } from './field-schemas.ts'
 import { type Listing, lookedUpTo, type Parts, selection } from './page-sql.ts'
@@ -46,7 +46,7 @@ async function read(db: Queryable, parts: Parts): Promise<{ rows: any[]; bounded
   const { of, columns, rest, values, client, bounded } = selection(parts)
   if (parts.whose !== 'all')
     return { ...(await db.query(`select ${columns} from (${of(client)}) x ${rest}`, values)), bounded }
-  const rows = await ofEachClient<{ keys: string[] }>(db, of, values, { columns, rest })
+  const rows = await queryEachClient<{ keys: string[] }>(db, of, values, { columns, rest })
   return { rows: rows.sort(byKeys(parts)).slice(0, parts.limit), bounded }
 }
 

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Config } from '../../config.ts'
 import type { Contract } from '../../contracts/contract.ts'
 import type { Db, Queryable } from '../../database/db.ts'
-import type { AppEvent, KeptAppEvent } from '../../domain/app-events.ts'
+import type { AppEvent, StoredAppEvent } from '../../domain/app-events.ts'
 import type { Log } from '../../log.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
 import type { Watch } from '../../watch.ts'
@@ -46,7 +46,7 @@ export interface Deps {
   startBackfill: (tx: Queryable, clientId: string, asked: AskedBackfill, now: Date) => Promise<string>
   cancelBackfill: (tx: Queryable, clientId: string, id: string) => Promise<void>
   /** Keeps what a client's application publishes, all or none, once per event id; by itself, in no transaction of the API's. */
-  keepAppEvents: (clientId: string, events: readonly AppEvent[]) => Promise<readonly KeptAppEvent[]>
+  keepAppEvents: (clientId: string, events: readonly AppEvent[]) => Promise<readonly StoredAppEvent[]>
   /** Has an endpoint's events delivered once more, or tells which would be, inside the given transaction; refuses with a Refusal. */
   startReplay: (tx: Queryable, clientId: string, asked: AskedReplay) => Promise<string>
   previewReplay: (tx: Queryable, clientId: string, asked: AskedReplay) => Promise<object>

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type AppEvent, type AppEventType, appEvents, moment } from '../../domain/app-events.ts'
+import { type AppEvent, type AppEventType, appEvents, isoTimestamp } from '../../domain/app-events.ts'
 import { clientId, reference, text } from '../http/field-schemas.ts'
 
 // What an application may publish, one event or many.
@@ -25,7 +25,7 @@ export function appEventBodies(now: () => Date) {
 const TYPES = Object.keys(appEvents) as AppEventType[]
 
 function given(now: () => Date, extra: z.ZodRawShape): z.ZodType<Given> {
-  const occurredAt = moment
+  const occurredAt = isoTimestamp
     .refine((at) => Date.parse(at) <= now().getTime() + AHEAD_MS, 'is more than 5 minutes ahead of our clock')
     .optional()
     .meta({ description: 'Any time in the past; left out: the receipt.' })

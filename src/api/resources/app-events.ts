@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { AppEvent, KeptAppEvent } from '../../domain/app-events.ts'
+import type { AppEvent, StoredAppEvent } from '../../domain/app-events.ts'
 import { appSourceId, originOf } from '../../domain/event-origin.ts'
 import { idOfWords, isUuid, newId } from '../../domain/ids.ts'
 import { Refusal } from '../../errors.ts'
@@ -7,7 +7,7 @@ import { type Claim, claimer } from '../http/intake-idempotency.ts'
 import { type Call, type Deps, type Route, route } from '../http/route.ts'
 import { appEventBodies, type Given } from './app-event-schema.ts'
 import { SourceEvent } from './source-events.ts'
-import { userNames } from './user-names.ts'
+import { userNames } from './user-name-loader.ts'
 
 const MIB = 1024 * 1024
 
@@ -98,7 +98,7 @@ function appEvent(
 }
 
 /** The source event as it was taken in; read from the database, the normaliser might have been at it. */
-function rowOf(clientId: string, { id: eventId, type, occurredAt }: AppEvent, { id, receivedAt }: KeptAppEvent) {
+function rowOf(clientId: string, { id: eventId, type, occurredAt }: AppEvent, { id, receivedAt }: StoredAppEvent) {
   const identity = { clientId, sourceId: appSourceId(clientId), eventId }
   return {
     id,

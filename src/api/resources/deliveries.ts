@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
-import { HOLDS, type Holds, type InFront, inFrontOf, waitsFor } from '../../database/delivery-waits.ts'
+import { ENDPOINT_LIMITS, type EndpointLimits, type EarlierDelivery, findEarlierDelivery, deliveryWaitAt } from '../../database/delivery-waits.ts'
 import { FANOUT_ORIGIN } from '../../domain/ids.ts'
 import { clientId, eventType, id, pageQuery, reference, time, windowQuery } from '../http/field-schemas.ts'
 import { page } from '../http/page.ts'
@@ -62,17 +62,17 @@ const COLUMNS = `t.id, t.client_id as "clientId", t.event_id as "eventId", t.end
   t.event_type as "eventType", t.state, t.reason, t.attempts, t.next_attempt_at as "nextAttemptAt",
   t.created_at as "createdAt", t.finished_at as "finishedAt",
   case when t.origin = '${FANOUT_ORIGIN}' then 'fanout' when t.origin = t.event_id then 'test'
-       when r.id is not null then 'replay' else 'resend' end as origin, r.id as "replayId", ${HOLDS} as holds`
+       when r.id is not null then 'replay' else 'resend' end as origin, r.id as "replayId", ${ENDPOINT_LIMITS} as holds`
 const JOINS = `join endpoints p on p.client_id = t.client_id and p.id = t.endpoint_id
   left join endpoint_health h on h.client_id = t.client_id and h.endpoint_id = t.endpoint_id
   left join replays r on r.client_id = t.client_id and r.id = t.origin`
 
-type Row = Parameters<typeof waitsFor>[0] & { id: string; eventId: string; holds: Holds }
+type Row = Parameters<typeof deliveryWaitAt>[0] & { id: string; eventId: string; holds: EndpointLimits }
 
 /** A row of COLUMNS as a reply shows it. */
-const shown = ({ holds, ...row }: Row, now: Date, inFront: InFront | null = null) => ({
+const shown = ({ holds, ...row }: Row, now: Date, inFront: EarlierDelivery | null = null) => ({
   ...row,
-  waitsFor: waitsFor(row, holds, now, inFront),
+  waitsFor: deliveryWaitAt(row, holds, now, inFront),
 })
 
 /** What the indexes of deliveries find, see sql/000016_lists.sql. Most are delivered: that state has none. */
@@ -92,7 +92,7 @@ export async function readDelivery(db: Queryable, clientId: string, id: string, 
   })
   const row = rows[0]!
   const isInOrder = row.state === 'pending' && row.holds.ordering === 'user'
-  return shown(row, now, isInOrder ? await inFrontOf(db, clientId, row) : null)
+  return shown(row, now, isInOrder ? await findEarlierDelivery(db, clientId, row) : null)
 }
 
 /** /v1/deliveries: what became of each event at each endpoint. */

@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import type { Contract } from '../../contracts/contract.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
-import { type KeptHeaders, type KeptTls, openHeaders } from '../../secrets/sealed-headers.ts'
+import { type StoredHeaders, type StoredTls, openHeaders } from '../../secrets/sealed-headers.ts'
 import { clientId, eventType, id, metadata, text, time } from '../http/field-schemas.ts'
 import { headers, shownHeaders, withoutSecrets } from './endpoint-headers.ts'
 import { shownTls, tls, tlsInfo } from './endpoint-tls.ts'
-import { customSecret, signature } from './secrets.ts'
+import { customSecret, signature } from './signing-secrets.ts'
 
 const WEEK = 604_800
 
@@ -125,8 +125,8 @@ export const ENDPOINT_COLUMNS = `t.id, t.client_id as "clientId", t.url, t.contr
   (select jsonb_build_object('openedAt', h.opened_at, 'nextProbeAt', h.probe_at, 'failingSince', h.failing_since)
      from endpoint_health h where h.client_id = t.client_id and h.endpoint_id = t.id) as health`
 
-export interface EndpointRow extends KeptHeaders {
-  tls: KeptTls | null
+export interface EndpointRow extends StoredHeaders {
+  tls: StoredTls | null
   health: Record<'openedAt' | 'nextProbeAt' | 'failingSince', string | null> | null
 }
 const timeOf = (text: string | null | undefined) => (text ? new Date(text) : null)

@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
-import { CHANGED } from '../../database/endpoint-version.ts'
+import { ENDPOINT_CHANGED } from '../../database/endpoint-version.ts'
 import { Refusal } from '../../errors.ts'
 import { time } from '../http/field-schemas.ts'
 import { type Deps, type Route, route } from '../http/route.ts'
-import { customSecret, type KeptSecret, kindOf, live, newSecret, rotated, signature } from './secrets.ts'
+import { customSecret, type KeptSecret, kindOf, live, newSecret, rotated, signature } from './signing-secrets.ts'
 
 const one = {
   signature,
@@ -79,7 +79,7 @@ export function endpointSecrets({
         const { contract, secrets } = await secretsOf(db, clientId, params.id!, 'for update')
         const fresh = newSecret(contracts[contract]!, { ...body, signature: body.signature ?? kindOf(secrets[0]!) })
         const kept = rotated(secrets, fresh, { now: now(), keyRing, ...body })
-        await db.query(`update endpoints set secrets = $3, ${CHANGED} where client_id = $1 and id = $2`, [
+        await db.query(`update endpoints set secrets = $3, ${ENDPOINT_CHANGED} where client_id = $1 and id = $2`, [
           clientId,
           params.id,
           JSON.stringify(kept),

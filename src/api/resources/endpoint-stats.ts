@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
-import { FLOOR } from '../../database/pending-floor.ts'
+import { PENDING_FLOOR } from '../../database/pending-floor.ts'
 import { Refusal } from '../../errors.ts'
 import { clientId, id, moment, time } from '../http/field-schemas.ts'
 import { type Deps, type Route, route } from '../http/route.ts'
@@ -96,7 +96,7 @@ async function statsOf(
                from tried where status is not null) as latencies,
             w.total, w.due, w.oldest
        from (select count(*) as total, count(*) filter (where next_attempt_at <= now()) as due, min(created_at) as oldest
-               from deliveries where client_id = $1 and endpoint_id = $2 and state = 'pending' and event_id >= ${FLOOR}) w`,
+               from deliveries where client_id = $1 and endpoint_id = $2 and state = 'pending' and event_id >= ${PENDING_FLOOR}) w`,
     [clientId, endpointId, since, until],
   )
   const [{ states, outcomes, delivered, latencies, total, due, oldest }] = rows

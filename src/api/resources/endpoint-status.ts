@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { CHANGED } from '../../database/endpoint-version.ts'
+import { ENDPOINT_CHANGED } from '../../database/endpoint-version.ts'
 import { Refusal } from '../../errors.ts'
 import { eventType } from '../http/field-schemas.ts'
 import { type Deps, type Route, route } from '../http/route.ts'
@@ -8,7 +8,7 @@ import { endWaiting } from './end-waiting.ts'
 import { forgetHealth } from './endpoint-health.ts'
 import { endpointReply } from './endpoint-schema.ts'
 import { readEndpoint } from './endpoints.ts'
-import { sendTest } from './test-events.ts'
+import { sendTest } from './store-test-event.ts'
 
 /** /v1/endpoints/{id}/enable, /disable and /test. */
 export const endpointStatus = ({
@@ -26,7 +26,7 @@ export const endpointStatus = ({
     reply: endpointReply,
     async run({ db, clientId, params, after }) {
       const { rowCount } = await db.query(
-        `update endpoints set status = 'enabled', disabled_reason = null, disabled_at = null, ${CHANGED}
+        `update endpoints set status = 'enabled', disabled_reason = null, disabled_at = null, ${ENDPOINT_CHANGED}
           where client_id = $1 and id = $2 and status = 'disabled'`,
         [clientId, params.id],
       )
@@ -42,7 +42,7 @@ export const endpointStatus = ({
     reply: endpointReply,
     async run({ db, clientId, params, after }) {
       const { rowCount } = await db.query(
-        `update endpoints set status = 'disabled', disabled_reason = 'manual', disabled_at = now(), ${CHANGED}
+        `update endpoints set status = 'disabled', disabled_reason = 'manual', disabled_at = now(), ${ENDPOINT_CHANGED}
           where client_id = $1 and id = $2 and status = 'enabled'`,
         [clientId, params.id],
       )

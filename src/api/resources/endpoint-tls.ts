@@ -3,7 +3,7 @@ import { createSecureContext } from 'node:tls'
 import { z } from 'zod'
 import { Refusal } from '../../errors.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
-import type { KeptTls } from '../../secrets/sealed-headers.ts'
+import type { StoredTls } from '../../secrets/sealed-headers.ts'
 import { time } from '../http/field-schemas.ts'
 
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2'
@@ -47,7 +47,7 @@ const shownCertificate = (certificate: X509Certificate): z.infer<typeof Certific
 })
 
 /** What a reply tells of the certificates that a row keeps. */
-export const tlsInfo = (kept: KeptTls | null): z.infer<typeof shownTls> =>
+export const tlsInfo = (kept: StoredTls | null): z.infer<typeof shownTls> =>
   kept && {
     caCertificates:
       kept.ca === null ? [] : blocksOf(kept.ca).map((block) => shownCertificate(new X509Certificate(block))),
@@ -64,7 +64,7 @@ const refusal = (field: string, message: string) =>
 export function keptTls(
   given: z.infer<typeof tls>,
   { keyRing, now }: { keyRing: Pick<KeyRing, 'encrypt'>; now: () => Date },
-): KeptTls | null {
+): StoredTls | null {
   const { caCertificate, clientCertificate, clientKey } = given ?? {}
   if (caCertificate === undefined && clientCertificate === undefined && clientKey === undefined) return null
   const authorities = caCertificate === undefined ? [] : certificates('caCertificate', caCertificate, now())

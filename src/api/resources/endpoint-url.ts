@@ -2,7 +2,7 @@ import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Code, Refusal } from '../../errors.ts'
-import { isInnerName, isRefusedPort, opened, refusedReason } from '../../network/addresses.ts'
+import { isInnerName, isRefusedPort, isAllowedAddress, refusedReason } from '../../network/addresses.ts'
 
 const LOOKUP_MS = 3_000
 
@@ -31,7 +31,7 @@ export async function endpointUrl(
   const host = url.hostname.replace(/^\[|\]$/g, '')
   if (url.protocol === 'http:') {
     const all = isIP(host) ? [host] : await resolve(host)
-    if (all.length === 0 || !all.every((address) => opened(address, allowedSubnets)))
+    if (all.length === 0 || !all.every((address) => isAllowedAddress(address, allowedSubnets)))
       throw refusal('https_required', `must be https://: ${host} is not inside FLO_ALLOWED_SUBNETS`)
   }
   const reason = isIP(host) ? refusedReason(host, allowedSubnets) : null

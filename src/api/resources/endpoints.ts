@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Contract } from '../../contracts/contract.ts'
 import type { Queryable } from '../../database/db.ts'
-import { CHANGED } from '../../database/endpoint-version.ts'
+import { ENDPOINT_CHANGED } from '../../database/endpoint-version.ts'
 import { checkEventTypes } from '../../domain/event-filter.ts'
 import { newId } from '../../domain/ids.ts'
 import { Refusal } from '../../errors.ts'
@@ -25,7 +25,7 @@ import {
 } from './endpoint-schema.ts'
 import { assertHttps, keptTls } from './endpoint-tls.ts'
 import { endpointUrl } from './endpoint-url.ts'
-import { first, newSecret } from './secrets.ts'
+import { first, newSecret } from './signing-secrets.ts'
 
 /** The endpoint as a reply shows it. Throws `not_found`: it may have been deleted since the router looked. */
 export async function readEndpoint(
@@ -145,7 +145,7 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
           3,
         )
         if (!set) return { data: before }
-        await db.query(`update endpoints set ${set.sql}, ${CHANGED} where client_id = $1 and id = $2`, [
+        await db.query(`update endpoints set ${set.sql}, ${ENDPOINT_CHANGED} where client_id = $1 and id = $2`, [
           clientId,
           params.id,
           ...set.values,
@@ -166,7 +166,7 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
         // Its secrets are of no more use, and so the least that can leak.
         await db.query(
           `update endpoints
-              set deleted_at = now(), secrets = '[]', headers = '{}', sealed_headers = null, tls = null, ${CHANGED}
+              set deleted_at = now(), secrets = '[]', headers = '{}', sealed_headers = null, tls = null, ${ENDPOINT_CHANGED}
             where client_id = $1 and id = $2`,
           [clientId, params.id],
         )

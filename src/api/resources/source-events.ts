@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
-import { ORIGINS, originOf } from '../../domain/event-origin.ts'
+import { EVENT_ORIGINS, originOf } from '../../domain/event-origin.ts'
 import { clientId, id, pageQuery, reference, text, time, windowQuery } from '../http/field-schemas.ts'
 import { page } from '../http/page.ts'
 import { type Deps, listRoute, type Route, route } from '../http/route.ts'
@@ -15,7 +15,7 @@ export const SourceEvent = z
     id,
     clientId: id,
     sourceId: id.meta({ description: "Of what the client's application published: the client's own id." }),
-    origin: z.enum(ORIGINS).meta({
+    origin: z.enum(EVENT_ORIGINS).meta({
       description: "`app`: published by the client's application; `timer`: our own, of an invoice that fell due.",
     }),
     eventId: z.string().meta({

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { ORIGINS } from '../../domain/event-origin.ts'
+import { EVENT_ORIGINS } from '../../domain/event-origin.ts'
 import { id, time } from '../http/field-schemas.ts'
 
 // The reply of explain and dry run. What it tells is made in src/normalize/explain.
@@ -122,7 +122,7 @@ export const Explanation = z
       livemode: z.boolean(),
       createdAt: time,
       receivedAt: time,
-      origin: z.enum(ORIGINS),
+      origin: z.enum(EVENT_ORIGINS),
       state: z.enum(['received', 'normalized', 'ignored', 'held', 'failed']),
       reason: z.strictObject({ code: z.string(), message: z.string().nullable() }).nullable(),
       heldUntil: time.nullable(),

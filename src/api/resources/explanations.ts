@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { clientId, reference, text } from '../http/field-schemas.ts'
 import { type Deps, type Route, route } from '../http/route.ts'
-import { Explanation } from './explanation.ts'
+import { Explanation } from './explanation-schema.ts'
 
 /** Why a source event became what it became, and what one would become. */
 export const explanations = (deps: Pick<Deps, 'explain' | 'dryRun'>): Route[] => [
