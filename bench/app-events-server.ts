@@ -5,10 +5,10 @@ import { contracts } from '../mappings/index.ts'
 import { apiRoutes } from '../src/api/api.ts'
 import type { Deps } from '../src/api/http/route.ts'
 
-import { connect, type Db } from '../src/database/db.ts'
+import { type Db, openPool } from '../src/database/db.ts'
 import { newId } from '../src/domain/ids.ts'
 import { newLog } from '../src/log.ts'
-import { appEventStore } from '../src/receive/app-events.ts'
+import { createAppEventStore } from '../src/receive/app-events.ts'
 import { answer, config, usage } from './child.ts'
 import { keys } from './seed.ts'
 
@@ -34,8 +34,8 @@ const deps = {
 } as unknown as Deps
 
 function withDatabase(url: string): [Db, Deps['keepAppEvents']] {
-  const db = connect(url, { max: 10 })
-  return [db, appEventStore({ db, log, stored: () => {} })]
+  const db = openPool(url, { max: 10 })
+  return [db, createAppEventStore({ db, log, onStored: () => {} })]
 }
 
 function withoutDatabase({ secretHash, ...key }: NonNullable<AppEventsConfig['apiKey']>): [Db, Deps['keepAppEvents']] {

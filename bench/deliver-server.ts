@@ -1,9 +1,9 @@
 import { Registry } from 'prom-client'
 import { contracts } from '../mappings/index.ts'
-import { connect } from '../src/database/db.ts'
+import { openPool } from '../src/database/db.ts'
 import { deliverer } from '../src/deliver/deliverer.ts'
 import { newLog } from '../src/log.ts'
-import { counts } from '../src/metrics/counts.ts'
+import { createCounters } from '../src/metrics/counts.ts'
 import { watching } from '../src/watch.ts'
 import { registerWorker } from '../src/workers/worker.ts'
 import { answer, config, usage } from './child.ts'
@@ -17,7 +17,7 @@ export interface DeliverConfig {
 const { databaseUrl, places } = config<DeliverConfig>()
 
 const log = newLog('error')
-const db = connect(databaseUrl, { max: 10 })
+const db = openPool(databaseUrl, { max: 10 })
 const worker = await registerWorker({ url: databaseUrl, db, log, roles: ['work'] })
 const room = deliverer({
   db,
@@ -28,7 +28,7 @@ const room = deliverer({
   config: { allowedSubnets: ['127.0.0.0/8'] },
   now: () => new Date(),
   elsewhere: () => {},
-  watch: watching({ log }, [counts(new Registry())]),
+  watch: watching({ log }, [createCounters(new Registry())]),
   places,
 })
 

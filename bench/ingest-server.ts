@@ -2,10 +2,10 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import express from 'express'
 import { Registry } from 'prom-client'
-import { connect } from '../src/database/db.ts'
+import { openPool } from '../src/database/db.ts'
 import { newLog } from '../src/log.ts'
-import { counts } from '../src/metrics/counts.ts'
-import { receiveRoutes, stripeWebhook } from '../src/receive/routes.ts'
+import { createCounters } from '../src/metrics/counts.ts'
+import { receiveRoutes, stripeWebhookHandler } from '../src/receive/routes.ts'
 import { watching } from '../src/watch.ts'
 import { answer, config, usage } from './child.ts'
 import { keys } from './seed.ts'
@@ -22,13 +22,18 @@ const app = express()
 if (source)
   app.post(
     '/webhooks/stripe/:sourceId',
-    stripeWebhook({ source: async () => source, store: async () => ({ duplicate: false }), keyRing: keys, now }),
+    stripeWebhookHandler({
+      loadSource: async () => source,
+      storeEvent: async () => ({ duplicate: false }),
+      keyRing: keys,
+      now,
+    }),
   )
 else {
-  const db = connect(databaseUrl!, { max: 10 })
+  const db = openPool(databaseUrl!, { max: 10 })
   const log = newLog('warn')
-  const watch = watching({ log }, [counts(new Registry())])
-  app.use(receiveRoutes({ db, keyRing: keys, log, now, stored: () => {}, watch }))
+  const watch = watching({ log }, [createCounters(new Registry())])
+  app.use(receiveRoutes({ db, keyRing: keys, log, now, onStored: () => {}, watch }))
 }
 
 const server = createServer({ keepAliveTimeout: 65_000 }, app).listen(0, '127.0.0.1', () => {

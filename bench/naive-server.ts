@@ -3,13 +3,13 @@ import type { AddressInfo } from 'node:net'
 import express from 'express'
 import { Logger, run } from 'graphile-worker'
 import { contracts } from '../mappings/index.ts'
-import { connect, inTransaction } from '../src/database/db.ts'
+import { inTransaction, openPool } from '../src/database/db.ts'
 import { deliverer } from '../src/deliver/deliverer.ts'
 import { newId } from '../src/domain/ids.ts'
 import { fanOut } from '../src/fanout/fanout.ts'
 import { newLog } from '../src/log.ts'
-import { stripeWebhook } from '../src/receive/routes.ts'
-import type { SourceEvent } from '../src/receive/store.ts'
+import { stripeWebhookHandler } from '../src/receive/routes.ts'
+import type { IncomingEvent } from '../src/receive/store.ts'
 import { registerWorker } from '../src/workers/worker.ts'
 import { answer, config, usage } from './child.ts'
 import type { GatewayServer } from './gateway-server.ts'
@@ -24,7 +24,7 @@ export interface NaiveConfig {
 const CONCURRENCY = 24
 const { clientId } = source
 const log = newLog('error')
-const db = connect(databaseUrl, { max: 2 * CONCURRENCY })
+const db = openPool(databaseUrl, { max: 2 * CONCURRENCY })
 const worker = await registerWorker({ url: databaseUrl, db, log, roles: ['work'] })
 const room = deliverer({
   db,
@@ -39,7 +39,7 @@ const room = deliverer({
 
 const job = `select graphile_worker.add_job($1, $2::json)`
 
-async function store(event: SourceEvent) {
+async function store(event: IncomingEvent) {
   const id = newId()
   const kept = await inTransaction(db, async (tx) => {
     const { rowCount } = await tx.query(
@@ -110,7 +110,7 @@ const runner = await run({
 const app = express()
 app.post(
   '/webhooks/stripe/:sourceId',
-  stripeWebhook({ source: async () => source, store, keyRing: keys, now: () => new Date() }),
+  stripeWebhookHandler({ loadSource: async () => source, storeEvent: store, keyRing: keys, now: () => new Date() }),
 )
 const commands: GatewayServer = {
   usage,

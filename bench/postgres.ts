@@ -1,8 +1,8 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { connect, type Db } from '../src/database/db.ts'
-import { migrate } from '../src/database/migrate.ts'
+import { openPool, type Db } from '../src/database/db.ts'
+import { migrateDatabase } from '../src/database/migrate.ts'
 import { startPostgres } from '../src/embedded-postgres/start.ts'
 import { newLog } from '../src/log.ts'
 import { processorSeconds } from './processor.ts'
@@ -21,10 +21,10 @@ export async function benchPostgres(): Promise<BenchPostgres> {
   const folder = await mkdtemp(join(tmpdir(), 'flo-gateway-bench-'))
   const log = newLog('warn')
   const server = await startPostgres({ dataDir: folder, log })
-  const admin = connect(server.url, { max: 1 })
+  const admin = openPool(server.url, { max: 1 })
   const named = (name: string) => server.url.replace(/postgres$/, name)
   await admin.query('create database template_bench')
-  await migrate({ url: named('template_bench'), log })
+  await migrateDatabase({ url: named('template_bench'), log })
   const { rows } = await admin.query(`select current_setting('server_version') as version`)
   const pid = Number((await readFile(join(folder, 'pg', 'postmaster.pid'), 'utf8')).split('\n')[0])
   let count = 0
@@ -34,7 +34,7 @@ export async function benchPostgres(): Promise<BenchPostgres> {
     async fresh() {
       const name = `bench_${++count}`
       await admin.query(`create database ${name} template template_bench`)
-      const db = connect(named(name), { max: 4 })
+      const db = openPool(named(name), { max: 4 })
       return {
         url: named(name),
         db,

@@ -1,14 +1,14 @@
 import { contracts } from '../mappings/index.ts'
 import { type Db, inTransaction } from '../src/database/db.ts'
 import { newId } from '../src/domain/ids.ts'
-import { keyRing } from '../src/secrets/keyring.ts'
+import { createKeyRing } from '../src/secrets/keyring.ts'
 
 export const CONTRACT = 'flo.v1'
 export const FLO_SECRET = `flo_whsec_${Buffer.alloc(32, 3).toString('base64')}`
 export const STRIPE_SECRET = 'whsec_bench'
 /** The key ring of every process of the benchmark, as FLO_ENCRYPTION_KEYS has it. */
 export const ENCRYPTION_KEYS = `bench:${Buffer.alloc(32, 1).toString('base64')}`
-export const keys = keyRing([{ id: 'bench', key: Buffer.alloc(32, 1) }])
+export const keys = createKeyRing([{ id: 'bench', key: Buffer.alloc(32, 1) }])
 
 const MARK = '%n%'
 const BODY_BYTES = 1500

@@ -1,4 +1,4 @@
-import { type Kept, type Node, unset, type When } from '../src/language/mapping.ts'
+import { type Node, type ObjectKind, unset, type When } from '../src/language/mapping.ts'
 import { all, is, on } from '../src/language/words.ts'
 
 // What is fetched from Stripe where a source has an API key, and nothing else: what a webhook cannot carry (stripe.md 2.9).
@@ -33,15 +33,15 @@ const invoice = on(
   'invoice.overpaid',
 )
 
-export const lists: readonly FetchedList[] = [
+export const fetchedLists: readonly FetchedList[] = [
   {
     what: 'line_items',
     on: session.types,
     // An invoice that the session made has the lines itself.
     when: all(
-      session.is('mode', 'payment'),
-      session.is('payment_status', 'paid', 'no_payment_required'),
-      session.is('invoice', unset),
+      session.has('mode', 'payment'),
+      session.has('payment_status', 'paid', 'no_payment_required'),
+      session.has('invoice', unset),
       is(session.from('line_items'), unset),
     ),
     id: session.from('id'),
@@ -52,7 +52,7 @@ export const lists: readonly FetchedList[] = [
   {
     what: 'lines',
     on: invoice.types,
-    when: invoice.is('lines.has_more', true),
+    when: invoice.has('lines.has_more', true),
     id: invoice.from('id'),
     path: '/v1/invoices/{id}/lines',
     into: 'lines',
@@ -61,20 +61,20 @@ export const lists: readonly FetchedList[] = [
 ]
 
 /** Objects that mappings read of others (`kept`) and that no event has told of: fetched when an emission reads them. */
-export const objects: Partial<Record<Kept, string>> = {
+export const fetchedObjectPaths: Partial<Record<ObjectKind, string>> = {
   product: '/v1/products/{id}',
 }
 
 /** A thin event of a snapshot event that Stripe names: the snapshot itself, with what has changed. */
-export const twin = '/v1/events/{id}'
+export const snapshotEventPath = '/v1/events/{id}'
 /** Else the related object as it is now, under the path that the thin event names. */
-export const related = /^\/v1(\/[\w-]+)+$/
+export const relatedObjectPath = /^\/v1(\/[\w-]+)+$/
 
 /**
  * Types that exist as thin events alone (`v1.customer.subscription.past_due`, `v1.invoice.line_item_added`): what has
  * changed shows in the object, so they are read like the snapshot type of their object's kind.
  */
-export const thinOnly: Readonly<Record<string, string>> = {
+export const snapshotTypeOfThin: Readonly<Record<string, string>> = {
   subscription: 'customer.subscription.updated',
   invoice: 'invoice.updated',
 }

@@ -6,7 +6,7 @@ const PAYMENT_METHOD = 'How a customer pays, not what: no contract shows it.'
 const MONEY_OUT = "The account's own money, not a customer's."
 
 /** The reason by family of event types. */
-export const ignored: Readonly<Record<string, string>> = {
+export const ignoredTypes: Readonly<Record<string, string>> = {
   // Kept as facts for other events.
   'customer.created': 'Kept: the customer of later events.',
   'customer.updated': 'Kept: the customer of later events.',

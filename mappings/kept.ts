@@ -1,6 +1,6 @@
 import type Stripe from 'stripe'
 import { idOf, idsOf } from '../src/language/converters.ts'
-import type { Expr, Kept, Node } from '../src/language/mapping.ts'
+import type { Expr, Node, ObjectKind } from '../src/language/mapping.ts'
 import { firstOf, reading } from '../src/language/words.ts'
 import { checkoutBehind, registeredUser } from './accessors/facts.ts'
 import { BASIL } from './versions.ts'
@@ -9,7 +9,7 @@ import { BASIL } from './versions.ts'
 // which payment they tie to which purchase.
 
 /** Stripe objects whose newest snapshot is kept, by `object`. */
-export const kept: readonly Kept[] = [
+export const storedKinds: readonly ObjectKind[] = [
   'customer',
   'subscription',
   'invoice',
@@ -32,7 +32,7 @@ const refund = reading<Stripe.Refund>()
 const note = reading<Stripe.CreditNote>()
 
 /** Facts that an event tells beside what it emits: the client's own id of the user behind a customer. */
-export const tells: Partial<Record<Kept, { customer: Node; clientUserId: Node }>> = {
+export const userClaims: Partial<Record<ObjectKind, { customer: Node; clientUserId: Node }>> = {
   customer: { customer: customer.from('id'), clientUserId: customer.from('metadata.client_user_id') },
   'checkout.session': {
     customer: firstOf(idOf(session.from('customer')), session.from('customer_account'), session.from('id')),
@@ -44,22 +44,22 @@ export const tells: Partial<Record<Kept, { customer: Node; clientUserId: Node }>
   },
 }
 
-type Ref = string | { id: string }
-type Links = {
+type IdOrObject = string | { id: string }
+type PaymentLinks = {
   of: Node
   to: Partial<Record<'invoice' | 'charge' | 'payment_intent' | 'session' | 'credit_note', Node>>
 }[]
 
 /** Ties between payments and what was bought, by Stripe's `object`. Since basil an invoice's payment is told by invoice_payment.paid alone. */
-export const links: Readonly<Record<string, Links>> = {
+export const paymentLinks: Readonly<Record<string, PaymentLinks>> = {
   invoice: [
-    { of: idOf(invoice.legacy<Ref>('charge', BASIL)), to: { invoice: invoice.from('id') } },
-    { of: idOf(invoice.legacy<Ref>('payment_intent', BASIL)), to: { invoice: invoice.from('id') } },
+    { of: idOf(invoice.legacy<IdOrObject>('charge', BASIL)), to: { invoice: invoice.from('id') } },
+    { of: idOf(invoice.legacy<IdOrObject>('payment_intent', BASIL)), to: { invoice: invoice.from('id') } },
     {
       of: invoice.from('id'),
       to: {
-        charge: idOf(invoice.legacy<Ref>('charge', BASIL)),
-        payment_intent: idOf(invoice.legacy<Ref>('payment_intent', BASIL)),
+        charge: idOf(invoice.legacy<IdOrObject>('charge', BASIL)),
+        payment_intent: idOf(invoice.legacy<IdOrObject>('payment_intent', BASIL)),
       },
     },
   ],
@@ -79,12 +79,12 @@ export const links: Readonly<Record<string, Links>> = {
       of: charge.from('id'),
       to: {
         payment_intent: idOf(charge.from('payment_intent')),
-        invoice: idOf(charge.legacy<Ref>('invoice', BASIL)),
+        invoice: idOf(charge.legacy<IdOrObject>('invoice', BASIL)),
       },
     },
     {
       of: idOf(charge.from('payment_intent')),
-      to: { charge: charge.from('id'), invoice: idOf(charge.legacy<Ref>('invoice', BASIL)) },
+      to: { charge: charge.from('id'), invoice: idOf(charge.legacy<IdOrObject>('invoice', BASIL)) },
     },
   ],
   payment_intent: [
@@ -95,7 +95,7 @@ export const links: Readonly<Record<string, Links>> = {
           idOf(intent.from('latest_charge')),
           intent.legacy<string>('charges.data.0.id', { until: '2022-11-15' }),
         ),
-        invoice: idOf(intent.legacy<Ref>('invoice', BASIL)),
+        invoice: idOf(intent.legacy<IdOrObject>('invoice', BASIL)),
       },
     },
   ],
@@ -114,8 +114,8 @@ export const links: Readonly<Record<string, Links>> = {
   credit_note: [
     {
       of: firstOf(
-        idOf(note.legacy<Ref>('refund', BASIL)),
-        idsOf('refund')(note.from('refunds') as Expr<{ refund: Ref }[] | null>),
+        idOf(note.legacy<IdOrObject>('refund', BASIL)),
+        idsOf('refund')(note.from('refunds') as Expr<{ refund: IdOrObject }[] | null>),
       ),
       to: { credit_note: note.from('id'), invoice: idOf(note.from('invoice')) },
     },

@@ -1,10 +1,10 @@
-import { minorDigits, times } from '../src/domain/money.ts'
+import { minorDigits, multiplyAmount } from '../src/domain/money.ts'
 import type { Item, Line, Price, Subscription } from './facts.ts'
 import { newId, type World } from './world.ts'
 
 /** Whole minor units of a quantity at a price; Stripe rounds the line, not the unit. */
 export function amountOf(price: Price, quantity: number): number {
-  if (price.unitAmount !== null) return Math.round(Number(times(price.unitAmount, quantity)))
+  if (price.unitAmount !== null) return Math.round(Number(multiplyAmount(price.unitAmount, quantity)))
   return tierParts(price, quantity).reduce((sum, part) => sum + part.quantity * part.unitAmount, 0)
 }
 

@@ -5,11 +5,11 @@ import { apiRoutes } from './api/api.ts'
 import { firstAdminKey } from './api/http/caller.ts'
 import { healthz, readyz } from './api/http/health.ts'
 import { refused } from './api/http/refusals.ts'
-import { backfiller } from './backfill/backfiller.ts'
+import { startBackfiller } from './backfill/backfiller.ts'
 import { cancelBackfill, startBackfill } from './backfill/start.ts'
 import type { Config } from './config.ts'
-import { connect, cutConnections, type Db } from './database/db.ts'
-import { migrate } from './database/migrate.ts'
+import { openPool, cutConnections, type Db } from './database/db.ts'
+import { migrateDatabase } from './database/migrate.ts'
 import { deliverer } from './deliver/deliverer.ts'
 import { resend } from './deliver/resend.ts'
 import { newId } from './domain/ids.ts'
@@ -21,32 +21,32 @@ import { hydrator } from './hydrate/hydrator.ts'
 import { type Jobs, startJobs } from './jobs.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics/metrics.ts'
-import { metricsRoute } from './metrics/route.ts'
-import { tunnelsThrough } from './network/egress-proxy.ts'
-import { listen } from './network/http-server.ts'
-import { stripeApi } from './network/stripe-api.ts'
-import { catalog } from './normalize/catalog.ts'
+import { createMetricsRoute } from './metrics/route.ts'
+import { createTunnels } from './network/egress-proxy.ts'
+import { startHttpServer } from './network/http-server.ts'
+import { createStripeApi } from './network/stripe-api.ts'
+import { describeMappings } from './normalize/catalog.ts'
 import { dryRun } from './normalize/explain/dry-run.ts'
-import { explain } from './normalize/explain/explain.ts'
+import { explainSourceEvent } from './normalize/explain/explain.ts'
 import { normalizer } from './normalize/lanes.ts'
-import { factArrived } from './normalize/missing/holds.ts'
-import { renormalize, renormalizeAll } from './normalize/renormalize.ts'
-import { adopted } from './normalize/world/adopted-uuids.ts'
+import { releaseHeldFor } from './normalize/missing/holds.ts'
+import { renormalizeOne, renormalizeMatching } from './normalize/renormalize.ts'
+import { readAdoptedUuids } from './normalize/world/adopted-uuids.ts'
 import { observe } from './observe.ts'
 import { offerModules } from './offers.ts'
-import { operationsTeller } from './operations/operations.ts'
-import { appEventStore } from './receive/app-events.ts'
+import { createOperationsNotifier } from './operations/operations.ts'
+import { createAppEventStore } from './receive/app-events.ts'
 import { LANES, laneOf } from './receive/lane.ts'
-import { listedEvents } from './receive/listed.ts'
+import { createListedEventStore } from './receive/listed.ts'
 import { receiveRoutes } from './receive/routes.ts'
 import { cancelReplay } from './replay/cancel.ts'
 import { previewReplay } from './replay/preview.ts'
-import { replayer } from './replay/replayer.ts'
+import { startReplayer } from './replay/replayer.ts'
 import { startReplay } from './replay/start.ts'
-import { assertOpens, sealPlainHeaders } from './secrets/key-rotation.ts'
-import { type KeyRing, keyRingOf } from './secrets/keyring.ts'
+import { assertKeysOpen, sealPlainHeaders } from './secrets/key-rotation.ts'
+import { type KeyRing, loadKeyRing } from './secrets/keyring.ts'
 import type { Watch } from './watch.ts'
-import { insist } from './workers/retry-until.ts'
+import { insist } from './workers/retry-until-done.ts'
 import { newWakes, type Room, type Wakes } from './workers/wakes.ts'
 import { type RegisteredWorker, registerWorker } from './workers/worker.ts'
 
@@ -91,19 +91,19 @@ export async function start(
   }
   try {
     await offerModules(config.contracts)
-    const http = await listen(config)
+    const http = await startHttpServer(config)
     steps.push(http.drain)
     const embedded = config.databaseUrl ? undefined : await startPostgres({ dataDir: config.dataDir, log, crashed })
     if (embedded) steps.push(embedded.stop)
     const url = config.databaseUrl ?? embedded!.url
-    await migrate({ url, log })
-    const db = connect(url, {
+    await migrateDatabase({ url, log })
+    const db = openPool(url, {
       max: CONNECTIONS,
       onError: ({ message }) => log.warn({ message }, 'database.connection_lost'),
     })
     steps.push(() => db.end())
-    const keys = await keyRingOf(config)
-    await assertOpens(db, keys)
+    const keys = await loadKeyRing(config)
+    await assertKeysOpen(db, keys)
     const sealed = await sealPlainHeaders(db, keys)
     if (sealed > 0) log.info({ endpoints: sealed }, 'gateway.headers_encrypted')
 
@@ -112,14 +112,14 @@ export async function start(
     worker.onSilence(() => cutConnections(db))
     const wakes = await newWakes({ db, log, workerId: () => worker.id })
     steps.push(wakes.stop)
-    const operations = operationsTeller({
+    const operations = createOperationsNotifier({
       ...{ db, log, now, fanOut, lanes: LANES, backlogSeconds: config.backlogSeconds },
-      fannedOut: (clientId, endpointIds) => wake.deliver(clientId, endpointIds),
-      told: (type) => watch.told({ type }),
+      onDeliveriesCreated: (clientId, endpointIds) => wake.deliver(clientId, endpointIds),
+      onEmitted: (type) => watch.told({ type }),
     })
     const observed = await observe({
       ...{ db, log, config, worker, lanes: LANES, others: [operations.watch, alsoTold] },
-      work: () => work && { ...work.underWay(), graphileRuns: jobs?.running() ?? false },
+      readLoad: () => work && { ...work.underWay(), graphileRuns: jobs?.running() ?? false },
     })
     steps.push(observed.stop, operations.stop)
     const { watch, metrics } = observed
@@ -147,7 +147,7 @@ export async function start(
 
     // Last of all: a key made in a start that then fails would be lost, and never made again.
     const adminKey = config.adminKey ? undefined : await firstAdminKey(db)
-    http.serve(routes(shared, { wake, url: http.url, jobs, metrics }))
+    http.serveApp(routes(shared, { wake, url: http.url, jobs, metrics }))
     const dataDir = embedded && resolve(config.dataDir)
     let stopped: Promise<void> | undefined
     return {
@@ -182,7 +182,7 @@ interface Shared {
 
 /** The rooms of the role `work`: what is normalised and fanned out wakes the delivering room right here. */
 function startWork(shared: Shared, wakes: Wakes) {
-  const tunnels = shared.config.egressProxy && tunnelsThrough(shared.config.egressProxy)
+  const tunnels = shared.config.egressProxy && createTunnels(shared.config.egressProxy)
   const deliver = deliverer({
     ...shared,
     tunnels,
@@ -192,29 +192,29 @@ function startWork(shared: Shared, wakes: Wakes) {
   const normalize = normalizer({
     ...shared,
     ...shared.config,
-    lanes: LANES,
+    laneCount: LANES,
     fanOut,
-    fannedOut: deliver.wake,
-    asked: (clientId) => hydrate.wake(clientId),
-    elsewhere: (clientId) => wakes.elsewhere('normalize', clientId),
+    onDeliveriesCreated: deliver.wake,
+    onFetchRequested: (clientId) => hydrate.wake(clientId),
+    onLeasedElsewhere: (clientId) => wakes.elsewhere('normalize', clientId),
   })
-  const stripe = stripeApi({ base: shared.config.stripeApiBase, tunnels })
+  const stripe = createStripeApi({ base: shared.config.stripeApiBase, tunnels })
   const hydrate = hydrator({
     ...shared,
     stripe,
     laneOf,
-    landed: normalize.wake,
-    elsewhere: (clientId) => wakes.elsewhere('hydrate', clientId),
+    onFetched: normalize.wake,
+    onLeasedElsewhere: (clientId) => wakes.elsewhere('hydrate', clientId),
   })
-  const backfill = backfiller({
+  const backfill = startBackfiller({
     ...shared,
     stripe,
-    keep: listedEvents({ ...shared, stored: normalize.wake }),
+    storeListed: createListedEventStore({ ...shared, onStored: normalize.wake }),
     elsewhere: (clientId) => wakes.elsewhere('backfill', clientId),
   })
-  const replay = replayer({
+  const replay = startReplayer({
     ...shared,
-    made: (clientId, endpointId, replaced) => deliver.wake(clientId, [endpointId], replaced),
+    onReplayed: (clientId, endpointId, replaced) => deliver.wake(clientId, [endpointId], replaced),
     elsewhere: (clientId) => wakes.elsewhere('replay', clientId),
   })
   const rooms = { normalize, deliver, hydrate, backfill, replay }
@@ -228,7 +228,7 @@ function startWork(shared: Shared, wakes: Wakes) {
       backfill: backfill.wake,
       replay: replay.wake,
     },
-    underWay: () => ({ clientsWaiting: normalize.waiting(), attemptsInFlight: deliver.inFlight() }),
+    underWay: () => ({ clientsWaiting: normalize.waitingClientCount(), attemptsInFlight: deliver.inFlight() }),
     sweep: () => Promise.all(of((room) => room.sweep())),
     stop: () => Promise.all(of((room) => room.stop())),
   }
@@ -254,8 +254,8 @@ function routes(
     const details = { database: worker.isRegistered(), ...(jobs && { work: jobs.running() }) }
     return { ready: Object.values(details).every(Boolean), details }
   }
-  app.get('/metrics', metricsRoute({ log, metrics, token: config.metricsToken }))
-  if (config.roles.has('receive')) app.use(receiveRoutes({ ...shared, stored: wake.normalize }))
+  app.get('/metrics', createMetricsRoute({ log, metrics, token: config.metricsToken }))
+  if (config.roles.has('receive')) app.use(receiveRoutes({ ...shared, onStored: wake.normalize }))
   if (config.roles.has('api'))
     app.use(
       apiRoutes({
@@ -263,22 +263,22 @@ function routes(
         ready,
         publicUrl: () => config.publicUrl ?? url,
         resend,
-        mappingsInWords: catalog,
-        explain: (read, clientId, id) => explain({ db: read, now: shared.now }, clientId, id),
+        mappingsInWords: describeMappings,
+        explain: (read, clientId, id) => explainSourceEvent({ db: read, now: shared.now }, clientId, id),
         dryRun: (read, clientId, sourceId, event) =>
           dryRun({ db: read, now: shared.now, holdSeconds: config.holdSeconds }, clientId, sourceId, event),
-        renormalize,
-        renormalizeAll,
-        adopted,
+        renormalize: renormalizeOne,
+        renormalizeAll: renormalizeMatching,
+        adopted: readAdoptedUuids,
         forgetFailures,
         startBackfill,
         cancelBackfill,
-        keepAppEvents: appEventStore({ ...shared, stored: wake.normalize }),
+        keepAppEvents: createAppEventStore({ ...shared, onStored: wake.normalize }),
         startReplay: (tx, clientId, asked) => startReplay(shared, tx, clientId, asked),
         previewReplay: (tx, clientId, asked) => previewReplay(shared, tx, clientId, asked),
         cancelReplay,
         factArrived(clientId, facts) {
-          factArrived(db, clientId, facts)
+          releaseHeldFor(db, clientId, facts)
             .then((released) => released > 0 && wake.normalize(clientId))
             .catch((err) => log.error({ err, clientId }, 'normalize.fact_not_told'))
         },

@@ -2,14 +2,14 @@ import { EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseCronItems, type Runner, run, type TaskList, type WorkerEvents } from 'graphile-worker'
 import { z } from 'zod'
-import { connect, cutConnections, type Db } from './database/db.ts'
+import { openPool, cutConnections, type Db } from './database/db.ts'
 import { makePartitions } from './database/partitions.ts'
 import { moveFloor } from './database/pending-floor.ts'
 import { graphileLogger } from './graphile-log.ts'
 import type { Log } from './log.ts'
-import type { Kept } from './retention/horizons.ts'
-import { retain } from './retention/retain.ts'
-import { insist } from './workers/retry-until.ts'
+import type { RetentionDays } from './retention/horizons.ts'
+import { purgeExpired } from './retention/retain.ts'
+import { insist } from './workers/retry-until-done.ts'
 import { noticeFor, type Room } from './workers/wakes.ts'
 import type { RegisteredWorker } from './workers/worker.ts'
 
@@ -26,7 +26,7 @@ interface Deps {
   worker: RegisteredWorker
   rooms: Readonly<Record<Room, WorkingRoom>>
   /** Days that payloads and metadata are kept. */
-  kept: Kept
+  kept: RetentionDays
   /** Looks for what somebody should be told of. */
   alarms: () => Promise<void>
 }
@@ -67,7 +67,7 @@ export async function startJobs(deps: Deps): Promise<Jobs> {
   let runner: Runner | null = null
   // By whose ids jobs are locked, of every run of Graphile Worker here.
   const pools: string[] = []
-  const pool = connect(url, {
+  const pool = openPool(url, {
     max: CONNECTIONS,
     onError: ({ message }) => log.warn({ message }, 'jobs.connection_lost'),
   })
@@ -96,7 +96,7 @@ export async function startJobs(deps: Deps): Promise<Jobs> {
       },
       purge: async () => {
         await purgeIdempotencyKeys(db)
-        await retain({ ...deps, now: () => new Date(), stopped: () => stopping }, deps.kept)
+        await purgeExpired({ ...deps, now: () => new Date(), isStopping: () => stopping }, deps.kept)
       },
     })
     // It reconnects by itself; when it gives up nevertheless, rooms would wait for the next sweep for ever.

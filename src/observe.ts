@@ -1,12 +1,12 @@
 import type { Config } from './config.ts'
 import type { Db } from './database/db.ts'
 import type { Log } from './log.ts'
-import { newMetrics } from './metrics/metrics.ts'
+import { createMetrics } from './metrics/metrics.ts'
 import { version } from './version.ts'
 import { type Watch, watching } from './watch.ts'
 import type { RegisteredWorker } from './workers/worker.ts'
 
-interface Deps extends Pick<Parameters<typeof newMetrics>[0], 'lanes' | 'work'> {
+interface Deps extends Pick<Parameters<typeof createMetrics>[0], 'lanes' | 'readLoad'> {
   config: Pick<Config, 'otlpEndpoint' | 'serviceName' | 'tracedShare'>
   db: Db
   log: Log
@@ -18,7 +18,7 @@ interface Deps extends Pick<Parameters<typeof newMetrics>[0], 'lanes' | 'work'> 
 /** Whoever listens to what the rooms tell: metrics always, traces where they are switched on. */
 export async function observe(deps: Deps) {
   const { config, log, others } = deps
-  const metrics = newMetrics({ ...deps, version })
+  const metrics = createMetrics({ ...deps, version })
   // What makes and sends traces is not even loaded otherwise.
   const traces = config.otlpEndpoint
     ? (await import('./traces/traces.ts')).startTraces({ ...config, url: config.otlpEndpoint, log, version })

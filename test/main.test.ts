@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { isAlive } from '../src/embedded-postgres/pid-file.ts'
+import { isProcessAlive } from '../src/embedded-postgres/pid-file.ts'
 import { afterwards } from './support/afterwards.ts'
 import { emptyDatabase } from './support/database.ts'
 import { eventually } from './support/eventually.ts'
@@ -47,7 +47,7 @@ test('after kill -9 the next start adopts the orphaned database with everything 
   const { pid } = (await killed.postmaster())!
   killed.child.kill('SIGKILL')
   await killed.ended
-  expect(isAlive(pid)).toBe(true)
+  expect(isProcessAlive(pid)).toBe(true)
 
   const next = runGateway(folder)
   const { body } = await call(await next.listening(), key, 'GET', '/v1/clients')

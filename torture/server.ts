@@ -6,10 +6,10 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import pg from 'pg'
-import { type Account, accountFor } from '../src/embedded-postgres/account.ts'
+import { type ServerAccount, findAccount } from '../src/embedded-postgres/account.ts'
 import { findBinaries } from '../src/embedded-postgres/binaries.ts'
-import { createCluster, SETTINGS, USER } from '../src/embedded-postgres/launch.ts'
-import { keptSecret } from '../src/secrets/secret-file.ts'
+import { createCluster, SERVER_SETTINGS, DATABASE_USER } from '../src/embedded-postgres/launch.ts'
+import { loadOrCreateSecret } from '../src/secrets/secret-file.ts'
 import { freePort } from '../test/support/free-port.ts'
 
 /** A PostgreSQL server as a process of its own, on a port that it keeps: to be stopped, crashed, started and copied. */
@@ -35,7 +35,7 @@ export interface Server {
 }
 
 const OURS = {
-  ...SETTINGS,
+  ...SERVER_SETTINGS,
   max_connections: '300',
   shared_buffers: '128MB',
   // Processes are killed here, not machines: what a killed process has written the system keeps. Commits are waited for, though.
@@ -53,8 +53,8 @@ export async function newServer(folder: string, settings: Record<string, string>
   const pgDir = join(folder, 'pg')
   const passwordFile = join(folder, 'pg-password')
   const { initdb, postgres } = await findBinaries()
-  const account = await accountFor(folder, pgDir, postgres)
-  const password = await keptSecret(passwordFile, () => randomBytes(12).toString('hex'))
+  const account = await findAccount(folder, pgDir, postgres)
+  const password = await loadOrCreateSecret(passwordFile, () => randomBytes(12).toString('hex'))
   await createCluster(pgDir, { initdb, account, passwordFile, more: [`--wal-segsize=${WAL_SEGMENT_MB}`] })
   return serverOn({ folder, port: await freePort(), pgDir, password, account, postgres, settings })
 }
@@ -64,13 +64,13 @@ interface Place {
   port: number
   pgDir: string
   password: string
-  account: Account
+  account: ServerAccount
   postgres: string
   settings: Record<string, string>
 }
 
 function serverOn({ folder, port, pgDir, password, account, postgres, settings }: Place): Server {
-  const url = `postgres://${USER}:${password}@127.0.0.1:${port}/postgres`
+  const url = `postgres://${DATABASE_USER}:${password}@127.0.0.1:${port}/postgres`
   let child: ReturnType<typeof spawn> | undefined
   let ended: Promise<unknown> = Promise.resolve()
 
@@ -87,7 +87,7 @@ function serverOn({ folder, port, pgDir, password, account, postgres, settings }
   const server: Server = {
     port,
     url,
-    user: USER,
+    user: DATABASE_USER,
     password,
     folder,
     pgDir,
@@ -96,7 +96,7 @@ function serverOn({ folder, port, pgDir, password, account, postgres, settings }
         '-c',
         `${name}=${value}`,
       ])
-      const { file, args, options } = account.command(postgres, ['-D', pgDir, '-p', String(port), ...flags])
+      const { file, args, options } = account.buildCommand(postgres, ['-D', pgDir, '-p', String(port), ...flags])
       const log = await open(join(folder, 'pg.log'), 'a', 0o600)
       const started = spawn(file, args, { ...options, env: ENV, cwd: '/', stdio: ['ignore', log.fd, log.fd] })
       await log.close()
@@ -117,7 +117,7 @@ function serverOn({ folder, port, pgDir, password, account, postgres, settings }
       const bytes = is ? WAL_SEGMENT_MB * 1024 * 1024 : 'unlimited'
       // New sessions have the limit of the server's first process.
       for (const pid of [child!.pid!, ...(await server.backends())]) {
-        const { file, args, options } = account.command('prlimit', [`--pid=${pid}`, `--fsize=${bytes}:unlimited`])
+        const { file, args, options } = account.buildCommand('prlimit', [`--pid=${pid}`, `--fsize=${bytes}:unlimited`])
         await promisify(execFile)(file, args, options).catch((error) => {
           // A session may be over by now, the server itself may not.
           if (pid === child!.pid) throw error
@@ -142,7 +142,7 @@ export async function standbyOf(primary: Server, folder: string, port?: number):
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const pgDir = join(folder, 'pg')
   const { postgres } = await findBinaries()
-  const account = await accountFor(folder, primary.pgDir, postgres)
+  const account = await findAccount(folder, primary.pgDir, postgres)
   const session = new pg.Client({ connectionString: primary.url })
   await session.connect()
   await session.query(`select pg_backup_start('standby', true)`)
@@ -157,7 +157,7 @@ export async function standbyOf(primary: Server, folder: string, port?: number):
     ['standby.signal', ''],
   ]) {
     await writeFile(join(pgDir, name), text)
-    await account.own(join(pgDir, name))
+    await account.takeOwnership(join(pgDir, name))
   }
   const { user, password } = primary
   const settings = {

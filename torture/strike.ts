@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { connect } from '../src/database/db.ts'
+import { openPool } from '../src/database/db.ts'
 import type { Arrival, Receiver } from './receiver.ts'
 import type { Setting } from './setting.ts'
 import type { Stripe } from './stripe.ts'
@@ -34,7 +34,7 @@ export async function strike(
   { random = Math.random, patienceMs = 90_000 } = {},
 ): Promise<Struck> {
   const { server, receivers, stripe, steady } = setting
-  const db = connect(server.url, { max: 1 })
+  const db = openPool(server.url, { max: 1 })
   const from = Date.now()
   const before = await unrecorded(db, receivers, from - LOOK_BACK_MS)
   await db.end()

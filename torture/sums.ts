@@ -1,5 +1,5 @@
 import { addsUp, ledgerReport, printed } from '../src/cli/ledger-report.ts'
-import { connect, type Db } from '../src/database/db.ts'
+import { openPool, type Db } from '../src/database/db.ts'
 import type { Arrival, Receiver } from './receiver.ts'
 import type { Stripe } from './stripe.ts'
 
@@ -40,7 +40,7 @@ export async function unrecorded(db: Db, receivers: readonly Receiver[], since: 
 
 /** Adds up both sides and the database between them; call it when everything is accepted and nothing is pending. */
 export async function sums(url: string, { stripe, receivers }: Witnesses): Promise<Sums> {
-  const db = connect(url, { max: 2 })
+  const db = openPool(url, { max: 2 })
   try {
     const report = await ledgerReport(db, { lateSeconds: 0 })
     return {

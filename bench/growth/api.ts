@@ -3,7 +3,7 @@ import type { Deps, Route } from '../../src/api/http/route.ts'
 import { routes } from '../../src/api/routes.ts'
 import type { Queryable } from '../../src/database/db.ts'
 import { resend } from '../../src/deliver/resend.ts'
-import { explain } from '../../src/normalize/explain/explain.ts'
+import { explainSourceEvent } from '../../src/normalize/explain/explain.ts'
 import { previewReplay } from '../../src/replay/preview.ts'
 import { keys } from '../seed.ts'
 
@@ -17,7 +17,7 @@ const deps = {
   resend,
   adopted: async () => () => null,
   mappingsInWords: () => ({}),
-  explain: (db: Queryable, clientId: string, id: string) => explain({ db, now }, clientId, id),
+  explain: (db: Queryable, clientId: string, id: string) => explainSourceEvent({ db, now }, clientId, id),
   previewReplay: (tx: Queryable, clientId: string, asked: Parameters<typeof previewReplay>[3]) =>
     previewReplay({ contracts, now }, tx, clientId, asked),
   wakes: { deliver() {} },

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Db } from '../../src/database/db.ts'
-import { DAILY } from '../../src/database/partitions.ts'
+import { DAILY_TABLES } from '../../src/database/partitions.ts'
 import { newId } from '../../src/domain/ids.ts'
 import type { Log } from '../../src/log.ts'
-import { dropDays } from '../../src/retention/days.ts'
+import { dropExpiredDays } from '../../src/retention/days.ts'
 import { CONTRACT } from '../seed.ts'
 import type { Filled } from './fill.ts'
 
@@ -50,13 +50,13 @@ export async function daysUnderTraffic(
     })
     const making = await held(async () => {
       for (let day = 0; day < DAYS; day += 1)
-        for (const parent of DAILY)
+        for (const parent of DAILY_TABLES)
           await db.query('select make_partition($1, $2)', [parent, new Date(Date.now() + (FIRST_AHEAD + day) * DAY_MS)])
-      return DAYS * DAILY.length
+      return DAYS * DAILY_TABLES.length
     })
     const before = new Date(Date.now() - (filled.days - 1 - DAYS) * DAY_MS)
     const dropping = await held(async () => {
-      const dropped = await dropDays({ db, log, stopped: () => false }, { payload: before, metadata: before })
+      const dropped = await dropExpiredDays({ db, log, stopped: () => false }, { payload: before, metadata: before })
       return dropped.length
     })
     return { quiet, making, dropping }

@@ -1,5 +1,5 @@
 import type { Db } from '../../src/database/db.ts'
-import type { Daily } from '../../src/database/partitions.ts'
+import type { DailyTable } from '../../src/database/partitions.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { CONTRACT, newClient, newEndpoints } from '../seed.ts'
 import { stripeEvent } from '../stripe-event.ts'
@@ -125,7 +125,7 @@ async function fillDay(db: Db, daysAgo: number, perDay: number, names: Names): P
   const client = `case when n % 2 = 0 then 0 else 1 + (n / 2) % ${CLIENTS - 1} end`
   const type = `case when n % ${SELDOM} = 0 then '${RARE}' else ($3::text[])[1 + n % ${TYPES.length}] end`
   const values = [day, names.clients, TYPES]
-  const draft = async (parent: Daily, statement: string, params: unknown[]) => {
+  const draft = async (parent: DailyTable, statement: string, params: unknown[]) => {
     const table = `${parent}_${name}`
     // Made ahead by the migration, and empty.
     await db.query(`drop table if exists ${table}`)

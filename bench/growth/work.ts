@@ -1,11 +1,11 @@
 import { ledgerReport } from '../../src/cli/ledger-report.ts'
-import { oldestDeliveries, oldestSourceEvents } from '../../src/database/backlog.ts'
+import { readOldestDeliveries, readOldestSourceEvents } from '../../src/database/backlog.ts'
 import type { Db, Queryable } from '../../src/database/db.ts'
 import { moveFloor } from '../../src/database/pending-floor.ts'
 import { readDue, START } from '../../src/deliver/queue/due-deliveries.ts'
 import { dueEndpoints, sweptEndpoints } from '../../src/deliver/queue/next-due.ts'
 import { LEAST_ID } from '../../src/domain/ids.ts'
-import { standing } from '../../src/metrics/standing.ts'
+import { readStanding } from '../../src/metrics/standing.ts'
 import { answer } from './api.ts'
 import type { Case } from './cases.ts'
 import type { Filled } from './fill.ts'
@@ -59,9 +59,9 @@ export async function workCases(db: Db, filled: Filled): Promise<Case[]> {
     stats('stats of a month', { since }),
     api('dry run of a replay: failed', replay(endpoints[0]!, 'failed'), 5),
     api('dry run of a replay: all of a day', replay(endpoints[0]!, 'all', DAY_MS), 5),
-    { what: 'metrics: a scrape', run: (db) => standing(poolOf(db), NO_WORKER, LANES), rounds: 5 },
-    { what: 'operations: the oldest that waits', run: (db) => oldestDeliveries(db), rounds: 5 },
-    { what: 'operations: the oldest to normalise', run: (db) => oldestSourceEvents(db, LANES), rounds: 5 },
+    { what: 'metrics: a scrape', run: (db) => readStanding(poolOf(db), NO_WORKER, LANES), rounds: 5 },
+    { what: 'operations: the oldest that waits', run: (db) => readOldestDeliveries(db), rounds: 5 },
+    { what: 'operations: the oldest to normalise', run: (db) => readOldestSourceEvents(db, LANES), rounds: 5 },
     { what: 'pump: what is due', run: (db) => readDue(db, big, wants, floor()) },
     { what: 'pump: what is due, without the floor', run: (db) => readDue(db, big, wants, none()) },
     { what: 'pump: endpoints with something due', run: (db) => dueEndpoints(db, big, SWEEP_SECONDS, floor()) },

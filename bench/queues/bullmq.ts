@@ -1,12 +1,12 @@
 import { Queue, Worker } from 'bullmq'
-import { connect } from '../../src/database/db.ts'
+import { openPool } from '../../src/database/db.ts'
 import { type DeliveryJob, deliverOne } from '../attempts-store.ts'
 import { answer, config, usage } from '../child.ts'
 import type { QueueConfig, QueueServer } from '../queues.ts'
 
 const { databaseUrl, redisPort, concurrency, batched } = config<QueueConfig>()
 const connection = { host: '127.0.0.1', port: redisPort, maxRetriesPerRequest: null }
-const db = connect(databaseUrl, { max: batched ? 10 : 20 })
+const db = openPool(databaseUrl, { max: batched ? 10 : 20 })
 const deliver = deliverOne({ db, concurrency, batched })
 
 const queue = new Queue('deliveries', { connection })

@@ -1,11 +1,11 @@
 import { PgBoss } from 'pg-boss'
-import { connect } from '../../src/database/db.ts'
+import { openPool } from '../../src/database/db.ts'
 import { type DeliveryJob, deliverOne } from '../attempts-store.ts'
 import { answer, config, usage } from '../child.ts'
 import type { QueueConfig, QueueServer } from '../queues.ts'
 
 const { databaseUrl, concurrency, batched } = config<QueueConfig>()
-const db = connect(databaseUrl, { max: batched ? 10 : 20 })
+const db = openPool(databaseUrl, { max: batched ? 10 : 20 })
 const deliver = deliverOne({ db, concurrency, batched })
 const QUEUE = 'deliveries'
 

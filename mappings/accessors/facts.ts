@@ -30,14 +30,14 @@ export const linked = (id: Expr<string | null>, end: keyof Link): Expr<string | 
   kept('link', linkKey(id))(reading<Link>().from(end))
 /** The registered checkout of an id: a Checkout session's, or Flo's own. */
 export const checkoutOf = (id: Expr<string | null>) => kept('checkout', checkoutKey(id))(self<any>())
-const marked = reading<{ metadata: Record<string, string> | null }>()
+const markedObject = reading<{ metadata: Record<string, string> | null }>()
 /** The checkout that Flo's own mark on an object names. */
 const checkoutMark = called(
   "Flo's mark on it",
   firstOf(
-    marked.from('metadata.flo_checkout_session'),
-    marked.from('metadata.checkoutSessionId'),
-    marked.from('metadata.initialCheckoutSessionId'),
+    markedObject.from('metadata.flo_checkout_session'),
+    markedObject.from('metadata.checkoutSessionId'),
+    markedObject.from('metadata.initialCheckoutSessionId'),
   ),
 )
 /** The registered checkout that led to the object at hand: by Flo's mark on it, by Stripe's session, by the mark on that. */

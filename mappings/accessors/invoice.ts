@@ -9,13 +9,13 @@ import {
   called,
   firstOf,
   given,
+  is,
   kept,
   more,
   not,
   oneOf,
   type Reads,
   reading,
-  is as valueIs,
 } from '../../src/language/words.ts'
 import { BASIL, STATUS } from '../versions.ts'
 
@@ -64,12 +64,12 @@ export const invoiceStatus = called(
       uncollectible: 'uncollectible',
     }),
     given(
-      valueIs(invoice.legacy<boolean>('paid', BASIL), true),
+      is(invoice.legacy<boolean>('paid', BASIL), true),
       always('paid'),
       given(
-        valueIs(invoice.legacy<boolean>('forgiven', STATUS), true),
+        is(invoice.legacy<boolean>('forgiven', STATUS), true),
         always('uncollectible'),
-        given(valueIs(invoice.legacy<boolean>('closed', STATUS), true), always('void'), always('open')),
+        given(is(invoice.legacy<boolean>('closed', STATUS), true), always('void'), always('open')),
       ),
     ),
   ),
@@ -78,8 +78,8 @@ export const invoiceStatus = called(
 export const invoicePaid = called(
   'paid',
   any(
-    invoice.is('status', 'paid'),
-    all(invoice.is('status', unset), valueIs(invoice.legacy<boolean>('paid', BASIL), true)),
+    invoice.has('status', 'paid'),
+    all(invoice.has('status', unset), is(invoice.legacy<boolean>('paid', BASIL), true)),
   ),
 )
 
@@ -88,10 +88,10 @@ export const invoiceOwing = called(
   'owing',
   all(
     any(
-      invoice.is('status', 'open'),
+      invoice.has('status', 'open'),
       all(
-        invoice.is('status', unset),
-        ...['paid', 'closed', 'forgiven'].map((end) => not(valueIs(invoice.legacy<boolean>(end, STATUS), true))),
+        invoice.has('status', unset),
+        ...['paid', 'closed', 'forgiven'].map((end) => not(is(invoice.legacy<boolean>(end, STATUS), true))),
       ),
     ),
     more(
@@ -114,8 +114,8 @@ export const lineProration = (line: Reads<Line>): Expr<boolean> =>
     always(false),
   ) as Expr<boolean>
 const fromInvoiceItem = (line: Reads<Line>) =>
-  any(line.is('parent.type', 'invoice_item_details'), valueIs(line.legacy<string>('type', BASIL), 'invoiceitem'))
-const isProration = (line: Reads<Line>) => valueIs(lineProration(line), true)
+  any(line.has('parent.type', 'invoice_item_details'), is(line.legacy<string>('type', BASIL), 'invoiceitem'))
+const isProration = (line: Reads<Line>) => is(lineProration(line), true)
 /** Bought once, as opposed to a period of a subscription or its proration. */
 export const oneOff = (line: Reads<Line>) => called('one-off', all(fromInvoiceItem(line), not(isProration(line))))
 /** What the contract calls a line; one that names neither a subscription nor an invoice item was bought once. */
@@ -123,7 +123,7 @@ export const lineType = (line: Reads<Line>) =>
   given(
     any(
       oneOff(line),
-      all(line.is('parent', unset), valueIs(line.legacy<string>('type', BASIL), unset), line.is('subscription', unset)),
+      all(line.has('parent', unset), is(line.legacy<string>('type', BASIL), unset), line.has('subscription', unset)),
     ),
     always('item'),
     always('subscription'),
@@ -164,7 +164,7 @@ export const lineUnitAmount = (line: Reads<Line>) =>
 export const waitForSubscription = {
   fact: 'subscription',
   key: invoiceSubscription,
-  unless: any(valueIs(invoiceSubscription, unset), kept('subscription', invoiceSubscription).known),
+  unless: any(is(invoiceSubscription, unset), kept('subscription', invoiceSubscription).known),
 }
 
 /** What stays of a line when its own id changes: the invoice item or subscription item behind it. */

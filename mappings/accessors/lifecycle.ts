@@ -27,7 +27,7 @@ import {
   subscription,
 } from './subscription.ts'
 
-const { from, is: has } = subscription
+const { from, has } = subscription
 
 /** Every event of a subscription's life. */
 export const subscriptionEvents = on(

@@ -12,11 +12,11 @@ import {
   converter,
   firstOf,
   given,
+  is,
   not,
   type Reads,
   reading,
   same,
-  is as valueIs,
 } from '../../src/language/words.ts'
 import { BASIL, PRICES } from '../versions.ts'
 
@@ -24,7 +24,7 @@ import { BASIL, PRICES } from '../versions.ts'
 
 /** Today's subscription; `legacy` reads the members that older API versions had. */
 export const subscription = reading<Stripe.Subscription>()
-const { from, is, legacy } = subscription
+const { from, has, legacy } = subscription
 
 type Item = Stripe.SubscriptionItem & { quantity_decimal?: string; deleted?: true }
 type Plan = {
@@ -90,8 +90,8 @@ const metered = (item: Reads<Item>) =>
   called(
     'metered',
     any(
-      item.is('price.recurring.usage_type', 'metered'),
-      valueIs(item.legacy<string>('plan.usage_type', PRICES), 'metered'),
+      item.has('price.recurring.usage_type', 'metered'),
+      is(item.legacy<string>('plan.usage_type', PRICES), 'metered'),
     ),
   )
 /** A metered item has no quantity; a licensed one without is one. */
@@ -125,13 +125,13 @@ export const subscriptionCurrency = firstOf(from('currency'), primary(items, ite
 export const billedAsPriced = called(
   'billed in the currency of its price',
   any(
-    valueIs(from('currency') as Expr<string | null>, unset),
-    valueIs(primary(items, itemCurrency), unset),
+    is(from('currency') as Expr<string | null>, unset),
+    is(primary(items, itemCurrency), unset),
     same(from('currency') as Expr<string | null>, primary(items, itemCurrency)),
   ),
 )
 const topQuantity = legacy<number>('quantity', PRICES)
-const hasItems = called('made of items', valueIs(from('items.data.0') as Expr<object | null>, set))
+const hasItems = called('made of items', is(from('items.data.0') as Expr<object | null>, set))
 /** How many of the primary item; null when it is metered. */
 export const quantity = firstOf(given(not(hasItems), topQuantity), primary(items, itemQuantity))
 
@@ -176,18 +176,18 @@ export const trialEnd = firstOf(
 )
 
 /** Over for good: judged by the status, never by the presence of ended_at. */
-export const ended = called('ended', is('status', 'canceled', 'incomplete_expired'))
+export const ended = called('ended', has('status', 'canceled', 'incomplete_expired'))
 /** A pending cancellation shows in one field or the other, by the way it was asked for (clover's portal sets the date alone). */
 export const cancellationMark = called(
   'marked for cancellation',
-  any(is('cancel_at_period_end', true), is('cancel_at', set)),
+  any(has('cancel_at_period_end', true), has('cancel_at', set)),
 )
 /** Going on, and cancelled for a later day. */
 export const pendingCancel = called('due to be cancelled', all(not(ended), cancellationMark))
 /** Paused as a whole: `customer.subscription.paused` is sent for this alone. */
-export const pausedHard = called('paused by its status', is('status', 'paused'))
+export const pausedHard = called('paused by its status', has('status', 'paused'))
 /** Collection paused: Stripe leaves the status as it is. */
-export const pausedSoft = called('paused in its collection', all(not(ended), is('pause_collection', set)))
+export const pausedSoft = called('paused in its collection', all(not(ended), has('pause_collection', set)))
 /** Paused in either way. */
 export const paused = called('paused', any(pausedHard, pausedSoft))
 /** Whose it is; an object that names nobody stands for its own user. */

@@ -29,7 +29,7 @@ export const checkoutSubscription = firstOf(
 
 /** Whose a subscription is. */
 export const subscriptionUser = userOf(customerOf, {
-  told: [
+  clientUserId: [
     registeredUser(subscriptionCheckout),
     subscription.from('metadata.client_user_id'),
     customerMetadata(customerOf),
@@ -39,7 +39,7 @@ export const subscriptionUser = userOf(customerOf, {
 
 /** Whom an invoice is for; the client's own id may stand on it, on the subscription that it bills, or on the customer. */
 export const invoiceUser = userOf(invoiceCustomer, {
-  told: [
+  clientUserId: [
     from('metadata.client_user_id'),
     from('parent.subscription_details.metadata.client_user_id'),
     legacy<string>('subscription_details.metadata.client_user_id', BASIL),
@@ -55,7 +55,7 @@ const sessionCustomer = firstOf(idOf(session.from('customer')), session.from('cu
 
 /** Who went through a Checkout session. */
 export const sessionUser = userOf(sessionCustomer, {
-  told: [
+  clientUserId: [
     registeredUser(checkoutBehind(session.from('id'))),
     session.from('metadata.client_user_id'),
     customerMetadata(sessionCustomer),
@@ -68,6 +68,6 @@ const customer = reading<Stripe.Customer>()
 
 /** The user that a customer stands for. */
 export const customerUser = userOf(customer.from('id'), {
-  told: [customer.from('metadata.client_user_id')],
+  clientUserId: [customer.from('metadata.client_user_id')],
   email: [customer.from('email')],
 })

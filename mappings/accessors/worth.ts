@@ -29,21 +29,21 @@ type Price = {
 const PERIODS: Readonly<Record<string, number>> = { day: 2555, week: 365, month: 84, year: 7 }
 const MONTHS = 84
 /** Decimals of a minor unit that are told: one division, so that equal values are equal texts. */
-const rounded = Big()
-rounded.DP = 12
+const RoundedBig = Big()
+RoundedBig.DP = 12
 
-const present = (list: readonly Item[] | null) => (list ?? []).filter(({ deleted }) => !deleted)
+const presentItems = (list: readonly Item[] | null) => (list ?? []).filter(({ deleted }) => !deleted)
 const priceOf = (item: Item): Price => (item.price ?? item.plan ?? {}) as unknown as Price
 const termsOf = (price: Price) => price.recurring ?? price
 /** Minor units of one unit; null where tiers set it. */
-function unitOf({ billing_scheme = 'per_unit', ...price }: Price): string | null {
+function unitAmountOf({ billing_scheme = 'per_unit', ...price }: Price): string | null {
   const amount = price.unit_amount_decimal ?? price.unit_amount ?? price.amount_decimal ?? price.amount ?? null
   return billing_scheme !== 'per_unit' || amount === null ? null : Big(amount).toFixed()
 }
 const isMetered = (price: Price) => (termsOf(price).usage_type ?? 'licensed') !== 'licensed'
 /** Only an invoice tells what it comes to. */
 const isOpen = (price: Price) =>
-  isMetered(price) || unitOf(price) === null || !Object.hasOwn(PERIODS, termsOf(price).interval ?? '')
+  isMetered(price) || unitAmountOf(price) === null || !Object.hasOwn(PERIODS, termsOf(price).interval ?? '')
 const quantityOf = (item: Item, top: number | null) => item.quantity_decimal ?? item.quantity ?? top ?? 1
 
 const countOf = (item: Item) => termsOf(priceOf(item)).interval_count ?? 1
@@ -54,7 +54,7 @@ const inSevenYears = (list: readonly Item[], top: number | null, common: Big): B
     const price = priceOf(item)
     const units = inPacks(Big(quantityOf(item, top)), price.transform_quantity ?? price.transform_usage)
     const periods = common.times(PERIODS[termsOf(price).interval!]!).div(countOf(item))
-    return sum.plus(Big(unitOf(price)!).times(units).times(periods))
+    return sum.plus(Big(unitAmountOf(price)!).times(units).times(periods))
   }, Big(0))
 
 const topQuantity = subscription.legacy<number>('quantity', PRICES)
@@ -65,9 +65,9 @@ export const monthlyValue = called(
   computed(
     'unit amount × quantity, by packs where it is sold so, of the items with a fixed price, for a month: a year has 12, and 365 days',
     (list, top): string => {
-      const fixed = present(list).filter((item) => !isOpen(priceOf(item)))
+      const fixed = presentItems(list).filter((item) => !isOpen(priceOf(item)))
       const common = [...new Set(fixed.map(countOf))].reduce((product, count) => product.times(count), Big(1))
-      return rounded(inSevenYears(fixed, top, common))
+      return RoundedBig(inSevenYears(fixed, top, common))
         .div(common.times(MONTHS))
         .toFixed()
     },
@@ -76,7 +76,7 @@ export const monthlyValue = called(
   ),
 )
 
-const listed = (parts: readonly string[]) => parts.toSorted().join(' + ')
+const joinSorted = (parts: readonly string[]) => parts.toSorted().join(' + ')
 const quantityWords = (item: Item, top: number | null) =>
   isMetered(priceOf(item)) ? 'by use' : `× ${Big(quantityOf(item, top)).toFixed()}`
 
@@ -86,9 +86,9 @@ export const plansAndQuantities = called(
   computed(
     'plan, unit amount and quantity of each item',
     (list, top): string =>
-      listed(
-        present(list).map((item) => {
-          const [price, unit] = [priceOf(item), unitOf(priceOf(item))]
+      joinSorted(
+        presentItems(list).map((item) => {
+          const [price, unit] = [priceOf(item), unitAmountOf(priceOf(item))]
           return `${price.id}${unit === null ? '' : ` at ${unit}`} ${quantityWords(item, top)}`
         }),
       ),
@@ -100,7 +100,11 @@ export const plansAndQuantities = called(
 /** The plans alone. */
 export const plans = called(
   'its plans',
-  computed('plan of each item', (list): string => listed(present(list).map((item) => priceOf(item).id ?? '')), items),
+  computed(
+    'plan of each item',
+    (list): string => joinSorted(presentItems(list).map((item) => priceOf(item).id ?? '')),
+    items,
+  ),
 )
 
 /** The currencies that its items are priced in. */
@@ -108,7 +112,7 @@ export const currencies = called(
   'the currencies of its items',
   computed(
     'currency of each item, each once',
-    (list): string => listed([...new Set(present(list).map((item) => priceOf(item).currency ?? ''))]),
+    (list): string => joinSorted([...new Set(presentItems(list).map((item) => priceOf(item).currency ?? ''))]),
     items,
   ),
 )
@@ -124,8 +128,8 @@ export const openItems = called(
   computed(
     'plan and quantity of each tiered or metered item',
     (list, top): string =>
-      listed(
-        present(list)
+      joinSorted(
+        presentItems(list)
           .filter((item) => isOpen(priceOf(item)))
           .map((item) => `${priceOf(item).id} ${quantityWords(item, top)}`),
       ) || 'none',
@@ -137,5 +141,5 @@ export const openItems = called(
 /** The highest rank among its plans by configuration; null when none has one. */
 export const planRank = called(
   'its rank',
-  max(converter('those in use', present)(items), (item) => rankOf(itemPlanId(item))),
+  max(converter('those in use', presentItems)(items), (item) => rankOf(itemPlanId(item))),
 )

@@ -13,7 +13,7 @@ const session = on(
   'checkout.session.async_payment_failed',
   'checkout.session.expired',
 )
-const { from, is, type } = session
+const { from, has, type } = session
 
 /** `item.purchased` for each line of a Checkout session that was paid. */
 export default defineMapping({
@@ -33,18 +33,18 @@ export default defineMapping({
     {
       ignore: 'not_a_purchase',
       because: 'The session starts a subscription or keeps a card: their own events tell it.',
-      when: not(is('mode', 'payment')),
+      when: not(has('mode', 'payment')),
     },
     {
       ignore: 'invoice_speaks',
       because: 'The session made an invoice: its lines are told when the invoice is paid.',
-      when: is('invoice', set),
+      when: has('invoice', set),
     },
     {
       ignore: 'awaiting_payment',
       because:
         'The payment method needs time: checkout.session.async_payment_succeeded follows when the money has come.',
-      when: all(type('checkout.session.completed'), not(is('payment_status', 'paid', 'no_payment_required'))),
+      when: all(type('checkout.session.completed'), not(has('payment_status', 'paid', 'no_payment_required'))),
     },
     {
       emit: 'item.purchased',

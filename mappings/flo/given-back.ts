@@ -23,7 +23,7 @@ import { customerEmail, customerMetadata, invoiceCheckout, linked } from '../acc
 import { invoice, invoiceCustomer, invoiceSubscription, type Line } from '../accessors/invoice.ts'
 import { envelope } from './envelope.ts'
 import { invoiceDetails } from './invoice-details.ts'
-import { type Bought, boughtShape, invoiceLines, purchase, relatedSubscription, sessionItems } from './item.ts'
+import { type Bought, boughtShape, boughtThing, invoiceLines, relatedSubscription, sessionItems } from './item.ts'
 
 // Money given back is told on up to three paths: refund.*, charge.refunded, credit notes. The tally of the payment makes one
 // fact of them; a credit note says only which lines were meant.
@@ -33,7 +33,7 @@ export const sessions = reading<Stripe.Checkout.Session>()
 const bought = element<Bought>()
 
 /** Which lines a refund gives back: the credit note's, else the only one, else the first for the whole. */
-export const linesGivenBack = (refundId: Expr<string | null>, payment: Payment, amount: Expr<number | string | null>) =>
+export const refundedLines = (refundId: Expr<string | null>, payment: Payment, amount: Expr<number | string | null>) =>
   computed(
     'lines given back',
     (note, invoice, checkout, items, minor, chargeId): Bought[] => {
@@ -46,7 +46,7 @@ export const linesGivenBack = (refundId: Expr<string | null>, payment: Payment, 
       const all = lines.length > 0 ? lines : ((items as Bought[] | null) ?? [])
       const refunded = Number(minor)
       const [first] = all
-      if (!first) return [{ ...purchase(String(chargeId), null), refunded, attribution: 'charge' }]
+      if (!first) return [{ ...boughtThing(String(chargeId), null), refunded, attribution: 'charge' }]
       return [{ ...first, refunded, attribution: all.length > 1 ? 'invoice' : null }]
     },
     kept('credit_note', linked(refundId, 'credit_note'))(self<Stripe.CreditNote>()),
@@ -80,22 +80,22 @@ export const paymentOf = (
     firstOf(linked(intent, name), linked(charge, name), linked(viaCharge, name))
   const invoiceId = called('the invoice that it paid', firstOf(end('invoice'), linked(refundId, 'invoice')))
   const sessionId = called('the Checkout session that it paid', end('session'))
-  const invoiceKept = kept('invoice', invoiceId)
+  const storedInvoice = kept('invoice', invoiceId)
   const session = kept('checkout.session', sessionId)
   return {
     charge,
     intent,
     invoiceId,
-    invoice: invoiceKept,
+    invoice: storedInvoice,
     session,
     items: session(sessionItems(self<Stripe.Checkout.Session>(), sessions.from('id'))),
-    known: called('known by what it paid', any(invoiceKept.known, session.known)),
+    known: called('known by what it paid', any(storedInvoice.known, session.known)),
     customer: called(
       'the payer',
       firstOf(
         customer,
         kept('charge', charge)(idOf(charges.from('customer'))),
-        invoiceKept(invoiceCustomer),
+        storedInvoice(invoiceCustomer),
         session(firstOf(idOf(sessions.from('customer')), sessions.from('id'))),
         charge,
         intent,
@@ -105,7 +105,7 @@ export const paymentOf = (
 }
 
 /** Lines for nothing are not given back. */
-export const ofSeveralCosts = (payment: Payment) =>
+export const hasSeveralPricedLines = (payment: Payment) =>
   called(
     'of several lines that cost something',
     more(
@@ -122,7 +122,7 @@ export const ofSeveralCosts = (payment: Payment) =>
 export const waitForNote = (refundId: Expr<string | null>, payment: Payment) => ({
   fact: 'purchase',
   key: called('a credit note about it', refundId),
-  unless: any(is(refundId, unset), not(ofSeveralCosts(payment)), is(linked(refundId, 'credit_note'), set)),
+  unless: any(is(refundId, unset), not(hasSeveralPricedLines(payment)), is(linked(refundId, 'credit_note'), set)),
 })
 
 /** On a shape that has the field: a charge that no invoice made. */
@@ -139,7 +139,7 @@ export const withoutInvoice = (charge: Expr<Stripe.Charge | null>) =>
 /** Who paid, and so gets the money back; `told` is what the refund itself says. */
 export const payerOf = (payment: Payment, told: Expr<string | null>) =>
   userOf(payment.customer, {
-    told: [
+    clientUserId: [
       told,
       payment.invoice(invoice.from('metadata.client_user_id')),
       payment.session(firstOf(sessions.from('metadata.client_user_id'), sessions.from('client_reference_id'))),

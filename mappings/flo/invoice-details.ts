@@ -25,7 +25,7 @@ export const currency = called('its currency', upperCase(from('currency')))
 
 /** A deleted invoice's status is not read: it says nothing any more. */
 export const state = given(
-  reading<{ deleted: boolean }>().is('deleted', true),
+  reading<{ deleted: boolean }>().has('deleted', true),
   always('deleted'),
   given(
     any(is(event('type'), 'invoice.overdue'), all(remembers('overdue'), is(invoiceStatus, 'open'))),

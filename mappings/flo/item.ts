@@ -44,7 +44,7 @@ const currencyCode = line.from('currency')
 const nickname = line.legacy<string>('price.nickname', BASIL)
 
 /** Old lines tell no unit amount: the line's is that of each, where it divides evenly. */
-const eachOf = combiner('shared evenly', (amount: number, quantity: number): number | null =>
+const sharedEvenly = combiner('shared evenly', (amount: number, quantity: number): number | null =>
   quantity > 0 && amount % quantity === 0 ? amount / quantity : null,
 )
 
@@ -60,7 +60,7 @@ export const boughtShape = calledAfter('item', {
   description: firstOf(productDescription(productId), line.from('description')),
   quantity: lineQuantity(line),
   currency: upperCase(currencyCode),
-  amount: major(firstOf(lineUnitAmount(line), eachOf(line.from('amount'), lineQuantity(line))), currencyCode),
+  amount: major(firstOf(lineUnitAmount(line), sharedEvenly(line.from('amount'), lineQuantity(line))), currencyCode),
   total: major(line.from('amount'), currencyCode),
   metadata: metadataOf(line.from('metadata')),
 })
@@ -94,7 +94,7 @@ export const sessionItems = (session: Expr<Stripe.Checkout.Session>, id: Expr<st
       const fetched = session.line_items?.data ?? []
       if (fetched.length > 0)
         return fetched.map((one, at) => ({
-          ...purchase(owner, { ...one, amount: one.amount_subtotal } as unknown as Line),
+          ...boughtThing(owner, { ...one, amount: one.amount_subtotal } as unknown as Line),
           uuid:
             (itemOf(items, one.price?.id) ?? (items.length === fetched.length ? items[at] : undefined))?.uuid ?? null,
         }))
@@ -105,9 +105,10 @@ export const sessionItems = (session: Expr<Stripe.Checkout.Session>, id: Expr<st
         metadata: session.metadata,
         price: { unit_amount: session.amount_total },
       }
-      if (items.length === 0) return [purchase(owner, { ...whole, quantity: 1, description: null } as unknown as Line)]
+      if (items.length === 0)
+        return [boughtThing(owner, { ...whole, quantity: 1, description: null } as unknown as Line)]
       return items.map((item) => ({
-        ...purchase(owner, {
+        ...boughtThing(owner, {
           id: item.uuid,
           description: item.description ?? item.name ?? null,
           quantity: item.quantity ?? 1,
@@ -123,7 +124,7 @@ export const sessionItems = (session: Expr<Stripe.Checkout.Session>, id: Expr<st
     checkoutBehind(id),
   )
 
-export const purchase = (owner: string, line: Line | null): Bought => ({
+export const boughtThing = (owner: string, line: Line | null): Bought => ({
   owner,
   line,
   uuid: null,
@@ -139,7 +140,7 @@ export const invoiceLines = (invoice: Stripe.Invoice | null, checkout: any): Bou
     const price = line.pricing?.price_details?.price ?? line.price ?? line.plan
     const item = itemOf(items, typeof price === 'string' ? price : price?.id)
     return {
-      ...purchase(invoice!.id!, line),
+      ...boughtThing(invoice!.id!, line),
       uuid: (item ?? (items.length === 1 && lines.length === 1 ? items[0] : undefined))?.uuid ?? null,
     }
   })

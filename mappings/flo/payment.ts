@@ -19,15 +19,15 @@ import { customerEmail, customerMetadata, linked } from '../accessors/facts.ts'
 import type { Line } from '../accessors/invoice.ts'
 import { BASIL } from '../versions.ts'
 import { envelope } from './envelope.ts'
-import { type Bought, itemKey, purchase, purchasedItem } from './item.ts'
+import { type Bought, boughtThing, itemKey, purchasedItem } from './item.ts'
 
 const intent = on('payment_intent.succeeded')
-const { from, is: has, legacy } = intent
+const { from, has, legacy } = intent
 const id = from('id')
 const customer = firstOf(idOf(from('customer')), from('customer_account'), id)
 
 const payer = userOf(customer, {
-  told: [from('metadata.client_user_id'), customerMetadata(customer)],
+  clientUserId: [from('metadata.client_user_id'), customerMetadata(customer)],
   email: [customerEmail(customer), from('receipt_email')],
 })
 
@@ -40,7 +40,7 @@ const ofSomethingElse = any(
 const boughtWithIt = computed(
   'the payment',
   (payment): Bought[] => [
-    purchase(payment!.id, {
+    boughtThing(payment!.id, {
       id: payment!.id,
       amount: payment!.amount_received ?? payment!.amount,
       currency: payment!.currency,

@@ -25,11 +25,11 @@ import { linked } from '../accessors/facts.ts'
 import { invoice, type Line, lineKey } from '../accessors/invoice.ts'
 import {
   charges,
-  linesGivenBack,
-  ofSeveralCosts,
+  hasSeveralPricedLines,
   payerOf,
   paymentOf,
   refundBody,
+  refundedLines,
   sessions,
   waitForNote,
   withoutInvoice,
@@ -38,20 +38,20 @@ import {
 const refund = on('refund.created', 'refund.updated', 'refund.failed', 'charge.refund.updated')
 const { from } = refund
 const refundId = from('id')
-const paid = paymentOf(
+const refundedPayment = paymentOf(
   idOf(from('charge')),
   idOf(from('payment_intent')),
   refundId,
   idOf(from('customer' as never) as Expr<any>),
 )
 const paidAmount = firstOf(
-  kept('charge', paid.charge)(charges.from('amount')),
-  paid.invoice(invoice.from('amount_paid')),
-  paid.session(sessions.from('amount_total')),
+  kept('charge', refundedPayment.charge)(charges.from('amount')),
+  refundedPayment.invoice(invoice.from('amount_paid')),
+  refundedPayment.session(sessions.from('amount_total')),
 )
-const paymentIds = [paid.intent, linked(paid.charge, 'payment_intent'), paid.charge]
+const paymentIds = [refundedPayment.intent, linked(refundedPayment.charge, 'payment_intent'), refundedPayment.charge]
 const succeeded = is(from('status'), 'succeeded')
-const refundUser = payerOf(paid, from('metadata.client_user_id'))
+const refundUser = payerOf(refundedPayment, from('metadata.client_user_id'))
 
 /** `item.refunded` by Stripe's refund objects: one per refund, when it has succeeded. */
 const byRefund = defineMapping({
@@ -61,8 +61,12 @@ const byRefund = defineMapping({
   user: refundUser,
   total: [],
   waitFor: [
-    { fact: 'purchase', key: firstOf(paid.intent, paid.charge, refundId), unless: paid.known },
-    waitForNote(refundId, paid),
+    {
+      fact: 'purchase',
+      key: firstOf(refundedPayment.intent, refundedPayment.charge, refundId),
+      unless: refundedPayment.known,
+    },
+    waitForNote(refundId, refundedPayment),
   ],
 
   rules: [
@@ -70,13 +74,13 @@ const byRefund = defineMapping({
       ignore: 'refund_failed',
       because:
         'The bank sent the money back: the refund did not take place. If it was told before, it is no longer counted.',
-      when: any(refund.type('refund.failed'), refund.is('status', 'failed', 'canceled')),
+      when: any(refund.type('refund.failed'), refund.has('status', 'failed', 'canceled')),
       note: { as: 'failed', per: paymentIds, id: refundId, amount: from('amount') },
     },
     {
       ignore: 'refund_pending',
       because: 'The money is on its way: the refund is told when it has succeeded.',
-      when: refund.is('status', 'pending', 'requires_action'),
+      when: refund.has('status', 'pending', 'requires_action'),
       note: { as: 'pending', per: paymentIds, id: refundId, amount: from('amount') },
     },
     {
@@ -87,12 +91,15 @@ const byRefund = defineMapping({
     {
       ignore: 'not_a_purchase',
       because: 'The charge belongs to no invoice, and no purchase is known that it paid.',
-      when: all(not(paid.known), withoutInvoice(kept('charge', paid.charge)(self<Stripe.Charge>()))),
+      when: all(
+        not(refundedPayment.known),
+        withoutInvoice(kept('charge', refundedPayment.charge)(self<Stripe.Charge>())),
+      ),
       afterWaiting: true,
     },
     {
       emit: 'item.refunded',
-      each: { list: linesGivenBack(refundId, paid, from('amount')), where: all() },
+      each: { list: refundedLines(refundId, refundedPayment, from('amount')), where: all() },
       once: {
         per: paymentIds,
         id: refundId,
@@ -104,7 +111,7 @@ const byRefund = defineMapping({
   ],
 
   body: refundBody(
-    paid,
+    refundedPayment,
     {
       currency: from('currency'),
       at: from('created'),
@@ -119,8 +126,8 @@ const byRefund = defineMapping({
 const charge = on('charge.refunded')
 const chargeId = charge.from('id')
 const embedded = charge.legacy<string>('refunds.data.0.id', { until: '2022-11-15' })
-const charged = paymentOf(chargeId, idOf(charge.from('payment_intent')), embedded, idOf(charge.from('customer')))
-const chargeUser = payerOf(charged, charge.from('metadata.client_user_id'))
+const chargePayment = paymentOf(chargeId, idOf(charge.from('payment_intent')), embedded, idOf(charge.from('customer')))
+const chargeUser = payerOf(chargePayment, charge.from('metadata.client_user_id'))
 /** `amount_refunded` is cumulative: what was given back this time is its rise. */
 const rise = computed(
   'rise of amount_refunded',
@@ -139,15 +146,15 @@ const byCharge = defineMapping({
   user: chargeUser,
   total: [],
   waitFor: [
-    { fact: 'purchase', key: firstOf(charged.intent, charged.charge), unless: charged.known },
-    waitForNote(embedded, charged),
+    { fact: 'purchase', key: firstOf(chargePayment.intent, chargePayment.charge), unless: chargePayment.known },
+    waitForNote(embedded, chargePayment),
     // The refund itself says which lines are meant, and whether the money has arrived: to a bank it takes days, and may fail.
     {
       fact: 'refund',
       key: called('the refund behind it', chargeAndSum),
       unless: any(
         is(embedded, set),
-        all(charge.is('payment_method_details.type', 'card'), not(ofSeveralCosts(charged))),
+        all(charge.has('payment_method_details.type', 'card'), not(hasSeveralPricedLines(chargePayment))),
       ),
     },
   ],
@@ -156,14 +163,14 @@ const byCharge = defineMapping({
     {
       ignore: 'not_a_purchase',
       because: 'The charge belongs to no invoice, and no purchase is known that it paid.',
-      when: all(not(charged.known), withoutInvoice(self<Stripe.Charge>())),
+      when: all(not(chargePayment.known), withoutInvoice(self<Stripe.Charge>())),
       afterWaiting: true,
     },
     {
       emit: 'item.refunded',
-      each: { list: linesGivenBack(embedded, charged, rise), where: all() },
+      each: { list: refundedLines(embedded, chargePayment, rise), where: all() },
       once: {
-        per: [charged.intent, linked(chargeId, 'payment_intent'), chargeId],
+        per: [chargePayment.intent, linked(chargeId, 'payment_intent'), chargeId],
         id: embedded,
         amount: rise,
         upTo: charge.from('amount_refunded'),
@@ -173,7 +180,7 @@ const byCharge = defineMapping({
   ],
 
   body: refundBody(
-    charged,
+    chargePayment,
     {
       currency: charge.from('currency'),
       at: event('created'),

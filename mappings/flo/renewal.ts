@@ -31,7 +31,7 @@ import { currency, invoiceDetails, state } from './invoice-details.ts'
 import { subscriptionShape } from './subscription.ts'
 
 const invoice = on('invoice.paid')
-const { from, is: has, legacy } = invoice
+const { from, has, legacy } = invoice
 
 /** The subscription as we hold it; its own events may come later than its payment. */
 const held = kept('subscription', invoiceSubscription)

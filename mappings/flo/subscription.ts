@@ -56,7 +56,7 @@ import {
 import { checkoutSubscription, subscriptionUser } from '../accessors/user.ts'
 import { envelope } from './envelope.ts'
 
-const { from, is: has, type } = subscriptionEvents
+const { from, has, type } = subscriptionEvents
 
 const currency = called('its currency', upperCase(subscriptionCurrency))
 const endDate = given(ended, firstOf(from('ended_at'), from('canceled_at'), periodEnd), periodEnd)

@@ -13,9 +13,9 @@ import { envelope } from './envelope.ts'
 const app = reading<{ user: { id: string | null; client_user_id: string | null } }>()
 /** Whom the application names: by its own id, or by Flo's. */
 const user = userOf(always(null), {
-  told: [app.from('user.client_user_id')],
+  clientUserId: [app.from('user.client_user_id')],
   email: [],
-  named: app.from('user.id'),
+  floUserId: app.from('user.id'),
 })
 
 const common = { user, total: [], waitFor: [], news: {} }

@@ -30,7 +30,7 @@ import { envelope } from './envelope.ts'
 import { previousShape, subscriptionShape } from './subscription-shape.ts'
 
 const subscription = on('customer.subscription.updated', 'customer.subscription.pending_update_applied')
-const { from, is: has } = subscription
+const { from, has } = subscription
 
 const incomplete = has('status', 'incomplete')
 const pricedAlike = called(

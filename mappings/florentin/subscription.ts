@@ -19,7 +19,7 @@ import { subscriptionUser } from '../accessors/user.ts'
 import { envelope } from './envelope.ts'
 import { subscriptionShape } from './subscription-shape.ts'
 
-const { from, is: has, type } = subscriptionEvents
+const { from, has, type } = subscriptionEvents
 
 const incomplete = has('status', 'incomplete')
 const entitled = called('trialing or active', has('status', 'trialing', 'active'))

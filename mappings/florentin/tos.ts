@@ -4,7 +4,7 @@ import { sessionUser } from '../accessors/user.ts'
 import { envelope } from './envelope.ts'
 
 const session = on('checkout.session.completed')
-const { from, is } = session
+const { from, has } = session
 
 /** `tos.accepted` at Checkout, where the session collects consent. */
 export default defineMapping({
@@ -16,7 +16,7 @@ export default defineMapping({
   waitFor: [],
 
   rules: [
-    { emit: 'tos.accepted', when: is('consent.terms_of_service', 'accepted'), key: [from('id')] },
+    { emit: 'tos.accepted', when: has('consent.terms_of_service', 'accepted'), key: [from('id')] },
     { ignore: 'no_consent', because: 'The session did not ask for the terms of service to be accepted.' },
   ],
 

@@ -5,12 +5,12 @@ import { customerEmail, customerMetadata } from '../accessors/facts.ts'
 import { envelope } from './envelope.ts'
 
 const alert = on('billing.alert.triggered')
-const { from, is, legacy } = alert
+const { from, has, legacy } = alert
 /** The meter of an alert, where the event carries the whole of it. */
 const expanded = reading<{ alert: { usage_threshold: { meter: { event_name: string } } } }>()
 
 const customer = from('customer')
-const user = userOf(customer, { told: [customerMetadata(customer)], email: [customerEmail(customer)] })
+const user = userOf(customer, { clientUserId: [customerMetadata(customer)], email: [customerEmail(customer)] })
 
 /** `usage.metrics_updated` where Stripe reports usage: an alert tells how much of a meter a customer has used. */
 export default defineMapping({
@@ -22,7 +22,7 @@ export default defineMapping({
   waitFor: [],
 
   rules: [
-    { emit: 'usage.metrics_updated', when: is('alert.alert_type', 'usage_threshold') },
+    { emit: 'usage.metrics_updated', when: has('alert.alert_type', 'usage_threshold') },
     { ignore: 'not_usage', because: 'The alert is about something other than the use of a meter.' },
   ],
 

@@ -1,7 +1,7 @@
 import type { AppEventData, SourceEvent } from './app-event-types.ts'
-import { utf8 } from './bytes.ts'
+import { toUtf8 } from './bytes.ts'
 import { GatewayError } from './gateway-error.ts'
-import { type Asking, posted } from './request.ts'
+import { postJson, type RequestOptions } from './request.ts'
 
 export type * from './app-event-types.ts'
 export { type Detail, GatewayError } from './gateway-error.ts'
@@ -16,7 +16,7 @@ export type AppEvent = {
   } & ({ clientUserId: string; userId?: undefined } | { userId: string; clientUserId?: undefined })
 }[keyof AppEventData]
 
-export interface AppEventsOptions extends Asking {
+export interface AppEventsOptions extends RequestOptions {
   /** Whose the events are. Only an operator's key has to say it: a client's key knows. */
   clientId?: string
 }
@@ -35,12 +35,12 @@ const BATCH_BYTES = 8_000_000
  * resolved; one that is rejected with a `GatewayError` whose `status` is undefined, 429 or 5xx may be kept or not, and can be
  * published again with the same `idempotencyKey`. Throws at once when there is no `apiKey`.
  */
-export function appEvents({ clientId, ...asking }: AppEventsOptions) {
-  if (!asking.apiKey) throw new TypeError('There is no apiKey: is the environment variable set?')
+export function appEvents({ clientId, ...requestOptions }: AppEventsOptions) {
+  if (!requestOptions.apiKey) throw new TypeError('There is no apiKey: is the environment variable set?')
   return {
     /** Publishes one event; resolves to the source event as it was taken in. */
     publish: (event: AppEvent, { idempotencyKey = crypto.randomUUID() }: Once = {}): Promise<SourceEvent> =>
-      posted(asking, '/v1/app-events', JSON.stringify({ ...event, clientId }), idempotencyKey),
+      postJson(requestOptions, '/v1/app-events', JSON.stringify({ ...event, clientId }), idempotencyKey),
 
     /**
      * Publishes any number of events, up to 1,000 at a time in the order given; resolves to their source events. Each batch is taken
@@ -53,16 +53,16 @@ export function appEvents({ clientId, ...asking }: AppEventsOptions) {
     ): Promise<SourceEvent[]> {
       const accepted: SourceEvent[] = []
       let batch = 0
-      for (const some of batches(events)) {
+      for (const some of batchEvents(events)) {
         batch += 1
         const body = `{${clientId === undefined ? '' : `"clientId":${JSON.stringify(clientId)},`}"events":[${some.join(',')}]}`
-        const { sourceEvents } = await posted<{ sourceEvents: SourceEvent[] }>(
-          asking,
+        const { sourceEvents } = await postJson<{ sourceEvents: SourceEvent[] }>(
+          requestOptions,
           '/v1/app-events/batch',
           body,
           `${idempotencyKey}.${batch}`,
         ).catch((error) => {
-          throw within(error, accepted.length)
+          throw errorOfCall(error, accepted.length)
         })
         accepted.push(...sourceEvents)
       }
@@ -72,12 +72,12 @@ export function appEvents({ clientId, ...asking }: AppEventsOptions) {
 }
 
 /** The events as JSON, as many at a time as one request may have. The same events always make the same batches. */
-function* batches(events: Iterable<AppEvent>): Generator<string[]> {
+function* batchEvents(events: Iterable<AppEvent>): Generator<string[]> {
   let batch: string[] = []
   let bytes = 0
   for (const event of events) {
     const text = JSON.stringify(event)
-    const length = utf8(text).length + 1
+    const length = toUtf8(text).length + 1
     if (batch.length === BATCH || (batch.length > 0 && bytes + length > BATCH_BYTES)) {
       yield batch
       batch = []
@@ -90,7 +90,7 @@ function* batches(events: Iterable<AppEvent>): Generator<string[]> {
 }
 
 /** The error of a batch as one of the whole call: `events.3` is the fourth of all, not of the batch. */
-function within(error: unknown, accepted: number): unknown {
+function errorOfCall(error: unknown, accepted: number): unknown {
   if (!(error instanceof GatewayError)) return error
   const { status, code, requestId, cause } = error
   const [message = ''] = error.message.split('\n')

@@ -1,14 +1,14 @@
 import type { RawBody } from './delivery.ts'
 import { VerificationError } from './error.ts'
 
-export const utf8 = (text: string) => new TextEncoder().encode(text)
+export const toUtf8 = (text: string) => new TextEncoder().encode(text)
 
 /** The text of UTF-8 bytes, a byte order mark included. */
-export const textOf = (bytes: Uint8Array): string => new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
+export const decodeUtf8 = (bytes: Uint8Array): string => new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
 
 /** The bytes of a body. Throws `body_parsed` when it is no body any more but what somebody made of it. */
-export function bytesOf(body: RawBody): Uint8Array {
-  if (typeof body === 'string' && body !== '[object Object]') return utf8(body)
+export function bodyBytes(body: RawBody): Uint8Array {
+  if (typeof body === 'string' && body !== '[object Object]') return toUtf8(body)
   if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength)
   if (Object.prototype.toString.call(body) === '[object ArrayBuffer]') return new Uint8Array(body as ArrayBuffer)
   const given =
@@ -19,10 +19,10 @@ export function bytesOf(body: RawBody): Uint8Array {
   )
 }
 
-export const hex = (bytes: Uint8Array): string =>
+export const toHex = (bytes: Uint8Array): string =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 
-export const base64 = (bytes: Uint8Array): string => btoa(String.fromCharCode(...bytes))
+export const toBase64 = (bytes: Uint8Array): string => btoa(String.fromCharCode(...bytes))
 
 /** The bytes of standard or URL-safe base64, padded or not; undefined where the text is neither. */
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
@@ -34,23 +34,23 @@ export function fromBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
 }
 
 /** HMAC-SHA256 of the parts, one after the other. */
-export async function hmac(key: Uint8Array<ArrayBuffer>, ...parts: Uint8Array[]): Promise<Uint8Array> {
+export async function hmacSha256(key: Uint8Array<ArrayBuffer>, ...parts: Uint8Array[]): Promise<Uint8Array> {
   const imported = await crypto.subtle.importKey('raw', key, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign'])
-  return new Uint8Array(await crypto.subtle.sign('HMAC', imported, concat(parts)))
+  return new Uint8Array(await crypto.subtle.sign('HMAC', imported, concatBytes(parts)))
 }
 
 /** Does the Ed25519 signature fit the parts, one after the other? */
-export async function ed25519Fits(
+export async function verifyEd25519(
   publicKey: Uint8Array<ArrayBuffer>,
   signature: Uint8Array<ArrayBuffer>,
   ...parts: Uint8Array[]
 ): Promise<boolean> {
   const imported = await crypto.subtle.importKey('raw', publicKey, 'Ed25519', false, ['verify'])
-  return crypto.subtle.verify('Ed25519', imported, signature, concat(parts))
+  return crypto.subtle.verify('Ed25519', imported, signature, concatBytes(parts))
 }
 
 /** The parts in one piece. */
-export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+export function concatBytes(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
   let at = 0
   for (const part of parts) {
@@ -61,7 +61,7 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
 }
 
 /** Are two texts the same? In a time that tells nothing of where they differ: a signature cannot be guessed sign by sign. */
-export function same(one: string, other: string): boolean {
+export function isSameText(one: string, other: string): boolean {
   if (one.length !== other.length) return false
   let difference = 0
   for (let at = 0; at < one.length; at++) difference |= one.charCodeAt(at) ^ other.charCodeAt(at)

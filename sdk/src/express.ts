@@ -1,5 +1,5 @@
 import { VerificationError } from './error.ts'
-import { type Answer, gathering, type Incoming, receiver } from './receiver.ts'
+import { type Answer, createReceiver, gatherBody, type Incoming } from './receiver.ts'
 import { type FlorentinWebhookOptions, type FloWebhookOptions, florentinScheme, floScheme } from './schemes.ts'
 
 export type { Delivery } from './delivery.ts'
@@ -33,19 +33,20 @@ export type NodeHandler = (request: NodeRequest, response: NodeResponse) => Prom
  * A webhook of Flo for Express: `app.post('/webhooks/flo', floWebhook({ secret, on }))`. It reads the raw body itself, so it has to
  * stand before `express.json()`, or beside it with `express.raw()` on its own route.
  */
-export const floWebhook = (options: FloWebhookOptions): NodeHandler => answering(receiver(floScheme(options), options))
+export const floWebhook = (options: FloWebhookOptions): NodeHandler =>
+  createHandler(createReceiver(floScheme(options), options))
 
 /** A webhook of Florentin for Express, as `floWebhook` is one of Flo. */
 export const florentinWebhook = (options: FlorentinWebhookOptions): NodeHandler =>
-  answering(receiver(florentinScheme(options), options))
+  createHandler(createReceiver(florentinScheme(options), options))
 
-const answering =
-  (answered: (incoming: Incoming) => Promise<Answer>): NodeHandler =>
+const createHandler =
+  (answerRequest: (incoming: Incoming) => Promise<Answer>): NodeHandler =>
   async (request, response) => {
-    const { status, error } = await answered({
+    const { status, error } = await answerRequest({
       method: request.method,
       headers: request.headers,
-      body: (maxBytes) => bodyOf(request, maxBytes),
+      body: (maxBytes) => readBody(request, maxBytes),
     })
     response.statusCode = status
     if (!error) return void response.end()
@@ -56,7 +57,7 @@ const answering =
     response.end(JSON.stringify({ error }))
   }
 
-async function bodyOf(request: NodeRequest, maxBytes: number): Promise<string | Uint8Array> {
+async function readBody(request: NodeRequest, maxBytes: number): Promise<string | Uint8Array> {
   // express.raw() and express.text() leave what was sent; Google's functions keep it beside what they parsed.
   for (const raw of [(request as { rawBody?: unknown }).rawBody, request.body])
     if (typeof raw === 'string' || ArrayBuffer.isView(raw)) return raw as string | Uint8Array
@@ -65,21 +66,21 @@ async function bodyOf(request: NodeRequest, maxBytes: number): Promise<string | 
       'body_parsed',
       "Something, most likely app.use(express.json()), has parsed the body before the webhook could read the raw bytes that were signed. Register the webhook's route before it, or let it pass the route over.",
     )
-  return read(request, maxBytes)
+  return readStream(request, maxBytes)
 }
 
-const read = (request: NodeRequest, maxBytes: number) =>
+const readStream = (request: NodeRequest, maxBytes: number) =>
   new Promise<Uint8Array>((resolve, reject) => {
-    const gathered = gathering(maxBytes)
+    const gatherer = gatherBody(maxBytes)
     request.on('data', (chunk: Uint8Array) => {
       try {
-        gathered.add(chunk)
+        gatherer.addChunk(chunk)
       } catch (error) {
         request.pause()
         reject(error)
       }
     })
-    request.on('end', () => resolve(gathered.whole()))
+    request.on('end', () => resolve(gatherer.allBytes()))
     request.on('error', reject)
     request.on('close', () => reject(new Error('The connection ended before the whole body had arrived.')))
   })

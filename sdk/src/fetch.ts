@@ -1,5 +1,5 @@
 import { VerificationError } from './error.ts'
-import { type Answer, gathering, type Incoming, receiver } from './receiver.ts'
+import { type Answer, createReceiver, gatherBody, type Incoming } from './receiver.ts'
 import { type FlorentinWebhookOptions, type FloWebhookOptions, florentinScheme, floScheme } from './schemes.ts'
 
 export type { Delivery } from './delivery.ts'
@@ -11,19 +11,20 @@ export type { FlorentinWebhookOptions, FloWebhookOptions } from './schemes.ts'
 export type FetchHandler = (request: Request) => Promise<Response>
 
 /** A webhook of Flo for whatever takes a `Request` and gives a `Response`: Next, Hono, Workers, Deno, Bun. */
-export const floWebhook = (options: FloWebhookOptions): FetchHandler => answering(receiver(floScheme(options), options))
+export const floWebhook = (options: FloWebhookOptions): FetchHandler =>
+  createHandler(createReceiver(floScheme(options), options))
 
 /** A webhook of Florentin for whatever takes a `Request` and gives a `Response`: Next, Hono, Workers, Deno, Bun. */
 export const florentinWebhook = (options: FlorentinWebhookOptions): FetchHandler =>
-  answering(receiver(florentinScheme(options), options))
+  createHandler(createReceiver(florentinScheme(options), options))
 
-const answering =
-  (answered: (incoming: Incoming) => Promise<Answer>): FetchHandler =>
+const createHandler =
+  (answerRequest: (incoming: Incoming) => Promise<Answer>): FetchHandler =>
   async (request) => {
-    const { status, error } = await answered({
+    const { status, error } = await answerRequest({
       method: request.method,
       headers: request.headers,
-      body: (maxBytes) => bodyOf(request, maxBytes),
+      body: (maxBytes) => readBody(request, maxBytes),
     })
     if (!error) return new Response(null, { status })
     return new Response(JSON.stringify({ error }), {
@@ -32,14 +33,14 @@ const answering =
     })
   }
 
-async function bodyOf(request: Request, maxBytes: number): Promise<Uint8Array> {
+async function readBody(request: Request, maxBytes: number): Promise<Uint8Array> {
   if (request.bodyUsed)
     throw new VerificationError(
       'body_parsed',
       'Something has read the body of this Request before, as request.json() does: give the webhook the Request first, or a request.clone() of it.',
     )
-  const gathered = gathering(maxBytes)
+  const gatherer = gatherBody(maxBytes)
   const reader = request.body?.getReader()
-  for (let read = await reader?.read(); read && !read.done; read = await reader?.read()) gathered.add(read.value)
-  return gathered.whole()
+  for (let read = await reader?.read(); read && !read.done; read = await reader?.read()) gatherer.addChunk(read.value)
+  return gatherer.allBytes()
 }

@@ -1,10 +1,10 @@
-import { bytesOf, hex, hmac, same, utf8 } from './bytes.ts'
+import { bodyBytes, hmacSha256, isSameText, toHex, toUtf8 } from './bytes.ts'
 import type { Delivery, HeaderSource, Unverified } from './delivery.ts'
 import { VerificationError } from './error.ts'
 import type { FloEvent } from './events.ts'
-import { header, required } from './headers.ts'
-import { inTolerance, matched, parsed } from './matched.ts'
-import { isPublicKey, misformOf, secretsOf } from './secrets.ts'
+import { readHeader, requireHeader } from './headers.ts'
+import { checkSignatures, checkTolerance, parseEvent } from './matched.ts'
+import { formErrorOf, isPublicKey, secretsOf } from './secrets.ts'
 
 export interface FloUnverified extends Unverified {
   /** How far the signature's time may be from this machine's clock, in either direction; 300 unless told. */
@@ -12,7 +12,7 @@ export interface FloUnverified extends Unverified {
 }
 
 const HEADER = 'Flo-Signature'
-const FLORENTIN = {
+const FLORENTIN_HINT = {
   name: 'X-Florentin-Signature',
   advice: "this endpoint's contract is florentin.v1: use verifyFlorentin or florentinWebhook",
 }
@@ -28,22 +28,22 @@ export async function verifyFlo({
   toleranceSeconds = 300,
   now = () => new Date(),
 }: FloUnverified): Promise<Delivery<FloEvent>> {
-  const bytes = bytesOf(body)
+  const bytes = bodyBytes(body)
   const secrets = secretsOf(secret)
-  const { time, signatures } = parts(required(headers, HEADER, FLORENTIN))
-  await matched({
+  const { time, signatures } = parseFloSignature(requireHeader(headers, HEADER, FLORENTIN_HINT))
+  await checkSignatures({
     name: HEADER,
     body: bytes,
     secrets,
-    misformOf: (one) =>
-      isPublicKey(one) ? 'is a public key: verify with verifyStandard, which knows them' : misformOf(one),
-    async fits(secret, body) {
-      const expected = hex(await hmac(utf8(secret), utf8(`${time}.`), body))
-      return signatures.some((signature) => same(signature, expected))
+    formErrorOf: (one) =>
+      isPublicKey(one) ? 'is a public key: verify with verifyStandard, which knows them' : formErrorOf(one),
+    async fitsSecret(secret, body) {
+      const expected = toHex(await hmacSha256(toUtf8(secret), toUtf8(`${time}.`), body))
+      return signatures.some((signature) => isSameText(signature, expected))
     },
   })
-  inTolerance(Number(time), toleranceSeconds, now())
-  const event = parsed<FloEvent>(bytes)
+  checkTolerance(Number(time), toleranceSeconds, now())
+  const event = parseEvent<FloEvent>(bytes)
   if (typeof event.eventId !== 'string')
     throw new VerificationError(
       'body_malformed',
@@ -54,12 +54,12 @@ export async function verifyFlo({
 
 /** Which attempt it is, where the header tells it. */
 export function attemptOf(headers: HeaderSource): number | undefined {
-  const told = header(headers, 'Flo-Delivery-Attempt')
-  return told && /^[1-9]\d{0,8}$/.test(told) ? Number(told) : undefined
+  const value = readHeader(headers, 'Flo-Delivery-Attempt')
+  return value && /^[1-9]\d{0,8}$/.test(value) ? Number(value) : undefined
 }
 
 /** The time as it was signed, and every `v1` signature; other schemes are passed over, as Stripe's libraries do. */
-function parts(value: string): { time: string; signatures: string[] } {
+function parseFloSignature(value: string): { time: string; signatures: string[] } {
   const pairs = value.split(',').map((pair) => pair.split('=', 2) as [string, string | undefined])
   const valuesOf = (key: string) => pairs.flatMap(([name, value]) => (name.trim() === key ? [value?.trim() ?? ''] : []))
   const [times, signatures] = [valuesOf('t'), valuesOf('v1')]

@@ -1,10 +1,10 @@
-import { bytesOf, hex, hmac, same, utf8 } from './bytes.ts'
+import { bodyBytes, hmacSha256, isSameText, toHex, toUtf8 } from './bytes.ts'
 import type { Delivery, Unverified } from './delivery.ts'
 import { VerificationError } from './error.ts'
 import type { FlorentinEvent } from './events.ts'
-import { required } from './headers.ts'
-import { iso, matched, parsed } from './matched.ts'
-import { isPublicKey, misformOf, secretsOf } from './secrets.ts'
+import { requireHeader } from './headers.ts'
+import { checkSignatures, formatTime, parseEvent } from './matched.ts'
+import { formErrorOf, isPublicKey, secretsOf } from './secrets.ts'
 
 export interface FlorentinUnverified extends Unverified {
   /**
@@ -15,7 +15,7 @@ export interface FlorentinUnverified extends Unverified {
 }
 
 const HEADER = 'X-Florentin-Signature'
-const FLO = { name: 'Flo-Signature', advice: "this endpoint's contract is flo.v1: use verifyFlo or floWebhook" }
+const FLO_HINT = { name: 'Flo-Signature', advice: "this endpoint's contract is flo.v1: use verifyFlo or floWebhook" }
 
 /**
  * Verifies a delivery of Florentin by its `X-Florentin-Signature: sha256=<hex>`: HMAC-SHA256 over the raw body alone, keyed by the
@@ -29,42 +29,42 @@ export async function verifyFlorentin({
   maxAgeSeconds = Number.POSITIVE_INFINITY,
   now = () => new Date(),
 }: FlorentinUnverified): Promise<Delivery<FlorentinEvent>> {
-  const bytes = bytesOf(body)
+  const bytes = bodyBytes(body)
   const secrets = secretsOf(secret)
-  const signatures = parts(required(headers, HEADER, FLO))
-  const timestamp = required(headers, 'X-Florentin-Timestamp')
-  const deliveryId = required(headers, 'X-Florentin-Delivery-Id')
-  await matched({
+  const signatures = parseFlorentinSignature(requireHeader(headers, HEADER, FLO_HINT))
+  const timestamp = requireHeader(headers, 'X-Florentin-Timestamp')
+  const deliveryId = requireHeader(headers, 'X-Florentin-Delivery-Id')
+  await checkSignatures({
     name: HEADER,
     body: bytes,
     secrets,
-    misformOf: (one) => (isPublicKey(one) ? 'is a public key, with which Florentin is not signed' : misformOf(one)),
-    async fits(secret, body) {
-      const expected = hex(await hmac(utf8(secret), body))
-      return signatures.some((signature) => same(signature, expected))
+    formErrorOf: (one) => (isPublicKey(one) ? 'is a public key, with which Florentin is not signed' : formErrorOf(one)),
+    async fitsSecret(secret, body) {
+      const expected = toHex(await hmacSha256(toUtf8(secret), body))
+      return signatures.some((signature) => isSameText(signature, expected))
     },
   })
-  const event = parsed<FlorentinEvent>(bytes)
+  const event = parseEvent<FlorentinEvent>(bytes)
   if (event.timestamp !== timestamp)
     throw new VerificationError(
       'timestamp_mismatch',
       `The signature is right, but X-Florentin-Timestamp says ${timestamp} and the body's timestamp ${event.timestamp}: the header was changed on the way.`,
     )
-  notTooOld(timestamp, maxAgeSeconds, now())
+  checkAge(timestamp, maxAgeSeconds, now())
   return { deliveryId, attempt: undefined, event }
 }
 
-function notTooOld(timestamp: string, maxAgeSeconds: number, now: Date): void {
+function checkAge(timestamp: string, maxAgeSeconds: number, now: Date): void {
   const age = (now.getTime() - Date.parse(timestamp)) / 1000
   if (maxAgeSeconds === Number.POSITIVE_INFINITY || age <= maxAgeSeconds) return
   throw new VerificationError(
     'timestamp_out_of_tolerance',
-    `The signature is right, but the event is of ${timestamp} and it is ${iso(now.getTime())} by this machine's clock: ${Math.round(age)} seconds later, where ${maxAgeSeconds} are allowed. Check the clock, or raise maxAgeSeconds: attempts and replays carry the time of the happening.`,
+    `The signature is right, but the event is of ${timestamp} and it is ${formatTime(now.getTime())} by this machine's clock: ${Math.round(age)} seconds later, where ${maxAgeSeconds} are allowed. Check the clock, or raise maxAgeSeconds: attempts and replays carry the time of the happening.`,
   )
 }
 
 /** Every signature of the header; the gateway sends one. */
-function parts(value: string): string[] {
+function parseFlorentinSignature(value: string): string[] {
   const found = value.split(',').flatMap((part) => /^\s*sha256=(.+?)\s*$/.exec(part)?.[1] ?? [])
   if (found.length > 0) return found
   throw new VerificationError(

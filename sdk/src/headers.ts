@@ -2,7 +2,7 @@ import type { HeaderSource } from './delivery.ts'
 import { VerificationError } from './error.ts'
 
 /** The value of a header, undefined where it is missing; several of one name are joined as Node and `Headers` do. */
-export function header(headers: HeaderSource, name: string): string | undefined {
+export function readHeader(headers: HeaderSource, name: string): string | undefined {
   if (typeof headers.get === 'function') return headers.get(name) ?? undefined
   const lower = name.toLowerCase()
   for (const [key, value] of Object.entries(headers as Record<string, string | readonly string[] | undefined>))
@@ -11,18 +11,18 @@ export function header(headers: HeaderSource, name: string): string | undefined 
 }
 
 /** A header by which another contract's deliveries are known, and what to do with those. */
-export interface Elsewhere {
+export interface OtherContractHint {
   name: string
   advice: string
 }
 
 /** The value of a header that must be there. Throws `header_missing`. */
-export function required(headers: HeaderSource, name: string, elsewhere?: Elsewhere): string {
-  const value = header(headers, name)
+export function requireHeader(headers: HeaderSource, name: string, hint?: OtherContractHint): string {
+  const value = readHeader(headers, name)
   if (value) return value
   const cause =
-    elsewhere && header(headers, elsewhere.name)
-      ? elsewhere.advice
+    hint && readHeader(headers, hint.name)
+      ? hint.advice
       : 'the request does not come from the gateway, a proxy in between dropped the header, or `headers` are not those of the request'
   throw new VerificationError('header_missing', `The ${name} header is missing: ${cause}.`)
 }

@@ -1,4 +1,4 @@
-import { concat } from './bytes.ts'
+import { concatBytes } from './bytes.ts'
 import type { Delivery, HeaderSource, RawBody, Secrets, Unverified } from './delivery.ts'
 import { VerificationError } from './error.ts'
 import { secretsOf } from './secrets.ts'
@@ -30,17 +30,17 @@ export interface Incoming {
 }
 
 /** Adds up what is read of a body. Throws `body_too_large` as soon as it is more than `maxBytes`. */
-export function gathering(maxBytes: number) {
+export function gatherBody(maxBytes: number) {
   const chunks: Uint8Array[] = []
   let length = 0
   return {
-    add(chunk: Uint8Array) {
+    addChunk(chunk: Uint8Array) {
       length += chunk.length
       if (length > maxBytes)
         throw new VerificationError('body_too_large', `The body is larger than ${maxBytes} bytes: raise maxBytes.`)
       chunks.push(chunk)
     },
-    whole: () => concat(chunks),
+    allBytes: () => concatBytes(chunks),
   }
 }
 
@@ -63,9 +63,9 @@ const MAX_BYTES = 8 * 1024 * 1024
  * What answers requests with these options: 204 once the handler has resolved, 400 with the reason for what is not to be trusted,
  * 500 when the handler throws, so that the gateway tries again. Throws at once when the options cannot work.
  */
-export function receiver<Events>(
+export function createReceiver<Events>(
   { types, typeOf, verify }: Scheme<Events>,
-  { secret, on = {}, handler, onError = toConsole, maxBytes = MAX_BYTES, now }: WebhookOptions<Events>,
+  { secret, on = {}, handler, onError = logToConsole, maxBytes = MAX_BYTES, now }: WebhookOptions<Events>,
 ): (incoming: Incoming) => Promise<Answer> {
   secretsOf(secret)
   const unknown = Object.keys(on).filter((type) => !(types as readonly string[]).includes(type))
@@ -74,33 +74,34 @@ export function receiver<Events>(
   if (!handler && Object.keys(on).length === 0)
     throw new TypeError('Give `on` or `handler`: nothing would be done with any event.')
 
-  const handled = async (delivery: Delivery<Events[keyof Events]>) => {
-    const wanted = (on as Partial<Record<keyof Events, Handler<any>>>)[typeOf(delivery.event)] ?? handler
-    await wanted?.(delivery.event, delivery)
+  const handleDelivery = async (delivery: Delivery<Events[keyof Events]>) => {
+    const handlerOfType = (on as Partial<Record<keyof Events, Handler<any>>>)[typeOf(delivery.event)] ?? handler
+    await handlerOfType?.(delivery.event, delivery)
   }
 
   return async ({ method, headers, body }) => {
-    if (method !== 'POST') return refusal(405, 'method_not_allowed', 'Webhooks are sent with POST.')
+    if (method !== 'POST') return refusalAnswer(405, 'method_not_allowed', 'Webhooks are sent with POST.')
     let delivery: Delivery<Events[keyof Events]>
     try {
       delivery = await verify({ body: await body(maxBytes), headers, secret, now })
     } catch (error) {
       onError(error)
-      if (!(error instanceof VerificationError)) return refusal(500, 'body_unreadable', 'The body could not be read.')
-      return refusal(error.code === 'body_too_large' ? 413 : 400, error.code, error.message)
+      if (!(error instanceof VerificationError))
+        return refusalAnswer(500, 'body_unreadable', 'The body could not be read.')
+      return refusalAnswer(error.code === 'body_too_large' ? 413 : 400, error.code, error.message)
     }
     try {
-      await handled(delivery)
+      await handleDelivery(delivery)
       return { status: 204 }
     } catch (error) {
       onError(error)
-      return refusal(500, 'handler_failed', "The receiver's handler failed.")
+      return refusalAnswer(500, 'handler_failed', "The receiver's handler failed.")
     }
   }
 }
 
-const refusal = (status: number, code: string, message: string): Answer => ({ status, error: { code, message } })
+const refusalAnswer = (status: number, code: string, message: string): Answer => ({ status, error: { code, message } })
 
-function toConsole(error: unknown): void {
+function logToConsole(error: unknown): void {
   console.error(error instanceof VerificationError ? `Webhook refused (${error.code}): ${error.message}` : error)
 }

@@ -1,7 +1,7 @@
 import { type Detail, GatewayError } from './gateway-error.ts'
 
 /** How requests are made. */
-export interface Asking {
+export interface RequestOptions {
   /** Where the gateway is, e.g. `https://flo.example.com`. */
   baseUrl: string
   /** `flo_sk_...` with the scope `write`. */
@@ -23,10 +23,15 @@ const LONGEST_WAIT_MS = 60_000
  * POSTs JSON, and resolves to the `data` of the reply. What may pass by itself is tried again with the same key: no answer, 429, 5xx,
  * and 409 while an earlier attempt still runs. Rejects with a `GatewayError` with what else is answered, or with the last of these.
  */
-export async function posted<Data>(asking: Asking, path: string, body: string, idempotencyKey: string): Promise<Data> {
-  const { attempts = 6, wait = waited } = asking
+export async function postJson<Data>(
+  options: RequestOptions,
+  path: string,
+  body: string,
+  idempotencyKey: string,
+): Promise<Data> {
+  const { attempts = 6, wait = waitMilliseconds } = options
   for (let attempt = 1; ; attempt++) {
-    const answer = await attempted<Data>(asking, path, body, idempotencyKey)
+    const answer = await attemptPost<Data>(options, path, body, idempotencyKey)
     if ('data' in answer) return answer.data
     if (!answer.passing || attempt >= attempts) throw answer.error
     // From half a wait to a whole one, so that those who failed together do not come back together.
@@ -35,14 +40,14 @@ export async function posted<Data>(asking: Asking, path: string, body: string, i
   }
 }
 
-type Answer<Data> = { data: Data } | { error: GatewayError; passing: boolean; retryAfterMs: number }
+type AttemptAnswer<Data> = { data: Data } | { error: GatewayError; passing: boolean; retryAfterMs: number }
 
-async function attempted<Data>(
-  { baseUrl, apiKey, fetch = globalThis.fetch, timeoutSeconds = 30 }: Asking,
+async function attemptPost<Data>(
+  { baseUrl, apiKey, fetch = globalThis.fetch, timeoutSeconds = 30 }: RequestOptions,
   path: string,
   body: string,
   idempotencyKey: string,
-): Promise<Answer<Data>> {
+): Promise<AttemptAnswer<Data>> {
   let response: Response
   let text: string
   try {
@@ -60,11 +65,11 @@ async function attempted<Data>(
     })
     text = await response.text()
   } catch (cause) {
-    const message = `The gateway at ${baseUrl} did not answer: ${reasonOf(cause)}.`
+    const message = `The gateway at ${baseUrl} did not answer: ${failureReason(cause)}.`
     return { error: new GatewayError({ code: 'unreachable', message, cause }), passing: true, retryAfterMs: 0 }
   }
   const { status } = response
-  const reply = parsed(text)
+  const reply = parseReply(text)
   if (response.ok && reply?.data !== undefined) return { data: reply.data as Data }
   const error = new GatewayError({
     status,
@@ -82,7 +87,7 @@ interface Reply {
   error?: { code?: string; message?: string; details?: Detail[]; requestId?: string }
 }
 
-function parsed(text: string): Reply | undefined {
+function parseReply(text: string): Reply | undefined {
   try {
     const value = JSON.parse(text)
     return typeof value === 'object' && value !== null ? value : undefined
@@ -92,9 +97,9 @@ function parsed(text: string): Reply | undefined {
 }
 
 /** Why there was no answer: fetch says "fetch failed", and its cause the rest. */
-function reasonOf(error: unknown): string {
+function failureReason(error: unknown): string {
   const { message, cause } = error as { message?: string; cause?: { message?: string } }
   return cause?.message || message || String(error)
 }
 
-const waited = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds))
+const waitMilliseconds = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds))

@@ -19,35 +19,35 @@ export function secretsOf(secret: Secrets): string[] {
 export const isPublicKey = (secret: string): boolean => /^(flo_)?whpk_/.test(secret)
 
 /** What can have happened to a secret on its way into the configuration: in words, and how to undo it. */
-const MISHAPS: readonly (readonly [mishap: string, mended: (secret: string) => string])[] = [
+const SECRET_MISHAPS: readonly (readonly [mishap: string, mended: (secret: string) => string])[] = [
   ['has white space around it', (secret) => secret.trim()],
-  ['has quotation marks around it', unquoted],
-  [`lacks its prefix ${PREFIX}`, (secret) => PREFIX + unquoted(secret)],
-  [`lacks the flo_ of its prefix ${PREFIX}`, (secret) => `flo_${unquoted(secret)}`],
-  ['lacks the = at its end', (secret) => `${unquoted(secret)}=`],
+  ['has quotation marks around it', stripQuotes],
+  [`lacks its prefix ${PREFIX}`, (secret) => PREFIX + stripQuotes(secret)],
+  [`lacks the flo_ of its prefix ${PREFIX}`, (secret) => `flo_${stripQuotes(secret)}`],
+  ['lacks the = at its end', (secret) => `${stripQuotes(secret)}=`],
   ['has spaces where there were plus signs', (secret) => secret.trim().replaceAll(' ', '+')],
 ]
 
-function unquoted(secret: string): string {
+function stripQuotes(secret: string): string {
   return secret.trim().replace(/^(["'`])(.*)\1$/s, '$2')
 }
 
 /** What happened to the secret, when undoing it makes it one that is accepted. */
-export async function mishapOf(
+export async function findMishap(
   secret: string,
-  accepted: (secret: string) => Promise<boolean>,
+  isAccepted: (secret: string) => Promise<boolean>,
 ): Promise<string | undefined> {
-  for (const [mishap, mended] of MISHAPS) {
+  for (const [mishap, mended] of SECRET_MISHAPS) {
     const attempt = mended(secret)
-    if (attempt !== secret && (await accepted(attempt))) return mishap
+    if (attempt !== secret && (await isAccepted(attempt))) return mishap
   }
   return undefined
 }
 
 /** What is wrong with the form of a secret that the gateway never gave like this; undefined when it looks right. */
-export function misformOf(secret: string): string | undefined {
+export function formErrorOf(secret: string): string | undefined {
   if (secret !== secret.trim()) return 'has white space around it'
-  if (secret !== unquoted(secret)) return 'has quotation marks around it'
+  if (secret !== stripQuotes(secret)) return 'has quotation marks around it'
   if (secret.startsWith(PREFIX)) return undefined
   if (secret.startsWith('flo_sk_')) return 'is an API key (flo_sk_), with which nothing is signed'
   if (secret.startsWith('whsec_'))

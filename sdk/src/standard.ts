@@ -1,11 +1,11 @@
-import { base64, bytesOf, ed25519Fits, fromBase64, hmac, same, utf8 } from './bytes.ts'
+import { bodyBytes, fromBase64, hmacSha256, isSameText, toBase64, toUtf8, verifyEd25519 } from './bytes.ts'
 import type { Delivery } from './delivery.ts'
 import { VerificationError } from './error.ts'
 import type { FloEvent } from './events.ts'
 import { attemptOf, type FloUnverified } from './flo.ts'
-import { required } from './headers.ts'
-import { inTolerance, matched, parsed } from './matched.ts'
-import { isPublicKey, misformOf, secretsOf } from './secrets.ts'
+import { requireHeader } from './headers.ts'
+import { checkSignatures, checkTolerance, parseEvent } from './matched.ts'
+import { formErrorOf, isPublicKey, secretsOf } from './secrets.ts'
 
 const HEADER = 'webhook-signature'
 
@@ -21,59 +21,59 @@ export async function verifyStandard<Event = FloEvent>({
   toleranceSeconds = 300,
   now = () => new Date(),
 }: FloUnverified): Promise<Delivery<Event>> {
-  const bytes = bytesOf(body)
+  const bytes = bodyBytes(body)
   const secrets = secretsOf(secret)
-  const [id, time] = [required(headers, 'webhook-id'), required(headers, 'webhook-timestamp')]
-  const signatures = parts(required(headers, HEADER))
-  if (!/^\d{1,15}$/.test(time)) throw malformed('webhook-timestamp', 'unix seconds')
-  const prefix = utf8(`${id}.${time}.`)
-  await matched({
+  const [id, time] = [requireHeader(headers, 'webhook-id'), requireHeader(headers, 'webhook-timestamp')]
+  const signatures = parseStandardSignatures(requireHeader(headers, HEADER))
+  if (!/^\d{1,15}$/.test(time)) throw malformedHeader('webhook-timestamp', 'unix seconds')
+  const prefix = toUtf8(`${id}.${time}.`)
+  await checkSignatures({
     name: HEADER,
     body: bytes,
     secrets,
-    misformOf: misformInStandard,
-    async fits(secret, body) {
-      const key = keyOf(secret)
+    formErrorOf: standardFormErrorOf,
+    async fitsSecret(secret, body) {
+      const key = decodeKey(secret)
       if (!key) return false
       if (!isPublicKey(secret)) {
-        const expected = base64(await hmac(key, prefix, body))
-        return signatures.some(([version, signature]) => version === 'v1' && same(signature, expected))
+        const expected = toBase64(await hmacSha256(key, prefix, body))
+        return signatures.some(([version, signature]) => version === 'v1' && isSameText(signature, expected))
       }
       for (const [version, signature] of signatures) {
         const signed = version === 'v1a' ? fromBase64(signature) : undefined
-        if (signed?.length === 64 && (await ed25519Fits(key, signed, prefix, body))) return true
+        if (signed?.length === 64 && (await verifyEd25519(key, signed, prefix, body))) return true
       }
       return false
     },
   })
-  inTolerance(Number(time), toleranceSeconds, now())
-  return { deliveryId: id, attempt: attemptOf(headers), event: parsed<Event>(bytes) }
+  checkTolerance(Number(time), toleranceSeconds, now())
+  return { deliveryId: id, attempt: attemptOf(headers), event: parseEvent<Event>(bytes) }
 }
 
 /** The key of a secret, undefined where it has none that can be one. */
-function keyOf(secret: string): Uint8Array<ArrayBuffer> | undefined {
+function decodeKey(secret: string): Uint8Array<ArrayBuffer> | undefined {
   const [, encoded] = /^(?:flo_)?wh(?:sec|pk)_(.+)$/s.exec(secret) ?? []
   const key = encoded === undefined || /\s/.test(encoded) ? undefined : fromBase64(encoded)
   if (!key || key.length === 0 || (isPublicKey(secret) && key.length !== 32)) return undefined
   return key
 }
 
-function misformInStandard(secret: string): string | undefined {
-  if (keyOf(secret)) return undefined
+function standardFormErrorOf(secret: string): string | undefined {
+  if (decodeKey(secret)) return undefined
   if (isPublicKey(secret)) return 'is no Ed25519 public key: behind whpk_ there should be base64 of 32 bytes'
   if (/^(flo_)?whsec_/.test(secret)) return 'has no base64 behind its prefix'
-  return misformOf(secret)
+  return formErrorOf(secret)
 }
 
 /** Pairs of version and signature: `v1,<base64>`, one space between two. */
-function parts(value: string): [version: string, signature: string][] {
+function parseStandardSignatures(value: string): [version: string, signature: string][] {
   // Of several headers with this name some frameworks make one with commas between.
   const found = [...value.matchAll(/(?:^|[ ,])\s*(v1a?),([^ ,]+)/g)].map(
     ([, version = '', signature = '']) => [version, signature] as [string, string],
   )
   if (found.length > 0) return found
-  throw malformed(HEADER, 'v1,<base64>')
+  throw malformedHeader(HEADER, 'v1,<base64>')
 }
 
-const malformed = (name: string, form: string) =>
+const malformedHeader = (name: string, form: string) =>
   new VerificationError('header_malformed', `The ${name} header should read ${form}. Pass the header on as it came.`)

@@ -1,21 +1,21 @@
-import { textOf, utf8 } from './bytes.ts'
+import { decodeUtf8, toUtf8 } from './bytes.ts'
 import { VerificationError } from './error.ts'
-import { mishapOf } from './secrets.ts'
+import { findMishap } from './secrets.ts'
 
 /** A delivery whose signatures fit none of the secrets. */
-export interface Unmatched {
+export interface SignatureCheck {
   /** The header that holds the signatures. */
   name: string
   body: Uint8Array
   secrets: readonly string[]
   /** Does any of the signatures fit this body with this secret? */
-  fits: (secret: string, body: Uint8Array) => Promise<boolean>
+  fitsSecret: (secret: string, body: Uint8Array) => Promise<boolean>
   /** What is wrong with the form of a secret in this scheme. */
-  misformOf: (secret: string) => string | undefined
+  formErrorOf: (secret: string) => string | undefined
 }
 
 /** What can have happened to a body on its way to the verifier: in words, and how to undo it. */
-const MISHAPS: readonly (readonly [mishap: string, undone: (text: string) => string | Uint8Array])[] = [
+const BODY_MISHAPS: readonly (readonly [mishap: string, undone: (text: string) => string | Uint8Array])[] = [
   ['was parsed and serialised again', (text) => JSON.stringify(JSON.parse(text))],
   ['has white space or a byte order mark around it that was not sent', (text) => text.trim()],
   ['lost the line break at its end', (text) => `${text}\n`],
@@ -23,26 +23,32 @@ const MISHAPS: readonly (readonly [mishap: string, undone: (text: string) => str
   ['lost the byte order mark at its beginning', (text) => `\uFEFF${text}`],
   ['has CR LF where LF was sent', (text) => text.replaceAll('\r\n', '\n')],
   ['has LF where CR LF was sent', (text) => text.replace(/\r?\n/g, '\r\n')],
-  ['was decoded as Latin-1 instead of UTF-8', latin1],
+  ['was decoded as Latin-1 instead of UTF-8', latin1Bytes],
 ]
 
 /**
  * Why no signature fits, found by trying what usually goes wrong: a mishap that, undone, makes a signature fit is certain, what
  * is left is told as a guess. Only those who hold a true signature of the body can learn more from it than that it is refused.
  */
-export async function whyNot({ name, body, secrets, fits, misformOf }: Unmatched): Promise<VerificationError> {
-  const which = (at: number) => (secrets.length === 1 ? 'The secret' : `Secret ${at + 1} of ${secrets.length}`)
+export async function explainMismatch({
+  name,
+  body,
+  secrets,
+  fitsSecret: fits,
+  formErrorOf: misformOf,
+}: SignatureCheck): Promise<VerificationError> {
+  const secretName = (at: number) => (secrets.length === 1 ? 'The secret' : `Secret ${at + 1} of ${secrets.length}`)
 
   for (const [at, secret] of secrets.entries()) {
-    const mishap = await mishapOf(secret, (mended) => fits(mended, body))
+    const mishap = await findMishap(secret, (mended) => fits(mended, body))
     if (mishap)
       return new VerificationError(
         'secret_malformed',
-        `${which(at)} ${mishap}; without that the signature fits. Configure the secret exactly as the gateway shows it.`,
+        `${secretName(at)} ${mishap}; without that the signature fits. Configure the secret exactly as the gateway shows it.`,
       )
   }
-  for (const [mishap, undone] of MISHAPS) {
-    const sent = attempted(undone, textOf(body))
+  for (const [mishap, undone] of BODY_MISHAPS) {
+    const sent = undoMishap(undone, decodeUtf8(body))
     for (const secret of sent ? secrets : [])
       if (await fits(secret, sent!))
         return new VerificationError(
@@ -52,31 +58,31 @@ export async function whyNot({ name, body, secrets, fits, misformOf }: Unmatched
   }
   for (const [at, secret] of secrets.entries()) {
     const misform = misformOf(secret)
-    if (misform) return new VerificationError('secret_malformed', `${which(at)} ${misform}.`)
+    if (misform) return new VerificationError('secret_malformed', `${secretName(at)} ${misform}.`)
   }
   return new VerificationError(
     'signature_invalid',
-    `No signature in ${name} fits this body with ${secrets.length === 1 ? 'the secret' : `any of the ${secrets.length} secrets`}. Either the secret is not this endpoint's (compare it with GET /v1/endpoints/{id}/secret), or the body is not byte for byte what was sent${hint(body)}.`,
+    `No signature in ${name} fits this body with ${secrets.length === 1 ? 'the secret' : `any of the ${secrets.length} secrets`}. Either the secret is not this endpoint's (compare it with GET /v1/endpoints/{id}/secret), or the body is not byte for byte what was sent${bodyHint(body)}.`,
   )
 }
 
-function hint(body: Uint8Array): string {
+function bodyHint(body: Uint8Array): string {
   if (body.length === 0) return ': it is empty, as when something has read it before'
-  if (textOf(body).includes('\uFFFD')) return ': it holds U+FFFD, as when chunks of it were decoded one by one'
+  if (decodeUtf8(body).includes('\uFFFD')) return ': it holds U+FFFD, as when chunks of it were decoded one by one'
   return ''
 }
 
-function attempted(undone: (text: string) => string | Uint8Array, text: string): Uint8Array | undefined {
+function undoMishap(undone: (text: string) => string | Uint8Array, text: string): Uint8Array | undefined {
   try {
     const sent = undone(text)
-    return sent === text ? undefined : typeof sent === 'string' ? utf8(sent) : sent
+    return sent === text ? undefined : typeof sent === 'string' ? toUtf8(sent) : sent
   } catch {
     return undefined // No JSON, or nested too deep.
   }
 }
 
 /** The bytes that a text would have been, had each byte been decoded as a sign of its own. */
-function latin1(text: string): string | Uint8Array {
+function latin1Bytes(text: string): string | Uint8Array {
   const bytes = Uint8Array.from(text, (char) => char.charCodeAt(0))
   return [...text].every((char) => char.charCodeAt(0) < 256) ? bytes : text
 }

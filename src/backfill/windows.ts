@@ -1,62 +1,70 @@
-import type { Credentials, Reply, StripeApi } from '../network/stripe-api.ts'
+import type { StripeApi, StripeCredentials, StripeReply } from '../network/stripe-api.ts'
 
 // Stripe lists the newest events first. Read like that, what is old would come after what is new, and changes would be taken
 // for overtaken ones: so the time is cut into windows, and each is read to its end and turned round.
 
 /** A stretch of Stripe's `created`, in Unix seconds; `to` is excluded. */
-export interface Window {
+export interface TimeWindow {
   from: number
   to: number
 }
 
-export interface Listed {
-  credentials: Credentials
+export interface EventListQuery {
+  credentials: StripeCredentials
   types: readonly string[] | null
   deliverySuccess: boolean | null
 }
 
-const PAGE = 100
+const PAGE_SIZE = 100
 /** Events of one window that are held in memory; a window with more is read in smaller pieces. */
-const MOST = 5000
-const FEW = 500
-const MANY = 2500
+const MAX_EVENTS = 5000
+const FEW_EVENTS = 500
+const MANY_EVENTS = 2500
 const FIRST_SECONDS = 3600
-const LONGEST_SECONDS = 7 * 86_400
+const MAX_SECONDS = 7 * 86_400
 
 /** How long the next window is to be, after one of `seconds` with so many events. */
-export function nextLength(seconds: number | null, events: number): number {
+export function nextWindowSeconds(seconds: number | null, events: number): number {
   if (seconds === null) return FIRST_SECONDS
-  if (events < FEW) return Math.min(LONGEST_SECONDS, seconds * 2)
-  return events > MANY ? Math.max(1, seconds >> 1) : seconds
+  if (events < FEW_EVENTS) return Math.min(MAX_SECONDS, seconds * 2)
+  return events > MANY_EVENTS ? Math.max(1, seconds >> 1) : seconds
 }
 
 /**
  * The events of a window, the oldest first, or how the call failed; `too many` when the window wants to be cut. `paced` is
  * awaited before each call.
  */
-export async function eventsIn(
+export async function readWindow(
   stripe: StripeApi,
-  listed: Listed,
-  { from, to }: Window,
-  paced: () => Promise<void>,
-): Promise<{ events: any[] } | { failure: Exclude<Reply, { kind: 'found' }> } | 'too many'> {
+  query: EventListQuery,
+  { from, to }: TimeWindow,
+  waitForTurn: () => Promise<void>,
+): Promise<{ events: any[] } | { failure: Exclude<StripeReply, { kind: 'found' }> } | 'too many'> {
   const events: any[] = []
   for (;;) {
-    await paced()
-    const page = await stripe.get(listed.credentials, pathOf(listed, { from, to }, events.at(-1)?.id))
+    await waitForTurn()
+    const page = await stripe.readObject(query.credentials, listPathOf(query, { from, to }, events.at(-1)?.id))
     if (page.kind !== 'found') return { failure: page }
     const { data, has_more } = page.object
     if (!Array.isArray(data))
       return { failure: { kind: 'refused', code: 'request_refused', message: 'Stripe answered without a list.' } }
     events.push(...data)
     if (has_more !== true || data.length === 0) break
-    if (events.length >= MOST && to - from > 1) return 'too many'
+    if (events.length >= MAX_EVENTS && to - from > 1) return 'too many'
   }
   return { events: events.filter(({ created }) => created >= from && created < to).toReversed() }
 }
 
-function pathOf({ types, deliverySuccess }: Listed, { from, to }: Window, after: string | undefined): string {
-  const query = new URLSearchParams({ limit: String(PAGE), 'created[gte]': String(from), 'created[lt]': String(to) })
+function listPathOf(
+  { types, deliverySuccess }: EventListQuery,
+  { from, to }: TimeWindow,
+  after: string | undefined,
+): string {
+  const query = new URLSearchParams({
+    limit: String(PAGE_SIZE),
+    'created[gte]': String(from),
+    'created[lt]': String(to),
+  })
   for (const type of types ?? []) query.append('types[]', type)
   if (deliverySuccess !== null) query.set('delivery_success', String(deliverySuccess))
   if (after) query.set('starting_after', after)
@@ -64,15 +72,15 @@ function pathOf({ types, deliverySuccess }: Listed, { from, to }: Window, after:
 }
 
 /** The events in pieces of about a page, none of which parts events of one second: after each the reading can stop. */
-export function pieces(events: readonly any[]): { events: any[]; upTo: number }[] {
-  const cut: { events: any[]; upTo: number }[] = []
+export function splitBySeconds(events: readonly any[]): { events: any[]; upTo: number }[] {
+  const pieces: { events: any[]; upTo: number }[] = []
   let piece: any[] = []
   for (const [at, event] of events.entries()) {
     piece.push(event)
     const ends = events[at + 1]?.created !== event.created
-    if (!ends || (piece.length < PAGE && at + 1 < events.length)) continue
-    cut.push({ events: piece, upTo: event.created + 1 })
+    if (!ends || (piece.length < PAGE_SIZE && at + 1 < events.length)) continue
+    pieces.push({ events: piece, upTo: event.created + 1 })
     piece = []
   }
-  return cut
+  return pieces
 }

@@ -1,10 +1,10 @@
-import type { Progress } from '../backfill/progress.ts'
-import type { Count } from '../backfill/state.ts'
+import type { BackfillProgress } from '../backfill/progress.ts'
+import type { EventCounts } from '../backfill/state.ts'
 import { bar } from './follow.ts'
 import { columns, counted, moment, strong } from './paint.ts'
 
 /** One line of a running backfill: a bar, how far it is, what it has found. Cut to `width`. */
-export function statusLine({ since, until, readUntil, counts, reason }: Progress, width: number): string {
+export function statusLine({ since, until, readUntil, counts, reason }: BackfillProgress, width: number): string {
   const share = (readUntil.getTime() - since.getTime()) / (until.getTime() - since.getTime())
   const all = total(counts)
   const parts = [
@@ -17,7 +17,7 @@ export function statusLine({ since, until, readUntil, counts, reason }: Progress
 }
 
 /** What was listed, and what of it was missing, by type. */
-export function report(counts: Progress['counts']): string[] {
+export function report(counts: BackfillProgress['counts']): string[] {
   const all = total(counts)
   const types = Object.entries(counts).toSorted(([, a], [, b]) => b.new - a.new || b.listed - a.listed)
   const rows = types.map(([type, count]) => [type, ...cells(count)])
@@ -26,16 +26,16 @@ export function report(counts: Progress['counts']): string[] {
   return [...table, ...(rows.length > 0 ? [''] : []), strong(summary(all))]
 }
 
-function summary({ listed, known, new: missing, refused }: Count): string {
+function summary({ listed, known, new: missing, refused }: EventCounts): string {
   if (listed === 0) return 'Stripe lists no event of this time.'
   const lost = refused > 0 ? ` ${counted(refused, 'event')} could not be stored.` : ''
   if (missing === 0) return `Nothing was missing: ${known} of ${counted(listed, 'event')} had arrived before.${lost}`
   return `${missing} of ${counted(listed, 'event')} had not arrived and ${missing === 1 ? 'is' : 'are'} received now.${lost}`
 }
 
-const cells = (count: Count) => [count.listed, count.known, count.new, count.refused].map(String)
+const cells = (count: EventCounts) => [count.listed, count.known, count.new, count.refused].map(String)
 
-const total = (counts: Progress['counts']): Count =>
+const total = (counts: BackfillProgress['counts']): EventCounts =>
   Object.values(counts).reduce(
     (sum, { listed, known, new: fresh, refused }) => ({
       listed: sum.listed + listed,

@@ -1,8 +1,8 @@
-import { progressOf } from '../backfill/progress.ts'
-import { DAYS_KEPT, startBackfill } from '../backfill/start.ts'
+import { readBackfillProgress } from '../backfill/progress.ts'
+import { STRIPE_LIST_DAYS, startBackfill } from '../backfill/start.ts'
 import { type Db, inTransaction } from '../database/db.ts'
 import { isUuid } from '../domain/ids.ts'
-import { WAKE } from '../workers/session.ts'
+import { WAKE } from '../workers/worker-session.ts'
 import { report, statusLine } from './backfill-text.ts'
 import { type Call, defineCommand, UsageError } from './command.ts'
 import { withDatabase } from './database.ts'
@@ -11,7 +11,7 @@ import { timeOf } from './option-values.ts'
 
 const options = {
   source: { type: 'string', value: '<id>', about: 'whose events' },
-  since: { type: 'string', value: '<time>', about: `created then or later, ${DAYS_KEPT} days ago at most` },
+  since: { type: 'string', value: '<time>', about: `created then or later, ${STRIPE_LIST_DAYS} days ago at most` },
   until: { type: 'string', value: '<time>', about: 'created before; left out: until now' },
   'failed-only': { type: 'boolean', about: 'only what Stripe could not deliver to some webhook of the account' },
   types: { type: 'string', value: '<type,...>', about: 'only these event types, 20 at most' },
@@ -25,7 +25,7 @@ const EXIT = { completed: 0, cancelled: 1, failed: 2 } as const
 export default defineCommand({
   name: 'backfill',
   summary: 'Receive what did not arrive, from Stripe’s own list of events',
-  about: `Reads the list with the source’s API key and sends every event the way that webhooks go; what has arrived before is known by its id. Stripe keeps events for ${DAYS_KEPT} days. A running gateway does the work and goes on where it was after a restart: this command starts it and watches, and can be left.`,
+  about: `Reads the list with the source’s API key and sends every event the way that webhooks go; what has arrived before is known by its id. Stripe keeps events for ${STRIPE_LIST_DAYS} days. A running gateway does the work and goes on where it was after a restart: this command starts it and watches, and can be left.`,
   options,
   examples: [
     'backfill --source 01980d3c-5f1a-7c3e-9d52-6b1f0c7a1e11 --since 7d --failed-only',
@@ -36,14 +36,14 @@ export default defineCommand({
 
 async function backfill(db: Db, { options, out, note }: Typed): Promise<number> {
   const id = options.follow ?? (await started(db, options))
-  if (!isUuid(id) || !(await progressOf(db, id))) throw new UsageError(`There is no backfill "${id}".`)
+  if (!isUuid(id) || !(await readBackfillProgress(db, id))) throw new UsageError(`There is no backfill "${id}".`)
   if (!(await isWorkedOn(db))) {
     note(`No gateway with the role work runs on this database: backfill ${id} begins when one starts.`)
     note(`Watch it then with: flo-gateway backfill --follow ${id}`)
     return 0
   }
   note(`Backfill ${id}: it goes on without this command. Come back with: flo-gateway backfill --follow ${id}`)
-  const { state, ...progress } = await untilEnded(async () => (await progressOf(db, id))!, statusLine)
+  const { state, ...progress } = await untilEnded(async () => (await readBackfillProgress(db, id))!, statusLine)
   for (const line of report(progress.counts)) out(line)
   if (state === 'failed') note(`It has failed: ${progress.reason} What it has received stays.`)
   if (state === 'cancelled') note('It was cancelled before its end.')
@@ -54,7 +54,7 @@ async function started(db: Db, options: Typed['options']): Promise<string> {
   const { source, types, account } = options
   if (source === undefined) throw new UsageError('--source is missing: the id of the source whose events are read.')
   const since = timeOf(options.since)
-  if (since === undefined) throw new UsageError(`--since is missing: how far back to read, ${DAYS_KEPT}d at most.`)
+  if (since === undefined) throw new UsageError(`--since is missing: how far back to read, ${STRIPE_LIST_DAYS}d at most.`)
   const { rows } = await db.query('select client_id from sources where id = $1', [isUuid(source) ? source : null])
   const clientId = rows[0]?.client_id
   if (!clientId) throw new UsageError(`No source has the id "${source}".`)

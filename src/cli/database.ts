@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Config, readConfig } from '../config.ts'
-import { connect, type Db } from '../database/db.ts'
+import { openPool, type Db } from '../database/db.ts'
 import { runningPostgres, startPostgres } from '../embedded-postgres/start.ts'
 import { ConfigError } from '../errors.ts'
 import { newLog } from '../log.ts'
@@ -15,7 +15,7 @@ export async function withDatabase<T>(work: (db: Db, config: Config) => Promise<
   const config = readConfig(process.env)
   await offerModules(config.contracts)
   return atDatabase(config, async (url) => {
-    const db = connect(url, { max: 2 })
+    const db = openPool(url, { max: 2 })
     try {
       await checked(db)
       return await work(db, config)

@@ -1,4 +1,4 @@
-import type { Difference } from '../normalize/diff/differences.ts'
+import type { SourceEventDifference } from '../normalize/diff/differences.ts'
 import { bad, columns, counted, faint, good, moment, odd, shown, strong } from './paint.ts'
 
 /** What a comparison came to; `events` counts our events, `sourceEvents` those of Stripe that would become something else. */
@@ -16,7 +16,7 @@ export interface Summary {
 }
 
 /** One source event with what would be told more, no longer, or otherwise. */
-export function differenceText({ sourceEvent, outcome, added, removed, changed, unsure }: Difference): string {
+export function differenceText({ sourceEvent, outcome, added, removed, changed, unsure }: SourceEventDifference): string {
   const { type, eventId, id, receivedAt } = sourceEvent
   return [
     `${strong(type)}  ${eventId}  ${faint(`source event ${id}, received ${moment(receivedAt)}`)}`,

@@ -1,8 +1,8 @@
-import type { DeliveryExplained, EventExplained, FieldExplained, Read } from '../normalize/explain/explanation.ts'
+import type { ExplainedDelivery, ExplainedEvent, ExplainedField, ReadValue } from '../normalize/explain/explanation.ts'
 import { bad, columns, counted, faint, good, moment, odd, shown, sign, strong } from './paint.ts'
 
 /** One event: its key, its fields with what they were made of, and its way. */
-export function eventText(event: EventExplained, { brief }: { brief: boolean }): string[] {
+export function eventText(event: ExplainedEvent, { brief }: { brief: boolean }): string[] {
   const { type, key, stored, toldBefore, fields, differs } = event
   return [
     `  ${strong(type)}  ${faint(`${stored ? `event ${stored.id}, ` : ''}key ${key}`)}`,
@@ -20,7 +20,7 @@ export function eventText(event: EventExplained, { brief }: { brief: boolean }):
 }
 
 /** Fields that have a value, one a line; those that are null together, since most of them say nothing. */
-function fieldsText(fields: readonly FieldExplained[]): string[] {
+function fieldsText(fields: readonly ExplainedField[]): string[] {
   const present = fields.filter(({ value }) => value !== null)
   const absent = fields.filter(({ value }) => value === null)
   return [
@@ -36,7 +36,7 @@ function fieldsText(fields: readonly FieldExplained[]): string[] {
   ]
 }
 
-function sourceText({ reads, absent, through }: Pick<FieldExplained, 'reads' | 'absent' | 'through'>): string {
+function sourceText({ reads, absent, through }: Pick<ExplainedField, 'reads' | 'absent' | 'through'>): string {
   const told = reads.map((read) => (read.path === 'always' ? 'always so' : `${place(read)} ${shown(read.value, 40)}`))
   return [
     `← ${[told.join(', '), ...through].filter(Boolean).join(' → ')}`,
@@ -44,17 +44,17 @@ function sourceText({ reads, absent, through }: Pick<FieldExplained, 'reads' | '
   ].join('  ')
 }
 
-const nullText = ({ field, absent, reads }: FieldExplained): string => {
+const nullText = ({ field, absent, reads }: ExplainedField): string => {
   const looked = [...new Set([...absent, ...reads].map(place))]
   return looked.length > 0 ? `${field} (${looked.join(', ')})` : field
 }
 
-const place = ({ path, object, until }: Read): string => {
+const place = ({ path, object, until }: ReadValue): string => {
   if (object?.id === null) return `no ${object.kind}`
   return `${path}${object ? ` of the ${object.kind} ${object.id}` : ''}${until ? ` (before ${until})` : ''}`
 }
 
-function wayText({ deliveries, passedOver, wouldGoTo }: EventExplained): string[] {
+function wayText({ deliveries, passedOver, wouldGoTo }: ExplainedEvent): string[] {
   return [
     ...columns(
       deliveries.map((one) => [`${arrow(one)} ${one.url}`, deliveryText(one)]),
@@ -71,13 +71,13 @@ function wayText({ deliveries, passedOver, wouldGoTo }: EventExplained): string[
   ]
 }
 
-const waitText = ({ for: what, until, message }: NonNullable<DeliveryExplained['waitsFor']>): string =>
+const waitText = ({ for: what, until, message }: NonNullable<ExplainedDelivery['waitsFor']>): string =>
   what === 'schedule' && until ? `next at ${moment(until)}` : message.replace(/\.$/, '')
 
-const arrow = ({ state }: DeliveryExplained) =>
+const arrow = ({ state }: ExplainedDelivery) =>
   state === 'delivered' ? good('→') : state === 'failed' ? bad('→') : odd('→')
 
-function deliveryText({ id, state, reason, attempts, origin, waitsFor, lastAttempt }: DeliveryExplained): string {
+function deliveryText({ id, state, reason, attempts, origin, waitsFor, lastAttempt }: ExplainedDelivery): string {
   return [
     `${state}${reason ? ` (${reason})` : ''}`,
     attempts === 0 ? 'no attempt yet' : counted(attempts, 'attempt'),

@@ -1,8 +1,8 @@
-import type { Condition, MappingExplained, RuleExplained } from '../normalize/explain/explanation.ts'
+import type { ExplainedCondition, ExplainedMapping, ExplainedRule } from '../normalize/explain/explanation.ts'
 import { bad, faint, good, shown, sign, strong } from './paint.ts'
 
 /** What one mapping said, rule by rule; without `all` only what settled it. */
-export function mappingText({ mapping, again, says, rules, owed }: MappingExplained, all: boolean): string[] {
+export function mappingText({ mapping, again, says, rules, owed }: ExplainedMapping, all: boolean): string[] {
   const said = {
     emit: good(`tells ${says.what}`),
     ignore: `tells nothing: ${says.what}`,
@@ -21,7 +21,7 @@ export function mappingText({ mapping, again, says, rules, owed }: MappingExplai
   ]
 }
 
-function ruleText({ at, says, when, holds, condition }: RuleExplained, all: boolean): string[] {
+function ruleText({ at, says, when, holds, condition }: ExplainedRule, all: boolean): string[] {
   const head = `    ${String(at).padStart(2)} ${sign(holds)} ${holds === true ? strong(says) : says}`
   if (!condition) return [`${head}${when === null && holds !== null ? faint('  whatever else') : ''}`]
   const type = all ? null : wrongType(condition)
@@ -29,13 +29,13 @@ function ruleText({ at, says, when, holds, condition }: RuleExplained, all: bool
 }
 
 /** Most rules fail for the type of the event alone: that needs one line. */
-function wrongType(condition: Condition): string | null {
+function wrongType(condition: ExplainedCondition): string | null {
   const parts = condition.needs === 'all' ? (condition.of ?? []) : [condition]
   return parts.find(({ words, holds }) => !holds && words.startsWith('the event is '))?.words ?? null
 }
 
 /** The parts of a rule's condition: that all of them must hold goes without saying. */
-function partsText(condition: Condition, all: boolean): string[] {
+function partsText(condition: ExplainedCondition, all: boolean): string[] {
   const parts = condition.needs === 'all' && !condition.called ? partsOf(condition, all) : [condition]
   return parts.flatMap((part) => conditionText(part, all, 9))
 }
@@ -45,7 +45,7 @@ function partsText(condition: Condition, all: boolean): string[] {
  * whether the statement holds that it is the only part of, such as `became`: that is the one which the line is about.
  */
 function conditionText(
-  condition: Condition,
+  condition: ExplainedCondition,
   all: boolean,
   indent: number,
   prefix = '',
@@ -69,15 +69,15 @@ function conditionText(
 }
 
 /** Parts that settle the matter, a nameless junction within one of its own kind opened up. */
-function partsOf(condition: Condition, all: boolean): Condition[] {
+function partsOf(condition: ExplainedCondition, all: boolean): ExplainedCondition[] {
   const { needs, holds, of = [] } = condition
-  const settles = (part: Condition) => all || needs === undefined || part.holds === holds
+  const settles = (part: ExplainedCondition) => all || needs === undefined || part.holds === holds
   return of
     .filter(settles)
     .flatMap((part) => (needs !== undefined && part.needs === needs && !part.called ? partsOf(part, all) : [part]))
 }
 
-function values(condition: Condition): string {
+function values(condition: ExplainedCondition): string {
   const told = (['now', 'before', 'stored'] as const).flatMap((when) =>
     when in condition ? [`${when} ${shown(condition[when], 50)}`] : [],
   )

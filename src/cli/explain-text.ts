@@ -1,4 +1,4 @@
-import type { Explained, Explanation, Lookup } from '../normalize/explain/explanation.ts'
+import type { ExplainedSourceEvent, Explanation, ExplainedLookup } from '../normalize/explain/explanation.ts'
 import { eventText } from './explain-events.ts'
 import { mappingText } from './explain-rules.ts'
 import { bad, columns, faint, good, moment, odd, strong } from './paint.ts'
@@ -58,12 +58,12 @@ function headText({ sourceEvent, about }: Explanation): string[] {
   ]
 }
 
-function stateWord({ state }: Explained): string {
+function stateWord({ state }: ExplainedSourceEvent): string {
   const colour = { normalized: good, ignored: odd, held: odd, received: odd, failed: bad }[state]
   return colour(strong(state.toUpperCase()))
 }
 
-const lookupText = (lookups: readonly Lookup[]): string[] =>
+const lookupText = (lookups: readonly ExplainedLookup[]): string[] =>
   columns(
     // Most things are tied to nothing: that is no news.
     lookups

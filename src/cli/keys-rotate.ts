@@ -1,7 +1,7 @@
 import type { Db } from '../database/db.ts'
 import { ConfigError } from '../errors.ts'
-import { assertOpens, type KeyUse, keyUses, processesWithout, rotateKeys } from '../secrets/key-rotation.ts'
-import { type KeyRing, keyRingOf } from '../secrets/keyring.ts'
+import { assertKeysOpen, type KeyUse, countKeyUses, findProcessesWithout, rotateKeys } from '../secrets/key-rotation.ts'
+import { type KeyRing, loadKeyRing } from '../secrets/keyring.ts'
 import { defineCommand } from './command.ts'
 import { withDatabase } from './database.ts'
 import { bad, good } from './paint.ts'
@@ -17,21 +17,21 @@ export default defineCommand({
   examples: ['keys rotate', 'keys rotate --check'],
   run: ({ options, out }) =>
     withDatabase(async (db, config) => {
-      const keyRing = await keyRingOf(config)
-      await assertOpens(db, keyRing)
+      const keyRing = await loadKeyRing(config)
+      await assertKeysOpen(db, keyRing)
       const [newest = ''] = keyRing.ids
       if (!options.check) {
         await assertEverybodyHas(db, newest)
         await rotateKeys(db, keyRing)
       }
-      const uses = await keyUses(db, { replies: true })
+      const uses = await countKeyUses(db, { replies: true })
       for (const { keyId, count, kind } of uses) out(`${keyId === newest ? good(keyId) : bad(keyId)}  ${count} ${kind}`)
       return told(uses, keyRing, out)
     }),
 })
 
 async function assertEverybodyHas(db: Db, keyId: string) {
-  const without = await processesWithout(db, keyId)
+  const without = await findProcessesWithout(db, keyId)
   if (without.length === 0) return
   const who = without.map(({ host, pid }) => `process ${pid} on ${host}`).join(', ')
   throw new ConfigError(

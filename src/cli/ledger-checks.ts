@@ -1,4 +1,4 @@
-import type { Aging } from '../database/retention-horizons.ts'
+import type { RetainedKind } from '../database/retention-horizons.ts'
 import { FANOUT_ORIGIN, NO_SOURCE_EVENT } from '../domain/ids.ts'
 
 /**
@@ -8,7 +8,7 @@ import { FANOUT_ORIGIN, NO_SOURCE_EVENT } from '../domain/ids.ts'
  */
 export interface Check {
   name: string
-  reads: Aging
+  reads: RetainedKind
   sql: string
 }
 

@@ -1,5 +1,5 @@
 import { type Db, inTransaction, type Queryable } from '../database/db.ts'
-import { type Horizons, horizons } from '../database/retention-horizons.ts'
+import { type RetentionHorizons, readHorizons } from '../database/retention-horizons.ts'
 import { checks } from './ledger-checks.ts'
 
 /** Does what came in add up with what went out? */
@@ -31,7 +31,7 @@ export const ledgerReport = (
   inTransaction(db, async (tx) => {
     await tx.query('set transaction isolation level repeatable read, read only')
     const since = new Date(Date.now() - days * 86_400_000)
-    const kept = await horizons(tx)
+    const kept = await readHorizons(tx)
     const findings = []
     for (const { name, reads, sql } of checks) {
       const { rows } = await tx.query(
@@ -47,7 +47,7 @@ export const ledgerReport = (
 
 const later = (one: Date, other: Date) => (one > other ? one : other)
 
-const within = ({ payload, metadata }: Horizons, since: Date): LedgerReport['pastRetention'] => ({
+const within = ({ payload, metadata }: RetentionHorizons, since: Date): LedgerReport['pastRetention'] => ({
   payload: payload > since ? payload : null,
   metadata: metadata > since ? metadata : null,
 })

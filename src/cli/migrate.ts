@@ -1,6 +1,6 @@
 import { readConfig } from '../config.ts'
-import { connect } from '../database/db.ts'
-import { migrate } from '../database/migrate.ts'
+import { openPool } from '../database/db.ts'
+import { migrateDatabase } from '../database/migrate.ts'
 import { ConfigError } from '../errors.ts'
 import { newLog } from '../log.ts'
 import { defineCommand } from './command.ts'
@@ -23,7 +23,7 @@ export default defineCommand({
     atDatabase(readConfig(process.env), async (url) => {
       const log = newLog('warn')
       if (options.distribute) await assertNobodyWorks(url)
-      const ran = await migrate({ url, log, spread: options.distribute })
+      const ran = await migrateDatabase({ url, log, distribute: options.distribute })
       for (const name of ran) out(name)
       out(good(options.distribute ? 'The tables are distributed by client.' : 'The database is up to date.'))
       return 0
@@ -31,7 +31,7 @@ export default defineCommand({
 })
 
 async function assertNobodyWorks(url: string): Promise<void> {
-  const db = connect(url, { max: 1 })
+  const db = openPool(url, { max: 1 })
   try {
     const { rows: ours } = await db.query(`select to_regclass('workers') is not null as there`)
     if (!ours[0].there) return

@@ -1,6 +1,6 @@
 import { type Db, inTransaction } from '../database/db.ts'
 import { renormalizeMatching, type RenormalizeFilter } from '../normalize/renormalize.ts'
-import { WAKE } from '../workers/session.ts'
+import { WAKE } from '../workers/worker-session.ts'
 import { defineCommand, UsageError } from './command.ts'
 import { withDatabase } from './database.ts'
 import { clientsOf, timeOf } from './option-values.ts'

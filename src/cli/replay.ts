@@ -2,10 +2,10 @@ import { contracts } from '../../mappings/index.ts'
 import { type Db, inTransaction } from '../database/db.ts'
 import { isUuid } from '../domain/ids.ts'
 import { previewReplay } from '../replay/preview.ts'
-import { progressOf } from '../replay/progress.ts'
-import { type Asked, startReplay } from '../replay/start.ts'
-import type { Mode } from '../replay/walk.ts'
-import { WAKE } from '../workers/session.ts'
+import { readReplayProgress } from '../replay/progress.ts'
+import { type ReplayRequest, startReplay } from '../replay/start.ts'
+import type { ReplayMode } from '../replay/walk.ts'
+import { WAKE } from '../workers/worker-session.ts'
 import { type Call, defineCommand, UsageError } from './command.ts'
 import { withDatabase } from './database.ts'
 import { asTyped, isWorkedOn, untilEnded } from './follow.ts'
@@ -26,7 +26,7 @@ const options = {
 } as const
 type Typed = Call<typeof options>
 
-const MODES: readonly string[] = ['failed', 'missing', 'all'] satisfies Mode[]
+const MODES: readonly string[] = ['failed', 'missing', 'all'] satisfies ReplayMode[]
 const EXIT = { done: 0, cancelled: 1, failed: 2 } as const
 const deps = { contracts, now: () => new Date() }
 
@@ -48,14 +48,14 @@ async function replay(db: Db, call: Typed): Promise<number> {
   const { options, out, note } = call
   if (options.follow === undefined && options['dry-run']) return preview(db, call)
   const id = options.follow ?? (await started(db, call))
-  if (!isUuid(id) || !(await progressOf(db, id))) throw new UsageError(`There is no replay "${id}".`)
+  if (!isUuid(id) || !(await readReplayProgress(db, id))) throw new UsageError(`There is no replay "${id}".`)
   if (!(await isWorkedOn(db))) {
     note(`No gateway with the role work runs on this database: replay ${id} begins when one starts.`)
     note(`Watch it then with: flo-gateway replay --follow ${id}`)
     return 0
   }
   note(`Replay ${id}: it goes on without this command. Come back with: flo-gateway replay --follow ${id}`)
-  const progress = await untilEnded(async () => (await progressOf(db, id))!, statusLine)
+  const progress = await untilEnded(async () => (await readReplayProgress(db, id))!, statusLine)
   for (const line of report(progress)) out(line)
   if (progress.state === 'failed') note(`It has failed: ${progress.reason} What it has sent stays.`)
   if (progress.state === 'cancelled') note('It was cancelled before its end.')
@@ -80,7 +80,7 @@ async function started(db: Db, call: Typed): Promise<string> {
   return id
 }
 
-async function readAsked(db: Db, { args, options }: Typed): Promise<{ clientId: string; asked: Asked }> {
+async function readAsked(db: Db, { args, options }: Typed): Promise<{ clientId: string; asked: ReplayRequest }> {
   const [endpointId] = args
   const { mode, since, until, types } = options
   if (endpointId === undefined) throw new UsageError('<endpointId> is missing: the endpoint that the events go to.')
@@ -93,7 +93,7 @@ async function readAsked(db: Db, { args, options }: Typed): Promise<{ clientId: 
     clientId: rows[0].client_id,
     asked: {
       endpointId,
-      mode: mode as Mode,
+      mode: mode as ReplayMode,
       since: timeOf(since),
       until: timeOf(until),
       eventTypes: types?.split(',').map((type) => type.trim()),

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 
 /** What one attempt sends: the wire body is `contract.wireBody(deliveryId, body)`. */
-export interface Send {
+export interface AttemptToSend {
   deliveryId: string
   eventType: string
   /** 1-based number of the attempt. */
@@ -46,7 +46,7 @@ export interface Contract {
   /** The bytes that leave: the same for every attempt of a delivery. */
   wireBody(deliveryId: string, body: string): string
   /** All headers that belong to the contract, Content-Type and signatures included; signed anew for each attempt. */
-  headers(send: Send): Record<string, string>
+  headers(send: AttemptToSend): Record<string, string>
   /** A complete stored body of the type with believable values, for docs and test events. */
   example(eventType: string): object
 }
@@ -59,5 +59,5 @@ export const signatureOf = (
 
 /** The example of a type as a client would receive it. */
 export const wireExample = (contract: Contract, eventType: string): Record<string, unknown> =>
-  JSON.parse(contract.wireBody(EXAMPLE_DELIVERY, JSON.stringify(contract.example(eventType))))
-const EXAMPLE_DELIVERY = '9f6f8b54-8e2d-4f15-8c8a-d7b6d9f41a00'
+  JSON.parse(contract.wireBody(EXAMPLE_DELIVERY_ID, JSON.stringify(contract.example(eventType))))
+const EXAMPLE_DELIVERY_ID = '9f6f8b54-8e2d-4f15-8c8a-d7b6d9f41a00'

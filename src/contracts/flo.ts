@@ -3,7 +3,7 @@ import type { Contract } from './contract.ts'
 import { floExample } from './flo-example.ts'
 import { floHeaders, floSecretTrouble, newFloSecret } from './headers.ts'
 import { newPrivateKey, publicKeyOf } from './key-pairs.ts'
-import { described, floMeanings } from './meanings.ts'
+import { describeSchemas, floMeanings } from './meanings.ts'
 
 // The one place where the fields that Flo's public text leaves open are decided.
 
@@ -183,15 +183,15 @@ export const floInvoice = z.strictObject({
 })
 
 const eventId = z.uuid().meta({ description: "The delivery's id: the same on every retry, another for every endpoint" })
-const families = [
+const eventFamilies = [
   [subscriptionTypes, floSubscription],
   [itemTypes, floItem],
   [invoiceTypes, floInvoice],
 ] as const
 
-const perType = (schemaOf: (schema: z.ZodObject) => z.ZodObject) =>
+const schemasByType = (schemaOf: (schema: z.ZodObject) => z.ZodObject) =>
   Object.fromEntries(
-    families.flatMap(([types, schema]) =>
+    eventFamilies.flatMap(([types, schema]) =>
       types.map((type) => [
         type,
         schemaOf(schema.extend({ eventType: z.literal(type) } as any) as unknown as z.ZodObject),
@@ -218,9 +218,9 @@ const wireHeaders = z.strictObject({
 export const flo: Contract = {
   name: 'flo.v1',
   eventTypes: [...subscriptionTypes, ...itemTypes, ...invoiceTypes],
-  schemas: perType((schema) => schema),
-  wireSchemas: described(
-    perType((schema) => z.strictObject({ eventId, ...schema.shape })),
+  schemas: schemasByType((schema) => schema),
+  wireSchemas: describeSchemas(
+    schemasByType((schema) => z.strictObject({ eventId, ...schema.shape })),
     floMeanings,
   ),
   wireHeaders,

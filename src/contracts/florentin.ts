@@ -1,9 +1,9 @@
 import { createHmac } from 'node:crypto'
 import { z } from 'zod'
-import type { Contract, Send } from './contract.ts'
+import type { AttemptToSend, Contract } from './contract.ts'
 import { florentinExample } from './florentin-example.ts'
 import { floSecretTrouble, newFloSecret } from './headers.ts'
-import { described, florentinMeanings } from './meanings.ts'
+import { describeSchemas, florentinMeanings } from './meanings.ts'
 
 // The one place where the fields that Florentin's public text leaves open are decided.
 
@@ -66,32 +66,32 @@ export const invoice = z.strictObject({
 })
 
 /** A body: key order is part of the contract. */
-const body = <T extends string, D extends z.ZodRawShape>(types: readonly [T, ...T[]], data: D) =>
+const bodySchema = <T extends string, D extends z.ZodRawShape>(types: readonly [T, ...T[]], data: D) =>
   z.strictObject({
     event: z.enum(types),
     timestamp: time.meta({ description: 'When it happened, the same as in X-Florentin-Timestamp' }),
     data: z.strictObject(data),
   })
 
-const changes = ['subscription.upgraded', 'subscription.downgraded'] as const
-export const florentinAccount = body(['account.created'], { account })
-export const florentinLogin = body(['user.login'], { user, login })
-export const florentinSubscription = body(['subscription.purchased', 'subscription.cancelled'], { subscription })
-export const florentinPlanChange = body(changes, { subscription, previous })
-export const florentinInvoice = body(['invoice.created'], { invoice })
-export const florentinTeamMember = body(['team_member.added'], { team_member: teamMember })
-export const florentinTos = body(['tos.accepted'], { tos })
-export const florentinUsage = body(['usage.metrics_updated'], { usage })
+const planChangeTypes = ['subscription.upgraded', 'subscription.downgraded'] as const
+export const florentinAccount = bodySchema(['account.created'], { account })
+export const florentinLogin = bodySchema(['user.login'], { user, login })
+export const florentinSubscription = bodySchema(['subscription.purchased', 'subscription.cancelled'], { subscription })
+export const florentinPlanChange = bodySchema(planChangeTypes, { subscription, previous })
+export const florentinInvoice = bodySchema(['invoice.created'], { invoice })
+export const florentinTeamMember = bodySchema(['team_member.added'], { team_member: teamMember })
+export const florentinTos = bodySchema(['tos.accepted'], { tos })
+export const florentinUsage = bodySchema(['usage.metrics_updated'], { usage })
 
 /** In the order of the public page. */
 const schemas: Readonly<Record<string, z.ZodType>> = {
   'account.created': florentinAccount,
   'user.login': florentinLogin,
-  'subscription.purchased': body(['subscription.purchased'], { subscription }),
+  'subscription.purchased': bodySchema(['subscription.purchased'], { subscription }),
   'invoice.created': florentinInvoice,
-  'subscription.upgraded': body(['subscription.upgraded'], { subscription, previous }),
-  'subscription.downgraded': body(['subscription.downgraded'], { subscription, previous }),
-  'subscription.cancelled': body(['subscription.cancelled'], { subscription }),
+  'subscription.upgraded': bodySchema(['subscription.upgraded'], { subscription, previous }),
+  'subscription.downgraded': bodySchema(['subscription.downgraded'], { subscription, previous }),
+  'subscription.cancelled': bodySchema(['subscription.cancelled'], { subscription }),
   'team_member.added': florentinTeamMember,
   'tos.accepted': florentinTos,
   'usage.metrics_updated': florentinUsage,
@@ -102,7 +102,13 @@ const schemas: Readonly<Record<string, z.ZodType>> = {
  * string. It has room for one secret: while several are live the attempts take turns, newest first, so that a receiver which
  * still knows the older one takes the next try. Throws when there is no secret. Rule: florentin.md, Request.
  */
-export function florentinHeaders({ deliveryId, eventType, attempt, wireBody, secrets }: Send): Record<string, string> {
+export function florentinHeaders({
+  deliveryId,
+  eventType,
+  attempt,
+  wireBody,
+  secrets,
+}: AttemptToSend): Record<string, string> {
   const secret = secrets[(attempt - 1) % secrets.length]
   if (secret === undefined) throw new Error('a delivery cannot be signed without a secret')
   return {
@@ -129,7 +135,7 @@ export const florentin: Contract = {
   name: 'florentin.v1',
   eventTypes: Object.keys(schemas),
   schemas,
-  wireSchemas: described(schemas, florentinMeanings),
+  wireSchemas: describeSchemas(schemas, florentinMeanings),
   wireHeaders,
   // 4 attempts in all, to the second.
   retrySchedule: [30, 120, 300],

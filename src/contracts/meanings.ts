@@ -48,7 +48,7 @@ export const operationsMeanings: Readonly<Record<string, string>> = {
 }
 
 /** The schemas by event type, each with the meaning of its event as its description. */
-export const described = (
+export const describeSchemas = (
   schemas: Readonly<Record<string, z.ZodType>>,
   meanings: Readonly<Record<string, string>>,
 ): Record<string, z.ZodType> =>

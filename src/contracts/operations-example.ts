@@ -14,7 +14,7 @@ const endpoint = {
 }
 const source = { id: '7a3e9a44-0a5e-4c44-b9a0-6d2d9e1f7b12', name: 'Stripe, live' }
 
-const about: Readonly<Record<string, object>> = {
+const resourcesByType: Readonly<Record<string, object>> = {
   'endpoint.disabled': { endpoint: { ...endpoint, status: 'disabled', disabledReason: 'gone', failingSince: null } },
   'endpoint.failing': { endpoint },
   'endpoint.recovered': { endpoint: { ...endpoint, failingSince: null } },
@@ -48,5 +48,5 @@ export const operationsExample = (eventType: string): object => ({
   eventType,
   occurredAt: at,
   client,
-  ...about[eventType],
+  ...resourcesByType[eventType],
 })

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Contract } from './contract.ts'
 import { flo } from './flo.ts'
-import { described, operationsMeanings } from './meanings.ts'
+import { describeSchemas, operationsMeanings } from './meanings.ts'
 import { operationsExample } from './operations-example.ts'
 
 // What the gateway tells of itself: for the operator, and for the developers of a client. Envelope, headers, signature and
@@ -49,23 +49,23 @@ const backlog = z.strictObject({
 })
 
 /** An event type and what it is about beside the client: key order is part of the contract. */
-const body = <T extends string>(eventType: T, about: z.ZodRawShape) =>
+const bodySchema = <T extends string>(eventType: T, resources: z.ZodRawShape) =>
   z.strictObject({
     eventVersion: z.literal('v1'),
     eventType: z.literal(eventType),
     occurredAt: time,
     client: client.meta({ description: 'Whose it is' }),
-    ...about,
+    ...resources,
   })
 
 const schemas = {
-  'endpoint.disabled': body('endpoint.disabled', { endpoint: operationsEndpoint }),
-  'endpoint.failing': body('endpoint.failing', { endpoint: operationsEndpoint }),
-  'endpoint.recovered': body('endpoint.recovered', { endpoint: operationsEndpoint }),
-  'delivery.exhausted': body('delivery.exhausted', { endpoint: operationsEndpoint, delivery }),
-  'source.signature_failing': body('source.signature_failing', { source, refusals }),
-  'mapping.failed': body('mapping.failed', { source, failure }),
-  'backlog.growing': body('backlog.growing', { backlog }),
+  'endpoint.disabled': bodySchema('endpoint.disabled', { endpoint: operationsEndpoint }),
+  'endpoint.failing': bodySchema('endpoint.failing', { endpoint: operationsEndpoint }),
+  'endpoint.recovered': bodySchema('endpoint.recovered', { endpoint: operationsEndpoint }),
+  'delivery.exhausted': bodySchema('delivery.exhausted', { endpoint: operationsEndpoint, delivery }),
+  'source.signature_failing': bodySchema('source.signature_failing', { source, refusals }),
+  'mapping.failed': bodySchema('mapping.failed', { source, failure }),
+  'backlog.growing': bodySchema('backlog.growing', { backlog }),
 } as const
 
 /** The body of each event type as it is stored. */
@@ -82,6 +82,6 @@ export const operations: Contract = {
   name: 'operations.v1',
   eventTypes: Object.keys(schemas),
   schemas,
-  wireSchemas: described(wireSchemas, operationsMeanings),
+  wireSchemas: describeSchemas(wireSchemas, operationsMeanings),
   example: operationsExample,
 }

@@ -1,17 +1,17 @@
 import type { Queryable } from './db.ts'
-import { ofEachClient } from './each-client.ts'
-import { floorNow } from './pending-floor.ts'
+import { queryEachClient } from './each-client.ts'
+import { readPendingFloor } from './pending-floor.ts'
 
 /** What of a client, or of one of its endpoints, has been past its time for the longest. */
-export interface Oldest {
+export interface OldestWaiting {
   clientId: string
   at: Date
   seconds: number
 }
 
 /** The longest waiting source event of each client that has one past its time; `lanes` is how many each client has. */
-export const oldestSourceEvents = (db: Queryable, lanes: number): Promise<Oldest[]> =>
-  ofEachClient<Oldest>(
+export const readOldestSourceEvents = (db: Queryable, lanes: number): Promise<OldestWaiting[]> =>
+  queryEachClient<OldestWaiting>(
     db,
     (client) => `
       select ${client} as "clientId", min(s.due_at) as at, extract(epoch from now() - min(s.due_at))::float8 as seconds
@@ -25,7 +25,7 @@ export const oldestSourceEvents = (db: Queryable, lanes: number): Promise<Oldest
   )
 
 /** The longest waiting delivery of an endpoint, and why it may wait rightly. */
-export interface OldestDelivery extends Oldest {
+export interface OldestDelivery extends OldestWaiting {
   endpointId: string
   contract: string
   /** Its breaker is open: the endpoint is known to fail. */
@@ -36,8 +36,8 @@ export interface OldestDelivery extends Oldest {
  * The longest waiting delivery of each enabled endpoint that has one past its time. Of endpoints in order of their users only
  * the first of each user counts: the others wait for it, whatever their times say.
  */
-export const oldestDeliveries = async (db: Queryable): Promise<OldestDelivery[]> =>
-  ofEachClient<OldestDelivery>(
+export const readOldestDeliveries = async (db: Queryable): Promise<OldestDelivery[]> =>
+  queryEachClient<OldestDelivery>(
     db,
     (client) => `
       select e.client_id as "clientId", e.id as "endpointId", e.contract, h.opened_at is not null as "isOpen", d.at,
@@ -60,5 +60,5 @@ export const oldestDeliveries = async (db: Queryable): Promise<OldestDelivery[]>
               order by coalesce(user_id, id), event_id, id) first
             where first.at <= now()) due) d
        where e.client_id = ${client} and e.deleted_at is null and e.status = 'enabled' and d.at is not null`,
-    [await floorNow(db)],
+    [await readPendingFloor(db)],
   )

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { connectionsTo } from './hosts.ts'
+import { createHostConnector } from './hosts.ts'
 
 export type Db = pg.Pool
 export type Tx = pg.PoolClient
@@ -8,7 +8,7 @@ export type Queryable = Pick<pg.Pool | pg.PoolClient, 'query'>
 
 // bigint arrives as text by default; ours are versions and counts, far below 2^53.
 const INT8 = 20
-const types: pg.CustomTypesConfig = {
+const TYPE_PARSERS: pg.CustomTypesConfig = {
   getTypeParser: (oid: number, format?: any) =>
     oid === INT8 ? (text: string) => Number(text) : pg.types.getTypeParser(oid, format),
 } as pg.CustomTypesConfig
@@ -17,33 +17,33 @@ const types: pg.CustomTypesConfig = {
  * Lets the server give up a client that has vanished without a word after 7 s, and with it the locks that it held: by probes
  * while nothing is said, by the last one while something that was said is not acknowledged. Else it takes hours.
  */
-export const PROBES =
+export const KEEPALIVES =
   'set tcp_keepalives_idle = 3; set tcp_keepalives_interval = 1; set tcp_keepalives_count = 4; set tcp_user_timeout = 7000'
-const PROBES_TIMEOUT_MS = 5000
+const KEEPALIVES_TIMEOUT_MS = 5000
 
 /**
  * On Citus what many shards are changed by goes over one connection to each node, shard after shard. By itself Citus takes one
  * for each shard: each is a transaction to prepare and to commit, and a place of the node's max_connections. To PostgreSQL
  * alone it says nothing.
  */
-const ONE_PER_NODE = `set citus.multi_shard_modify_mode = 'sequential'`
+const ONE_CONNECTION_PER_NODE = `set citus.multi_shard_modify_mode = 'sequential'`
 
 /**
  * A pool on `url`, which may name several hosts (see hosts.ts). An idle connection that breaks is replaced by the pool and
  * told to `onError`.
  */
-export function connect(url: string, { max = 10, onError = (_: Error) => {} } = {}): Db {
-  const { config, Client, forget } = connectionsTo(url)
+export function openPool(url: string, { max = 10, onError = (_: Error) => {} } = {}): Db {
+  const { config, Client, forgetPrimary: forget } = createHostConnector(url)
   const pool = new pg.Pool({
     ...config,
     Client: Client as new () => pg.Client,
     max,
-    types,
+    types: TYPE_PARSERS,
     application_name: 'flo-gateway',
     onConnect: (client) =>
       client.query({
-        text: `${PROBES}; ${ONE_PER_NODE}`,
-        query_timeout: PROBES_TIMEOUT_MS,
+        text: `${KEEPALIVES}; ${ONE_CONNECTION_PER_NODE}`,
+        query_timeout: KEEPALIVES_TIMEOUT_MS,
       } as never) as unknown as undefined,
   })
   pool.on('error', (error) => {
@@ -59,7 +59,7 @@ export function connect(url: string, { max = 10, onError = (_: Error) => {} } = 
     open.add(client)
     client.once('end', () => open.delete(client))
   })
-  cuts.set(pool, () => {
+  poolCutters.set(pool, () => {
     forget()
     for (const client of open) {
       const { connection } = client as unknown as { connection: { stream: { destroy(error: Error): void } } }
@@ -69,31 +69,31 @@ export function connect(url: string, { max = 10, onError = (_: Error) => {} } = 
   return pool
 }
 
-const cuts = new WeakMap<Db, () => void>()
+const poolCutters = new WeakMap<Db, () => void>()
 
 /**
  * Breaks every connection of the pool: whoever waits for an answer gets an error at once, and new connections are made. For
  * a server that does not answer any more: a connection whose other end has vanished says nothing for a quarter of an hour.
  */
-export const cutConnections = (pool: Db): void => cuts.get(pool)?.()
+export const cutConnections = (pool: Db): void => poolCutters.get(pool)?.()
 
 /** A session of its own on `url`, not yet connected. */
-export function newSession(url: string, own: pg.ClientConfig = {}): pg.Client {
-  const { config, Client } = connectionsTo(url)
+export function createSession(url: string, own: pg.ClientConfig = {}): pg.Client {
+  const { config, Client } = createHostConnector(url)
   return new Client({ ...config, ...own })
 }
 
 // PostgreSQL's classes and codes for "come back later" (connection lost, out of space or connections, starting, ending, a
 // standby), and the network's.
-const AWAY =
+const AWAY_CODES =
   /^(08...|53...|57P0[1-5]|25006|ECONNREFUSED|ECONNRESET|EPIPE|ENOENT|ENOTFOUND|EAI_AGAIN|E(HOST|NET)UNREACH|ETIMEDOUT)$/
 // What `pg` says without a code.
-const LOST = /^(Connection terminated|timeout expired|Query read timeout|Client (has encountered|was closed))/
+const LOST_MESSAGES = /^(Connection terminated|timeout expired|Query read timeout|Client (has encountered|was closed))/
 
 /** Whether an error means that the database is away or full for now, and not that the statement is wrong. */
 export function isDatabaseAway(error: unknown): boolean {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown }
-  return typeof code === 'string' ? AWAY.test(code) : typeof message === 'string' && LOST.test(message)
+  return typeof code === 'string' ? AWAY_CODES.test(code) : typeof message === 'string' && LOST_MESSAGES.test(message)
 }
 
 /**

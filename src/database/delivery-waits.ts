@@ -1,7 +1,7 @@
 import type { Queryable } from './db.ts'
 
 /** Why a pending delivery is not being sent at this moment. */
-export interface Waiting {
+export interface DeliveryWait {
   /** Its time by the retry schedule, the endpoint's breaker, or its turn among the others that are due. */
   for: 'schedule' | 'breaker' | 'turn'
   until: Date | null
@@ -9,7 +9,7 @@ export interface Waiting {
 }
 
 /** What holds up the deliveries of an endpoint, as HOLDS reads it; times as PostgreSQL writes them in JSON. */
-export interface Holds {
+export interface EndpointLimits {
   openedAt: string | null
   probeAt: string | null
   maxInFlight: number
@@ -18,22 +18,22 @@ export interface Holds {
 }
 
 /** As SQL, of an endpoint `p` and its left joined `endpoint_health h`. */
-export const HOLDS = `jsonb_build_object('openedAt', h.opened_at, 'probeAt', h.probe_at,
+export const ENDPOINT_LIMITS = `jsonb_build_object('openedAt', h.opened_at, 'probeAt', h.probe_at,
   'maxInFlight', p.max_in_flight, 'rateLimit', p.rate_limit, 'ordering', p.ordering)`
 
 /** An earlier delivery of the same user that has to end first. */
-export interface InFront {
+export interface EarlierDelivery {
   id: string
   nextAttemptAt: Date
 }
 
 /** What a pending delivery of an endpoint with `ordering: user` waits for; null: it is its user's first. Ids name the delivery. */
-export async function inFrontOf(
+export async function findEarlierDelivery(
   db: Queryable,
   clientId: string,
   { eventId, id }: { eventId: string; id: string },
-): Promise<InFront | null> {
-  const { rows } = await db.query<InFront>(
+): Promise<EarlierDelivery | null> {
+  const { rows } = await db.query<EarlierDelivery>(
     `select e.id, e.next_attempt_at as "nextAttemptAt"
        from deliveries d
        join deliveries e on e.client_id = $1 and e.endpoint_id = d.endpoint_id and e.user_id = d.user_id
@@ -45,7 +45,7 @@ export async function inFrontOf(
   return rows[0] ?? null
 }
 
-interface Delivery {
+interface DeliveryTimes {
   state: string
   attempts: number
   nextAttemptAt: Date | null
@@ -55,16 +55,16 @@ interface Delivery {
  * What a pending delivery waits for at `now`; null of one that waits for nothing any more. `inFront` is what `inFrontOf` found,
  * where it was asked. Rules: DESIGN.md 4.
  */
-export function waitsFor(
-  { state, attempts, nextAttemptAt }: Delivery,
-  holds: Holds,
+export function deliveryWaitAt(
+  { state, attempts, nextAttemptAt }: DeliveryTimes,
+  limits: EndpointLimits,
   now: Date,
-  inFront: InFront | null = null,
-): Waiting | null {
+  earlier: EarlierDelivery | null = null,
+): DeliveryWait | null {
   if (state !== 'pending' || !nextAttemptAt) return null
   if (nextAttemptAt > now)
     return { for: 'schedule', until: nextAttemptAt, message: `Attempt ${attempts + 1} comes at its time.` }
-  const { openedAt, probeAt, maxInFlight, rateLimit, ordering } = holds
+  const { openedAt, probeAt, maxInFlight, rateLimit, ordering } = limits
   if (openedAt && probeAt)
     return {
       for: 'breaker',
@@ -72,11 +72,11 @@ export function waitsFor(
       message:
         'The endpoint fails too often, so its breaker is open: deliveries wait without using up attempts, and one at a time tries. A success lets all go on.',
     }
-  if (inFront)
+  if (earlier)
     return {
       for: 'turn',
-      until: inFront.nextAttemptAt > now ? inFront.nextAttemptAt : null,
-      message: `The endpoint takes the events of a user one after another, and delivery ${inFront.id} comes first: this one goes out when that one is delivered or has failed for good.`,
+      until: earlier.nextAttemptAt > now ? earlier.nextAttemptAt : null,
+      message: `The endpoint takes the events of a user one after another, and delivery ${earlier.id} comes first: this one goes out when that one is delivered or has failed for good.`,
     }
   const rate = rateLimit ? `, and ${rateLimit.count} in ${rateLimit.seconds} s` : ''
   const order =

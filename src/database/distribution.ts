@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type pg from 'pg'
 import { ConfigError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { statementsOf } from './sql-statements.ts'
+import { splitStatements } from './sql-statements.ts'
 
 const OLDEST_CITUS = 12
 
@@ -19,23 +19,23 @@ export async function isDistributed(session: pg.Client): Promise<boolean> {
  * a failure those before it are done, nothing is lost, and the next run, or the next start of a gateway, goes on. Throws a
  * ConfigError that says what to do when the cluster is not ready.
  */
-export async function distribute(session: pg.Client, log: Log): Promise<number> {
-  await assertReady(session)
-  await settleNodes(session)
-  const before = await tablesOfCitus(session)
-  for (const statement of statementsOf(await readFile(new URL('../../sql/citus.sql', import.meta.url), 'utf8')))
+export async function distributeTables(session: pg.Client, log: Log): Promise<number> {
+  await assertCitusReady(session)
+  await prepareCoordinator(session)
+  const before = await countCitusTables(session)
+  for (const statement of splitStatements(await readFile(new URL('../../sql/citus.sql', import.meta.url), 'utf8')))
     await session.query(statement).catch((cause) => {
       throw new ConfigError(
         `Citus refused "${statement.split('\n')[0]}" (${cause.message}). What was distributed before stays so, and no row is lost: mend it and run flo-gateway migrate --distribute again before a gateway starts.`,
         { cause },
       )
     })
-  const made = (await tablesOfCitus(session)) - before
-  if (made > 0) log.info({ tables: made }, 'database.distributed')
-  return made
+  const newTables = (await countCitusTables(session)) - before
+  if (newTables > 0) log.info({ tables: newTables }, 'database.distributed')
+  return newTables
 }
 
-async function assertReady(session: pg.Client): Promise<void> {
+async function assertCitusReady(session: pg.Client): Promise<void> {
   const { rows: versions } = await session.query(
     `select (select extversion from pg_extension where extname = 'citus') as here,
             exists (select from pg_available_extensions where name = 'citus') as "canBe"`,
@@ -55,7 +55,7 @@ async function assertReady(session: pg.Client): Promise<void> {
  * Holds that the coordinator knows itself where there are workers, since some tables stay on it, and lets it take rows where it
  * is the only node: one that was registered by hand takes none. (Where no node is registered at all, Citus does both.)
  */
-export async function settleNodes(session: pg.Client): Promise<void> {
+export async function prepareCoordinator(session: pg.Client): Promise<void> {
   const { rows } = await session.query(
     `select nodename, nodeport, groupid = 0 as coordinates, shouldhaveshards as "takesRows" from pg_dist_node
       where noderole = 'primary' and isactive`,
@@ -72,7 +72,7 @@ export async function settleNodes(session: pg.Client): Promise<void> {
     ])
 }
 
-async function tablesOfCitus(session: pg.Client): Promise<number> {
+async function countCitusTables(session: pg.Client): Promise<number> {
   const { rows } = await session.query(
     `select count(*)::int as tables from pg_dist_partition p join pg_class c on c.oid = p.logicalrelid
       where not c.relispartition and c.relnamespace = current_schema()::regnamespace`,

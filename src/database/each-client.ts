@@ -8,13 +8,13 @@ import type { Queryable } from './db.ts'
  * On one PostgreSQL that is one statement. Citus plans no such lateral join across machines: there it is asked client by
  * client, one short statement for each (docs/scaling.md).
  */
-export async function ofEachClient<Row extends object>(
+export async function queryEachClient<Row extends object>(
   db: Queryable,
   statement: (client: string) => string,
   values: readonly unknown[] = [],
   { columns = 'x.*', rest = '' } = {},
 ): Promise<Row[]> {
-  if (!(await isSpread(db))) {
+  if (!(await hasCitus(db))) {
     const { rows } = await db.query<Row>(
       `select ${columns} from clients c cross join lateral (${statement('c.id')}) x ${rest}`,
       values as unknown[],
@@ -32,7 +32,7 @@ export async function ofEachClient<Row extends object>(
 }
 
 /** Whether the tables that grow may lie on several machines: the database has Citus. */
-async function isSpread(db: Queryable): Promise<boolean> {
+async function hasCitus(db: Queryable): Promise<boolean> {
   const { rows } = await db.query(`select to_regclass('pg_dist_partition') is not null as spread`)
   return rows[0].spread
 }

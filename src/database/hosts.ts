@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 
-interface Host {
+interface DatabaseHost {
   host: string
   port: number
 }
@@ -10,14 +10,14 @@ interface Host {
 const CONNECT_TIMEOUT_MS = 5000
 const SCOUT_TIMEOUT_MS = 2500
 /** What a host that works needs to say so at most, where another one has said it already. */
-const PATIENCE_MS = 500
+const SLOW_HOST_MS = 500
 
-export interface Connections {
+export interface HostConnector {
   /** For a `pg.Client` or `pg.Pool`. */
   config: pg.ClientConfig
   Client: typeof pg.Client
   /** The primary may be another one by now: the next connection looks for it. */
-  forget(): void
+  forgetPrimary(): void
 }
 
 /**
@@ -26,11 +26,11 @@ export interface Connections {
  * writes, and after a failover to the one that takes them then. (`pg` itself knows one host alone.)
  * https://www.postgresql.org/docs/18/libpq-connect.html#LIBPQ-MULTIPLE-HOSTS
  */
-export function connectionsTo(url: string): Connections {
-  const { hosts, single } = parsed(url)
+export function createHostConnector(url: string): HostConnector {
+  const { hosts, single } = parseHosts(url)
   // The system's probes notice a peer that has vanished while an answer is waited for.
   const config = { connectionString: single, keepAlive: true, keepAliveInitialDelayMillis: 3000 }
-  const find = finder(single, hosts)
+  const findPrimary = createPrimaryFinder(single, hosts)
 
   class Client extends pg.Client {
     constructor(own?: string | pg.ClientConfig) {
@@ -46,32 +46,32 @@ export function connectionsTo(url: string): Connections {
       return callback ? void connected.then(() => callback(null, this), callback) : connected
     }
     async #connectToPrimary(): Promise<this> {
-      Object.assign(this, await find.primary())
-      const role = roleOf(this)
+      Object.assign(this, await findPrimary.currentPrimary())
+      const role = watchRole(this)
       try {
         await super.connect()
-        if (role.standby) throw new Error(`${this.host}:${this.port} has become a standby`)
+        if (role.isStandby) throw new Error(`${this.host}:${this.port} has become a standby`)
         return this
       } catch (error) {
-        find.forget()
-        if (role.standby) void this.end()
+        findPrimary.forget()
+        if (role.isStandby) void this.end()
         throw error
       }
     }
   }
-  return { config, Client, forget: find.forget }
+  return { config, Client, forgetPrimary: findPrimary.forget }
 }
 
 /** Knows which host takes writes until it is told to forget, and looks again then. */
-function finder(connectionString: string, hosts: readonly Host[]) {
-  let found: Promise<Host> | undefined
-  const look = async (): Promise<Host> => {
-    const scouts = hosts.map(async (host) => ({ host, trouble: await troubleOf(connectionString, host) }))
+function createPrimaryFinder(connectionString: string, hosts: readonly DatabaseHost[]) {
+  let foundHost: Promise<DatabaseHost> | undefined
+  const searchHosts = async (): Promise<DatabaseHost> => {
+    const scouts = hosts.map(async (host) => ({ host, trouble: await findWriteObstacle(connectionString, host) }))
     // The first in order that takes writes, so that all processes come to the same; a silent one is not waited for long.
-    const hurry = delay(PATIENCE_MS, undefined, { ref: false })
+    const hurry = delay(SLOW_HOST_MS, undefined, { ref: false })
     for (const scout of scouts) {
-      const told = await Promise.race([scout, hurry])
-      if (told && told.trouble === null) return told.host
+      const answer = await Promise.race([scout, hurry])
+      if (answer && answer.trouble === null) return answer.host
     }
     const all = await Promise.all(scouts)
     const late = all.find(({ trouble }) => trouble === null)
@@ -79,30 +79,30 @@ function finder(connectionString: string, hosts: readonly Host[]) {
     const reasons = all.map(({ host, trouble }) => `${host.host}:${host.port}: ${trouble}`)
     throw Object.assign(new Error(`no host takes writes (${reasons.join('; ')})`), { code: 'ECONNREFUSED' })
   }
-  const forget = () => {
-    found = undefined
+  const forgetPrimary = () => {
+    foundHost = undefined
   }
   return {
-    forget,
-    primary(): Promise<Host> {
-      if (!found) {
-        found = look()
-        found.catch(forget)
+    forget: forgetPrimary,
+    currentPrimary(): Promise<DatabaseHost> {
+      if (!foundHost) {
+        foundHost = searchHosts()
+        foundHost.catch(forgetPrimary)
       }
-      return found
+      return foundHost
     },
   }
 }
 
 /** Why a host takes no writes; null: it does. */
-async function troubleOf(connectionString: string, { host, port }: Host): Promise<string | null> {
+async function findWriteObstacle(connectionString: string, { host, port }: DatabaseHost): Promise<string | null> {
   const scout = new pg.Client({ connectionString, connectionTimeoutMillis: SCOUT_TIMEOUT_MS })
   Object.assign(scout, { host, port })
   scout.on('error', () => {})
-  const role = roleOf(scout)
+  const role = watchRole(scout)
   try {
     await scout.connect()
-    return role.standby ? 'it is a standby' : null
+    return role.isStandby ? 'it is a standby' : null
   } catch (error) {
     return (error as Error).message
   } finally {
@@ -111,16 +111,16 @@ async function troubleOf(connectionString: string, { host, port }: Host): Promis
 }
 
 /** Since PostgreSQL 14 a server says at the connect whether it is a standby. */
-function roleOf(client: pg.Client): { standby: boolean } {
-  const role = { standby: false }
+function watchRole(client: pg.Client): { isStandby: boolean } {
+  const role = { isStandby: false }
   const { connection } = client as unknown as { connection: NodeJS.EventEmitter }
   connection.on('parameterStatus', ({ parameterName, parameterValue }) => {
-    if (parameterName === 'in_hot_standby') role.standby = parameterValue === 'on'
+    if (parameterName === 'in_hot_standby') role.isStandby = parameterValue === 'on'
   })
   return role
 }
 
-function parsed(url: string): { hosts: Host[]; single: string } {
+function parseHosts(url: string): { hosts: DatabaseHost[]; single: string } {
   const [, head = '', named = '', rest = ''] = /^(\w+:\/\/(?:[^@/]*@)?)([^/?]*)(.*)$/.exec(url) ?? []
   const [first = '', ...others] = named.split(',')
   const hosts = [first, ...others].map((one) => {

@@ -3,8 +3,8 @@ import type { Log } from '../log.ts'
 import { isDeadlock, isNodeAway, type Queryable } from './db.ts'
 
 /** The tables that have a partition for each day, by the time that a UUIDv7 carries; see sql/. */
-export const DAILY = ['source_event_bodies', 'events', 'event_bodies', 'deliveries', 'attempts'] as const
-export type Daily = (typeof DAILY)[number]
+export const DAILY_TABLES = ['source_event_bodies', 'events', 'event_bodies', 'deliveries', 'attempts'] as const
+export type DailyTable = (typeof DAILY_TABLES)[number]
 
 /** Days of partitions that must exist ahead of now. */
 const DAYS_AHEAD = 3
@@ -16,14 +16,14 @@ const LOCK_TIMEOUT = '55P03'
  * Runs a statement that waits for a lock for moments only, several times if need be; false: somebody held it each time. On Citus
  * a change of partitions and one of rows may also lock each other out on two nodes, and either is ended (citusdata/citus#5135).
  */
-export async function lockedBriefly(work: () => Promise<unknown>): Promise<boolean> {
-  for (let left = TRIES; left > 0; left -= 1) {
+export async function retryWhileLocked(work: () => Promise<unknown>): Promise<boolean> {
+  for (let triesLeft = TRIES; triesLeft > 0; triesLeft -= 1) {
     try {
       await work()
       return true
     } catch (error) {
       if ((error as { code?: string }).code !== LOCK_TIMEOUT && !isDeadlock(error)) throw error
-      if (left > 1) await delay(PAUSE_MS * (1 + Math.random()))
+      if (triesLeft > 1) await delay(PAUSE_MS * (1 + Math.random()))
     }
   }
   return false
@@ -34,26 +34,26 @@ export async function lockedBriefly(work: () => Promise<unknown>): Promise<boole
  * made at present is no emergency: its day's rows go into the table's default partition.
  */
 export async function makePartitions({ db, log }: { db: Queryable; log: Log }): Promise<number> {
-  const { rows: missing } = await db.query<{ parent: Daily; day: string }>(
+  const { rows: missing } = await db.query<{ parent: DailyTable; day: string }>(
     `select parent, to_char(day, 'YYYY-MM-DD') as day
        from unnest($1::text[]) parent, generate_series(-1, $2) n,
             lateral (select (now() at time zone 'UTC')::date + n) d(day)
       where to_regclass(parent || '_' || to_char(day, 'YYYYMMDD')) is null
       order by day, parent`,
-    [DAILY, DAYS_AHEAD],
+    [DAILY_TABLES, DAYS_AHEAD],
   )
-  let made = 0
+  let madeCount = 0
   for (const { parent, day } of missing) {
-    const told = await lockedBriefly(async () => {
+    const isSettled = await retryWhileLocked(async () => {
       const { rows } = await db.query('select make_partition($1, $2) as result', [parent, day])
-      if (rows[0].result === 'made') made += 1
+      if (rows[0].result === 'made') madeCount += 1
       if (rows[0].result === 'taken') log.warn({ parent, day }, 'partitions.rows_in_default')
     }).catch((err) => {
       if (!isNodeAway(err)) throw err
       log.warn({ parent, day, err }, 'partitions.node_away')
       return true
     })
-    if (!told) log.warn({ parent, day }, 'partitions.locked')
+    if (!isSettled) log.warn({ parent, day }, 'partitions.locked')
   }
-  return made
+  return madeCount
 }

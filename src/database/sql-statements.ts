@@ -1,10 +1,10 @@
 // What a semicolon ends nothing in: comments, quoted text and names, bodies of functions.
-const PIECES = /--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'|"[^"]*"|\$([a-z_]\w*|)\$[\s\S]*?\$\1\$|[\s\S]/g
+const SQL_TOKENS = /--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'|"[^"]*"|\$([a-z_]\w*|)\$[\s\S]*?\$\1\$|[\s\S]/g
 
 /** The statements of an SQL file, in order, without their comments and semicolons. It has no backslash escapes (`e'...'`). */
-export function statementsOf(file: string): string[] {
+export function splitStatements(file: string): string[] {
   const statements = ['']
-  for (const [piece] of file.matchAll(PIECES)) {
+  for (const [piece] of file.matchAll(SQL_TOKENS)) {
     if (piece === ';') statements.push('')
     else if (!/^(--|\/\*)/.test(piece)) statements[statements.length - 1] += piece
   }

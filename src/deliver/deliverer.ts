@@ -1,15 +1,15 @@
 import type { Config } from '../config.ts'
 import { lowerFloor } from '../database/pending-floor.ts'
 import { LEAST_ID } from '../domain/ids.ts'
-import type { Tunnels } from '../network/egress-proxy.ts'
-import type { Resolve } from './attempt/dial.ts'
+import type { ProxyTunnels } from '../network/egress-proxy.ts'
+import type { Resolve } from './attempt/guarded-connector.ts'
 import { eventBodies } from './attempt/event-bodies.ts'
-import { sender } from './attempt/send.ts'
-import { clientWork } from './client.ts'
+import { sender } from './attempt/send-post.ts'
+import { clientWork } from './client-deliveries.ts'
 import type { Client, Shared } from './context.ts'
 import { sweptEndpoints } from './queue/next-due.ts'
 import type { Pump } from './queue/pump.ts'
-import { turns } from './queue/shared-places.ts'
+import { turns } from './queue/shared-slots.ts'
 import { runNext, startable } from './run-delivery.ts'
 
 interface Deps extends Pick<Shared, 'db' | 'log' | 'worker' | 'keyRing' | 'contracts' | 'now' | 'elsewhere' | 'watch'> {
@@ -17,7 +17,7 @@ interface Deps extends Pick<Shared, 'db' | 'log' | 'worker' | 'keyRing' | 'contr
   random?: () => number
   backstop?: Shared['backstop']
   /** The way out, where requests may not leave directly. */
-  tunnels?: Tunnels | undefined
+  tunnels?: ProxyTunnels | undefined
   /** Addresses of a host name; the system's resolver when not given. */
   resolve?: Resolve
   /** Requests under way in all at most, but for those that take long; half of them is the most that one endpoint gets. */

@@ -1,6 +1,6 @@
 import type { Queryable } from '../database/db.ts'
-import { tellPending } from '../database/pending-floor.ts'
-import { horizons } from '../database/retention-horizons.ts'
+import { announcePending } from '../database/pending-floor.ts'
+import { readHorizons } from '../database/retention-horizons.ts'
 import { idFloor, newId } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
 
@@ -48,13 +48,13 @@ export async function resend(
   if (delivery.status === 'disabled') throw new Refusal('endpoint_disabled')
   const { eventId, endpointId, eventType, userId } = delivery
   // Behind the horizon a body may still be there, and be gone before it is sent.
-  if (!delivery.kept || eventId < idFloor((await horizons(tx)).payload)) throw new Refusal('payload_expired')
+  if (!delivery.kept || eventId < idFloor((await readHorizons(tx)).payload)) throw new Refusal('payload_expired')
   await tx.query(
     `update deliveries set state = 'cancelled', reason = 'resent', next_attempt_at = null, finished_at = now()
       where client_id = $1 and event_id = $2 and endpoint_id = $3 and state = 'pending'`,
     [clientId, eventId, endpointId],
   )
-  await tellPending(tx, eventId)
+  await announcePending(tx, eventId)
   const [id, origin] = [newId(), newId()]
   await tx.query(
     `insert into deliveries (client_id, event_id, id, endpoint_id, origin, event_type, user_id)

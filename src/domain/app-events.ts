@@ -4,20 +4,23 @@ import { z } from 'zod'
 // Events that Stripe does not know: the provider's own application publishes them (POST /v1/app-events), and they take the way
 // of all others. The shapes of `data` are those of Florentin's contract, without the resource's own name around them.
 
-const text = (max: number) => z.string().min(1).max(max)
+const textUpTo = (max: number) => z.string().min(1).max(max)
 
 /** ISO 8601 with any offset, kept as UTC with milliseconds. PostgreSQL and JavaScript both write the years 1 to 9999. */
-export const moment = z.iso
+export const isoTimestamp = z.iso
   .datetime({ offset: true })
-  .refine((given) => /^\d{4}-/.test(utc(given)) && !utc(given).startsWith('0000'), 'must lie in the years 1 to 9999')
-  .overwrite(utc)
+  .refine(
+    (given) => /^\d{4}-/.test(toUtc(given)) && !toUtc(given).startsWith('0000'),
+    'must lie in the years 1 to 9999',
+  )
+  .overwrite(toUtc)
   .meta({
     description: 'ISO 8601 with an offset, kept as UTC with milliseconds.',
     example: '2026-06-06T14:00:00+02:00',
     override: { format: 'date-time', pattern: undefined },
   })
 
-function utc(given: string): string {
+function toUtc(given: string): string {
   const at = new Date(given)
   return Number.isNaN(at.getTime()) ? given : at.toISOString()
 }
@@ -39,21 +42,21 @@ const email = z
 
 /** The `data` of each type. What may be unknown is null and still there, so that nothing is left out by mistake. */
 export const appEvents = {
-  'user.login': z.strictObject({ at: moment, ip, user_agent: z.string().max(4096).nullable() }),
-  'team_member.added': z.strictObject({ id: text(255), email, role: text(200) }),
+  'user.login': z.strictObject({ at: isoTimestamp, ip, user_agent: z.string().max(4096).nullable() }),
+  'team_member.added': z.strictObject({ id: textUpTo(255), email, role: textUpTo(200) }),
   'usage.metrics_updated': z.strictObject({
-    metric: text(200),
+    metric: textUpTo(200),
     value: z.number(),
-    unit: text(200).nullable(),
-    period_start: moment.nullable(),
-    period_end: moment.nullable(),
+    unit: textUpTo(200).nullable(),
+    period_start: isoTimestamp.nullable(),
+    period_end: isoTimestamp.nullable(),
   }),
-  'tos.accepted': z.strictObject({ version: text(200).nullable(), accepted_at: moment, ip }),
+  'tos.accepted': z.strictObject({ version: textUpTo(200).nullable(), accepted_at: isoTimestamp, ip }),
   'account.created': z.strictObject({
-    id: text(255).optional().meta({ description: "The account's own id; left out: the Flo user's stands in." }),
+    id: textUpTo(255).optional().meta({ description: "The account's own id; left out: the Flo user's stands in." }),
     email: email.nullable(),
-    name: text(500).nullable(),
-    created_at: moment,
+    name: textUpTo(500).nullable(),
+    created_at: isoTimestamp,
   }),
 } as const satisfies Record<string, z.ZodObject>
 
@@ -72,7 +75,7 @@ export interface AppEvent {
 }
 
 /** The source event that an app event has become; `duplicate`: it was there before. */
-export interface KeptAppEvent {
+export interface StoredAppEvent {
   id: string
   receivedAt: Date
   duplicate: boolean

@@ -10,15 +10,20 @@ export function leavesOf(value: unknown, path = ''): [string, unknown][] {
 }
 
 /** The leaves in which two bodies differ; one that is not there reads as null. */
-export function differing(stored: unknown, now: unknown): { field: string; stored: unknown; now: unknown }[] {
+export function differingFields(stored: unknown, now: unknown): { field: string; stored: unknown; now: unknown }[] {
   const [a, b] = [new Map(leavesOf(stored)), new Map(leavesOf(now))]
   // An empty list that has got elements is told by them.
-  const filled = (field: string, here: Map<string, unknown>, there: Map<string, unknown>) =>
-    isEmpty(here.get(field)) &&
+  const isShownByElements = (field: string, own: Map<string, unknown>, there: Map<string, unknown>) =>
+    isContainer(own.get(field)) &&
     [...there.keys()].some((other) => other.startsWith(`${field}[`) || other.startsWith(`${field}.`))
   return [...new Set([...a.keys(), ...b.keys()])]
-    .filter((field) => !isDeepStrictEqual(a.get(field), b.get(field)) && !filled(field, a, b) && !filled(field, b, a))
+    .filter(
+      (field) =>
+        !isDeepStrictEqual(a.get(field), b.get(field)) &&
+        !isShownByElements(field, a, b) &&
+        !isShownByElements(field, b, a),
+    )
     .map((field) => ({ field, stored: a.get(field) ?? null, now: b.get(field) ?? null }))
 }
 
-const isEmpty = (value: unknown) => typeof value === 'object' && value !== null
+const isContainer = (value: unknown) => typeof value === 'object' && value !== null

@@ -2,17 +2,17 @@ import type { Contract } from '../contracts/contract.ts'
 import { type Detail, Refusal } from '../errors.ts'
 
 /** Does an endpoint's filter take this event type? null takes all; `family.*` takes a family. */
-export const wanted = (eventTypes: readonly string[] | null, type: string): boolean =>
+export const takesEventType = (eventTypes: readonly string[] | null, type: string): boolean =>
   eventTypes === null ||
   eventTypes.some((one) => one === type || (one.endsWith('.*') && type.startsWith(one.slice(0, -1))))
 
 /** Throws `invalid` for a filter entry that no event type of the contract could ever match. */
 export function checkEventTypes(
   { name, eventTypes }: Pick<Contract, 'name' | 'eventTypes'>,
-  wanted: readonly string[] | null | undefined,
+  filter: readonly string[] | null | undefined,
 ): void {
   const families = new Set(eventTypes.map((type) => `${type.split('.')[0]}.*`))
-  const details = (wanted ?? []).flatMap((entry, at): Detail[] =>
+  const details = (filter ?? []).flatMap((entry, at): Detail[] =>
     eventTypes.includes(entry) || families.has(entry)
       ? []
       : [{ path: `eventTypes.${at}`, code: 'unknown_event_type', message: `${name} has no event type "${entry}"` }],

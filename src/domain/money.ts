@@ -21,13 +21,13 @@ export const majorUnits = (minor: number | string, currency: string): number =>
     .toNumber()
 
 /** Exact product of a unit amount and a quantity, both numbers or decimal strings; a decimal string in minor units. */
-export const times = (amount: number | string, quantity: number | string): string =>
+export const multiplyAmount = (amount: number | string, quantity: number | string): string =>
   Big(amount).times(quantity).toFixed()
 
 /** Exact sum of minor units; a decimal string. */
-export const sumOf = (amounts: readonly (number | string)[]): string =>
+export const sumAmounts = (amounts: readonly (number | string)[]): string =>
   amounts.reduce<Big>((sum, amount) => sum.plus(amount), Big(0)).toFixed()
 
 /** Whether a number, or a decimal string, is greater than another. */
-export const isMore = (amount: number | string, than: number | string): boolean =>
+export const isGreater = (amount: number | string, than: number | string): boolean =>
   typeof amount === 'number' && typeof than === 'number' ? amount > than : Big(amount).gt(than)

@@ -4,24 +4,27 @@ import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { ConfigError } from '../errors.ts'
 
-const run = promisify(execFile)
+const runFile = promisify(execFile)
 
 /** Who runs PostgreSQL: ourselves, or somebody unprivileged when we are root, which PostgreSQL refuses to be. */
-export interface Account {
+export interface ServerAccount {
   /** What to hand to `spawn` so that the program runs as this account. */
-  command(program: string, args: string[]): { file: string; args: string[]; options: { uid?: number; gid?: number } }
+  buildCommand(
+    program: string,
+    args: string[],
+  ): { file: string; args: string[]; options: { uid?: number; gid?: number } }
   /** Makes the account the owner of a file or folder. */
-  own(path: string): Promise<void>
+  takeOwnership(path: string): Promise<void>
 }
 
-interface User {
+interface UnixUser {
   name: string
   uid: number
   gid: number
 }
 
 // PostgreSQL wants a user that has a name. The first that exists is taken.
-const NAMES = ['postgres', '_postgres', 'nobody']
+const UNPRIVILEGED_NAMES = ['postgres', '_postgres', 'nobody']
 
 // What setpriv adds where a folder above is closed to all but root (/root, or one that mktemp made).
 const CAPABILITIES = ['dac_read_search', 'dac_override']
@@ -31,27 +34,31 @@ const CAPABILITIES = ['dac_read_search', 'dac_override']
  * a closed folder above it, which is not ours to open, is passed with a capability. Throws a ConfigError that names the
  * closed folder when that does not work either.
  */
-export async function accountFor(dataDir: string, pgDir: string, program: string): Promise<Account> {
-  if (process.getuid?.() !== 0) return { command: (file, args) => ({ file, args, options: {} }), own: async () => {} }
+export async function findAccount(dataDir: string, pgDir: string, program: string): Promise<ServerAccount> {
+  if (process.getuid?.() !== 0)
+    return { buildCommand: (file, args) => ({ file, args, options: {} }), takeOwnership: async () => {} }
   const { mode } = await stat(dataDir)
   if ((mode & 0o001) === 0) await chmod(dataDir, (mode & 0o777) | 0o011)
-  const user = await unprivileged(pgDir)
-  for (const account of [plain(user), ...CAPABILITIES.map((capability) => withCapability(user, capability))])
-    if (await reaches(account, dataDir, program)) return account
-  const closed = (await closedParent(user, dataDir)) ?? (await closedParent(user, program)) ?? dataDir
+  const user = await findUnprivilegedUser(pgDir)
+  for (const account of [
+    createPlainAccount(user),
+    ...CAPABILITIES.map((capability) => addCapability(user, capability)),
+  ])
+    if (await canReach(account, dataDir, program)) return account
+  const closed = (await findClosedParent(user, dataDir)) ?? (await findClosedParent(user, program)) ?? dataDir
   throw new ConfigError(
     `PostgreSQL does not run as root, and user ${user.name} may not enter ${closed}: run the gateway as an ordinary user, ` +
       'put it where others may enter, or set DATABASE_URL to a PostgreSQL of your own.',
   )
 }
 
-const plain = ({ uid, gid }: User): Account => ({
-  command: (file, args) => ({ file, args, options: { uid, gid } }),
-  own: (path) => chown(path, uid, gid),
+const createPlainAccount = ({ uid, gid }: UnixUser): ServerAccount => ({
+  buildCommand: (file, args) => ({ file, args, options: { uid, gid } }),
+  takeOwnership: (path) => chown(path, uid, gid),
 })
 
-const withCapability = (user: User, capability: string): Account => ({
-  command: (program, args) => ({
+const addCapability = (user: UnixUser, capability: string): ServerAccount => ({
+  buildCommand: (program, args) => ({
     file: 'setpriv',
     args: [
       `--reuid=${user.uid}`,
@@ -67,41 +74,41 @@ const withCapability = (user: User, capability: string): Account => ({
     ],
     options: {},
   }),
-  own: plain(user).own,
+  takeOwnership: createPlainAccount(user).takeOwnership,
 })
 
 /** The owner of an existing database keeps it; a new one gets the first unprivileged user that this machine has. */
-async function unprivileged(pgDir: string): Promise<User> {
+async function findUnprivilegedUser(pgDir: string): Promise<UnixUser> {
   const owner = await stat(pgDir).catch(() => null)
   if (owner && owner.uid !== 0) return { name: String(owner.uid), uid: owner.uid, gid: owner.gid }
-  for (const name of NAMES) {
-    const ids = await Promise.all([run('id', ['-u', name]), run('id', ['-g', name])]).catch(() => null)
+  for (const name of UNPRIVILEGED_NAMES) {
+    const ids = await Promise.all([runFile('id', ['-u', name]), runFile('id', ['-g', name])]).catch(() => null)
     if (ids) return { name, uid: Number(ids[0].stdout), gid: Number(ids[1].stdout) }
   }
   throw new ConfigError(
-    `PostgreSQL does not run as root, and this machine has no unprivileged user (${NAMES.join(', ')}): add one, run the gateway as an ordinary user, or set DATABASE_URL.`,
+    `PostgreSQL does not run as root, and this machine has no unprivileged user (${UNPRIVILEGED_NAMES.join(', ')}): add one, run the gateway as an ordinary user, or set DATABASE_URL.`,
   )
 }
 
-async function reaches(account: Account, dataDir: string, program: string): Promise<boolean> {
-  const { file, args, options } = account.command('/bin/sh', [
+async function canReach(account: ServerAccount, dataDir: string, program: string): Promise<boolean> {
+  const { file, args, options } = account.buildCommand('/bin/sh', [
     '-c',
     'cd "$1" && exec "$2" --version',
     'sh',
     dataDir,
     program,
   ])
-  return run(file, args, { ...options, cwd: '/' }).then(
+  return runFile(file, args, { ...options, cwd: '/' }).then(
     () => true,
     () => false,
   )
 }
 
 /** The topmost folder above `path` that the user may not pass. */
-async function closedParent({ uid, gid }: User, path: string): Promise<string | undefined> {
+async function findClosedParent({ uid, gid }: UnixUser, path: string): Promise<string | undefined> {
   const parent = dirname(path)
   if (parent === path) return undefined
-  const above = await closedParent({ name: '', uid, gid }, parent)
+  const above = await findClosedParent({ name: '', uid, gid }, parent)
   if (above) return above
   const { mode, uid: owner, gid: group } = await stat(parent)
   const mayPass = owner === uid ? mode & 0o100 : group === gid ? mode & 0o010 : mode & 0o001

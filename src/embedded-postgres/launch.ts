@@ -4,11 +4,11 @@ import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { ConfigError } from '../errors.ts'
-import type { Account } from './account.ts'
+import type { ServerAccount } from './account.ts'
 import { readPidFile } from './pid-file.ts'
 
 /** The one database user of the embedded server. */
-export const USER = 'flo'
+export const DATABASE_USER = 'flo'
 
 const MAJOR = '18'
 
@@ -16,7 +16,7 @@ const MAJOR = '18'
 const ENV = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' }
 
 // Durability keeps PostgreSQL's defaults: fsync and synchronous_commit are on. These are for a queue of small hot rows.
-export const SETTINGS = {
+export const SERVER_SETTINGS = {
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
   max_connections: '100',
@@ -47,7 +47,7 @@ export async function createCluster(
     account,
     passwordFile,
     more = [],
-  }: { initdb: string; account: Account; passwordFile: string; more?: readonly string[] },
+  }: { initdb: string; account: ServerAccount; passwordFile: string; more?: readonly string[] },
 ) {
   const version = await readFile(`${pgDir}/PG_VERSION`, 'utf8').catch(() => null)
   if (version?.trim() === MAJOR) return
@@ -56,11 +56,11 @@ export async function createCluster(
       `${pgDir} was written by PostgreSQL ${version.trim()}, the embedded one is ${MAJOR}: dump and restore it, or set FLO_DATA_DIR to a new folder.`,
     )
   const draft = await mkdtemp(`${pgDir}.new-`)
-  await account.own(draft)
-  await account.own(passwordFile)
-  const { file, args, options } = account.command(initdb, [
+  await account.takeOwnership(draft)
+  await account.takeOwnership(passwordFile)
+  const { file, args, options } = account.buildCommand(initdb, [
     `--pgdata=${draft}`,
-    `--username=${USER}`,
+    `--username=${DATABASE_USER}`,
     `--pwfile=${passwordFile}`,
     '--auth=scram-sha-256',
     '--encoding=UTF8',
@@ -82,51 +82,54 @@ export async function createCluster(
 }
 
 /** Why a server did not come up, as far as another try may help. */
-export type Launched = { pid: number; port: number; adopted: false } | { retry: 'taken' | 'port' | 'memory' }
+export type LaunchResult = { pid: number; port: number; adopted: false } | { retry: 'taken' | 'port' | 'memory' }
 
 /**
  * Starts the server in a session of its own, so that the terminal's Ctrl-C reaches the gateway alone, and waits until it
  * takes connections, however long its recovery lasts. Throws with the end of its log when it ends instead.
  */
-export async function launch(
+export async function launchServer(
   pgDir: string,
   {
     postgres,
     account,
     logFile,
     settings,
-  }: { postgres: string; account: Account; logFile: string; settings: Record<string, string> },
-): Promise<Launched> {
-  const port = await freePort()
-  const flags = Object.entries({ ...SETTINGS, ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-  const { file, args, options } = account.command(postgres, ['-D', pgDir, '-p', String(port), ...flags])
+  }: { postgres: string; account: ServerAccount; logFile: string; settings: Record<string, string> },
+): Promise<LaunchResult> {
+  const port = await findFreePort()
+  const flags = Object.entries({ ...SERVER_SETTINGS, ...settings }).flatMap(([name, value]) => [
+    '-c',
+    `${name}=${value}`,
+  ])
+  const { file, args, options } = account.buildCommand(postgres, ['-D', pgDir, '-p', String(port), ...flags])
   // A file, not a pipe: the server may outlive this process.
   const log = await open(logFile, 'a', 0o600)
   const { size: before } = await stat(logFile)
   const child = spawn(file, args, { ...options, env: ENV, cwd: '/', detached: true, stdio: ['ignore', log.fd, log.fd] })
   child.unref()
-  let ended: string | undefined
+  let exitReason: string | undefined
   child.once('error', (error) => {
-    ended = String(error)
+    exitReason = String(error)
   })
   child.once('exit', (code, signal) => {
-    ended ??= `exit code ${code ?? signal}`
+    exitReason ??= `exit code ${code ?? signal}`
   })
   await log.close()
   for (;;) {
     const postmaster = await readPidFile(pgDir)
-    if (postmaster?.ready && postmaster.pid === child.pid) return { pid: postmaster.pid, port, adopted: false }
-    if (ended) break
+    if (postmaster?.isReady && postmaster.pid === child.pid) return { pid: postmaster.pid, port, adopted: false }
+    if (exitReason) break
     await delay(20)
   }
-  const said = (await readFile(logFile)).subarray(before).toString()
-  if (/lock file .* already exists/.test(said)) return { retry: 'taken' }
-  if (/could not bind/.test(said)) return { retry: 'port' }
-  if (/shared memory block .* still in use/.test(said)) return { retry: 'memory' }
-  throw new Error(`PostgreSQL did not start (${ended}). The end of ${logFile}:\n${said.slice(-2000)}`)
+  const output = (await readFile(logFile)).subarray(before).toString()
+  if (/lock file .* already exists/.test(output)) return { retry: 'taken' }
+  if (/could not bind/.test(output)) return { retry: 'port' }
+  if (/shared memory block .* still in use/.test(output)) return { retry: 'memory' }
+  throw new Error(`PostgreSQL did not start (${exitReason}). The end of ${logFile}:\n${output.slice(-2000)}`)
 }
 
-async function freePort(): Promise<number> {
+async function findFreePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as { port: number }

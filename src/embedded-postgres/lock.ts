@@ -5,24 +5,24 @@ import { ConfigError } from '../errors.ts'
 import type { Log } from '../log.ts'
 
 // Any number, the same in every gateway. Other advisory locks of ours have other keys.
-const KEY = 7_061_001
+const FOLDER_LOCK = 7_061_001
 
 // A killed gateway's session ends within milliseconds of it; one that answers for longer is alive.
-const PATIENCE_MS = 2000
+const TAKEOVER_MS = 2000
 
 const STARTING_OR_ENDING = ['57P01', '57P03', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']
 const PASSWORD_REFUSED = '28P01'
 
 export interface FolderLock {
   /** Call before the server is stopped: the loss of the lock is then no news. */
-  forget(): void
+  expectLoss(): void
 }
 
 /**
  * Makes this process the only gateway on a data folder: a session-level lock in the folder's own server, which nothing
  * can leave behind. null when the server is starting or ending; throws a ConfigError when another gateway holds it.
  */
-export async function holdFolder({
+export async function lockFolder({
   url,
   folder,
   log,
@@ -31,8 +31,8 @@ export async function holdFolder({
   folder: string
   log: Log
 }): Promise<FolderLock | null> {
-  let forgotten = false
-  let session = await lockedSession(url, folder).catch((error) => {
+  let isLossExpected = false
+  let session = await openLockedSession(url, folder).catch((error) => {
     if (STARTING_OR_ENDING.includes(error.code)) return null
     if (error.code === PASSWORD_REFUSED)
       throw new ConfigError(
@@ -43,34 +43,34 @@ export async function holdFolder({
   if (!session) return null
 
   // A server that restarts itself after a crash of one of its processes drops the lock.
-  const holdAgain = async () => {
-    while (!forgotten) {
-      session = await lockedSession(url, folder).catch((error) => {
+  const relockFolder = async () => {
+    while (!isLossExpected) {
+      session = await openLockedSession(url, folder).catch((error) => {
         log.warn({ err: error }, 'postgres.folder_lock_lost')
         return null
       })
-      if (session) return session.once('error', holdAgain)
+      if (session) return session.once('error', relockFolder)
       await delay(1000, undefined, { ref: false })
     }
   }
-  session.once('error', holdAgain)
+  session.once('error', relockFolder)
   return {
-    forget() {
-      forgotten = true
+    expectLoss() {
+      isLossExpected = true
     },
   }
 }
 
-async function lockedSession(url: string, folder: string): Promise<pg.Client> {
+async function openLockedSession(url: string, folder: string): Promise<pg.Client> {
   const session = new pg.Client({
     connectionString: url,
     application_name: `process ${process.pid} on ${hostname()}`,
   })
   session.on('error', () => {})
   await session.connect()
-  const deadline = performance.now() + PATIENCE_MS
+  const deadline = performance.now() + TAKEOVER_MS
   for (;;) {
-    const { rows } = await session.query('select pg_try_advisory_lock($1) as held', [KEY])
+    const { rows } = await session.query('select pg_try_advisory_lock($1) as held', [FOLDER_LOCK])
     if (rows[0].held) return session
     if (performance.now() > deadline) break
     await delay(50)
@@ -78,7 +78,7 @@ async function lockedSession(url: string, folder: string): Promise<pg.Client> {
   const { rows } = await session.query(
     `select application_name as name from pg_locks join pg_stat_activity using (pid)
       where locktype = 'advisory' and objid = $1 and granted`,
-    [KEY],
+    [FOLDER_LOCK],
   )
   await session.end()
   throw new ConfigError(

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 export interface Postmaster {
   pid: number
   port: number
-  ready: boolean
+  isReady: boolean
 }
 
 /** Reads postmaster.pid of a data folder (lines 1, 4 and 8, as PostgreSQL's pidfile.h lists them); null when there is none yet. */
@@ -15,10 +15,10 @@ export async function readPidFile(pgDir: string): Promise<Postmaster | null> {
   const lines = (await readFile(join(pgDir, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')
   const pid = Number(lines[0])
   if (!Number.isInteger(pid) || pid <= 0) return null
-  return { pid, port: Number(lines[3] ?? 0), ready: (lines[7] ?? '').startsWith('ready') }
+  return { pid, port: Number(lines[3] ?? 0), isReady: (lines[7] ?? '').startsWith('ready') }
 }
 
-export function isAlive(pid: number): boolean {
+export function isProcessAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return true
@@ -28,8 +28,8 @@ export function isAlive(pid: number): boolean {
 }
 
 /** Whether the process is a PostgreSQL server of this very folder: a pid alone may have been given to somebody else since. */
-export async function serves(pid: number, pgDir: string): Promise<boolean> {
-  if (!isAlive(pid)) return false
+export async function servesFolder(pid: number, pgDir: string): Promise<boolean> {
+  if (!isProcessAlive(pid)) return false
   const folder = await realpath(pgDir)
   // The server works in its data folder. Where /proc does not tell, the command line names the folder.
   const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => null)

@@ -4,19 +4,19 @@ import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ConfigError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { keptSecret } from '../secrets/secret-file.ts'
-import { accountFor } from './account.ts'
+import { loadOrCreateSecret } from '../secrets/secret-file.ts'
+import { findAccount } from './account.ts'
 import { findBinaries } from './binaries.ts'
-import { createCluster, launch, USER } from './launch.ts'
-import { holdFolder } from './lock.ts'
-import { isAlive, readPidFile, serves } from './pid-file.ts'
+import { createCluster, DATABASE_USER, launchServer } from './launch.ts'
+import { lockFolder } from './lock.ts'
+import { isProcessAlive, readPidFile, servesFolder } from './pid-file.ts'
 
 const TRIES = 50
 const LOG_BYTES = 10 * 1024 * 1024
 const WATCH_MS = 1000
 const STOP_MS = 60_000
 
-export interface Embedded {
+export interface EmbeddedPostgres {
   /** postgres:// URL with the generated password. */
   url: string
   /** Fast shutdown; resolves when the server has ended. */
@@ -40,28 +40,29 @@ export async function startPostgres({
   log: Log
   settings?: Record<string, string>
   crashed?: () => void
-}): Promise<Embedded> {
-  const folder = await madeFolder(dataDir)
+}): Promise<EmbeddedPostgres> {
+  const folder = await makeFolder(dataDir)
   const pgDir = join(folder, 'pg')
   const logFile = join(folder, 'pg.log')
   const passwordFile = join(folder, 'pg-password')
   const { initdb, postgres } = await findBinaries()
-  const account = await accountFor(folder, pgDir, postgres)
-  const password = await keptSecret(passwordFile, () => randomBytes(24).toString('base64url'))
+  const account = await findAccount(folder, pgDir, postgres)
+  const password = await loadOrCreateSecret(passwordFile, () => randomBytes(24).toString('base64url'))
   await createCluster(pgDir, { initdb, account, passwordFile })
   const logged = await stat(logFile).catch(() => null)
   if (logged && logged.size > LOG_BYTES) await rename(logFile, `${logFile}.1`)
 
   for (let tries = 0; tries < TRIES; tries += 1) {
-    const server = (await livingServer(pgDir, log)) ?? (await launch(pgDir, { postgres, account, logFile, settings }))
+    const server =
+      (await findLivingServer(pgDir, log)) ?? (await launchServer(pgDir, { postgres, account, logFile, settings }))
     if ('retry' in server) {
       log.debug({ reason: server.retry }, 'postgres.start_retried')
       await delay(100)
       continue
     }
     const { pid, port } = server
-    const url = urlOf(password, port)
-    const lock = await holdFolder({ url, folder, log })
+    const url = formatUrl(password, port)
+    const lock = await lockFolder({ url, folder, log })
     // A server that was ending when we found it: the next look starts one.
     if (!lock) {
       await delay(100)
@@ -70,7 +71,7 @@ export async function startPostgres({
     log.info({ serverPid: pid, port, adopted: server.adopted }, 'postgres.started')
 
     const watch = setInterval(async () => {
-      if (await serves(pid, pgDir)) return
+      if (await servesFolder(pid, pgDir)) return
       clearInterval(watch)
       log.fatal({ serverPid: pid, logFile }, 'postgres.ended_unasked')
       crashed()
@@ -80,10 +81,10 @@ export async function startPostgres({
       async stop() {
         clearInterval(watch)
         // The lock goes down with the server, so that no other gateway adopts what is ending.
-        lock.forget()
-        await ended(pid, pgDir, log)
+        lock.expectLoss()
+        await stopServer(pid, pgDir, log)
       },
-      abandon: () => signal(pid, 'SIGINT'),
+      abandon: () => signalServer(pid, 'SIGINT'),
     }
   }
   throw new ConfigError(`PostgreSQL in ${pgDir} neither runs nor starts, see ${logFile}.`)
@@ -94,14 +95,15 @@ export async function runningPostgres(dataDir: string): Promise<string | null> {
   const folder = resolve(dataDir)
   const pgDir = join(folder, 'pg')
   const postmaster = await readPidFile(pgDir)
-  if (!postmaster?.ready || !(await serves(postmaster.pid, pgDir))) return null
+  if (!postmaster?.isReady || !(await servesFolder(postmaster.pid, pgDir))) return null
   const password = (await readFile(join(folder, 'pg-password'), 'utf8')).trim()
-  return urlOf(password, postmaster.port)
+  return formatUrl(password, postmaster.port)
 }
 
-const urlOf = (password: string, port: number) => `postgres://${USER}:${password}@127.0.0.1:${port}/postgres`
+const formatUrl = (password: string, port: number) =>
+  `postgres://${DATABASE_USER}:${password}@127.0.0.1:${port}/postgres`
 
-async function madeFolder(dataDir: string): Promise<string> {
+async function makeFolder(dataDir: string): Promise<string> {
   const folder = resolve(dataDir)
   await mkdir(folder, { recursive: true, mode: 0o700 }).catch((cause) => {
     throw new ConfigError(
@@ -113,38 +115,38 @@ async function madeFolder(dataDir: string): Promise<string> {
 }
 
 /** The server that already serves this folder, once it takes connections; null when there is none. */
-async function livingServer(pgDir: string, log: Log) {
-  let told = performance.now()
+async function findLivingServer(pgDir: string, log: Log) {
+  let loggedAt = performance.now()
   for (;;) {
     const postmaster = await readPidFile(pgDir)
-    if (!postmaster || !isAlive(postmaster.pid)) return null
-    const { pid, port, ready } = postmaster
-    if (!(await serves(pid, pgDir))) {
+    if (!postmaster || !isProcessAlive(postmaster.pid)) return null
+    const { pid, port, isReady: ready } = postmaster
+    if (!(await servesFolder(pid, pgDir))) {
       // The number now belongs to another process: PostgreSQL would take it for a living server and refuse to start.
       await rm(join(pgDir, 'postmaster.pid'), { force: true })
       return null
     }
     if (ready) return { pid, port, adopted: true }
-    if (performance.now() - told > 10_000) {
-      told = performance.now()
+    if (performance.now() - loggedAt > 10_000) {
+      loggedAt = performance.now()
       log.info({ serverPid: pid }, 'postgres.waiting_for_recovery')
     }
     await delay(50)
   }
 }
 
-async function ended(pid: number, pgDir: string, log: Log) {
+async function stopServer(pid: number, pgDir: string, log: Log) {
   const deadline = performance.now() + STOP_MS
-  signal(pid, 'SIGINT')
-  while (await serves(pid, pgDir)) {
+  signalServer(pid, 'SIGINT')
+  while (await servesFolder(pid, pgDir)) {
     if (performance.now() > deadline) {
       log.warn({ serverPid: pid }, 'postgres.stopped_without_checkpoint')
-      signal(pid, 'SIGQUIT')
+      signalServer(pid, 'SIGQUIT')
     }
     await delay(20)
   }
 }
 
-function signal(pid: number, name: NodeJS.Signals) {
-  if (isAlive(pid)) process.kill(pid, name)
+function signalServer(pid: number, name: NodeJS.Signals) {
+  if (isProcessAlive(pid)) process.kill(pid, name)
 }

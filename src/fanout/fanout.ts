@@ -1,5 +1,5 @@
 import type { Queryable } from '../database/db.ts'
-import { wanted } from '../domain/event-filter.ts'
+import { takesEventType } from '../domain/event-filter.ts'
 import { newId } from '../domain/ids.ts'
 
 /** What fan-out needs of a new event. */
@@ -27,7 +27,7 @@ export async function fanOut(tx: Queryable, clientId: string, events: readonly N
   )
   const deliveries = events.flatMap((event) =>
     endpoints
-      .filter(({ contract, event_types }) => contract === event.contract && wanted(event_types, event.type))
+      .filter(({ contract, event_types }) => contract === event.contract && takesEventType(event_types, event.type))
       .map((endpoint) => ({ id: newId(), event, endpoint })),
   )
   if (deliveries.length === 0) return []

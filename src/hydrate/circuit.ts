@@ -1,5 +1,5 @@
 import type { Queryable } from '../database/db.ts'
-import type { Reply } from '../network/stripe-api.ts'
+import type { StripeReply } from '../network/stripe-api.ts'
 
 /** Calls in a row that may fail before the source is left alone for a while. */
 export const FAILURES_TO_OPEN = 5
@@ -14,7 +14,7 @@ const LONGEST_REFUSED_SECONDS = 3600
 export async function countFailure(
   tx: Queryable,
   { clientId, sourceId }: { clientId: string; sourceId: string },
-  { code, message }: Exclude<Reply, { kind: 'found' }>,
+  { code, message }: Exclude<StripeReply, { kind: 'found' }>,
 ): Promise<number | null> {
   const refused = code === 'api_key_refused'
   const { rows } = await tx.query(

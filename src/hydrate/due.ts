@@ -1,14 +1,14 @@
 import type { Queryable } from '../database/db.ts'
 
 /** Something that is to be fetched now, and with what. */
-export interface Due {
+export interface DueFetch {
   clientId: string
   sourceId: string
   need: string
   account: string
   paths: string[]
-  list: boolean
-  essential: boolean
+  isList: boolean
+  isEssential: boolean
   attempts: number
   giveUpAt: Date
   /** Sealed; null: the source has none (any more). */
@@ -23,9 +23,9 @@ export interface Due {
 const LIMIT = 200
 
 /** What a client's sources are waiting for, the most urgent first; sources whose circuit is open are passed over. */
-export async function dueHydrations(db: Queryable, clientId: string): Promise<Due[]> {
-  const { rows } = await db.query<Due>(
-    `select h.client_id as "clientId", h.source_id as "sourceId", h.need, h.account, h.paths, h.list, h.essential, h.attempts,
+export async function readDueFetches(db: Queryable, clientId: string): Promise<DueFetch[]> {
+  const { rows } = await db.query<DueFetch>(
+    `select h.client_id as "clientId", h.source_id as "sourceId", h.need, h.account, h.paths, h.list as "isList", h.essential as "isEssential", h.attempts,
             h.give_up_at as "giveUpAt", s.api_key as "apiKey", coalesce(s.api_version, h.api_version) as "apiVersion",
             coalesce(c.failures, 0) as failures
        from hydrations h
@@ -40,7 +40,7 @@ export async function dueHydrations(db: Queryable, clientId: string): Promise<Du
 }
 
 /** When something of the client is to be fetched next; null: nothing is waited for. */
-export async function nextDue(db: Queryable, clientId: string): Promise<Date | null> {
+export async function readNextDue(db: Queryable, clientId: string): Promise<Date | null> {
   const { rows } = await db.query(
     `select min(greatest(h.next_attempt_at, c.open_until)) as next
        from hydrations h

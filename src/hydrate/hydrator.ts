@@ -1,20 +1,18 @@
 import type { Db } from '../database/db.ts'
 import type { Worker } from '../workers/worker.ts'
 import { FAILURES_TO_OPEN } from './circuit.ts'
-import { type Due, dueHydrations, nextDue } from './due.ts'
-import { fetched } from './fetch.ts'
-import { type Deps as RecordDeps, record } from './record.ts'
-import { goWithout } from './release.ts'
+import { type DueFetch, readDueFetches, readNextDue } from './due.ts'
+import { type FetchDeps, fetchFromStripe } from './fetch.ts'
+import { type RecordDeps, recordReply } from './record.ts'
+import { giveUpOptionalFetches } from './release.ts'
 
-type FetchDeps = Parameters<typeof fetched>[0]
-
-export interface Deps extends RecordDeps, FetchDeps {
+export interface HydratorDeps extends RecordDeps, FetchDeps {
   db: Db
   worker: Worker
   /** Called after the commit: events of this client may go on. */
-  landed: (clientId: string) => void
+  onFetched: (clientId: string) => void
   /** Another process fetches for this client: it should know that there is work. */
-  elsewhere: (clientId: string) => void
+  onLeasedElsewhere: (clientId: string) => void
 }
 
 export interface Hydrator {
@@ -27,145 +25,145 @@ export interface Hydrator {
 }
 
 /** Calls under way at once for one source: Stripe allows 25 a second to test keys, and the client has calls of its own. */
-const PER_SOURCE = 4
+const CALLS_PER_SOURCE = 4
 const UNIT = 'hydrate'
 const RETRY_MS = 500
 /** How long the unit is kept when nothing is due. */
 const IDLE_MS = 3000
 
-interface Client {
+interface FetchClient {
   /** Somebody said that there is work since the last look. */
-  dirty: boolean
-  looking: Promise<void> | null
+  isDirty: boolean
+  look: Promise<void> | null
   timer: NodeJS.Timeout | null
-  held: boolean
+  hasLease: boolean
   /** Needs whose call is under way, by source and need. */
   calls: Map<string, { sourceId: string; call: Promise<void> }>
 }
 
 /** Fetches from Stripe what source events lack, for one client in one process at a time, outside of every transaction. */
-export function hydrator(deps: Deps): Hydrator {
-  const clients = new Map<string, Client>()
+export function hydrator(deps: HydratorDeps): Hydrator {
+  const clients = new Map<string, FetchClient>()
   const stopping = Promise.withResolvers<'stopping'>()
-  let stopped = false
+  let isStopped = false
 
-  const wake = (clientId: string) => {
-    if (stopped) return
+  const wakeClient = (clientId: string) => {
+    if (isStopped) return
     let client = clients.get(clientId)
     if (!client) {
-      client = { dirty: false, looking: null, timer: null, held: false, calls: new Map() }
+      client = { isDirty: false, look: null, timer: null, hasLease: false, calls: new Map() }
       clients.set(clientId, client)
     }
-    client.dirty = true
-    client.looking ??= look(clientId, client)
+    client.isDirty = true
+    client.look ??= runTurns(clientId, client)
   }
 
-  const look = async (clientId: string, client: Client) => {
+  const runTurns = async (clientId: string, client: FetchClient) => {
     try {
-      while (client.dirty && !stopped) {
-        client.dirty = false
-        await turn(clientId, client)
+      while (client.isDirty && !isStopped) {
+        client.isDirty = false
+        await runTurn(clientId, client)
       }
     } catch (error) {
       deps.log.error({ clientId, err: error }, 'hydrate.failed')
-      wakeIn(clientId, client, RETRY_MS)
+      wakeClientIn(clientId, client, RETRY_MS)
     } finally {
-      client.looking = null
-      if (client.dirty && !stopped) wake(clientId)
+      client.look = null
+      if (client.isDirty && !isStopped) wakeClient(clientId)
     }
   }
 
-  const turn = async (clientId: string, client: Client) => {
+  const runTurn = async (clientId: string, client: FetchClient) => {
     if (client.timer) clearTimeout(client.timer)
-    if (!client.held) {
+    if (!client.hasLease) {
       const { held, elsewhere } = await deps.worker.claim(clientId, [UNIT])
-      client.held = held.length > 0
-      if (elsewhere.length > 0) deps.elsewhere(clientId)
+      client.hasLease = held.length > 0
+      if (elsewhere.length > 0) deps.onLeasedElsewhere(clientId)
     }
-    if (!client.held) return void clients.delete(clientId)
-    if (await goWithout(deps.db, clientId)) deps.landed(clientId)
-    const due = await dueHydrations(deps.db, clientId)
-    for (const one of due) start(client, one)
+    if (!client.hasLease) return void clients.delete(clientId)
+    if (await giveUpOptionalFetches(deps.db, clientId)) deps.onFetched(clientId)
+    const due = await readDueFetches(deps.db, clientId)
+    for (const one of due) startCall(client, one)
     if (client.calls.size > 0) return // Each call that ends looks again.
-    const next = await nextDue(deps.db, clientId)
-    if (next) return wakeIn(clientId, client, next.getTime() - Date.now())
-    wakeIn(clientId, client, IDLE_MS, () => rest(clientId, client))
+    const next = await readNextDue(deps.db, clientId)
+    if (next) return wakeClientIn(clientId, client, next.getTime() - Date.now())
+    wakeClientIn(clientId, client, IDLE_MS, () => releaseIdleLease(clientId, client))
   }
 
-  const start = (client: Client, due: Due) => {
+  const startCall = (client: FetchClient, due: DueFetch) => {
     const key = `${due.sourceId} ${due.need}`
     const under = [...client.calls.values()].filter(({ sourceId }) => sourceId === due.sourceId).length
-    const allowed = due.failures >= FAILURES_TO_OPEN ? 1 : PER_SOURCE
-    if (client.calls.has(key) || under >= allowed || stopped) return
-    const call = land(due).finally(() => {
+    const allowed = due.failures >= FAILURES_TO_OPEN ? 1 : CALLS_PER_SOURCE
+    if (client.calls.has(key) || under >= allowed || isStopped) return
+    const call = fetchAndRecord(due).finally(() => {
       client.calls.delete(key)
-      wake(due.clientId)
+      wakeClient(due.clientId)
     })
     client.calls.set(key, { sourceId: due.sourceId, call })
   }
 
-  const land = async (due: Due) => {
+  const fetchAndRecord = async (due: DueFetch) => {
     try {
-      const reply = await Promise.race([fetched(deps, due), stopping.promise])
+      const reply = await Promise.race([fetchFromStripe(deps, due), stopping.promise])
       if (reply === 'stopping') return // It is asked for again at the next start.
-      await record(deps, due, reply)
-      deps.landed(due.clientId)
+      await recordReply(deps, due, reply)
+      deps.onFetched(due.clientId)
     } catch (error) {
       deps.log.error({ clientId: due.clientId, need: due.need, err: error }, 'hydrate.not_recorded')
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
     }
   }
 
-  const wakeIn = (clientId: string, client: Client, ms: number, then = () => wake(clientId)) => {
+  const wakeClientIn = (clientId: string, client: FetchClient, ms: number, then = () => wakeClient(clientId)) => {
     if (client.timer) clearTimeout(client.timer)
     // A few milliseconds late rather than early: the database's clock decides what is due.
-    if (!stopped) client.timer = setTimeout(then, Math.min(Math.max(0, ms) + 5, 2 ** 30))
+    if (!isStopped) client.timer = setTimeout(then, Math.min(Math.max(0, ms) + 5, 2 ** 30))
   }
 
   /** Nothing came for a while: another process may have it. */
-  const rest = (clientId: string, client: Client) => {
-    if (client.looking || client.calls.size > 0 || stopped) return
-    client.held = false
+  const releaseIdleLease = (clientId: string, client: FetchClient) => {
+    if (client.look || client.calls.size > 0 || isStopped) return
+    client.hasLease = false
     // Counted as looking, so that a wake meanwhile waits and claims anew.
-    client.looking = deps.worker
+    client.look = deps.worker
       .release(clientId, [UNIT])
       .then(async () => {
         // What was asked for just before the release found a room that did not look.
-        client.dirty ||= (await nextDue(deps.db, clientId)) !== null
+        client.isDirty ||= (await readNextDue(deps.db, clientId)) !== null
       })
       .catch((error) => deps.log.error({ clientId, err: error }, 'hydrate.rest_failed'))
       .finally(() => {
-        client.looking = null
-        if (client.dirty) wake(clientId)
+        client.look = null
+        if (client.isDirty) wakeClient(clientId)
         else clients.delete(clientId)
       })
   }
 
-  const sweep = async () => {
+  const sweepClients = async () => {
     const { rows } = await deps.db.query(`select distinct client_id as id from hydrations where state = 'pending'`)
-    for (const { id } of rows) wake(id)
+    for (const { id } of rows) wakeClient(id)
   }
 
   deps.worker.onLost(() => {
-    for (const client of clients.values()) client.held = false
+    for (const client of clients.values()) client.hasLease = false
   })
-  deps.worker.onReady(sweep)
+  deps.worker.onReady(sweepClients)
 
   return {
-    wake,
-    sweep,
+    wake: wakeClient,
+    sweep: sweepClients,
     async stop() {
-      stopped = true
+      isStopped = true
       stopping.resolve('stopping')
       for (const { timer } of clients.values()) if (timer) clearTimeout(timer)
       await Promise.all(
-        [...clients.values()].flatMap(({ looking, calls }) => [
+        [...clients.values()].flatMap(({ look: looking, calls }) => [
           looking,
           ...[...calls.values()].map(({ call }) => call),
         ]),
       )
       await Promise.all(
-        [...clients].map(([clientId, { held }]) => (held ? deps.worker.release(clientId, [UNIT]) : null)),
+        [...clients].map(([clientId, { hasLease: held }]) => (held ? deps.worker.release(clientId, [UNIT]) : null)),
       )
     },
   }

@@ -1,11 +1,11 @@
 import { type Db, inTransaction, type Queryable } from '../database/db.ts'
 import type { Log } from '../log.ts'
-import type { Reply } from '../network/stripe-api.ts'
+import type { StripeReply } from '../network/stripe-api.ts'
 import { closeCircuit, countFailure } from './circuit.ts'
-import type { Due } from './due.ts'
-import { FAILED_SECONDS, release } from './release.ts'
+import type { DueFetch } from './due.ts'
+import { FAILED_SECONDS, releaseWaitingEvents } from './release.ts'
 
-export interface Deps {
+export interface RecordDeps {
   db: Db
   log: Log
   random: () => number
@@ -22,22 +22,22 @@ const ESSENTIAL_SECONDS = 30
 const FIRST_RETRY_SECONDS = 0.5
 const LAST_RETRY_SECONDS = 300
 
-type Found = Extract<Reply, { kind: 'found' }>
-type Failure = Exclude<Reply, { kind: 'found' }>
+type Found = Extract<StripeReply, { kind: 'found' }>
+type Failure = Exclude<StripeReply, { kind: 'found' }>
 
 /** Keeps what Stripe has answered, and lets the events go on that wait for it. */
-export async function record(deps: Deps, due: Due, reply: Reply): Promise<void> {
-  if (reply.kind === 'found') await done(deps, due, reply)
-  else if (reply.kind === 'trouble' || reply.code === 'api_key_refused') await failedCall(deps, due, reply)
+export async function recordReply(deps: RecordDeps, due: DueFetch, reply: StripeReply): Promise<void> {
+  if (reply.kind === 'found') await recordFound(deps, due, reply)
+  else if (reply.kind === 'trouble' || reply.code === 'api_key_refused') await recordFailedCall(deps, due, reply)
   else
     await inTransaction(deps.db, async (tx) => {
       // Stripe answers, if not as we would like.
       if (due.failures > 0) await closeCircuit(tx, due)
-      await giveUp(deps, tx, due, reply, REFUSED_SECONDS)
+      await giveUpFetch(deps, tx, due, reply, REFUSED_SECONDS)
     })
 }
 
-async function done({ db, log, laneOf }: Deps, due: Due, { object, at }: Found) {
+async function recordFound({ db, log, laneOf }: RecordDeps, due: DueFetch, { object, at }: Found) {
   const { clientId, sourceId, need } = due
   await inTransaction(db, async (tx) => {
     // All take the circuit before the needs, so that none waits for another in a ring.
@@ -48,21 +48,21 @@ async function done({ db, log, laneOf }: Deps, due: Due, { object, at }: Found) 
               ask_again_at = now() + make_interval(secs => $6),
               reason_code = null, reason_message = null
         where client_id = $1 and source_id = $2 and need = $3 and state = 'pending'`,
-      [clientId, sourceId, need, JSON.stringify(object), at, due.essential || due.list ? null : STALE_SECONDS],
+      [clientId, sourceId, need, JSON.stringify(object), at, due.isEssential || due.isList ? null : STALE_SECONDS],
     )
     const snapshot = object.object === 'event' ? object : { data: { object } }
-    await release(tx, due, due.essential ? laneOf(sourceId, snapshot, need) : null)
+    await releaseWaitingEvents(tx, due, due.isEssential ? laneOf(sourceId, snapshot, need) : null)
   })
   if (due.failures > 0) log.info({ clientId, sourceId }, 'hydrate.answers_again')
 }
 
 /** The call did not get through: it is made again while that is of use, and counts against the source. */
-async function failedCall(deps: Deps, due: Due, failure: Failure) {
+async function recordFailedCall(deps: RecordDeps, due: DueFetch, failure: Failure) {
   const { clientId, sourceId, need } = due
   const seconds = retrySeconds(deps, due, failure)
   const openSeconds = await inTransaction(deps.db, async (tx) => {
     const openSeconds = await countFailure(tx, due, failure)
-    if (Date.now() + seconds * 1000 > due.giveUpAt.getTime()) await giveUp(deps, tx, due, failure, FAILED_SECONDS)
+    if (Date.now() + seconds * 1000 > due.giveUpAt.getTime()) await giveUpFetch(deps, tx, due, failure, FAILED_SECONDS)
     else
       await tx.query(
         `update hydrations
@@ -77,20 +77,26 @@ async function failedCall(deps: Deps, due: Due, failure: Failure) {
   else deps.log.warn({ ...told, openSeconds }, 'hydrate.circuit_opened')
 }
 
-const retrySeconds = ({ random }: Deps, { attempts }: Due, failure: Failure) => {
+const retrySeconds = ({ random }: RecordDeps, { attempts }: DueFetch, failure: Failure) => {
   const backoff = Math.min(LAST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** attempts) * (1 + random() / 2)
   return Math.max(backoff, failure.kind === 'trouble' ? (failure.retryAfterSeconds ?? 0) : 0)
 }
 
-async function giveUp({ log }: Deps, tx: Queryable, due: Due, { code, message }: Failure, againSeconds: number) {
+async function giveUpFetch(
+  { log }: RecordDeps,
+  tx: Queryable,
+  due: DueFetch,
+  { code, message }: Failure,
+  againSeconds: number,
+) {
   const { clientId, sourceId, need } = due
   await tx.query(
     `update hydrations
         set state = 'failed', next_attempt_at = null, attempts = attempts + 1, reason_code = $4, reason_message = $5,
             ask_again_at = now() + make_interval(secs => $6)
       where client_id = $1 and source_id = $2 and need = $3 and state = 'pending'`,
-    [clientId, sourceId, need, code, message, due.essential ? ESSENTIAL_SECONDS : againSeconds],
+    [clientId, sourceId, need, code, message, due.isEssential ? ESSENTIAL_SECONDS : againSeconds],
   )
-  await release(tx, due, null)
+  await releaseWaitingEvents(tx, due, null)
   log.warn({ clientId, sourceId, need, code, reason: message }, 'hydrate.gave_up')
 }

@@ -1,6 +1,6 @@
 import { type Db, inTransaction, type Queryable } from '../database/db.ts'
 
-interface Landed {
+interface EndedFetch {
   clientId: string
   sourceId: string
   need: string
@@ -13,9 +13,9 @@ const THIN = 'thin:'
  * Lets the events go on that are held for a need. A thin event whose deadline has passed, and which failed for want of its
  * object, is normalised after all; once the object is known (`lane` not null) it joins the lane of its customer.
  */
-export async function release(
+export async function releaseWaitingEvents(
   tx: Queryable,
-  { clientId, sourceId, need, account }: Landed,
+  { clientId, sourceId, need, account }: EndedFetch,
   lane: number | null,
 ): Promise<void> {
   if (need.startsWith(THIN))
@@ -43,9 +43,9 @@ export const FAILED_SECONDS = 60
  * Lets the events of sources that are left alone at present go on without what they can do without. (A need may have been
  * asked for just before, or while a call was under way that found Stripe answering no more.) Answers whether there were any.
  */
-export const goWithout = (db: Db, clientId: string): Promise<boolean> =>
+export const giveUpOptionalFetches = (db: Db, clientId: string): Promise<boolean> =>
   inTransaction(db, async (tx) => {
-    const { rows } = await tx.query<Landed>(
+    const { rows } = await tx.query<EndedFetch>(
       `update hydrations h
           set state = 'failed', next_attempt_at = null, reason_code = c.reason_code, reason_message = c.reason_message,
               ask_again_at = now() + make_interval(secs => ${FAILED_SECONDS})
@@ -55,6 +55,6 @@ export const goWithout = (db: Db, clientId: string): Promise<boolean> =>
         returning h.client_id as "clientId", h.source_id as "sourceId", h.need, h.account`,
       [clientId],
     )
-    for (const landed of rows) await release(tx, landed, null)
+    for (const landed of rows) await releaseWaitingEvents(tx, landed, null)
     return rows.length > 0
   })

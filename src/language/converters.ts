@@ -1,5 +1,5 @@
 import { isUuid } from '../domain/ids.ts'
-import { majorUnits, times } from '../domain/money.ts'
+import { majorUnits, multiplyAmount } from '../domain/money.ts'
 import { combiner, converter } from './words.ts'
 
 /** Unix seconds to ISO 8601 in UTC with milliseconds; what is no moment reads as absent. */
@@ -21,7 +21,7 @@ export const major = combiner('major', (minor: number | string, currency: string
 
 /** Exact product of a unit amount and a quantity. */
 export const product = combiner('product', (amount: number | string, quantity: number | string) =>
-  times(amount, quantity),
+  multiplyAmount(amount, quantity),
 )
 
 /** Exact difference, for minor units. */

@@ -1,8 +1,17 @@
 import { type Mapping, MappingError, type Node } from './mapping.ts'
-import { onceFor } from './memoized.ts'
-import { copyOf, digest, type Memory, type Moment, occasionOf } from './memory.ts'
-import { build, elements, heard, holds, type Input, named, type Scope, value } from './read.ts'
-import { counted, failed, type Share, type Tally } from './refund-tally.ts'
+import { memoizeByKey } from './memoized.ts'
+import { copyMemory, digestOf, type Memory, type ObservationTime, recordOccasion } from './memory.ts'
+import {
+  buildShape,
+  type EvaluationInput,
+  type EvaluationScope,
+  eventIdentity,
+  isTrue,
+  readValue,
+  selectElements,
+  tracePart,
+} from './read.ts'
+import { countShare, type RefundShare, type RefundTally, withdrawShare } from './refund-tally.ts'
 
 type Json = any
 
@@ -13,10 +22,10 @@ export type Verdict =
       rule: number
       /** Something was owed since an earlier event, beside what the rule says. */
       owed: boolean
-      emissions: Emission[]
+      drafts: EventDraft[]
       memory: Memory
       missing: string[]
-      tally: Counted | null
+      tally: TallyUpdate | null
     }
   | {
       kind: 'ignore'
@@ -24,160 +33,185 @@ export type Verdict =
       code: string
       message: string
       missing: string[]
-      tally: Counted | null
+      tally: TallyUpdate | null
       /** With what was seen, where the rule asks for it. */
       memory: Memory | null
     }
 /** A payment's tally after this event. */
-export type Counted = { payment: string; tally: Tally }
+export type TallyUpdate = { payment: string; tally: RefundTally }
 /** An event that a mapping wants to be told. */
-export interface Emission {
+export interface EventDraft {
   type: string
   /** The business key: one event per key, for ever. */
   key: string
   /** Whose keys it is one of. */
-  per: 'source' | 'client'
+  keyOwner: 'source' | 'client'
   userId: string | null
   body: Json
 }
 
 /** A business key as it is stored: a client's keys begin with whose they are. */
-export const storedKey = ({ key, per }: Pick<Emission, 'key' | 'per'>, clientId: string, sourceId: string): string =>
-  `${per === 'client' ? clientId : sourceId}:${key}`
+export const storedKey = (
+  { key, keyOwner }: Pick<EventDraft, 'key' | 'keyOwner'>,
+  clientId: string,
+  sourceId: string,
+): string => `${keyOwner === 'client' ? clientId : sourceId}:${key}`
 
 /** When the event's state was, and whether this mapping has told a later one. */
-export interface Turn {
-  moment: Moment
-  overtaken: boolean
+export interface EventOrder {
+  observedAt: ObservationTime
+  isOvertaken: boolean
 }
 
 /** Pure: the same input gives the same verdict. Throws MappingError when the event holds what no mapping knows. */
-export function evaluate(mapping: Mapping, input: Input, turn: Turn): Verdict {
-  const memory = copyOf(input.memory)
-  const scope: Scope = { ...input, memory }
-  return heard({ op: 'mapping', mapping }, scope, () => verdict(mapping, scope, memory, turn))
+export function evaluateMapping(mapping: Mapping, input: EvaluationInput, turn: EventOrder): Verdict {
+  const memory = copyMemory(input.memory)
+  const scope: EvaluationScope = { ...input, memory }
+  return tracePart({ op: 'mapping', mapping }, scope, () => decideVerdict(mapping, scope, memory, turn))
 }
 
-function verdict(mapping: Mapping, scope: Scope, memory: Memory, { moment, overtaken }: Turn): Verdict {
-  for (const node of mapping.total) value(node, scope)
+function decideVerdict(
+  mapping: Mapping,
+  scope: EvaluationScope,
+  memory: Memory,
+  { observedAt: moment, isOvertaken: overtaken }: EventOrder,
+): Verdict {
+  for (const node of mapping.total) readValue(node, scope)
   const at = mapping.rules.findIndex(({ when }, at) =>
-    heard({ op: 'rule', at }, scope, () => !when || holds(when, scope, mapping)),
+    tracePart({ op: 'rule', at }, scope, () => !when || isTrue(when, scope, mapping)),
   )
   const rule = mapping.rules[at]
-  const owed = mapping.owed && !scope.late && isOwed(mapping.owed, scope, mapping) ? mapping.owed : null
-  const ignore = (code: string, message: string, missing: string[] = []): Verdict => ({
+  const owed = mapping.owed && !scope.isLate && isEmissionOwed(mapping.owed, scope, mapping) ? mapping.owed : null
+  const ignoreWith = (code: string, message: string, missing: string[] = []): Verdict => ({
     kind: 'ignore',
     rule: at,
     code,
     message,
     missing,
-    tally: rule && 'ignore' in rule && rule.note ? noted(rule.note, scope) : null,
-    memory: rule && 'ignore' in rule && rule.sees !== undefined ? seen(rule.sees, scope) : null,
+    tally: rule && 'ignore' in rule && rule.note ? noteRefund(rule.note, scope) : null,
+    memory: rule && 'ignore' in rule && rule.sees !== undefined ? recordSeen(rule.sees, scope) : null,
   })
-  if (!owed && !rule) return ignore('no_rule', 'No rule of the mapping holds for this event.')
+  if (!owed && !rule) return ignoreWith('no_rule', 'No rule of the mapping holds for this event.')
   if (!owed && rule && 'ignore' in rule)
-    return ignore(rule.ignore, rule.because, rule.afterWaiting ? factsMissing(mapping, scope) : [])
-  let speaking = rule && 'emit' in rule ? rule : null
-  if (speaking?.overtakable && overtaken) {
-    if (!owed) return ignore('overtaken', 'A newer state of this object was already told.')
-    speaking = null
+    return ignoreWith(rule.ignore, rule.because, rule.afterWaiting ? missingFacts(mapping, scope) : [])
+  let emitRule = rule && 'emit' in rule ? rule : null
+  if (emitRule?.overtakable && overtaken) {
+    if (!owed) return ignoreWith('overtaken', 'A newer state of this object was already told.')
+    emitRule = null
   }
-  const counted = speaking?.once ? share(speaking.once, scope) : null
+  const counted = emitRule?.once ? countRefund(emitRule.once, scope) : null
   if (counted && !counted.fresh)
-    return ignore('already_emitted', 'Another event of the source told the same refund before.')
+    return ignoreWith('already_emitted', 'Another event of the source told the same refund before.')
   if (counted) scope.tally = counted.tally
 
   const emissions = [
-    ...(owed ? [emission(mapping, owed.emit, { key: owed.key }, scope)] : []),
-    ...(speaking ? emissionsOf(mapping, speaking, scope) : []),
+    ...(owed ? [draftEvent(mapping, owed.emit, { key: owed.key }, scope)] : []),
+    ...(emitRule ? draftEvents(mapping, emitRule, scope) : []),
   ]
   if (emissions.length === 0)
-    return ignore('nothing_to_tell', 'The rule holds, but none of the lines is of the kind that it tells.')
+    return ignoreWith('nothing_to_tell', 'The rule holds, but none of the lines is of the kind that it tells.')
   if (owed?.remember) memory.flags[owed.remember] = true
-  if (speaking?.remember) memory.flags[speaking.remember] = true
-  if (!overtaken) memory.said[mapping.name] = { ...moment, digest: digest(build(mapping.news, scope)) }
-  const missing = missingOf(mapping, scope)
-  return { kind: 'emit', rule: at, owed: owed !== null, emissions, memory, missing, tally: counted }
+  if (emitRule?.remember) memory.flags[emitRule.remember] = true
+  if (!overtaken) memory.said[mapping.name] = { ...moment, digest: digestOf(buildShape(mapping.news, scope)) }
+  const missing = allMissingFacts(mapping, scope)
+  return { kind: 'emit', rule: at, owed: owed !== null, drafts: emissions, memory, missing, tally: counted }
 }
 
-const isOwed = ({ when }: NonNullable<Mapping['owed']>, scope: Scope, mapping: Mapping): boolean =>
-  heard({ op: 'owed' }, scope, () => holds(when, scope, mapping))
+const isEmissionOwed = ({ when }: NonNullable<Mapping['owed']>, scope: EvaluationScope, mapping: Mapping): boolean =>
+  tracePart({ op: 'owed' }, scope, () => isTrue(when, scope, mapping))
 
-type Speaking = Extract<Mapping['rules'][number], { emit: unknown }>
+type EmitRule = Extract<Mapping['rules'][number], { emit: unknown }>
 
-function emissionsOf(mapping: Mapping, rule: Speaking, scope: Scope): Emission[] {
-  const scopes = rule.each ? elements(rule.each, scope).map((item) => ({ ...scope, item })) : [scope]
-  return scopes.flatMap((one) => [rule.emit].flat().map((type) => emission(mapping, type, rule, one)))
+function draftEvents(mapping: Mapping, rule: EmitRule, scope: EvaluationScope): EventDraft[] {
+  const scopes = rule.each ? selectElements(rule.each, scope).map((item) => ({ ...scope, item })) : [scope]
+  return scopes.flatMap((one) => [rule.emit].flat().map((type) => draftEvent(mapping, type, rule, one)))
 }
 
-type Keyed = Pick<Speaking, 'key' | 'acrossSources'>
+type BusinessKeyRule = Pick<EmitRule, 'key' | 'acrossSources'>
 
-function emission(mapping: Mapping, type: string, keyed: Keyed, scope: Scope): Emission {
-  return heard({ op: 'emission', type }, scope, () => emitted(mapping, type, keyed, { ...scope, emit: type }))
+function draftEvent(mapping: Mapping, type: string, keyRule: BusinessKeyRule, scope: EvaluationScope): EventDraft {
+  return tracePart({ op: 'emission', type }, scope, () =>
+    buildDraft(mapping, type, keyRule, { ...scope, emittedType: type }),
+  )
 }
 
 const EVENT_ID: readonly Node[] = [{ op: 'event', field: 'id' }]
 
-function emitted(mapping: Mapping, type: string, { key = EVENT_ID, acrossSources }: Keyed, emitting: Scope): Emission {
-  const parts = key.map((node) => value(node, emitting)).filter((part) => part !== null)
+function buildDraft(
+  mapping: Mapping,
+  type: string,
+  { key = EVENT_ID, acrossSources }: BusinessKeyRule,
+  draftScope: EvaluationScope,
+): EventDraft {
+  const parts = key.map((node) => readValue(node, draftScope)).filter((part) => part !== null)
   return {
     type,
     key: [type, ...parts].join(':'),
-    per: acrossSources ? 'client' : 'source',
-    userId: value(mapping.user.id, emitting),
-    body: build(mapping.body, emitting),
+    keyOwner: acrossSources ? 'client' : 'source',
+    userId: readValue(mapping.user.id, draftScope),
+    body: buildShape(mapping.body, draftScope),
   }
 }
 
 /** The memory with this event as an occasion that was seen. */
-function seen(what: string, { memory, event }: Scope): Memory {
-  occasionOf(memory, what, named(event))
+function recordSeen(what: string, { memory, event }: EvaluationScope): Memory {
+  recordOccasion(memory, what, eventIdentity(event))
   return memory
 }
 
-function share(once: NonNullable<Speaking['once']>, scope: Scope): (Counted & { fresh: boolean }) | null {
-  const payment = once.per.map((node) => value(node, scope)).find((id) => typeof id === 'string')
+function countRefund(
+  once: NonNullable<EmitRule['once']>,
+  scope: EvaluationScope,
+): (TallyUpdate & { fresh: boolean }) | null {
+  const payment = once.per.map((node) => readValue(node, scope)).find((id) => typeof id === 'string')
   if (payment === undefined) return null
-  const told = { id: value(once.id, scope), upTo: value(once.upTo, scope), amount: value(once.amount, scope) }
-  return { payment, ...counted(scope.facts.tally(payment), told) }
+  const shared = {
+    id: readValue(once.id, scope),
+    upTo: readValue(once.upTo, scope),
+    amount: readValue(once.amount, scope),
+  }
+  return { payment, ...countShare(scope.facts.readTally(payment), shared) }
 }
 
-type Note = NonNullable<Extract<Mapping['rules'][number], { ignore: unknown }>['note']>
+type RefundNote = NonNullable<Extract<Mapping['rules'][number], { ignore: unknown }>['note']>
 
-function noted({ as, per, id, amount }: Note, scope: Scope): Counted | null {
-  const payment: string | undefined = per.map((node) => value(node, scope)).find((one) => typeof one === 'string')
+function noteRefund({ as, per, id, amount }: RefundNote, scope: EvaluationScope): TallyUpdate | null {
+  const payment: string | undefined = per.map((node) => readValue(node, scope)).find((one) => typeof one === 'string')
   if (payment === undefined) return null
-  const tally = scope.facts.tally(payment)
-  const share: Share = { id: value(id, scope), upTo: null, amount: value(amount, scope) }
-  return { payment, tally: as === 'failed' ? failed(tally, share) : counted(tally, { ...share, pending: true }).tally }
+  const tally = scope.facts.readTally(payment)
+  const share: RefundShare = { id: readValue(id, scope), upTo: null, amount: readValue(amount, scope) }
+  return {
+    payment,
+    tally: as === 'failed' ? withdrawShare(tally, share) : countShare(tally, { ...share, pending: true }).tally,
+  }
 }
 
-const factsMissing = (mapping: Mapping, scope: Scope): string[] =>
+const missingFacts = (mapping: Mapping, scope: EvaluationScope): string[] =>
   mapping.waitFor
-    .filter(({ unless }) => !holds(unless, scope, mapping))
-    .map(({ fact, key }) => `${fact}:${value(key, scope)}`)
+    .filter(({ unless }) => !isTrue(unless, scope, mapping))
+    .map(({ fact, key }) => `${fact}:${readValue(key, scope)}`)
 
-function missingOf(mapping: Mapping, scope: Scope): string[] {
-  const missing = factsMissing(mapping, scope)
-  for (const node of usersOf(mapping)) {
-    const customer = value(node.customer, scope)
-    if (customer !== null && value(node, scope) === null) missing.push(`client_user_id:${customer}`)
+function allMissingFacts(mapping: Mapping, scope: EvaluationScope): string[] {
+  const missing = missingFacts(mapping, scope)
+  for (const node of clientUserIdNodes(mapping)) {
+    const customer = readValue(node.customer, scope)
+    if (customer !== null && readValue(node, scope) === null) missing.push(`client_user_id:${customer}`)
   }
   return [...new Set(missing)]
 }
 
 /** The users whose clientUserId a mapping's bodies show. */
-const usersOf = onceFor((mapping: Mapping) => usersIn(mapping.body))
+const clientUserIdNodes = memoizeByKey((mapping: Mapping) => findClientUserIdNodes(mapping.body))
 
-const usersIn = (shape: Json): Extract<Node, { op: 'user' }>[] =>
+const findClientUserIdNodes = (shape: Json): Extract<Node, { op: 'user' }>[] =>
   'op' in shape
     ? shape.op === 'user' && shape.field === 'clientUserId'
       ? [shape]
       : []
-    : Object.values(shape).flatMap(usersIn)
+    : Object.values(shape).flatMap(findClientUserIdNodes)
 
 /** The emission's body as the contract says it, in the contract's key order; throws `invalid_target` otherwise. */
-export function checked(mapping: Mapping, body: Json): Json {
+export function validateBody(mapping: Mapping, body: Json): Json {
   const parsed = mapping.to.safeParse(body)
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues

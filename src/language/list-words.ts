@@ -13,7 +13,7 @@ export const each = <L, S extends Record<string, Expr<any>>>(
   const item = element<ItemOf<L>>()
   return { op: 'each', list, where: where?.(item) ?? null, shape: shape(item) as object }
 }
-const fold =
+const foldList =
   (name: 'sum' | 'max' | 'min') =>
   <L, T>(
     list: Expr<L>,
@@ -24,15 +24,15 @@ const fold =
     return { op: 'fold', name, list, where: where?.(item) ?? null, of: of(item) }
   }
 /** The exact sum as a decimal string: of an empty list '0', null when the list is absent or an element has no value. */
-export const sum = fold('sum') as <L>(
+export const sum = foldList('sum') as <L>(
   list: Expr<L>,
   of: (item: Reads<ItemOf<L>>) => Expr<number | string | null>,
   where?: (item: Reads<ItemOf<L>>) => When,
 ) => Expr<string | null>
 /** The greatest number of a list, null when no element has one. */
-export const max = fold('max')
+export const max = foldList('max')
 /** The least number of a list, null when no element has one. */
-export const min = fold('min')
+export const min = foldList('min')
 /** At least one element for which `where` holds. */
 export const some = <L>(list: Expr<L>, where: (item: Reads<ItemOf<L>>) => When): When => ({
   op: 'some',
@@ -41,12 +41,12 @@ export const some = <L>(list: Expr<L>, where: (item: Reads<ItemOf<L>>) => When):
 })
 /** One element of a list, chosen by a named rule that `about` tells, and what is read from it. */
 export const chooser =
-  <Item>(name: string, about: string, fn: (list: Item[]) => Item | null) =>
+  <Item>(name: string, about: string, choose: (list: Item[]) => Item | null) =>
   <L extends readonly Item[] | null, T>(list: Expr<L>, of: (item: Reads<Item>) => Expr<T>): Expr<T | null> => ({
     op: 'choose',
     name,
     about,
-    fn,
+    choose,
     list,
     of: of(element<Item>()),
   })

@@ -10,9 +10,9 @@ export type Expr<T> = Node & { readonly '~type'?: T }
 /** What an expression's value is typed as. */
 export type TypeOf<X> = X extends Expr<infer T> ? T : never
 /** What a person calls it; only the catalog and explanations read it. */
-type Called = { called?: string }
+type NamedPart = { called?: string }
 /** What a value is made of. */
-export type Node = Called &
+export type Node = NamedPart &
   (
     | { op: 'from'; path: string; keys: readonly string[]; scope: 'object' | 'item'; until?: string }
     | { op: 'event'; field: 'id' | 'type' | 'created' | 'at' }
@@ -22,35 +22,35 @@ export type Node = Called &
     | {
         op: 'convert'
         name: string
-        fn: (...values: any[]) => unknown
+        compute: (...values: any[]) => unknown
         of: readonly Node[]
         table?: object
         nulls?: true
       }
     | { op: 'given'; when: When; then: Node; otherwise: Node }
     | { op: 'byEvent'; table: Readonly<Record<string, Node>>; otherwise: Node }
-    | { op: 'kept'; kind: Kept; key: Node; of: Node }
+    | { op: 'kept'; kind: ObjectKind; key: Node; of: Node }
     | {
         op: 'user'
         customer: Node
-        told: readonly Node[]
+        clientUserId: readonly Node[]
         email: readonly Node[]
         /** Flo's own id of the user, where the event names it. */
-        named: Node | null
+        floUserId: Node | null
         field: 'id' | 'clientUserId' | 'email'
       }
     | { op: 'uuid'; kind: string; key: Node; linked: Node | null }
     | { op: 'object'; shape: object }
     | { op: 'each'; list: Node; where: When | null; shape: object }
     | { op: 'fold'; name: 'sum' | 'max' | 'min'; list: Node; where: When | null; of: Node }
-    | { op: 'choose'; name: string; about: string; fn: (list: any[]) => unknown; list: Node; of: Node }
+    | { op: 'choose'; name: string; about: string; choose: (list: any[]) => unknown; list: Node; of: Node }
     | { op: 'occasion'; what: string; of: object | null; mark: boolean }
     | { op: 'prior'; of: Node }
     | { op: 'tallied' }
     | { op: 'rank'; plan: Node }
   )
 /** What a condition is made of. */
-export type When = Called &
+export type When = NamedPart &
   (
     | { op: 'type'; types: readonly string[] }
     | { op: 'is'; node: Node; values: readonly unknown[] }
@@ -67,7 +67,7 @@ export type When = Called &
   )
 
 /** Stripe objects whose latest snapshot is kept as a fact for other events. */
-export type Kept =
+export type ObjectKind =
   | 'customer'
   | 'subscription'
   | 'invoice'

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Flag } from './mapping.ts'
 
 /** When a sight was, without its state: stages come before seconds. */
-export interface Moment {
+export interface ObservationTime {
   eventId: string
   stage: number
   created: number
@@ -14,7 +14,7 @@ export interface Memory {
   /** Occasions by name. */
   occasions: Record<string, Occasion[]>
   /** What each mapping has told last of the object, but for what is surely older: when that was, and a digest of its news. */
-  said: Record<string, Moment & { digest: string }>
+  said: Record<string, ObservationTime & { digest: string }>
   /** Flo's UUIDs by kind, as first told. */
   uuids: Record<string, string>
   /** Of an open invoice: the due date (Unix seconds) that our own timer waits for, see dues.ts. */
@@ -35,7 +35,7 @@ export interface Occasion {
 export const emptyMemory = (): Memory => ({ flags: {}, occasions: {}, said: {}, uuids: {} })
 
 /** A copy to write to. */
-export const copyOf = (memory: Memory): Memory => ({
+export const copyMemory = (memory: Memory): Memory => ({
   ...memory,
   flags: { ...memory.flags },
   occasions: Object.fromEntries(
@@ -47,13 +47,13 @@ export const copyOf = (memory: Memory): Memory => ({
 
 /** Two sights of one occasion lie this close together: Stripe sends them in the same second or the next. */
 const SAME_OCCASION_SECONDS = 5
-const KEPT_OCCASIONS = 50
+const MAX_OCCASIONS = 50
 
 /**
  * The name of the occasion that an event tells, as a part of a business key: one told already by another event type close
  * by, else a new one, which is added. An event type tells each occasion once, so two pauses in one second stay two.
  */
-export function occasionOf(
+export function recordOccasion(
   memory: Memory,
   what: string,
   event: { id: string; type: string; created: number },
@@ -61,27 +61,27 @@ export function occasionOf(
 ): string {
   const known = memory.occasions[what] ?? []
   const alike = known.filter((one) => one.of === of)
-  const told = alike.find(({ by }) => by[event.type] === event.id) ?? nearest(alike, event)
+  const told = alike.find(({ by }) => by[event.type] === event.id) ?? nearestOccasion(alike, event)
   const occasion = told ?? { at: event.created, by: {}, ...(of === undefined ? {} : { of }) }
   occasion.by[event.type] = event.id
-  if (!told) memory.occasions[what] = [...known, occasion].slice(-KEPT_OCCASIONS)
+  if (!told) memory.occasions[what] = [...known, occasion].slice(-MAX_OCCASIONS)
   const twins = alike.filter(({ at }) => at === occasion.at)
   const turn = told ? twins.indexOf(told) : twins.length
   return [of, occasion.at, turn || undefined].filter((part) => part !== undefined).join('.')
 }
 
-const nearest = (occasions: Occasion[], { type, created }: { type: string; created: number }) =>
+const nearestOccasion = (occasions: Occasion[], { type, created }: { type: string; created: number }) =>
   occasions
     .filter(({ at, by }) => Math.abs(at - created) <= SAME_OCCASION_SECONDS && by[type] === undefined)
     .sort((a, b) => Math.abs(a.at - created) - Math.abs(b.at - created))[0]
 
 /** Unix seconds of the last occasion up to a moment, null when none is remembered. */
-export const lastMoment = (memory: Memory, what: string, upTo: number): number | null =>
+export const lastOccasionTime = (memory: Memory, what: string, upTo: number): number | null =>
   (memory.occasions[what] ?? []).reduce<number | null>(
     (last, { at }) => (at <= upTo && (last === null || at > last) ? at : last),
     null,
   )
 
 /** 22 characters that stand for a JSON value. */
-export const digest = (value: unknown): string =>
+export const digestOf = (value: unknown): string =>
   createHash('sha256').update(JSON.stringify(value)).digest('base64url').slice(0, 22)

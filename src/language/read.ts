@@ -1,32 +1,32 @@
 import { isDeepStrictEqual } from 'node:util'
-import { isMore, sumOf } from '../domain/money.ts'
-import { type Kept, type Mapping, type Node, set, unset, type When } from './mapping.ts'
-import { digest, lastMoment, type Memory, occasionOf } from './memory.ts'
-import { type Tally, totalOf } from './refund-tally.ts'
+import { isGreater, sumAmounts } from '../domain/money.ts'
+import { type Mapping, type Node, type ObjectKind, set, unset, type When } from './mapping.ts'
+import { digestOf, lastOccasionTime, type Memory, recordOccasion } from './memory.ts'
+import { type RefundTally, totalRefunded } from './refund-tally.ts'
 
 type Json = any
 
 /** What an evaluation may ask about the world. Everything is at hand: the pipeline has resolved it before. */
 export interface Facts {
   /** The latest snapshot of another object and what is remembered of it, null while it is unknown. */
-  kept(kind: Kept, id: string): { object: Json; memory: Memory } | null
+  readSnapshot(kind: ObjectKind, id: string): { object: Json; memory: Memory } | null
   /** The Flo user behind a customer; `told` and `email` are what the event itself says, in order. */
-  user(
+  findUser(
     customer: string | null,
-    told: string | null,
+    clientUserId: string | null,
     email: string | null,
-    named: string | null,
+    floUserId: string | null,
   ): { id: string; clientUserId: string | null; email: string | null }
   /** The UUID that follows from the source and the id of a Stripe object. */
-  uuid(kind: string, key: string): string
+  deriveUuid(kind: string, key: string): string
   /** What was told as given back of a payment. */
-  tally(payment: string): Tally | null
+  readTally(payment: string): RefundTally | null
   /** The rank of a plan by the source's configuration, null when it has none. */
-  rank(plan: string): number | null
+  readRank(plan: string): number | null
 }
 
 /** One source event, placed among what is known of its object. */
-export interface Input {
+export interface EvaluationInput {
   /** `id` is null for what our own timer says. */
   event: { id: string | null; type: string; created: number; at: string }
   object: Json
@@ -35,16 +35,16 @@ export interface Input {
   /** Our snapshot from before the event, null when the object was never seen. */
   stored: Json | null
   /** A newer state of the object is known already. */
-  late: boolean
+  isLate: boolean
   memory: Memory
   facts: Facts
-  listen?: Listener | undefined
+  trace?: Trace | undefined
 }
 
 /** Hears an evaluation from within, for explanations: `read` gives the value of `part` in `scope`. */
-export type Listener = <T>(part: Part, scope: Scope, read: () => T) => T
+export type Trace = <T>(part: TracedPart, scope: EvaluationScope, read: () => T) => T
 /** What an evaluation is made of, from the whole to the leaf. */
-export type Part =
+export type TracedPart =
   | { op: 'mapping'; mapping: Mapping }
   | { op: 'rule'; at: number }
   | { op: 'owed' }
@@ -54,39 +54,44 @@ export type Part =
   | When
 
 /** An input on the way through a mapping: the element of a list, the event being emitted. `borrowed`: another object's snapshot is being read, whose memory is not this event's to write. */
-export type Scope = Input & { item?: Json; emit?: string; tally?: Tally; borrowed?: true }
+export type EvaluationScope = EvaluationInput & {
+  item?: Json
+  emittedType?: string
+  tally?: RefundTally
+  isBorrowed?: true
+}
 
 /** Reads a part of an evaluation, with the listener's ears on it where there is one. */
-export const heard = <T>(part: Part, scope: Scope, read: () => T): T =>
-  scope.listen ? scope.listen(part, scope, read) : read()
+export const tracePart = <T>(part: TracedPart, scope: EvaluationScope, read: () => T): T =>
+  scope.trace ? scope.trace(part, scope, read) : read()
 
 /** A shape with every leaf read. */
-export function build(shape: Json, scope: Scope): Json {
-  if ('op' in shape) return value(shape as Node, scope)
-  const built: Record<string, Json> = {}
+export function buildShape(shape: Json, scope: EvaluationScope): Json {
+  if ('op' in shape) return readValue(shape as Node, scope)
+  const fields: Record<string, Json> = {}
   for (const name of Object.keys(shape))
-    built[name] = heard({ op: 'field', name }, scope, () => build(shape[name], scope))
-  return built
+    fields[name] = tracePart({ op: 'field', name }, scope, () => buildShape(shape[name], scope))
+  return fields
 }
 
 /** Reads one node; absent is null. */
-export const value = (node: Node, scope: Scope): Json =>
+export const readValue = (node: Node, scope: EvaluationScope): Json =>
   // Spelt out: this is the hot path, and `heard` would make a closure for every node.
-  scope.listen ? scope.listen(node, scope, () => read(node, scope)) : read(node, scope)
+  scope.trace ? scope.trace(node, scope, () => readNode(node, scope)) : readNode(node, scope)
 
-function read(node: Node, scope: Scope): Json {
+function readNode(node: Node, scope: EvaluationScope): Json {
   switch (node.op) {
     case 'from':
-      return get(node.scope === 'item' ? scope.item : scope.object, node.keys)
+      return readPath(node.scope === 'item' ? scope.item : scope.object, node.keys)
     case 'event':
       return scope.event[node.field]
     case 'emitted':
-      return scope.emit ?? null
+      return scope.emittedType ?? null
     case 'always':
       return node.value
     case 'firstOf': {
       for (const of of node.of) {
-        const present = value(of, scope)
+        const present = readValue(of, scope)
         if (present !== null) return present
       }
       return null
@@ -94,136 +99,147 @@ function read(node: Node, scope: Scope): Json {
     case 'convert': {
       const values: Json[] = []
       for (const of of node.of) {
-        const present = value(of, scope)
+        const present = readValue(of, scope)
         if (present === null && !node.nulls) return null
         values.push(present)
       }
-      return node.fn(...values) ?? null
+      return node.compute(...values) ?? null
     }
     case 'given':
-      return value(holds(node.when, scope) ? node.then : node.otherwise, scope)
+      return readValue(isTrue(node.when, scope) ? node.then : node.otherwise, scope)
     case 'byEvent':
-      return value((scope.emit !== undefined && node.table[scope.emit]) || node.otherwise, scope)
+      return readValue((scope.emittedType !== undefined && node.table[scope.emittedType]) || node.otherwise, scope)
     case 'kept': {
-      const id = value(node.key, scope)
-      const found = typeof id === 'string' ? scope.facts.kept(node.kind, id) : null
-      return found === null ? null : value(node.of, { ...scope, ...found, prior: null, stored: null, borrowed: true })
+      const id = readValue(node.key, scope)
+      const found = typeof id === 'string' ? scope.facts.readSnapshot(node.kind, id) : null
+      return found === null
+        ? null
+        : readValue(node.of, { ...scope, ...found, prior: null, stored: null, isBorrowed: true })
     }
     case 'user': {
-      const first = (nodes: readonly Node[]) => value({ op: 'firstOf', of: nodes }, scope)
-      const email = node.field === 'email' ? asText(first(node.email)) : null
-      const named = node.named === null ? null : asText(value(node.named, scope))
-      return scope.facts.user(value(node.customer, scope), asText(first(node.told)), email, named)[node.field]
+      const firstPresent = (nodes: readonly Node[]) => readValue({ op: 'firstOf', of: nodes }, scope)
+      const email = node.field === 'email' ? asText(firstPresent(node.email)) : null
+      const named = node.floUserId === null ? null : asText(readValue(node.floUserId, scope))
+      return scope.facts.findUser(
+        readValue(node.customer, scope),
+        asText(firstPresent(node.clientUserId)),
+        email,
+        named,
+      )[node.field]
     }
     case 'uuid':
-      return uuid(node, scope)
+      return chooseUuid(node, scope)
     case 'object':
-      return build(node.shape, scope)
+      return buildShape(node.shape, scope)
     case 'each':
-      return elements(node, scope).map((item) => build(node.shape, { ...scope, item }))
+      return selectElements(node, scope).map((item) => buildShape(node.shape, { ...scope, item }))
     case 'fold': {
-      if (!Array.isArray(value(node.list, scope))) return null
-      const values = elements(node, scope).map((item) => value(node.of, { ...scope, item }))
-      if (node.name === 'sum') return values.includes(null) ? null : sumOf(values)
+      if (!Array.isArray(readValue(node.list, scope))) return null
+      const values = selectElements(node, scope).map((item) => readValue(node.of, { ...scope, item }))
+      if (node.name === 'sum') return values.includes(null) ? null : sumAmounts(values)
       const present = values.filter((one) => typeof one === 'number')
       return present.length === 0 ? null : Math[node.name](...present)
     }
     case 'choose': {
-      const list = value(node.list, scope)
-      const item = Array.isArray(list) ? node.fn(list) : null
-      return item === null ? null : value(node.of, { ...scope, item })
+      const list = readValue(node.list, scope)
+      const item = Array.isArray(list) ? node.choose(list) : null
+      return item === null ? null : readValue(node.of, { ...scope, item })
     }
     case 'occasion':
-      if (!node.mark) return lastMoment(scope.memory, node.what, scope.event.created)
-      return occasionOf(
+      if (!node.mark) return lastOccasionTime(scope.memory, node.what, scope.event.created)
+      return recordOccasion(
         scope.memory,
         node.what,
-        named(scope.event),
-        node.of ? digest(build(node.of, scope)) : undefined,
+        eventIdentity(scope.event),
+        node.of ? digestOf(buildShape(node.of, scope)) : undefined,
       )
     case 'tallied':
-      return totalOf(scope.tally ?? null)
+      return totalRefunded(scope.tally ?? null)
     case 'rank': {
-      const plan = value(node.plan, scope)
-      return typeof plan === 'string' ? scope.facts.rank(plan) : null
+      const plan = readValue(node.plan, scope)
+      return typeof plan === 'string' ? scope.facts.readRank(plan) : null
     }
     case 'prior':
-      return scope.prior === null ? null : value(node.of, { ...scope, object: scope.prior })
+      return scope.prior === null ? null : readValue(node.of, { ...scope, object: scope.prior })
   }
 }
 
 /** What was told once stays; a checkout's own record stands before what follows from the id. */
-function uuid(node: Extract<Node, { op: 'uuid' }>, scope: Scope): string {
+function chooseUuid(node: Extract<Node, { op: 'uuid' }>, scope: EvaluationScope): string {
   const first = scope.memory.uuids[node.kind]
   if (first !== undefined && scope.item === undefined) return first
-  const linked = node.linked === null ? null : value(node.linked, scope)
-  const chosen = typeof linked === 'string' ? linked : scope.facts.uuid(node.kind, String(value(node.key, scope)))
-  if (scope.item === undefined && scope.emit !== undefined && !scope.borrowed) scope.memory.uuids[node.kind] = chosen
+  const linked = node.linked === null ? null : readValue(node.linked, scope)
+  const chosen =
+    typeof linked === 'string' ? linked : scope.facts.deriveUuid(node.kind, String(readValue(node.key, scope)))
+  if (scope.item === undefined && scope.emittedType !== undefined && !scope.isBorrowed)
+    scope.memory.uuids[node.kind] = chosen
   return chosen
 }
 
 /** An event by what tells it from others: our own timer's by its type. */
-export const named = ({ id, type, created }: Input['event']) => ({ id: id ?? type, type, created })
+export const eventIdentity = ({ id, type, created }: EvaluationInput['event']) => ({ id: id ?? type, type, created })
 
-const asText = (told: Json): string | null =>
-  typeof told === 'string' && told !== '' ? told : typeof told === 'number' ? String(told) : null
+const asText = (field: Json): string | null =>
+  typeof field === 'string' && field !== '' ? field : typeof field === 'number' ? String(field) : null
 
 /** The elements of a list that `where` takes. */
-export function elements(node: { list: Node; where: When | null }, scope: Scope): Json[] {
-  const list = value(node.list, scope)
+export function selectElements(node: { list: Node; where: When | null }, scope: EvaluationScope): Json[] {
+  const list = readValue(node.list, scope)
   if (!Array.isArray(list)) return []
   const { where } = node
-  return where ? list.filter((item) => holds(where, { ...scope, item })) : list
+  return where ? list.filter((item) => isTrue(where, { ...scope, item })) : list
 }
 
 /** Whether a condition is true of an event. */
-export const holds = (when: When, scope: Scope, mapping?: Mapping): boolean =>
-  scope.listen ? scope.listen(when, scope, () => isTrue(when, scope, mapping)) : isTrue(when, scope, mapping)
+export const isTrue = (when: When, scope: EvaluationScope, mapping?: Mapping): boolean =>
+  scope.trace
+    ? scope.trace(when, scope, () => readCondition(when, scope, mapping))
+    : readCondition(when, scope, mapping)
 
-function isTrue(when: When, scope: Scope, mapping?: Mapping): boolean {
+function readCondition(when: When, scope: EvaluationScope, mapping?: Mapping): boolean {
   switch (when.op) {
     case 'type':
       return when.types.includes(scope.event.type)
     case 'is': {
-      const actual = value(when.node, scope)
+      const actual = readValue(when.node, scope)
       return when.values.some((wanted) =>
         wanted === set ? actual !== null : wanted === unset ? actual === null : actual === wanted,
       )
     }
     case 'more':
     case 'same': {
-      const [a, b] = [value(when.node, scope), value(when.than, scope)]
-      return a !== null && b !== null && (when.op === 'more' ? isMore(a, b) : a === b)
+      const [a, b] = [readValue(when.node, scope), readValue(when.than, scope)]
+      return a !== null && b !== null && (when.op === 'more' ? isGreater(a, b) : a === b)
     }
     case 'any':
-      return when.of.some((of) => holds(of, scope, mapping))
+      return when.of.some((of) => isTrue(of, scope, mapping))
     case 'all':
-      return when.of.every((of) => holds(of, scope, mapping))
+      return when.of.every((of) => isTrue(of, scope, mapping))
     case 'not':
-      return !holds(when.of, scope, mapping)
+      return !isTrue(when.of, scope, mapping)
     case 'was':
-      return scope.prior !== null && holds(when.of, { ...scope, object: scope.prior }, mapping)
+      return scope.prior !== null && isTrue(when.of, { ...scope, object: scope.prior }, mapping)
     case 'became':
       return (
-        holds(when.of, scope, mapping) &&
+        isTrue(when.of, scope, mapping) &&
         scope.prior !== null &&
-        !holds(when.of, { ...scope, object: scope.prior }, mapping)
+        !isTrue(when.of, { ...scope, object: scope.prior }, mapping)
       )
     case 'ceased':
       return (
-        !holds(when.of, scope, mapping) &&
+        !isTrue(when.of, scope, mapping) &&
         scope.prior !== null &&
-        holds(when.of, { ...scope, object: scope.prior }, mapping)
+        isTrue(when.of, { ...scope, object: scope.prior }, mapping)
       )
     case 'stored':
-      return scope.stored !== null && holds(when.of, { ...scope, object: scope.stored }, mapping)
+      return scope.stored !== null && isTrue(when.of, { ...scope, object: scope.stored }, mapping)
     case 'changed':
       return (
         scope.prior !== null &&
-        !isDeepStrictEqual(build(when.shape, scope), build(when.shape, { ...scope, object: scope.prior }))
+        !isDeepStrictEqual(buildShape(when.shape, scope), buildShape(when.shape, { ...scope, object: scope.prior }))
       )
     case 'differsFromLast':
-      return scope.memory.said[mapping?.name ?? '']?.digest !== digest(build(when.shape, scope))
+      return scope.memory.said[mapping?.name ?? '']?.digest !== digestOf(buildShape(when.shape, scope))
     case 'seen':
       return scope.stored !== null
     case 'priorKnown':
@@ -231,13 +247,13 @@ function isTrue(when: When, scope: Scope, mapping?: Mapping): boolean {
     case 'memory':
       return scope.memory.flags[when.flag] === true
     case 'some': {
-      const list = value(when.list, scope)
-      return Array.isArray(list) && list.some((item) => holds(when.where, { ...scope, item }, mapping))
+      const list = readValue(when.list, scope)
+      return Array.isArray(list) && list.some((item) => isTrue(when.where, { ...scope, item }, mapping))
     }
   }
 }
 
-function get(root: Json, keys: readonly string[]): Json {
+function readPath(root: Json, keys: readonly string[]): Json {
   let at = root
   for (const key of keys) {
     if (at === null || at === undefined || typeof at !== 'object') return null

@@ -3,102 +3,103 @@ import { type Node, set, unset, type When } from './mapping.ts'
 // The words of the mappings in words of English, for the catalog and for explanations.
 
 /** How names, paths and values are set off from the sentence: not at all, or as Markdown does. */
-export interface Style {
-  name(text: string): string
-  code(text: string): string
+export interface WordingStyle {
+  formatName(text: string): string
+  formatCode(text: string): string
   /** What it takes for a shape to have changed; every field of it by name where this is left out. */
-  changed?(shape: object): string
+  describeChange?(shape: object): string
 }
-const plain: Style = { name: (text) => text, code: (text) => text }
+const plain: WordingStyle = { formatName: (text) => text, formatCode: (text) => text }
 /** Names in italics, paths and values as code. */
-export const markdown: Style = { name: (text) => `*${text}*`, code: (text) => `\`${text}\`` }
+export const markdown: WordingStyle = { formatName: (text) => `*${text}*`, formatCode: (text) => `\`${text}\`` }
 
 /** Where a value comes from: `trial_end, else the latest of items.data: current_trial.end_date`. `bare`: what its name stands for. */
 export function sourceWords(node: Node, style = plain, bare = false): string {
-  if (node.called !== undefined && !bare) return style.name(node.called)
-  if (node.op === 'convert' && UNSAID.has(node.name) && node.of.length === 1) return sourceWords(node.of[0]!, style)
-  const source = (of: Node) => sourceWords(of, style)
-  const inList = (of: Node) => bracketedSource(of, style)
-  const where = (when: When | null) => (when ? ` where ${conditionWords(when, style)}` : '')
+  if (node.called !== undefined && !bare) return style.formatName(node.called)
+  if (node.op === 'convert' && SILENT_CONVERSIONS.has(node.name) && node.of.length === 1)
+    return sourceWords(node.of[0]!, style)
+  const wordsOf = (of: Node) => sourceWords(of, style)
+  const bracketedOf = (of: Node) => bracketedSource(of, style)
+  const whereWords = (when: When | null) => (when ? ` where ${conditionWords(when, style)}` : '')
   switch (node.op) {
     case 'from':
       if (node.keys.length === 0) return node.path
-      return node.until ? `${style.code(node.path)} (before ${node.until})` : style.code(node.path)
+      return node.until ? `${style.formatCode(node.path)} (before ${node.until})` : style.formatCode(node.path)
     case 'event':
       return `the event's ${node.field === 'created' || node.field === 'at' ? 'time' : node.field}`
     case 'emitted':
       return 'the type of the event that is told'
     case 'rank':
-      return `the rank of ${inList(node.plan)} in the source's \`planRanks\``
+      return `the rank of ${bracketedOf(node.plan)} in the source's \`planRanks\``
     case 'always':
-      return node.value === undefined ? 'left out' : style.code(JSON.stringify(node.value))
+      return node.value === undefined ? 'left out' : style.formatCode(JSON.stringify(node.value))
     case 'firstOf':
-      return node.of.flatMap(alternatives).map(source).join(', else ')
+      return node.of.flatMap(alternativesOf).map(wordsOf).join(', else ')
     case 'convert':
-      return converted(node, node.of.map(inList), style)
+      return conversionWords(node, node.of.map(bracketedOf), style)
     case 'given': {
-      const otherwise = isNothing(node.otherwise) ? '' : `, otherwise ${source(node.otherwise)}`
-      return `${isCompound(node.then) ? inList(node.then) : source(node.then)} if ${conditionWords(node.when, style)}${otherwise}`
+      const otherwise = isNothing(node.otherwise) ? '' : `, otherwise ${wordsOf(node.otherwise)}`
+      return `${isCompound(node.then) ? bracketedOf(node.then) : wordsOf(node.then)} if ${conditionWords(node.when, style)}${otherwise}`
     }
     case 'byEvent': {
-      const rows = Object.entries(node.table).map(([type, of]) => `on ${style.code(type)} ${inList(of)}`)
-      return [...rows, ...(isNothing(node.otherwise) ? [] : [`otherwise ${source(node.otherwise)}`])].join(', ')
+      const rows = Object.entries(node.table).map(([type, of]) => `on ${style.formatCode(type)} ${bracketedOf(of)}`)
+      return [...rows, ...(isNothing(node.otherwise) ? [] : [`otherwise ${wordsOf(node.otherwise)}`])].join(', ')
     }
     case 'kept':
-      if (node.kind === 'link') return `the ${pathOf(node.of)} tied to ${inList(node.key)}`
-      if (node.of.op === 'from' && node.of.keys.length === 0) return keptWords(node, style)
-      return `${inList(node.of)} of ${keptWords(node, style)}`
+      if (node.kind === 'link') return `the ${fieldWords(node.of)} tied to ${bracketedOf(node.key)}`
+      if (node.of.op === 'from' && node.of.keys.length === 0) return keptObjectWords(node, style)
+      return `${bracketedOf(node.of)} of ${keptObjectWords(node, style)}`
     case 'user':
-      return userWords(node, source)
+      return userWords(node, wordsOf)
     case 'uuid':
       return [
         'the one first told',
-        ...(node.linked ? [source(node.linked)] : []),
-        `one made of the source and ${inList(node.key)}`,
+        ...(node.linked ? [wordsOf(node.linked)] : []),
+        `one made of the source and ${bracketedOf(node.key)}`,
       ].join(', else ')
     case 'object':
       return Object.keys(node.shape).join(', ')
     case 'each':
-      return `each of ${inList(node.list)}${where(node.where)}`
+      return `each of ${bracketedOf(node.list)}${whereWords(node.where)}`
     case 'fold': {
       const most = node.of.op === 'rank' ? 'the highest' : 'the latest'
       const fold = { sum: 'the sum', max: most, min: 'the earliest' }[node.name]
-      return `${fold} over ${inList(node.list)} of ${inList(node.of)}${where(node.where)}`
+      return `${fold} over ${bracketedOf(node.list)} of ${bracketedOf(node.of)}${whereWords(node.where)}`
     }
     case 'choose':
-      return `${source(node.of)} of the ${node.name}`
+      return `${wordsOf(node.of)} of the ${node.name}`
     case 'occasion':
       return node.mark ? `when it ${node.what}` : `when it was last ${node.what}`
     case 'prior':
-      return `${inList(node.of)} before`
+      return `${bracketedOf(node.of)} before`
     case 'tallied':
       return 'what was given back of the payment so far'
   }
 }
 
 /** Another object by its key: the name of the key is that of the object. */
-const keptWords = ({ kind, key }: Extract<Node, { op: 'kept' }>, style: Style): string => {
-  if (key.called !== undefined) return style.name(key.called)
+const keptObjectWords = ({ kind, key }: Extract<Node, { op: 'kept' }>, style: WordingStyle): string => {
+  if (key.called !== undefined) return style.formatName(key.called)
   return key.op === 'kept' && key.kind === 'link'
     ? sourceWords(key, style)
     : `the ${kind} ${bracketedSource(key, style)}`
 }
-const pathOf = (node: Node) => (node.op === 'from' ? node.path.replace('_', ' ') : node.op)
-const bracketedSource = (node: Node, style: Style): string =>
+const fieldWords = (node: Node) => (node.op === 'from' ? node.path.replace('_', ' ') : node.op)
+const bracketedSource = (node: Node, style: WordingStyle): string =>
   isCompound(node) ? `(${sourceWords(node, style)})` : sourceWords(node, style)
 const isCompound = (node: Node): boolean =>
   node.called === undefined &&
   (node.op === 'firstOf' ||
     node.op === 'given' ||
-    (node.op === 'convert' && UNSAID.has(node.name) && node.of.length === 1 && isCompound(node.of[0]!)))
+    (node.op === 'convert' && SILENT_CONVERSIONS.has(node.name) && node.of.length === 1 && isCompound(node.of[0]!)))
 const isNothing = (node: Node) => node.op === 'always' && node.value === null
-const alternatives = (node: Node): readonly Node[] =>
-  node.op === 'firstOf' && node.called === undefined ? node.of.flatMap(alternatives) : [node]
+const alternativesOf = (node: Node): readonly Node[] =>
+  node.op === 'firstOf' && node.called === undefined ? node.of.flatMap(alternativesOf) : [node]
 
 /** Conversions that go without saying, since the contract says of what kind each field is. */
-const UNSAID = new Set(['isoTime', 'idOf', 'upperCase', 'number', 'metadata', 'uuid', 'link', 'checkout'])
+const SILENT_CONVERSIONS = new Set(['isoTime', 'idOf', 'upperCase', 'number', 'metadata', 'uuid', 'link', 'checkout'])
 
-function converted(node: Extract<Node, { op: 'convert' }>, of: string[], style: Style): string {
+function conversionWords(node: Extract<Node, { op: 'convert' }>, of: string[], style: WordingStyle): string {
   if (node.name === 'major') return `${of[0]} in major units`
   if (node.name === 'product') return of.join(' × ')
   if (node.name === 'minus') return of.join(' − ')
@@ -107,24 +108,26 @@ function converted(node: Extract<Node, { op: 'convert' }>, of: string[], style: 
 }
 
 /** ` (canceled → expired)`; what a table leaves as it is goes without saying. */
-function tableWords(table: object, style: Style): string {
+function tableWords(table: object, style: WordingStyle): string {
   const rows = Object.entries(table).filter(([from, to]) => from !== to)
   return rows.length === 0
     ? ''
-    : ` (${rows.map(([from, to]) => `${style.code(from)} → ${style.code(String(to))}`).join(', ')})`
+    : ` (${rows.map(([from, to]) => `${style.formatCode(from)} → ${style.formatCode(String(to))}`).join(', ')})`
 }
 
 function userWords(node: Extract<Node, { op: 'user' }>, source: (of: Node) => string): string {
   if (node.field === 'id') return "Flo's id of the user"
   if (node.field === 'email') return ["the registered user's", ...node.email.map(source)].join(', else ')
-  return ["the registered user's", ...node.told.map(source), 'what was told of the customer before'].join(', else ')
+  return ["the registered user's", ...node.clientUserId.map(source), 'what was told of the customer before'].join(
+    ', else ',
+  )
 }
 
 /** How a statement is said: of the object now, of its state before, of the change between them. */
 type Tense = 'is' | 'is not' | 'was' | 'was not' | 'became' | 'ceased to be'
 
 /** How something that is called by a name is said in each tense. */
-const inTenses: Record<Tense, (name: string) => string> = {
+const TENSE_WORDS: Record<Tense, (name: string) => string> = {
   is: (name) => name,
   'is not': (name) => `not ${name}`,
   was: (name) => `was ${name}`,
@@ -135,40 +138,45 @@ const inTenses: Record<Tense, (name: string) => string> = {
 
 /** A condition: `status is canceled or incomplete_expired, and cancel_at is not set`. `bare`: what its name stands for. */
 export function conditionWords(when: When, style = plain, tense: Tense = 'is', bare = false): string {
-  if (when.called !== undefined && !bare) return inTenses[tense](style.name(when.called))
-  const source = (of: Node) => bracketedSource(of, style)
-  const condition = (of: When) => bracketed(of, style)
+  if (when.called !== undefined && !bare) return TENSE_WORDS[tense](style.formatName(when.called))
+  const sourceOf = (of: Node) => bracketedSource(of, style)
+  const conditionOf = (of: When) => bracketedCondition(of, style)
   /** Said in the tense where the statement is a single one, else before all of it. */
-  const inTense = (of: When, other: Tense, before: string) =>
-    of.op === 'is' || of.called !== undefined ? conditionWords(of, style, other) : `${before} ${bracketed(of, style)}`
+  const inTenseWords = (of: When, other: Tense, before: string) =>
+    of.op === 'is' || of.called !== undefined
+      ? conditionWords(of, style, other)
+      : `${before} ${bracketedCondition(of, style)}`
   switch (when.op) {
     case 'type':
-      return `the event ${tense} ${when.types.map(style.code).join(' or ')}`
+      return `the event ${tense} ${when.types.map(style.formatCode).join(' or ')}`
     case 'is':
-      if (asksIfKnown(when)) return `${keptWords(when.node, style)} ${tense} known`
+      if (asksIfKnown(when)) return `${keptObjectWords(when.node, style)} ${tense} known`
       if (when.node.op === 'occasion' && when.values[0] === set)
         return `it was ${tense === 'is not' ? 'never ' : ''}${when.node.what}`
-      return `${source(when.node)} ${tense} ${valueWords(when.values, style)}`
+      return `${sourceOf(when.node)} ${tense} ${valueWords(when.values, style)}`
     case 'more':
-      return `${source(when.node)} is more than ${source(when.than)}`
+      return `${sourceOf(when.node)} is more than ${sourceOf(when.than)}`
     case 'same':
-      return `${source(when.node)} equals ${source(when.than)}`
+      return `${sourceOf(when.node)} equals ${sourceOf(when.than)}`
     case 'any':
-      return when.of.map(condition).join(' or ')
+      return when.of.map(conditionOf).join(' or ')
     case 'all':
-      return when.of.length === 0 ? 'always' : when.of.map(condition).join(' and ')
+      return when.of.length === 0 ? 'always' : when.of.map(conditionOf).join(' and ')
     case 'not':
-      return negated(when.of, style)
+      return negatedWords(when.of, style)
     case 'was':
-      return inTense(when.of, 'was', 'before, it was so that')
+      return inTenseWords(when.of, 'was', 'before, it was so that')
     case 'became':
-      return inTense(when.of, 'became', 'it became so that')
+      return inTenseWords(when.of, 'became', 'it became so that')
     case 'ceased':
-      return inTense(when.of, 'ceased to be', 'it is no longer so that')
+      return inTenseWords(when.of, 'ceased to be', 'it is no longer so that')
     case 'stored':
-      return `${inTense(when.of, 'was', 'it was so that')} when last seen`
+      return `${inTenseWords(when.of, 'was', 'it was so that')} when last seen`
     case 'changed':
-      return style.changed?.(when.shape) ?? `one of these changed: ${fieldNames(when.shape).map(style.code).join(', ')}`
+      return (
+        style.describeChange?.(when.shape) ??
+        `one of these changed: ${fieldNames(when.shape).map(style.formatCode).join(', ')}`
+      )
     case 'differsFromLast':
       return 'it differs from what was last told'
     case 'seen':
@@ -182,29 +190,29 @@ export function conditionWords(when: When, style = plain, tense: Tense = 'is', b
   }
 }
 
-const someWords = ({ list, where }: Extract<When, { op: 'some' }>, style: Style) =>
-  `${bracketedSource(list, style)} is ${where.called === undefined ? 'so that ' : ''}${bracketed(where, style)}`
+const someWords = ({ list, where }: Extract<When, { op: 'some' }>, style: WordingStyle) =>
+  `${bracketedSource(list, style)} is ${where.called === undefined ? 'so that ' : ''}${bracketedCondition(where, style)}`
 
-type Is = Extract<When, { op: 'is' }>
+type IsCondition = Extract<When, { op: 'is' }>
 /** A kept object's id is set as soon as the object is known. */
-const asksIfKnown = (when: Is): when is Is & { node: Extract<Node, { op: 'kept' }> } =>
+const asksIfKnown = (when: IsCondition): when is IsCondition & { node: Extract<Node, { op: 'kept' }> } =>
   when.node.op === 'kept' &&
   when.node.of.op === 'from' &&
   when.node.of.path === 'id' &&
   when.values.length === 1 &&
   when.values[0] === set
 
-function negated(of: When, style: Style): string {
+function negatedWords(of: When, style: WordingStyle): string {
   if (of.called !== undefined || of.op === 'is' || of.op === 'type') return conditionWords(of, style, 'is not')
   if (of.op === 'was' && (of.of.op === 'is' || of.of.called !== undefined))
     return conditionWords(of.of, style, 'was not')
   if (of.op === 'some') return `none of ${someWords(of, style)}`
   if (of.op === 'memory' || of.op === 'seen' || of.op === 'priorKnown')
     return conditionWords(of, style).replace(/ (was|is) /, ' $1 not ')
-  return `not ${bracketed(of, style)}`
+  return `not ${bracketedCondition(of, style)}`
 }
 
-const bracketed = (when: When, style: Style): string =>
+const bracketedCondition = (when: When, style: WordingStyle): string =>
   (when.op === 'any' || when.op === 'all') && when.of.length > 1 && when.called === undefined
     ? `(${conditionWords(when, style)})`
     : conditionWords(when, style)
@@ -217,7 +225,7 @@ export const valueWords = (values: readonly unknown[], style = plain): string =>
         ? 'set'
         : value === unset
           ? 'unset'
-          : style.code(typeof value === 'string' ? value : JSON.stringify(value)),
+          : style.formatCode(typeof value === 'string' ? value : JSON.stringify(value)),
     )
     .join(' or ')
 

@@ -5,16 +5,16 @@ import {
   type EventType,
   type Expr,
   type Flag,
-  type Kept,
   type Mapping,
   MappingError,
   type Node,
+  type ObjectKind,
   set,
   type TypeOf,
   type unset,
   type When,
 } from './mapping.ts'
-import type { At, Closed, Known, Value } from './paths.ts'
+import type { ComparedValue, KnownPath, NamedValues, TypeAt } from './paths.ts'
 
 // The words that mappings are written in: each makes a piece of plain data, typed against Stripe on one side and the contract
 // on the other.
@@ -26,7 +26,7 @@ type ObjectOf<E extends EventType> = E extends AppEventType
 /** Types a mapping by its events and its target. */
 export const defineMapping = <E extends EventType, To extends z.ZodType>(mapping: Mapping<E, To>) => mapping
 
-const from = (path: string, scope: 'object' | 'item', until?: string): Node => ({
+const fromNode = (path: string, scope: 'object' | 'item', until?: string): Node => ({
   op: 'from',
   path,
   keys: path.split('.'),
@@ -35,30 +35,30 @@ const from = (path: string, scope: 'object' | 'item', until?: string): Node => (
 })
 
 /** Reads typed by an object: `from` today's path, `is` a condition on it. */
-const readsOf = <O>(scope: 'object' | 'item', under = '') => ({
-  from: <P extends string>(path: Known<O, P>): Expr<At<O, P>> => from(under + path, scope),
-  is: <P extends string>(path: Known<O, P>, ...values: Value<O, P>[]): When => ({
+const createReads = <O>(scope: 'object' | 'item', under = '') => ({
+  from: <P extends string>(path: KnownPath<O, P>): Expr<TypeAt<O, P>> => fromNode(under + path, scope),
+  has: <P extends string>(path: KnownPath<O, P>, ...values: ComparedValue<O, P>[]): When => ({
     op: 'is',
-    node: from(under + path, scope),
+    node: fromNode(under + path, scope),
     values,
   }),
   /** A field that Stripe has moved or dropped, as events of API versions before `until` carry it. */
-  legacy: <T>(path: string, { until }: { until: string }): Expr<T | null> => from(under + path, scope, until),
+  legacy: <T>(path: string, { until }: { until: string }): Expr<T | null> => fromNode(under + path, scope, until),
 })
-export type Reads<O> = ReturnType<typeof readsOf<O>>
+export type Reads<O> = ReturnType<typeof createReads<O>>
 
 /** Names the Stripe events a mapping reads, and hands out words typed by their object. */
 export const on = <E extends EventType, O = ObjectOf<E>>(...types: E[]) => ({
   types,
-  ...readsOf<O>('object'),
+  ...createReads<O>('object'),
   type: (...of: E[]): When => ({ op: 'type', types: of }),
 })
 /** Words typed by an object that several mappings read. */
-export const reading = <O>() => readsOf<O>('object')
+export const reading = <O>() => createReads<O>('object')
 /** Words typed by an element of a list. */
-export const element = <O>(): Reads<O> => readsOf<O>('item')
+export const element = <O>(): Reads<O> => createReads<O>('item')
 /** Words typed by a member of a list's element. */
-export const member = <O>(name: string): Reads<O> => readsOf<O>('item', `${name}.`)
+export const member = <O>(name: string): Reads<O> => createReads<O>('item', `${name}.`)
 /** The whole object of the event. */
 export const self = <O>(): Expr<O> => ({ op: 'from', path: 'the object', keys: [], scope: 'object' })
 
@@ -116,7 +116,7 @@ export const priorKnown: When = { op: 'priorKnown' }
 /** A flag of the object's memory is set. */
 export const remembers = (flag: Flag): When => ({ op: 'memory', flag })
 /** A value is one of these; `set` and `unset` ask for presence alone. */
-export const is = <T>(node: Expr<T>, ...values: (Closed<T> | typeof set | typeof unset)[]): When => ({
+export const is = <T>(node: Expr<T>, ...values: (NamedValues<T> | typeof set | typeof unset)[]): When => ({
   op: 'is',
   node,
   values,
@@ -144,14 +144,14 @@ export const calledAfter = <S extends Record<string, Node>>(name: string, shape:
 /** Null in, null out: a converter only ever sees present values. */
 type Lifted<T, Out> = Out | Extract<T, null>
 export const converter =
-  <In, Out>(name: string, fn: (value: In) => Out) =>
-  <T extends In | null>(of: Expr<T>): Expr<Lifted<T, Out>> => ({ op: 'convert', name, fn, of: [of] })
+  <In, Out>(name: string, compute: (value: In) => Out) =>
+  <T extends In | null>(of: Expr<T>): Expr<Lifted<T, Out>> => ({ op: 'convert', name, compute, of: [of] })
 export const combiner =
-  <A, B, Out>(name: string, fn: (a: A, b: B) => Out) =>
+  <A, B, Out>(name: string, compute: (a: A, b: B) => Out) =>
   <T extends A | null, U extends B | null>(a: Expr<T>, b: Expr<U>): Expr<Lifted<T | U, Out>> => ({
     op: 'convert',
     name,
-    fn,
+    compute,
     of: [a, b],
   })
 
@@ -160,10 +160,10 @@ export const computed = <const L extends readonly Expr<any>[], Out>(
   name: string,
   fn: (...values: { [K in keyof L]: TypeOf<L[K]> | null }) => Out,
   ...of: L
-): Expr<Out> => ({ op: 'convert', name, fn: fn as (...values: any[]) => unknown, of, nulls: true })
+): Expr<Out> => ({ op: 'convert', name, compute: fn as (...values: any[]) => unknown, of, nulls: true })
 
 /** Total by type: a value that a Stripe upgrade adds fails the build until it is mapped; at run time it stops the event. */
-export const oneOf = <T extends string | null, const Table extends Record<Closed<NonNullable<T>>, unknown>>(
+export const oneOf = <T extends string | null, const Table extends Record<NamedValues<NonNullable<T>>, unknown>>(
   of: Expr<T>,
   table: Table,
 ): Expr<Lifted<T, Table[keyof Table]>> => ({
@@ -171,14 +171,14 @@ export const oneOf = <T extends string | null, const Table extends Record<Closed
   name: 'oneOf',
   of: [of],
   table,
-  fn: (key: string) => {
+  compute: (key: string) => {
     if (!Object.hasOwn(table, key))
-      throw new MappingError('unmapped_value', `"${key}" is not a value that ${path(of)} is known to have`)
+      throw new MappingError('unmapped_value', `"${key}" is not a value that ${pathOf(of)} is known to have`)
     return table[key as keyof Table]
   },
 })
-const path = (node: Node): string =>
-  node.op === 'from' ? node.path : 'of' in node && Array.isArray(node.of) ? path(node.of[0]) : node.op
+const pathOf = (node: Node): string =>
+  node.op === 'from' ? node.path : 'of' in node && Array.isArray(node.of) ? pathOf(node.of[0]) : node.op
 
 /** A nested object as one value, so that a condition can stand before the whole of it. */
 export const objectOf = <S extends Record<string, Expr<any>>>(shape: S): Expr<{ [K in keyof S]: TypeOf<S[K]> }> => ({
@@ -187,9 +187,9 @@ export const objectOf = <S extends Record<string, Expr<any>>>(shape: S): Expr<{ 
 })
 
 /** The latest snapshot of another object: reads words that are typed by that object. Null while it is unknown. */
-export const kept = (kind: Kept, key: Expr<string | null>) => {
-  const read = <T>(of: Expr<T>): Expr<T | null> => ({ op: 'kept', kind, key, of })
-  return Object.assign(read, { kind, key, known: is(read(from('id', 'object') as Expr<string>), set) })
+export const kept = (kind: ObjectKind, key: Expr<string | null>) => {
+  const readKept = <T>(of: Expr<T>): Expr<T | null> => ({ op: 'kept', kind, key, of })
+  return Object.assign(readKept, { kind, key, known: is(readKept(fromNode('id', 'object') as Expr<string>), set) })
 }
 
 /**
@@ -199,19 +199,19 @@ export const kept = (kind: Kept, key: Expr<string | null>) => {
  */
 export const userOf = (
   customer: Expr<string | null>,
-  said: { told: Expr<string | null>[]; email: Expr<string | null>[]; named?: Expr<string | null> },
+  claims: { clientUserId: Expr<string | null>[]; email: Expr<string | null>[]; floUserId?: Expr<string | null> },
 ) => {
-  const field = <T>(name: 'id' | 'clientUserId' | 'email'): Expr<T> => ({
+  const userField = <T>(name: 'id' | 'clientUserId' | 'email'): Expr<T> => ({
     op: 'user',
     customer,
-    named: null,
-    ...said,
+    floUserId: null,
+    ...claims,
     field: name,
   })
   return {
-    id: field<string>('id'),
-    clientUserId: field<string | null>('clientUserId'),
-    email: field<string | null>('email'),
+    id: userField<string>('id'),
+    clientUserId: userField<string | null>('clientUserId'),
+    email: userField<string | null>('email'),
   }
 }
 

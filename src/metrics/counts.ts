@@ -4,13 +4,13 @@ import { counter, histogram } from './tally.ts'
 
 // Seconds. Inside the gateway things take milliseconds, at a client's endpoint up to its time-out, on the whole way a retry
 // schedule of days.
-const INSIDE = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
-const ATTEMPT = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60]
-const WAY = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86_400]
-const BATCH = [1, 2, 5, 10, 20, 50, 100, 240]
+const INSIDE_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+const ATTEMPT_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60]
+const WAY_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86_400]
+const BATCH_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 240]
 
 /** Counts what the rooms tell. Labels are kinds and codes of ours, never ids: their number has a bound. */
-export function counts(registry: Registry): Omit<Required<Watch>, 'changed'> {
+export function createCounters(registry: Registry): Omit<Required<Watch>, 'changed'> {
   const webhooks = counter(registry, {
     name: 'flo_webhooks_total',
     help: 'Webhooks answered, by result: accepted, duplicate, refused.',
@@ -26,7 +26,7 @@ export function counts(registry: Registry): Omit<Required<Watch>, 'changed'> {
   const webhookSeconds = histogram(registry, {
     name: 'flo_webhook_duration_seconds',
     help: 'From a webhook to its answer, which for an accepted one comes after the commit.',
-    buckets: INSIDE,
+    buckets: INSIDE_BUCKETS,
   })
   const sourceEvents = counter(registry, {
     name: 'flo_source_events_total',
@@ -54,17 +54,17 @@ export function counts(registry: Registry): Omit<Required<Watch>, 'changed'> {
   const normalizeLatency = histogram(registry, {
     name: 'flo_normalize_latency_seconds',
     help: 'From the receipt of a source event to what it became, waiting for missing facts included.',
-    buckets: WAY,
+    buckets: WAY_BUCKETS,
   })
   const batchSize = histogram(registry, {
     name: 'flo_normalize_batch_events',
     help: 'Source events in one transaction of the normaliser.',
-    buckets: BATCH,
+    buckets: BATCH_BUCKETS,
   })
   const batchSeconds = histogram(registry, {
     name: 'flo_normalize_batch_duration_seconds',
     help: 'How long a transaction of the normaliser takes, fan-out included.',
-    buckets: INSIDE,
+    buckets: INSIDE_BUCKETS,
   })
   const attempts = counter(registry, {
     name: 'flo_attempts_total',
@@ -75,13 +75,13 @@ export function counts(registry: Registry): Omit<Required<Watch>, 'changed'> {
     name: 'flo_attempt_duration_seconds',
     help: 'From the start of a try to its status line, or to its failure.',
     labels: ['contract'],
-    buckets: ATTEMPT,
+    buckets: ATTEMPT_BUCKETS,
   })
   const way = histogram(registry, {
     name: 'flo_delivery_latency_seconds',
     help: 'From the receipt of a source event to its delivery, retries included; resends and replays are not counted.',
     labels: ['contract'],
-    buckets: WAY,
+    buckets: WAY_BUCKETS,
   })
   const exhausted = counter(registry, {
     name: 'flo_deliveries_exhausted_total',
@@ -97,7 +97,7 @@ export function counts(registry: Registry): Omit<Required<Watch>, 'changed'> {
   const requestSeconds = histogram(registry, {
     name: 'flo_api_request_duration_seconds',
     help: 'From a request to the management API to its answer.',
-    buckets: INSIDE,
+    buckets: INSIDE_BUCKETS,
   })
 
   const told = counter(registry, {
@@ -121,18 +121,18 @@ export function counts(registry: Registry): Omit<Required<Watch>, 'changed'> {
       batchSeconds.observe((committedAt - startedAt) / 1000)
       for (const { state, code, receivedAt } of ended) {
         outcomes.add(1, state, code ?? '')
-        if (state !== 'held') normalizeLatency.observe(secondsFrom(receivedAt.getTime(), committedAt))
+        if (state !== 'held') normalizeLatency.observe(secondsBetween(receivedAt.getTime(), committedAt))
       }
       for (const { contract, type } of made) events.add(1, contract, type)
     },
     attempted(attempt) {
       const { contract, durationMs, isFannedOut, isLast, outcome, sourceEventId, startedAt } = attempt
-      attempts.add(1, contract, classOf(attempt))
+      attempts.add(1, contract, outcomeClass(attempt))
       attemptSeconds.observe(durationMs / 1000, contract)
       if (outcome !== 'delivered') {
         if (isLast && outcome !== 'gone') exhausted.add(1, contract)
       } else if (isFannedOut && sourceEventId !== null)
-        way.observe(secondsFrom(momentOf(sourceEventId), startedAt + durationMs), contract)
+        way.observe(secondsBetween(millisecondsOf(sourceEventId), startedAt + durationMs), contract)
     },
     told({ type }) {
       told.add(1, type)
@@ -144,12 +144,12 @@ export function counts(registry: Registry): Omit<Required<Watch>, 'changed'> {
   }
 }
 
-const classOf = ({ outcome, status }: Attempted): string =>
-  outcome === 'refused' ? (CLASSES[Math.floor((status ?? 0) / 100)] ?? 'refused_other') : outcome
-const CLASSES: Readonly<Record<number, string>> = { 3: 'refused_3xx', 4: 'refused_4xx', 5: 'refused_5xx' }
+const outcomeClass = ({ outcome, status }: Attempted): string =>
+  outcome === 'refused' ? (STATUS_CLASSES[Math.floor((status ?? 0) / 100)] ?? 'refused_other') : outcome
+const STATUS_CLASSES: Readonly<Record<number, string>> = { 3: 'refused_3xx', 4: 'refused_4xx', 5: 'refused_5xx' }
 
 // The clocks of two machines, or of the database, may differ a little.
-const secondsFrom = (start: number, end: number) => Math.max(0, end - start) / 1000
+const secondsBetween = (start: number, end: number) => Math.max(0, end - start) / 1000
 
 /** Milliseconds since 1970 at which a UUIDv7 was made. */
-const momentOf = (id: string) => Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
+const millisecondsOf = (id: string) => Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)

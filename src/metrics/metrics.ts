@@ -2,13 +2,13 @@ import { collectDefaultMetrics, Registry } from 'prom-client'
 import type { Db } from '../database/db.ts'
 import type { Log } from '../log.ts'
 import type { RegisteredWorker } from '../workers/worker.ts'
-import { counts } from './counts.ts'
+import { createCounters } from './counts.ts'
 import { gauge, type Reading } from './gauge.ts'
-import { remembered } from './remembered.ts'
-import { type Standing, standing } from './standing.ts'
+import { createReadingCache } from './remembered.ts'
+import { readStanding, type Standing } from './standing.ts'
 import { counter } from './tally.ts'
 
-interface Deps {
+interface MetricsDeps {
   db: Db
   log: Log
   worker: RegisteredWorker
@@ -16,27 +16,27 @@ interface Deps {
   /** How many lanes each client has. */
   lanes: number
   /** What is under way in the rooms of this process; null without the role `work`. */
-  work: () => { clientsWaiting: number; attemptsInFlight: number; graphileRuns: boolean } | null
+  readLoad: () => { clientsWaiting: number; attemptsInFlight: number; graphileRuns: boolean } | null
 }
 
 /** Scrapes come every 15 s as a rule; what takes a second of the database's time is asked once a minute. */
-const PATIENCE = { freshMs: 5_000, share: 1 / 50, againMs: 15_000, waitMs: 1_000 }
+const STANDING_CACHE = { freshMs: 5_000, share: 1 / 50, againMs: 15_000, waitMs: 1_000 }
 
 /**
  * The metrics of one process. `watch` hears what the rooms tell; `text` is what a scrape gets. What the database knows is
  * read when somebody scrapes, at most every 5 s, and a database that does not answer leaves the scrape whole.
  */
-export function newMetrics(deps: Deps) {
+export function createMetrics(deps: MetricsDeps) {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
-  ofProcess(registry, deps)
-  ofDatabase(registry, deps)
-  return { watch: counts(registry), contentType: registry.contentType, text: () => registry.metrics() }
+  registerProcessGauges(registry, deps)
+  registerDatabaseGauges(registry, deps)
+  return { watch: createCounters(registry), contentType: registry.contentType, renderText: () => registry.metrics() }
 }
 
-export type Metrics = ReturnType<typeof newMetrics>
+export type Metrics = ReturnType<typeof createMetrics>
 
-function ofProcess(registry: Registry, { db, worker, version, work }: Deps): void {
+function registerProcessGauges(registry: Registry, { db, worker, version, readLoad: work }: MetricsDeps): void {
   const show = (name: string, help: string, read: () => Reading, label?: string) =>
     gauge(registry, { name, help, ...(label && { label }) }, read)
   show('flo_info', 'Always 1; its label says which version runs.', () => ({ [version]: 1 }), 'version')
@@ -62,14 +62,14 @@ function ofProcess(registry: Registry, { db, worker, version, work }: Deps): voi
   show('flo_attempts_in_flight', 'HTTP tries under way in this process.', () => work()?.attemptsInFlight ?? null)
 }
 
-function ofDatabase(registry: Registry, { db, log, worker, lanes }: Deps): void {
+function registerDatabaseGauges(registry: Registry, { db, log, worker, lanes }: MetricsDeps): void {
   const failures = counter(registry, {
     name: 'flo_standing_failures_total',
     help: 'Readings of the gauges that come from the database which failed; the gauges keep what was read last.',
   })
-  const known = remembered(
-    () => standing(db, worker.id, lanes),
-    PATIENCE,
+  const cache = createReadingCache(
+    () => readStanding(db, worker.id, lanes),
+    STANDING_CACHE,
     (error) => {
       failures.add(1)
       log.warn({ err: error }, 'metrics.standing_not_read')
@@ -77,7 +77,7 @@ function ofDatabase(registry: Registry, { db, log, worker, lanes }: Deps): void 
   )
   const show = (name: string, help: string, read: (now: Standing) => Reading, label?: string) =>
     gauge(registry, { name, help, ...(label && { label }) }, async () => {
-      const now = await known.latest()
+      const now = await cache.readLatest()
       return now && read(now)
     })
   show(
@@ -143,8 +143,8 @@ function ofDatabase(registry: Registry, { db, log, worker, lanes }: Deps): void 
     registry,
     { name: 'flo_standing_age_seconds', help: 'How old the gauges that come from the database are.' },
     async () => {
-      await known.latest()
-      return known.ageSeconds()
+      await cache.readLatest()
+      return cache.ageSeconds()
     },
   )
 }

@@ -1,4 +1,4 @@
-interface Patience {
+interface ReadingCacheOptions {
   /** What is younger is shown again. */
   freshMs: number
   /** Reading takes this share of the time at most: what took long is asked for less often. */
@@ -13,10 +13,10 @@ interface Patience {
  * Remembers what is dear to read, and never throws: `latest` is null until it could be read once. Several who ask at once
  * share one reading. `failed` hears why a reading failed; the last good one stays, with its age.
  */
-export function remembered<T>(
+export function createReadingCache<T>(
   read: () => Promise<T>,
-  { freshMs, share, againMs, waitMs: patienceMs }: Patience,
-  failed: (error: unknown) => void,
+  { freshMs, share, againMs, waitMs: patienceMs }: ReadingCacheOptions,
+  onFailed: (error: unknown) => void,
 ) {
   let last: { value: T; at: number } | null = null
   let notBefore = 0
@@ -31,21 +31,21 @@ export function remembered<T>(
       last = { value, at }
       waitMs = Math.max(freshMs, (at - startedAt) / share)
     } catch (error) {
-      failed(error)
+      onFailed(error)
       waitMs = againMs
     }
     notBefore = performance.now() + waitMs
     reading = null
   }
   return {
-    async latest(): Promise<T | null> {
+    async readLatest(): Promise<T | null> {
       if (!reading && performance.now() >= notBefore) reading = refresh()
       if (reading) {
         let timer: NodeJS.Timeout | undefined
-        const enough = new Promise<void>((resolve) => {
+        const timeout = new Promise<void>((resolve) => {
           timer = setTimeout(resolve, patienceMs)
         })
-        await Promise.race([reading, enough])
+        await Promise.race([reading, timeout])
         clearTimeout(timer)
       }
       return last?.value ?? null

@@ -5,7 +5,7 @@ import { Refusal, refusalBody } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from './metrics.ts'
 
-interface Deps {
+interface MetricsRouteDeps {
   log: Log
   metrics: Pick<Metrics, 'text' | 'contentType'>
   /** FLO_METRICS_TOKEN; undefined: anybody who reaches the port may read. */
@@ -13,16 +13,16 @@ interface Deps {
 }
 
 /** GET /metrics in Prometheus' text format. With a token, others than its bearer get 401. */
-export const metricsRoute =
-  ({ log, metrics, token }: Deps): RequestHandler =>
+export const createMetricsRoute =
+  ({ log, metrics, token }: MetricsRouteDeps): RequestHandler =>
   async (req, res) => {
-    if (token !== undefined && !isBearer(token, req.get('authorization'))) {
+    if (token !== undefined && !isBearerOf(token, req.get('authorization'))) {
       const refusal = new Refusal('unauthorized', { message: 'Send Authorization: Bearer <FLO_METRICS_TOKEN>.' })
       res.status(refusal.status).set('www-authenticate', 'Bearer').json(refusalBody(refusal, newId()))
       return
     }
     try {
-      const text = await metrics.text()
+      const text = await metrics.renderText()
       res.set('content-type', metrics.contentType).end(text)
     } catch (error) {
       const requestId = newId()
@@ -31,7 +31,7 @@ export const metricsRoute =
     }
   }
 
-const sha256 = (text: string) => createHash('sha256').update(text).digest()
+const hashToken = (text: string) => createHash('sha256').update(text).digest()
 // Hashes, since lengths may differ: the time must not tell how much of a guess was right.
-const isBearer = (token: string, authorization = '') =>
-  timingSafeEqual(sha256(/^bearer +(.*?) *$/i.exec(authorization)?.[1] ?? ''), sha256(token))
+const isBearerOf = (token: string, authorization = '') =>
+  timingSafeEqual(hashToken(/^bearer +(.*?) *$/i.exec(authorization)?.[1] ?? ''), hashToken(token))

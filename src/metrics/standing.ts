@@ -1,8 +1,8 @@
-import { type Oldest, oldestDeliveries, oldestSourceEvents } from '../database/backlog.ts'
+import { type OldestWaiting, readOldestDeliveries, readOldestSourceEvents } from '../database/backlog.ts'
 import { type Db, inTransaction, type Tx } from '../database/db.ts'
-import { ofEachClient } from '../database/each-client.ts'
-import { DAILY } from '../database/partitions.ts'
-import { floorNow } from '../database/pending-floor.ts'
+import { queryEachClient } from '../database/each-client.ts'
+import { DAILY_TABLES } from '../database/partitions.ts'
+import { readPendingFloor } from '../database/pending-floor.ts'
 
 /** How the installation stands, as its database alone knows: the same in every process that asks. */
 export interface Standing {
@@ -30,7 +30,7 @@ export interface Standing {
   partitionDays: number
 }
 
-const MOST = 1_000_000
+const COUNT_LIMIT = 1_000_000
 /** A database that is slower than this has other troubles than to be counted. */
 const TIMEOUT_MS = 3_000
 
@@ -38,18 +38,18 @@ const TIMEOUT_MS = 3_000
  * Reads it in one transaction of cheap statements: each walks clients or endpoints, which are few, and probes an index that
  * holds nothing but what waits. `lanes` is how many each client has. Throws when the database does not answer in 3 s.
  */
-export const standing = (db: Db, workerId: string, lanes: number): Promise<Standing> =>
+export const readStanding = (db: Db, workerId: string, lanes: number): Promise<Standing> =>
   inTransaction(db, async (tx) => {
     await tx.query(`set local statement_timeout = ${TIMEOUT_MS}`)
     return {
-      ...(await ofDeliveries(tx)),
-      ...(await ofSourceEvents(tx, lanes)),
-      ...(await ofWork(tx, workerId)),
+      ...(await readDeliveries(tx)),
+      ...(await readSourceEvents(tx, lanes)),
+      ...(await readWork(tx, workerId)),
     }
   })
 
-async function ofDeliveries(tx: Tx) {
-  const pending = await ofEachClient<{ now: number; later: number }>(
+async function readDeliveries(tx: Tx) {
+  const pending = await queryEachClient<{ now: number; later: number }>(
     tx,
     (client) => `
       select count(*) filter (where at <= now()) as now, count(*) filter (where at > now()) as later
@@ -57,55 +57,55 @@ async function ofDeliveries(tx: Tx) {
                cross join lateral (select next_attempt_at from deliveries
                                     where client_id = ${client} and endpoint_id = e.id and state = 'pending'
                                       and event_id >= $1) d
-               where e.client_id = ${client} limit ${MOST}) waiting`,
-    [await floorNow(tx)],
+               where e.client_id = ${client} limit ${COUNT_LIMIT}) waiting`,
+    [await readPendingFloor(tx)],
   )
   const { rows: breakers } = await tx.query(
     `select count(*) as open from endpoint_health h
        join endpoints e on e.client_id = h.client_id and e.id = h.endpoint_id
       where h.opened_at is not null and e.deleted_at is null and e.status = 'enabled'`,
   )
-  const oldest = await oldestDeliveries(tx)
+  const oldest = await readOldestDeliveries(tx)
   const { rows: statuses } = await tx.query(
     `select coalesce(disabled_reason, status) as status, count(*) from endpoints where deleted_at is null group by 1`,
   )
-  const endpoints = { enabled: 0, manual: 0, gone: 0, failing: 0, ...counted(statuses, 'status') }
+  const endpoints = { enabled: 0, manual: 0, gone: 0, failing: 0, ...countsBy(statuses, 'status') }
   return {
-    pending: { now: sum(pending.map(({ now }) => now)), later: sum(pending.map(({ later }) => later)) },
+    pending: { now: sumCounts(pending.map(({ now }) => now)), later: sumCounts(pending.map(({ later }) => later)) },
     oldestDue: {
-      closed: longest(oldest.filter(({ isOpen }) => !isOpen)),
-      open: longest(oldest.filter(({ isOpen }) => isOpen)),
+      closed: longestWait(oldest.filter(({ isOpen }) => !isOpen)),
+      open: longestWait(oldest.filter(({ isOpen }) => isOpen)),
     },
     breakers: { closed: endpoints.enabled - breakers[0].open, open: breakers[0].open },
     endpoints,
   }
 }
 
-async function ofSourceEvents(tx: Tx, lanes: number) {
-  const open = await ofEachClient<{ state: 'received' | 'held' | 'failed'; count: number }>(
+async function readSourceEvents(tx: Tx, lanes: number) {
+  const open = await queryEachClient<{ state: 'received' | 'held' | 'failed'; count: number }>(
     tx,
     (client) => `
       select state, count(*) from (
         select state from source_events
-         where client_id = ${client} and state in ('received', 'held', 'failed') limit ${MOST}) open
+         where client_id = ${client} and state in ('received', 'held', 'failed') limit ${COUNT_LIMIT}) open
        group by state`,
   )
   const sourceEvents = { received: 0, held: 0, failed: 0 }
   for (const { state, count } of open) sourceEvents[state] += count
   return {
     sourceEvents,
-    oldestSourceEvent: longest(await oldestSourceEvents(tx, lanes)),
+    oldestSourceEvent: longestWait(await readOldestSourceEvents(tx, lanes)),
   }
 }
 
-async function ofWork(tx: Tx, workerId: string) {
+async function readWork(tx: Tx, workerId: string) {
   const running = {
-    backfill: await count(tx, `backfills where state = 'running'`),
-    replay: await count(tx, `replays where state = 'running'`),
+    backfill: await countRows(tx, `backfills where state = 'running'`),
+    replay: await countRows(tx, `replays where state = 'running'`),
   }
   const hydrations = {
-    pending: await count(tx, `hydrations where state = 'pending'`),
-    shut: await count(tx, 'hydration_circuits where open_until > now()'),
+    pending: await countRows(tx, `hydrations where state = 'pending'`),
+    shut: await countRows(tx, 'hydration_circuits where open_until > now()'),
   }
   const { rows: signatures } = await tx.query('select count(signature_failing_at) as failing from sources')
   const { rows: workers } = await tx.query(
@@ -121,26 +121,27 @@ async function ofWork(tx: Tx, workerId: string) {
        from (select i.inhparent, max(to_date(right(c.relname, 8), 'YYYYMMDD')) as last
                from pg_inherits i join pg_class c on c.oid = i.inhrelid
               where i.inhparent = any($1::regclass[]) and c.relname ~ '_[0-9]{8}$' group by i.inhparent) made`,
-    [DAILY],
+    [DAILY_TABLES],
   )
   return {
     running,
     hydrations,
     signaturesFailing: signatures[0].failing,
-    workers: counted(workers, 'role'),
-    leases: counted(leases, 'kind'),
+    workers: countsBy(workers, 'role'),
+    leases: countsBy(leases, 'kind'),
     partitionDays: days[0].ahead,
   }
 }
 
-async function count(tx: Tx, which: string): Promise<number> {
+async function countRows(tx: Tx, which: string): Promise<number> {
   const { rows } = await tx.query(`select count(*) from ${which}`)
   return rows[0].count
 }
 
-const sum = (counts: readonly number[]) => counts.reduce((all, one) => all + one, 0)
+const sumCounts = (counts: readonly number[]) => counts.reduce((all, one) => all + one, 0)
 
-const longest = (waiting: readonly Oldest[]) => waiting.reduce((most, { seconds }) => Math.max(most, seconds), 0)
+const longestWait = (waiting: readonly OldestWaiting[]) =>
+  waiting.reduce((most, { seconds }) => Math.max(most, seconds), 0)
 
-const counted = (rows: readonly Record<string, any>[], by: string): Record<string, number> =>
+const countsBy = (rows: readonly Record<string, any>[], by: string): Record<string, number> =>
   Object.fromEntries(rows.map((row) => [row[by], row.count]))

@@ -4,13 +4,13 @@ import ipaddr from 'ipaddr.js'
 type Address = ipaddr.IPv4 | ipaddr.IPv6
 
 // Written in hex first: ipaddr.js takes the dotted form of an IPv4-compatible address, ::127.0.0.1, for a mapped one.
-const parsed = (number: string): Address =>
+const parseAddress = (number: string): Address =>
   ipaddr.parse(isIP(number) === 6 ? new URL(`http://[${number}]`).hostname.slice(1, -1) : number)
 
-const mappedV4 = (address: Address): Address =>
+const unmapAddress = (address: Address): Address =>
   address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() ? address.toIPv4Address() : address
 
-const within = (address: Address, subnets: readonly string[]): boolean =>
+const isWithin = (address: Address, subnets: readonly string[]): boolean =>
   subnets.some((subnet) => {
     const [network, bits] = ipaddr.parseCIDR(subnet)
     return network.kind() === address.kind() && address.match(network, bits)
@@ -19,21 +19,21 @@ const within = (address: Address, subnets: readonly string[]): boolean =>
 // Public by its number, but inside Azure it is the host's own control plane, which hands out credentials.
 const AZURE_HOST = '168.63.129.16'
 
-function reasonV4(address: ipaddr.IPv4): string | null {
+function refusedReasonV4(address: ipaddr.IPv4): string | null {
   if (address.toString() === AZURE_HOST) return 'metadata'
   const range = address.range()
   return range === 'unicast' ? null : range
 }
 
-function reasonV6(address: ipaddr.IPv6): string | null {
+function refusedReasonV6(address: ipaddr.IPv6): string | null {
   // NAT64's well-known prefix is how a machine with IPv6 alone reaches IPv4: what counts is the address inside.
-  if (within(address, ['64:ff9b::/96'])) return reasonV4(new ipaddr.IPv4(address.toByteArray().slice(12)))
+  if (isWithin(address, ['64:ff9b::/96'])) return refusedReasonV4(new ipaddr.IPv4(address.toByteArray().slice(12)))
   const range = address.range()
   if (range !== 'unicast') return range
   // ISATAP: whatever the prefix, the last half says that a tunnel leads to the IPv4 address inside (RFC 5214).
   if ((address.parts[4]! & ~0x0200) === 0 && address.parts[5] === 0x5efe) return 'isatap'
   // All that IANA has given out as global unicast; the rest (IPv4-compatible ::/96 too) routes nowhere we want to go.
-  return within(address, ['2000::/3']) ? null : 'reserved'
+  return isWithin(address, ['2000::/3']) ? null : 'reserved'
 }
 
 /**
@@ -45,20 +45,20 @@ function reasonV6(address: ipaddr.IPv6): string | null {
 export function refusedReason(address: string, allowedSubnets: readonly string[]): string | null {
   // Stricter than ipaddr.js, which takes octal and short forms: what is no address would go through DNS once more.
   if (!isIP(address)) return 'not an IP address'
-  if (opened(address, allowedSubnets)) return null
+  if (isAllowedAddress(address, allowedSubnets)) return null
   const [number = '', zone] = address.split('%')
-  const dialled = mappedV4(parsed(number))
+  const dialled = unmapAddress(parseAddress(number))
   // A zone id names a link of this machine: no address of the internet has one.
   if (zone !== undefined) return 'zone'
-  return dialled instanceof ipaddr.IPv4 ? reasonV4(dialled) : reasonV6(dialled)
+  return dialled instanceof ipaddr.IPv4 ? refusedReasonV4(dialled) : refusedReasonV6(dialled)
 }
 
 /** Whether `address` lies in one of `allowedSubnets`, however it is written: http:// is spoken to these alone. */
-export function opened(address: string, allowedSubnets: readonly string[]): boolean {
+export function isAllowedAddress(address: string, allowedSubnets: readonly string[]): boolean {
   if (!isIP(address)) return false
   const [number = ''] = address.split('%')
-  const written = parsed(number)
-  return within(written, allowedSubnets) || within(mappedV4(written), allowedSubnets)
+  const written = parseAddress(number)
+  return isWithin(written, allowedSubnets) || isWithin(unmapAddress(written), allowedSubnets)
 }
 
 // Where something else than HTTP listens, that a request could be taken for: https://fetch.spec.whatwg.org/#port-blocking
@@ -72,10 +72,10 @@ const BAD_PORTS = new Set(
 export const isRefusedPort = (port: string): boolean => BAD_PORTS.has(port)
 
 // RFC 6761 (localhost), 6762 (local), 8375 (home.arpa), and ICANN's private-use internal.
-const INNER = /(^|\.)(localhost|local|internal|home\.arpa)$/
+const INNER_NAMES = /(^|\.)(localhost|local|internal|home\.arpa)$/
 
 /** Whether a host name only means something inside a network: it has no dot, or ends in what the internet never gives out. */
 export function isInnerName(hostname: string): boolean {
   const name = hostname.replace(/\.$/, '').toLowerCase()
-  return !name.includes('.') || INNER.test(name)
+  return !name.includes('.') || INNER_NAMES.test(name)
 }

@@ -1,7 +1,7 @@
 import { type ClientRequest, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP, type Socket } from 'node:net'
-import { opened } from './addresses.ts'
+import { isAllowedAddress } from './addresses.ts'
 
 /** Where requests leave through: FLO_EGRESS_PROXY, but for the hosts of FLO_EGRESS_NO_PROXY. */
 export interface EgressProxy {
@@ -22,63 +22,64 @@ export class ProxyRefusal extends Error {
 }
 
 /** The way through a proxy, for as long as the process lives. */
-export interface Tunnels {
+export interface ProxyTunnels {
   /** Whether requests to this host go through the proxy. */
-  leadTo(hostname: string): boolean
+  isForHost(hostname: string): boolean
   /**
    * A connection to the host, through the proxy. Rejects with ProxyTrouble or ProxyRefusal, or with an error of code ETIMEDOUT,
    * ECONNRESET or EHOSTUNREACH: the proxy is well, but does not get through to the host.
    */
-  open(hostname: string, port: string): Promise<Socket>
+  openTunnel(hostname: string, port: string): Promise<Socket>
   /** Whether the proxy was out when it was last asked for anything. */
-  isOut(): boolean
+  isProxyDown(): boolean
 }
 
 const CONNECT_MS = 5_000
 const ALIVE_MS = 2_000
 /** So long an answer to "are you well?" holds. */
-const ASK_AGAIN_MS = 1_000
+const PROBE_HOLDS_MS = 1_000
 
 // What a gateway in front of proxies answers when none of them is there; of the host behind the proxy they may speak as well.
-const IN_TROUBLE = new Set([502, 503, 504])
+const TROUBLE_STATUSES = new Set([502, 503, 504])
 
 /** Tunnels by CONNECT (RFC 9110 9.3.6) through an HTTP or HTTPS proxy. */
-export function tunnelsThrough({ url, exceptions }: EgressProxy): Tunnels {
+export function createTunnels({ url, exceptions }: EgressProxy): ProxyTunnels {
   const proxy = new URL(url)
-  let out = false
-  let asked: { at: number; alive: Promise<boolean> } | undefined
+  let isDown = false
+  let lastProbe: { at: number; alive: Promise<boolean> } | undefined
 
-  const isAlive = () => {
-    if (!asked || asked.at < performance.now() - ASK_AGAIN_MS) asked = { at: performance.now(), alive: answers(proxy) }
-    return asked.alive
+  const isProxyAlive = () => {
+    if (!lastProbe || lastProbe.at < performance.now() - PROBE_HOLDS_MS)
+      lastProbe = { at: performance.now(), alive: probeProxy(proxy) }
+    return lastProbe.alive
   }
-  const troubled = (why: string) => {
-    out = true
+  const markDown = (why: string) => {
+    isDown = true
     return new ProxyTrouble(`the proxy ${proxy.host}: ${why}`)
   }
 
   const open = async (authority: string): Promise<Socket> => {
-    const reply = await askedFor(proxy, authority)
-    if (reply.kind === 'unreached') throw troubled(reply.why)
+    const reply = await requestTunnel(proxy, authority)
+    if (reply.kind === 'unreached') throw markDown(reply.why)
     if (reply.kind === 'connected') {
-      out = false
+      isDown = false
       return reply.socket
     }
     // Silence and 5xx may be said of the host or of the proxy: so it is asked how it is itself.
-    const mayBeIll = reply.kind === 'silent' || IN_TROUBLE.has(reply.status)
-    if (mayBeIll && !(await isAlive())) throw troubled('it does not answer, or is in trouble')
-    if (reply.kind === 'silent') throw notThrough(reply.code, authority, 'no answer')
-    if (asksForCredentials(reply)) throw troubled(`it wants other credentials (${reply.status})`)
-    if (reply.status === 429) throw troubled('it has had too many requests (429)')
-    out = false
+    const mayBeIll = reply.kind === 'silent' || TROUBLE_STATUSES.has(reply.status)
+    if (mayBeIll && !(await isProxyAlive())) throw markDown('it does not answer, or is in trouble')
+    if (reply.kind === 'silent') throw createUnreachedError(reply.code, authority, 'no answer')
+    if (asksForCredentials(reply)) throw markDown(`it wants other credentials (${reply.status})`)
+    if (reply.status === 429) throw markDown('it has had too many requests (429)')
+    isDown = false
     if (reply.status < 500) throw new ProxyRefusal(`the proxy does not lead to ${authority} (${reply.status})`)
-    throw notThrough(reply.status === 504 ? 'ETIMEDOUT' : 'EHOSTUNREACH', authority, String(reply.status))
+    throw createUnreachedError(reply.status === 504 ? 'ETIMEDOUT' : 'EHOSTUNREACH', authority, String(reply.status))
   }
 
   return {
-    leadTo: (hostname) => !exceptions.some((exception) => fits(exception, hostname)),
-    open: (hostname, port) => open(`${isIP(hostname) === 6 ? `[${hostname}]` : hostname}:${port}`),
-    isOut: () => out,
+    isForHost: (hostname) => !exceptions.some((exception) => matchesException(exception, hostname)),
+    openTunnel: (hostname, port) => open(`${isIP(hostname) === 6 ? `[${hostname}]` : hostname}:${port}`),
+    isProxyDown: () => isDown,
   }
 }
 
@@ -86,30 +87,30 @@ export function tunnelsThrough({ url, exceptions }: EgressProxy): Tunnels {
 const asksForCredentials = ({ status, headers }: { status: number; headers: IncomingHttpHeaders }) =>
   status === 407 && headers['proxy-authenticate'] !== undefined
 
-const notThrough = (code: string, authority: string, said: string) =>
-  Object.assign(new Error(`the proxy did not get through to ${authority}: ${said}`), { code })
+const createUnreachedError = (code: string, authority: string, answer: string) =>
+  Object.assign(new Error(`the proxy did not get through to ${authority}: ${answer}`), { code })
 
-function fits(exception: string, hostname: string): boolean {
+function matchesException(exception: string, hostname: string): boolean {
   if (exception === '*') return true
-  if (isIP(hostname)) return isSubnet(exception) && opened(hostname, [subnetOf(exception)])
+  if (isIP(hostname)) return isSubnet(exception) && isAllowedAddress(hostname, [toSubnet(exception)])
   const [name, suffix] = [hostname.toLowerCase().replace(/\.$/, ''), exception.toLowerCase().replace(/^\.?/, '.')]
   return name.endsWith(suffix) || (!exception.startsWith('.') && `.${name}` === suffix)
 }
 
 const isSubnet = (exception: string) => isIP(exception.split('/')[0]!) !== 0
-const subnetOf = (exception: string) =>
+const toSubnet = (exception: string) =>
   exception.includes('/') ? exception : `${exception}/${isIP(exception) === 6 ? 128 : 32}`
 
-type Reply =
+type ProxyReply =
   | { kind: 'connected'; socket: Socket }
   | { kind: 'refused'; status: number; headers: IncomingHttpHeaders }
   | { kind: 'silent'; code: string }
   | { kind: 'unreached'; why: string }
 
 /** Asks the proxy for a tunnel to `authority`. Never rejects. */
-function askedFor(proxy: URL, authority: string): Promise<Reply> {
+function requestTunnel(proxy: URL, authority: string): Promise<ProxyReply> {
   return new Promise((resolve) => {
-    const request = toProxy(proxy, { method: 'CONNECT', path: authority, host: authority })
+    const request = createProxyRequest(proxy, { method: 'CONNECT', path: authority, host: authority })
     let reached = false
     const timer = setTimeout(() => {
       resolve(reached ? { kind: 'silent', code: 'ETIMEDOUT' } : { kind: 'unreached', why: 'no connection within 5 s' })
@@ -142,13 +143,13 @@ function askedFor(proxy: URL, authority: string): Promise<Reply> {
 }
 
 /** Whether the proxy answers anything at all that is not about its own trouble. */
-function answers(proxy: URL): Promise<boolean> {
+function probeProxy(proxy: URL): Promise<boolean> {
   return new Promise((resolve) => {
-    const request = toProxy(proxy, { method: 'GET', path: '/', host: proxy.host })
+    const request = createProxyRequest(proxy, { method: 'GET', path: '/', host: proxy.host })
     const timer = setTimeout(() => request.destroy(new Error('no answer')), ALIVE_MS)
     request.on('response', ({ statusCode = 0 }) => {
       clearTimeout(timer)
-      resolve(!IN_TROUBLE.has(statusCode))
+      resolve(!TROUBLE_STATUSES.has(statusCode))
       request.destroy()
     })
     request.on('error', () => {
@@ -159,7 +160,10 @@ function answers(proxy: URL): Promise<boolean> {
   })
 }
 
-function toProxy(proxy: URL, { method, path, host }: { method: string; path: string; host: string }): ClientRequest {
+function createProxyRequest(
+  proxy: URL,
+  { method, path, host }: { method: string; path: string; host: string },
+): ClientRequest {
   const request = proxy.protocol === 'https:' ? httpsRequest : httpRequest
   const credentials = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`
   return request({

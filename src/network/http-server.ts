@@ -5,11 +5,11 @@ import { newId } from '../domain/ids.ts'
 import { type Code, ConfigError, Refusal, refusalBody } from '../errors.ts'
 
 /** The HTTP server of a process: it takes the port before anything else starts, and answers 503 until it is told whom to ask. */
-export interface Http {
+export interface HttpServer {
   /** `http://<host>:<port>`, the port that was really taken. */
   url: string
   /** From now on `app` answers. */
-  serve(app: RequestListener): void
+  serveApp(app: RequestListener): void
   /** No new connection; new requests on old ones get 503; resolves when those under way are answered. */
   drain(): Promise<void>
 }
@@ -22,7 +22,7 @@ const REQUEST_MS = 30_000
 const DRAIN_MS = 10_000
 
 /** Listens on `host` and `port` (0: any free one). Throws a ConfigError when it cannot. */
-export async function listen({
+export async function startHttpServer({
   host,
   port,
   requestMs = REQUEST_MS,
@@ -30,8 +30,8 @@ export async function listen({
   host: string
   port: number
   requestMs?: number
-}): Promise<Http> {
-  let app: RequestListener = unavailable
+}): Promise<HttpServer> {
+  let app: RequestListener = answerUnavailable
   const server = createServer(
     {
       keepAliveTimeout: KEEP_ALIVE_MS,
@@ -41,22 +41,22 @@ export async function listen({
     },
     (req, res) => app(req, res),
   )
-  server.on('clientError', refuse)
+  server.on('clientError', refuseUnreadable)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(port, host, resolve)
   }).catch((cause) => {
-    throw new ConfigError(whyNot(cause, host, port), { cause })
+    throw new ConfigError(explainListenError(cause, host, port), { cause })
   })
-  const taken = (server.address() as AddressInfo).port
+  const takenPort = (server.address() as AddressInfo).port
   let draining: Promise<void> | undefined
 
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${taken}`,
-    serve(next) {
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${takenPort}`,
+    serveApp(next) {
       app = next
     },
     drain() {
-      app = unavailable
+      app = answerUnavailable
       draining ??= new Promise((resolve) => {
         // A connection falls idle with its last answer, and would be kept for the next request.
         const sweep = setInterval(() => server.closeIdleConnections(), 20)
@@ -75,7 +75,7 @@ export async function listen({
 const JSON_TYPE = { 'content-type': 'application/json; charset=utf-8' }
 
 /** Starting or draining: the process lives, and is not ready for anything. */
-const unavailable: RequestListener = (req, res) => {
+const answerUnavailable: RequestListener = (req, res) => {
   const refusal = new Refusal('unavailable')
   const [status, body] =
     req.url === '/healthz' ? [200, { status: 'ok' }] : [refusal.status, refusalBody(refusal, newId())]
@@ -83,11 +83,11 @@ const unavailable: RequestListener = (req, res) => {
 }
 
 /** Refuses what the HTTP parser could not read, in the form of all refusals; nothing more is read from the connection. */
-function refuse(error: NodeJS.ErrnoException, socket: Duplex) {
+function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex) {
   // In the middle of an answer to an earlier request, another one would be read as part of it.
   const { _httpMessage: answering } = socket as { _httpMessage?: ServerResponse }
   if (!socket.writable || error.code === 'ECONNRESET' || answering?.headersSent) return void socket.destroy()
-  const refusal = new Refusal(UNREADABLE[error.code ?? ''] ?? 'malformed_request')
+  const refusal = new Refusal(CODE_OF_PARSER_ERROR[error.code ?? ''] ?? 'malformed_request')
   const body = JSON.stringify(refusalBody(refusal, newId()))
   const head = Object.entries({ ...JSON_TYPE, 'content-length': Buffer.byteLength(body), connection: 'close' })
   const lines = head.map(([name, value]) => `${name}: ${value}\r\n`).join('')
@@ -96,12 +96,12 @@ function refuse(error: NodeJS.ErrnoException, socket: Duplex) {
   )
 }
 
-const UNREADABLE: Readonly<Record<string, Code>> = {
+const CODE_OF_PARSER_ERROR: Readonly<Record<string, Code>> = {
   HPE_HEADER_OVERFLOW: 'headers_too_large',
   ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
 }
 
-function whyNot({ code }: NodeJS.ErrnoException, host: string, port: number): string {
+function explainListenError({ code }: NodeJS.ErrnoException, host: string, port: number): string {
   if (code === 'EADDRINUSE')
     return `Port ${port} on ${host} is in use: stop what listens there, or set PORT to another one.`
   if (code === 'EACCES') return `This user may not listen on port ${port}: set PORT to 1024 or above.`

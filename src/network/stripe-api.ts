@@ -2,10 +2,10 @@ import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import { type ConnectionOptions, connect } from 'node:tls'
 import Stripe from 'stripe'
-import type { Tunnels } from './egress-proxy.ts'
+import type { ProxyTunnels } from './egress-proxy.ts'
 
 /** With what a source's account is asked. */
-export interface Credentials {
+export interface StripeCredentials {
   apiKey: string
   /** `2026-10-28.endive`; null: the newest that the stripe package knows. */
   apiVersion: string | null
@@ -14,7 +14,7 @@ export interface Credentials {
 }
 
 /** How a call ended. Stripe being down is an ordinary day, not an exception. */
-export type Reply =
+export type StripeReply =
   /** `at`: the moment that the object is of, by Stripe's clock where it tells. */
   | { kind: 'found'; object: any; at: Date }
   /** Stripe has nothing of this id (any more). */
@@ -26,9 +26,9 @@ export type Reply =
 
 export interface StripeApi {
   /** Reads one object. `path` begins with /v1/ or /v2/ and may have a query. Never throws. */
-  get(credentials: Credentials, path: string): Promise<Reply>
+  readObject(credentials: StripeCredentials, path: string): Promise<StripeReply>
   /** Reads a list to its end, as one object with all of its `data`. Never throws. */
-  all(credentials: Credentials, path: string): Promise<Reply>
+  readList(credentials: StripeCredentials, path: string): Promise<StripeReply>
 }
 
 const TIMEOUT_MS = 10_000
@@ -40,13 +40,13 @@ const MOST_PAGES = 100
  * Stripe's API for what a webhook does not carry, through the stripe package; `base` is where it lives. It retries nothing:
  * who asks keeps the time and the count. Objects come as the version says, untouched by the package's types.
  */
-export function stripeApi({
+export function createStripeApi({
   base,
   tunnels,
   timeoutMs = TIMEOUT_MS,
 }: {
   base: string
-  tunnels?: Tunnels | undefined
+  tunnels?: ProxyTunnels | undefined
   timeoutMs?: number
 }): StripeApi {
   const { protocol, hostname, port } = new URL(base)
@@ -57,13 +57,13 @@ export function stripeApi({
     maxNetworkRetries: 0,
     timeout: timeoutMs,
     telemetry: false,
-    ...(tunnels?.leadTo(hostname) && { httpAgent: agentThrough(tunnels, protocol === 'http:') }),
+    ...(tunnels?.isForHost(hostname) && { httpAgent: createProxyAgent(tunnels, protocol === 'http:') }),
     appInfo: { name: 'flo-gateway' },
   })
 
-  const get: StripeApi['get'] = async ({ apiKey, apiVersion, account }, path) => {
+  const get: StripeApi['readObject'] = async ({ apiKey, apiVersion, account }, path) => {
     try {
-      const object: any = await withinTime(
+      const object: any = await limitTime(
         stripe.rawRequest('GET', path, undefined, {
           apiKey,
           ...(apiVersion ? { apiVersion } : {}),
@@ -72,17 +72,17 @@ export function stripeApi({
         timeoutMs,
       )
       const { statusCode, headers } = object.lastResponse
-      if (statusCode >= 300) return unfit(statusCode, headers)
+      if (statusCode >= 300) return replyToStatus(statusCode, headers)
       const at = new Date(headers.date ?? Number.NaN)
       return { kind: 'found', object, at: Number.isNaN(at.getTime()) ? new Date() : at }
     } catch (error) {
-      return replyOf(error as Partial<Stripe.errors.StripeError>)
+      return replyToError(error as Partial<Stripe.errors.StripeError>)
     }
   }
 
   return {
-    get,
-    async all(credentials, path) {
+    readObject: get,
+    async readList(credentials, path) {
       const data: any[] = []
       for (let pages = 1; ; pages++) {
         const last = data.at(-1)?.id
@@ -91,7 +91,7 @@ export function stripeApi({
           `${path}?limit=${PAGE}${last ? `&starting_after=${encodeURIComponent(last)}` : ''}`,
         )
         if (page.kind !== 'found') return page
-        if (!Array.isArray(page.object.data)) return unfit(200, {})
+        if (!Array.isArray(page.object.data)) return replyToStatus(200, {})
         data.push(...page.object.data)
         const more = page.object.has_more === true && page.object.data.length > 0 && pages < MOST_PAGES
         if (!more) return { ...page, object: { ...page.object, data } }
@@ -101,11 +101,11 @@ export function stripeApi({
 }
 
 /** Connections for the stripe package that are made through the proxy. */
-function agentThrough(tunnels: Tunnels, plain: boolean): HttpAgent {
+function createProxyAgent(tunnels: ProxyTunnels, plain: boolean): HttpAgent {
   const agent = new (plain ? HttpAgent : HttpsAgent)({ keepAlive: true })
   agent.createConnection = (options, callback) => {
     const { host = '', port } = options as { host?: string; port?: number }
-    tunnels.open(host, String(port)).then(
+    tunnels.openTunnel(host, String(port)).then(
       (socket) =>
         callback?.(null, plain ? socket : connect({ servername: host, ...(options as ConnectionOptions), socket })),
       (error) => callback?.(error, undefined as never),
@@ -116,7 +116,7 @@ function agentThrough(tunnels: Tunnels, plain: boolean): HttpAgent {
 }
 
 /** The package's own time-out starts anew with each byte that arrives. */
-function withinTime<T>(call: Promise<T>, ms: number): Promise<T> {
+function limitTime<T>(call: Promise<T>, ms: number): Promise<T> {
   let timer: NodeJS.Timeout
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`no whole answer within ${ms / 1000} s`)), ms)
@@ -124,9 +124,9 @@ function withinTime<T>(call: Promise<T>, ms: number): Promise<T> {
   return Promise.race([call, late]).finally(() => clearTimeout(timer))
 }
 
-type Headers = Record<string, string | undefined>
+type ResponseHeaders = Record<string, string | undefined>
 
-function replyOf(error: Partial<Stripe.errors.StripeError>): Reply {
+function replyToError(error: Partial<Stripe.errors.StripeError>): StripeReply {
   const { statusCode, headers = {}, message = '' } = error
   // A key may stand in Stripe's own words, so these are ours.
   if (statusCode === 401)
@@ -139,19 +139,24 @@ function replyOf(error: Partial<Stripe.errors.StripeError>): Reply {
     }
   if (statusCode === 404) return { kind: 'absent', code: 'not_found', message: 'Stripe has nothing of this id (404).' }
   if (statusCode === undefined)
-    return trouble('stripe_unavailable', `Stripe cannot be reached: ${message.slice(0, 200)}`, headers)
-  return unfit(statusCode, headers as Headers, message)
+    return createTroubleReply('stripe_unavailable', `Stripe cannot be reached: ${message.slice(0, 200)}`, headers)
+  return replyToStatus(statusCode, headers as ResponseHeaders, message)
 }
 
-function unfit(status: number, headers: Headers, message = ''): Reply {
-  if (status === 429) return trouble('rate_limited', 'Stripe has had too many requests (429).', headers)
-  if (status >= 500) return trouble('stripe_unavailable', `Stripe is in trouble (${status}).`, headers)
-  if (status === 409) return trouble('stripe_unavailable', 'Another request holds this object (409).', headers)
-  const said = message ? `: ${message.slice(0, 200)}` : '.'
-  return { kind: 'refused', code: 'request_refused', message: `Stripe gives no such answer (${status})${said}` }
+function replyToStatus(status: number, headers: ResponseHeaders, message = ''): StripeReply {
+  if (status === 429) return createTroubleReply('rate_limited', 'Stripe has had too many requests (429).', headers)
+  if (status >= 500) return createTroubleReply('stripe_unavailable', `Stripe is in trouble (${status}).`, headers)
+  if (status === 409)
+    return createTroubleReply('stripe_unavailable', 'Another request holds this object (409).', headers)
+  const explanation = message ? `: ${message.slice(0, 200)}` : '.'
+  return { kind: 'refused', code: 'request_refused', message: `Stripe gives no such answer (${status})${explanation}` }
 }
 
-const trouble = (code: 'rate_limited' | 'stripe_unavailable', message: string, headers: Headers): Reply => {
+const createTroubleReply = (
+  code: 'rate_limited' | 'stripe_unavailable',
+  message: string,
+  headers: ResponseHeaders,
+): StripeReply => {
   const seconds = Number(headers['retry-after'])
   return {
     kind: 'trouble',

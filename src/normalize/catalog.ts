@@ -1,8 +1,8 @@
-import { ignored } from '../../mappings/ignored.ts'
+import { ignoredTypes } from '../../mappings/ignored.ts'
 import { mappings } from '../../mappings/index.ts'
-import { kept } from '../../mappings/kept.ts'
+import { storedKinds } from '../../mappings/kept.ts'
 import type { Mapping, Node, Rule, When } from '../language/mapping.ts'
-import { conditionWords, fieldNames, markdown, type Style, sourceWords } from '../language/wording.ts'
+import { conditionWords, fieldNames, markdown, sourceWords, type WordingStyle } from '../language/wording.ts'
 
 /** One line of a mapping's decision in words. */
 export interface RuleWords {
@@ -27,20 +27,20 @@ export interface MappingWords {
 }
 
 /** Every mapping of every contract in words, in the order in which their events leave. */
-export const catalog = (): Record<string, MappingWords[]> =>
-  Object.fromEntries(Object.entries(mappings).map(([contract, list]) => [contract, list.map(mappingWords)]))
+export const describeMappings = (): Record<string, MappingWords[]> =>
+  Object.fromEntries(Object.entries(mappings).map(([contract, list]) => [contract, list.map(wordsOfMapping)]))
 
 /** Stripe's event types that no mapping reads, by family, and why; and the objects that are kept as facts. */
-export const unmapped = { families: ignored, kept }
+export const unmappedTypes = { families: ignoredTypes, kept: storedKinds }
 
-function mappingWords(mapping: Mapping): MappingWords {
+function wordsOfMapping(mapping: Mapping): MappingWords {
   const { name, on, rules, owed, waitFor, body } = mapping
-  const style: Style = { ...markdown, changed: (shape) => changeWords(shape, body) }
+  const style: WordingStyle = { ...markdown, describeChange: (shape) => wordsOfChange(shape, body) }
   return {
     name,
     types: on.types,
-    rules: rules.map((rule) => ruleWords(rule, style)),
-    owed: owed ? ruleWords(owed, style) : null,
+    rules: rules.map((rule) => wordsOfRule(rule, style)),
+    owed: owed ? wordsOfRule(owed, style) : null,
     waitsFor: waitFor.map(
       ({ fact, key, unless }) =>
         `${key.called === undefined ? `the ${fact} of ` : ''}${sourceWords(key, style)}, unless ${conditionWords(unless, style)}`,
@@ -51,19 +51,19 @@ function mappingWords(mapping: Mapping): MappingWords {
 }
 
 /** Most of an object's fields are told by the few that are left out. */
-function changeWords(shape: object, body: object): string {
+function wordsOfChange(shape: object, body: object): string {
   const names = fieldNames(shape)
   const whole = Object.values(body)
     .map((root) => ('op' in root ? [] : fieldNames(root)))
     .find((all) => names.every((name) => all.includes(name)))
   const others = whole?.filter((name) => !names.includes(name)) ?? names
-  const code = (list: string[]) => list.map(markdown.code).join(', ')
+  const code = (list: string[]) => list.map(markdown.formatCode).join(', ')
   return whole && others.length < names.length
     ? `a field changed other than ${code(others)}`
     : `one of these changed: ${code(names)}`
 }
 
-function ruleWords(rule: Rule, style: Style): RuleWords {
+function wordsOfRule(rule: Rule, style: WordingStyle): RuleWords {
   const source = (node: Node) => sourceWords(node, style)
   const when = rule.when ? conditionWords(rule.when, style) : 'otherwise'
   if ('ignore' in rule)
@@ -74,7 +74,7 @@ function ruleWords(rule: Rule, style: Style): RuleWords {
       remarks: rule.afterWaiting ? ['Only when what the mapping waits for has not come by the deadline.'] : [],
     }
   const { each, key, once, overtakable } = rule
-  const which = each && isAlways(each.where) ? '' : ` that is ${each && conditionWords(each.where, style)}`
+  const which = each && holdsAlways(each.where) ? '' : ` that is ${each && conditionWords(each.where, style)}`
   return {
     when,
     emits: [rule.emit].flat(),
@@ -88,10 +88,10 @@ function ruleWords(rule: Rule, style: Style): RuleWords {
   }
 }
 
-const isAlways = (when: When) => when.op === 'all' && when.of.length === 0
+const holdsAlways = (when: When) => when.op === 'all' && when.of.length === 0
 
 /** The leaves of a target with their sources; what a list or a nested object is made of stands under it. */
-function fieldsOf(shape: object, style: Style, at = ''): { field: string; source: string }[] {
+function fieldsOf(shape: object, style: WordingStyle, at = ''): { field: string; source: string }[] {
   return Object.entries(shape).flatMap(([name, part]: [string, Node | object]) => {
     const field = at === '' ? name : `${at}.${name}`
     if (!('op' in part)) return fieldsOf(part, style, field)
@@ -103,15 +103,15 @@ function fieldsOf(shape: object, style: Style, at = ''): { field: string; source
 }
 
 /** Every name that a mapping uses, with what it stands for. */
-function namesIn({ rules, owed, waitFor, body }: Mapping, style: Style): { name: string; means: string }[] {
+function namesIn({ rules, owed, waitFor, body }: Mapping, style: WordingStyle): { name: string; means: string }[] {
   const names = new Map<string, string>()
-  const own = new Set(ownFields(body))
+  const own = new Set(ownFieldNodes(body))
   const walk = (part: object) => {
     const { called, op } = part as Node | When
     if (called !== undefined && !own.has(part)) {
       // A field of another mapping, or an object of fields, is told there.
       if (called.includes('.') || op === 'object') return
-      names.set(called, meaning(part as Node | When, style))
+      names.set(called, meaningOf(part as Node | When, style))
     }
     if (op === 'choose') {
       const { name, list, about } = part as Extract<Node, { op: 'choose' }>
@@ -124,14 +124,14 @@ function namesIn({ rules, owed, waitFor, body }: Mapping, style: Style): { name:
 }
 
 /** The nodes that are called as the mapping's own fields are. */
-const ownFields = (shape: object, at = ''): object[] =>
+const ownFieldNodes = (shape: object, at = ''): object[] =>
   Object.entries(shape).flatMap(([name, part]: [string, Node | object]) => {
     const field = at === '' ? name : `${at}.${name}`
-    if (!('op' in part)) return ownFields(part, field)
+    if (!('op' in part)) return ownFieldNodes(part, field)
     return part.called === field ? [part] : []
   })
 
-const meaning = (part: Node | When, style: Style): string =>
+const meaningOf = (part: Node | When, style: WordingStyle): string =>
   isCondition(part) ? conditionWords(part, style, 'is', true) : sourceWords(part, style, true)
 
 const CONDITIONS =

@@ -1,13 +1,13 @@
 import type { Queryable } from '../database/db.ts'
-import type { Normalized } from './source-event-outcome.ts'
+import type { NewEvent } from './source-event-outcome.ts'
 
 /** Claims the business keys; answers the events that are first to say theirs. */
-export async function claimKeys(
+export async function claimBusinessKeys(
   tx: Queryable,
   clientId: string,
-  events: readonly Normalized[],
-): Promise<Set<Normalized>> {
-  const first = new Map<string, Normalized>()
+  events: readonly NewEvent[],
+): Promise<Set<NewEvent>> {
+  const first = new Map<string, NewEvent>()
   for (const event of events) {
     const key = `${event.contract} ${event.key}`
     if (!first.has(key)) first.set(key, event)
@@ -29,7 +29,7 @@ export async function claimKeys(
 }
 
 /** Stores new events, and apart from them their bodies, which are kept for a shorter time. */
-export async function insertEvents(tx: Queryable, clientId: string, events: readonly Normalized[]): Promise<void> {
+export async function insertEvents(tx: Queryable, clientId: string, events: readonly NewEvent[]): Promise<void> {
   if (events.length === 0) return
   await tx.query(
     `with bodies as (

@@ -1,18 +1,18 @@
-import { ofEachClient } from '../database/each-client.ts'
+import { queryEachClient } from '../database/each-client.ts'
 import type { Worker } from '../workers/worker.ts'
-import { type Deps as BatchDeps, type BatchResult, normalizeBatch } from './batch.ts'
-import { fireTimers } from './overdue-timer.ts'
+import { type BatchDeps, type BatchResult, normalizeBatch } from './batch.ts'
+import { fireOverdueTimers } from './overdue-timer.ts'
 
-export interface Deps extends BatchDeps {
+export interface NormalizerDeps extends BatchDeps {
   worker: Worker
   /** How many lanes the receiver spreads a client's customers over. */
-  lanes: number
+  laneCount: number
   /** Called after the commit with the endpoints that have new deliveries. */
-  fannedOut: (clientId: string, endpointIds: string[]) => void
+  onDeliveriesCreated: (clientId: string, endpointIds: string[]) => void
   /** Called after the commit when something is to be fetched from Stripe for this client. */
-  asked?: (clientId: string) => void
+  onFetchRequested?: (clientId: string) => void
   /** Lanes of this client are normalised by another process: it should know that there is work. */
-  elsewhere: (clientId: string) => void
+  onLeasedElsewhere: (clientId: string) => void
 }
 
 export interface Normalizer {
@@ -21,7 +21,7 @@ export interface Normalizer {
   /** Wakes every client that has due source events: after a start, a crash elsewhere, or a lost wake. */
   sweep(): Promise<void>
   /** How many clients wait for their turn. */
-  waiting(): number
+  waitingClientCount(): number
   /** Takes no new batch and waits for the running ones. */
   stop(): Promise<void>
 }
@@ -32,68 +32,68 @@ const CONCURRENT_CLIENTS = 4
 const IDLE_MS = 3000
 const RETRY_MS = 500
 
-type Client = {
+type LaneClient = {
   dirty: boolean
   lanes: number[]
   running: Promise<void> | null
   timer: NodeJS.Timeout | null
   /** When the first of its invoices falls due by our own timer. */
-  timersAt: number
+  nextTimerAt: number
 }
 
 /** Normalises clients' source events, one batch after another per client, several clients side by side. */
-export function normalizer(deps: Deps): Normalizer {
-  const clients = new Map<string, Client>()
+export function normalizer(deps: NormalizerDeps): Normalizer {
+  const clients = new Map<string, LaneClient>()
   const queue: string[] = []
-  let running = 0
-  let stopped = false
-  const units = Array.from({ length: deps.lanes }, (_, lane) => `lane:${lane}`)
+  let runningTurns = 0
+  let isStopped = false
+  const laneUnits = Array.from({ length: deps.laneCount }, (_, lane) => `lane:${lane}`)
 
-  const wake = (clientId: string) => {
-    if (stopped) return
+  const wakeClient = (clientId: string) => {
+    if (isStopped) return
     let client = clients.get(clientId)
     if (!client) {
-      client = { dirty: false, lanes: [], running: null, timer: null, timersAt: 0 }
+      client = { dirty: false, lanes: [], running: null, timer: null, nextTimerAt: 0 }
       clients.set(clientId, client)
     }
     if (client.dirty) return
     client.dirty = true
     if (!client.running) {
       queue.push(clientId)
-      next()
+      startTurns()
     }
   }
 
-  const next = () => {
-    while (running < CONCURRENT_CLIENTS && !stopped) {
+  const startTurns = () => {
+    while (runningTurns < CONCURRENT_CLIENTS && !isStopped) {
       const clientId = queue.shift()
       const client = clientId === undefined ? undefined : clients.get(clientId)
       if (clientId === undefined) return
       if (!client || client.running) continue
-      running += 1
-      client.running = work(clientId, client)
+      runningTurns += 1
+      client.running = runTurn(clientId, client)
         .catch((error) => {
           deps.log.error({ clientId, err: error }, 'normalize.failed')
-          sleepUntil(clientId, client, Date.now() + RETRY_MS)
+          lookAgainAt(clientId, client, Date.now() + RETRY_MS)
         })
         .finally(() => {
-          running -= 1
+          runningTurns -= 1
           client.running = null
-          if (client.dirty && !stopped) queue.push(clientId)
-          next()
+          if (client.dirty && !isStopped) queue.push(clientId)
+          startTurns()
         })
     }
   }
 
   /** One turn of a client: batches until nothing is due, or until others have waited long enough. */
-  const work = async (clientId: string, client: Client) => {
+  const runTurn = async (clientId: string, client: LaneClient) => {
     if (client.timer) clearTimeout(client.timer)
     client.dirty = false
-    if (client.lanes.length < units.length) {
-      const { held, elsewhere } = await deps.worker.claim(clientId, units)
+    if (client.lanes.length < laneUnits.length) {
+      const { held, elsewhere } = await deps.worker.claim(clientId, laneUnits)
       client.lanes = held.map((unit) => Number(unit.slice('lane:'.length)))
-      client.timersAt = 0
-      if (elsewhere.length > 0) deps.elsewhere(clientId)
+      client.nextTimerAt = 0
+      if (elsewhere.length > 0) deps.onLeasedElsewhere(clientId)
     }
     if (client.lanes.length === 0) {
       if (!client.dirty) clients.delete(clientId)
@@ -104,48 +104,48 @@ export function normalizer(deps: Deps): Normalizer {
     let heldUntil = Number.POSITIVE_INFINITY
     do {
       result = await normalizeBatch(deps, clientId, lanes)
-      if (result.endpointIds.length > 0) deps.fannedOut(clientId, result.endpointIds)
-      if (result.asked) deps.asked?.(clientId)
+      if (result.endpointIds.length > 0) deps.onDeliveriesCreated(clientId, result.endpointIds)
+      if (result.hasFetchRequests) deps.onFetchRequested?.(clientId)
       if (result.heldUntil) heldUntil = Math.min(heldUntil, result.heldUntil.getTime())
-      if (result.timerAt) client.timersAt = Math.min(client.timersAt, result.timerAt.getTime())
-      if (result.count > 0 && queue.length > 0) client.dirty = true
-    } while ((result.count > 0 || result.released) && queue.length === 0 && !stopped)
-    if (client.timersAt <= deps.now().getTime()) {
-      const { fired, next } = await fireTimers(deps, clientId, lanes)
-      client.timersAt = next
+      if (result.nextTimerAt) client.nextTimerAt = Math.min(client.nextTimerAt, result.nextTimerAt.getTime())
+      if (result.sourceEventCount > 0 && queue.length > 0) client.dirty = true
+    } while ((result.sourceEventCount > 0 || result.hasReleasedHeld) && queue.length === 0 && !isStopped)
+    if (client.nextTimerAt <= deps.now().getTime()) {
+      const { fired, next } = await fireOverdueTimers(deps, clientId, lanes)
+      client.nextTimerAt = next
       if (fired.length > 0) {
         client.dirty = true
         deps.watch?.kept?.({ via: 'timer', events: fired, duplicates: 0, committedAt: Date.now() })
       } else if (next <= deps.now().getTime()) client.dirty = true
     }
-    if (heldUntil < Date.now() + IDLE_MS) wakeAt(clientId, client, heldUntil)
-    else sleepUntil(clientId, client, Date.now() + IDLE_MS)
+    if (heldUntil < Date.now() + IDLE_MS) wakeClientAt(clientId, client, heldUntil)
+    else lookAgainAt(clientId, client, Date.now() + IDLE_MS)
   }
 
   /** Looks again at a moment; gives the lanes back when nothing is due then either. */
-  const sleepUntil = (clientId: string, client: Client, at: number) => {
-    if (stopped) return
+  const lookAgainAt = (clientId: string, client: LaneClient, at: number) => {
+    if (isStopped) return
     if (client.timer) clearTimeout(client.timer)
-    client.timer = setTimeout(() => idle(clientId, client), Math.max(0, at - Date.now()))
+    client.timer = setTimeout(() => startRest(clientId, client), Math.max(0, at - Date.now()))
   }
 
   /** Nothing came for a while: gives the lanes back, unless something is due soon. */
-  const idle = (clientId: string, client: Client) => {
-    if (client.running || client.dirty || stopped || clients.get(clientId) !== client) return
+  const startRest = (clientId: string, client: LaneClient) => {
+    if (client.running || client.dirty || isStopped || clients.get(clientId) !== client) return
     // Counted as running, so that a wake meanwhile waits and claims anew.
-    client.running = rest(clientId, client)
+    client.running = releaseIdleLanes(clientId, client)
       .catch((error) => {
         deps.log.error({ clientId, err: error }, 'normalize.rest_failed')
-        sleepUntil(clientId, client, Date.now() + RETRY_MS)
+        lookAgainAt(clientId, client, Date.now() + RETRY_MS)
       })
       .finally(() => {
         client.running = null
-        if (client.dirty && !stopped) queue.push(clientId)
-        next()
+        if (client.dirty && !isStopped) queue.push(clientId)
+        startTurns()
       })
   }
-  const rest = async (clientId: string, client: Client) => {
-    const earliest = async () => {
+  const releaseIdleLanes = async (clientId: string, client: LaneClient) => {
+    const readEarliestDue = async () => {
       const { rows } = await deps.db.query(
         `select least((select min(due_at) from source_events where client_id = $1 and due_at is not null),
                       (select min(due_at) from invoice_dues where client_id = $1)) as due`,
@@ -153,7 +153,7 @@ export function normalizer(deps: Deps): Normalizer {
       )
       return (rows[0].due as Date | null)?.getTime() ?? Number.POSITIVE_INFINITY
     }
-    let due = await earliest()
+    let due = await readEarliestDue()
     if (due > Date.now() + IDLE_MS && client.lanes.length > 0) {
       const { lanes } = client
       client.lanes = []
@@ -162,19 +162,19 @@ export function normalizer(deps: Deps): Normalizer {
         lanes.map((lane) => `lane:${lane}`),
       )
       // What was stored between the look and the release found nobody: look once more as a stranger would.
-      due = await earliest()
+      due = await readEarliestDue()
     }
-    if (due < Number.POSITIVE_INFINITY) wakeAt(clientId, client, due)
+    if (due < Number.POSITIVE_INFINITY) wakeClientAt(clientId, client, due)
     else if (!client.dirty) clients.delete(clientId)
   }
-  const wakeAt = (clientId: string, client: Client, due: number) => {
+  const wakeClientAt = (clientId: string, client: LaneClient, due: number) => {
     if (client.timer) clearTimeout(client.timer)
     // A few milliseconds late rather than early: the database's clock decides what is due.
-    client.timer = setTimeout(() => wake(clientId), Math.min(Math.max(0, due - Date.now()) + 5, 2 ** 30))
+    client.timer = setTimeout(() => wakeClient(clientId), Math.min(Math.max(0, due - Date.now()) + 5, 2 ** 30))
   }
 
-  const sweep = async () => {
-    const due = await ofEachClient<{ id: string }>(
+  const sweepClients = async () => {
+    const due = await queryEachClient<{ id: string }>(
       deps.db,
       (client) => `
         select ${client} as id
@@ -182,20 +182,20 @@ export function normalizer(deps: Deps): Normalizer {
             or exists (select from invoice_dues where client_id = ${client} and due_at <= $1)`,
       [deps.now()],
     )
-    for (const { id } of due) wake(id)
+    for (const { id } of due) wakeClient(id)
   }
 
   deps.worker.onLost(() => {
     for (const client of clients.values()) client.lanes = []
   })
-  deps.worker.onReady(sweep)
+  deps.worker.onReady(sweepClients)
 
   return {
-    wake,
-    sweep,
-    waiting: () => queue.length,
+    wake: wakeClient,
+    sweep: sweepClients,
+    waitingClientCount: () => queue.length,
     async stop() {
-      stopped = true
+      isStopped = true
       for (const client of clients.values()) if (client.timer) clearTimeout(client.timer)
       await Promise.all([...clients.values()].map(({ running }) => running))
       await Promise.all(

@@ -1,24 +1,29 @@
-import { ignored } from '../../mappings/ignored.ts'
-import type { Without } from './need.ts'
-import type { Due, Outcome } from './source-event.ts'
+import { ignoredTypes } from '../../mappings/ignored.ts'
+import type { SkippedFetch } from './need.ts'
+import type { SourceEvent, SourceEventOutcome } from './source-event.ts'
 
 /** It led to events; `without` is what could not be fetched for them. */
-export const normalized = (due: Due, without: readonly Without[] = []): Outcome =>
+export const normalizedOutcome = (due: SourceEvent, without: readonly SkippedFetch[] = []): SourceEventOutcome =>
   without.length === 0
-    ? outcome(due, 'normalized', null, null)
-    : outcome(
+    ? newOutcome(due, 'normalized', null, null)
+    : newOutcome(
         due,
         'normalized',
         'without_hydration',
-        `Told without ${without.map(({ need }) => need.key).join(', ')}: ${without[0]!.reason}`,
+        `Told without ${without.map(({ fetch: need }) => need.key).join(', ')}: ${without[0]!.reason}`,
       )
 /** It says nothing to anybody, and `message` says why. */
-export const ignoredAs = (due: Due, code: string, message: string): Outcome => outcome(due, 'ignored', code, message)
+export const ignoredOutcome = (due: SourceEvent, code: string, message: string): SourceEventOutcome =>
+  newOutcome(due, 'ignored', code, message)
 /** It holds what no mapping knows; it can be normalised again after a fix. */
-export const failed = (due: Due, code: string, message: string): Outcome => outcome(due, 'failed', code, message)
+export const failedOutcome = (due: SourceEvent, code: string, message: string): SourceEventOutcome =>
+  newOutcome(due, 'failed', code, message)
 /** It waits for facts until a deadline. */
-export const held = (due: Due, { until, facts }: { until: Date; facts: string[] }): Outcome => ({
-  ...outcome(
+export const heldOutcome = (
+  due: SourceEvent,
+  { until, facts }: { until: Date; facts: string[] },
+): SourceEventOutcome => ({
+  ...newOutcome(
     due,
     'held',
     'waiting_for',
@@ -29,15 +34,22 @@ export const held = (due: Due, { until, facts }: { until: Date; facts: string[] 
 })
 
 /** No mapping reads its type: the reason of the longest family in mappings/ignored.ts, else that we do not know it. */
-export function notMapped(due: Due): Outcome {
-  const families = Object.keys(ignored).filter((prefix) => due.type === prefix || due.type.startsWith(`${prefix}.`))
+export function notMappedOutcome(due: SourceEvent): SourceEventOutcome {
+  const families = Object.keys(ignoredTypes).filter(
+    (prefix) => due.type === prefix || due.type.startsWith(`${prefix}.`),
+  )
   const [longest] = families.sort((a, b) => b.length - a.length)
   return longest === undefined
-    ? ignoredAs(due, 'unknown_type', 'No mapping reads this event type.')
-    : ignoredAs(due, 'not_mapped', ignored[longest]!)
+    ? ignoredOutcome(due, 'unknown_type', 'No mapping reads this event type.')
+    : ignoredOutcome(due, 'not_mapped', ignoredTypes[longest]!)
 }
 
-const outcome = (due: Due, state: Outcome['state'], code: string | null, message: string | null): Outcome => ({
+const newOutcome = (
+  due: SourceEvent,
+  state: SourceEventOutcome['state'],
+  code: string | null,
+  message: string | null,
+): SourceEventOutcome => ({
   id: due.id,
   state,
   code,

@@ -1,18 +1,18 @@
 import { overdueTimer } from '../../mappings/timers.ts'
 import { type Db, inTransaction, type Queryable } from '../database/db.ts'
-import { TIMER, TIMER_PREFIX } from '../domain/event-origin.ts'
+import { TIMER_BODY, TIMER_EVENT_PREFIX } from '../domain/event-origin.ts'
 import { newId } from '../domain/ids.ts'
-import { type Facts, holds, value } from '../language/read.ts'
+import { type Facts, isTrue, readValue } from '../language/read.ts'
 import type { Arrived } from '../watch.ts'
-import type { Due } from './source-event.ts'
-import { alone } from './world/bare-input.ts'
-import { type Known, keyOf, type World } from './world/world.ts'
+import type { SourceEvent } from './source-event.ts'
+import { bareInput } from './world/bare-input.ts'
+import { type KnownObject, keyOf, type World } from './world/world.ts'
 
 // Stripe tells that an invoice is overdue only to accounts that have set up an automation for it. Otherwise our own timer
 // does, by an event of its own that goes the way of all others: same rules, same key, so the fact is told once (stripe.md 4.11).
 
 /** The identity of the timer's event: one per invoice. */
-const timerEventId = (invoiceId: string) => `${TIMER_PREFIX}${invoiceId}`
+const timerEventId = (invoiceId: string) => `${TIMER_EVENT_PREFIX}${invoiceId}`
 
 /** An invoice that is due already when we learn of it may have a payment on its way to us. */
 const GRACE_MS = 3_600_000
@@ -20,20 +20,20 @@ const GRACE_MS = 3_600_000
 const LIMIT = 1000
 
 /** Sets, moves or stops the timer of an invoice whose newest state has just been remembered. */
-export function setTimer(world: World, invoice: Known, facts: Facts, due: Due, now: Date): void {
+export function setOverdueTimer(world: World, invoice: KnownObject, facts: Facts, due: SourceEvent, now: Date): void {
   const { memory, sourceId, objectId, snapshot } = invoice
-  const input = { ...alone(due, snapshot.object, facts), memory }
-  const read = !memory.flags.overdue && holds(overdueTimer.when, input) ? value(overdueTimer.at, input) : null
+  const input = { ...bareInput(due, snapshot.object, facts), memory }
+  const read = !memory.flags.overdue && isTrue(overdueTimer.when, input) ? readValue(overdueTimer.at, input) : null
   const date = typeof read === 'number' ? read : undefined
   if (date === memory.due) return
   memory.due = date
   const at = date === undefined ? null : new Date(date * 1000 > now.getTime() ? date * 1000 : now.getTime() + GRACE_MS)
-  world.dirty.dues.set(keyOf(sourceId, objectId), { sourceEventId: due.id, at })
+  world.dirty.timers.set(keyOf(sourceId, objectId), { sourceEventId: due.id, at })
 }
 
 /** Writes the timers that a batch has changed. */
-export async function saveTimers(tx: Queryable, { clientId, dirty }: World): Promise<void> {
-  const dues = [...dirty.dues].map(([key, due]) => ({ sourceId: key.slice(0, 36), invoiceId: key.slice(37), ...due }))
+export async function saveOverdueTimers(tx: Queryable, { clientId, dirty }: World): Promise<void> {
+  const dues = [...dirty.timers].map(([key, due]) => ({ sourceId: key.slice(0, 36), invoiceId: key.slice(37), ...due }))
   const stopped = dues.filter(({ at }) => at === null)
   const set = dues.filter(({ at }) => at !== null)
   if (stopped.length > 0)
@@ -60,7 +60,7 @@ export async function saveTimers(tx: Queryable, { clientId, dirty }: World): Pro
 }
 
 /** Makes source events of the timers in these lanes that have gone off; answers those, and when the `next` one will (milliseconds). */
-export function fireTimers(
+export function fireOverdueTimers(
   { db, now }: { db: Db; now: () => Date },
   clientId: string,
   lanes: readonly number[],
@@ -73,7 +73,7 @@ export function fireTimers(
        returning source_id, invoice_id, account, livemode, lane, due_at`,
       [clientId, now(), lanes],
     )
-    const fired = due.length > 0 ? await insertEvents(tx, clientId, due) : []
+    const fired = due.length > 0 ? await insertTimerEvents(tx, clientId, due) : []
     const { rows } = await tx.query(
       'select min(due_at) as next from invoice_dues where client_id = $1 and lane = any($2)',
       [clientId, lanes],
@@ -82,7 +82,7 @@ export function fireTimers(
   })
 }
 
-async function insertEvents(tx: Queryable, clientId: string, due: readonly any[]): Promise<Arrived[]> {
+async function insertTimerEvents(tx: Queryable, clientId: string, due: readonly any[]): Promise<Arrived[]> {
   const events = due.map((one) => ({ ...one, id: newId() }))
   const { rows: fresh } = await tx.query(
     `insert into source_events (client_id, id, source_id, account, livemode, event_id, type, lane, created_at)
@@ -106,7 +106,7 @@ async function insertEvents(tx: Queryable, clientId: string, due: readonly any[]
   await tx.query(
     `insert into source_event_bodies (client_id, source_event_id, body)
      select $1, b.id, convert_to(b.body, 'UTF8') from unnest($2::uuid[], $3::text[]) b(id, body)`,
-    [clientId, kept.map(({ id }) => id), kept.map(timerBody)],
+    [clientId, kept.map(({ id }) => id), kept.map(timerEventBody)],
   )
   const arrivedAt = Date.now()
   return kept.map(({ id, source_id: sourceId, invoice_id }) => ({
@@ -119,9 +119,9 @@ async function insertEvents(tx: Queryable, clientId: string, due: readonly any[]
   }))
 }
 
-const timerBody = ({ invoice_id, due_at }: { invoice_id: string; due_at: Date }) =>
+const timerEventBody = ({ invoice_id, due_at }: { invoice_id: string; due_at: Date }) =>
   JSON.stringify({
-    object: TIMER,
+    object: TIMER_BODY,
     id: timerEventId(invoice_id),
     type: 'invoice.overdue',
     created: Math.floor(due_at.getTime() / 1000),

@@ -1,10 +1,10 @@
 import type { Queryable } from '../database/db.ts'
-import { horizons } from '../database/retention-horizons.ts'
+import { readHorizons } from '../database/retention-horizons.ts'
 import { idFloor } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
 
 /** Which source events go through once more; times bound their receipt, `until` excluded. */
-export interface Which {
+export interface RenormalizeFilter {
   state: 'failed' | 'ignored'
   code?: string | undefined
   type?: string | undefined
@@ -20,7 +20,7 @@ const ANEW = `state = 'received', reason_code = null, reason_message = null, due
  * One that waits or is being worked on is left alone. Facts told before are not told again. Throws `already_normalized`, and
  * `body_expired` for one whose bytes are past their retention.
  */
-export async function renormalize(tx: Queryable, clientId: string, id: string): Promise<void> {
+export async function renormalizeOne(tx: Queryable, clientId: string, id: string): Promise<void> {
   const { rows } = await tx.query(
     `select e.state, b.source_event_id is not null as kept
        from source_events e
@@ -32,7 +32,7 @@ export async function renormalize(tx: Queryable, clientId: string, id: string): 
   if (!event) throw new Refusal('not_found')
   if (event.state === 'normalized') throw new Refusal('already_normalized')
   // Behind the horizon the bytes may still be there, and be gone before they are read.
-  if (!event.kept || id < idFloor((await horizons(tx)).payload)) throw new Refusal('body_expired')
+  if (!event.kept || id < idFloor((await readHorizons(tx)).payload)) throw new Refusal('body_expired')
   await tx.query(
     `update source_events set ${ANEW} where client_id = $1 and id = $2 and state in ('failed', 'ignored')`,
     [clientId, id],
@@ -43,13 +43,13 @@ export async function renormalize(tx: Queryable, clientId: string, id: string): 
  * The same for all that fit and whose bytes are kept, in the order of their receipt from `after` on, `limit` at most.
  * Answers how many there were and the last of them.
  */
-export async function renormalizeAll(
+export async function renormalizeMatching(
   tx: Queryable,
   clientId: string,
-  { state, code, type, sourceId, since, until }: Which,
+  { state, code, type, sourceId, since, until }: RenormalizeFilter,
   { after = null, limit = null }: { after?: string | null; limit?: number | null } = {},
 ): Promise<{ count: number; last: string | null }> {
-  const { payload } = await horizons(tx)
+  const { payload } = await readHorizons(tx)
   const { rows } = await tx.query(
     `update source_events e set ${ANEW}
        from (select id from source_events t

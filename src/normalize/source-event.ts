@@ -1,5 +1,5 @@
 /** A stored source event that is due, with its parsed body. */
-export interface Due {
+export interface SourceEvent {
   id: string
   sourceId: string
   eventId: string
@@ -15,7 +15,7 @@ export interface Due {
 }
 
 /** What became of a source event. */
-export interface Outcome {
+export interface SourceEventOutcome {
   id: string
   state: 'normalized' | 'ignored' | 'held' | 'failed'
   code: string | null
@@ -25,7 +25,7 @@ export interface Outcome {
 }
 
 /** How long events are held for what they miss. */
-export interface Patience {
+export interface WaitLimits {
   now: Date
   holdSeconds: number
   /** How long they wait for what is fetched from Stripe; undefined: nothing is fetched. */

@@ -1,22 +1,22 @@
 import type { Queryable } from '../database/db.ts'
-import { TIMER } from '../domain/event-origin.ts'
-import { lookingFor } from './missing/holds.ts'
-import type { Due, Outcome } from './source-event.ts'
-import type { Sight } from './world/snapshots.ts'
+import { TIMER_BODY } from '../domain/event-origin.ts'
+import { factLockSql } from './missing/holds.ts'
+import type { SourceEvent, SourceEventOutcome } from './source-event.ts'
+import type { Observation } from './world/snapshots.ts'
 
 /**
  * Locks and reads the due events of some lanes of a client, oldest first, `limit` at most per lane; what another
  * transaction has locked is passed over.
  */
-export async function claimDue(
+export async function claimDueEvents(
   tx: Queryable,
   clientId: string,
   lanes: readonly number[],
   limit: number,
-): Promise<Due[]> {
+): Promise<SourceEvent[]> {
   const { rows } = await tx.query(
     `select e.id, e.source_id, e.event_id, e.type, e.account, e.api_version, e.created_at, e.received_at, b.body
-       from ${lookingFor('$1::uuid')}
+       from ${factLockSql('$1::uuid')}
       cross join unnest($2::smallint[]) l(lane)
       cross join lateral (
         select id, source_id, event_id, type, account, api_version, created_at, received_at from source_events
@@ -25,11 +25,11 @@ export async function claimDue(
        left join source_event_bodies b on b.client_id = $1 and b.source_event_id = e.id`,
     [clientId, lanes, limit],
   )
-  return rows.map(dueOf)
+  return rows.map(sourceEventOf)
 }
 
 /** Of a row of `source_events` with its `body`, the raw bytes; null: they are kept no longer. */
-export const dueOf = (row: any): Due => ({
+export const sourceEventOf = (row: any): SourceEvent => ({
   id: row.id,
   sourceId: row.source_id,
   eventId: row.event_id,
@@ -42,7 +42,11 @@ export const dueOf = (row: any): Due => ({
 })
 
 /** Writes what became of the events of a batch. */
-export async function settle(tx: Queryable, clientId: string, outcomes: readonly Outcome[]): Promise<void> {
+export async function saveOutcomes(
+  tx: Queryable,
+  clientId: string,
+  outcomes: readonly SourceEventOutcome[],
+): Promise<void> {
   await tx.query(
     `update source_events e
         set state = o.state, reason_code = o.code, reason_message = o.message, held_until = o.held_until,
@@ -64,7 +68,7 @@ export async function settle(tx: Queryable, clientId: string, outcomes: readonly
 }
 
 /** The event as a sight of its object; an object of a `deleted` event is marked, since Stripe sends it as it was. */
-export function sightOf(due: Due): Sight & { objectId: string | null; kind: string } {
+export function observationOf(due: SourceEvent): Observation & { objectId: string | null; kind: string } {
   const object = due.body?.data?.object ?? {}
   const gone = due.type.endsWith('.deleted') && object.object !== 'subscription'
   return {
@@ -73,7 +77,7 @@ export function sightOf(due: Due): Sight & { objectId: string | null; kind: stri
     created: Math.floor(due.createdAt.getTime() / 1000),
     object: gone ? { ...object, deleted: true } : object,
     previous: due.body?.data?.previous_attributes ?? null,
-    ...(due.body?.object === TIMER ? { own: true as const } : {}),
+    ...(due.body?.object === TIMER_BODY ? { isTimer: true as const } : {}),
     ...(due.asOf === undefined ? {} : { asOf: due.asOf }),
     objectId: typeof object.id === 'string' ? object.id : null,
     kind: typeof object.object === 'string' ? object.object : kindOfType(due.type),

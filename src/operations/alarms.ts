@@ -11,7 +11,7 @@ export interface Alarm {
  * Since when it goes on, when this is news: there was no such alarm, or it had been quiet for `quietSeconds`; else null. One
  * statement: of two who raise it at once, one brings news.
  */
-export async function raise(
+export async function raiseAlarm(
   tx: Queryable,
   { clientId, type, subject }: Alarm,
   quietSeconds: number | null = null,
@@ -28,12 +28,12 @@ export async function raise(
 }
 
 /** It is over. */
-export async function clear(tx: Queryable, { clientId, type, subject }: Alarm): Promise<void> {
+export async function clearAlarm(tx: Queryable, { clientId, type, subject }: Alarm): Promise<void> {
   await tx.query('delete from alarms where client_id = $1 and type = $2 and subject = $3', [clientId, type, subject])
 }
 
 /** The alarms of a type that go on, of all clients: they are few. */
-export async function raised(tx: Queryable, type: string): Promise<Alarm[]> {
+export async function listAlarms(tx: Queryable, type: string): Promise<Alarm[]> {
   const { rows } = await tx.query<Alarm>(
     'select client_id as "clientId", type, subject from alarms where type = $1 order by client_id, subject',
     [type],
@@ -42,7 +42,7 @@ export async function raised(tx: Queryable, type: string): Promise<Alarm[]> {
 }
 
 /** Forgets what has been quiet for so long that it would be news again. */
-export async function forget(tx: Queryable, type: string, quietSeconds: number): Promise<void> {
+export async function forgetAlarms(tx: Queryable, type: string, quietSeconds: number): Promise<void> {
   await tx.query('delete from alarms where type = $1 and seen_at < now() - make_interval(secs => $2)', [
     type,
     quietSeconds,

@@ -1,7 +1,7 @@
 import { operations } from '../contracts/operations.ts'
-import { type Oldest, oldestDeliveries, oldestSourceEvents } from '../database/backlog.ts'
+import { type OldestWaiting, readOldestDeliveries, readOldestSourceEvents } from '../database/backlog.ts'
 import type { Queryable } from '../database/db.ts'
-import { type Alarm, clear, raise, raised } from './alarms.ts'
+import { type Alarm, clearAlarm, listAlarms, raiseAlarm } from './alarms.ts'
 import type { Finding } from './tell.ts'
 
 /** It is over when nothing waits for so long any more. */
@@ -9,7 +9,7 @@ const OVER_SECONDS = 60
 const TYPE = 'backlog.growing'
 
 /** The longest waiting of a client. */
-interface Waiting extends Oldest {
+interface WaitingWork extends OldestWaiting {
   of: 'sourceEvents' | 'deliveries'
   endpointId: string | null
 }
@@ -19,24 +19,24 @@ interface Waiting extends Oldest {
  * none is for a minute. Deliveries to endpoints that are known to fail wait rightly, and those of operational events tell
  * nothing of themselves. Alarms that are over are taken back here.
  */
-export async function backlogNews(
+export async function findBacklogs(
   db: Queryable,
   { lanes, afterSeconds, now }: { lanes: number; afterSeconds: number; now: () => Date },
 ): Promise<Finding[]> {
-  const waiting = [...(await sourceEventsWaiting(db, lanes)), ...(await deliveriesWaiting(db))]
-  const long = new Set(waiting.filter(({ seconds }) => seconds >= OVER_SECONDS).map(nameOf))
-  for (const alarm of await raised(db, TYPE))
-    if (!long.has(nameOf({ ...alarm, of: alarm.subject }))) await clear(db, alarm)
-  return waiting.filter(({ seconds }) => seconds >= afterSeconds).map((one) => news(one, now))
+  const waiting = [...(await readWaitingSourceEvents(db, lanes)), ...(await readWaitingDeliveries(db))]
+  const long = new Set(waiting.filter(({ seconds }) => seconds >= OVER_SECONDS).map(backlogName))
+  for (const alarm of await listAlarms(db, TYPE))
+    if (!long.has(backlogName({ ...alarm, of: alarm.subject }))) await clearAlarm(db, alarm)
+  return waiting.filter(({ seconds }) => seconds >= afterSeconds).map((one) => createBacklogFinding(one, now))
 }
 
-const nameOf = ({ clientId, of }: { clientId: string; of: string }) => `${clientId} ${of}`
+const backlogName = ({ clientId, of }: { clientId: string; of: string }) => `${clientId} ${of}`
 
-const news =
-  ({ clientId, of, endpointId, at, seconds }: Waiting, now: () => Date): Finding =>
+const createBacklogFinding =
+  ({ clientId, of, endpointId, at, seconds }: WaitingWork, now: () => Date): Finding =>
   async (tx) => {
     const alarm: Alarm = { clientId, type: TYPE, subject: of }
-    const since = await raise(tx, alarm)
+    const since = await raiseAlarm(tx, alarm)
     if (!since) return null
     return {
       type: TYPE,
@@ -49,16 +49,16 @@ const news =
     }
   }
 
-async function sourceEventsWaiting(db: Queryable, lanes: number): Promise<Waiting[]> {
-  return (await oldestSourceEvents(db, lanes)).map((one) => ({ ...one, of: 'sourceEvents', endpointId: null }))
+async function readWaitingSourceEvents(db: Queryable, lanes: number): Promise<WaitingWork[]> {
+  return (await readOldestSourceEvents(db, lanes)).map((one) => ({ ...one, of: 'sourceEvents', endpointId: null }))
 }
 
 /** Of each client the one endpoint where a delivery waits for the longest. */
-async function deliveriesWaiting(db: Queryable): Promise<Waiting[]> {
-  const waiting = (await oldestDeliveries(db))
+async function readWaitingDeliveries(db: Queryable): Promise<WaitingWork[]> {
+  const waiting = (await readOldestDeliveries(db))
     .filter(({ contract, isOpen }) => !isOpen && contract !== operations.name)
     .sort((a, b) => b.seconds - a.seconds)
-  const longest = new Map<string, Waiting>()
+  const longest = new Map<string, WaitingWork>()
   for (const { clientId, endpointId, at, seconds } of waiting)
     if (!longest.has(clientId)) longest.set(clientId, { clientId, endpointId, at, seconds, of: 'deliveries' })
   return [...longest.values()]

@@ -2,54 +2,54 @@ import { operations } from '../contracts/operations.ts'
 import type { Tx } from '../database/db.ts'
 import type { Log } from '../log.ts'
 import type { EndpointChange } from '../watch.ts'
-import { take } from './news.ts'
-import type { Finding, Happening } from './tell.ts'
+import { claimNews } from './news.ts'
+import type { Finding, OperationalEvent } from './tell.ts'
 
 /**
  * What to tell of a change of an endpoint. The key names the change itself: when it was disabled, or since when it fails. Of
  * endpoints that take operational events nothing is told: the news of their failing would be one more to fail. What flutters
  * is logged instead.
  */
-export const endpointNews =
+export const createEndpointFinding =
   (change: EndpointChange, { log, now }: { log: Log; now: () => Date }): Finding =>
   async (tx) => {
-    const taken = change.what === 'disabled' ? 'told' : await take(tx, change)
-    if (taken === 'withheld') log.warn(change, 'operations.flutters')
-    if (taken !== 'told') return null
-    const row = await read(tx, change)
+    const claim = change.what === 'disabled' ? 'told' : await claimNews(tx, change)
+    if (claim === 'withheld') log.warn(change, 'operations.flutters')
+    if (claim !== 'told') return null
+    const row = await readEndpoint(tx, change)
     if (!row || row.contract === operations.name) return null
     const { disabledAt, failingSince, ...endpoint } = row
     const { clientId, endpointId } = change
-    const happening = (
-      type: Happening['type'],
+    const createHappening = (
+      type: OperationalEvent['type'],
       since: Date,
       about: object = {},
       failing: Date | null = failingSince,
-    ): Happening =>
+    ): OperationalEvent =>
       ({
         type,
         clientId,
         key: `${type} ${endpointId} ${since.toISOString()}`,
         occurredAt: type === 'endpoint.disabled' ? since : now(),
         about: { endpoint: { ...endpoint, failingSince: failing?.toISOString() ?? null }, ...about },
-      }) as Happening
+      }) as OperationalEvent
     switch (change.what) {
       case 'disabled':
         // Enabled again in the meantime: there is nothing to do about it any more.
-        return disabledAt && happening('endpoint.disabled', disabledAt)
+        return disabledAt && createHappening('endpoint.disabled', disabledAt)
       case 'failing':
-        return happening('endpoint.failing', change.since, {}, change.since)
+        return createHappening('endpoint.failing', change.since, {}, change.since)
       case 'recovered':
-        return happening('endpoint.recovered', change.since, {}, null)
+        return createHappening('endpoint.recovered', change.since, {}, null)
       case 'exhausted': {
         const { deliveryId, eventId, eventType, attempts } = change
         const delivery = { id: deliveryId, eventId, eventType, attempts }
-        return happening('delivery.exhausted', change.since, { delivery }, change.failingSince)
+        return createHappening('delivery.exhausted', change.since, { delivery }, change.failingSince)
       }
     }
   }
 
-interface Row {
+interface EndpointRow {
   id: string
   url: string
   contract: string
@@ -60,8 +60,8 @@ interface Row {
   failingSince: Date | null
 }
 
-async function read(tx: Tx, { clientId, endpointId }: EndpointChange): Promise<Row | undefined> {
-  const { rows } = await tx.query<Row>(
+async function readEndpoint(tx: Tx, { clientId, endpointId }: EndpointChange): Promise<EndpointRow | undefined> {
+  const { rows } = await tx.query<EndpointRow>(
     `select e.id, e.url, e.contract, e.description, e.status, e.disabled_reason as "disabledReason",
             e.disabled_at as "disabledAt", h.failing_since as "failingSince"
        from endpoints e
@@ -73,7 +73,7 @@ async function read(tx: Tx, { clientId, endpointId }: EndpointChange): Promise<R
 }
 
 /** Endpoints that were disabled within the last hour: whoever noticed it may have died before it was told. */
-export async function disabledOfLate(tx: Pick<Tx, 'query'>): Promise<EndpointChange[]> {
+export async function findRecentlyDisabled(tx: Pick<Tx, 'query'>): Promise<EndpointChange[]> {
   const { rows } = await tx.query(
     `select client_id as "clientId", id as "endpointId", 'disabled' as what, disabled_reason as reason
        from endpoints

@@ -1,18 +1,18 @@
 import { LRUCache } from 'lru-cache'
 import type { Queryable } from '../database/db.ts'
-import { ofEachClient } from '../database/each-client.ts'
+import { queryEachClient } from '../database/each-client.ts'
 import type { NormalizedBatch } from '../watch.ts'
-import { raise } from './alarms.ts'
+import { raiseAlarm } from './alarms.ts'
 import type { Finding } from './tell.ts'
 
 /** After an hour without it, the same failure of a source is news again. */
 export const QUIET_SECONDS = 3_600
 /** Failures that nobody has told are looked for among the newest, so many of each client; well within what is quiet. */
-const OF_LATE = { seconds: 1_800, failures: 500 }
+const RECENT = { seconds: 1_800, failures: 500 }
 /** So often at most one process looks whether a failure that goes on is news: a thousand a second must cost nothing. */
-const LOOK_MS = 60_000
+const CHECK_MS = 60_000
 
-export interface Failure {
+export interface MappingFailure {
   sourceId: string
   code: string
   message: string | null
@@ -21,26 +21,26 @@ export interface Failure {
 }
 
 /** Hears of every batch, and calls `failed` with what could not be mapped: the first of each source and code, once a minute. */
-export function failureEar(failed: (clientId: string, failure: Failure) => void) {
-  const looked = new LRUCache<string, true>({ max: 10_000, ttl: LOOK_MS })
+export function createFailureListener(onFailed: (clientId: string, failure: MappingFailure) => void) {
+  const recentlyChecked = new LRUCache<string, true>({ max: 10_000, ttl: CHECK_MS })
   return ({ clientId, outcomes }: NormalizedBatch) => {
     for (const { id, sourceId, type, state, code, message } of outcomes) {
       if (state !== 'failed' || code === null) continue
       const key = `${sourceId} ${code}`
-      if (looked.has(key)) continue
-      looked.set(key, true)
-      failed(clientId, { sourceId, code, message, sourceEventId: id, sourceEventType: type })
+      if (recentlyChecked.has(key)) continue
+      recentlyChecked.set(key, true)
+      onFailed(clientId, { sourceId, code, message, sourceEventId: id, sourceEventType: type })
     }
   }
 }
 
 /** That events of a source cannot be mapped for one reason; once, until it has been quiet for an hour. */
-export const failureNews =
-  (clientId: string, { sourceId, ...failure }: Failure, now: () => Date): Finding =>
+export const createFailureFinding =
+  (clientId: string, { sourceId, ...failure }: MappingFailure, now: () => Date): Finding =>
   async (tx) => {
     const type = 'mapping.failed'
     const subject = `${sourceId} ${failure.code}`
-    const since = await raise(tx, { clientId, type, subject }, QUIET_SECONDS)
+    const since = await raiseAlarm(tx, { clientId, type, subject }, QUIET_SECONDS)
     if (!since) return null
     const { rows } = await tx.query<{ name: string | null }>(
       'select name from sources where client_id = $1 and id = $2',
@@ -59,8 +59,8 @@ export const failureNews =
  * The first failure of each source and code of which there is no alarm: whoever mapped it died before it was told, or could
  * not tell.
  */
-export const failuresOfLate = (db: Queryable): Promise<(Failure & { clientId: string })[]> =>
-  ofEachClient<Failure & { clientId: string }>(
+export const findRecentFailures = (db: Queryable): Promise<(MappingFailure & { clientId: string })[]> =>
+  queryEachClient<MappingFailure & { clientId: string }>(
     db,
     (client) => `
       select distinct on (f.source_id, f.reason_code) ${client} as "clientId", f.source_id as "sourceId",
@@ -72,5 +72,5 @@ export const failuresOfLate = (db: Queryable): Promise<(Failure & { clientId: st
        where not exists (select from alarms where client_id = ${client} and type = 'mapping.failed'
                             and subject = f.source_id || ' ' || f.reason_code)
        order by f.source_id, f.reason_code, f.id`,
-    [OF_LATE.seconds, OF_LATE.failures],
+    [RECENT.seconds, RECENT.failures],
   )

@@ -2,18 +2,18 @@ import type { Queryable } from '../database/db.ts'
 import type { EndpointChange } from '../watch.ts'
 
 /** What is written in endpoint_news by the statement that makes it so. */
-export type Noted = Exclude<EndpointChange, { what: 'disabled' }>
+export type EndpointNews = Exclude<EndpointChange, { what: 'disabled' }>
 
-const MOST_PER_HOUR = 12
+const MAX_PER_HOUR = 12
 const AT_ONCE = 500
 
 /**
  * Takes a change to be told in this transaction. `gone`: somebody has told it. `withheld`: too many of its kind were told of
  * the endpoint within the hour; nobody tells it any more.
  */
-export async function take(
+export async function claimNews(
   tx: Queryable,
-  { clientId, endpointId, what, since }: Noted,
+  { clientId, endpointId, what, since }: EndpointNews,
 ): Promise<'told' | 'withheld' | 'gone'> {
   const { rows } = await tx.query<{ state: 'told' | 'withheld' }>(
     `update endpoint_news n set state = case when lately.told < $5 then 'told' else 'withheld' end
@@ -22,13 +22,13 @@ export async function take(
                 and noticed_at > now() - interval '1 hour') lately
       where n.client_id = $1 and n.endpoint_id = $2 and n.what = $3 and n.since = $4 and n.state = 'new'
      returning n.state`,
-    [clientId, endpointId, what, since, MOST_PER_HOUR],
+    [clientId, endpointId, what, since, MAX_PER_HOUR],
   )
   return rows[0]?.state ?? 'gone'
 }
 
 /** What nobody has told yet, the oldest first: whoever noticed it may have died. */
-export async function untold(db: Queryable): Promise<Noted[]> {
+export async function listUnclaimedNews(db: Queryable): Promise<EndpointNews[]> {
   const { rows } = await db.query<{ about: { failingSince?: string | null } }>(
     `select client_id as "clientId", endpoint_id as "endpointId", what, since, about from endpoint_news
       where state = 'new' order by noticed_at limit $1`,
@@ -38,10 +38,10 @@ export async function untold(db: Queryable): Promise<Noted[]> {
     ...row,
     ...about,
     ...(failingSince !== undefined && { failingSince: failingSince && new Date(failingSince) }),
-  })) as Noted[]
+  })) as EndpointNews[]
 }
 
 /** Forgets what was told long ago: by then the event's key alone says that it was. */
-export async function forgetTold(db: Queryable): Promise<void> {
+export async function forgetOldNews(db: Queryable): Promise<void> {
   await db.query(`delete from endpoint_news where state <> 'new' and noticed_at < now() - interval '1 day'`)
 }

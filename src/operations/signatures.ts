@@ -7,7 +7,7 @@ import type { Finding } from './tell.ts'
 const FAILING = { refusals: 10, withinMs: 600_000 }
 const SOURCES_MAX = 10_000
 
-const SIGNATURE = new Set<string | null>([
+const SIGNATURE_CODES = new Set<string | null>([
   'signature_missing',
   'signature_malformed',
   'signature_invalid',
@@ -18,44 +18,48 @@ const SIGNATURE = new Set<string | null>([
  * Hears of every webhook, and calls `failing` when the signatures of a source have failed often enough without one that was
  * right, and `recovered` with the first that is right again. Of a source that is known to fail it says nothing more.
  */
-export function signatureEar({
+export function createSignatureListener({
   now,
-  failing,
-  recovered,
+  onFailing,
+  onRecovered,
 }: {
   now: () => Date
-  failing: (source: { id: string; clientId: string }, refusals: Refusals) => void
-  recovered: (source: { id: string; clientId: string }) => void
+  onFailing: (source: { id: string; clientId: string }, refusals: SignatureRefusals) => void
+  onRecovered: (source: { id: string; clientId: string }) => void
 }) {
   const refused = new LRUCache<string, { count: number; since: Date }>({ max: SOURCES_MAX })
   return ({ source, code }: Answered) => {
     if (!source) return
     const { id, clientId, signatureFailingAt } = source
-    if (SIGNATURE.has(code)) {
+    if (SIGNATURE_CODES.has(code)) {
       const at = now()
       const before = refused.get(id)
-      const fresh = !before || at.getTime() - before.since.getTime() > FAILING.withinMs
-      const { count, since } = fresh ? { count: 1, since: at } : { ...before, count: before.count + 1 }
+      const isFirst = !before || at.getTime() - before.since.getTime() > FAILING.withinMs
+      const { count, since } = isFirst ? { count: 1, since: at } : { ...before, count: before.count + 1 }
       refused.set(id, { count, since })
       if (count < FAILING.refusals || signatureFailingAt) return
       refused.delete(id)
-      failing({ id, clientId }, { count, since, code: code! })
+      onFailing({ id, clientId }, { count, since, code: code! })
     } else if (code === null) {
       refused.delete(id)
-      if (signatureFailingAt) recovered({ id, clientId })
+      if (signatureFailingAt) onRecovered({ id, clientId })
     }
   }
 }
 
-export interface Refusals {
+export interface SignatureRefusals {
   count: number
   since: Date
   code: string
 }
 
 /** That the signatures of a source fail; of several who notice, the first marks it and tells. */
-export const signatureNews =
-  ({ id, clientId }: { id: string; clientId: string }, { since, ...refusals }: Refusals, now: () => Date): Finding =>
+export const createSignatureFinding =
+  (
+    { id, clientId }: { id: string; clientId: string },
+    { since, ...refusals }: SignatureRefusals,
+    now: () => Date,
+  ): Finding =>
   async (tx) => {
     const { rows } = await tx.query<{ name: string | null }>(
       `update sources set signature_failing_at = $3
@@ -73,7 +77,7 @@ export const signatureNews =
   }
 
 /** A webhook of the source was right again. */
-export async function signatureRecovered(
+export async function markSignatureRecovered(
   db: Queryable,
   { id, clientId }: { id: string; clientId: string },
 ): Promise<boolean> {

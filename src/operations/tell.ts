@@ -5,7 +5,7 @@ import { GATEWAY_ITSELF, newId } from '../domain/ids.ts'
 type Envelope = 'eventVersion' | 'eventType' | 'occurredAt' | 'client'
 
 /** Something to tell about a client. `key` is the same whoever notices it, and however often: it is told once. */
-export type Happening = {
+export type OperationalEvent = {
   [Type in OperationsType]: {
     type: Type
     clientId: string
@@ -16,9 +16,9 @@ export type Happening = {
 }[OperationsType]
 
 /** What to tell, found out in the transaction that tells it; null: it is no news after all. */
-export type Finding = (tx: Tx) => Promise<Happening | null>
+export type Finding = (tx: Tx) => Promise<OperationalEvent | null>
 
-export interface Deps {
+export interface EmitDeps {
   db: Db
   /** Makes the deliveries of new events in the same transaction; answers the endpoints that have work now. */
   fanOut: (
@@ -27,7 +27,7 @@ export interface Deps {
     events: readonly { id: string; contract: string; type: string; userId: string | null }[],
   ) => Promise<string[]>
   /** Called after the commit with the endpoints that have new deliveries. */
-  fannedOut: (clientId: string, endpointIds: string[]) => void
+  onDeliveriesCreated: (clientId: string, endpointIds: string[]) => void
 }
 
 /**
@@ -35,14 +35,17 @@ export interface Deps {
  * and to the operator's clients, each as an event of its own. Nothing is stored for whom nobody listens. Answers the type of
  * what was told, null for nothing.
  */
-export async function tell({ db, fanOut, fannedOut }: Deps, finding: Finding): Promise<OperationsType | null> {
+export async function emitOperationalEvent(
+  { db, fanOut, onDeliveriesCreated: fannedOut }: EmitDeps,
+  finding: Finding,
+): Promise<OperationsType | null> {
   const { type, told } = await inTransaction(db, async (tx) => {
     const happening = await finding(tx)
     if (!happening) return { type: null, told: [] }
     const told: { clientId: string; endpointIds: string[] }[] = []
-    const body = await bodyOf(tx, happening)
-    for (const clientId of body === null ? [] : await hearers(tx, happening.clientId)) {
-      const id = await stored(tx, clientId, happening, body!)
+    const body = await renderBody(tx, happening)
+    for (const clientId of body === null ? [] : await findSubscribedClients(tx, happening.clientId)) {
+      const id = await storeEvent(tx, clientId, happening, body!)
       if (id === null) continue
       const event = { id, contract: operations.name, type: happening.type, userId: null }
       told.push({ clientId, endpointIds: await fanOut(tx, clientId, [event]) })
@@ -53,7 +56,7 @@ export async function tell({ db, fanOut, fannedOut }: Deps, finding: Finding): P
   return type
 }
 
-async function bodyOf(tx: Tx, { type, clientId, occurredAt, about }: Happening): Promise<string | null> {
+async function renderBody(tx: Tx, { type, clientId, occurredAt, about }: OperationalEvent): Promise<string | null> {
   const { rows } = await tx.query('select id, name from clients where id = $1', [clientId])
   if (!rows[0]) return null
   const envelope = { eventVersion: 'v1', eventType: type, occurredAt: occurredAt.toISOString(), client: rows[0] }
@@ -61,7 +64,7 @@ async function bodyOf(tx: Tx, { type, clientId, occurredAt, about }: Happening):
 }
 
 /** The clients with somebody who listens: the one that it is about, and the operator's. */
-async function hearers(tx: Tx, clientId: string): Promise<string[]> {
+async function findSubscribedClients(tx: Tx, clientId: string): Promise<string[]> {
   const { rows } = await tx.query(
     `select c.id from clients c
       where (c.id = $1 or c.is_operator)
@@ -73,7 +76,7 @@ async function hearers(tx: Tx, clientId: string): Promise<string[]> {
 }
 
 /** Stores the event for one of them; null when it was told before. */
-async function stored(tx: Tx, clientId: string, { type, key, occurredAt }: Happening, body: string) {
+async function storeEvent(tx: Tx, clientId: string, { type, key, occurredAt }: OperationalEvent, body: string) {
   const id = newId()
   const { rowCount } = await tx.query(
     `insert into emissions (client_id, contract, key, event_id) values ($1, $2, $3, $4) on conflict do nothing`,

@@ -1,16 +1,16 @@
 import type { Db } from '../database/db.ts'
-import type { AppEvent, KeptAppEvent } from '../domain/app-events.ts'
+import type { AppEvent, StoredAppEvent } from '../domain/app-events.ts'
 import { appSourceId } from '../domain/event-origin.ts'
 import type { Log } from '../log.ts'
 import type { Watch } from '../watch.ts'
 import { laneOfUser } from './lane.ts'
-import { groupStore, type SourceEvent } from './store.ts'
+import { createGroupStore, type IncomingEvent } from './store.ts'
 
 interface Deps {
   db: Db
   log: Log
   /** Called after the commit for each client that got something new; must not throw. */
-  stored: (clientId: string) => void
+  onStored: (clientId: string) => void
   watch?: Watch
 }
 
@@ -19,19 +19,22 @@ interface Deps {
  * after the commit. They are stored as Stripe's are and share commits among themselves; they have no row in `sources`, their
  * `source_id` is the client's id. Throws `unavailable` when nothing can be stored.
  */
-export function appEventStore(
+export function createAppEventStore(
   deps: Deps,
-): (clientId: string, events: readonly AppEvent[]) => Promise<readonly KeptAppEvent[]> {
-  const store = groupStore({ ...deps, via: 'app' })
+): (clientId: string, events: readonly AppEvent[]) => Promise<readonly StoredAppEvent[]> {
+  const store = createGroupStore({ ...deps, via: 'app' })
   return async (clientId, events) => {
     const results = await store(events.map((event) => sourceEventOf(clientId, event)))
-    const again = events.flatMap(({ id }, at) => (results[at]!.duplicate ? [id] : []))
-    const known = again.length > 0 ? await stored(deps.db, clientId, again) : new Map<string, Row>()
-    return results.map((result, at) => (result.duplicate ? { ...known.get(events[at]!.id)!, duplicate: true } : result))
+    const duplicateIds = events.flatMap(({ id }, at) => (results[at]!.duplicate ? [id] : []))
+    const storedById =
+      duplicateIds.length > 0 ? await findStored(deps.db, clientId, duplicateIds) : new Map<string, StoredRow>()
+    return results.map((result, at) =>
+      result.duplicate ? { ...storedById.get(events[at]!.id)!, duplicate: true } : result,
+    )
   }
 }
 
-const sourceEventOf = (clientId: string, event: AppEvent): SourceEvent => ({
+const sourceEventOf = (clientId: string, event: AppEvent): IncomingEvent => ({
   clientId,
   sourceId: appSourceId(clientId),
   eventId: event.id,
@@ -41,11 +44,11 @@ const sourceEventOf = (clientId: string, event: AppEvent): SourceEvent => ({
   livemode: true,
   createdAt: event.occurredAt,
   lane: laneOfUser(clientId, event.user),
-  bytes: Buffer.from(JSON.stringify(bodyOf(event))),
+  bytes: Buffer.from(JSON.stringify(stripeShapeOf(event))),
 })
 
 /** In the shape of Stripe's events, so that mappings read both alike; `created` is seconds with their milliseconds. */
-const bodyOf = ({ id, type, user, data, occurredAt }: AppEvent) => ({
+const stripeShapeOf = ({ id, type, user, data, occurredAt }: AppEvent) => ({
   id,
   object: 'event',
   type,
@@ -54,9 +57,9 @@ const bodyOf = ({ id, type, user, data, occurredAt }: AppEvent) => ({
   data: { object: { object: 'app_event', id, user: { id: user.id, client_user_id: user.clientUserId }, data } },
 })
 
-type Row = { id: string; receivedAt: Date }
+type StoredRow = { id: string; receivedAt: Date }
 
-async function stored(db: Db, clientId: string, eventIds: readonly string[]): Promise<Map<string, Row>> {
+async function findStored(db: Db, clientId: string, eventIds: readonly string[]): Promise<Map<string, StoredRow>> {
   const { rows } = await db.query(
     `select event_id, id, received_at from source_events
       where client_id = $1 and source_id = $2 and account = '' and livemode and event_id = any($3)`,

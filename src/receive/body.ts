@@ -9,20 +9,20 @@ export const MAX_BODY_BYTES = 1024 * 1024
  * Throws `too_large` as soon as more than `limit` bytes are announced or seen; the rest is read and thrown away, so
  * that the sender gets to read the answer.
  */
-export function rawBody(req: IncomingMessage, limit = MAX_BODY_BYTES): Promise<Buffer> {
+export function readRawBody(req: IncomingMessage, limit = MAX_BODY_BYTES): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let length = 0
-    const tooLarge = () => {
+    const rejectTooLarge = () => {
       req.removeAllListeners('data')
       req.resume()
       reject(new Refusal('too_large', { message: `The request body is larger than ${limit} bytes.` }))
     }
     if (req.destroyed) return reject(new Refusal('body_incomplete'))
-    if (Number(req.headers['content-length']) > limit) return tooLarge()
+    if (Number(req.headers['content-length']) > limit) return rejectTooLarge()
     req.on('data', (chunk: Buffer) => {
       length += chunk.length
-      if (length > limit) return tooLarge()
+      if (length > limit) return rejectTooLarge()
       chunks.push(chunk)
     })
     req.on('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)))

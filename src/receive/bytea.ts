@@ -4,7 +4,7 @@ const BYTEA_OID = 17
  * A `bytea[]` parameter in PostgreSQL's binary array format. node-postgres would write each body as hex inside an
  * escaped text, twice the bytes and several copies; a Buffer it sends as it is.
  */
-export function byteaArray(values: readonly Buffer[]): Buffer {
+export function encodeByteaArray(values: readonly Buffer[]): Buffer {
   const header = Buffer.alloc(20)
   header.writeInt32BE(1, 0) // dimensions
   header.writeInt32BE(0, 4) // no nulls

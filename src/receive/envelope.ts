@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { Refusal } from '../errors.ts'
-import { type Json, laneOf, text } from './lane.ts'
+import { type JsonObject, laneOf, nonEmptyString } from './lane.ts'
 
 /** What is read of an event before it is stored: its identity and what lists and lanes need. */
 export interface Envelope {
@@ -20,25 +20,25 @@ export interface Envelope {
  * for; all else may be missing or of another age, since API versions from 2014 on are still sent.
  * Throws `malformed_json` or `event_malformed`.
  */
-export function envelope(bytes: Buffer, sourceId: string, receivedAt: Date): Envelope {
-  const event = json(bytes)
-  const id = text(event.id)
-  const type = text(event.type)
+export function readEnvelope(bytes: Buffer, sourceId: string, receivedAt: Date): Envelope {
+  const event = parseJsonObject(bytes)
+  const id = nonEmptyString(event.id)
+  const type = nonEmptyString(event.type)
   if (!id || !type) throw new Refusal('event_malformed')
   return {
     // The dashboard's test events all have this id: only their content tells them apart.
     eventId: /^evt_0+$/.test(id) ? `sha256:${createHash('sha256').update(bytes).digest('hex')}` : id,
     type,
-    apiVersion: text(event.api_version) ?? null,
+    apiVersion: nonEmptyString(event.api_version) ?? null,
     // Thin events name the account as their context.
-    account: text(event.account) ?? text(event.context) ?? '',
+    account: nonEmptyString(event.account) ?? nonEmptyString(event.context) ?? '',
     livemode: event.livemode === true,
-    createdAt: createdAt(event.created, receivedAt),
+    createdAt: creationTime(event.created, receivedAt),
     lane: laneOf(sourceId, event, id),
   }
 }
 
-function json(bytes: Buffer): Json {
+function parseJsonObject(bytes: Buffer): JsonObject {
   // Decoding would put U+FFFD in place of broken bytes, silently.
   if (!isUtf8(bytes)) throw new Refusal('malformed_json', { message: 'The request body is not valid UTF-8.' })
   let value: unknown
@@ -48,12 +48,12 @@ function json(bytes: Buffer): Json {
     throw new Refusal('malformed_json')
   }
   if (typeof value !== 'object' || value === null) throw new Refusal('event_malformed')
-  return value as Json
+  return value as JsonObject
 }
 
 // Seconds in snapshot events, ISO 8601 in thin ones. Missing or out of what PostgreSQL and JavaScript both write: receipt.
-function createdAt(created: unknown, receivedAt: Date): Date {
-  const at = new Date(typeof created === 'number' ? created * 1000 : (text(created) ?? Number.NaN))
+function creationTime(created: unknown, receivedAt: Date): Date {
+  const at = new Date(typeof created === 'number' ? created * 1000 : (nonEmptyString(created) ?? Number.NaN))
   const year = at.getUTCFullYear()
   return year >= 1 && year <= 9999 ? at : receivedAt
 }

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 
 /** What JSON.parse gives for anything but a scalar: every field may be there, of any type. */
-export type Json = { readonly [field: string]: unknown }
+export type JsonObject = { readonly [field: string]: unknown }
 
 /** Lanes per client: events of one lane are normalised one after another, lanes side by side. */
 export const LANES = 4
@@ -10,10 +10,10 @@ export const LANES = 4
  * The lane (0 to LANES - 1) of an event, the same for all events of one customer of a source: a customer's events must
  * not overtake one another. Without a customer it is the object that keeps its order.
  */
-export function laneOf(sourceId: string, event: Json, eventId: string): number {
-  const object = fields(fields(event.data).object ?? event.related_object)
+export function laneOf(sourceId: string, event: JsonObject, eventId: string): number {
+  const object = fieldsOf(fieldsOf(event.data).object ?? event.related_object)
   // A customer's own events carry its id as the object's.
-  const key = id(object.customer) ?? id(object.customer_account) ?? text(object.id) ?? eventId
+  const key = idOf(object.customer) ?? idOf(object.customer_account) ?? nonEmptyString(object.id) ?? eventId
   return crc32(`${sourceId} ${key}`) % LANES
 }
 
@@ -22,10 +22,11 @@ export const laneOfUser = (clientId: string, user: { id: string | null; clientUs
   crc32(`${clientId} ${user.clientUserId ?? user.id}`) % LANES
 
 /** A string that says something, else undefined. */
-export const text = (value: unknown): string | undefined =>
+export const nonEmptyString = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined
 
 // An id may be a string, an expanded object or null, depending on the API version.
-const id = (value: unknown) => text(value) ?? text(fields(value).id)
+const idOf = (value: unknown) => nonEmptyString(value) ?? nonEmptyString(fieldsOf(value).id)
 
-const fields = (value: unknown): Json => (typeof value === 'object' && value !== null ? (value as Json) : {})
+const fieldsOf = (value: unknown): JsonObject =>
+  typeof value === 'object' && value !== null ? (value as JsonObject) : {}

@@ -6,11 +6,11 @@ import type { Log } from '../log.ts'
 import type { KeyRing } from '../secrets/keyring.ts'
 import type { Answered, Watch } from '../watch.ts'
 import type { Add } from '../workers/batcher.ts'
-import { rawBody } from './body.ts'
-import { envelope } from './envelope.ts'
-import { verify } from './signature.ts'
-import { type Source, sourceLoader } from './sources.ts'
-import { eventStore, type SourceEvent } from './store.ts'
+import { readRawBody } from './body.ts'
+import { readEnvelope } from './envelope.ts'
+import { verifySignature } from './signature.ts'
+import { createSourceLoader, type SigningSource } from './sources.ts'
+import { createEventStore, type IncomingEvent } from './store.ts'
 
 interface Deps {
   db: Db
@@ -18,7 +18,7 @@ interface Deps {
   log: Log
   now: () => Date
   /** Called after the commit for each client that got something new; never awaited, must not throw. */
-  stored: (clientId: string) => void
+  onStored: (clientId: string) => void
   watch?: Watch
 }
 
@@ -26,54 +26,54 @@ interface Deps {
  * POST /webhooks/stripe/:sourceId. Answers 200 `{received: true, duplicate}` once the event is committed, else a refusal
  * of src/errors.ts; whatever is not a 200 is sent again by Stripe for three days.
  */
-export function receiveRoutes({ db, keyRing, log, now, stored, watch }: Deps): Router {
+export function receiveRoutes({ db, keyRing, log, now, onStored, watch }: Deps): Router {
   const router = express.Router()
-  const webhook = stripeWebhook({
-    source: sourceLoader({ db, log }),
-    store: eventStore({ db, log, stored, watch, via: 'stripe' }),
+  const webhook = stripeWebhookHandler({
+    loadSource: createSourceLoader({ db, log }),
+    storeEvent: createEventStore({ db, log, onStored, watch, via: 'stripe' }),
     keyRing,
     now,
     watch,
   })
-  router.post('/webhooks/stripe/:sourceId', webhook, refused({ log, watch }))
+  router.post('/webhooks/stripe/:sourceId', webhook, refusalHandler({ log, watch }))
   return router
 }
 
-interface WebhookDeps {
-  source: Add<string, Source | undefined>
-  store: Add<SourceEvent, { duplicate: boolean }>
+interface WebhookHandlerDeps {
+  loadSource: Add<string, SigningSource | undefined>
+  storeEvent: Add<IncomingEvent, { duplicate: boolean }>
   keyRing: Pick<KeyRing, 'decrypt'>
   now: () => Date
   watch?: Watch | undefined
 }
 
-/** The way of one event: whose it is, its bytes, whether Stripe signed it, what it is, kept; then the answer. */
-export function stripeWebhook({
-  source,
-  store,
+/** Handles one webhook: finds its source, reads the bytes, verifies the signature, reads the envelope, stores the event, answers. */
+export function stripeWebhookHandler({
+  loadSource,
+  storeEvent,
   keyRing,
   now,
   watch,
-}: WebhookDeps): RequestHandler<{ sourceId: string }> {
+}: WebhookHandlerDeps): RequestHandler<{ sourceId: string }> {
   return async (req, res) => {
     res.locals.startedAt = performance.now()
-    const from = isUuid(req.params.sourceId) ? await source(req.params.sourceId.toLowerCase()) : undefined
-    // Before a byte of the body is kept: who knows no source's id costs no memory.
-    if (!from) throw new Refusal('source_not_found')
-    const bytes = await rawBody(req)
-    res.locals.source = from
-    verify(bytes, req.get('stripe-signature'), from.sealedSecrets.map(keyRing.decrypt), now())
-    const read = envelope(bytes, from.id, now())
-    const { duplicate } = await store({ ...read, clientId: from.clientId, sourceId: from.id, bytes })
+    const source = isUuid(req.params.sourceId) ? await loadSource(req.params.sourceId.toLowerCase()) : undefined
+    // Before the body is read: a request without a valid source id must cost no memory.
+    if (!source) throw new Refusal('source_not_found')
+    const bytes = await readRawBody(req)
+    res.locals.source = source
+    verifySignature(bytes, req.get('stripe-signature'), source.sealedSecrets.map(keyRing.decrypt), now())
+    const envelope = readEnvelope(bytes, source.id, now())
+    const { duplicate } = await storeEvent({ ...envelope, clientId: source.clientId, sourceId: source.id, bytes })
     // Written by hand: res.json would spend as long on an ETag as the signature takes.
     res.setHeader('content-type', 'application/json; charset=utf-8')
     res.end(duplicate ? '{"received":true,"duplicate":true}' : '{"received":true,"duplicate":false}')
-    watch?.answered?.(answeredOf(res, { code: null, duplicate }))
+    watch?.answered?.(answerFacts(res, { code: null, duplicate }))
   }
 }
 
-// A success is found by its row; a refusal is found by nothing but the log.
-const refused =
+// A success is found by its row; a refusal only in the log.
+const refusalHandler =
   ({ log, watch }: Pick<Deps, 'log' | 'watch'>): ErrorRequestHandler =>
   (error, req, res, next) => {
     if (res.headersSent) return next(error)
@@ -83,10 +83,10 @@ const refused =
     else log.error({ err: error, requestId, sourceId: req.params.sourceId }, 'receive.failed')
     res.setHeader('x-request-id', requestId)
     res.status(refusal.status).json(refusalBody(refusal, requestId))
-    watch?.answered?.(answeredOf(res, { code: refusal.code, duplicate: false }))
+    watch?.answered?.(answerFacts(res, { code: refusal.code, duplicate: false }))
   }
 
-const answeredOf = ({ locals }: Response, how: Pick<Answered, 'code' | 'duplicate'>): Answered => ({
+const answerFacts = ({ locals }: Response, how: Pick<Answered, 'code' | 'duplicate'>): Answered => ({
   ...how,
   seconds: (performance.now() - locals.startedAt) / 1000,
   source: locals.source ?? null,

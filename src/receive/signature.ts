@@ -10,16 +10,21 @@ const TOLERANCE_SECONDS = 300
  * https://docs.stripe.com/webhooks#verify-manually; we verify ourselves because the SDK decodes the bytes first, takes
  * one secret and accepts any time in the future.
  */
-export function verify(bytes: Buffer, header: string | undefined, secrets: readonly string[], now: Date): void {
+export function verifySignature(
+  bytes: Buffer,
+  header: string | undefined,
+  secrets: readonly string[],
+  now: Date,
+): void {
   if (!header) throw new Refusal('signature_missing')
-  const { time, signatures } = parsed(header)
+  const { time, signatures } = parseSignatureHeader(header)
   if (time === undefined || signatures.length === 0) throw new Refusal('signature_malformed')
-  if (!secrets.some((secret) => signedWith(secret, time, bytes, signatures))) throw new Refusal('signature_invalid')
+  if (!secrets.some((secret) => isSignedWith(secret, time, bytes, signatures))) throw new Refusal('signature_invalid')
   if (Math.abs(now.getTime() / 1000 - Number(time)) > TOLERANCE_SECONDS) throw new Refusal('timestamp_out_of_tolerance')
 }
 
 // Other schemes (v0 is Stripe's for test clocks of old) may stand in the header and prove nothing.
-function parsed(header: string) {
+function parseSignatureHeader(header: string) {
   let time: string | undefined
   const signatures: Buffer[] = []
   for (const part of header.split(',')) {
@@ -30,7 +35,7 @@ function parsed(header: string) {
   return { time, signatures }
 }
 
-function signedWith(secret: string, time: string, bytes: Buffer, signatures: Buffer[]): boolean {
+function isSignedWith(secret: string, time: string, bytes: Buffer, signatures: Buffer[]): boolean {
   const expected = createHmac('sha256', secret).update(`${time}.`).update(bytes).digest()
   return signatures.some((signature) => timingSafeEqual(signature, expected))
 }

@@ -4,7 +4,7 @@ import type { Log } from '../log.ts'
 import { type Add, batcher } from '../workers/batcher.ts'
 
 /** Whose events these are and what they are signed with; the secrets are sealed with the key ring. */
-export interface Source {
+export interface SigningSource {
   id: string
   clientId: string
   sealedSecrets: string[]
@@ -17,10 +17,10 @@ export interface Source {
  * statement; nothing is kept, so a secret that was withdrawn before the request is not accepted.
  * Throws `unavailable` when the database does not answer.
  */
-export const sourceLoader = ({ db, log }: { db: Db; log: Log }): Add<string, Source | undefined> =>
+export const createSourceLoader = ({ db, log }: { db: Db; log: Log }): Add<string, SigningSource | undefined> =>
   batcher(
     async (ids) => {
-      const found = await load(db, [...new Set(ids)]).catch((cause) => {
+      const found = await loadSources(db, [...new Set(ids)]).catch((cause) => {
         log.error({ err: cause, requests: ids.length }, 'receive.sources_unavailable')
         throw new Refusal('unavailable', { message: 'The sources cannot be read at present: send the event again.' })
       })
@@ -29,8 +29,8 @@ export const sourceLoader = ({ db, log }: { db: Db; log: Log }): Add<string, Sou
     { spacingMs: 4 },
   )
 
-async function load(db: Db, ids: string[]): Promise<Map<string, Source>> {
-  const { rows } = await db.query<Source>({
+async function loadSources(db: Db, ids: string[]): Promise<Map<string, SigningSource>> {
+  const { rows } = await db.query<SigningSource>({
     name: 'receive.sources',
     text: `select id, client_id as "clientId", signing_secrets as "sealedSecrets",
                   signature_failing_at as "signatureFailingAt"

@@ -4,11 +4,11 @@ import { Refusal } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Arrived, Via, Watch } from '../watch.ts'
 import { type Add, batcher } from '../workers/batcher.ts'
-import { byteaArray } from './bytea.ts'
+import { encodeByteaArray } from './bytea.ts'
 import type { Envelope } from './envelope.ts'
 
 /** An event to keep: read, verified, with its bytes as signed. */
-export interface SourceEvent extends Envelope {
+export interface IncomingEvent extends Envelope {
   clientId: string
   sourceId: string
   bytes: Buffer
@@ -18,18 +18,18 @@ interface Deps {
   db: Db
   log: Log
   /** Called after the commit for each client that got something new; must not throw. */
-  stored: (clientId: string) => void
+  onStored: (clientId: string) => void
   watch?: Watch | undefined
   /** How these events come in, for `watch`. */
   via?: Via
 }
 
 /** What became of an event: the row that it has become, or that it was there already. */
-export type Stored = { duplicate: false; id: string; receivedAt: Date } | { duplicate: true }
+export type StoreResult = { duplicate: false; id: string; receivedAt: Date } | { duplicate: true }
 
 /** `groupStore` for events that come one by one. */
-export const eventStore = (deps: Deps): Add<SourceEvent, Stored> => {
-  const store = groupStore(deps)
+export const createEventStore = (deps: Deps): Add<IncomingEvent, StoreResult> => {
+  const store = createGroupStore(deps)
   return async (event) => (await store([event]))[0]!
 }
 
@@ -39,20 +39,26 @@ export const eventStore = (deps: Deps): Add<SourceEvent, Stored> => {
  * event as for a hundred. Throws `event_unstorable` for a group that PostgreSQL cannot hold (its neighbours are kept), and
  * `unavailable` when nothing can be stored, or nothing of its client: the sender has to come again.
  */
-export const groupStore = ({ db, log, stored, watch, via = 'stripe' }: Deps): Add<readonly SourceEvent[], Stored[]> => {
+export const createGroupStore = ({
+  db,
+  log,
+  onStored,
+  watch,
+  via = 'stripe',
+}: Deps): Add<readonly IncomingEvent[], StoreResult[]> => {
   const add = batcher(
-    async (groups: Group[]) => {
-      const results = await keep(
+    async (groups: EventGroup[]) => {
+      const results = await storeGroups(
         db,
-        groups.map(({ events }) => events.map(withId)),
+        groups.map(({ events }) => events.map(assignId)),
       ).catch((cause) => {
-        log.error({ err: cause, events: sizeOf(groups) }, 'receive.store_unavailable')
-        throw away()
+        log.error({ err: cause, events: countEvents(groups) }, 'receive.store_unavailable')
+        throw unavailableRefusal()
       })
       const refused = groups.filter((_, at) => results[at] === 'unavailable')
-      if (refused.length > 0) log.error({ events: sizeOf(refused) }, 'receive.store_partly_unavailable')
-      const fresh = groups.flatMap((group, at) => freshOf(group, results[at]!))
-      for (const clientId of new Set(fresh.map((event) => event.clientId))) stored(clientId)
+      if (refused.length > 0) log.error({ events: countEvents(refused) }, 'receive.store_partly_unavailable')
+      const fresh = groups.flatMap((group, at) => arrivedEventsOf(group, results[at]!))
+      for (const clientId of new Set(fresh.map((event) => event.clientId))) onStored(clientId)
       const duplicates = results.flat().filter((result) => typeof result !== 'string' && result.duplicate).length
       watch?.kept?.({ via, events: fresh, duplicates, committedAt: Date.now() })
       return results
@@ -62,18 +68,18 @@ export const groupStore = ({ db, log, stored, watch, via = 'stripe' }: Deps): Ad
   return async (events) => {
     const result = await add({ events, arrivedAt: Date.now() })
     if (result === 'unstorable') throw new Refusal('event_unstorable')
-    if (result === 'unavailable') throw away()
+    if (result === 'unavailable') throw unavailableRefusal()
     return result
   }
 }
 
-type Group = { events: readonly SourceEvent[]; arrivedAt: number }
-type Result = Stored[] | 'unstorable' | 'unavailable'
-type Row = SourceEvent & { id: string; identity: string }
+type EventGroup = { events: readonly IncomingEvent[]; arrivedAt: number }
+type GroupResult = StoreResult[] | 'unstorable' | 'unavailable'
+type SourceEventRow = IncomingEvent & { id: string; identity: string }
 
-const sizeOf = (groups: readonly Group[]) => groups.reduce((sum, { events }) => sum + events.length, 0)
+const countEvents = (groups: readonly EventGroup[]) => groups.reduce((sum, { events }) => sum + events.length, 0)
 
-const freshOf = ({ events, arrivedAt }: Group, results: Result): Arrived[] =>
+const arrivedEventsOf = ({ events, arrivedAt }: EventGroup, results: GroupResult): Arrived[] =>
   typeof results === 'string'
     ? []
     : events.flatMap(({ clientId, sourceId, eventId, type }, at) => {
@@ -81,21 +87,22 @@ const freshOf = ({ events, arrivedAt }: Group, results: Result): Arrived[] =>
         return result.duplicate ? [] : [{ id: result.id, clientId, sourceId, eventId, type, arrivedAt }]
       })
 
-const withId = (event: SourceEvent): Row => ({
+const assignId = (event: IncomingEvent): SourceEventRow => ({
   ...event,
   id: newId(),
   identity: `${event.eventId} ${event.sourceId} ${event.account} ${event.livemode}`,
 })
 
-const away = () => new Refusal('unavailable', { message: 'The event cannot be stored at present: send it again.' })
+const unavailableRefusal = () =>
+  new Refusal('unavailable', { message: 'The event cannot be stored at present: send it again.' })
 
 // One event that PostgreSQL refuses fails the whole statement: halves are tried until its group stands alone. So does one node
 // of a cluster that is away: then each client's groups are tried apart. And when two batches that share events have met in
 // another order on one node than on the other, Citus ends one of them: a client's rows alone are locked in one order, but for
 // changes of partitions.
-async function keep(db: Db, groups: Row[][], isAgain = false): Promise<Result[]> {
+async function storeGroups(db: Db, groups: SourceEventRow[][], isAgain = false): Promise<GroupResult[]> {
   try {
-    const kept = await inTransaction(db, (tx) => insert(tx, groups.flat()))
+    const kept = await inTransaction(db, (tx) => insertSourceEvents(tx, groups.flat()))
     return groups.map((rows) =>
       rows.map(({ id }) => {
         const receivedAt = kept.get(id)
@@ -103,33 +110,33 @@ async function keep(db: Db, groups: Row[][], isAgain = false): Promise<Result[]>
       }),
     )
   } catch (error) {
-    if (isDeadlock(error) && !isAgain && isOfOneClient(groups)) return keep(db, groups, true)
-    if (isNodeAway(error) || isDeadlock(error)) return keepByClient(db, groups, error)
-    if (!refusesData(error)) throw error
+    if (isDeadlock(error) && !isAgain && isOfOneClient(groups)) return storeGroups(db, groups, true)
+    if (isNodeAway(error) || isDeadlock(error)) return storeByClient(db, groups, error)
+    if (!isRefusedData(error)) throw error
     if (groups.length === 1) return ['unstorable']
     const half = groups.length >> 1
-    return [...(await keep(db, groups.slice(0, half))), ...(await keep(db, groups.slice(half)))]
+    return [...(await storeGroups(db, groups.slice(0, half))), ...(await storeGroups(db, groups.slice(half)))]
   }
 }
 
-const isOfOneClient = (groups: Row[][]) => new Set(groups.map(([first]) => first?.clientId)).size === 1
+const isOfOneClient = (groups: SourceEventRow[][]) => new Set(groups.map(([first]) => first?.clientId)).size === 1
 
-async function keepByClient(db: Db, groups: Row[][], error: unknown): Promise<Result[]> {
+async function storeByClient(db: Db, groups: SourceEventRow[][], error: unknown): Promise<GroupResult[]> {
   const clients = Map.groupBy(groups, ([first]) => first?.clientId)
   if (clients.size < 2) throw error
-  const results = new Map<Row[], Result>()
+  const results = new Map<SourceEventRow[], GroupResult>()
   for (const some of clients.values()) {
-    const kept = await keep(db, some).catch((): Result[] => some.map(() => 'unavailable'))
+    const kept = await storeGroups(db, some).catch((): GroupResult[] => some.map(() => 'unavailable'))
     for (const [at, group] of some.entries()) results.set(group, kept[at]!)
   }
   return groups.map((group) => results.get(group)!)
 }
 
 // Two statements and no CTE that writes: the tables may be distributed by client, and a batch holds many clients.
-async function insert(tx: Tx, rows: Row[]): Promise<Map<string, Date>> {
+async function insertSourceEvents(tx: Tx, rows: SourceEventRow[]): Promise<Map<string, Date>> {
   // All processes insert in the same order: two batches with the same events in another order would wait for each other.
   const ordered = rows.toSorted((a, b) => (a.identity < b.identity ? -1 : 1))
-  const column = <K extends keyof Row>(name: K) => ordered.map((row) => row[name])
+  const column = <K extends keyof SourceEventRow>(name: K) => ordered.map((row) => row[name])
   const { rows: inserted } = await tx.query<{ id: string; received_at: Date }>({
     name: 'receive.source_events',
     text: `insert into source_events
@@ -161,11 +168,11 @@ async function insert(tx: Tx, rows: Row[]): Promise<Map<string, Date>> {
       values: [
         fresh.map(({ clientId }) => clientId),
         fresh.map(({ id }) => id),
-        byteaArray(fresh.map(({ bytes }) => bytes)),
+        encodeByteaArray(fresh.map(({ bytes }) => bytes)),
       ],
     })
   return kept
 }
 
 // Classes 22 (a NUL in a text) and 54 (a text too long for an index) speak of this data; all others of the database.
-const refusesData = (error: unknown) => /^(22|54)/.test(String((error as { code?: unknown }).code))
+const isRefusedData = (error: unknown) => /^(22|54)/.test(String((error as { code?: unknown }).code))

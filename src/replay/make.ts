@@ -1,11 +1,11 @@
 import { type Db, inTransaction, type Queryable } from '../database/db.ts'
-import { tellPending } from '../database/pending-floor.ts'
+import { announcePending } from '../database/pending-floor.ts'
 import { newId } from '../domain/ids.ts'
-import { advance, fail, finish, locked, type Replay } from './state.ts'
-import { type Fitting, walk } from './walk.ts'
+import { advanceReplay, failReplay, finishReplay, lockReplay, type Replay } from './state.ts'
+import { type MatchingEvent, selectEvents } from './walk.ts'
 
 /** What one step has come to: how many deliveries it made, and whether the replay has ended. */
-export interface Step {
+export interface ReplayStep {
   made: number
   /** Some of them took the place of one that waited. */
   replaced: boolean
@@ -13,27 +13,27 @@ export interface Step {
 }
 
 /**
- * Makes the deliveries of the next events, `most` at most, after a look at `scan` events at most. In one transaction with the
+ * Makes the deliveries of the next events, `limit` at most, after a look at `scanLimit` events at most. In one transaction with the
  * replay's place, which it takes from the locked row: what was made before a crash, or by another process, is not made again.
  */
-export async function makeNext(
+export async function makeNextDeliveries(
   db: Db,
   replay: Pick<Replay, 'clientId' | 'id'>,
-  { most, scan }: { most: number; scan: number },
-): Promise<Step> {
+  { limit, scanLimit }: { limit: number; scanLimit: number },
+): Promise<ReplayStep> {
   try {
     return await inTransaction(db, async (tx) => {
-      const now = await locked(tx, replay)
+      const now = await lockReplay(tx, replay)
       if (!now) return { made: 0, replaced: false, ended: true }
       if (now.endpoint !== 'enabled') {
-        await fail(tx, now, CLOSED[now.endpoint])
+        await failReplay(tx, now, CLOSED_REASONS[now.endpoint])
         return { made: 0, replaced: false, ended: true }
       }
-      const { events, reached, all } = await walk(tx, now, { after: now.reached, scan, most })
-      if (events.length > 0) await deliver(tx, now, events)
-      await advance(tx, now, reached, events.length)
-      if (all) await finish(tx, now)
-      return { made: events.length, replaced: events.some(({ pending }) => pending.length > 0), ended: all }
+      const { events, reached, isComplete } = await selectEvents(tx, now, { after: now.reached, scanLimit, limit })
+      if (events.length > 0) await insertDeliveries(tx, now, events)
+      await advanceReplay(tx, now, reached, events.length)
+      if (isComplete) await finishReplay(tx, now)
+      return { made: events.length, replaced: events.some(({ pending }) => pending.length > 0), ended: isComplete }
     })
   } catch (error) {
     // The pumps lock deliveries in their own order. Nothing is made, and the next step begins where this one did.
@@ -44,13 +44,17 @@ export async function makeNext(
 
 const DEADLOCK = '40P01'
 
-const CLOSED = {
+const CLOSED_REASONS = {
   disabled: { code: 'endpoint_disabled', message: 'The endpoint was disabled: enable it, and replay what is left.' },
   deleted: { code: 'endpoint_deleted', message: 'The endpoint was deleted.' },
 } as const
 
 /** New deliveries, in the order of the events; what still waits of the same events is cancelled. */
-async function deliver(tx: Queryable, { clientId, endpointId, id }: Replay, events: Fitting[]): Promise<void> {
+async function insertDeliveries(
+  tx: Queryable,
+  { clientId, endpointId, id }: Replay,
+  events: MatchingEvent[],
+): Promise<void> {
   const eventIds = events.map((event) => event.id)
   const waiting = events.flatMap((event) => event.pending.map((id) => ({ eventId: event.id, id })))
   if (waiting.length > 0)
@@ -61,7 +65,7 @@ async function deliver(tx: Queryable, { clientId, endpointId, id }: Replay, even
           and d.event_id between $4 and $5`,
       [clientId, waiting.map(({ eventId }) => eventId), waiting.map(({ id }) => id), eventIds[0], eventIds.at(-1)],
     )
-  await tellPending(tx, eventIds[0]!)
+  await announcePending(tx, eventIds[0]!)
   await tx.query(
     `insert into deliveries (client_id, event_id, id, endpoint_id, origin, event_type, user_id)
      select $1, e.event_id, e.id, $2, $3, e.type, e.user_id

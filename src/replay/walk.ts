@@ -1,14 +1,14 @@
 import type { Queryable } from '../database/db.ts'
-import { horizons } from '../database/retention-horizons.ts'
+import { readHorizons } from '../database/retention-horizons.ts'
 import { idFloor, NO_SOURCE_EVENT } from '../domain/ids.ts'
 
-export type Mode = 'failed' | 'missing' | 'all'
+export type ReplayMode = 'failed' | 'missing' | 'all'
 
 /** Which events of a client a replay is about. */
-export interface Which {
+export interface ReplaySelection {
   clientId: string
   endpointId: string
-  mode: Mode
+  mode: ReplayMode
   /** Names and families; null: all that the endpoint takes. */
   eventTypes: string[] | null
   /** An event id: those from it on are left out. */
@@ -18,17 +18,17 @@ export interface Which {
 }
 
 /** Some of these events, in the order they were made. */
-export interface Found {
-  events: Fitting[]
+export interface SelectedEvents {
+  events: MatchingEvent[]
   /** Others that would fit, but for their bodies, which are past their retention. */
   expired: number
   /** Where the next look goes on. */
   reached: string
   /** Nothing was left behind that place. */
-  all: boolean
+  isComplete: boolean
 }
 
-export interface Fitting {
+export interface MatchingEvent {
   id: string
   type: string
   userId: string | null
@@ -36,31 +36,31 @@ export interface Fitting {
   pending: string[]
 }
 
-const EVENTS =
+const EVENTS_SQL =
   'select id from events where client_id = $1 and $2::uuid is not null and id > $3 and id < $4 order by id limit $5'
 
 /** The events to be judged. Of the failed, there may be few among many events: they have an index of their own. */
-const pages: Readonly<Record<Mode, string>> = {
+const pageSql: Readonly<Record<ReplayMode, string>> = {
   failed: `select event_id as id from deliveries
     where client_id = $1 and endpoint_id = $2 and state in ('failed', 'skipped') and event_id > $3 and event_id < $4
     order by event_id limit $5`,
-  missing: EVENTS,
-  all: EVENTS,
+  missing: EVENTS_SQL,
+  all: EVENTS_SQL,
 }
 
 /** Whether an event fits, by its deliveries to the endpoint. Cancelled ones say nothing: another took their place, or their replay was given up. */
-const fits: Readonly<Record<Mode, string>> = {
+const matchSql: Readonly<Record<ReplayMode, string>> = {
   failed: 'd.lost > d.delivered',
   missing: 'not d.tried',
   all: 'true',
 }
 
-const taken = (types: string) =>
+const takesTypeSql = (types: string) =>
   `(${types} is null or e.type = any(${types}) or split_part(e.type, '.', 1) || '.*' = any(${types}))`
 
 // The order by origin is that of the one index that finds an event's deliveries to an endpoint: of a client that the
 // statistics do not know yet, the planner would else look through all deliveries of the endpoint, for each event.
-const judged = (mode: Mode) => `
+const matchingEventsSql = (mode: ReplayMode) => `
   select p.id, e.type, e.user_id as "userId", d.pending,
          exists (select from event_bodies
                   where client_id = $1 and event_id = p.id and event_id between $4 and $5) and p.id >= $9 as kept
@@ -78,26 +78,26 @@ const judged = (mode: Mode) => `
               where client_id = $1 and event_id = p.id and event_id between $4 and $5 and endpoint_id = $2
               order by origin limit 10000) every) d
    where e.contract = t.contract and e.source_event_id <> '${NO_SOURCE_EVENT}'
-     and ${taken('t.event_types')} and ${taken('$6::text[]')} and ${fits[mode]}
+     and ${takesTypeSql('t.event_types')} and ${takesTypeSql('$6::text[]')} and ${matchSql[mode]}
    order by p.at
    limit $8`
 
 /**
- * Looks at up to `scan` events behind the id `after` for those that are to be replayed, and stops when it has `most`. The
+ * Looks at up to `scanLimit` events behind the id `after` for those that are to be replayed, and stops when it has `limit`. The
  * endpoint's contract and filter are judged as they are now; a test event is never found, and of one whose body is past its
  * retention only that there is one. Three statements.
  */
-export async function walk(
+export async function selectEvents(
   db: Queryable,
-  { clientId, endpointId, mode, eventTypes, upto, asOf }: Which,
-  { after, scan, most }: { after: string; scan: number; most: number },
-): Promise<Found> {
-  const page = await db.query<{ id: string }>(pages[mode], [clientId, endpointId, after, upto, scan])
+  { clientId, endpointId, mode, eventTypes, upto, asOf }: ReplaySelection,
+  { after, scanLimit, limit }: { after: string; scanLimit: number; limit: number },
+): Promise<SelectedEvents> {
+  const page = await db.query<{ id: string }>(pageSql[mode], [clientId, endpointId, after, upto, scanLimit])
   const ids = [...new Set(page.rows.map(({ id }) => id))]
   const [first, last] = [ids[0], ids.at(-1)]
-  if (first === undefined || last === undefined) return { events: [], expired: 0, reached: after, all: true }
-  const { payload } = await horizons(db)
-  const { rows } = await db.query<Fitting & { kept: boolean }>(judged(mode), [
+  if (first === undefined || last === undefined) return { events: [], expired: 0, reached: after, isComplete: true }
+  const { payload } = await readHorizons(db)
+  const { rows } = await db.query<MatchingEvent & { kept: boolean }>(matchingEventsSql(mode), [
     clientId,
     endpointId,
     ids,
@@ -105,12 +105,12 @@ export async function walk(
     last,
     eventTypes,
     asOf,
-    most,
+    limit,
     idFloor(payload),
   ])
   const events = rows.filter(({ kept }) => kept)
   const expired = rows.length - events.length
-  if (rows.length === most) return { events, expired, reached: rows.at(-1)!.id, all: false }
+  if (rows.length === limit) return { events, expired, reached: rows.at(-1)!.id, isComplete: false }
   // Not "until nothing comes": where events come all the time, that would be never.
-  return { events, expired, reached: last, all: page.rows.length < scan }
+  return { events, expired, reached: last, isComplete: page.rows.length < scanLimit }
 }

@@ -1,23 +1,23 @@
 import type { Db } from '../database/db.ts'
-import { type Daily, lockedBriefly } from '../database/partitions.ts'
-import type { Aging } from '../database/retention-horizons.ts'
+import { type DailyTable, retryWhileLocked } from '../database/partitions.ts'
+import type { RetainedKind } from '../database/retention-horizons.ts'
 import type { Log } from '../log.ts'
 
 /** Which tables go by which horizon, those first that the others explain. */
-const TABLES: Readonly<Record<Aging, readonly Daily[]>> = {
+const TABLES: Readonly<Record<RetainedKind, readonly DailyTable[]>> = {
   payload: ['attempts', 'event_bodies', 'source_event_bodies'],
   metadata: ['deliveries', 'events'],
 }
 
-const OF_DELIVERIES = `select 1 from deliveries where state = 'pending' and event_id >= uuid7_floor($1) and event_id < uuid7_floor($2) limit 1`
+const PENDING_DELIVERY_SQL = `select 1 from deliveries where state = 'pending' and event_id >= uuid7_floor($1) and event_id < uuid7_floor($2) limit 1`
 
 /** What still needs a day of a table, however old it is: a delivery that waits, or an event that was not normalised yet. */
-const needed: Readonly<Record<Daily, string>> = {
+const stillNeededSql: Readonly<Record<DailyTable, string>> = {
   source_event_bodies: `select 1 from source_events where due_at is not null and id >= uuid7_floor($1) and id < uuid7_floor($2) limit 1`,
-  event_bodies: OF_DELIVERIES,
-  attempts: OF_DELIVERIES,
-  deliveries: OF_DELIVERIES,
-  events: OF_DELIVERIES,
+  event_bodies: PENDING_DELIVERY_SQL,
+  attempts: PENDING_DELIVERY_SQL,
+  deliveries: PENDING_DELIVERY_SQL,
+  events: PENDING_DELIVERY_SQL,
 }
 
 /**
@@ -26,23 +26,23 @@ const needed: Readonly<Record<Daily, string>> = {
  * later. Where somebody reads for long, a dump say, the table is left to the next time. The rows themselves are dropped
  * afterwards, when nobody can see them.
  */
-export async function dropDays(
+export async function dropExpiredDays(
   { db, log, stopped }: { db: Db; log: Log; stopped: () => boolean },
-  horizons: Partial<Record<Aging, Date>>,
+  horizons: Partial<Record<RetainedKind, Date>>,
 ): Promise<string[]> {
-  const dropped = await dropDetached(db)
-  const locked = new Set<Daily>()
+  const dropped = await dropDetachedDays(db)
+  const locked = new Set<DailyTable>()
   for (const what of ['payload', 'metadata'] as const) {
     const before = horizons[what]
     if (!before) continue
-    for (const { parent, child, since, until } of await daysBefore(db, TABLES[what], before)) {
+    for (const { parent, child, since, until } of await findDaysBefore(db, TABLES[what], before)) {
       if (stopped()) return dropped
       if (locked.has(parent)) continue
-      if ((await db.query(needed[parent], [since, until])).rows.length > 0) {
+      if ((await db.query(stillNeededSql[parent], [since, until])).rows.length > 0) {
         log.warn({ partition: child }, 'retention.day_still_needed')
         continue
       }
-      if (await lockedBriefly(() => db.query('select detach_partition($1, $2)', [parent, child]))) {
+      if (await retryWhileLocked(() => db.query('select detach_partition($1, $2)', [parent, child]))) {
         await db.query(`drop table "${child}"`)
         dropped.push(child)
       } else {
@@ -54,16 +54,16 @@ export async function dropDays(
   return dropped
 }
 
-interface Day {
-  parent: Daily
+interface DayPartition {
+  parent: DailyTable
   child: string
   since: Date
   until: Date
 }
 
 /** By their names: `events_20260410` holds what was made on that day, by UTC. */
-async function daysBefore(db: Db, tables: readonly Daily[], before: Date): Promise<Day[]> {
-  const { rows } = await db.query<Day>(
+async function findDaysBefore(db: Db, tables: readonly DailyTable[], before: Date): Promise<DayPartition[]> {
+  const { rows } = await db.query<DayPartition>(
     `select p.relname as parent, c.relname as child, d.day at time zone 'UTC' as since,
             (d.day + interval '1 day') at time zone 'UTC' as until
        from unnest($1::text[]) with ordinality t(name, at)
@@ -79,7 +79,7 @@ async function daysBefore(db: Db, tables: readonly Daily[], before: Date): Promi
 }
 
 /** What was taken off its table by a process that died before it could drop it. */
-async function dropDetached(db: Db): Promise<string[]> {
+async function dropDetachedDays(db: Db): Promise<string[]> {
   const { rows } = await db.query<{ name: string }>(
     `select c.relname as name from unnest($1::text[]) t(name)
        join pg_class p on p.oid = t.name::regclass

@@ -1,15 +1,15 @@
 import type { Queryable } from '../database/db.ts'
-import type { Aging } from '../database/retention-horizons.ts'
+import type { RetainedKind } from '../database/retention-horizons.ts'
 
 const DAY_MS = 86_400_000
 
 /** Days that payloads and metadata are kept, at least: both go by whole days of UTC. */
-export type Kept = Readonly<Record<Aging, number>>
+export type RetentionDays = Readonly<Record<RetainedKind, number>>
 
 /** Says what is past its retention from now on. What has been said is never taken back: it may be gone. */
-export async function moveHorizons(db: Queryable, kept: Kept, now: Date): Promise<void> {
+export async function moveHorizons(db: Queryable, days: RetentionDays, now: Date): Promise<void> {
   const startOfDay = (time: number) => new Date(time - (time % DAY_MS))
-  const before = (['payload', 'metadata'] as const).map((what) => startOfDay(now.getTime() - kept[what] * DAY_MS))
+  const before = (['payload', 'metadata'] as const).map((what) => startOfDay(now.getTime() - days[what] * DAY_MS))
   await db.query(
     `update retention r set before = n.before, moved_at = now()
        from unnest($1::text[], $2::timestamptz[]) n(what, before)
@@ -19,8 +19,11 @@ export async function moveHorizons(db: Queryable, kept: Kept, now: Date): Promis
 }
 
 /** Of the horizons those that have been known for so long that nothing older is about to be used any more. */
-export async function settledHorizons(db: Queryable, graceSeconds: number): Promise<Partial<Record<Aging, Date>>> {
-  const { rows } = await db.query<{ what: Aging; before: Date }>(
+export async function readSettledHorizons(
+  db: Queryable,
+  graceSeconds: number,
+): Promise<Partial<Record<RetainedKind, Date>>> {
+  const { rows } = await db.query<{ what: RetainedKind; before: Date }>(
     `select what, before from retention where before > 'epoch' and moved_at <= now() - make_interval(secs => $1)`,
     [graceSeconds],
   )

@@ -1,5 +1,5 @@
-import type { Aging } from '../database/retention-horizons.ts'
-import type { Purge } from './rows.ts'
+import type { RetainedKind } from '../database/retention-horizons.ts'
+import type { RowPurge } from './rows.ts'
 
 const DAY_MS = 86_400_000
 
@@ -13,20 +13,20 @@ export const EMISSION_DAYS = 400
  * subscriptions, products and prices stay: their next event may be years away.
  */
 export const OBJECT_DAYS = 800
-const ENDING = ['invoice', 'charge', 'payment_intent', 'checkout.session', 'credit_note', 'link', 'tally']
+const ENDING_KINDS = ['invoice', 'charge', 'payment_intent', 'checkout.session', 'credit_note', 'link', 'tally']
 
-const ID: Purge['keys'] = [['id', 'uuid']]
-const older = 'id < uuid7_floor($2)'
-const WAITS = (event: string) =>
+const ID_KEY: RowPurge['keys'] = [['id', 'uuid']]
+const OLDER_ID_SQL = 'id < uuid7_floor($2)'
+const pendingDeliverySql = (event: string) =>
   `exists (select from deliveries d where d.client_id = $1 and d.event_id = ${event} and d.state = 'pending')`
 
 /** What goes with the horizons, and by itself. Rounds of one name go on where the last one ended. */
-export function purges(horizons: Partial<Record<Aging, Date>>, now: Date, metadataDays: number): Purge[] {
+export function purgesPast(horizons: Partial<Record<RetainedKind, Date>>, now: Date, metadataDays: number): RowPurge[] {
   const { payload, metadata } = horizons
   const daysAgo = (days: number) => new Date(now.getTime() - Math.max(days, metadataDays) * DAY_MS)
   return [
-    ...(payload ? ofPayloads(payload) : []),
-    ...(metadata ? ofMetadata(metadata) : []),
+    ...(payload ? payloadPurges(payload) : []),
+    ...(metadata ? metadataPurges(metadata) : []),
     {
       name: 'emissions',
       table: 'emissions',
@@ -44,13 +44,13 @@ export function purges(horizons: Partial<Record<Aging, Date>>, now: Date, metada
         ['source_id', 'uuid'],
         ['object_id', 'text'],
       ],
-      old: `(updated_at < $2 and kind in (${ENDING.map((kind) => `'${kind}'`)}))`,
+      old: `(updated_at < $2 and kind in (${ENDING_KINDS.map((kind) => `'${kind}'`)}))`,
       before: daysAgo(OBJECT_DAYS),
     },
   ]
 }
 
-const ofPayloads = (before: Date): Purge[] => [
+const payloadPurges = (before: Date): RowPurge[] => [
   {
     name: 'hydrations',
     table: 'hydrations',
@@ -75,7 +75,7 @@ const ofPayloads = (before: Date): Purge[] => [
     table: 'event_bodies_default',
     keys: [['event_id', 'uuid']],
     within: 'event_id < uuid7_floor($2)',
-    old: `not ${WAITS('event_bodies_default.event_id')}`,
+    old: `not ${pendingDeliverySql('event_bodies_default.event_id')}`,
     before,
   },
   {
@@ -87,16 +87,16 @@ const ofPayloads = (before: Date): Purge[] => [
       ['number', 'int'],
     ],
     within: 'event_id < uuid7_floor($2)',
-    old: `not ${WAITS('attempts_default.event_id')}`,
+    old: `not ${pendingDeliverySql('attempts_default.event_id')}`,
     before,
   },
 ]
 
-const ofMetadata = (before: Date): Purge[] => [
+const metadataPurges = (before: Date): RowPurge[] => [
   // One that still waits for the normaliser is unfinished work, however old.
-  { name: 'source_events', table: 'source_events', keys: ID, within: older, old: 'due_at is null', before },
-  { name: 'replays', table: 'replays', keys: ID, within: older, old: `state <> 'running'`, before },
-  { name: 'backfills', table: 'backfills', keys: ID, within: older, old: `state <> 'running'`, before },
+  { name: 'source_events', table: 'source_events', keys: ID_KEY, within: OLDER_ID_SQL, old: 'due_at is null', before },
+  { name: 'replays', table: 'replays', keys: ID_KEY, within: OLDER_ID_SQL, old: `state <> 'running'`, before },
+  { name: 'backfills', table: 'backfills', keys: ID_KEY, within: OLDER_ID_SQL, old: `state <> 'running'`, before },
   {
     name: 'holds',
     table: 'holds',
@@ -121,9 +121,9 @@ const ofMetadata = (before: Date): Purge[] => [
   {
     name: 'events_default',
     table: 'events_default',
-    keys: ID,
-    within: older,
-    old: `not ${WAITS('events_default.id')}`,
+    keys: ID_KEY,
+    within: OLDER_ID_SQL,
+    old: `not ${pendingDeliverySql('events_default.id')}`,
     before,
   },
 ]

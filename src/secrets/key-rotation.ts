@@ -13,7 +13,7 @@ export interface KeyUse {
 
 // What no longer signs and what was deleted is of no use to anybody. New places where secrets are stored belong here and
 // below.
-const SEALED = `
+const SEALED_SECRETS = `
   select 'signing secrets of sources' as kind, unnest(signing_secrets) as sealed from sources
   union all
   select 'API keys of sources', api_key from sources where api_key is not null
@@ -25,27 +25,27 @@ const SEALED = `
   select 'headers of endpoints', sealed_headers from endpoints where deleted_at is null and sealed_headers is not null
   union all
   select 'client certificates of endpoints', tls->>'key' from endpoints where deleted_at is null and tls->>'key' is not null`
-const REPLIES = `
+const SEALED_REPLIES = `
   select 'replies kept for an Idempotency-Key', reply from idempotency_keys
    where reply is not null and created_at > now() - interval '24 hours'`
 
 /** Which keys the database's secrets are encrypted with. Replies, which are gone in a day, are counted with `replies`. */
-export async function keyUses(db: Queryable, { replies = false } = {}): Promise<KeyUse[]> {
+export async function countKeyUses(db: Queryable, { replies: withReplies = false } = {}): Promise<KeyUse[]> {
   const { rows } = await db.query<KeyUse>(
     `select kind, split_part(sealed, ':', 1) as "keyId", count(*) as count, min(sealed) as sample
-       from (${SEALED} ${replies ? `union all ${REPLIES}` : ''}) all_of_them
+       from (${SEALED_SECRETS} ${withReplies ? `union all ${SEALED_REPLIES}` : ''}) all_of_them
       group by 1, 2 order by 1, 2`,
   )
   return rows
 }
 
 /** Throws a ConfigError when the ring cannot open what the database holds: a key is missing, or is another of the same id. */
-export async function assertOpens(db: Queryable, keyRing: KeyRing): Promise<void> {
-  const uses = await keyUses(db)
+export async function assertKeysOpen(db: Queryable, keyRing: KeyRing): Promise<void> {
+  const uses = await countKeyUses(db)
   const problems = [...Map.groupBy(uses, ({ keyId }) => keyId)].flatMap(([keyId, held]) => {
     const what = held.map(({ kind, count }) => `${count} ${kind}`).join(', ')
     if (!keyRing.ids.includes(keyId)) return [`  "${keyId}" is missing: ${what} are encrypted with it`]
-    return held.every(({ sample }) => opens(keyRing, sample))
+    return held.every(({ sample }) => canOpen(keyRing, sample))
       ? []
       : [`  "${keyId}" is not the key that it was: ${what} are encrypted with another key of this id`]
   })
@@ -56,7 +56,7 @@ export async function assertOpens(db: Queryable, keyRing: KeyRing): Promise<void
   )
 }
 
-function opens(keyRing: KeyRing, sealed: string): boolean {
+function canOpen(keyRing: KeyRing, sealed: string): boolean {
   try {
     keyRing.decrypt(sealed)
     return true
@@ -66,7 +66,7 @@ function opens(keyRing: KeyRing, sealed: string): boolean {
 }
 
 /** The processes at work that do not have the ring's first key yet: they could not read what is encrypted with it. */
-export async function processesWithout(db: Db, keyId: string): Promise<{ host: string; pid: number }[]> {
+export async function findProcessesWithout(db: Db, keyId: string): Promise<{ host: string; pid: number }[]> {
   // A lock that can be had belongs to nobody alive.
   const { rows } = await db.query(
     'select host, pid from workers where not $1 = any(key_ids) and not pg_try_advisory_xact_lock(lock_key)',
@@ -83,37 +83,37 @@ const BATCH = 100
  * broken off and begun again, beside gateways at work. Throws when the ring lacks a key; but for replies, which are left.
  */
 export async function rotateKeys(db: Db, keyRing: KeyRing): Promise<void> {
-  await inBatches(db, (tx, after) => resealSources(tx, keyRing, after))
-  await inBatches(db, (tx, after) => resealEndpoints(tx, keyRing, after))
-  await inBatches(db, (tx) => resealReplies(tx, keyRing))
+  await runInBatches(db, (tx, after) => resealSources(tx, keyRing, after))
+  await runInBatches(db, (tx, after) => resealEndpoints(tx, keyRing, after))
+  await runInBatches(db, (tx) => resealReplies(tx, keyRing))
 }
 
 /** Encrypts the headers that an earlier version has left in plain text; answers at how many endpoints. */
 export const sealPlainHeaders = (db: Db, keyRing: KeyRing): Promise<number> =>
-  inBatches(db, (tx, after) => resealEndpoints(tx, keyRing, after, `headers <> '{}'`))
+  runInBatches(db, (tx, after) => resealEndpoints(tx, keyRing, after, `headers <> '{}'`))
 
-type Done = { id: string }[]
+type ResealedRows = { id: string }[]
 
 /** Goes on behind the last id until there is no more. */
-async function inBatches(db: Db, batch: (tx: Queryable, after: string) => Promise<Done>): Promise<number> {
+async function runInBatches(db: Db, batch: (tx: Queryable, after: string) => Promise<ResealedRows>): Promise<number> {
   let [count, after] = [0, '00000000-0000-0000-0000-000000000000']
   for (;;) {
-    const done = await inTransaction(db, async (tx) => {
+    const rows = await inTransaction(db, async (tx) => {
       await tx.query(`select set_config('flo_gateway.resealing', 'on', true)`)
       return batch(tx, after)
     })
-    if (done.length === 0) return count
-    count += done.length
-    after = done.at(-1)!.id
+    if (rows.length === 0) return count
+    count += rows.length
+    after = rows.at(-1)!.id
   }
 }
 
-const again =
+const createResealer =
   ({ ids, encrypt, decrypt }: KeyRing) =>
   (sealed: string): string =>
     keyIdOf(sealed) === ids[0] ? sealed : encrypt(decrypt(sealed))
 
-async function resealSources(tx: Queryable, keyRing: KeyRing, after: string): Promise<Done> {
+async function resealSources(tx: Queryable, keyRing: KeyRing, after: string): Promise<ResealedRows> {
   const { rows } = await tx.query(
     `select id, signing_secrets, api_key from sources
       where id > $1 and (not starts_with(api_key, $2) or exists (
@@ -121,7 +121,7 @@ async function resealSources(tx: Queryable, keyRing: KeyRing, after: string): Pr
       order by id limit ${BATCH} for update`,
     [after, `${keyRing.ids[0]}:`],
   )
-  const reseal = again(keyRing)
+  const reseal = createResealer(keyRing)
   for (const { id, signing_secrets, api_key } of rows)
     await tx.query('update sources set signing_secrets = $2, api_key = $3 where id = $1', [
       id,
@@ -134,13 +134,18 @@ async function resealSources(tx: Queryable, keyRing: KeyRing, after: string): Pr
 const STALE_ENDPOINT = `(headers <> '{}' or not starts_with(sealed_headers, $2) or not starts_with(tls->>'key', $2) or exists (
   select from jsonb_array_elements(secrets) s where not starts_with(s->>'secret', $2)))`
 
-async function resealEndpoints(tx: Queryable, keyRing: KeyRing, after: string, which = STALE_ENDPOINT): Promise<Done> {
+async function resealEndpoints(
+  tx: Queryable,
+  keyRing: KeyRing,
+  after: string,
+  condition = STALE_ENDPOINT,
+): Promise<ResealedRows> {
   const { rows } = await tx.query(
     `select id, headers, sealed_headers, tls, secrets from endpoints
-      where id > $1 and $2::text is not null and deleted_at is null and ${which} order by id limit ${BATCH} for update`,
+      where id > $1 and $2::text is not null and deleted_at is null and ${condition} order by id limit ${BATCH} for update`,
     [after, `${keyRing.ids[0]}:`],
   )
-  const reseal = again(keyRing)
+  const reseal = createResealer(keyRing)
   const now = Date.now()
   for (const { id, headers, sealed_headers, tls, secrets } of rows) {
     const live = secrets.filter(({ until }: { until: string | null }) => until === null || Date.parse(until) > now)
@@ -154,14 +159,14 @@ async function resealEndpoints(tx: Queryable, keyRing: KeyRing, after: string, w
   return rows
 }
 
-async function resealReplies(tx: Queryable, keyRing: KeyRing): Promise<Done> {
+async function resealReplies(tx: Queryable, keyRing: KeyRing): Promise<ResealedRows> {
   const { rows } = await tx.query(
     `select api_key_id, key, key as id, reply from idempotency_keys
       where split_part(reply, ':', 1) = any($1) and created_at > now() - interval '24 hours'
       limit ${BATCH} for update skip locked`,
     [keyRing.ids.slice(1)],
   )
-  const reseal = again(keyRing)
+  const reseal = createResealer(keyRing)
   for (const { api_key_id, key, reply } of rows)
     await tx.query('update idempotency_keys set reply = $3 where api_key_id = $1 and key = $2', [
       api_key_id,

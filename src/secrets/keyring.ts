@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { LRUCache } from 'lru-cache'
-import { keptSecret } from './secret-file.ts'
+import { loadOrCreateSecret } from './secret-file.ts'
 
 /** Encrypts secrets at rest with AES-256-GCM. The first key encrypts; every key of the ring decrypts. */
 export interface KeyRing {
@@ -34,20 +34,22 @@ export const keyIdOf = (sealed: string): string => sealed.slice(0, sealed.indexO
  * The key ring of an installation: the one of its environment; where nobody gave one, a generated one that is kept beside
  * the embedded database whose secrets it opens.
  */
-export async function keyRingOf(config: {
+export async function loadKeyRing(config: {
   encryptionKeys: { id: string; key: Buffer }[] | undefined
   dataDir: string
 }): Promise<KeyRing> {
-  const make = () => `k1:${randomBytes(32).toString('base64')}`
-  return keyRing(config.encryptionKeys ?? parseKeys(await keptSecret(join(config.dataDir, 'encryption-keys'), make)))
+  const generateKey = () => `k1:${randomBytes(32).toString('base64')}`
+  return createKeyRing(
+    config.encryptionKeys ?? parseKeys(await loadOrCreateSecret(join(config.dataDir, 'encryption-keys'), generateKey)),
+  )
 }
 
-export function keyRing(keys: { id: string; key: Buffer }[]): KeyRing {
+export function createKeyRing(keys: { id: string; key: Buffer }[]): KeyRing {
   const byId = new Map(keys.map(({ id, key }) => [id, key]))
   const first = keys[0]
   if (!first) throw new Error('the key ring is empty')
   // Pumps decrypt the same few secrets at every attempt.
-  const opened = new LRUCache<string, string>({ max: 10_000 })
+  const decrypted = new LRUCache<string, string>({ max: 10_000 })
   return {
     ids: keys.map(({ id }) => id),
     encrypt(text) {
@@ -57,8 +59,8 @@ export function keyRing(keys: { id: string; key: Buffer }[]): KeyRing {
       return `${first.id}:${Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString('base64')}`
     },
     decrypt(sealed) {
-      const known = opened.get(sealed)
-      if (known !== undefined) return known
+      const cachedText = decrypted.get(sealed)
+      if (cachedText !== undefined) return cachedText
       const [id = '', base64 = ''] = sealed.split(':')
       const key = byId.get(id)
       if (!key) throw new Error(`encryption key "${id}" is not in FLO_ENCRYPTION_KEYS: add it to the ring again`)
@@ -66,7 +68,7 @@ export function keyRing(keys: { id: string; key: Buffer }[]): KeyRing {
       const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, 12))
       decipher.setAuthTag(bytes.subarray(12, 28))
       const text = Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]).toString('utf8')
-      opened.set(sealed, text)
+      decrypted.set(sealed, text)
       return text
     },
   }

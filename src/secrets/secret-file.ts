@@ -5,11 +5,11 @@ import { link, readFile, rm, writeFile } from 'node:fs/promises'
  * The text kept in a file that only its owner reads; the first call makes it. Of several processes that make one at the
  * same moment the first wins and all return its text.
  */
-export async function keptSecret(path: string, make: () => string): Promise<string> {
-  const kept = await readFile(path, 'utf8').catch(() => null)
-  if (kept !== null) return kept.trim()
+export async function loadOrCreateSecret(path: string, generateSecret: () => string): Promise<string> {
+  const existing = await readFile(path, 'utf8').catch(() => null)
+  if (existing !== null) return existing.trim()
   const draft = `${path}.${randomBytes(6).toString('hex')}`
-  await writeFile(draft, `${make()}\n`, { mode: 0o600, flush: true })
+  await writeFile(draft, `${generateSecret()}\n`, { mode: 0o600, flush: true })
   await link(draft, path).catch((error) => {
     if (error.code !== 'EEXIST') throw error
   })

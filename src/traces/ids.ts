@@ -4,13 +4,13 @@ import { createHash } from 'node:crypto'
  * The trace of a source event: its own id, without dashes. Every process knows it from the row at hand, so no context has to
  * travel with an event, and who has the id has the trace.
  */
-export const traceOf = (sourceEventId: string): string => sourceEventId.replaceAll('-', '')
+export const traceIdOf = (sourceEventId: string): string => sourceEventId.replaceAll('-', '')
 
 /**
  * The id of a span that happens once: `receive <source event>`, `normalize <source event>`, `fan out <event>`. Whoever
  * continues after it names it as its parent, without having met it.
  */
-export const spanOf = (what: 'receive' | 'normalize' | 'fan out', id: string): string => {
+export const spanIdOf = (what: 'receive' | 'normalize' | 'fan out', id: string): string => {
   const hex = createHash('sha256').update(`${what} ${id}`).digest('hex').slice(0, 16)
   // All zeros is no id.
   return hex === NO_SPAN ? '0000000000000001' : hex

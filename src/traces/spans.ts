@@ -17,7 +17,7 @@ import {
 } from '@opentelemetry/sdk-trace'
 
 /** Something that has happened. Moments are milliseconds since 1970. */
-export interface Happened {
+export interface SpanRecord {
   name: string
   kind: 'server' | 'internal' | 'producer' | 'client'
   traceId: string
@@ -43,7 +43,7 @@ const KINDS = {
 }
 
 /** Sends spans to an OTLP receiver over HTTP, as JSON; of all traces the `share` (0 to 1), each whole or not at all. */
-export function spanSender({
+export function createSpanSender({
   url,
   serviceName,
   version,
@@ -72,15 +72,15 @@ export function spanSender({
   })
   const tracer = provider.getTracer('flo-gateway', version)
 
-  const started = ({ name, kind, traceId, spanId, parentId, startedAt, attributes }: Happened): Span => {
+  const startSpan = ({ name, kind, traceId, spanId, parentId, startedAt, attributes }: SpanRecord): Span => {
     next = { traceId, spanId: spanId ?? random.generateSpanId() }
     const parent = parentId && { traceId, spanId: parentId, traceFlags: TraceFlags.SAMPLED, isRemote: true }
     const context = parent ? trace.setSpanContext(ROOT_CONTEXT, parent) : ROOT_CONTEXT
     return tracer.startSpan(name, { kind: KINDS[kind], startTime: startedAt, attributes }, context)
   }
   return {
-    send(happened: Happened) {
-      const span = started(happened)
+    sendSpan(happened: SpanRecord) {
+      const span = startSpan(happened)
       if (happened.error !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: happened.error })
       span.end(Math.max(happened.startedAt, happened.endedAt))
     },

@@ -1,10 +1,10 @@
 import { DiagLogLevel, diag } from '@opentelemetry/api'
 import type { Log } from '../log.ts'
 import type { Watch } from '../watch.ts'
-import { spanOf, traceOf } from './ids.ts'
-import { type Happened, spanSender } from './spans.ts'
+import { spanIdOf, traceIdOf } from './ids.ts'
+import { createSpanSender, type SpanRecord } from './spans.ts'
 
-interface Deps {
+interface TracesDeps {
   /** The receiver's base URL: spans go to `<url>/v1/traces`. */
   url: string
   serviceName: string
@@ -20,36 +20,36 @@ const STOP_MS = 5_000
  * Traces of what the rooms tell: receive, normalize, fan out, attempt, one trace for each source event. `stop` sends what is
  * left. A receiver that is down costs traces, and a line in the log, but no event.
  */
-export function startTraces({ url, serviceName, tracedShare, version, log }: Deps) {
-  const warn = (message: string) => log.warn({ message }, 'traces.trouble')
-  const silent = () => {}
+export function startTraces({ url, serviceName, tracedShare, version, log }: TracesDeps) {
+  const logWarning = (message: string) => log.warn({ message }, 'traces.trouble')
+  const ignoreMessage = () => {}
   diag.setLogger(
-    { error: warn, warn, info: silent, debug: silent, verbose: silent },
+    { error: logWarning, warn: logWarning, info: ignoreMessage, debug: ignoreMessage, verbose: ignoreMessage },
     { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
   )
-  const spans = spanSender({ url, serviceName, version, share: tracedShare })
+  const spans = createSpanSender({ url, serviceName, version, share: tracedShare })
   return {
-    watch: tracing(spans.send),
+    watch: createTraceWatch(spans.sendSpan),
     async stop() {
       let timer: NodeJS.Timeout | undefined
-      const enough = new Promise<void>((resolve) => {
+      const timeout = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, STOP_MS)
       })
-      await Promise.race([spans.stop(), enough])
+      await Promise.race([spans.stop(), timeout])
       clearTimeout(timer)
     },
   }
 }
 
 /** What was told, as spans. */
-const tracing = (send: (happened: Happened) => void): Watch => ({
+const createTraceWatch = (send: (happened: SpanRecord) => void): Watch => ({
   kept({ via, events, committedAt }) {
     for (const { id, clientId, sourceId, eventId, type, arrivedAt } of events)
       send({
         name: 'receive',
         kind: 'server',
-        traceId: traceOf(id),
-        spanId: spanOf('receive', id),
+        traceId: traceIdOf(id),
+        spanId: spanIdOf('receive', id),
         startedAt: arrivedAt,
         endedAt: committedAt,
         attributes: {
@@ -68,10 +68,10 @@ const tracing = (send: (happened: Happened) => void): Watch => ({
       send({
         name: 'normalize',
         kind: 'internal',
-        traceId: traceOf(id),
+        traceId: traceIdOf(id),
         // One that is held is looked at again; events are made once.
-        ...(made.has(id) && { spanId: spanOf('normalize', id) }),
-        parentId: spanOf('receive', id),
+        ...(made.has(id) && { spanId: spanIdOf('normalize', id) }),
+        parentId: spanIdOf('receive', id),
         startedAt,
         endedAt: committedAt,
         attributes: {
@@ -89,9 +89,9 @@ const tracing = (send: (happened: Happened) => void): Watch => ({
       send({
         name: 'fan out',
         kind: 'producer',
-        traceId: traceOf(sourceEventId),
-        spanId: spanOf('fan out', id),
-        parentId: spanOf('normalize', sourceEventId),
+        traceId: traceIdOf(sourceEventId),
+        spanId: spanIdOf('fan out', id),
+        parentId: spanIdOf('normalize', sourceEventId),
         startedAt: fanOut.startedAt,
         endedAt: fanOut.endedAt,
         attributes: {
@@ -108,8 +108,8 @@ const tracing = (send: (happened: Happened) => void): Watch => ({
       name: 'attempt',
       kind: 'client',
       // What no source event led to, a test event say, is a trace of its own.
-      traceId: traceOf(sourceEventId ?? eventId),
-      ...(sourceEventId !== null && { parentId: spanOf('fan out', eventId) }),
+      traceId: traceIdOf(sourceEventId ?? eventId),
+      ...(sourceEventId !== null && { parentId: spanIdOf('fan out', eventId) }),
       startedAt,
       endedAt: startedAt + durationMs,
       attributes: {

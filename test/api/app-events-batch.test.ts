@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type AppEventType, appEvents } from '../../src/domain/app-events.ts'
 import { newLog } from '../../src/log.ts'
-import { appEventStore } from '../../src/receive/app-events.ts'
+import { createAppEventStore } from '../../src/receive/app-events.ts'
 import { LANES } from '../../src/receive/lane.ts'
 import { apiOn, newKey, twoClients } from '../support/api.ts'
 import { appEvent, BATCH, publishing, SINGLE } from '../support/app-events.ts'
@@ -108,7 +108,7 @@ describe('whose it is', async () => {
     })
     const events = Array.from({ length: 1000 }, (_, n) => about(n % 2 ? { userId: named } : { userId: nameless }))
     const { status } = await apiOn(counted, {
-      keepAppEvents: appEventStore({ db, log: newLog('silent'), stored() {} }),
+      keepAppEvents: createAppEventStore({ db, log: newLog('silent'), onStored() {} }),
     })
       .as(await newKey(api, ours.clientId))
       .post(BATCH, { events })

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { type AppEvent, type AppEventType, appEvents } from '../../src/domain/app-events.ts'
 import { Refusal } from '../../src/errors.ts'
 import { newLog } from '../../src/log.ts'
-import { appEventStore } from '../../src/receive/app-events.ts'
+import { createAppEventStore } from '../../src/receive/app-events.ts'
 import { apiOn, newKey, twoClients } from '../support/api.ts'
 import { appData, appEvent, BATCH, publishing } from '../support/app-events.ts'
 import { freshDatabase } from '../support/database.ts'
@@ -84,7 +84,7 @@ describe('an Idempotency-Key', () => {
     expect((await refuses(() => publish(appEvent(), once(key))))[0]).toMatchObject({ path: 'Idempotency-Key' })
   })
 
-  const real = appEventStore({ db, log: newLog('silent'), stored() {} })
+  const real = createAppEventStore({ db, log: newLog('silent'), onStored() {} })
   const dying = (keepAppEvents: typeof real) => apiOn(db, { keepAppEvents })
   const gone = () => {
     throw new Refusal('unavailable')

@@ -1,13 +1,13 @@
 import { createHmac } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { Send } from '../../src/contracts/contract.ts'
+import type { AttemptToSend } from '../../src/contracts/contract.ts'
 import { florentin, florentinHeaders } from '../../src/contracts/florentin.ts'
 import { newFloSecret } from '../../src/contracts/headers.ts'
 
 const deliveryId = '9f6f8b54-8e2d-4f15-8c8a-d7b6d9f41a00'
 const bodyOf = (eventType: string) => JSON.stringify(florentin.example(eventType))
-const send = (extra: Partial<Send> = {}): Send => ({
+const send = (extra: Partial<AttemptToSend> = {}): AttemptToSend => ({
   deliveryId,
   eventType: 'invoice.created',
   attempt: 1,

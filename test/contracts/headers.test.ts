@@ -2,14 +2,14 @@ import { createHmac } from 'node:crypto'
 import { Webhook } from 'standardwebhooks'
 import Stripe from 'stripe'
 import { expect, test } from 'vitest'
-import type { Send } from '../../src/contracts/contract.ts'
+import type { AttemptToSend } from '../../src/contracts/contract.ts'
 import { floHeaders, newFloSecret } from '../../src/contracts/headers.ts'
 
 const stripe = new Stripe('sk_test_unused')
 const deliveryId = '9f6f8b54-8e2d-4f15-8c8a-d7b6d9f41a00'
 const wireBody = `{"eventId":"${deliveryId}","eventVersion":"v1","user":{"email":"zoë@example.com"},"note":"€ and 🌱"}`
 
-const send = (extra: Partial<Send> = {}): Send => ({
+const send = (extra: Partial<AttemptToSend> = {}): AttemptToSend => ({
   deliveryId,
   eventType: 'subscription.created',
   attempt: 1,

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { statementsOf } from '../../src/database/sql-statements.ts'
+import { splitStatements } from '../../src/database/sql-statements.ts'
 import { refusedOfMigration } from '../support/citus-migrations.ts'
 import { judged } from '../support/citus-rules.ts'
 
@@ -193,7 +193,7 @@ test('a file is told apart into its statements, whatever semicolons they hold', 
     do $do$ begin perform $$;$$; end $do$;
 
     select 1`
-  const statements = statementsOf(file)
+  const statements = splitStatements(file)
   expect(statements.map((text) => text.replaceAll(/\s+/g, ' '))).toEqual([
     `select ';', "a;b", $$ ; $$ from t`,
     'do $do$ begin perform $$;$$; end $do$',

@@ -1,20 +1,20 @@
 import { beforeAll, expect, test } from 'vitest'
 import { ledgerReport } from '../../src/cli/ledger-report.ts'
-import { connect } from '../../src/database/db.ts'
-import { migrate } from '../../src/database/migrate.ts'
+import { openPool } from '../../src/database/db.ts'
+import { migrateDatabase } from '../../src/database/migrate.ts'
 import { moveFloor } from '../../src/database/pending-floor.ts'
 import { sweptEndpoints } from '../../src/deliver/queue/next-due.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { startPostgres } from '../../src/embedded-postgres/start.ts'
 import { purgeIdempotencyKeys } from '../../src/jobs.ts'
 import { newLog } from '../../src/log.ts'
-import { standing } from '../../src/metrics/standing.ts'
-import { forget } from '../../src/operations/alarms.ts'
-import { backlogNews } from '../../src/operations/backlog.ts'
-import { failuresOfLate } from '../../src/operations/failures.ts'
-import { forgetTold, untold } from '../../src/operations/news.ts'
+import { readStanding } from '../../src/metrics/standing.ts'
+import { forgetAlarms } from '../../src/operations/alarms.ts'
+import { findBacklogs } from '../../src/operations/backlog.ts'
+import { findRecentFailures } from '../../src/operations/failures.ts'
+import { forgetOldNews, listUnclaimedNews } from '../../src/operations/news.ts'
 import { LANES } from '../../src/receive/lane.ts'
-import { retain } from '../../src/retention/retain.ts'
+import { purgeExpired } from '../../src/retention/retain.ts'
 import { afterwards } from '../support/afterwards.ts'
 import { judged, type Verdict, type Volatility } from '../support/citus-rules.ts'
 import { onServer } from '../support/database.ts'
@@ -39,7 +39,7 @@ const server = await startPostgres({
 afterwards(() => server.stop())
 await onServer(server.url, 'create database cluster')
 const url = server.url.replace(/postgres$/, 'cluster')
-await migrate({ url, log })
+await migrateDatabase({ url, log })
 // The table that only Citus brings lets the gateway take the rows for spread. What Citus refuses is gone: a trigger.
 await onServer(
   url,
@@ -91,20 +91,20 @@ beforeAll(async () => {
   expect(new Set(clients.map(({ clientId }) => clientId)).size).toBe(3)
 
   // What Graphile's clock does by the minute and by the hour, and what a person asks for.
-  const db = connect(url, { max: 2 })
+  const db = openPool(url, { max: 2 })
   const kept = { payload: 30, metadata: 90 }
   const inYears = () => new Date(Date.now() + 900 * 86_400_000)
-  await standing(db, newId(), LANES)
-  await failuresOfLate(db)
-  await untold(db)
-  await forgetTold(db)
-  await forget(db, 'mapping.failed', 3600)
+  await readStanding(db, newId(), LANES)
+  await findRecentFailures(db)
+  await listUnclaimedNews(db)
+  await forgetOldNews(db)
+  await forgetAlarms(db, 'mapping.failed', 3600)
   await sweptEndpoints(db, 60)
-  await backlogNews(db, { lanes: LANES, afterSeconds: 60, now: () => new Date() })
+  await findBacklogs(db, { lanes: LANES, afterSeconds: 60, now: () => new Date() })
   await moveFloor(db)
   await purgeIdempotencyKeys(db)
   await ledgerReport(db)
-  await retain({ db, log, now: inYears }, { ...kept, graceSeconds: 0 })
+  await purgeExpired({ db, log, now: inYears }, { ...kept, graceSeconds: 0 })
   await db.end()
   await gateway.stop()
   const { functions, statements } = await remembered()

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { newSession } from '../../src/database/db.ts'
-import { distribute, isDistributed, settleNodes } from '../../src/database/distribution.ts'
-import { migrate } from '../../src/database/migrate.ts'
-import { lockedBriefly } from '../../src/database/partitions.ts'
-import { statementsOf } from '../../src/database/sql-statements.ts'
+import { createSession } from '../../src/database/db.ts'
+import { distributeTables, isDistributed, prepareCoordinator } from '../../src/database/distribution.ts'
+import { migrateDatabase } from '../../src/database/migrate.ts'
+import { retryWhileLocked } from '../../src/database/partitions.ts'
+import { splitStatements } from '../../src/database/sql-statements.ts'
 import { newLog } from '../../src/log.ts'
 import { runCommand } from '../support/command.ts'
 import { emptyDatabase, freshDatabase } from '../support/database.ts'
@@ -62,7 +62,7 @@ test('what many shards are changed by goes over one connection to each node of a
 
 test('a change of partitions that rows have locked out on another node is tried again', async () => {
   let tries = 0
-  const done = await lockedBriefly(async () => {
+  const done = await retryWhileLocked(async () => {
     tries += 1
     if (tries < 3) throw Object.assign(new Error('involved in a distributed deadlock'), { code: '40P01' })
   })
@@ -92,7 +92,7 @@ test('client_id is a uuid that is never null, and no distributed table has a tri
 })
 
 test('Citus is told each table once, also when it fails on the way and is asked again', async () => {
-  const session = newSession(url)
+  const session = createSession(url)
   await session.connect()
   // Stands for Citus: notes what it is told. What Citus itself makes of it only a cluster shows.
   await session.query(`
@@ -115,7 +115,7 @@ test('Citus is told each table once, also when it fails on the way and is asked 
   await session.query(`insert into clients (id, name) values (gen_random_uuid(), 'Kept')`)
   await session.query(`insert into alarms (client_id, type, subject) select id, 'a', 'b' from clients`)
   const run = async () => {
-    for (const statement of statementsOf(file)) await session.query(statement)
+    for (const statement of splitStatements(file)) await session.query(statement)
   }
   const told = async () => (await session.query('select what from told')).rows.map(({ what }) => what as string)
   try {
@@ -152,7 +152,7 @@ test.each([
   ['a coordinator alone that takes none', [[0, false]], 'pg-0 5432 shouldhaveshards'],
 ] as const)('%s', async (_, nodes, expected) => {
   const { url } = await freshDatabase()
-  const session = newSession(url)
+  const session = createSession(url)
   await session.connect()
   await session.query(`
     create table pg_dist_node (nodename text, nodeport int, groupid int, shouldhaveshards bool,
@@ -162,9 +162,9 @@ test.each([
       $$ insert into told values (n || ' ' || p || ' ' || what) $$`)
   for (const [group, takesRows] of nodes)
     await session.query('insert into pg_dist_node values ($1, 5432, $2, $3)', [`pg-${group}`, group, takesRows])
-  if (expected instanceof RegExp) await expect(settleNodes(session)).rejects.toThrow(expected)
+  if (expected instanceof RegExp) await expect(prepareCoordinator(session)).rejects.toThrow(expected)
   else {
-    await settleNodes(session)
+    await prepareCoordinator(session)
     const { rows } = await session.query('select what from told')
     expect(rows.map(({ what }) => what).join()).toBe(expected)
   }
@@ -179,13 +179,13 @@ test('migrate without more brings a database up to date and says so', async () =
 
 test('a server without Citus is told what to install, and stays as it was', async () => {
   const { url } = await freshDatabase()
-  const session = newSession(url)
+  const session = createSession(url)
   await session.connect()
-  await expect(distribute(session, newLog('silent'))).rejects.toThrow(/has no Citus: install Citus 12 or newer/)
+  await expect(distributeTables(session, newLog('silent'))).rejects.toThrow(/has no Citus: install Citus 12 or newer/)
   await session.end()
   const { code, stderr } = await runCommand('migrate --distribute', await temporaryFolder(), environment(url))
   expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('create extension citus') })
-  expect(await migrate({ url, log: newLog('silent') })).toEqual([])
+  expect(await migrateDatabase({ url, log: newLog('silent') })).toEqual([])
 })
 
 test('nothing is distributed while a gateway is at work', async () => {

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { ofEachClient } from '../../src/database/each-client.ts'
+import { queryEachClient } from '../../src/database/each-client.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { apiOn, newDelivery, twoClients } from '../support/api.ts'
 import { freshDatabase } from '../support/database.ts'
@@ -68,7 +68,7 @@ describe.each(['asc', 'desc'])('%s', (order) => {
 
 test('parameters, columns and the rest of a statement mean the same', async () => {
   const asked = () =>
-    ofEachClient<{ of: string; count: number }>(
+    queryEachClient<{ of: string; count: number }>(
       db,
       (client) => `select ${client} as "of", count(*) from deliveries where client_id = ${client} and created_at > $1`,
       ['2000-01-01'],

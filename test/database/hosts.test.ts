@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { expect, inject, test } from 'vitest'
-import { connect, cutConnections, isDatabaseAway, newSession } from '../../src/database/db.ts'
+import { createSession, cutConnections, isDatabaseAway, openPool } from '../../src/database/db.ts'
 import { startWire } from '../../torture/wire.ts'
 import { afterwards } from '../support/afterwards.ts'
 import { freshDatabase } from '../support/database.ts'
@@ -13,7 +13,7 @@ const { port: own } = server
 /** The URL of the test's database with these hosts in it. */
 const urlOf = (...hosts: string[]) => url.replace(/@[^/]+/, `@${hosts.join(',')}`)
 const portOf = async (to: string) => {
-  const session = newSession(to)
+  const session = createSession(to)
   session.on('error', () => {})
   await session.connect()
   const { rows } = await session.query('select 1 as one')
@@ -85,7 +85,7 @@ test('a server that ends the session in the same breath as it opens it fails the
   afterwards(async () => ending.close())
   const { port } = ending.address() as AddressInfo
   for (const hosts of [[`127.0.0.1:${port}`], [`127.0.0.1:${port}`, '127.0.0.1:1']]) {
-    const pool = connect(urlOf(...hosts))
+    const pool = openPool(urlOf(...hosts))
     const error = await pool.query('select 1').catch((error) => error)
     expect(error).toSatisfy(isDatabaseAway)
     await pool.end()

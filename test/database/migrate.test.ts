@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { migrate } from '../../src/database/migrate.ts'
+import { migrateDatabase } from '../../src/database/migrate.ts'
 import { newLog } from '../../src/log.ts'
 import { emptyDatabase, onServer } from '../support/database.ts'
 
@@ -7,7 +7,7 @@ const log = newLog('silent')
 
 test('processes that migrate at once wait for each other: each migration runs once', async () => {
   const url = await emptyDatabase()
-  const ran = await Promise.all([1, 2, 3, 4].map(() => migrate({ url, log })))
+  const ran = await Promise.all([1, 2, 3, 4].map(() => migrateDatabase({ url, log })))
   expect(ran.flat()).toContain('000001_initial')
   expect(new Set(ran.flat()).size).toBe(ran.flat().length)
   const { rows } = await onServer(url, 'select name from migrations order by id')
@@ -16,7 +16,7 @@ test('processes that migrate at once wait for each other: each migration runs on
 
 test('afterwards the jobs of Graphile Worker and the partitions of the days ahead are there', async () => {
   const url = await emptyDatabase()
-  await migrate({ url, log })
+  await migrateDatabase({ url, log })
   const { rows } = await onServer(
     url,
     `select to_regclass('graphile_worker.jobs') as jobs,
@@ -28,6 +28,6 @@ test('afterwards the jobs of Graphile Worker and the partitions of the days ahea
 
 test('a database that is up to date is left alone', async () => {
   const url = await emptyDatabase()
-  await migrate({ url, log })
-  expect(await migrate({ url, log })).toEqual([])
+  await migrateDatabase({ url, log })
+  expect(await migrateDatabase({ url, log })).toEqual([])
 })

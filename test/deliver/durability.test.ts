@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { connect, inTransaction } from '../../src/database/db.ts'
+import { openPool, inTransaction } from '../../src/database/db.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { freshDatabase } from '../support/database.ts'
 import { delivering, deliveryOf, newClient, newDeliveries, newEndpoint, settled } from '../support/delivering.ts'
@@ -139,7 +139,7 @@ test('a database that cuts every connection under load, again and again, costs t
   const clientId = await newClient(db)
   const ids = await newDeliveries(db, clientId, await newEndpoints(clientId, 10, receiver.url), { count: 150 })
   room.wake(clientId)
-  const server = await connect(database.url, { max: 1 }).connect()
+  const server = await openPool(database.url, { max: 1 }).connect()
   for (let cut = 1; cut <= 3; cut += 1) {
     const before = receiver.requests.length
     await eventually(() => receiver.requests.length > before + 50)

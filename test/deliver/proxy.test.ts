@@ -3,8 +3,8 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { excusedDelay } from '../../src/deliver/outcome.ts'
-import { tunnelsThrough } from '../../src/network/egress-proxy.ts'
+import { excusedDelay } from '../../src/deliver/attempt-outcome.ts'
+import { createTunnels } from '../../src/network/egress-proxy.ts'
 import { afterwards } from '../support/afterwards.ts'
 import { certificate } from '../support/certificates.ts'
 import { freshDatabase } from '../support/database.ts'
@@ -180,7 +180,7 @@ describe('what may be dialled is judged before a tunnel is asked for', async () 
     'both.example': ['93.184.216.34', '::1'],
   }
   const delivering = await room.delivering(database, {
-    tunnels: tunnelsThrough({ url: asked.url, exceptions: [] }),
+    tunnels: createTunnels({ url: asked.url, exceptions: [] }),
     async resolve(name) {
       const addresses = resolved[name]
       if (!addresses)
@@ -239,6 +239,6 @@ test.each([
   ['example.com', '10.1.2.3', false],
   ['*', 'anything.example', true],
 ])('the exception %s for %s: %s', (exception, hostname, excepted) => {
-  const { leadTo } = tunnelsThrough({ url: 'http://127.0.0.1:3128', exceptions: [exception] })
+  const { isForHost: leadTo } = createTunnels({ url: 'http://127.0.0.1:3128', exceptions: [exception] })
   expect(leadTo(hostname)).toBe(!excepted)
 })

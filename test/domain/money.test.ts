@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { majorUnits, minorDigits, sumOf, times } from '../../src/domain/money.ts'
+import { majorUnits, minorDigits, multiplyAmount, sumAmounts } from '../../src/domain/money.ts'
 
 describe('minor units', () => {
   test.each([
@@ -38,19 +38,19 @@ describe('minor units', () => {
     const amounts = fc.array(fc.bigInt({ min: -(10n ** 15n), max: 10n ** 15n }))
     fc.assert(
       fc.property(amounts, (list) => {
-        expect(BigInt(sumOf(list.map(String)))).toBe(list.reduce((sum, one) => sum + one, 0n))
+        expect(BigInt(sumAmounts(list.map(String)))).toBe(list.reduce((sum, one) => sum + one, 0n))
       }),
     )
-    expect(sumOf([])).toBe('0')
-    expect(sumOf(['0.1', '0.2', 0.3])).toBe('0.6')
+    expect(sumAmounts([])).toBe('0')
+    expect(sumAmounts(['0.1', '0.2', 0.3])).toBe('0.6')
   })
 
   test('multiply exactly', () => {
-    expect(times('0.05', 1000)).toBe('50')
-    expect(times(2900, '1.5')).toBe('4350')
+    expect(multiplyAmount('0.05', 1000)).toBe('50')
+    expect(multiplyAmount(2900, '1.5')).toBe('4350')
     fc.assert(
       fc.property(fc.bigInt({ min: 0n, max: 10n ** 12n }), fc.nat(1_000_000), (amount, quantity) => {
-        expect(BigInt(times(String(amount), quantity))).toBe(amount * BigInt(quantity))
+        expect(BigInt(multiplyAmount(String(amount), quantity))).toBe(amount * BigInt(quantity))
       }),
     )
   })

@@ -1,8 +1,8 @@
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, expect, test } from 'vitest'
-import { readPidFile, serves } from '../../src/embedded-postgres/pid-file.ts'
-import { type Embedded, startPostgres } from '../../src/embedded-postgres/start.ts'
+import { readPidFile, servesFolder } from '../../src/embedded-postgres/pid-file.ts'
+import { type EmbeddedPostgres, startPostgres } from '../../src/embedded-postgres/start.ts'
 import { newLog } from '../../src/log.ts'
 import { afterwards } from '../support/afterwards.ts'
 import { onServer } from '../support/database.ts'
@@ -12,7 +12,7 @@ let dataDir: string
 beforeEach(async () => {
   dataDir = join(await temporaryFolder(), 'data')
 })
-const start = async (settings: Record<string, string> = {}): Promise<Embedded> => {
+const start = async (settings: Record<string, string> = {}): Promise<EmbeddedPostgres> => {
   const server = await startPostgres({ dataDir, log: newLog('silent'), settings })
   afterwards(server.stop)
   return server
@@ -44,7 +44,7 @@ test('a postmaster.pid whose number now belongs to another process is no server'
   await writeFile(join(pgDir(), 'postmaster.pid'), `${process.pid}\n${pgDir()}\n1\n5432\n\n127.0.0.1\n\nready\n`)
   const { url } = await start()
   expect((await onServer(url, 'select 1 as one')).rows).toEqual([{ one: 1 }])
-  expect(await serves((await readPidFile(pgDir()))!.pid, pgDir())).toBe(true)
+  expect(await servesFolder((await readPidFile(pgDir()))!.pid, pgDir())).toBe(true)
 })
 
 test('a postmaster.pid of a process that is gone is no server', async () => {

@@ -1,20 +1,26 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { counted, failed, type Share, type Tally, totalOf } from '../../src/language/refund-tally.ts'
+import {
+  countShare,
+  type RefundShare,
+  type RefundTally,
+  totalRefunded,
+  withdrawShare,
+} from '../../src/language/refund-tally.ts'
 
 /** Counts sights one after another; answers how many were told, and the sum. */
-const told = (sights: Share[]) => {
-  let tally: Tally | null = null
+const told = (sights: RefundShare[]) => {
+  let tally: RefundTally | null = null
   let fresh = 0
   for (const sight of sights) {
-    const one = counted(tally, sight)
+    const one = countShare(tally, sight)
     tally = one.tally
     if (one.fresh) fresh += 1
   }
-  return { fresh, sum: totalOf(tally) }
+  return { fresh, sum: totalRefunded(tally) }
 }
-const refund = (id: string, amount: number): Share => ({ id, upTo: null, amount })
-const rise = (upTo: number, amount: number): Share => ({ id: null, upTo, amount })
+const refund = (id: string, amount: number): RefundShare => ({ id, upTo: null, amount })
+const rise = (upTo: number, amount: number): RefundShare => ({ id: null, upTo, amount })
 
 describe('money given back of a payment', () => {
   test('is told once, whichever path comes first', () => {
@@ -30,15 +36,15 @@ describe('money given back of a payment', () => {
   })
 
   test('is told when the refund has succeeded, not when the charge shows it on its way', () => {
-    const pending: Share = { ...refund('re_1', 500), pending: true }
+    const pending: RefundShare = { ...refund('re_1', 500), pending: true }
     expect(told([pending, rise(500, 500)])).toEqual({ fresh: 0, sum: 0 })
     expect(told([pending, rise(500, 500), refund('re_1', 500)])).toEqual({ fresh: 1, sum: 500 })
   })
 
   test('counts no longer when the refund failed', () => {
-    const { tally } = counted(null, refund('re_1', 500))
-    expect(totalOf(failed(tally, refund('re_1', 500)))).toBe(0)
-    expect(counted(failed(null, refund('re_1', 500)), rise(500, 500)).fresh).toBe(false)
+    const { tally } = countShare(null, refund('re_1', 500))
+    expect(totalRefunded(withdrawShare(tally, refund('re_1', 500)))).toBe(0)
+    expect(countShare(withdrawShare(null, refund('re_1', 500)), rise(500, 500)).fresh).toBe(false)
   })
 
   test('adds up in any order, told by one path, the other, or both', () => {

@@ -11,7 +11,7 @@ import { always, defineMapping, firstOf, on, oneOf, reading } from '../../src/la
 // `npm run types` fails when one of them compiles. Nothing here is run.
 
 const subscription = on('customer.subscription.created', 'customer.subscription.updated')
-const { from, is, type } = subscription
+const { from, has: is, type } = subscription
 const statuses = {
   incomplete: 'incomplete',
   trialing: 'trialing',

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { monthlyValue } from '../../mappings/accessors/worth.ts'
-import { value } from '../../src/language/read.ts'
-import { alone } from '../../src/normalize/world/bare-input.ts'
+import { readValue } from '../../src/language/read.ts'
+import { bareInput } from '../../src/normalize/world/bare-input.ts'
 import { heard, story } from '../support/story.ts'
 
 /** An item of a subscription with what its price says, in Stripe's own terms. */
@@ -114,7 +114,7 @@ const subscription = (list: readonly Item[]) => ({
 })
 
 const monthly = (list: readonly Item[]): string =>
-  value(monthlyValue, alone({ eventId: 'evt_1', type: 'any', createdAt: new Date(0) }, subscription(list)))
+  readValue(monthlyValue, bareInput({ eventId: 'evt_1', type: 'any', createdAt: new Date(0) }, subscription(list)))
 
 /** What Florentin's clients hear of a change from some items to others. */
 function told(before: readonly Item[], after: readonly Item[]): string[] {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { describe, expect, test } from 'vitest'
-import { remembered } from '../../src/metrics/remembered.ts'
+import { createReadingCache } from '../../src/metrics/remembered.ts'
 import { newDelivery } from '../support/api.ts'
 import { eventually } from '../support/eventually.ts'
 import { fixture } from '../support/fixtures.ts'
@@ -181,12 +181,12 @@ describe('what is dear to read', () => {
       await delay(25)
       return reads
     }
-    const known = remembered(read, { ...patience, freshMs: 600_000, waitMs: 10_000 }, () => {})
-    expect(await Promise.all([known.latest(), known.latest()])).toEqual([1, 1])
-    expect(await known.latest()).toBe(1)
-    const long = remembered(read, { ...patience, freshMs: 0, share: 1e-6, waitMs: 10_000 }, () => {})
-    await long.latest()
-    await long.latest()
+    const known = createReadingCache(read, { ...patience, freshMs: 600_000, waitMs: 10_000 }, () => {})
+    expect(await Promise.all([known.readLatest(), known.readLatest()])).toEqual([1, 1])
+    expect(await known.readLatest()).toBe(1)
+    const long = createReadingCache(read, { ...patience, freshMs: 0, share: 1e-6, waitMs: 10_000 }, () => {})
+    await long.readLatest()
+    await long.readLatest()
     expect(reads).toBe(2)
   })
 
@@ -198,17 +198,17 @@ describe('what is dear to read', () => {
       () => Promise.resolve('then'),
     ]
     const slow = Promise.withResolvers<string>()
-    const known = remembered(
+    const known = createReadingCache(
       () => answers.shift()?.() ?? slow.promise,
       patience,
       (error) => failures.push(error),
     )
-    expect(await known.latest()).toBe('first')
-    await eventually(async () => (await known.latest()) === 'first' && failures.length === 1)
-    await eventually(async () => (await known.latest()) === 'then')
-    await eventually(async () => answers.length === 0 && (await known.latest()) === 'then')
+    expect(await known.readLatest()).toBe('first')
+    await eventually(async () => (await known.readLatest()) === 'first' && failures.length === 1)
+    await eventually(async () => (await known.readLatest()) === 'then')
+    await eventually(async () => answers.length === 0 && (await known.readLatest()) === 'then')
     slow.resolve('at last')
-    await eventually(async () => (await known.latest()) === 'at last')
+    await eventually(async () => (await known.readLatest()) === 'at last')
   })
 })
 

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
-import { listen } from '../../src/network/http-server.ts'
+import { startHttpServer } from '../../src/network/http-server.ts'
 import { afterwards } from '../support/afterwards.ts'
 import { raw, replies } from '../support/raw.ts'
 
-const http = await listen({ host: '127.0.0.1', port: 0, requestMs: 600 })
+const http = await startHttpServer({ host: '127.0.0.1', port: 0, requestMs: 600 })
 afterwards(http.drain)
-http.serve(async (req, res) => {
+http.serveApp(async (req, res) => {
   try {
     let bytes = 0
     for await (const chunk of req) bytes += chunk.length
@@ -40,9 +40,9 @@ test.each([
 )
 
 test('garbage behind an answer that has begun ends the connection, and is not mixed into the answer', async () => {
-  const slow = await listen({ host: '127.0.0.1', port: 0 })
+  const slow = await startHttpServer({ host: '127.0.0.1', port: 0 })
   afterwards(slow.drain)
-  slow.serve((_req, res) => {
+  slow.serveApp((_req, res) => {
     res.writeHead(200, { 'content-length': '10' })
     res.write('half')
     setTimeout(() => res.end('behind'), 100)

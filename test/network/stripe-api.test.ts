@@ -1,20 +1,20 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
-import { tunnelsThrough } from '../../src/network/egress-proxy.ts'
-import { stripeApi } from '../../src/network/stripe-api.ts'
+import { createTunnels } from '../../src/network/egress-proxy.ts'
+import { createStripeApi } from '../../src/network/stripe-api.ts'
 import { afterwards } from '../support/afterwards.ts'
 import { startProxy } from '../support/proxy.ts'
 import { API_KEY, startStripeApi } from '../support/stripe-api.ts'
 
 const server = await startStripeApi()
-const api = stripeApi({ base: server.url, timeoutMs: 300 })
+const api = createStripeApi({ base: server.url, timeoutMs: 300 })
 const key = { apiKey: API_KEY, apiVersion: null, account: '' }
 
 test('an object comes as Stripe wrote it, decimals and all, with the time that it is of', async () => {
   const object = { id: 'price_1', object: 'price', unit_amount_decimal: '0.000000000001', metadata: { error: 'no' } }
   server.objects.set('/v1/prices/price_1', object)
-  const reply = await api.get(key, '/v1/prices/price_1')
+  const reply = await api.readObject(key, '/v1/prices/price_1')
   expect(reply).toEqual({ kind: 'found', object, at: expect.any(Date) })
   expect(JSON.stringify(reply.kind === 'found' && reply.object)).toBe(JSON.stringify(object))
 })
@@ -23,7 +23,7 @@ test('a list comes whole, whatever its length', async () => {
   for (const length of [0, 100, 101, 250]) {
     const rows = Array.from({ length }, (_, at) => ({ id: `il_${length}_${at}` }))
     server.lists.set(`/v1/invoices/in_${length}/lines`, rows)
-    expect(await api.all(key, `/v1/invoices/in_${length}/lines`)).toMatchObject({
+    expect(await api.readList(key, `/v1/invoices/in_${length}/lines`)).toMatchObject({
       kind: 'found',
       object: { data: rows },
     })
@@ -31,8 +31,8 @@ test('a list comes whole, whatever its length', async () => {
 })
 
 test('the account is named as what it is', async () => {
-  await api.get({ ...key, account: 'acct_1' }, '/v1/customers/cus_1')
-  await api.get({ ...key, account: 'org_1/acct_2' }, '/v1/customers/cus_1')
+  await api.readObject({ ...key, account: 'acct_1' }, '/v1/customers/cus_1')
+  await api.readObject({ ...key, account: 'org_1/acct_2' }, '/v1/customers/cus_1')
   const [account, context] = server.asked.slice(-2).map(({ headers }) => headers)
   expect(account).toMatchObject({ 'stripe-account': 'acct_1' })
   expect(account).not.toHaveProperty('stripe-context')
@@ -41,7 +41,7 @@ test('the account is named as what it is', async () => {
 })
 
 test('a key that is refused is told without the key', async () => {
-  const reply = await api.get({ ...key, apiKey: 'rk_live_secret' }, '/v1/prices/price_1')
+  const reply = await api.readObject({ ...key, apiKey: 'rk_live_secret' }, '/v1/prices/price_1')
   expect(reply).toEqual({ kind: 'refused', code: 'api_key_refused', message: 'Stripe refuses the API key (401).' })
 })
 
@@ -55,7 +55,7 @@ test.each([
   [503, 'trouble', 'stripe_unavailable'],
 ])('a %i is %s: %s', async (status, kind, code) => {
   server.behave(() => ({ status, headers: { 'retry-after': '7' } }))
-  const reply = await api.get(key, '/v1/prices/price_1')
+  const reply = await api.readObject(key, '/v1/prices/price_1')
   server.behave()
   expect(reply).toMatchObject({ kind, code })
   if (reply.kind === 'trouble') expect(reply.retryAfterSeconds).toBe(7)
@@ -69,7 +69,7 @@ async function oddServer(answer: (response: import('node:http').ServerResponse) 
     odd.closeAllConnections()
     odd.close()
   })
-  return stripeApi({ base: `http://127.0.0.1:${(odd.address() as AddressInfo).port}`, timeoutMs: 300 })
+  return createStripeApi({ base: `http://127.0.0.1:${(odd.address() as AddressInfo).port}`, timeoutMs: 300 })
 }
 
 test.each<[string, (response: import('node:http').ServerResponse) => void]>([
@@ -80,15 +80,15 @@ test.each<[string, (response: import('node:http').ServerResponse) => void]>([
   ['is an error without words', (response) => response.writeHead(500).end('{}')],
   ['is null', (response) => response.writeHead(200).end('null')],
 ])('an answer that %s is trouble', async (_, answer) => {
-  expect(await (await oddServer(answer)).get(key, '/v1/prices/price_1')).toMatchObject({
+  expect(await (await oddServer(answer)).readObject(key, '/v1/prices/price_1')).toMatchObject({
     kind: 'trouble',
     code: 'stripe_unavailable',
   })
 })
 
 test('a host where nobody listens is trouble', async () => {
-  const nobody = stripeApi({ base: 'http://127.0.0.1:1', timeoutMs: 300 })
-  expect(await nobody.all(key, '/v1/invoices/in_1/lines')).toMatchObject({
+  const nobody = createStripeApi({ base: 'http://127.0.0.1:1', timeoutMs: 300 })
+  expect(await nobody.readList(key, '/v1/invoices/in_1/lines')).toMatchObject({
     kind: 'trouble',
     code: 'stripe_unavailable',
   })
@@ -96,12 +96,12 @@ test('a host where nobody listens is trouble', async () => {
 
 test('an egress proxy is gone through, and its outage is trouble that may pass', async () => {
   const proxy = await startProxy()
-  const through = stripeApi({ base: server.url, tunnels: tunnelsThrough({ url: proxy.url, exceptions: [] }) })
+  const through = createStripeApi({ base: server.url, tunnels: createTunnels({ url: proxy.url, exceptions: [] }) })
   server.objects.set('/v1/customers/cus_far', { id: 'cus_far', object: 'customer' })
-  expect(await through.get(key, '/v1/customers/cus_far')).toMatchObject({ kind: 'found' })
+  expect(await through.readObject(key, '/v1/customers/cus_far')).toMatchObject({ kind: 'found' })
   expect(proxy.asked.map(({ authority }) => authority)).toEqual([new URL(server.url).host])
   await proxy.stop()
-  const reply = await through.get(key, '/v1/customers/cus_far')
+  const reply = await through.readObject(key, '/v1/customers/cus_far')
   expect(reply).toMatchObject({ kind: 'trouble', code: 'stripe_unavailable' })
   expect(JSON.stringify(reply)).not.toContain(proxy.host)
 })

@@ -5,7 +5,7 @@ import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
 import { normalizeBatch } from '../../src/normalize/batch.ts'
 import { diffClient } from '../../src/normalize/diff/diff.ts'
-import type { Difference } from '../../src/normalize/diff/differences.ts'
+import type { SourceEventDifference } from '../../src/normalize/diff/differences.ts'
 import { runCommand } from '../support/command.ts'
 import { freshDatabase } from '../support/database.ts'
 import { cases, fixture } from '../support/fixtures.ts'
@@ -24,14 +24,14 @@ async function live(source: Source, events: readonly any[], holdSeconds = 0): Pr
     await delay(2) // Windows are cut between milliseconds.
     const [id] = await source.store(event).catch(() => [])
     if (id) ids.push(id)
-    while ((await normalizeBatch({ ...deps, holdSeconds }, source.clientId, lanes)).count > 0);
+    while ((await normalizeBatch({ ...deps, holdSeconds }, source.clientId, lanes)).sourceEventCount > 0);
   }
   return ids
 }
 async function diff(source: Source, { since = new Date(0), holdSeconds = 0, most = 1 } = {}) {
-  const found: Difference[] = []
+  const found: SourceEventDifference[] = []
   const totals = await diffClient(
-    { db, holdSeconds, most },
+    { db, holdSeconds, maxObjects: most },
     source.clientId,
     { since },
     { found: (difference) => found.push(difference) },

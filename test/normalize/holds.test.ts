@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { normalize, wantsOf } from '../../src/normalize/source-event-outcome.ts'
-import { noWants } from '../../src/normalize/world/lookups.ts'
+import { collectLookups, normalizeSourceEvent } from '../../src/normalize/source-event-outcome.ts'
+import { noLookups } from '../../src/normalize/world/lookups.ts'
 import { emptyWorld, type World } from '../../src/normalize/world/world.ts'
 import { CLIENT, dueOf } from '../support/story.ts'
 
@@ -38,8 +38,8 @@ const invoice = (id: string, fields: Json = {}) =>
 /** What becomes of an event at a second of our clock. */
 function at(second: number, event: Json) {
   const due = dueOf(event)
-  wantsOf(world, due, noWants())
-  const { outcome } = normalize(world, due, { now: new Date(second * 1000), holdSeconds: HOLD_SECONDS })
+  collectLookups(world, due, noLookups())
+  const { outcome } = normalizeSourceEvent(world, due, { now: new Date(second * 1000), holdSeconds: HOLD_SECONDS })
   return outcome
 }
 const until = (second: number) => ({ state: 'held', heldUntil: new Date(second * 1000) })
@@ -61,7 +61,7 @@ describe('an event that misses a fact', () => {
     const waiting = invoice('in_1')
     at(0, waiting)
     expect(at(1, subscription({ client_user_id: 'user_1' }))).toMatchObject({ state: 'normalized' })
-    expect([...world.arrived].filter((key) => world.holds.has(key))).toHaveLength(1)
+    expect([...world.arrivedFacts].filter((key) => world.holds.has(key))).toHaveLength(1)
     expect(at(1, waiting)).toMatchObject({ state: 'normalized' })
   })
 
@@ -95,6 +95,6 @@ describe('an event passes', () => {
     at(0, subscription())
     const customer = { id: 'cus_1', object: 'customer', metadata: { client_user_id: 'user_1' } }
     expect(at(1, raw('customer.updated', customer))).toMatchObject({ state: 'ignored' })
-    expect([...world.arrived].filter((key) => world.holds.has(key))).toHaveLength(1)
+    expect([...world.arrivedFacts].filter((key) => world.holds.has(key))).toHaveLength(1)
   })
 })

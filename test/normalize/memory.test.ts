@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { emptyMemory, lastMoment, occasionOf } from '../../src/language/memory.ts'
+import { emptyMemory, lastOccasionTime, recordOccasion } from '../../src/language/memory.ts'
 import { previousOf } from '../support/life.ts'
 import { heard, story } from '../support/story.ts'
 
@@ -13,38 +13,43 @@ describe('an occasion', () => {
       [told('evt_2', 'updated', 101), told('evt_1', 'paused', 100)],
     ]) {
       const memory = emptyMemory()
-      const [first, second] = order.map((event) => occasionOf(memory, 'paused', event))
+      const [first, second] = order.map((event) => recordOccasion(memory, 'paused', event))
       expect(second).toBe(first)
     }
   })
 
   test('is another one when the same type tells it again, even in the same second', () => {
     const memory = emptyMemory()
-    const names = ['evt_1', 'evt_2', 'evt_3'].map((id) => occasionOf(memory, 'paused', told(id, 'updated', 100)))
+    const names = ['evt_1', 'evt_2', 'evt_3'].map((id) => recordOccasion(memory, 'paused', told(id, 'updated', 100)))
     expect(new Set(names).size).toBe(3)
   })
 
   test('keeps its name when the same event tells it again', () => {
     const memory = emptyMemory()
-    const names = ['evt_1', 'evt_2'].map((id) => occasionOf(memory, 'paused', told(id, 'updated', 100)))
-    const again = ['evt_1', 'evt_2'].map((id) => occasionOf(memory, 'paused', told(id, 'updated', 100)))
+    const names = ['evt_1', 'evt_2'].map((id) => recordOccasion(memory, 'paused', told(id, 'updated', 100)))
+    const again = ['evt_1', 'evt_2'].map((id) => recordOccasion(memory, 'paused', told(id, 'updated', 100)))
     expect(again).toEqual(names)
   })
 
   test('is another one when something else was shown, or a minute lies between', () => {
     const memory = emptyMemory()
     const names = [
-      occasionOf(memory, 'paused', told('evt_1', 'updated', 100), 'two seats'),
-      occasionOf(memory, 'paused', told('evt_2', 'paused', 100), 'three seats'),
-      occasionOf(memory, 'paused', told('evt_3', 'paused', 160), 'two seats'),
+      recordOccasion(memory, 'paused', told('evt_1', 'updated', 100), 'two seats'),
+      recordOccasion(memory, 'paused', told('evt_2', 'paused', 100), 'three seats'),
+      recordOccasion(memory, 'paused', told('evt_3', 'paused', 160), 'two seats'),
     ]
     expect(new Set(names).size).toBe(3)
   })
 
   test('is remembered by its second, for what happens later', () => {
     const memory = emptyMemory()
-    for (const created of [300, 100]) occasionOf(memory, 'paused', told(`evt_${created}`, 'updated', created))
-    expect([99, 100, 299, 300].map((second) => lastMoment(memory, 'paused', second))).toEqual([null, 100, 100, 300])
+    for (const created of [300, 100]) recordOccasion(memory, 'paused', told(`evt_${created}`, 'updated', created))
+    expect([99, 100, 299, 300].map((second) => lastOccasionTime(memory, 'paused', second))).toEqual([
+      null,
+      100,
+      100,
+      300,
+    ])
   })
 })
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { placed, type Sight, type Snapshot } from '../../src/normalize/world/snapshots.ts'
+import { type Observation, placeObservation, type Snapshot } from '../../src/normalize/world/snapshots.ts'
 import { previousOf } from '../support/life.ts'
 
 type Json = any
@@ -8,7 +8,7 @@ const subscription = (fields: Json = {}) => ({ id: 'sub_1', object: 'subscriptio
 const invoice = (status: string, fields: Json = {}) => ({ id: 'in_1', object: 'invoice', status, ...fields })
 
 /** A sight whose id sorts after those made before it, unless it is given. */
-const sight = (type: string, created: number, object: Json, before: Json = null, eventId?: string): Sight => {
+const sight = (type: string, created: number, object: Json, before: Json = null, eventId?: string): Observation => {
   serial += 1
   const previous = before && previousOf(before, object)
   return { eventId: eventId ?? `evt_${String(serial).padStart(4, '0')}`, type, created, object, previous }
@@ -16,15 +16,15 @@ const sight = (type: string, created: number, object: Json, before: Json = null,
 const updated = (created: number, before: Json, object: Json, eventId?: string) =>
   sight('customer.subscription.updated', created, object, before, eventId)
 
-const newestOf = (sights: Sight[]) =>
-  sights.reduce<Snapshot | null>((snapshot, one) => placed(snapshot, one).snapshot, null)!.object
+const newestOf = (sights: Observation[]) =>
+  sights.reduce<Snapshot | null>((snapshot, one) => placeObservation(snapshot, one).snapshot, null)!.object
 
 /** Every order of a few sights. */
 const orders = <T>(list: T[]): T[][] =>
   list.length < 2
     ? [list]
     : list.flatMap((one, at) => orders(list.filter((_, other) => other !== at)).map((rest) => [one, ...rest]))
-const inEveryOrder = (sights: Sight[], expected: Json) => {
+const inEveryOrder = (sights: Observation[], expected: Json) => {
   for (const order of orders(sights)) expect(newestOf(order)).toEqual(expected)
 }
 
@@ -167,34 +167,42 @@ describe('of events within one second', () => {
 
   test('more than anybody sends are not piled up', () => {
     const many = Array.from({ length: 200 }, (_, n) => updated(10, at(n), at(n + 1)))
-    const snapshot = many.reduce<Snapshot | null>((known, one) => placed(known, one).snapshot, null)!
+    const snapshot = many.reduce<Snapshot | null>((known, one) => placeObservation(known, one).snapshot, null)!
     expect(snapshot.tied.length).toBeLessThan(50)
     expect(snapshot.object).toEqual(at(200))
   })
 })
 
 describe('where a sight stands', () => {
-  const known = placed(null, sight('customer.subscription.deleted', 30, subscription({ status: 'canceled' }))).snapshot
+  const known = placeObservation(
+    null,
+    sight('customer.subscription.deleted', 30, subscription({ status: 'canceled' })),
+  ).snapshot
 
   test('the newest shows the newest state', () => {
-    expect(placed(null, sight('customer.subscription.created', 10, subscription()))).toMatchObject({
-      newest: true,
-      overturns: false,
+    expect(placeObservation(null, sight('customer.subscription.created', 10, subscription()))).toMatchObject({
+      isNewest: true,
+      overturnsNewest: false,
     })
   })
 
   test('a late one that the newest started from wants that judged again, an older one does not', () => {
-    const before = placed(known, updated(20, subscription({ quantity: 1 }), subscription({ quantity: 2 })))
-    expect(before).toMatchObject({ newest: false, overturns: true })
-    const older = placed(before.snapshot, sight('customer.subscription.created', 10, subscription({ quantity: 1 })))
-    expect(older).toMatchObject({ newest: false, overturns: false })
+    const before = placeObservation(known, updated(20, subscription({ quantity: 1 }), subscription({ quantity: 2 })))
+    expect(before).toMatchObject({ isNewest: false, overturnsNewest: true })
+    const older = placeObservation(
+      before.snapshot,
+      sight('customer.subscription.created', 10, subscription({ quantity: 1 })),
+    )
+    expect(older).toMatchObject({ isNewest: false, overturnsNewest: false })
   })
 
   test('a twin of the newest, of another type, is as new', () => {
     const paused = subscription({ status: 'paused' })
-    const first = placed(null, updated(10, subscription(), paused, 'evt_z'))
-    expect(placed(first.snapshot, sight('customer.subscription.paused', 10, paused, null, 'evt_a'))).toMatchObject({
-      newest: true,
+    const first = placeObservation(null, updated(10, subscription(), paused, 'evt_z'))
+    expect(
+      placeObservation(first.snapshot, sight('customer.subscription.paused', 10, paused, null, 'evt_a')),
+    ).toMatchObject({
+      isNewest: true,
     })
   })
 })

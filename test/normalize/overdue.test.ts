@@ -3,7 +3,7 @@ import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
 import { normalizeBatch } from '../../src/normalize/batch.ts'
 import { normalizer } from '../../src/normalize/lanes.ts'
-import { fireTimers } from '../../src/normalize/overdue-timer.ts'
+import { fireOverdueTimers } from '../../src/normalize/overdue-timer.ts'
 import { LANES } from '../../src/receive/lane.ts'
 import { registerWorker } from '../../src/workers/worker.ts'
 import { afterwards } from '../support/afterwards.ts'
@@ -55,8 +55,8 @@ const paid = { status: 'paid', amount_paid: 2900, amount_remaining: 0 }
 /** Normalises what is due at this moment, our own timers included. */
 async function at(moment: number) {
   seconds = moment
-  await fireTimers(deps, source.clientId, lanes)
-  while ((await normalizeBatch(deps, source.clientId, lanes)).count > 0);
+  await fireOverdueTimers(deps, source.clientId, lanes)
+  while ((await normalizeBatch(deps, source.clientId, lanes)).sourceEventCount > 0);
 }
 const told = async () => (await source.events()).map(({ type }) => type)
 const timers = async () =>
@@ -127,7 +127,7 @@ describe('an open invoice with a due date', () => {
     await source.store(sight('invoice.finalized'))
     await at(START)
     seconds = DUE
-    await fireTimers(deps, source.clientId, lanes)
+    await fireOverdueTimers(deps, source.clientId, lanes)
     // Stripe's `created` lies before the due date: within the batch the payment comes first.
     await source.store(sight('invoice.paid', paid, DUE - 1))
     await at(DUE)
@@ -175,7 +175,7 @@ describe("Stripe's own invoice.overdue and our timer", () => {
     await source.store(sight('invoice.finalized'))
     await at(START)
     seconds = DUE
-    await fireTimers(deps, source.clientId, lanes)
+    await fireOverdueTimers(deps, source.clientId, lanes)
     await source.store(sight('invoice.overdue', {}, DUE))
     await at(DUE)
     expect(await count()).toBe(1)
@@ -213,7 +213,13 @@ test('an invoice of the time before invoices had a status is overdue as well', a
 
 test('a running normaliser finds what is due by itself', async () => {
   const worker = await registerWorker({ url, db, log, roles: ['work'] })
-  const room = normalizer({ ...deps, worker, lanes: LANES, fannedOut: () => {}, elsewhere: () => {} })
+  const room = normalizer({
+    ...deps,
+    worker,
+    laneCount: LANES,
+    onDeliveriesCreated: () => {},
+    onLeasedElsewhere: () => {},
+  })
   afterwards(async () => {
     await room.stop()
     await worker.stop()

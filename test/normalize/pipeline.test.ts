@@ -4,7 +4,7 @@ import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
 import { normalizeBatch } from '../../src/normalize/batch.ts'
 import { type Normalizer, normalizer } from '../../src/normalize/lanes.ts'
-import { factArrived } from '../../src/normalize/missing/holds.ts'
+import { releaseHeldFor } from '../../src/normalize/missing/holds.ts'
 import { LANES, laneOf } from '../../src/receive/lane.ts'
 import { registerWorker } from '../../src/workers/worker.ts'
 import { freshDatabase } from '../support/database.ts'
@@ -176,7 +176,7 @@ describe('one batch', () => {
        insert into user_customers (client_id, customer_id, user_id) select $1, 'cus_1', id from u`,
       [clientId, newId()],
     )
-    expect(await factArrived(db, clientId, ['client_user_id:cus_1'])).toBe(1)
+    expect(await releaseHeldFor(db, clientId, ['client_user_id:cus_1'])).toBe(1)
     await batch()
     expect((await events()).map(({ body }) => body.user)).toMatchObject([
       { clientUserId: 'user_9', email: 'a@example.com' },
@@ -187,7 +187,7 @@ describe('one batch', () => {
     await store(subscriptionCreated('cus_1', knownUser), subscriptionCreated('cus_2'))
     const registered = Promise.withResolvers<Promise<number>>()
     const slowFanOut: typeof fanOut = async (tx, ...events) => {
-      const arrived = factArrived(db, clientId, ['client_user_id:cus_2'])
+      const arrived = releaseHeldFor(db, clientId, ['client_user_id:cus_2'])
       registered.resolve(arrived)
       const waits = `select from pg_locks where locktype = 'advisory' and not granted
                        and database = (select oid from pg_database where datname = current_database())`
@@ -209,7 +209,7 @@ describe('one batch', () => {
         object: { id: 'cus_1', object: 'customer', email: 'b@example.com', metadata: { client_user_id: 'user_7' } },
       },
     })
-    expect((await batch()).released).toBe(true)
+    expect((await batch()).hasReleasedHeld).toBe(true)
     await batch()
     expect((await events()).map(({ body }) => body.user)).toMatchObject([
       { clientUserId: 'user_7', email: 'b@example.com' },
@@ -236,7 +236,13 @@ describe('normalisers of two processes', () => {
     both = []
     for (const _ of [1, 2]) {
       const worker = await registerWorker({ url, db, log, roles: ['work'] })
-      const room = normalizer({ ...deps, worker, lanes: LANES, fannedOut: () => {}, elsewhere: () => {} })
+      const room = normalizer({
+        ...deps,
+        worker,
+        laneCount: LANES,
+        onDeliveriesCreated: () => {},
+        onLeasedElsewhere: () => {},
+      })
       both.push(room)
       running.push(room, worker)
     }
@@ -261,7 +267,13 @@ describe('normalisers of two processes', () => {
   test('wake by themselves for what is held', async () => {
     const short = { ...deps, holdSeconds: 0.3 }
     const worker = await registerWorker({ url, db, log, roles: ['work'] })
-    const room = normalizer({ ...short, worker, lanes: LANES, fannedOut: () => {}, elsewhere: () => {} })
+    const room = normalizer({
+      ...short,
+      worker,
+      laneCount: LANES,
+      onDeliveriesCreated: () => {},
+      onLeasedElsewhere: () => {},
+    })
     running.push(room, worker)
     await store(subscriptionCreated('cus_alone'))
     room.wake(clientId)

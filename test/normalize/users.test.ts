@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { People, type Person } from '../../src/normalize/world/users.ts'
+import { type User, Users } from '../../src/normalize/world/users.ts'
 import { emptyWorld } from '../../src/normalize/world/world.ts'
 import { CLIENT, heard, story } from '../support/story.ts'
 
-const registered = (clientUserId: string, email: string | null = null): Person => ({
+const registered = (clientUserId: string, email: string | null = null): User => ({
   id: '44444444-4444-4444-8444-444444444444',
   clientUserId,
   email,
@@ -12,43 +12,43 @@ const registered = (clientUserId: string, email: string | null = null): Person =
 
 describe('who is behind a customer', () => {
   test('the registered user, whatever events tell', () => {
-    const people = new People(CLIENT)
-    people.add(registered('user_1'), 'cus_1')
-    expect(people.resolve('cus_1', 'user_2').clientUserId).toBe('user_1')
-    expect(people.settle('cus_1', 'user_2').clientUserId).toBe('user_1')
+    const people = new Users(CLIENT)
+    people.addUser(registered('user_1'), 'cus_1')
+    expect(people.resolveUser('cus_1', 'user_2').clientUserId).toBe('user_1')
+    expect(people.settleUser('cus_1', 'user_2').clientUserId).toBe('user_1')
     expect(people.changed.size).toBe(0)
   })
 
   test('the user of the id that an event tells, the same for all of its customers', () => {
-    const people = new People(CLIENT)
-    const first = people.settle('cus_1', 'user_1')
-    expect(people.settle('cus_2', 'user_1')).toBe(first)
-    expect(people.resolve('cus_2', null)).toBe(first)
+    const people = new Users(CLIENT)
+    const first = people.settleUser('cus_1', 'user_1')
+    expect(people.settleUser('cus_2', 'user_1')).toBe(first)
+    expect(people.resolveUser('cus_2', null)).toBe(first)
   })
 
   test('somebody without a name keeps the same id once the name is told', () => {
-    const people = new People(CLIENT)
-    const nameless = people.settle('cus_1', null).id
-    expect(people.resolve('cus_1', 'user_1')).toMatchObject({ id: nameless, clientUserId: 'user_1' })
-    expect(people.settle('cus_1', 'user_1').id).toBe(nameless)
-    expect(people.resolve('cus_1', null)).toMatchObject({ id: nameless, clientUserId: 'user_1' })
+    const people = new Users(CLIENT)
+    const nameless = people.settleUser('cus_1', null).id
+    expect(people.resolveUser('cus_1', 'user_1')).toMatchObject({ id: nameless, clientUserId: 'user_1' })
+    expect(people.settleUser('cus_1', 'user_1').id).toBe(nameless)
+    expect(people.resolveUser('cus_1', null)).toMatchObject({ id: nameless, clientUserId: 'user_1' })
   })
 
   test('nobody comes into being by asking', () => {
-    const people = new People(CLIENT)
-    people.resolve('cus_1', 'user_1')
+    const people = new Users(CLIENT)
+    people.resolveUser('cus_1', 'user_1')
     expect([people.byCustomer.size, people.byClientUserId.size, people.changed.size]).toEqual([0, 0, 0])
   })
 
   test('a customer that stands for several users stays with the first', () => {
-    const people = new People(CLIENT)
-    people.settle('cus_1', 'user_1')
-    expect(people.settle('cus_1', 'user_2').clientUserId).toBe('user_2')
-    expect(people.resolve('cus_1', null).clientUserId).toBe('user_1')
+    const people = new Users(CLIENT)
+    people.settleUser('cus_1', 'user_1')
+    expect(people.settleUser('cus_1', 'user_2').clientUserId).toBe('user_2')
+    expect(people.resolveUser('cus_1', null).clientUserId).toBe('user_1')
   })
 
   test('the same words give the same id in every process, and another client another', () => {
-    const idOf = (clientId: string) => new People(clientId).resolve('cus_1', 'user_1').id
+    const idOf = (clientId: string) => new Users(clientId).resolveUser('cus_1', 'user_1').id
     expect(idOf(CLIENT)).toBe(idOf(CLIENT))
     expect(idOf(CLIENT)).not.toBe(idOf('33333333-3333-4333-8333-333333333333'))
   })
@@ -75,7 +75,7 @@ describe('the user of an event', () => {
     }
     const told = invoice({ client_user_id: 'user_1' }, 'invoice@example.com')
     const world = emptyWorld(CLIENT)
-    world.people.add(registered('user_1', 'registered@example.com'), null)
+    world.users.addUser(registered('user_1', 'registered@example.com'), null)
     expect(userIn([customer, told], world).email).toBe('registered@example.com')
     expect(userIn([customer, told]).email).toBe('customer@example.com')
     expect(userIn([told]).email).toBe('invoice@example.com')
@@ -85,7 +85,7 @@ describe('the user of an event', () => {
   test('is a registered one before all that events tell', () => {
     const world = emptyWorld(CLIENT)
     const person = registered('user_of_api')
-    world.people.add(person, 'cus_1')
+    world.users.addUser(person, 'cus_1')
     expect(userIn([invoice({ client_user_id: 'user_of_invoice' }, null)], world)).toMatchObject({
       id: person.id,
       clientUserId: 'user_of_api',

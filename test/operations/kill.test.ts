@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { connect } from '../../src/database/db.ts'
+import { openPool } from '../../src/database/db.ts'
 import { runningPostgres } from '../../src/embedded-postgres/start.ts'
 import { afterwards } from '../support/afterwards.ts'
 import { endpointsOf } from '../support/endpoint-life.ts'
@@ -18,7 +18,7 @@ test('what a process had noticed and not told when it was killed is told by the 
   const key = killed.adminKey()!
   const api = (method: string, path: string, body?: unknown) => call(url, key, method, path, body)
   const way = await layWay(api, (await startReceiver()).url)
-  const db = connect((await runningPostgres(join(folder, '.flo-gateway')))!)
+  const db = openPool((await runningPostgres(join(folder, '.flo-gateway')))!)
   afterwards(() => db.end())
   const listener = await startReceiver()
   await api('POST', '/v1/endpoints', { clientId: way.clientId, url: listener.url, contract: 'operations.v1' })

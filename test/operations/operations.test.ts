@@ -4,7 +4,7 @@ import { operations } from '../../src/contracts/operations.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
-import { operationsTeller } from '../../src/operations/operations.ts'
+import { createOperationsNotifier } from '../../src/operations/operations.ts'
 import { registerWorker } from '../../src/workers/worker.ts'
 import { endpointsOf, gatewayOnClock, handedClock } from '../support/endpoint-life.ts'
 import { eventually } from '../support/eventually.ts'
@@ -237,10 +237,10 @@ describe('mapping.failed', () => {
     const own = await listening(way.clientId)
     const told: string[] = []
     const fail = async (sourceEventId: string) => {
-      const teller = operationsTeller({
+      const teller = createOperationsNotifier({
         ...{ db: gateway.db, log, now: () => new Date(), fanOut, lanes: 4, backlogSeconds: 60 },
-        fannedOut: () => {},
-        told: () => told.push(sourceEventId),
+        onDeliveriesCreated: () => {},
+        onEmitted: () => told.push(sourceEventId),
       })
       const failed = { id: sourceEventId, sourceId: way.sourceId, type: 'invoice.paid', receivedAt: new Date() }
       const outcomes = [{ ...failed, state: 'failed', code: 'unmapped_value', message: 'unknown' }]

@@ -2,16 +2,16 @@ import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Refusal } from '../../src/errors.ts'
-import { envelope } from '../../src/receive/envelope.ts'
+import { readEnvelope } from '../../src/receive/envelope.ts'
 import { LANES } from '../../src/receive/lane.ts'
 
 const SOURCE = '0193e000-0000-7000-8000-000000000001'
 const now = new Date('2026-11-22T12:00:00.000Z')
 const read = (value: unknown) =>
-  envelope(Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)), SOURCE, now)
+  readEnvelope(Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)), SOURCE, now)
 const refusal = (body: string | Buffer) => {
   try {
-    envelope(Buffer.from(body), SOURCE, now)
+    readEnvelope(Buffer.from(body), SOURCE, now)
     return undefined
   } catch (error) {
     return error instanceof Refusal ? error.code : error

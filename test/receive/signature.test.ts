@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import type { Refusal } from '../../src/errors.ts'
-import { verify } from '../../src/receive/signature.ts'
+import { verifySignature } from '../../src/receive/signature.ts'
 import { SECRET, stripeSignature } from '../support/receiving.ts'
 
 const body = Buffer.from('{"id":"evt_1","name":"Zoë"}')
@@ -13,7 +13,7 @@ const mac = (secret: string, time: number | string = seconds, bytes = body) =>
 /** The code of the refusal, or 'accepted'. */
 function outcome(header: string | undefined, secrets = [SECRET], bytes = body): string {
   try {
-    verify(bytes, header, secrets, now)
+    verifySignature(bytes, header, secrets, now)
     return 'accepted'
   } catch (error) {
     return (error as Refusal).code

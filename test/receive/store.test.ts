@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { newId } from '../../src/domain/ids.ts'
 import { newLog } from '../../src/log.ts'
-import { eventStore, groupStore, type SourceEvent } from '../../src/receive/store.ts'
+import { createEventStore, createGroupStore, type IncomingEvent } from '../../src/receive/store.ts'
 import { freshDatabase } from '../support/database.ts'
 import { newSource, receiving, stripeEvent } from '../support/receiving.ts'
 
@@ -9,8 +9,9 @@ const { db } = await freshDatabase()
 const { post } = await receiving(db)
 const { clientId, sourceId } = await newSource(db)
 
-const store = (stored: (clientId: string) => void = () => {}) => eventStore({ db, log: newLog('silent'), stored })
-const event = (eventId: string, fields: Partial<SourceEvent> = {}): SourceEvent => ({
+const store = (stored: (clientId: string) => void = () => {}) =>
+  createEventStore({ db, log: newLog('silent'), onStored: stored })
+const event = (eventId: string, fields: Partial<IncomingEvent> = {}): IncomingEvent => ({
   clientId,
   sourceId,
   eventId,
@@ -67,7 +68,7 @@ test.each([
 
 test('a group is kept whole or not at all, whatever its neighbours hold', async () => {
   const run = newId()
-  const add = groupStore({ db, log: newLog('silent'), stored: () => {} })
+  const add = createGroupStore({ db, log: newLog('silent'), onStored: () => {} })
   const groups = Array.from({ length: 6 }, (_, group) =>
     Array.from({ length: group === 0 ? 400 : 5 }, (_, n) =>
       event(`${run}_${group}_${n}`, group === 3 && n === 2 ? { type: 'x\u0000' } : {}),

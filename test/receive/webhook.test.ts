@@ -1,6 +1,6 @@
 import { connect as dial } from 'node:net'
 import { describe, expect, test } from 'vitest'
-import { connect } from '../../src/database/db.ts'
+import { openPool } from '../../src/database/db.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { freshDatabase } from '../support/database.ts'
 import { keys, newSource, receiving, SECRET, stripeEvent, stripeSignature } from '../support/receiving.ts'
@@ -180,7 +180,7 @@ describe('POST /webhooks/stripe/:sourceId', () => {
   })
 
   test('answers 503 while the database is down, so that Stripe comes again', async () => {
-    const down = connect('postgres://nobody@127.0.0.1:1/nothing')
+    const down = openPool('postgres://nobody@127.0.0.1:1/nothing')
     const room = await receiving(down)
     expect(await room.post(sourceId, stripeEvent())).toMatchObject({
       status: 503,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { addsUp, ledgerReport } from '../../src/cli/ledger-report.ts'
-import { DAILY, makePartitions } from '../../src/database/partitions.ts'
+import { DAILY_TABLES, makePartitions } from '../../src/database/partitions.ts'
 import { newLog } from '../../src/log.ts'
 import { freshDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
@@ -26,7 +26,7 @@ const dayName = (days: number) =>
 
 test('a started gateway has the days from yesterday to three days ahead, and a place for all others', async () => {
   const days = Array.from({ length: 5 }, (_, at) => dayName(at - 1))
-  for (const parent of DAILY)
+  for (const parent of DAILY_TABLES)
     expect(await partitions(parent)).toEqual([...days.map((day) => `${parent}_${day}`), `${parent}_default`])
 })
 
@@ -40,13 +40,13 @@ test('missing days are made, those that are there are left alone, whoever makes 
 })
 
 test('a day without partitions refuses nothing: events of that day are taken in, delivered, and add up', async () => {
-  for (const parent of DAILY) for (const day of [0, 1]) await db.query(`drop table ${parent}_${dayName(day)}`)
+  for (const parent of DAILY_TABLES) for (const day of [0, 1]) await db.query(`drop table ${parent}_${dayName(day)}`)
   for (let sent = 0; sent < 20; sent += 1) expect((await way.post(gateway.url, subscriptionCreated())).status).toBe(200)
   await eventually(async () => {
     const deliveries = await way.deliveries()
     return deliveries.length === 20 && deliveries.every(({ state }) => state === 'delivered')
   })
-  for (const parent of DAILY) {
+  for (const parent of DAILY_TABLES) {
     const { rows } = await db.query(`select count(*) from ${parent}_default`)
     expect(rows[0].count, parent).toBeGreaterThanOrEqual(20)
   }
@@ -56,7 +56,7 @@ test('a day without partitions refuses nothing: events of that day are taken in,
 test('a day whose rows are in the default partition stays there, and the days after it are made', async () => {
   // Midnight may have come since: then it is yesterday and today.
   await makePartitions({ db, log })
-  for (const parent of DAILY) {
+  for (const parent of DAILY_TABLES) {
     expect(await partitions(parent)).toContain(`${parent}_${dayName(2)}`)
     const { rows } = await db.query(`select count(*) from ${parent}_default`)
     expect(rows[0].count, parent).toBeGreaterThanOrEqual(20)

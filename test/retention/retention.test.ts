@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { addsUp, ledgerReport, printed } from '../../src/cli/ledger-report.ts'
-import { DAILY } from '../../src/database/partitions.ts'
+import { DAILY_TABLES } from '../../src/database/partitions.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { newLog } from '../../src/log.ts'
 import { EMISSION_DAYS, OBJECT_DAYS } from '../../src/retention/purges.ts'
-import { retain } from '../../src/retention/retain.ts'
+import { purgeExpired } from '../../src/retention/retain.ts'
 import { daysAgo, idAt, pastDay, toldAt } from '../support/aged.ts'
 import { runCommand } from '../support/command.ts'
 import { environment, startTestGateway, temporaryFolder } from '../support/gateway.ts'
@@ -20,7 +20,7 @@ const receiver = await startReceiver()
 /** A database of one's own would be dear: each test forgets what the last one has said and done. */
 async function fresh() {
   await db.query(`update retention set before = 'epoch'; truncate purges, source_events, emissions;
-                  truncate ${DAILY.join(', ')}`)
+                  truncate ${DAILY_TABLES.join(', ')}`)
   for (const days of [29, 31, 32, 40, 91, 92, 200]) await pastDay(db, daysAgo(days))
   return layWay(api, receiver.url)
 }
@@ -34,7 +34,7 @@ describe('what is past its retention', async () => {
   const young = await toldAt(db, { ...way, at: daysAgo(29) })
   const old = await toldAt(db, { ...way, at: daysAgo(40), state: 'failed' })
   const ancient = await toldAt(db, { ...way, at: daysAgo(92) })
-  const { partitions } = await retain(deps, KEPT)
+  const { partitions } = await purgeExpired(deps, KEPT)
 
   test('goes by whole days: payloads after 30, metadata after 90', async () => {
     const gone = (days: number, tables: readonly string[]) => tables.map((table) => `${table}_${dayOf(days)}`)
@@ -47,7 +47,7 @@ describe('what is past its retention', async () => {
         ...gone(91, ['deliveries', 'events']),
       ].toSorted(),
     )
-    for (const table of DAILY) expect(await isThere(`${table}_${dayOf(29)}`)).toBe(true)
+    for (const table of DAILY_TABLES) expect(await isThere(`${table}_${dayOf(29)}`)).toBe(true)
     expect(await isThere(`deliveries_${dayOf(40)}`)).toBe(true)
     expect((await api('GET', `/v1/source-events/${ancient.sourceEventId}`)).status).toBe(404)
     expect((await api('GET', `/v1/deliveries/${ancient.deliveryId}`)).status).toBe(404)
@@ -124,16 +124,16 @@ describe('what is past its retention', async () => {
 test('what has not been known to be past its retention for a while is still there', async () => {
   const way = await fresh()
   await toldAt(db, { ...way, at: daysAgo(92) })
-  expect(await retain(deps, { payload: 30, metadata: 90 })).toMatchObject({ partitions: [] })
+  expect(await purgeExpired(deps, { payload: 30, metadata: 90 })).toMatchObject({ partitions: [] })
   expect(await isThere(`deliveries_${dayOf(92)}`)).toBe(true)
-  expect((await retain(deps, KEPT)).partitions).toContain(`deliveries_${dayOf(92)}`)
+  expect((await purgeExpired(deps, KEPT)).partitions).toContain(`deliveries_${dayOf(92)}`)
 })
 
 test('a day that unfinished work needs is kept, however old, and goes when that is done', async () => {
   const way = await fresh()
   const late = await toldAt(db, { ...way, at: daysAgo(92), state: 'pending' })
   await toldAt(db, { ...way, at: daysAgo(40), sourceState: 'received' })
-  await retain(deps, KEPT)
+  await purgeExpired(deps, KEPT)
   for (const table of ['attempts', 'event_bodies', 'deliveries', 'events'])
     expect(await isThere(`${table}_${dayOf(92)}`), table).toBe(true)
   expect(await isThere(`source_event_bodies_${dayOf(92)}`)).toBe(false)
@@ -143,14 +143,14 @@ test('a day that unfinished work needs is kept, however old, and goes when that 
   await db.query(`update deliveries set state = 'failed', next_attempt_at = null, finished_at = now() where id = $1`, [
     late.deliveryId,
   ])
-  await retain(deps, KEPT)
+  await purgeExpired(deps, KEPT)
   expect(await isThere(`deliveries_${dayOf(92)}`)).toBe(false)
 })
 
 test('what a process took off its table and could not drop before it died is dropped by the next', async () => {
   await fresh()
   await db.query('select detach_partition($1, $2)', ['attempts', `attempts_${dayOf(29)}`])
-  expect((await retain(deps, KEPT)).partitions).toContain(`attempts_${dayOf(29)}`)
+  expect((await purgeExpired(deps, KEPT)).partitions).toContain(`attempts_${dayOf(29)}`)
   expect(await isThere(`attempts_${dayOf(29)}`)).toBe(false)
 })
 
@@ -163,7 +163,7 @@ describe('rows of tables without partitions', () => {
       await toldAt(db, { ...way, at: daysAgo(60) }),
     ]
     const received = await toldAt(db, { ...way, at: daysAgo(122), sourceState: 'received' })
-    await retain(deps, KEPT)
+    await purgeExpired(deps, KEPT)
     const left = async (table: string, id: string) =>
       (await db.query(`select ${id} as id from ${table} order by 1`)).rows.map((row) => row.id).toSorted()
     expect(await left('deliveries_default', 'event_id')).toEqual([waiting.eventId, kept.eventId].toSorted())
@@ -192,7 +192,7 @@ describe('rows of tables without partitions', () => {
       )
     for (const kind of ['invoice', 'subscription', 'customer', 'tally'])
       for (const days of [OBJECT_DAYS - 1, OBJECT_DAYS + 1]) await object(kind, days)
-    expect((await retain(deps, KEPT)).rows).toMatchObject({ emissions: 1, objects: 2 })
+    expect((await purgeExpired(deps, KEPT)).rows).toMatchObject({ emissions: 1, objects: 2 })
     const { rows } = await db.query('select object_id from objects where client_id = $1 order by 1', [way.clientId])
     expect(rows.map(({ object_id }) => object_id)).toEqual([
       `customer ${OBJECT_DAYS - 1}`,
@@ -223,7 +223,7 @@ describe('rows of tables without partitions', () => {
     }
     await begun(120, 'done')
     const kept = [await begun(60, 'done'), await begun(120, 'running')].toSorted()
-    expect((await retain(deps, KEPT)).rows).toMatchObject({ replays: 1, backfills: 1 })
+    expect((await purgeExpired(deps, KEPT)).rows).toMatchObject({ replays: 1, backfills: 1 })
     for (const table of ['replays', 'backfills']) {
       const { rows } = await db.query(`select id from ${table} where client_id = $1 order by id`, [clientId])
       expect(rows.map(({ id }) => id)).toEqual(kept)
@@ -245,7 +245,7 @@ describe('rows of tables without partitions', () => {
     for (; gone < 2 * many && runs < 50; runs += 1) {
       let looks = 0
       const breaksOff = { ...deps, stopped: () => ++looks > 20 }
-      gone += (await retain(breaksOff, KEPT)).rows.emissions ?? 0
+      gone += (await purgeExpired(breaksOff, KEPT)).rows.emissions ?? 0
     }
     expect(gone).toBe(2 * many)
     expect(runs).toBeGreaterThan(1)
@@ -268,7 +268,7 @@ describe('rows of tables without partitions', () => {
                  case when $3 = 'pending' then now() + interval '1 hour' end, now())`,
         [clientId, need, state, days],
       )
-    await retain(deps, KEPT)
+    await purgeExpired(deps, KEPT)
     const { rows } = await db.query('select need from hydrations where client_id = $1 order by need', [clientId])
     expect(rows).toEqual([{ need: 'asked' }, { need: 'young' }])
   })

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { addsUp, ledgerReport } from '../../src/cli/ledger-report.ts'
-import { DAILY } from '../../src/database/partitions.ts'
+import { DAILY_TABLES } from '../../src/database/partitions.ts'
 import { newLog } from '../../src/log.ts'
-import { retain } from '../../src/retention/retain.ts'
+import { purgeExpired } from '../../src/retention/retain.ts'
 import { daysAgo, pastDay, toldAt } from '../support/aged.ts'
 import { eventually } from '../support/eventually.ts'
 import { startTestGateway } from '../support/gateway.ts'
@@ -51,9 +51,9 @@ test('days are dropped beside traffic, and while somebody reads for long the tra
   // As pg_dump does: every table is locked against being dropped until its end.
   const dump = await db.connect()
   await dump.query('begin')
-  await dump.query(`lock table ${DAILY.join(', ')} in access share mode`)
+  await dump.query(`lock table ${DAILY_TABLES.join(', ')} in access share mode`)
   const [acceptedBefore, arrivedBefore] = [seen.accepted, arrived()]
-  expect((await retain(deps, KEPT)).partitions).toEqual([])
+  expect((await purgeExpired(deps, KEPT)).partitions).toEqual([])
   // Had a drop waited for the dump, everybody else would have waited for the drop.
   expect(seen.accepted - acceptedBefore).toBeGreaterThan(20)
   await eventually(() => arrived() - arrivedBefore > 20)
@@ -62,8 +62,8 @@ test('days are dropped beside traffic, and while somebody reads for long the tra
 
   const dropped: string[] = []
   await eventually(async () => {
-    dropped.push(...(await retain(deps, KEPT)).partitions)
-    return dropped.length === DAYS.length * DAILY.length
+    dropped.push(...(await purgeExpired(deps, KEPT)).partitions)
+    return dropped.length === DAYS.length * DAILY_TABLES.length
   })
   await delay(100)
   await stop()

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { flo } from '../../src/contracts/flo.ts'
 import type { Db } from '../../src/database/db.ts'
-import { DAILY } from '../../src/database/partitions.ts'
+import { DAILY_TABLES } from '../../src/database/partitions.ts'
 import { idFloor } from '../../src/domain/ids.ts'
 import { storedBody } from './delivering.ts'
 
@@ -13,7 +13,8 @@ export const idAt = (at: Date): string => `${idFloor(at).slice(0, 14)}7${randomU
 
 /** Makes the partitions of that day, as they were made a week before it. */
 export async function pastDay(db: Db, at: Date): Promise<void> {
-  for (const parent of DAILY) await db.query('select make_partition($1, $2)', [parent, at.toISOString().slice(0, 10)])
+  for (const parent of DAILY_TABLES)
+    await db.query('select make_partition($1, $2)', [parent, at.toISOString().slice(0, 10)])
 }
 
 interface Told {

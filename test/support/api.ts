@@ -11,17 +11,17 @@ import type { Db } from '../../src/database/db.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { forgetFailures } from '../../src/hydrate/circuit.ts'
 import { newLog } from '../../src/log.ts'
-import { catalog } from '../../src/normalize/catalog.ts'
+import { describeMappings } from '../../src/normalize/catalog.ts'
 import { dryRun } from '../../src/normalize/explain/dry-run.ts'
-import { explain } from '../../src/normalize/explain/explain.ts'
-import { renormalize, renormalizeAll } from '../../src/normalize/renormalize.ts'
-import { appEventStore } from '../../src/receive/app-events.ts'
+import { explainSourceEvent } from '../../src/normalize/explain/explain.ts'
+import { renormalizeMatching, renormalizeOne } from '../../src/normalize/renormalize.ts'
+import { createAppEventStore } from '../../src/receive/app-events.ts'
 import { cancelReplay } from '../../src/replay/cancel.ts'
 import { previewReplay } from '../../src/replay/preview.ts'
 import { startReplay } from '../../src/replay/start.ts'
-import { keyRing } from '../../src/secrets/keyring.ts'
+import { createKeyRing } from '../../src/secrets/keyring.ts'
 
-export const ring = keyRing([{ id: 'test', key: Buffer.alloc(32, 7) }])
+export const ring = createKeyRing([{ id: 'test', key: Buffer.alloc(32, 7) }])
 export const ADMIN_KEY = 'the-operators-own-key'
 
 type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
@@ -43,17 +43,17 @@ export function apiOn(db: Db, changed: Partial<Deps> = {}) {
       throw new Error('this test has no resend')
     },
     adopted: async () => () => null,
-    mappingsInWords: catalog,
-    explain: (read, clientId, id) => explain({ db: read, now: () => new Date() }, clientId, id),
+    mappingsInWords: describeMappings,
+    explain: (read, clientId, id) => explainSourceEvent({ db: read, now: () => new Date() }, clientId, id),
     dryRun: (read, clientId, sourceId, event) =>
       dryRun({ db: read, now: () => new Date(), holdSeconds: 10 }, clientId, sourceId, event),
-    renormalize,
-    renormalizeAll,
+    renormalize: renormalizeOne,
+    renormalizeAll: renormalizeMatching,
     factArrived: (clientId, arrived) => facts.push({ clientId, facts: arrived }),
     forgetFailures,
     startBackfill,
     cancelBackfill,
-    keepAppEvents: appEventStore({ db, log: newLog('silent'), stored: () => {} }),
+    keepAppEvents: createAppEventStore({ db, log: newLog('silent'), onStored: () => {} }),
     startReplay: (tx, clientId, asked) => startReplay(deps, tx, clientId, asked),
     previewReplay: (tx, clientId, asked) => previewReplay(deps, tx, clientId, asked),
     cancelReplay,

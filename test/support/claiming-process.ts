@@ -1,10 +1,10 @@
 // A process of its own that claims units and then waits to be killed: node claiming-process.ts <url> <client> <unit>...
-import { connect } from '../../src/database/db.ts'
+import { openPool } from '../../src/database/db.ts'
 import { newLog } from '../../src/log.ts'
 import { registerWorker } from '../../src/workers/worker.ts'
 
 const [url = '', clientId = '', ...units] = process.argv.slice(2)
-const db = connect(url)
+const db = openPool(url)
 const worker = await registerWorker({ url, db, log: newLog('silent'), roles: ['work'] })
 await worker.runsPool('pool-of-the-killed')
 const { held } = await worker.claim(clientId, units)

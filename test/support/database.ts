@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { inject } from 'vitest'
-import { connect, type Db } from '../../src/database/db.ts'
+import { type Db, openPool } from '../../src/database/db.ts'
 import { afterwards } from './afterwards.ts'
 
 export const TEMPLATE = 'flo_template'
@@ -9,7 +9,7 @@ export const TEMPLATE = 'flo_template'
 /** A migrated, empty database for one test file, dropped after it; `db` is a pool on it. */
 export async function freshDatabase({ max = 10 } = {}): Promise<{ url: string; db: Db }> {
   const { url, drop } = await clonedDatabase(TEMPLATE)
-  const db = connect(url, { max })
+  const db = openPool(url, { max })
   afterwards(async () => {
     await db.end()
     await drop()

@@ -5,11 +5,11 @@ import type { Db } from '../../src/database/db.ts'
 import { deliverer } from '../../src/deliver/deliverer.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { newLog } from '../../src/log.ts'
-import { keyRing } from '../../src/secrets/keyring.ts'
+import { createKeyRing } from '../../src/secrets/keyring.ts'
 import { registerWorker } from '../../src/workers/worker.ts'
 import { eventually } from './eventually.ts'
 
-export const ring = keyRing([{ id: 'test', key: Buffer.alloc(32, 9) }])
+export const ring = createKeyRing([{ id: 'test', key: Buffer.alloc(32, 9) }])
 
 type Deps = Parameters<typeof deliverer>[0]
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readConfig } from '../../src/config.ts'
-import { connect } from '../../src/database/db.ts'
+import { openPool } from '../../src/database/db.ts'
 import { type Surroundings, start } from '../../src/gateway.ts'
 import { newLog } from '../../src/log.ts'
 import { afterwards } from './afterwards.ts'
@@ -31,7 +31,7 @@ export async function startTestGateway(
   overrides: Record<string, string> = {},
   surroundings: Omit<Surroundings, 'log'> = {},
 ) {
-  const fresh = overrides.DATABASE_URL ? { url: '', db: connect(overrides.DATABASE_URL) } : await freshDatabase()
+  const fresh = overrides.DATABASE_URL ? { url: '', db: openPool(overrides.DATABASE_URL) } : await freshDatabase()
   const config = readConfig(environment(fresh.url, overrides))
   const gateway = await start(config, { log: newLog(config.logLevel), ...surroundings })
   afterwards(async () => {

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
-import { migrate } from '../../src/database/migrate.ts'
+import { migrateDatabase } from '../../src/database/migrate.ts'
 import { startPostgres } from '../../src/embedded-postgres/start.ts'
 import { newLog } from '../../src/log.ts'
 import { onServer, TEMPLATE } from './database.ts'
@@ -23,7 +23,7 @@ export default async function setup(project: TestProject) {
   const log = newLog('warn')
   const server = await startPostgres({ dataDir: folder, log, settings: FAST })
   await onServer(server.url, `create database ${TEMPLATE}`)
-  await migrate({ url: server.url.replace(/postgres$/, TEMPLATE), log })
+  await migrateDatabase({ url: server.url.replace(/postgres$/, TEMPLATE), log })
   project.provide('postgresUrl', server.url)
   return async () => {
     await server.stop()

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { isAlive, readPidFile, serves } from '../../src/embedded-postgres/pid-file.ts'
+import { isProcessAlive, readPidFile, servesFolder } from '../../src/embedded-postgres/pid-file.ts'
 import { afterwards } from './afterwards.ts'
 import { compiled } from './compiled.ts'
 import { eventually } from './eventually.ts'
@@ -32,9 +32,9 @@ export function runGateway(folder: string, env: Record<string, string> = {}) {
   afterwards(async () => {
     const orphan = await postmaster()
     child.kill('SIGKILL')
-    if (orphan && isAlive(orphan.pid)) {
+    if (orphan && isProcessAlive(orphan.pid)) {
       process.kill(orphan.pid, 'SIGQUIT')
-      await eventually(async () => !(await serves(orphan.pid, pgDir)))
+      await eventually(async () => !(await servesFolder(orphan.pid, pgDir)))
     }
   })
   return {

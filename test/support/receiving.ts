@@ -6,11 +6,11 @@ import { type Db, inTransaction } from '../../src/database/db.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { newLog } from '../../src/log.ts'
 import { receiveRoutes } from '../../src/receive/routes.ts'
-import { keyRing } from '../../src/secrets/keyring.ts'
+import { createKeyRing } from '../../src/secrets/keyring.ts'
 import { afterwards } from './afterwards.ts'
 
 export const SECRET = 'whsec_test_secret'
-export const keys = keyRing([{ id: 'test', key: Buffer.alloc(32, 7) }])
+export const keys = createKeyRing([{ id: 'test', key: Buffer.alloc(32, 7) }])
 
 /** Stripe's own signature over a body, as the test header of its SDK writes it. */
 export const stripeSignature = (body: string | Buffer, secret = SECRET, at = new Date()): string =>
@@ -38,7 +38,7 @@ export async function newSource(db: Db, secrets: string[] = [SECRET]) {
 export async function receiving(db: Db, { now = () => new Date() } = {}) {
   const stored: string[] = []
   const app = express()
-  app.use(receiveRoutes({ db, keyRing: keys, log: newLog('silent'), now, stored: (id) => stored.push(id) }))
+  app.use(receiveRoutes({ db, keyRing: keys, log: newLog('silent'), now, onStored: (id) => stored.push(id) }))
   const server = createServer(app)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   afterwards(async () => {

@@ -1,28 +1,28 @@
-import { inOrder } from '../../src/normalize/batch.ts'
-import type { Judged } from '../../src/normalize/judge.ts'
-import type { Due, Outcome } from '../../src/normalize/source-event.ts'
-import { type Normalized, normalize, wantsOf } from '../../src/normalize/source-event-outcome.ts'
-import { noWants } from '../../src/normalize/world/lookups.ts'
+import { sortByOccurrence } from '../../src/normalize/batch.ts'
+import type { MappingVerdict } from '../../src/normalize/judge.ts'
+import type { SourceEvent, SourceEventOutcome } from '../../src/normalize/source-event.ts'
+import { collectLookups, type NewEvent, normalizeSourceEvent } from '../../src/normalize/source-event-outcome.ts'
+import { noLookups } from '../../src/normalize/world/lookups.ts'
 import { emptyWorld, keyOf, type World } from '../../src/normalize/world/world.ts'
 
 /** What a run of raw Stripe events led to, without a database: the same pure code that the gateway runs in its transaction. */
 export interface Story {
   world: World
-  events: Normalized[]
+  events: NewEvent[]
   outcomes: Told[]
 }
 
 /** What of a story one contract hears. */
-export const heard = ({ events }: Story, contract = 'flo.v1'): Normalized[] =>
+export const heard = ({ events }: Story, contract = 'flo.v1'): NewEvent[] =>
   events.filter((event) => event.contract === contract)
 
 /** What became of one raw event; `events` leaves out what was told before. */
 export interface Told {
   eventId: string
   type: string
-  outcome: Outcome
-  events: Normalized[]
-  judged: Judged[]
+  outcome: SourceEventOutcome
+  events: NewEvent[]
+  judged: MappingVerdict[]
 }
 
 export const CLIENT = '11111111-1111-4111-8111-111111111111'
@@ -34,12 +34,12 @@ const PLAN_RANKS = { price_1Basic: 1, price_1Plus: 2, price_1PlusYearly: 2 }
 /** A client's world in which nothing has happened, with one source. */
 export const storyWorld = (planRanks: Readonly<Record<string, number>> = PLAN_RANKS): World => {
   const world = emptyWorld(CLIENT)
-  world.sources.set(SOURCE, { hydrates: false, shut: null, planRanks })
+  world.sources.set(SOURCE, { hasApiKey: false, shutReason: null, planRanks })
   return world
 }
 
 /** A raw event as the receiver stores it; without `created` it counts as received at the epoch. */
-export const dueOf = (raw: any, at = 0): Due => ({
+export const dueOf = (raw: any, at = 0): SourceEvent => ({
   id: `0190a000-0000-7000-8000-${String(at).padStart(12, '0')}`,
   sourceId: SOURCE,
   eventId: raw.id,
@@ -57,11 +57,11 @@ export function story(raws: readonly any[], { world = storyWorld(), patient = fa
   const seen = new Set<string>()
   const said = new Set<string>()
   const outcomes: Told[] = []
-  let waiting: { due: Due; facts: string[] }[] = []
-  const take = (due: Due, second: number) => {
-    wantsOf(world, due, noWants())
+  let waiting: { due: SourceEvent; facts: string[] }[] = []
+  const take = (due: SourceEvent, second: number) => {
+    collectLookups(world, due, noLookups())
     const patience = { now: new Date(second * 1000), holdSeconds: patient ? HOLD_SECONDS : 0 }
-    const { outcome, events, judged } = normalize(world, due, patience)
+    const { outcome, events, verdicts: judged } = normalizeSourceEvent(world, due, patience)
     if (outcome.heldFor !== null) return waiting.push({ due, facts: outcome.heldFor })
     const fresh = events.filter(({ key, contract }) => {
       const first = !said.has(`${contract} ${key}`)
@@ -74,12 +74,12 @@ export function story(raws: readonly any[], { world = storyWorld(), patient = fa
   const release = (passes: (fact: string) => boolean, second: number) => {
     const freed = waiting.filter(({ facts }) => facts.some(passes))
     waiting = waiting.filter((one) => !freed.includes(one))
-    for (const due of inOrder(freed.map(({ due }) => due))) take(due, second)
+    for (const due of sortByOccurrence(freed.map(({ due }) => due))) take(due, second)
     return freed.length > 0
   }
   const arrived = () => {
-    const facts = new Set(world.arrived)
-    world.arrived.clear()
+    const facts = new Set(world.arrivedFacts)
+    world.arrivedFacts.clear()
     return (fact: string) => facts.has(keyOf(SOURCE, fact))
   }
   if (patient) waitedForUsers(world, raws)

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { addsUp, ledgerReport } from '../../src/cli/ledger-report.ts'
-import { connect } from '../../src/database/db.ts'
+import { openPool } from '../../src/database/db.ts'
 import { type AppEventType, appEvents } from '../../src/domain/app-events.ts'
 import { runningPostgres } from '../../src/embedded-postgres/start.ts'
 import { appEvent, BATCH, SINGLE } from '../support/app-events.ts'
@@ -101,7 +101,7 @@ test('after kill -9 in the middle, what is sent again with its Idempotency-Key i
   // What had its answer before the kill gets it again.
   for (const request of requests.slice(-20)) expect((await post(nextUrl, request)).text).toBe(answers.get(request.key))
 
-  const db = connect((await runningPostgres(join(folder, '.flo-gateway')))!)
+  const db = openPool((await runningPostgres(join(folder, '.flo-gateway')))!)
   const done = `select count(*) as n from source_events where client_id = $1 and state in ('normalized', 'ignored')`
   await eventually(async () => (await db.query(done, [clientId])).rows[0].n === total, { timeoutMs: 120_000 })
   const { rows } = await db.query(

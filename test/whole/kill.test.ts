@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { connect } from '../../src/database/db.ts'
+import { openPool } from '../../src/database/db.ts'
 import { runningPostgres } from '../../src/embedded-postgres/start.ts'
 import { runCommand } from '../support/command.ts'
 import { eventually } from '../support/eventually.ts'
@@ -51,7 +51,7 @@ test('after kill -9 in the middle of 5,000 events everything that was accepted i
   await sending
 
   // The database lives on: what it says now is what the gateway had recorded.
-  const orphan = connect((await runningPostgres(join(folder, '.flo-gateway')))!)
+  const orphan = openPool((await runningPostgres(join(folder, '.flo-gateway')))!)
   const { rows } = await orphan.query('select delivery_id as id from attempts')
   await orphan.end()
   const recorded = new Set(rows.map(({ id }) => id))

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { mappings } from '../../mappings/index.ts'
-import { kept } from '../../mappings/kept.ts'
+import { storedKinds } from '../../mappings/kept.ts'
 import { wireExample } from '../../src/contracts/contract.ts'
 import { flo } from '../../src/contracts/flo.ts'
 import { appEvents } from '../../src/domain/app-events.ts'
@@ -130,7 +130,7 @@ test('the events to enable in Stripe are all that a mapping reads or that are ke
   const families = new Set(
     [...enabled].map((type) => type.split('.').slice(0, -1).join('.').replace('customer.subscription', 'subscription')),
   )
-  expect(kept.filter((kind) => !families.has(kind) && kind !== 'plan')).toEqual([])
+  expect(storedKinds.filter((kind) => !families.has(kind) && kind !== 'plan')).toEqual([])
 })
 
 test('every file that a document points to is there', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { connect } from '../../src/database/db.ts'
+import { openPool } from '../../src/database/db.ts'
 import { addsUpAfter, struckBy, underLoad } from '../support/faults.ts'
 
 const ROLES = ['receive', 'work', 'api']
@@ -11,7 +11,7 @@ test('three processes for each role share one database; one of each is killed, a
     roles: (process) => ROLES[process % ROLES.length]!,
   })
   const { gateways, api, clientId, server } = setting
-  const db = connect(server.url, { max: 1 })
+  const db = openPool(server.url, { max: 1 })
   const registered = async () => {
     const { rows } = await db.query(
       'select role, count(distinct id)::int as processes from workers cross join unnest(roles) role group by role',

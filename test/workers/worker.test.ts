@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { makeWorkerUtils } from 'graphile-worker'
 import { afterEach, expect, test } from 'vitest'
-import { connect, cutConnections } from '../../src/database/db.ts'
+import { openPool, cutConnections } from '../../src/database/db.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { newLog } from '../../src/log.ts'
 import { type RegisteredWorker, registerWorker } from '../../src/workers/worker.ts'
@@ -113,7 +113,7 @@ test('a worker whose session falls silent without an end notices within seconds,
   const wire = await startWire(Number(new URL(url).port))
   afterwards(wire.stop)
   const through = url.replace(/:\d+\//, `:${wire.port}/`)
-  const pool = connect(through, { max: 2 })
+  const pool = openPool(through, { max: 2 })
   afterwards(() => pool.end())
   const worker = await registerWorker({ url: through, db: pool, log: newLog('silent'), roles: [] })
   afterwards(worker.stop)

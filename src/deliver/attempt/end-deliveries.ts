@@ -1,5 +1,5 @@
 import type { Queryable } from '../../database/db.ts'
-import { CHANGED } from '../../database/endpoint-version.ts'
+import { ENDPOINT_CHANGED } from '../../database/endpoint-version.ts'
 
 /** A statement that ends a million deliveries at once would hold its locks for minutes. */
 const CHUNK = 5_000
@@ -57,7 +57,7 @@ export async function disable(
   reason: 'gone' | 'failing',
 ): Promise<boolean> {
   const { rowCount } = await db.query(
-    `update endpoints set status = 'disabled', disabled_reason = $4, disabled_at = now(), ${CHANGED}
+    `update endpoints set status = 'disabled', disabled_reason = $4, disabled_at = now(), ${ENDPOINT_CHANGED}
       where client_id = $1 and id = $2 and version = $3 and status = 'enabled'`,
     [clientId, id, version, reason],
   )

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import type { Contract } from '../../contracts/contract.ts'
 import type { Queryable } from '../../database/db.ts'
-import { wanted } from '../../domain/event-filter.ts'
+import { takesEventType } from '../../domain/event-filter.ts'
 import { FANOUT_ORIGIN } from '../../domain/ids.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
-import { type KeptTls, openHeaders } from '../../secrets/sealed-headers.ts'
-import type { RetryPlan } from '../outcome.ts'
+import { type StoredTls, openHeaders } from '../../secrets/sealed-headers.ts'
+import type { RetryPlan } from '../attempt-outcome.ts'
 import { type Health, newHealth } from './health.ts'
 
 /** Who we are to a receiver, and whom it must be to us; PEM. */
@@ -57,7 +57,7 @@ interface Row {
   event_types: string[] | null
   headers: Record<string, string>
   sealed_headers: string | null
-  tls: KeptTls | null
+  tls: StoredTls | null
   retry_schedule: number[] | null
   timeout_seconds: number
   max_in_flight: number
@@ -163,7 +163,7 @@ function openedOf(keyRing: Pick<KeyRing, 'decrypt'>, row: Row): Pick<Endpoint, '
 
 function identityOf(
   keyRing: Pick<KeyRing, 'decrypt'>,
-  { ca, certificate, key }: KeptTls,
+  { ca, certificate, key }: StoredTls,
 ): (Identity & { id: string }) | null {
   const identity = { ...(ca && { ca }), ...(certificate && key && { cert: certificate, key: keyRing.decrypt(key) }) }
   return { ...identity, id: createHash('sha256').update(JSON.stringify(identity)).digest('base64') }
@@ -187,4 +187,4 @@ export const liveSecrets = ({ secrets }: Endpoint, now: Date, keyRing: KeyRing):
 
 /** Whether the endpoint's filter lets a delivery pass: one that the fan-out made is judged once more, a resend is wanted. */
 export const wants = ({ eventTypes }: Endpoint, due: { eventType: string; origin: string }): boolean =>
-  due.origin !== FANOUT_ORIGIN || wanted(eventTypes, due.eventType)
+  due.origin !== FANOUT_ORIGIN || takesEventType(eventTypes, due.eventType)

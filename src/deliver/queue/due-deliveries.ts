@@ -1,6 +1,6 @@
 import type { Queryable } from '../../database/db.ts'
-import { FLOOR } from '../../database/pending-floor.ts'
-import { type Floor, fromFloor } from './floor.ts'
+import { PENDING_FLOOR } from '../../database/pending-floor.ts'
+import { type Floor, fromFloor } from './oldest-pending.ts'
 import { bounds } from './id-bounds.ts'
 
 /** A delivery that is due: what an attempt needs of its row. */
@@ -74,7 +74,7 @@ async function dueFrom(db: Queryable, clientId: string, wants: Want[], from: str
                        where h.client_id = $1 and h.endpoint_id = w.endpoint_id and h.opened_at is not null)
                     then e.max_in_flight else 1 end end,
                   d.id, d.event_id, d.event_type, d.origin, d.attempts, d.excused,
-                  d.next_attempt_at::text, ${FLOOR}, e.ordering = 'user'
+                  d.next_attempt_at::text, ${PENDING_FLOOR}, e.ordering = 'user'
              from unnest($2::uuid[], $3::bool[], $4::timestamptz[], $5::uuid[], $6::int[], $7::bool[])
                   with ordinality as w(endpoint_id, retries, at, id, room, is_new, at_want)
              left join endpoints e on e.client_id = $1 and e.id = w.endpoint_id

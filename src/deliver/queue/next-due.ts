@@ -1,7 +1,7 @@
 import type { Queryable } from '../../database/db.ts'
-import { ofEachClient } from '../../database/each-client.ts'
-import { FLOOR } from '../../database/pending-floor.ts'
-import { type Floor, fromFloor } from './floor.ts'
+import { queryEachClient } from '../../database/each-client.ts'
+import { PENDING_FLOOR } from '../../database/pending-floor.ts'
+import { type Floor, fromFloor } from './oldest-pending.ts'
 
 /** An endpoint and the seconds until its next delivery is due, by the database's clock; 0 or less: now. */
 export interface NextDue {
@@ -30,11 +30,11 @@ const SECONDS = 'extract(epoch from d.next_attempt_at - now())::float8 as second
 
 /** The endpoints, of all clients, whose next delivery is due within so many seconds. Looks through all days that are kept. */
 export const sweptEndpoints = (db: Queryable, withinSeconds: number): Promise<Swept[]> =>
-  ofEachClient<Swept>(
+  queryEachClient<Swept>(
     db,
     (client) => `
       select e.client_id as "clientId", e.id as "endpointId", ${SECONDS},
-             case when d.event_id < ${FLOOR} then d.event_id end as below
+             case when d.event_id < ${PENDING_FLOOR} then d.event_id end as below
         from endpoints e cross join lateral (${first(client, '$1')}) d
        where e.client_id = ${client}`,
     [withinSeconds],
@@ -49,7 +49,7 @@ export const dueEndpoints = (
 ): Promise<NextDue[]> =>
   fromFloor(floor, async (from) => {
     const { rows } = await db.query<NextDue & { floor: string }>(
-      `select f.floor, d.* from (select ${FLOOR} as floor) f
+      `select f.floor, d.* from (select ${PENDING_FLOOR} as floor) f
          left join lateral (
            select e.id as "endpointId", ${SECONDS}
              from endpoints e cross join lateral (${first('$1', '$2', 'and event_id >= $3')}) d
@@ -69,7 +69,7 @@ export const nextDue = (
   fromFloor(floor, async (from) => {
     const { rows } = await db.query<NextDue & { floor: string }>({
       name: 'deliver.next',
-      text: `select f.floor, d.* from (select ${FLOOR} as floor) f
+      text: `select f.floor, d.* from (select ${PENDING_FLOOR} as floor) f
                left join lateral (
                  select r.endpoint_id as "endpointId", ${SECONDS}
                    from unnest($2::uuid[], $3::bool[], $4::timestamptz[]) as r(endpoint_id, retries, as_of)

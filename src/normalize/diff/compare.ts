@@ -1,11 +1,11 @@
 import type { Queryable } from '../../database/db.ts'
-import { differing } from '../../domain/body-differences.ts'
-import { type Difference, differences } from './differences.ts'
-import type { Told } from './scratch.ts'
-import type { Row, StoredEvent } from './window.ts'
+import { differingFields } from '../../domain/body-differences.ts'
+import { collectDifferences, type SourceEventDifference } from './differences.ts'
+import type { ScratchOutcome } from './scratch.ts'
+import type { WindowEvent, WindowRow } from './window.ts'
 
 /** How many events there are on either side. */
-export interface Counts {
+export interface DiffCounts {
   same: number
   added: number
   removed: number
@@ -16,12 +16,12 @@ export interface Counts {
 
 interface Comparison {
   /** One page: what is stored of its source events, and what was told in the meantime. */
-  page(rows: readonly Row[], told: readonly Told[]): Promise<void>
+  comparePage(rows: readonly WindowRow[], told: readonly ScratchOutcome[]): Promise<void>
   /** What was told at last. Whatever is stored and was not told is told no longer. */
-  finish(told: readonly Told[]): Promise<Counts>
+  finishComparison(told: readonly ScratchOutcome[]): Promise<DiffCounts>
 }
 
-interface Now {
+interface CurrentEvent {
   sourceEventId: string
   contract: string
   type: string
@@ -29,98 +29,103 @@ interface Now {
   userId: string | null
   body: string
 }
-type Was = Omit<StoredEvent, 'body'> & { body: string | null }
+type PastEvent = Omit<WindowEvent, 'body'> & { body: string | null }
 
 /**
  * Compares events by business key: stored ones with those told now, which may come from another source event and on another
  * page. What stays open from page to page keeps no body, so that a window of any length fits.
  */
-export function comparison(
+export function createComparison(
   db: Queryable,
   clientId: string,
   { floor, ceiling }: { floor: string; ceiling: string },
-  found: (difference: Difference) => void,
+  onDifference: (difference: SourceEventDifference) => void,
 ): Comparison {
-  const was = new Map<string, Was>()
-  const now = new Map<string, Now>()
-  const counts: Counts = { same: 0, added: 0, removed: 0, changed: 0, registeredSince: 0 }
-  const about = differences(found)
+  const pastEvents = new Map<string, PastEvent>()
+  const currentEvents = new Map<string, CurrentEvent>()
+  const counts: DiffCounts = { same: 0, added: 0, removed: 0, changed: 0, registeredSince: 0 }
+  const collected = collectDifferences(onDifference)
 
-  const matched = async () => {
-    const pairs = [...now].flatMap(([id, is]) => (was.has(id) ? [{ id, is, was: was.get(id)! }] : []))
-    const bodies = await bodiesOf(
+  const compareMatching = async () => {
+    const pairs = [...currentEvents].flatMap(([id, is]) =>
+      pastEvents.has(id) ? [{ id, is, was: pastEvents.get(id)! }] : [],
+    )
+    const bodies = await loadBodies(
       db,
       clientId,
       pairs.flatMap((pair) => (pair.was.body === null ? [pair.was.id] : [])),
     )
     const changed = []
     for (const pair of pairs) {
-      was.delete(pair.id)
-      now.delete(pair.id)
+      pastEvents.delete(pair.id)
+      currentEvents.delete(pair.id)
       const body = pair.was.body ?? bodies.get(pair.was.id)
       const fields =
-        body === undefined || body === pair.is.body ? [] : differing(JSON.parse(body), JSON.parse(pair.is.body))
+        body === undefined || body === pair.is.body ? [] : differingFields(JSON.parse(body), JSON.parse(pair.is.body))
       if (fields.length === 0) counts.same += 1
       else changed.push({ ...pair, fields })
     }
-    const registered = await registeredSince(
+    const registered = await findRegisteredSince(
       db,
       clientId,
-      changed.filter(({ fields }) => fields.every(isOfUser)),
+      changed.filter(({ fields }) => fields.every(isUserField)),
     )
     for (const { was: event, fields } of changed) {
       if (registered.has(event.id)) counts.registeredSince += 1
       else {
         counts.changed += 1
-        about.changed(event.sourceEventId, event, fields)
+        collected.addChanged(event.sourceEventId, event, fields)
       }
     }
   }
 
   /** Of what was told and is not stored here: told outside the window, stored on a later page, or new. */
-  const placed = async () => {
-    const places = await placesOf(db, clientId, [...now.values()], { floor, ceiling })
-    for (const [id, event] of now) {
+  const placeUnmatched = async () => {
+    const places = await findPlaces(db, clientId, [...currentEvents.values()], { floor, ceiling })
+    for (const [id, event] of currentEvents) {
       const place = places.get(id)
       if (place === 'inside') continue
-      now.delete(id)
+      currentEvents.delete(id)
       if (place === 'outside') continue
       counts.added += 1
-      about.added(event.sourceEventId, event)
+      collected.addAdded(event.sourceEventId, event)
     }
   }
 
-  const take = (told: readonly Told[]) => {
-    for (const one of told) if (about.told(one)) for (const event of one.events) now.set(idOf(event), event)
+  const addOutcomes = (told: readonly ScratchOutcome[]) => {
+    for (const one of told)
+      if (collected.setOutcome(one)) for (const event of one.events) currentEvents.set(contractKey(event), event)
   }
   return {
-    async page(rows, told) {
+    async comparePage(rows, told) {
       for (const row of rows) {
-        about.stored(row)
-        for (const event of row.events) was.set(idOf(event), event)
+        collected.addStored(row)
+        for (const event of row.events) pastEvents.set(contractKey(event), event)
       }
-      take(told)
-      await matched()
-      await placed()
-      for (const [id, event] of was) if (event.body !== null) was.set(id, { ...event, body: null })
-      about.tellAllBut(new Set([...was.values(), ...now.values()].map(({ sourceEventId }) => sourceEventId)))
+      addOutcomes(told)
+      await compareMatching()
+      await placeUnmatched()
+      for (const [id, event] of pastEvents) if (event.body !== null) pastEvents.set(id, { ...event, body: null })
+      collected.reportAllBut(
+        new Set([...pastEvents.values(), ...currentEvents.values()].map(({ sourceEventId }) => sourceEventId)),
+      )
     },
-    async finish(told) {
-      take(told)
-      await matched()
-      await placed()
-      for (const event of was.values()) if (about.removed(event.sourceEventId, event)) counts.removed += 1
-      about.tellAllBut(new Set())
+    async finishComparison(told) {
+      addOutcomes(told)
+      await compareMatching()
+      await placeUnmatched()
+      for (const event of pastEvents.values()) if (collected.addRemoved(event.sourceEventId, event)) counts.removed += 1
+      collected.reportAllBut(new Set())
       return counts
     },
   }
 }
 
-const idOf = ({ contract, key }: { contract: string; key: string }) => `${contract} ${key}`
+const contractKey = ({ contract, key }: { contract: string; key: string }) => `${contract} ${key}`
 
-const isOfUser = ({ field }: { field: string }) => field.startsWith('user.')
+const isUserField = ({ field }: { field: string }) => field.startsWith('user.')
 
-async function bodiesOf(db: Queryable, clientId: string, ids: readonly string[]): Promise<Map<string, string>> {
+async function loadBodies(db: Queryable, clientId: string, ids: readonly string[]): Promise<Map<string, string>> {
   if (ids.length === 0) return new Map()
   const { rows } = await db.query(
     'select event_id as id, body from event_bodies where client_id = $1 and event_id = any($2)',
@@ -130,10 +135,10 @@ async function bodiesOf(db: Queryable, clientId: string, ids: readonly string[])
 }
 
 /** Where the keys of events are stored: told by a source event inside the window or outside; left out: nowhere. */
-async function placesOf(
+async function findPlaces(
   db: Queryable,
   clientId: string,
-  events: readonly Now[],
+  events: readonly CurrentEvent[],
   { floor, ceiling }: { floor: string; ceiling: string },
 ): Promise<Map<string, 'inside' | 'outside'>> {
   if (events.length === 0) return new Map()
@@ -144,14 +149,14 @@ async function placesOf(
       where m.client_id = $1 and m.contract = any($2) and m.key = any($3)`,
     [clientId, [...new Set(events.map(({ contract }) => contract))], events.map(({ key }) => key), floor, ceiling],
   )
-  return new Map(rows.map((row) => [idOf(row), row.inside ? 'inside' : 'outside']))
+  return new Map(rows.map((row) => [contractKey(row), row.inside ? 'inside' : 'outside']))
 }
 
 /** Which of the stored events were told before their user was registered: the mappings did not make that difference. */
-async function registeredSince(
+async function findRegisteredSince(
   db: Queryable,
   clientId: string,
-  pairs: readonly { was: Was; is: Now }[],
+  pairs: readonly { was: PastEvent; is: CurrentEvent }[],
 ): Promise<Set<string>> {
   if (pairs.length === 0) return new Set()
   const { rows } = await db.query(

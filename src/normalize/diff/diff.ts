@@ -1,23 +1,23 @@
 import type { Queryable } from '../../database/db.ts'
-import { type Counts, comparison } from './compare.ts'
-import type { Difference } from './differences.ts'
-import { scratch, type Told } from './scratch.ts'
-import { pagesOf } from './window.ts'
+import { createComparison, type DiffCounts } from './compare.ts'
+import type { SourceEventDifference } from './differences.ts'
+import { createScratchWorld, type ScratchOutcome } from './scratch.ts'
+import { readPages } from './window.ts'
 
 /** What the comparison of one client's window came to. */
-export interface Totals {
+export interface DiffTotals {
   /** Source events normalised once more. */
   examined: number
   /** Those whose bytes are past their retention. */
   withoutBody: number
-  events: Counts
+  events: DiffCounts
 }
 
-interface Deps {
+interface DiffDeps {
   db: Queryable
   holdSeconds: number
   /** Objects kept in memory at once; the others lie in a file. */
-  most?: number
+  maxObjects?: number
 }
 
 /**
@@ -26,36 +26,43 @@ interface Deps {
  * body. Without `until` it ends with the last one received so far. Writes nothing. Each source event that would become something else is told to `found`.
  */
 export async function diffClient(
-  deps: Deps,
+  deps: DiffDeps,
   clientId: string,
   { since, until }: { since: Date; until?: Date | undefined },
-  { found, progress = () => {} }: { found: (difference: Difference) => void; progress?: (examined: number) => void },
-): Promise<Totals> {
+  {
+    found,
+    progress: onProgress = () => {},
+  }: { found: (difference: SourceEventDifference) => void; progress?: (examined: number) => void },
+): Promise<DiffTotals> {
   const { db } = deps
-  const bounds = await boundsOf(db, clientId, since, until)
+  const bounds = await loadBounds(db, clientId, since, until)
   const { rows: sources } = await db.query('select id from sources where client_id = $1', [clientId])
-  const world = scratch(deps, clientId, { since, floor: bounds.floor, sourceIds: sources.map(({ id }) => id) })
-  const compare = comparison(db, clientId, bounds, found)
+  const world = createScratchWorld(deps, clientId, {
+    since,
+    floor: bounds.floor,
+    sourceIds: sources.map(({ id }) => id),
+  })
+  const comparison = createComparison(db, clientId, bounds, found)
   let [examined, withoutBody] = [0, 0]
   try {
-    for await (const page of pagesOf(db, clientId, bounds)) {
+    for await (const page of readPages(db, clientId, bounds)) {
       const readable = page.filter(({ due }) => due.body !== null)
-      await world.prepare(readable.map(({ due }) => due))
-      const told: Told[] = []
-      for (const { due } of readable) told.push(...(await world.next(due)))
-      await compare.page(readable, told)
+      await world.prepareFor(readable.map(({ due }) => due))
+      const outcomes: ScratchOutcome[] = []
+      for (const { due } of readable) outcomes.push(...(await world.normalizeNext(due)))
+      await comparison.comparePage(readable, outcomes)
       examined += readable.length
       withoutBody += page.length - readable.length
-      progress(examined)
+      onProgress(examined)
     }
-    return { examined, withoutBody, events: await compare.finish(await world.finish()) }
+    return { examined, withoutBody, events: await comparison.finishComparison(await world.finishHeld()) }
   } finally {
     world.close()
   }
 }
 
 /** The ids of the window: what stands before its first source event, and its last. */
-async function boundsOf(db: Queryable, clientId: string, since: Date, until: Date | undefined) {
+async function loadBounds(db: Queryable, clientId: string, since: Date, until: Date | undefined) {
   // By the ids and not by our clock: the receiver's may be another one.
   const { rows } = await db.query(
     `select uuid7_floor($2) as floor,

@@ -1,36 +1,36 @@
 import type { Queryable } from '../../database/db.ts'
-import { inOrder } from '../batch.ts'
-import type { Due, Outcome } from '../source-event.ts'
-import { type Normalized, normalize, wantsOf } from '../source-event-outcome.ts'
-import { sightOf } from '../source-events.ts'
-import { load } from '../world/load.ts'
-import { noWants, type Wants } from '../world/lookups.ts'
-import { rewind } from '../world/rewind.ts'
+import { sortByOccurrence } from '../batch.ts'
+import type { SourceEvent, SourceEventOutcome } from '../source-event.ts'
+import { collectLookups, type NewEvent, normalizeSourceEvent } from '../source-event-outcome.ts'
+import { observationOf } from '../source-events.ts'
+import { loadLookups } from '../world/load.ts'
+import { type Lookups, noLookups } from '../world/lookups.ts'
+import { rewindObjects } from '../world/rewind.ts'
 import { emptyWorld, keyOf, type World } from '../world/world.ts'
-import { type Shelf, shelf } from './shelf.ts'
+import { createSpillCache, type SpillCache } from './shelf.ts'
 
 /** What a source event came to in the scratch world. */
-export interface Told {
-  due: Due
-  outcome: Outcome
+export interface ScratchOutcome {
+  due: SourceEvent
+  outcome: SourceEventOutcome
   /** Without what another event in the scratch world had told before. */
-  events: Normalized[]
+  events: NewEvent[]
   /** What could make this another answer than the one that was given then; null: nothing. */
   unsure: string | null
 }
 
-export interface Scratch {
+export interface ScratchWorld {
   /** Loads at once what these events want. */
-  prepare(dues: readonly Due[]): Promise<void>
+  prepareFor(dues: readonly SourceEvent[]): Promise<void>
   /** One more event, in the order of receipt; answers what is settled by it, itself or others that had waited. */
-  next(due: Due): Promise<Told[]>
+  normalizeNext(due: SourceEvent): Promise<ScratchOutcome[]>
   /** The deadlines of all that still waits come. */
-  finish(): Promise<Told[]>
+  finishHeld(): Promise<ScratchOutcome[]>
   close(): void
 }
 
-interface Waiting {
-  due: Due
+interface HeldEvent {
+  due: SourceEvent
   until: Date
   facts: readonly string[]
 }
@@ -39,117 +39,126 @@ interface Waiting {
  * A client's world as it was at `since`, as far as that can be told from what is known today, in which source events are
  * normalised once more. Nothing is written. Time is what the events' receipts say, so that holds end as they did.
  */
-export function scratch(
+export function createScratchWorld(
   { db, holdSeconds, most = 5000 }: { db: Queryable; holdSeconds: number; most?: number },
   clientId: string,
   { since, floor, sourceIds }: { since: Date; floor: string; sourceIds: readonly string[] },
-): Scratch {
+): ScratchWorld {
   const world = emptyWorld(clientId)
-  const kept: Shelf = shelf(world, most)
-  const told = new Set<string>()
-  const clouds: Clouds = { gone: new Set(), thinned: new Set() }
-  let waiting: Waiting[] = []
+  const cache: SpillCache = createSpillCache(world, most)
+  const toldKeys = new Set<string>()
+  const forgotten: ForgottenObjects = { wholly: new Set(), partly: new Set() }
+  let held: HeldEvent[] = []
 
-  const keysOf = (ids: Iterable<string>) => [...ids].flatMap((id) => sourceIds.map((sourceId) => keyOf(sourceId, id)))
+  const objectKeysOf = (ids: Iterable<string>) =>
+    [...ids].flatMap((id) => sourceIds.map((sourceId) => keyOf(sourceId, id)))
 
   /** Loads what is wanted and was never wanted before, as it was at the start. */
-  const loaded = async (wants: Wants): Promise<boolean> => {
+  const loadAsOfStart = async (wants: Lookups): Promise<boolean> => {
     const fresh = [...wants.objects].filter((id) => !world.loaded.objects.has(id))
     const customers = [...wants.customers].filter((id) => !world.loaded.customers.has(id))
-    const any = await load(db, world, wants)
+    const any = await loadLookups(db, world, wants)
     if (fresh.length > 0) {
-      for (const key of await dropTallies(db, world, fresh, since)) clouds.gone.add(key)
-      const known = keysOf(fresh).flatMap((key) => world.objects.get(key) ?? [])
-      for (const one of await rewind(db, clientId, known, floor)) {
+      for (const key of await dropTallies(db, world, fresh, since)) forgotten.wholly.add(key)
+      const known = objectKeysOf(fresh).flatMap((key) => world.objects.get(key) ?? [])
+      for (const one of await rewindObjects(db, clientId, known, floor)) {
         if (one.lost === 0) continue
         one.known.memory.said = {}
-        clouds[one.left === 0 ? 'gone' : 'thinned'].add(keyOf(one.known.sourceId, one.known.objectId))
+        forgotten[one.left === 0 ? 'wholly' : 'partly'].add(keyOf(one.known.sourceId, one.known.objectId))
       }
     }
-    if (customers.length > 0) await forgetLearnt(db, world, customers, since)
+    if (customers.length > 0) await forgetLearntUsers(db, world, customers, since)
     // Deadlines that began later are set anew by whoever misses the fact.
     for (const [key, until] of world.holds)
       if (until.getTime() >= since.getTime() + holdSeconds * 1000 && !world.dirty.holds.has(key))
         world.holds.delete(key)
     return any
   }
-  const ready = async (dues: readonly Due[]): Promise<Wants> => {
-    const wants = noWants()
+  const loadWorldFor = async (dues: readonly SourceEvent[]): Promise<Lookups> => {
+    const wants = noLookups()
     do {
-      for (const due of dues) if (due.body) wantsOf(world, due, wants)
-      kept.fetch(keysOf(wants.objects))
-    } while (await loaded(wants))
-    kept.fetch(keysOf(wants.objects))
+      for (const due of dues) if (due.body) collectLookups(world, due, wants)
+      cache.restoreObjects(objectKeysOf(wants.objects))
+    } while (await loadAsOfStart(wants))
+    cache.restoreObjects(objectKeysOf(wants.objects))
     return wants
   }
 
-  const tell = async (due: Due, now: Date): Promise<Told[]> => {
-    const wants = await ready([due])
-    const unsure = unsureOf(due, world, wants, clouds)
-    const { outcome, events } = normalize(world, due, { now, holdSeconds })
-    const { dirty, people } = world
+  const normalizeOne = async (due: SourceEvent, now: Date): Promise<ScratchOutcome[]> => {
+    const wants = await loadWorldFor([due])
+    const unsure = whyUnsure(due, world, wants, forgotten)
+    const { outcome, events } = normalizeSourceEvent(world, due, { now, holdSeconds })
+    const { dirty, users: people } = world
     dirty.objects.clear()
-    dirty.dues.clear()
-    dirty.asks.clear()
+    dirty.timers.clear()
+    dirty.fetchRequests.clear()
     people.changed.clear()
     people.linked.clear()
     if (outcome.state === 'held') {
-      waiting.push({ due, until: outcome.heldUntil!, facts: outcome.heldFor ?? [] })
+      held.push({ due, until: outcome.heldUntil!, facts: outcome.heldFor ?? [] })
       return []
     }
-    const fresh = events.filter(({ contract, key }) => !told.has(`${contract} ${key}`))
-    for (const { contract, key } of fresh) told.add(`${contract} ${key}`)
-    return [{ due, outcome, events: fresh, unsure }, ...(await release(now))]
+    const fresh = events.filter(({ contract, key }) => !toldKeys.has(`${contract} ${key}`))
+    for (const { contract, key } of fresh) toldKeys.add(`${contract} ${key}`)
+    return [{ due, outcome, events: fresh, unsure }, ...(await releaseArrived(now))]
   }
   /** Goes on with what waited for facts that have arrived. */
-  const release = async (now: Date): Promise<Told[]> => {
-    const arrived = new Set(world.arrived)
-    world.arrived.clear()
-    const freed = ({ due, facts }: Waiting) => facts.some((fact) => arrived.has(keyOf(due.sourceId, fact)))
-    const going = waiting.filter(freed)
-    waiting = waiting.filter((one) => !going.includes(one))
-    return inTurn(going, () => now)
+  const releaseArrived = async (now: Date): Promise<ScratchOutcome[]> => {
+    const arrived = new Set(world.arrivedFacts)
+    world.arrivedFacts.clear()
+    const isReleased = ({ due, facts }: HeldEvent) => facts.some((fact) => arrived.has(keyOf(due.sourceId, fact)))
+    const going = held.filter(isReleased)
+    held = held.filter((one) => !going.includes(one))
+    return normalizeInOrder(going, () => now)
   }
-  const inTurn = async (going: readonly Waiting[], now: (one: Waiting) => Date): Promise<Told[]> => {
-    const done: Told[] = []
+  const normalizeInOrder = async (
+    going: readonly HeldEvent[],
+    now: (one: HeldEvent) => Date,
+  ): Promise<ScratchOutcome[]> => {
+    const done: ScratchOutcome[] = []
     const byDue = new Map(going.map((one) => [one.due, one]))
-    for (const due of inOrder([...byDue.keys()])) done.push(...(await tell(due, now(byDue.get(due)!))))
+    for (const due of sortByOccurrence([...byDue.keys()])) done.push(...(await normalizeOne(due, now(byDue.get(due)!))))
     return done
   }
-  const deadlines = async (until: Date): Promise<Told[]> => {
-    const going = waiting.filter((one) => one.until <= until)
-    waiting = waiting.filter((one) => one.until > until)
-    return inTurn(going, (one) => one.until)
+  const endHoldsUntil = async (until: Date): Promise<ScratchOutcome[]> => {
+    const going = held.filter((one) => one.until <= until)
+    held = held.filter((one) => one.until > until)
+    return normalizeInOrder(going, (one) => one.until)
   }
 
   return {
-    async prepare(dues) {
-      kept.tidy()
-      await ready(dues)
+    async prepareFor(dues) {
+      cache.spillUnused()
+      await loadWorldFor(dues)
     },
-    async next(due) {
-      const ended = await deadlines(due.receivedAt)
-      return [...ended, ...(await tell(due, due.receivedAt))]
+    async normalizeNext(due) {
+      const ended = await endHoldsUntil(due.receivedAt)
+      return [...ended, ...(await normalizeOne(due, due.receivedAt))]
     },
-    async finish() {
-      const done: Told[] = []
-      while (waiting.length > 0) done.push(...(await deadlines(new Date(8.64e15))))
+    async finishHeld() {
+      const done: ScratchOutcome[] = []
+      while (held.length > 0) done.push(...(await endHoldsUntil(new Date(8.64e15))))
       return done
     },
-    close: kept.close,
+    close: cache.close,
   }
 }
 
 /** Objects of which something is forgotten: all that was known at the start, or the older part of it. */
-interface Clouds {
-  gone: Set<string>
-  thinned: Set<string>
+interface ForgottenObjects {
+  wholly: Set<string>
+  partly: Set<string>
 }
 
 /** Why what is made of an event may differ from what was made of it then; null: all that it reads is as it was. */
-function unsureOf(due: Due, world: World, wants: Wants, { gone, thinned }: Clouds): string | null {
+function whyUnsure(
+  due: SourceEvent,
+  world: World,
+  wants: Lookups,
+  { wholly: gone, partly: thinned }: ForgottenObjects,
+): string | null {
   if (!due.body) return null
-  const { objectId, kind, created } = sightOf(due)
+  const { objectId, kind, created } = observationOf(due)
   const own = keyOf(due.sourceId, objectId ?? '')
   // From its birth on everything is known.
   if (due.type.endsWith('.created')) gone.delete(own)
@@ -175,7 +184,7 @@ async function dropTallies(db: Queryable, world: World, ids: readonly string[], 
 }
 
 /** Users that events have made or named since the start are met anew; those that the API registered stay known. */
-async function forgetLearnt(db: Queryable, world: World, customers: readonly string[], since: Date) {
+async function forgetLearntUsers(db: Queryable, world: World, customers: readonly string[], since: Date) {
   const { rows } = await db.query(
     `select l.customer_id, u.created_at >= $3 as made
        from user_customers l join users u on u.client_id = $1 and u.id = l.user_id
@@ -183,10 +192,10 @@ async function forgetLearnt(db: Queryable, world: World, customers: readonly str
     [world.clientId, customers, since],
   )
   for (const { customer_id, made } of rows) {
-    const person = world.people.byCustomer.get(customer_id)
+    const person = world.users.byCustomer.get(customer_id)
     if (!person) continue
-    if (person.clientUserId !== null) world.people.byClientUserId.delete(person.clientUserId)
-    if (made) world.people.byCustomer.delete(customer_id)
+    if (person.clientUserId !== null) world.users.byClientUserId.delete(person.clientUserId)
+    if (made) world.users.byCustomer.delete(customer_id)
     else person.clientUserId = null
   }
 }

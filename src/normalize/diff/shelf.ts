@@ -2,51 +2,51 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { packed, unpacked } from '../world/snapshots.ts'
-import type { Known, World } from '../world/world.ts'
+import { packSnapshot, unpackSnapshot } from '../world/snapshots.ts'
+import type { KnownObject, World } from '../world/world.ts'
 
 /** Keeps a world's objects within bounds: those unused for longest lie in a file without a name until they are wanted. */
-export interface Shelf {
+export interface SpillCache {
   /** Brings back what is wanted, and counts it as used; keys as in `world.objects`. */
-  fetch(keys: Iterable<string>): void
+  restoreObjects(keys: Iterable<string>): void
   /** Puts away what is over the bound. */
-  tidy(): void
+  spillUnused(): void
   close(): void
 }
 
-export function shelf(world: World, most: number): Shelf {
+export function createSpillCache(world: World, maxObjects: number): SpillCache {
   const places = new Map<string, { at: number; length: number }>()
   let file: number | undefined
   let end = 0
 
-  const put = (key: string, known: Known) => {
-    file ??= namelessFile()
-    const bytes = Buffer.from(JSON.stringify({ ...known, snapshot: packed(known.snapshot) }))
+  const spillObject = (key: string, known: KnownObject) => {
+    file ??= openNamelessFile()
+    const bytes = Buffer.from(JSON.stringify({ ...known, snapshot: packSnapshot(known.snapshot) }))
     writeSync(file, bytes, 0, bytes.length, end)
     places.set(key, { at: end, length: bytes.length })
     end += bytes.length
   }
-  const take = (key: string, { at, length }: { at: number; length: number }): Known => {
+  const readSpilled = (key: string, { at, length }: { at: number; length: number }): KnownObject => {
     const bytes = Buffer.alloc(length)
     readSync(file!, bytes, 0, length, at)
     places.delete(key)
     const stored = JSON.parse(bytes.toString('utf8'))
-    return { ...stored, snapshot: unpacked(stored.snapshot) }
+    return { ...stored, snapshot: unpackSnapshot(stored.snapshot) }
   }
   return {
-    fetch(keys) {
+    restoreObjects(keys) {
       for (const key of keys) {
         const place = places.get(key)
-        const known = place ? take(key, place) : world.objects.get(key)
+        const known = place ? readSpilled(key, place) : world.objects.get(key)
         // A map lists its keys in the order they were set: the first ones are those unused for longest.
         world.objects.delete(key)
         if (known) world.objects.set(key, known)
       }
     },
-    tidy() {
+    spillUnused() {
       for (const [key, known] of world.objects) {
-        if (world.objects.size <= most) break
-        put(key, known)
+        if (world.objects.size <= maxObjects) break
+        spillObject(key, known)
         world.objects.delete(key)
       }
     },
@@ -57,7 +57,7 @@ export function shelf(world: World, most: number): Shelf {
 }
 
 /** Only this process can read it, and it is gone when the process is. */
-function namelessFile(): number {
+function openNamelessFile(): number {
   const path = join(tmpdir(), `flo-gateway-${randomBytes(8).toString('hex')}`)
   const file = openSync(path, 'w+', 0o600)
   unlinkSync(path)

@@ -1,15 +1,15 @@
 import type { Queryable } from '../../database/db.ts'
-import type { Due } from '../source-event.ts'
-import { dueOf } from '../source-events.ts'
+import type { SourceEvent } from '../source-event.ts'
+import { sourceEventOf } from '../source-events.ts'
 
 /** One source event of the window as it is stored: what it was, and what it became. */
-export interface Row {
-  due: Due
+export interface WindowRow {
+  due: SourceEvent
   state: 'received' | 'normalized' | 'ignored' | 'held' | 'failed'
   code: string | null
-  events: StoredEvent[]
+  events: WindowEvent[]
 }
-export interface StoredEvent {
+export interface WindowEvent {
   id: string
   sourceEventId: string
   contract: string
@@ -18,14 +18,14 @@ export interface StoredEvent {
   body: string
 }
 
-const PAGE = 200
+const PAGE_SIZE = 200
 
 /** A client's source events received in between, in the order of receipt, page by page. */
-export async function* pagesOf(
+export async function* readPages(
   db: Queryable,
   clientId: string,
   { floor, ceiling }: { floor: string; ceiling: string },
-): AsyncGenerator<Row[]> {
+): AsyncGenerator<WindowRow[]> {
   // The smallest id of the window stands before its first event.
   for (let after = floor; ; ) {
     const { rows } = await db.query(
@@ -33,18 +33,18 @@ export async function* pagesOf(
               e.reason_code, b.body
          from source_events e
          left join source_event_bodies b on b.client_id = $1 and b.source_event_id = e.id and b.source_event_id >= $2
-        where e.client_id = $1 and e.id > $3 and e.id <= $4 order by e.id limit ${PAGE}`,
+        where e.client_id = $1 and e.id > $3 and e.id <= $4 order by e.id limit ${PAGE_SIZE}`,
       [clientId, floor, after, ceiling],
     )
     if (rows.length === 0) return
-    const { rows: events } = await db.query<StoredEvent>(
+    const { rows: events } = await db.query<WindowEvent>(
       `select e.id, e.source_event_id as "sourceEventId", e.contract, e.type, e.key, b.body from events e
          join event_bodies b on b.client_id = $1 and b.event_id = e.id and b.event_id >= $3
         where e.client_id = $1 and e.source_event_id = any($2) and e.id >= $3 order by e.id`,
       [clientId, rows.map(({ id }) => id), floor],
     )
     yield rows.map((row) => ({
-      due: dueOf(row),
+      due: sourceEventOf(row),
       state: row.state,
       code: row.reason_code,
       events: events.filter(({ sourceEventId }) => sourceEventId === row.id),

@@ -1,29 +1,29 @@
 import type { Queryable } from '../../database/db.ts'
 import { originOf } from '../../domain/event-origin.ts'
 import { newId } from '../../domain/ids.ts'
-import type { Due, Outcome } from '../source-event.ts'
-import { explained } from './explain.ts'
-import type { Explained, Explanation } from './explanation.ts'
-import { judgedToday } from './judged.ts'
+import type { SourceEvent, SourceEventOutcome } from '../source-event.ts'
+import { buildExplanation } from './explain.ts'
+import type { ExplainedSourceEvent, Explanation } from './explanation.ts'
+import { judgeToday } from './judged.ts'
 
 /** A Stripe event as it would be sent, of which only a type is asked for. */
-export type Tried = { id?: unknown; type: string; created?: unknown; [field: string]: unknown }
+export type DryRunEvent = { id?: unknown; type: string; created?: unknown; [field: string]: unknown }
 
 /** What a Stripe event would become if a source sent it now: explained like one that is stored, and nothing is stored. */
 export async function dryRun(
   { db, now, holdSeconds }: { db: Queryable; now: () => Date; holdSeconds: number },
   clientId: string,
   sourceId: string,
-  event: Tried,
+  event: DryRunEvent,
 ): Promise<Explanation> {
   const at = now()
-  const due = dueOf(event, sourceId, at)
-  const { result } = await judgedToday({ db, now: at, holdSeconds }, clientId, due, null)
+  const due = sourceEventFrom(event, sourceId, at)
+  const { result } = await judgeToday({ db, now: at, holdSeconds }, clientId, due, null)
   const { outcome } = result
   // What waits is shown as it would be told at the deadline.
-  const judged = await judgedToday({ db, now: at }, clientId, due, null)
-  const explanation = await explained({ db, now }, clientId, {
-    row: rowOf(clientId, event, due, outcome),
+  const judged = await judgeToday({ db, now: at }, clientId, due, null)
+  const explanation = await buildExplanation({ db, now }, clientId, {
+    row: explainedFrom(clientId, event, due, outcome),
     due,
     heldFor: outcome.heldFor ?? [],
     stored: [],
@@ -39,7 +39,7 @@ export async function dryRun(
   return { ...explanation, hints: [...explanation.hints, ...received] }
 }
 
-function dueOf(event: Tried, sourceId: string, now: Date): Due {
+function sourceEventFrom(event: DryRunEvent, sourceId: string, now: Date): SourceEvent {
   const { id, type, created } = event
   const at = new Date(
     typeof created === 'number' ? Math.round(created * 1000) : typeof created === 'string' ? created : Number.NaN,
@@ -57,7 +57,12 @@ function dueOf(event: Tried, sourceId: string, now: Date): Due {
   }
 }
 
-const rowOf = (clientId: string, event: Tried, due: Due, { state, code, message, heldUntil }: Outcome): Explained => ({
+const explainedFrom = (
+  clientId: string,
+  event: DryRunEvent,
+  due: SourceEvent,
+  { state, code, message, heldUntil }: SourceEventOutcome,
+): ExplainedSourceEvent => ({
   id: null,
   sourceId: due.sourceId,
   eventId: due.eventId,

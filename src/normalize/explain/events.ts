@@ -1,75 +1,83 @@
 import type { Queryable } from '../../database/db.ts'
-import { differing } from '../../domain/body-differences.ts'
+import { differingFields } from '../../domain/body-differences.ts'
 import { idTime } from '../../domain/ids.ts'
-import type { Emission } from '../../language/evaluate.ts'
+import type { EventDraft } from '../../language/evaluate.ts'
 import type { Mapping } from '../../language/mapping.ts'
-import type { Due } from '../source-event.ts'
-import type { Normalized } from '../source-event-outcome.ts'
-import type { EventExplained, FieldExplained } from './explanation.ts'
-import { fieldsOf } from './fields.ts'
-import type { Judgement, Stored } from './judged.ts'
-import { contractOf } from './rules.ts'
-import type { Frame } from './trace.ts'
-import type { Ways } from './ways.ts'
+import type { SourceEvent } from '../source-event.ts'
+import type { NewEvent } from '../source-event-outcome.ts'
+import type { ExplainedEvent, ExplainedField } from './explanation.ts'
+import { explainFields } from './fields.ts'
+import type { Judgement, RecordedEvent } from './judged.ts'
+import { contractOfMapping } from './rules.ts'
+import type { TraceFrame } from './trace.ts'
+import type { EventRouting } from './ways.ts'
 
 /** The events of a source event: those that are stored, and those it would have today. */
-export async function eventsOf(
+export async function explainEvents(
   db: Queryable,
   clientId: string,
-  { due, stored, judged, ways }: { due: Due; stored: readonly Stored[]; judged: Judgement; ways: Ways },
-): Promise<EventExplained[]> {
+  {
+    due,
+    stored,
+    judged,
+    ways,
+  }: { due: SourceEvent; stored: readonly RecordedEvent[]; judged: Judgement; ways: EventRouting },
+): Promise<ExplainedEvent[]> {
   const { result, frames } = judged
-  const shown = shownIn(frames)
-  const others = result.events.filter(({ contract, key }) => !storedAs(stored, contract, key))
-  const told = await toldBefore(db, clientId, due.id, others)
-  const event = (one: Pick<Normalized, 'contract' | 'type' | 'key'>, today: Normalized | null): EventExplained => {
-    const as = storedAs(stored, one.contract, one.key)
-    const eventId = as?.id ?? null
-    const before = told.get(`${one.contract} ${one.key}`) ?? null
-    const { mapping, fields } = shown.get(`${one.contract} ${ownKey(one.key)}`) ?? { mapping: '', fields: [] }
-    const way = { eventId, contract: one.contract, type: one.type }
+  const draftsByKey = collectDrafts(frames)
+  const others = result.events.filter(({ contract, key }) => !findRecorded(stored, contract, key))
+  const earlierByKey = await loadToldBefore(db, clientId, due.id, others)
+  const explainEvent = (one: Pick<NewEvent, 'contract' | 'type' | 'key'>, today: NewEvent | null): ExplainedEvent => {
+    const recorded = findRecorded(stored, one.contract, one.key)
+    const eventId = recorded?.id ?? null
+    const earlier = earlierByKey.get(`${one.contract} ${one.key}`) ?? null
+    const { mapping, fields } = draftsByKey.get(`${one.contract} ${keyWithoutOwner(one.key)}`) ?? {
+      mapping: '',
+      fields: [],
+    }
+    const routed = { eventId, contract: one.contract, type: one.type }
     return {
       contract: one.contract,
       mapping,
       type: one.type,
-      key: ownKey(one.key),
-      stored: as ? { id: as.id, createdAt: idTime(as.id) } : null,
-      toldBefore: before,
+      key: keyWithoutOwner(one.key),
+      stored: recorded ? { id: recorded.id, createdAt: idTime(recorded.id) } : null,
+      toldBefore: earlier,
       fields,
-      differs: as?.body && today ? differing(JSON.parse(as.body), JSON.parse(today.body)) : [],
-      deliveries: eventId === null ? [] : ways.deliveries(eventId),
-      passedOver: before ? [] : ways.passedOver(way),
-      wouldGoTo: before ? [] : ways.wouldGoTo(way),
+      differs: recorded?.body && today ? differingFields(JSON.parse(recorded.body), JSON.parse(today.body)) : [],
+      deliveries: eventId === null ? [] : ways.deliveriesOf(eventId),
+      passedOver: earlier ? [] : ways.endpointsPassedOver(routed),
+      wouldGoTo: earlier ? [] : ways.futureEndpointsOf(routed),
     }
   }
-  const today = result.events.map((one) => event(one, one))
-  const only = stored.filter(
+  const today = result.events.map((one) => explainEvent(one, one))
+  const recordedOnly = stored.filter(
     ({ contract, key }) => !result.events.some((one) => one.contract === contract && one.key === key),
   )
-  return [...today, ...only.map((one) => event(one, null))]
+  return [...today, ...recordedOnly.map((one) => explainEvent(one, null))]
 }
 
-const storedAs = (stored: readonly Stored[], contract: string, key: string) =>
+const findRecorded = (stored: readonly RecordedEvent[], contract: string, key: string) =>
   stored.find((one) => one.contract === contract && one.key === key)
 
 /** A stored business key without the id of the source or client that it is one of. */
-export const ownKey = (key: string): string => key.slice(UUID_LENGTH + 1)
-const UUID_LENGTH = 36
+export const keyWithoutOwner = (key: string): string => key.slice(OWNER_LENGTH + 1)
+const OWNER_LENGTH = 36
 
 /** The mapping and fields of each emission, by contract and business key. */
-function shownIn(frames: readonly Frame[]) {
+function collectDrafts(frames: readonly TraceFrame[]) {
   const emissions = frames.flatMap(({ part, inner }) =>
     inner.flatMap((frame) =>
       frame.part.op === 'emission' && part.op === 'mapping' ? [{ mapping: part.mapping, frame }] : [],
     ),
   )
-  return new Map<string, { mapping: string; fields: FieldExplained[] }>(
-    emissions.flatMap(({ mapping, frame }: { mapping: Mapping; frame: Frame }) =>
+  return new Map<string, { mapping: string; fields: ExplainedField[] }>(
+    emissions.flatMap(({ mapping, frame }: { mapping: Mapping; frame: TraceFrame }) =>
       frame.result
         ? [
             [
-              `${contractOf(mapping)} ${(frame.result as Emission).key}`,
-              { mapping: mapping.name, fields: fieldsOf(frame) },
+              `${contractOfMapping(mapping)} ${(frame.result as EventDraft).key}`,
+              { mapping: mapping.name, fields: explainFields(frame) },
             ] as const,
           ]
         : [],
@@ -78,9 +86,9 @@ function shownIn(frames: readonly Frame[]) {
 }
 
 /** Events whose fact another source event has told, by contract and key. */
-async function toldBefore(db: Queryable, clientId: string, sourceEventId: string, events: readonly Normalized[]) {
-  const told = new Map<string, NonNullable<EventExplained['toldBefore']>>()
-  if (events.length === 0) return told
+async function loadToldBefore(db: Queryable, clientId: string, sourceEventId: string, events: readonly NewEvent[]) {
+  const earlierByKey = new Map<string, NonNullable<ExplainedEvent['toldBefore']>>()
+  if (events.length === 0) return earlierByKey
   const { rows } = await db.query(
     `select m.contract, m.key, e.source_event_id, s.event_id, s.type
        from emissions m
@@ -91,10 +99,10 @@ async function toldBefore(db: Queryable, clientId: string, sourceEventId: string
   )
   for (const row of rows)
     if (row.source_event_id !== sourceEventId)
-      told.set(`${row.contract} ${row.key}`, {
+      earlierByKey.set(`${row.contract} ${row.key}`, {
         sourceEventId: row.source_event_id,
         eventId: row.event_id,
         type: row.type,
       })
-  return told
+  return earlierByKey
 }

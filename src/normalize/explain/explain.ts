@@ -1,20 +1,20 @@
 import type { Queryable } from '../../database/db.ts'
-import { horizons } from '../../database/retention-horizons.ts'
+import { readHorizons } from '../../database/retention-horizons.ts'
 import { originOf } from '../../domain/event-origin.ts'
 import { idFloor, idTime } from '../../domain/ids.ts'
 import { Refusal } from '../../errors.ts'
-import { readersOf } from '../judge.ts'
-import type { Due } from '../source-event.ts'
-import { dueOf, sightOf } from '../source-events.ts'
-import { withoutDepths } from './depth.ts'
-import { eventsOf, ownKey } from './events.ts'
-import type { About, Explained, Explanation, MappingExplained } from './explanation.ts'
-import { factWords, hintFor, waitHint } from './hints.ts'
-import { type Judgement, judgedToday, type Stored } from './judged.ts'
+import { mappingsReading } from '../judge.ts'
+import type { SourceEvent } from '../source-event.ts'
+import { observationOf, sourceEventOf } from '../source-events.ts'
+import { truncateDepth } from './depth.ts'
+import { explainEvents, keyWithoutOwner } from './events.ts'
+import type { ExplainedMapping, ExplainedObject, ExplainedSourceEvent, Explanation } from './explanation.ts'
+import { factWords, hintsFor, waitHints } from './hints.ts'
+import { type Judgement, judgeToday, type RecordedEvent } from './judged.ts'
 import { lookupsIn } from './lookups.ts'
-import { mappingsIn } from './rules.ts'
+import { explainMappings } from './rules.ts'
 import { differenceOf, summaryOf } from './summary.ts'
-import { waysOf } from './ways.ts'
+import { loadRouting } from './ways.ts'
 
 /** An event was made after its source event came in, by the clock of another machine perhaps: older days need no look. */
 const CLOCKS_DIFFER_MS = 86_400_000
@@ -24,28 +24,28 @@ const CLOCKS_DIFFER_MS = 86_400_000
  * from, every delivery, every endpoint that was passed over. Judged in the world as it is known today; `differs` says when
  * that does not come to what was stored. Throws `not_found`.
  */
-export async function explain(
+export async function explainSourceEvent(
   { db, now }: { db: Queryable; now: () => Date },
   clientId: string,
   id: string,
 ): Promise<Explanation> {
-  const { row, due, heldFor } = await sourceEvent(db, clientId, id)
-  const { rows: stored } = await db.query<Stored>(
+  const { row, due, heldFor } = await loadSourceEvent(db, clientId, id)
+  const { rows: stored } = await db.query<RecordedEvent>(
     `select e.id, e.contract, e.type, e.key, b.body from events e
        left join event_bodies b on b.client_id = $1 and b.event_id = e.id
       where e.client_id = $1 and e.source_event_id = $2 and e.id >= $3 order by e.position, e.id`,
     [clientId, id, idFloor(new Date(idTime(id).getTime() - CLOCKS_DIFFER_MS))],
   )
-  const judged = await judgedToday({ db, now: now() }, clientId, due, stored)
-  return explained({ db, now }, clientId, { row, due, heldFor, stored, judged })
+  const judged = await judgeToday({ db, now: now() }, clientId, due, stored)
+  return buildExplanation({ db, now }, clientId, { row, due, heldFor, stored, judged })
 }
 
 /** A plan that nobody has ranked can be ranked, whatever else was told of the event. */
-const rankHint = (mapped: readonly MappingExplained[]) =>
-  mapped.some(({ says }) => says.what === 'no_rank') ? hintFor('no_rank') : []
+const rankHints = (mapped: readonly ExplainedMapping[]) =>
+  mapped.some(({ says }) => says.what === 'no_rank') ? hintsFor('no_rank') : []
 
 /** Puts a judgement into words; `stored` is what is stored of the event. */
-export async function explained(
+export async function buildExplanation(
   deps: { db: Queryable; now: () => Date },
   clientId: string,
   {
@@ -54,24 +54,30 @@ export async function explained(
     heldFor,
     stored,
     judged,
-  }: { row: Explained; due: Due; heldFor: readonly string[]; stored: readonly Stored[]; judged: Judgement },
+  }: {
+    row: ExplainedSourceEvent
+    due: SourceEvent
+    heldFor: readonly string[]
+    stored: readonly RecordedEvent[]
+    judged: Judgement
+  },
 ): Promise<Explanation> {
   const { result, frames, world } = judged
-  const keys = new Set(result.events.map(({ contract, key }) => `${contract} ${ownKey(key)}`))
-  const mapped = mappingsIn(frames, readersOf(judged.whole.type).length, keys)
-  const ways = await waysOf(
+  const keys = new Set(result.events.map(({ contract, key }) => `${contract} ${keyWithoutOwner(key)}`))
+  const mappings = explainMappings(frames, mappingsReading(judged.completed.type).length, keys)
+  const ways = await loadRouting(
     deps,
     clientId,
     stored.map((event) => event.id),
   )
-  const events = await eventsOf(deps.db, clientId, { due, stored, judged, ways })
-  return withoutDepths({
+  const events = await explainEvents(deps.db, clientId, { due, stored, judged, ways })
+  return truncateDepth({
     sourceEvent: row,
     summary: summaryOf(row, events, heldFor),
-    hints: [...hintFor(row.reason?.code), ...rankHint(mapped), ...waitHint(heldFor)],
-    pastRetention: due.body === null ? await goneWords(deps.db, due) : null,
-    about: row.origin === 'app' ? null : aboutOf(judged),
-    mappings: mapped,
+    hints: [...hintsFor(row.reason?.code), ...rankHints(mappings), ...waitHints(heldFor)],
+    pastRetention: due.body === null ? await missingBodyWords(deps.db, due) : null,
+    about: row.origin === 'app' ? null : explainObject(judged),
+    mappings,
     events,
     lookups: lookupsIn(frames, world, due.sourceId),
     waitsFor: heldFor.map((fact) => ({ fact, words: factWords(fact) })),
@@ -79,14 +85,14 @@ export async function explained(
   })
 }
 
-async function goneWords(db: Queryable, { id }: Due): Promise<string> {
-  const { payload } = await horizons(db)
+async function missingBodyWords(db: Queryable, { id }: SourceEvent): Promise<string> {
+  const { payload } = await readHorizons(db)
   return idTime(id) < payload
     ? `Its raw body is past its retention: payloads are kept since ${payload.toISOString()}. What was read from it, rules and fields, cannot be shown any more; what it became, can.`
     : 'Its raw body is not there, though it is within its retention: the ledger tells more (flo-gateway ledger).'
 }
 
-async function sourceEvent(db: Queryable, clientId: string, id: string) {
+async function loadSourceEvent(db: Queryable, clientId: string, id: string) {
   const { rows } = await db.query(
     `select e.*, b.body from source_events e
        left join source_event_bodies b on b.client_id = $1 and b.source_event_id = $2
@@ -95,8 +101,8 @@ async function sourceEvent(db: Queryable, clientId: string, id: string) {
   )
   const [row] = rows
   if (!row) throw new Refusal('not_found')
-  const due: Due = dueOf(row)
-  const explained: Explained = {
+  const due: SourceEvent = sourceEventOf(row)
+  const explained: ExplainedSourceEvent = {
     id: row.id,
     sourceId: row.source_id,
     eventId: row.event_id,
@@ -114,9 +120,9 @@ async function sourceEvent(db: Queryable, clientId: string, id: string) {
   return { row: explained, due, heldFor: (row.held_for ?? []) as string[] }
 }
 
-function aboutOf({ whole, frames }: Judgement): About | null {
+function explainObject({ completed: whole, frames }: Judgement): ExplainedObject | null {
   if (!whole.body) return null
-  const { kind, objectId, previous } = sightOf(whole)
+  const { kind, objectId, previous } = observationOf(whole)
   if (objectId === null) return null
   const known = frames[0] !== undefined && frames[0].scope.prior !== null
   return { kind, id: objectId, before: previous ? 'previous_attributes' : known ? 'snapshot' : 'unknown' }

@@ -1,11 +1,11 @@
-import type { Waiting } from '../../database/delivery-waits.ts'
-import type { Origin } from '../../domain/event-origin.ts'
+import type { DeliveryWait } from '../../database/delivery-waits.ts'
+import type { EventOrigin } from '../../domain/event-origin.ts'
 
 // What an explanation tells. The API's schema of it is src/api/resources/explanation.ts.
 
 /** Why a source event became what it became, and where that went. */
 export interface Explanation {
-  sourceEvent: Explained
+  sourceEvent: ExplainedSourceEvent
   /** The answer in a sentence or two. */
   summary: string
   /** What can be done about it. */
@@ -13,18 +13,18 @@ export interface Explanation {
   /** What cannot be told any more, since what it would be read from is gone; null: nothing. */
   pastRetention: string | null
   /** The Stripe object that the event is about, and how much was known of it. */
-  about: About | null
-  mappings: MappingExplained[]
-  events: EventExplained[]
+  about: ExplainedObject | null
+  mappings: ExplainedMapping[]
+  events: ExplainedEvent[]
   /** Facts from outside the event that were asked for. */
-  lookups: Lookup[]
+  lookups: ExplainedLookup[]
   /** What is or was waited for. */
   waitsFor: { fact: string; words: string }[]
   /** What the event comes to when it is judged today differs from what was stored; null: it does not. */
   differs: string | null
 }
 
-export interface Explained {
+export interface ExplainedSourceEvent {
   /** null: it is not stored, only tried. */
   id: string | null
   sourceId: string
@@ -35,31 +35,31 @@ export interface Explained {
   livemode: boolean
   createdAt: Date
   receivedAt: Date
-  origin: Origin
+  origin: EventOrigin
   state: 'received' | 'normalized' | 'ignored' | 'held' | 'failed'
   reason: { code: string; message: string | null } | null
   heldUntil: Date | null
 }
 
-export interface About {
+export interface ExplainedObject {
   kind: string
   id: string
   /** How its state before the event is known. */
   before: 'previous_attributes' | 'snapshot' | 'unknown'
 }
 
-export interface MappingExplained {
+export interface ExplainedMapping {
   contract: string
   mapping: string
   /** It speaks of the object's newest state once more, since this event sheds another light on it. */
   again: boolean
-  rules: RuleExplained[]
+  rules: ExplainedRule[]
   /** A fact owed since an earlier event; null where the mapping owes none. */
-  owed: { says: string; holds: boolean; condition: Condition } | null
+  owed: { says: string; holds: boolean; condition: ExplainedCondition } | null
   says: { kind: 'emit' | 'ignore' | 'fail'; what: string; because: string | null }
 }
 
-export interface RuleExplained {
+export interface ExplainedRule {
   /** 1 is the first. */
   at: number
   /** The events it emits, or the code it ignores with. */
@@ -67,10 +67,10 @@ export interface RuleExplained {
   when: string | null
   /** null: an earlier rule held, so this one was not tried. */
   holds: boolean | null
-  condition: Condition | null
+  condition: ExplainedCondition | null
 }
 
-export interface Condition {
+export interface ExplainedCondition {
   /** The name that people give it: `paused`. */
   called?: string
   words: string
@@ -83,10 +83,10 @@ export interface Condition {
   changes?: { field: string; before: unknown; now: unknown }[]
   /** How many of its parts have to hold, where it has several. */
   needs?: 'all' | 'one'
-  of?: Condition[]
+  of?: ExplainedCondition[]
 }
 
-export interface EventExplained {
+export interface ExplainedEvent {
   contract: string
   mapping: string
   type: string
@@ -95,28 +95,28 @@ export interface EventExplained {
   stored: { id: string; createdAt: Date } | null
   /** The same fact was told before, from another source event. */
   toldBefore: { sourceEventId: string | null; eventId: string | null; type: string | null } | null
-  fields: FieldExplained[]
+  fields: ExplainedField[]
   /** Fields that are stored with another value than they would have today. */
   differs: { field: string; stored: unknown; now: unknown }[]
-  deliveries: DeliveryExplained[]
+  deliveries: ExplainedDelivery[]
   /** Endpoints that did not get it. */
   passedOver: { endpointId: string; url: string; why: string; message: string }[]
   /** Of an event that is not stored: endpoints that would get it. */
   wouldGoTo: { endpointId: string; url: string }[]
 }
 
-export interface FieldExplained {
+export interface ExplainedField {
   field: string
   value: unknown
   /** What was read, as it stood there. */
-  reads: Read[]
+  reads: ReadValue[]
   /** What was looked for first, and was not there. */
-  absent: Read[]
+  absent: ReadValue[]
   /** Conversions and computations on the way, from the inside out. */
   through: string[]
 }
 
-export interface Read {
+export interface ReadValue {
   path: string
   value: unknown
   /** The object it stands in, where that is not the event's own. */
@@ -125,7 +125,7 @@ export interface Read {
   until: string | null
 }
 
-export interface Lookup {
+export interface ExplainedLookup {
   kind: string
   id: string
   known: boolean
@@ -133,7 +133,7 @@ export interface Lookup {
   words: string
 }
 
-export interface DeliveryExplained {
+export interface ExplainedDelivery {
   id: string
   endpointId: string
   url: string
@@ -143,7 +143,7 @@ export interface DeliveryExplained {
   attempts: number
   nextAttemptAt: Date | null
   /** Why it is not being sent at this moment; null of one that is done. */
-  waitsFor: Waiting | null
+  waitsFor: DeliveryWait | null
   /** How the last attempt ended: `200`, `503`, `timeout`. */
   lastAttempt: { at: Date; outcome: string; message: string | null } | null
 }

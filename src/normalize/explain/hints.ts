@@ -1,6 +1,6 @@
 // What can be done about a reason, by its code. Read by the developer who asks why an event did not come.
 
-const hints: Readonly<Record<string, string>> = {
+const HINTS: Readonly<Record<string, string>> = {
   unmapped_value:
     'Stripe sent a value that no mapping names. It is never guessed: extend the mapping, look at `flo-gateway mappings diff`, then `flo-gateway renormalize --state failed --code unmapped_value`.',
   invalid_target: 'The mapping made a body that its contract refuses: mend the mapping, then renormalize.',
@@ -25,7 +25,7 @@ const hints: Readonly<Record<string, string>> = {
 }
 
 /** Advice for a reason's code; none where the reason says it all. */
-export const hintFor = (code: string | undefined): string[] => (code !== undefined && hints[code] ? [hints[code]] : [])
+export const hintsFor = (code: string | undefined): string[] => (code !== undefined && HINTS[code] ? [HINTS[code]] : [])
 
 /** What is waited for, in words: `client_user_id:cus_1`. */
 export function factWords(fact: string): string {
@@ -49,7 +49,7 @@ export function factWords(fact: string): string {
 }
 
 /** What ends a wait before its deadline. */
-export const waitHint = (facts: readonly string[]): string[] =>
+export const waitHints = (facts: readonly string[]): string[] =>
   facts.some((fact) => fact.startsWith('client_user_id:'))
     ? [
         'It goes on at once when the user is registered (PUT /v1/users/{clientUserId} with stripeCustomerId), or when Stripe tells metadata.client_user_id on the customer, the subscription or the invoice.',

@@ -1,27 +1,27 @@
 import { mappings } from '../../../mappings/index.ts'
 import type { Queryable } from '../../database/db.ts'
-import type { Tally } from '../../language/refund-tally.ts'
-import { filled } from '../missing/completion.ts'
-import type { Due } from '../source-event.ts'
-import { normalize, type Result, wantsOf } from '../source-event-outcome.ts'
-import { sightOf } from '../source-events.ts'
-import { load } from '../world/load.ts'
-import { noWants } from '../world/lookups.ts'
-import { rewind } from '../world/rewind.ts'
+import type { RefundTally } from '../../language/refund-tally.ts'
+import { fillIn } from '../missing/completion.ts'
+import type { SourceEvent } from '../source-event.ts'
+import { collectLookups, type NormalizeResult, normalizeSourceEvent } from '../source-event-outcome.ts'
+import { observationOf } from '../source-events.ts'
+import { loadLookups } from '../world/load.ts'
+import { noLookups } from '../world/lookups.ts'
+import { rewindObjects } from '../world/rewind.ts'
 import { emptyWorld, keyOf, type World } from '../world/world.ts'
-import { type Frame, tracer } from './trace.ts'
+import { createTracer, type TraceFrame } from './trace.ts'
 
 /** A source event judged today, with everything that was read on the way. Nothing of it is stored. */
 export interface Judgement {
   /** The event with what was fetched for it. */
-  whole: Due
-  result: Result
-  frames: Frame[]
+  completed: SourceEvent
+  result: NormalizeResult
+  frames: TraceFrame[]
   world: World
 }
 
 /** An event that is stored as told from the source event which is judged. */
-export interface Stored {
+export interface RecordedEvent {
   id: string
   contract: string
   type: string
@@ -34,39 +34,39 @@ export interface Stored {
  * Judges a source event as if it came now, in the world as it is known; of one that is `stored` with what was told of it,
  * what its own object owes to it and to later ones is taken out first. With `holdSeconds` 0 it does not wait for what it misses.
  */
-export async function judgedToday(
+export async function judgeToday(
   { db, now, holdSeconds = 0 }: { db: Queryable; now: Date; holdSeconds?: number },
   clientId: string,
-  due: Due,
-  stored: readonly Stored[] | null,
+  due: SourceEvent,
+  stored: readonly RecordedEvent[] | null,
 ): Promise<Judgement> {
   const world = emptyWorld(clientId)
-  const wants = noWants()
+  const wants = noLookups()
   if (due.body)
-    do wantsOf(world, due, wants)
-    while (await load(db, world, wants))
-  const whole = (due.body && filled(world, due)) || due
+    do collectLookups(world, due, wants)
+    while (await loadLookups(db, world, wants))
+  const whole = (due.body && fillIn(world, due)) || due
   if (stored) {
-    const ownKey = keyOf(due.sourceId, sightOf(whole).objectId ?? '')
+    const objectKey = keyOf(due.sourceId, observationOf(whole).objectId ?? '')
     const known = [...world.objects.values()]
-    await rewind(db, clientId, known, due.id, { only: (one) => keyOf(one.sourceId, one.objectId) === ownKey })
-    forget(world, whole, stored)
+    await rewindObjects(db, clientId, known, due.id, { only: (one) => keyOf(one.sourceId, one.objectId) === objectKey })
+    forgetOwnEffects(world, whole, stored)
   }
-  const { listen, frames } = tracer()
-  const result = normalize(world, due, { now, holdSeconds }, listen)
-  return { whole, result, frames, world }
+  const { listen, frames } = createTracer()
+  const result = normalizeSourceEvent(world, due, { now, holdSeconds }, listen)
+  return { completed: whole, result, frames, world }
 }
 
 /** What the event itself has left behind beside its sight: the news it told, and the refund it counted. */
-function forget(world: World, due: Due, stored: readonly Stored[]) {
-  const told = rulesOf(stored)
-  const { object, objectId } = sightOf(due)
+function forgetOwnEffects(world: World, due: SourceEvent, stored: readonly RecordedEvent[]) {
+  const rules = emittingRules(stored)
+  const { object, objectId } = observationOf(due)
   const own = world.objects.get(keyOf(due.sourceId, objectId ?? ''))
-  if (own) for (const { name } of told) delete own.memory.said[name]
-  if (!told.some(({ counts }) => counts)) return
+  if (own) for (const { name } of rules) delete own.memory.said[name]
+  if (!rules.some(({ counts }) => counts)) return
   for (const { kind, snapshot } of world.objects.values())
     if (kind === 'tally') {
-      const { entries } = snapshot.object as Tally
+      const { entries } = snapshot.object as RefundTally
       snapshot.object = {
         entries: entries.filter(({ id, upTo }) => id !== objectId && upTo !== object.amount_refunded),
       }
@@ -74,7 +74,7 @@ function forget(world: World, due: Due, stored: readonly Stored[]) {
 }
 
 /** The mappings whose rules can have told these events, and whether they count money. */
-const rulesOf = (stored: readonly Stored[]) =>
+const emittingRules = (stored: readonly RecordedEvent[]) =>
   Object.entries(mappings).flatMap(([contract, list]) =>
     list.flatMap(({ name, rules }) =>
       rules.flatMap((rule) =>

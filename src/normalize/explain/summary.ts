@@ -1,14 +1,18 @@
-import type { Outcome } from '../source-event.ts'
-import type { EventExplained, Explained, Explanation } from './explanation.ts'
+import type { SourceEventOutcome } from '../source-event.ts'
+import type { ExplainedEvent, ExplainedSourceEvent, Explanation } from './explanation.ts'
 import { factWords } from './hints.ts'
 
 /** The answer in a sentence or two. */
-export function summaryOf(row: Explained, events: readonly EventExplained[], heldFor: readonly string[]): string {
-  const types = listed(events.map(({ type }) => type))
+export function summaryOf(
+  row: ExplainedSourceEvent,
+  events: readonly ExplainedEvent[],
+  heldFor: readonly string[],
+): string {
+  const types = joinWords(events.map(({ type }) => type))
   switch (row.state) {
     case 'normalized': {
-      const told = listed(events.filter(({ stored }) => stored).map(({ type }) => type))
-      return `It was told as ${told || 'events whose records are past their retention'}. ${wayWords(events)}`
+      const told = joinWords(events.filter(({ stored }) => stored).map(({ type }) => type))
+      return `It was told as ${told || 'events whose records are past their retention'}. ${deliveryWords(events)}`
     }
     case 'ignored': {
       const before = row.reason?.code === 'already_emitted' ? events.find(({ toldBefore }) => toldBefore) : undefined
@@ -17,7 +21,7 @@ export function summaryOf(row: Explained, events: readonly EventExplained[], hel
       return `Nothing was told (${row.reason?.code}). ${row.reason?.message ?? ''}`.trimEnd()
     }
     case 'held':
-      return `It waits for ${listed(heldFor.map(factWords))}, until ${row.heldUntil?.toISOString()} at the latest. ${
+      return `It waits for ${joinWords(heldFor.map(factWords))}, until ${row.heldUntil?.toISOString()} at the latest. ${
         types ? `Then it is told as ${types}, with or without.` : ''
       }`.trimEnd()
     case 'failed':
@@ -27,7 +31,7 @@ export function summaryOf(row: Explained, events: readonly EventExplained[], hel
   }
 }
 
-function wayWords(events: readonly EventExplained[]): string {
+function deliveryWords(events: readonly ExplainedEvent[]): string {
   const states = events.flatMap(({ deliveries }) => deliveries.map(({ state }) => state))
   if (states.length === 0) return 'No endpoint wanted it.'
   const counts = new Map<string, number>()
@@ -37,23 +41,23 @@ function wayWords(events: readonly EventExplained[]): string {
 
 /** What the event would come to today, where that is not what is stored; null: it is the same. */
 export function differenceOf(
-  row: Explained,
-  today: Outcome,
-  events: readonly EventExplained[],
+  row: ExplainedSourceEvent,
+  today: SourceEventOutcome,
+  events: readonly ExplainedEvent[],
 ): Explanation['differs'] {
   if (row.state === 'received' || row.state === 'held') return null
-  const fresh = events.filter(({ stored, toldBefore, fields }) => !stored && !toldBefore && fields.length > 0)
-  const gone = events.filter(({ stored, fields }) => stored && fields.length === 0)
-  const same = events.length > 0 && events.every(({ toldBefore }) => toldBefore !== null)
-  const [state, code] = same ? ['ignored', 'already_emitted'] : [today.state, today.code]
+  const added = events.filter(({ stored, toldBefore, fields }) => !stored && !toldBefore && fields.length > 0)
+  const removed = events.filter(({ stored, fields }) => stored && fields.length === 0)
+  const isToldBefore = events.length > 0 && events.every(({ toldBefore }) => toldBefore !== null)
+  const [state, code] = isToldBefore ? ['ignored', 'already_emitted'] : [today.state, today.code]
   const was = `${row.state}${row.state === 'normalized' ? '' : ` (${row.reason?.code})`}`
   const because = 'What it reads has changed since then, or the mappings have.'
   if (state !== row.state || (state !== 'normalized' && code !== row.reason?.code))
-    return `Judged today it would be ${state}${state === 'normalized' ? ` (${listed(fresh.map(({ type }) => type))})` : ` (${code})`}; it was ${was}. ${because}`
-  if (fresh.length + gone.length > 0)
+    return `Judged today it would be ${state}${state === 'normalized' ? ` (${joinWords(added.map(({ type }) => type))})` : ` (${code})`}; it was ${was}. ${because}`
+  if (added.length + removed.length > 0)
     return `Judged today it would be told ${[
-      ...(fresh.length > 0 ? [`as ${listed(fresh.map(({ type }) => type))} too`] : []),
-      ...(gone.length > 0 ? [`no longer as ${listed(gone.map(({ type }) => type))}`] : []),
+      ...(added.length > 0 ? [`as ${joinWords(added.map(({ type }) => type))} too`] : []),
+      ...(removed.length > 0 ? [`no longer as ${joinWords(removed.map(({ type }) => type))}`] : []),
     ].join(' and ')}. ${because}`
   const fields = events.flatMap(({ differs }) => differs.map(({ field }) => field))
   return fields.length > 0
@@ -61,5 +65,5 @@ export function differenceOf(
     : null
 }
 
-const listed = (words: readonly string[]): string =>
+const joinWords = (words: readonly string[]): string =>
   words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`

@@ -1,24 +1,24 @@
 import { type Mapping, MappingError } from '../../language/mapping.ts'
-import { holds, type Listener, type Part, type Scope } from '../../language/read.ts'
+import { type EvaluationScope, isTrue, type Trace, type TracedPart } from '../../language/read.ts'
 
 /** One part of an evaluation that was read, with the parts that it was read from, in order. */
-export interface Frame {
-  part: Part
-  scope: Scope
+export interface TraceFrame {
+  part: TracedPart
+  scope: EvaluationScope
   result: unknown
-  inner: Frame[]
+  inner: TraceFrame[]
   /** What stopped the reading here or further in. */
   error?: MappingError
 }
 
 /** Writes an evaluation down while it goes on. */
-export function tracer(): { listen: Listener; frames: Frame[] } {
-  const frames: Frame[] = []
+export function createTracer(): { listen: Trace; frames: TraceFrame[] } {
+  const frames: TraceFrame[] = []
   let open = frames
   let mapping: Mapping | undefined
 
-  const listen: Listener = (part, scope, read) => {
-    const frame: Frame = { part, scope, result: undefined, inner: [] }
+  const trace: Trace = (part, scope, read) => {
+    const frame: TraceFrame = { part, scope, result: undefined, inner: [] }
     const outer = open
     outer.push(frame)
     open = frame.inner
@@ -26,7 +26,7 @@ export function tracer(): { listen: Listener; frames: Frame[] } {
     try {
       const result = read()
       frame.result = result
-      readTheRest(frame, mapping)
+      readUnreadParts(frame, mapping)
       return result
     } catch (error) {
       if (error instanceof MappingError) frame.error = error
@@ -35,12 +35,12 @@ export function tracer(): { listen: Listener; frames: Frame[] } {
       open = outer
     }
   }
-  return { listen, frames }
+  return { listen: trace, frames }
 }
 
 /** A condition is settled by its first parts; whoever asks why wants to see the others as well. */
-function readTheRest({ part, scope, inner }: Frame, mapping: Mapping | undefined) {
-  const also = (work: () => unknown) => {
+function readUnreadParts({ part, scope, inner }: TraceFrame, mapping: Mapping | undefined) {
+  const readWithoutEffect = (work: () => unknown) => {
     try {
       work()
     } catch (error) {
@@ -49,7 +49,7 @@ function readTheRest({ part, scope, inner }: Frame, mapping: Mapping | undefined
     }
   }
   if (part.op === 'any' || part.op === 'all')
-    for (const of of part.of.slice(inner.length)) also(() => holds(of, scope, mapping))
+    for (const of of part.of.slice(inner.length)) readWithoutEffect(() => isTrue(of, scope, mapping))
   if ((part.op === 'became' || part.op === 'ceased') && inner.length === 1 && scope.prior !== null)
-    also(() => holds(part.of, { ...scope, object: scope.prior }, mapping))
+    readWithoutEffect(() => isTrue(part.of, { ...scope, object: scope.prior }, mapping))
 }

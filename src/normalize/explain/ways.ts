@@ -1,24 +1,29 @@
 import type { Queryable } from '../../database/db.ts'
-import { HOLDS, type InFront, inFrontOf, waitsFor } from '../../database/delivery-waits.ts'
-import { wanted } from '../../domain/event-filter.ts'
+import {
+  deliveryWaitAt,
+  type EarlierDelivery,
+  ENDPOINT_LIMITS,
+  findEarlierDelivery,
+} from '../../database/delivery-waits.ts'
+import { takesEventType } from '../../domain/event-filter.ts'
 import { FANOUT_ORIGIN, idTime } from '../../domain/ids.ts'
-import type { DeliveryExplained, EventExplained } from './explanation.ts'
+import type { ExplainedDelivery, ExplainedEvent } from './explanation.ts'
 
 /** Where events went: deliveries with how they stand, and the endpoints that did not get them. */
-export interface Ways {
-  deliveries: (eventId: string) => DeliveryExplained[]
-  passedOver: (event: Told) => EventExplained['passedOver']
+export interface EventRouting {
+  deliveriesOf: (eventId: string) => ExplainedDelivery[]
+  endpointsPassedOver: (event: RoutedEvent) => ExplainedEvent['passedOver']
   /** Of an event that is not stored: who would get it. */
-  wouldGoTo: (event: Told) => EventExplained['wouldGoTo']
+  futureEndpointsOf: (event: RoutedEvent) => ExplainedEvent['wouldGoTo']
 }
 /** `eventId` null: it is not stored. */
-interface Told {
+interface RoutedEvent {
   eventId: string | null
   contract: string
   type: string
 }
 
-interface Endpoint {
+interface EndpointRow {
   id: string
   url: string
   contract: string
@@ -29,19 +34,19 @@ interface Endpoint {
 }
 
 /** Loads the ways of some stored events of one client, in two statements and one for each delivery that waits in a user's order. */
-export async function waysOf(
+export async function loadRouting(
   { db, now }: { db: Queryable; now: () => Date },
   clientId: string,
   eventIds: readonly string[],
-): Promise<Ways> {
-  const { rows: endpoints } = await db.query<Endpoint>(
+): Promise<EventRouting> {
+  const { rows: endpoints } = await db.query<EndpointRow>(
     `select id, url, contract, event_types, status, created_at, updated_at from endpoints
       where client_id = $1 and deleted_at is null order by id`,
     [clientId],
   )
   const { rows } = await db.query(
     `select d.id, d.event_id, d.endpoint_id, p.url, d.origin, d.state, d.reason, d.attempts, d.next_attempt_at,
-            r.id as replay_id, a.started_at, a.status, a.error, a.error_message, ${HOLDS} as holds
+            r.id as replay_id, a.started_at, a.status, a.error, a.error_message, ${ENDPOINT_LIMITS} as holds
        from deliveries d
        join endpoints p on p.client_id = $1 and p.id = d.endpoint_id
        left join endpoint_health h on h.client_id = $1 and h.endpoint_id = d.endpoint_id
@@ -50,31 +55,33 @@ export async function waysOf(
       where d.client_id = $1 and d.event_id = any($2) order by d.id`,
     [clientId, eventIds],
   )
-  const inFront = new Map<string, InFront | null>()
+  const inFront = new Map<string, EarlierDelivery | null>()
   for (const { id, event_id: eventId, state, holds } of rows)
     if (state === 'pending' && holds.ordering === 'user')
-      inFront.set(id, await inFrontOf(db, clientId, { eventId, id }))
+      inFront.set(id, await findEarlierDelivery(db, clientId, { eventId, id }))
   const deliveries = (eventId: string) =>
-    rows.filter((row) => row.event_id === eventId).map((row) => deliveryOf(row, now(), inFront.get(row.id) ?? null))
+    rows
+      .filter((row) => row.event_id === eventId)
+      .map((row) => explainDelivery(row, now(), inFront.get(row.id) ?? null))
   return {
-    deliveries,
-    passedOver(event) {
+    deliveriesOf: deliveries,
+    endpointsPassedOver(event) {
       const got = new Set(event.eventId === null ? [] : deliveries(event.eventId).map(({ endpointId }) => endpointId))
       return endpoints.flatMap((endpoint) => {
-        const why = got.has(endpoint.id) ? null : whyNot(endpoint, event)
+        const why = got.has(endpoint.id) ? null : whyNoDelivery(endpoint, event)
         return why ? [{ endpointId: endpoint.id, url: endpoint.url, ...why }] : []
       })
     },
-    wouldGoTo: (event) =>
+    futureEndpointsOf: (event) =>
       event.eventId !== null
         ? []
         : endpoints.flatMap((endpoint) =>
-            whyNot(endpoint, event) ? [] : [{ endpointId: endpoint.id, url: endpoint.url }],
+            whyNoDelivery(endpoint, event) ? [] : [{ endpointId: endpoint.id, url: endpoint.url }],
           ),
   }
 }
 
-const deliveryOf = (row: any, now: Date, inFront: InFront | null): DeliveryExplained => ({
+const explainDelivery = (row: any, now: Date, inFront: EarlierDelivery | null): ExplainedDelivery => ({
   id: row.id,
   endpointId: row.endpoint_id,
   url: row.url,
@@ -83,7 +90,7 @@ const deliveryOf = (row: any, now: Date, inFront: InFront | null): DeliveryExpla
   reason: row.reason,
   attempts: row.attempts,
   nextAttemptAt: row.next_attempt_at,
-  waitsFor: waitsFor(
+  waitsFor: deliveryWaitAt(
     { state: row.state, attempts: row.attempts, nextAttemptAt: row.next_attempt_at },
     row.holds,
     now,
@@ -97,7 +104,10 @@ const deliveryOf = (row: any, now: Date, inFront: InFront | null): DeliveryExpla
 })
 
 /** Why an endpoint has no delivery of an event; null: it will have one. */
-function whyNot(endpoint: Endpoint, { eventId, contract, type }: Told): { why: string; message: string } | null {
+function whyNoDelivery(
+  endpoint: EndpointRow,
+  { eventId, contract, type }: RoutedEvent,
+): { why: string; message: string } | null {
   const { contract: taken, event_types: filter, status, created_at, updated_at } = endpoint
   if (taken !== contract) return { why: 'contract', message: `takes the contract ${taken}, not ${contract}` }
   const toldAt = eventId === null ? null : idTime(eventId)
@@ -106,7 +116,7 @@ function whyNot(endpoint: Endpoint, { eventId, contract, type }: Told): { why: s
       why: 'created_later',
       message: `was made ${created_at.toISOString()}, after the event: a replay can send it`,
     }
-  if (!wanted(filter, type)) return { why: 'filter', message: `its filter takes ${filter?.join(', ')}` }
+  if (!takesEventType(filter, type)) return { why: 'filter', message: `its filter takes ${filter?.join(', ')}` }
   if (eventId === null) return status === 'disabled' ? { why: 'disabled', message: 'is disabled' } : null
   if (toldAt && updated_at > toldAt)
     return { why: 'changed_later', message: 'takes it as it is set up now, but did not when the event was told' }

@@ -1,6 +1,6 @@
 import type { Queryable } from '../../database/db.ts'
-import type { Ask } from '../need.ts'
-import type { Outcome } from '../source-event.ts'
+import type { FetchRequest } from '../need.ts'
+import type { SourceEventOutcome } from '../source-event.ts'
 
 /** Thin events are of use for longer than anybody waits: an outage of Stripe may last. */
 const KEEP_TRYING_MS = 86_400_000
@@ -10,15 +10,15 @@ const KEEP_TRYING_MS = 86_400_000
  * waits for the commit: either it finds the events that were settled as held, or its answer is there already, and they are
  * due at once. Answers whether any are.
  */
-export async function askFor(
+export async function saveFetchRequests(
   tx: Queryable,
   clientId: string,
-  asks: readonly Ask[],
-  outcomes: readonly Outcome[],
+  asks: readonly FetchRequest[],
+  outcomes: readonly SourceEventOutcome[],
 ): Promise<boolean> {
   // All ask in one order: two that ask for the same wait for each other in a line.
-  const ordered = asks.toSorted((a, b) => (lineOf(a) < lineOf(b) ? -1 : 1))
-  const needs = [ordered.map(({ due }) => due.sourceId), ordered.map(({ need }) => need.key)]
+  const ordered = asks.toSorted((a, b) => (lockOrderOf(a) < lockOrderOf(b) ? -1 : 1))
+  const needs = [ordered.map(({ sourceEvent: due }) => due.sourceId), ordered.map(({ fetch: need }) => need.key)]
   await tx.query(
     `insert into hydrations (client_id, source_id, need, account, paths, list, essential, api_version, wait_until, give_up_at)
      select $1, a.source_id, a.need, a.account, array(select json_array_elements_text(a.paths)), a.list, a.essential,
@@ -33,13 +33,15 @@ export async function askFor(
     [
       clientId,
       ...needs,
-      ordered.map(({ due }) => due.account ?? ''),
-      ordered.map(({ need }) => JSON.stringify(need.paths)),
-      ordered.map(({ need }) => need.list),
-      ordered.map(({ need }) => need.essential),
-      ordered.map(({ due }) => versionOf(due.apiVersion)),
+      ordered.map(({ sourceEvent: due }) => due.account ?? ''),
+      ordered.map(({ fetch: need }) => JSON.stringify(need.paths)),
+      ordered.map(({ fetch: need }) => need.isList),
+      ordered.map(({ fetch: need }) => need.isEssential),
+      ordered.map(({ sourceEvent: due }) => apiVersionOf(due.apiVersion)),
       ordered.map(({ waitUntil }) => waitUntil),
-      ordered.map(({ need, waitUntil }) => new Date(waitUntil.getTime() + (need.essential ? KEEP_TRYING_MS : 0))),
+      ordered.map(
+        ({ fetch: need, waitUntil }) => new Date(waitUntil.getTime() + (need.isEssential ? KEEP_TRYING_MS : 0)),
+      ),
     ],
   )
   const { rowCount } = await tx.query(
@@ -59,8 +61,8 @@ export async function askFor(
   return (rowCount ?? 0) > 0
 }
 
-const lineOf = ({ due, need }: Ask) => `${due.sourceId} ${need.key}`
+const lockOrderOf = ({ sourceEvent: due, fetch: need }: FetchRequest) => `${due.sourceId} ${need.key}`
 
 // Beta versions have a suffix that only the account which sent it may ask for.
-const versionOf = (version: string | null | undefined) =>
+const apiVersionOf = (version: string | null | undefined) =>
   /^\d{4}-\d{2}-\d{2}(\.[a-z]+)?/.exec(version ?? '')?.[0] ?? null

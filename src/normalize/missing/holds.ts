@@ -5,12 +5,12 @@ import { keyOf, type World } from '../world/world.ts'
  * A fact has arrived from outside the event stream (a user was registered, say): held events that miss it go on at once.
  * Facts read `client_user_id:<customer>`, `subscription:<id>` or `checkout:<id>`. Answers how many were released; wake the normaliser then.
  */
-export const factArrived = (db: Db, clientId: string, facts: readonly string[]): Promise<number> =>
+export const releaseHeldFor = (db: Db, clientId: string, facts: readonly string[]): Promise<number> =>
   inTransaction(db, async (tx) => {
     // A batch that looked for the fact before it was there, and has yet to commit what it holds for it, comes first. The
     // lock is taken where the client's rows are, as by the batch: on Citus, without a table, it would be taken elsewhere.
     await tx.query(
-      `select 1 from (select pg_advisory_xact_lock(${LOOKING}, hashtext($1::uuid::text))) arriving
+      `select 1 from (select pg_advisory_xact_lock(${FACT_LOCK}, hashtext($1::uuid::text))) arriving
          left join (select id from source_events where client_id = $1 limit 1) one on true`,
       [clientId],
     )
@@ -23,14 +23,14 @@ export const factArrived = (db: Db, clientId: string, facts: readonly string[]):
   })
 
 // Any number, the same in every process.
-const LOOKING = 7_061_003
+const FACT_LOCK = 7_061_003
 
 /** As a table of the statement that begins a batch (`clientId` as it names it): until the batch ends no fact arrives unnoticed. */
-export const lookingFor = (clientId: string) =>
-  `(select pg_advisory_xact_lock_shared(${LOOKING}, hashtext(${clientId}::text))) looking`
+export const factLockSql = (clientId: string) =>
+  `(select pg_advisory_xact_lock_shared(${FACT_LOCK}, hashtext(${clientId}::text))) looking`
 
 /** One deadline per missing fact, started by the first event that misses it; null when nothing is waited for any more. */
-export function holdFor(
+export function holdForFacts(
   world: World,
   sourceId: string,
   missing: readonly string[],

@@ -1,44 +1,45 @@
-import { related, thinOnly, twin } from '../../../mappings/hydrate.ts'
-import { kept, links } from '../../../mappings/kept.ts'
-import { readersOf } from '../judge.ts'
-import type { Need } from '../need.ts'
-import type { Due } from '../source-event.ts'
-import type { Fetched } from '../world/world.ts'
-import { pathOf } from './needs.ts'
+import { relatedObjectPath, snapshotEventPath, snapshotTypeOfThin } from '../../../mappings/hydrate.ts'
+import { paymentLinks, storedKinds } from '../../../mappings/kept.ts'
+import { mappingsReading } from '../judge.ts'
+import type { StripeFetch } from '../need.ts'
+import type { SourceEvent } from '../source-event.ts'
+import type { FetchState } from '../world/world.ts'
+import { fillPath } from './needs.ts'
 
 // A thin event names an object and carries nothing of it (stripe.md 1.5). What it stands for is fetched: the snapshot event
 // that it is the twin of, else the related object as it is now.
 
-export const isThin = ({ body }: Pick<Due, 'body'>): boolean => body?.object === 'v2.core.event'
+export const isThin = ({ body }: Pick<SourceEvent, 'body'>): boolean => body?.object === 'v2.core.event'
 
 /** The snapshot event that a thin one is the twin of; null where Stripe names none. */
-export const twinOf = (due: Due): string | null =>
+export const twinOf = (due: SourceEvent): string | null =>
   isThin(due) && typeof due.body.snapshot_event === 'string' ? due.body.snapshot_event : null
 
 /** What is fetched for a thin event; null when no mapping would read it. */
-export function thinNeed(due: Due): Need | null {
+export function thinFetch(due: SourceEvent): StripeFetch | null {
   const { related_object: object } = due.body
-  if (readersOf(snapshotType(due)).length === 0 && !isFact(object?.type)) return null
+  if (mappingsReading(snapshotTypeOf(due)).length === 0 && !isReadAsFact(object?.type)) return null
   const snapshot = twinOf(due)
   const paths = [
-    ...(snapshot ? [pathOf(twin, snapshot)] : []),
+    ...(snapshot ? [fillPath(snapshotEventPath, snapshot)] : []),
     // Stripe signed the event, not what the path may lead to.
-    ...(typeof object?.url === 'string' && related.test(object.url) ? [object.url] : []),
+    ...(typeof object?.url === 'string' && relatedObjectPath.test(object.url) ? [object.url] : []),
   ]
-  return paths.length === 0 ? null : { key: `thin:${due.eventId}`, paths, list: false, essential: true }
+  return paths.length === 0 ? null : { key: `thin:${due.eventId}`, paths, isList: false, isEssential: true }
 }
 
-const isFact = (kind: string): boolean => (kept as readonly string[]).includes(kind) || links[kind] !== undefined
+const isReadAsFact = (kind: string): boolean =>
+  (storedKinds as readonly string[]).includes(kind) || paymentLinks[kind] !== undefined
 
 /** The type of the snapshot event that a thin one is read as. */
-export function snapshotType({ type, body }: Due): string {
+export function snapshotTypeOf({ type, body }: SourceEvent): string {
   const plain = type.replace(/^v1\./, '')
-  return readersOf(plain).length === 0 ? (thinOnly[body.related_object?.type] ?? plain) : plain
+  return mappingsReading(plain).length === 0 ? (snapshotTypeOfThin[body.related_object?.type] ?? plain) : plain
 }
 
 /** A thin event as the snapshot event that it stands for; null while nothing is fetched. */
-export function snapshotOf(due: Due, fetched: Fetched | undefined): Due | null {
-  const type = snapshotType(due)
+export function asSnapshotEvent(due: SourceEvent, fetched: FetchState | undefined): SourceEvent | null {
+  const type = snapshotTypeOf(due)
   const { related_object: ref } = due.body
   if (fetched?.result?.object === 'event') {
     // Its own identity: should it arrive as well, it is the same event.

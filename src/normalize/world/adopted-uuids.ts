@@ -1,5 +1,5 @@
 import type { Queryable } from '../../database/db.ts'
-import { unpacked } from './snapshots.ts'
+import { unpackSnapshot } from './snapshots.ts'
 
 interface Checkout {
   clientId: string
@@ -8,28 +8,28 @@ interface Checkout {
 }
 
 /** The uuid that a registered subscription's events carry since before they knew the checkout; null where there is none. */
-export type Adopted = (checkout: Checkout, subscription: { id: string }) => string | null
+export type AdoptedUuidOf = (checkout: Checkout, subscription: { id: string }) => string | null
 
 /**
  * Which of these checkouts' subscriptions have been told, and with which uuid: it was chosen at the first emission and
  * stays (flo-v1.md, subscription), so a checkout that is linked later has to take it. The subscription of a session is that
  * of its plan, else the only one, as in mappings/flo/subscription.ts.
  */
-export async function adopted(db: Queryable, checkouts: readonly Checkout[]): Promise<Adopted> {
+export async function readAdoptedUuids(db: Queryable, checkouts: readonly Checkout[]): Promise<AdoptedUuidOf> {
   const byClient = Map.groupBy(
     checkouts.filter(({ stripeSessionId, subscriptions }) => stripeSessionId !== null && subscriptions.length > 0),
     ({ clientId }) => clientId,
   )
   const told = new Map<string, { uuid: string; plans: string[] }>()
   for (const [clientId, list] of byClient) {
-    const sessions = await snapshots(
+    const sessions = await readSnapshots(
       db,
       clientId,
       'checkout.session',
       list.map(({ stripeSessionId }) => stripeSessionId!),
     )
-    const bySubscription = new Map(sessions.flatMap(({ object }) => idsOf(object)))
-    for (const { object, memory } of await snapshots(db, clientId, 'subscription', [...bySubscription.keys()])) {
+    const bySubscription = new Map(sessions.flatMap(({ object }) => subscriptionEntries(object)))
+    for (const { object, memory } of await readSnapshots(db, clientId, 'subscription', [...bySubscription.keys()])) {
       const uuid = memory.uuids?.subscription
       const plans = (object.items?.data ?? []).flatMap((item: any) => item.price?.id ?? item.plan?.id ?? [])
       if (uuid) told.set(`${clientId} ${bySubscription.get(object.id)}`, { uuid, plans })
@@ -43,14 +43,14 @@ export async function adopted(db: Queryable, checkouts: readonly Checkout[]): Pr
   }
 }
 
-const idsOf = ({ id, subscription }: any): [string, string][] =>
+const subscriptionEntries = ({ id, subscription }: any): [string, string][] =>
   subscription ? [[typeof subscription === 'string' ? subscription : subscription.id, id]] : []
 
-async function snapshots(db: Queryable, clientId: string, kind: string, ids: readonly string[]) {
+async function readSnapshots(db: Queryable, clientId: string, kind: string, ids: readonly string[]) {
   if (ids.length === 0) return []
   const { rows } = await db.query(
     'select snapshot, memory from objects where client_id = $1 and kind = $2 and object_id = any($3)',
     [clientId, kind, ids],
   )
-  return rows.map(({ snapshot, memory }) => ({ object: unpacked(snapshot).object as any, memory }))
+  return rows.map(({ snapshot, memory }) => ({ object: unpackSnapshot(snapshot).object as any, memory }))
 }

@@ -1,19 +1,19 @@
 import { emptyMemory } from '../../language/memory.ts'
-import type { Facts, Input } from '../../language/read.ts'
-import type { Due } from '../source-event.ts'
+import type { EvaluationInput, Facts } from '../../language/read.ts'
+import type { SourceEvent } from '../source-event.ts'
 import { noFacts } from './lookups.ts'
 
 /** An event with an object by itself, placed among nothing: for what is read of it beside the mappings. */
-export const alone = (
-  { eventId, type, createdAt }: Pick<Due, 'eventId' | 'type' | 'createdAt'>,
+export const bareInput = (
+  { eventId, type, createdAt }: Pick<SourceEvent, 'eventId' | 'type' | 'createdAt'>,
   object: unknown,
   facts: Facts = noFacts,
-): Input => ({
+): EvaluationInput => ({
   event: { id: eventId, type, created: Math.floor(createdAt.getTime() / 1000), at: createdAt.toISOString() },
   object,
   prior: null,
   stored: null,
-  late: false,
+  isLate: false,
   memory: emptyMemory(),
   facts,
 })

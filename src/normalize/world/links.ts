@@ -1,17 +1,17 @@
-import { links } from '../../../mappings/kept.ts'
-import { type Input, value } from '../../language/read.ts'
-import { keyOf, put, type World } from './world.ts'
+import { paymentLinks } from '../../../mappings/kept.ts'
+import { type EvaluationInput, readValue } from '../../language/read.ts'
+import { keyOf, putRecord, type World } from './world.ts'
 
 type Edge = { from: string; to: Record<string, string> }
 
 /** Which payment belongs to which invoice, session, charge, as one event tells it: edges between ids. */
-export function edgesOf(kind: string, input: Input): Edge[] {
-  return (links[kind] ?? []).flatMap(({ of, to }) => {
+export function edgesOf(kind: string, input: EvaluationInput): Edge[] {
+  return (paymentLinks[kind] ?? []).flatMap(({ of, to }) => {
     const ends = Object.entries(to).flatMap(([name, node]) => {
-      const id = value(node, input)
+      const id = readValue(node, input)
       return typeof id === 'string' ? [[name, id] as const] : []
     })
-    const ids = [value(of, input)].flat().filter((id) => typeof id === 'string')
+    const ids = [readValue(of, input)].flat().filter((id) => typeof id === 'string')
     return ends.length === 0 ? [] : ids.map((from) => ({ from, to: Object.fromEntries(ends) }))
   })
 }
@@ -23,13 +23,13 @@ export function addLinks(world: World, sourceId: string, edges: readonly Edge[])
     const known = world.objects.get(keyOf(sourceId, id))?.snapshot.object
     const linked = { object: 'link', id, ...to, ...known }
     if (known && Object.keys(linked).length === Object.keys(known).length) continue
-    put(world, sourceId, 'link', id, linked)
-    for (const end of [from, ...Object.values(linked)]) world.arrived.add(keyOf(sourceId, `purchase:${end}`))
+    putRecord(world, sourceId, 'link', id, linked)
+    for (const end of [from, ...Object.values(linked)]) world.arrivedFacts.add(keyOf(sourceId, `purchase:${end}`))
   }
 }
 
 /** What is known to be tied to an object, such as the payments of an invoice. */
-export const endsOf = (world: World, sourceId: string, objectId: string): string[] => {
+export const linkedIdsOf = (world: World, sourceId: string, objectId: string): string[] => {
   const { object: _, id: __, ...ends } = world.objects.get(keyOf(sourceId, `link:${objectId}`))?.snapshot.object ?? {}
   return Object.values(ends)
 }

@@ -1,31 +1,31 @@
 import type { Queryable } from '../../database/db.ts'
 import { isUuid } from '../../domain/ids.ts'
 import { emptyMemory } from '../../language/memory.ts'
-import type { Wants } from './lookups.ts'
-import { unpacked } from './snapshots.ts'
+import type { Lookups } from './lookups.ts'
+import { unpackSnapshot } from './snapshots.ts'
 import { keyOf, type World } from './world.ts'
 
 /** Ids of registered checkouts are wanted among those of Stripe's objects, marked so. */
 const CHECKOUT = 'checkout:'
 
 /** Loads what is wanted and not loaded yet; answers whether anything was. One statement per kind of fact. */
-export async function load(tx: Queryable, world: World, wants: Wants): Promise<boolean> {
-  const fresh = (wanted: Iterable<string>, loaded: Set<string>) => {
+export async function loadLookups(tx: Queryable, world: World, wants: Lookups): Promise<boolean> {
+  const takeUnloaded = (wanted: Iterable<string>, loaded: Set<string>) => {
     const missing = [...wanted].filter((id) => !loaded.has(id))
     for (const id of missing) loaded.add(id)
     return missing
   }
-  const objects = fresh(wants.objects, world.loaded.objects)
-  const customers = fresh(wants.customers, world.loaded.customers)
-  const told = fresh(wants.told, world.loaded.told)
-  const sources = fresh(wants.sources, world.loaded.sources)
+  const objects = takeUnloaded(wants.objects, world.loaded.objects)
+  const customers = takeUnloaded(wants.customers, world.loaded.customers)
+  const told = takeUnloaded(wants.clientUserIds, world.loaded.clientUserIds)
+  const sources = takeUnloaded(wants.sources, world.loaded.sources)
   if (sources.length > 0) await loadSources(tx, world, sources)
-  const twins = fresh(wants.twins, world.loaded.twins)
+  const twins = takeUnloaded(wants.twins, world.loaded.twins)
   if (twins.length > 0) await loadTwins(tx, world, twins)
   // Nothing was ever fetched for sources without an API key.
-  const hydrates = [...world.sources.values()].some((source) => source.hydrates)
-  const needs = hydrates ? fresh(wants.needs, world.loaded.needs) : []
-  if (needs.length > 0) await loadHydrations(tx, world, needs)
+  const hydrates = [...world.sources.values()].some((source) => source.hasApiKey)
+  const needs = hydrates ? takeUnloaded(wants.fetches, world.loaded.fetches) : []
+  if (needs.length > 0) await loadFetchStates(tx, world, needs)
   const checkouts = objects.filter((id) => id.startsWith(CHECKOUT)).map((id) => id.slice(CHECKOUT.length))
   if (checkouts.length > 0) {
     const { rows } = await tx.query(
@@ -49,7 +49,7 @@ export async function load(tx: Queryable, world: World, wants: Wants): Promise<b
         objectId: row.object_id,
         kind: row.kind,
         customerId: row.customer_id,
-        snapshot: unpacked(row.snapshot),
+        snapshot: unpackSnapshot(row.snapshot),
         memory: { ...emptyMemory(), ...row.memory },
       })
   }
@@ -60,24 +60,24 @@ export async function load(tx: Queryable, world: World, wants: Wants): Promise<b
         where l.client_id = $1 and l.customer_id = any($2)`,
       [world.clientId, customers],
     )
-    for (const row of rows) world.people.add(personOf(row), row.customer_id)
+    for (const row of rows) world.users.addUser(userOf(row), row.customer_id)
   }
   if (told.length > 0) {
     const { rows } = await tx.query(
       'select id, client_user_id, email, registered from users where client_id = $1 and client_user_id = any($2)',
       [world.clientId, told],
     )
-    for (const row of rows) world.people.add(personOf(row), null)
+    for (const row of rows) world.users.addUser(userOf(row), null)
   }
-  const named = fresh(wants.named, world.loaded.named)
+  const named = takeUnloaded(wants.userIds, world.loaded.userIds)
   if (named.length > 0) {
     const { rows } = await tx.query(
       'select id, client_user_id, email, registered from users where client_id = $1 and id = any($2)',
       [world.clientId, named],
     )
-    for (const row of rows) world.people.add(personOf(row), null)
+    for (const row of rows) world.users.addUser(userOf(row), null)
   }
-  const facts = fresh(
+  const facts = takeUnloaded(
     [
       ...wants.facts,
       ...customers.map((id) => `client_user_id:${id}`),
@@ -95,7 +95,7 @@ export async function load(tx: Queryable, world: World, wants: Wants): Promise<b
   return objects.length + customers.length + told.length + named.length + needs.length > 0
 }
 
-const personOf = (row: { id: string; client_user_id: string | null; email: string | null; registered: boolean }) => ({
+const userOf = (row: { id: string; client_user_id: string | null; email: string | null; registered: boolean }) => ({
   id: row.id,
   clientUserId: row.client_user_id,
   email: row.email,
@@ -112,18 +112,18 @@ async function loadSources(tx: Queryable, world: World, ids: readonly string[]):
     [world.clientId, ids],
   )
   for (const { id, hydrates, shut, plan_ranks } of rows)
-    world.sources.set(id, { hydrates, shut, planRanks: plan_ranks })
+    world.sources.set(id, { hasApiKey: hydrates, shutReason: shut, planRanks: plan_ranks })
 }
 
 /** Loads what is known of these needs. */
-async function loadHydrations(tx: Queryable, world: World, needs: readonly string[]): Promise<void> {
+async function loadFetchStates(tx: Queryable, world: World, needs: readonly string[]): Promise<void> {
   const { rows } = await tx.query(
     `select source_id, need, state, wait_until, ask_again_at, fetched_at, result, reason_code, reason_message
        from hydrations where client_id = $1 and need = any($2)`,
     [world.clientId, needs],
   )
   for (const row of rows)
-    world.hydrations.set(keyOf(row.source_id, row.need), {
+    world.fetchStates.set(keyOf(row.source_id, row.need), {
       state: row.state,
       waitUntil: row.wait_until,
       askAgainAt: row.ask_again_at,

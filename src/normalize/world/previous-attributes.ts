@@ -9,9 +9,9 @@ const isObject = (value: Json): value is Record<string, Json> =>
  * only; nested objects are partial, arrays whole (until 2017: only the changed elements, matched here by id), and a key that
  * was added to the metadata is null, or the metadata stands whole.
  */
-export function priorOf(object: Json, previous: Json): Json {
+export function priorStateOf(object: Json, previous: Json): Json {
   if (!isObject(previous)) return object
-  if (object?.object === 'subscription') previous = withItem(object, previous)
+  if (object?.object === 'subscription') previous = withItemBefore(object, previous)
   const prior: Record<string, Json> = { ...object }
   for (const [key, before] of Object.entries(previous)) {
     prior[key] = priorValue(object?.[key], before)
@@ -21,7 +21,7 @@ export function priorOf(object: Json, previous: Json): Json {
 }
 
 /** Some versions tell a change of the only item's plan or quantity by the copies at the top alone. */
-function withItem(subscription: Json, previous: Record<string, Json>): Record<string, Json> {
+function withItemBefore(subscription: Json, previous: Record<string, Json>): Record<string, Json> {
   const [item, another] = subscription.items?.data ?? []
   if (!item || another || previous.items !== undefined || !(previous.plan || 'quantity' in previous)) return previous
   const { price: _now, ...plain } = item
@@ -34,11 +34,11 @@ function withItem(subscription: Json, previous: Record<string, Json>): Record<st
 
 function priorValue(now: Json, before: Json): Json {
   // Partial also where the id itself changed: a plan that was swapped is told by what differs.
-  if (isObject(before) && isObject(now)) return priorOf(now, before)
+  if (isObject(before) && isObject(now)) return priorStateOf(now, before)
   if (Array.isArray(before) && Array.isArray(now) && before.length > 0 && before.every(isFragment))
     return now.map((element) => {
       const fragment = before.find(({ id }) => id === element?.id)
-      return fragment ? priorOf(element, fragment) : element
+      return fragment ? priorStateOf(element, fragment) : element
     })
   return before
 }

@@ -1,16 +1,16 @@
 import { mappings } from '../../../mappings/index.ts'
 import type { Queryable } from '../../database/db.ts'
 import type { Flag } from '../../language/mapping.ts'
-import { onceFor } from '../../language/memoized.ts'
+import { memoizeByKey } from '../../language/memoized.ts'
 import type { Memory } from '../../language/memory.ts'
-import { placed, type Snapshot } from './snapshots.ts'
-import { type Known, keyOf } from './world.ts'
+import { placeObservation, type Snapshot } from './snapshots.ts'
+import { type KnownObject, keyOf } from './world.ts'
 
 // What is known of an object holds what came last. To judge an event as it was judged, or a stretch of events anew, what came
 // with it or after it is taken out of the world again, as far as it can be told apart.
 
 /** The event types whose telling is remembered as a flag of the object that they are about. */
-const remembered = onceFor((all: typeof mappings) =>
+const flagRules = memoizeByKey((all: typeof mappings) =>
   Object.values(all)
     .flat()
     .flatMap(({ rules, owed }) => [...rules, ...(owed ? [owed] : [])])
@@ -21,7 +21,7 @@ const remembered = onceFor((all: typeof mappings) =>
 
 /** How many sights of an object were taken out, and how many are left. */
 export interface Rewound {
-  known: Known
+  known: KnownObject
   lost: number
   left: number
 }
@@ -31,23 +31,23 @@ export interface Rewound {
  * floor of a moment). An object of which nothing earlier is left keeps its memory, and is otherwise as it was never seen;
  * `only` leaves such an object as it is unless it is named.
  */
-export async function rewind(
+export async function rewindObjects(
   db: Queryable,
   clientId: string,
-  known: readonly Known[],
+  known: readonly KnownObject[],
   before: string,
-  { only = () => true }: { only?: (known: Known) => boolean } = {},
+  { only = () => true }: { only?: (known: KnownObject) => boolean } = {},
 ): Promise<Rewound[]> {
-  const objects = known.filter(({ snapshot }) => sightsOf(snapshot).length > 0)
+  const objects = known.filter(({ snapshot }) => observationsOf(snapshot).length > 0)
   if (objects.length === 0) return []
-  const earlier = await receivedBefore(db, clientId, objects, before)
-  const told = await toldBefore(db, clientId, objects, before)
+  const earlier = await readEventsBefore(db, clientId, objects, before)
+  const told = await readKeysBefore(db, clientId, objects, before)
   return objects.map((one) => {
     const isEarlier = (eventId: string) => earlier.has(keyOf(one.sourceId, eventId))
-    const all = sightsOf(one.snapshot)
+    const all = observationsOf(one.snapshot)
     const sights = all.filter(({ eventId }) => isEarlier(eventId))
     if (sights.length > 0 || only(one)) {
-      one.snapshot = sights.reduce<Snapshot>((snapshot, sight) => placed(snapshot, sight).snapshot, UNSEEN)
+      one.snapshot = sights.reduce<Snapshot>((snapshot, sight) => placeObservation(snapshot, sight).snapshot, UNSEEN)
       one.memory = memoryBefore(one, isEarlier, told)
     }
     return { known: one, lost: all.length - sights.length, left: sights.length }
@@ -56,12 +56,12 @@ export async function rewind(
 
 const UNSEEN: Snapshot = { object: null, tied: [], base: [] }
 
-const sightsOf = ({ tied, base }: Snapshot) => [...tied, ...base]
+const observationsOf = ({ tied, base }: Snapshot) => [...tied, ...base]
 
-function memoryBefore(known: Known, isEarlier: (eventId: string) => boolean, told: ReadonlySet<string>): Memory {
+function memoryBefore(known: KnownObject, isEarlier: (eventId: string) => boolean, told: ReadonlySet<string>): Memory {
   const { memory, sourceId, objectId } = known
   const flags: Memory['flags'] = {}
-  for (const { type, flag } of remembered(mappings))
+  for (const { type, flag } of flagRules(mappings))
     if (memory.flags[flag] && told.has(`${sourceId}:${type}:${objectId}`)) flags[flag] = true
   const occasions = Object.entries(memory.occasions).map(([what, list]) => [
     what,
@@ -74,15 +74,15 @@ function memoryBefore(known: Known, isEarlier: (eventId: string) => boolean, tol
 }
 
 /** Of all events that the objects remember those received earlier, by source and Stripe's id. */
-async function receivedBefore(
+async function readEventsBefore(
   db: Queryable,
   clientId: string,
-  objects: readonly Known[],
+  objects: readonly KnownObject[],
   before: string,
 ): Promise<Set<string>> {
   const events = objects.flatMap(({ sourceId, snapshot, memory }) =>
     [
-      ...sightsOf(snapshot).map(({ eventId }) => eventId),
+      ...observationsOf(snapshot).map(({ eventId }) => eventId),
       ...Object.values(memory.occasions).flatMap((list) => list.flatMap(({ by }) => Object.values(by))),
     ].map((eventId) => ({ sourceId, eventId })),
   )
@@ -98,14 +98,14 @@ async function receivedBefore(
 }
 
 /** The business keys behind the objects' flags that were told from earlier source events. */
-async function toldBefore(
+async function readKeysBefore(
   db: Queryable,
   clientId: string,
-  objects: readonly Known[],
+  objects: readonly KnownObject[],
   before: string,
 ): Promise<Set<string>> {
   const keys = objects.flatMap(({ sourceId, objectId, memory }) =>
-    remembered(mappings).flatMap(({ type, flag }) => (memory.flags[flag] ? [`${sourceId}:${type}:${objectId}`] : [])),
+    flagRules(mappings).flatMap(({ type, flag }) => (memory.flags[flag] ? [`${sourceId}:${type}:${objectId}`] : [])),
   )
   if (keys.length === 0) return new Set()
   const { rows } = await db.query(

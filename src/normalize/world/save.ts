@@ -1,10 +1,10 @@
 import type { Queryable } from '../../database/db.ts'
-import { packed } from './snapshots.ts'
+import { packSnapshot } from './snapshots.ts'
 import type { World } from './world.ts'
 
 /** Writes the batch's changes back. */
-export async function save(tx: Queryable, world: World): Promise<void> {
-  const { clientId, people, dirty } = world
+export async function saveWorld(tx: Queryable, world: World): Promise<void> {
+  const { clientId, users: people, dirty } = world
   const objects = [...dirty.objects]
   if (objects.length > 0)
     await tx.query(
@@ -19,7 +19,7 @@ export async function save(tx: Queryable, world: World): Promise<void> {
         objects.map(({ objectId }) => objectId),
         objects.map(({ kind }) => kind),
         objects.map(({ customerId }) => customerId),
-        objects.map(({ snapshot }) => JSON.stringify(packed(snapshot))),
+        objects.map(({ snapshot }) => JSON.stringify(packSnapshot(snapshot))),
         objects.map(({ memory }) => JSON.stringify(memory)),
       ],
     )

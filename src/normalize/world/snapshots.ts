@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Moment } from '../../language/memory.ts'
-import { priorOf } from './previous-attributes.ts'
+import type { ObservationTime } from '../../language/memory.ts'
+import { priorStateOf } from './previous-attributes.ts'
 
 type Json = any
 
 /** One event as a sight of its object. */
-export interface Sight {
+export interface Observation {
   eventId: string
   type: string
   /** Unix seconds of the event, Stripe's resolution. */
@@ -15,7 +15,7 @@ export interface Sight {
   /** Unix seconds of the state that it shows, where that is not the event's: it was fetched later. */
   asOf?: number
   /** Not Stripe's: our own timer looks at the object as it is known (dues.ts). */
-  own?: true
+  isTimer?: true
 }
 
 /** What is known of an object's states: the newest one, and enough to place any other sight among those known. */
@@ -23,18 +23,18 @@ export interface Snapshot {
   /** The newest state. */
   object: Json
   /** The sights of the newest moment: which of them is the last is settled anew with each that joins. */
-  tied: Sight[]
+  tied: Observation[]
   /** The sights of the moment before: the state that the newest moment started from. */
-  base: Sight[]
+  base: Observation[]
 }
 
 /** Where a sight stands among those known. */
-export interface Placed {
+export interface Placement {
   snapshot: Snapshot
   /** It shows the newest state. */
-  newest: boolean
+  isNewest: boolean
   /** It does not, but what the newest one started from is another since, or it settled a tie: the newest wants to be judged again. */
-  overturns: boolean
+  overturnsNewest: boolean
 }
 
 /**
@@ -42,56 +42,56 @@ export interface Placed {
  * later `created` is; within one second the causal chain of `previous_attributes` tells, then the type's rank. The snapshot
  * is a function of the set of sights alone: any order with any duplicates gives the same one.
  */
-export function placed(snapshot: Snapshot | null, sight: Sight): Placed {
+export function placeObservation(snapshot: Snapshot | null, sight: Observation): Placement {
   const known = snapshot ? [...snapshot.tied, ...snapshot.base] : []
   const all = known.some(({ eventId }) => eventId === sight.eventId) ? known : [...known, sight]
-  const tied = latestMoment(all)
-  const base = latestMoment(all.filter((one) => !tied.includes(one)))
-  const before = lastOf(base, null)
-  const newest = lastOf(tied, before?.object ?? null)
+  const tied = latestObservations(all)
+  const base = latestObservations(all.filter((one) => !tied.includes(one)))
+  const before = lastObservationOf(base, null)
+  const newest = lastObservationOf(tied, before?.object ?? null)
   const isNewest =
     tied.some(({ eventId }) => eventId === sight.eventId) && isDeepStrictEqual(sight.object, newest?.object)
-  const surfaced = snapshot !== null && newestOf(snapshot)?.eventId !== newest?.eventId
-  const rebased = snapshot !== null && lastOf(snapshot.base, null)?.eventId !== before?.eventId
+  const surfaced = snapshot !== null && newestObservationOf(snapshot)?.eventId !== newest?.eventId
+  const rebased = snapshot !== null && lastObservationOf(snapshot.base, null)?.eventId !== before?.eventId
   return {
-    snapshot: { object: whole(newest, before), tied, base },
-    newest: isNewest,
-    overturns: !isNewest && (surfaced || rebased),
+    snapshot: { object: fillStub(newest, before), tied, base },
+    isNewest: isNewest,
+    overturnsNewest: !isNewest && (surfaced || rebased),
   }
 }
 
 /** A deleted object may be sent as a stub: what was known of it still stands. */
-const whole = (newest: Sight | null, before: Sight | null): Json =>
+const fillStub = (newest: Observation | null, before: Observation | null): Json =>
   newest?.object.deleted === true ? { ...before?.object, ...newest.object } : (newest?.object ?? null)
 
 /** When a sight was. */
-export const momentOf = (sight: Sight): Moment => ({
+export const momentOf = (sight: Observation): ObservationTime => ({
   eventId: sight.eventId,
-  stage: stage(sight.object),
+  stage: stageOf(sight.object),
   created: sight.asOf ?? sight.created,
 })
 
-const apart = (a: Moment, b: Moment) => a.stage - b.stage || a.created - b.created
+const compareMoments = (a: ObservationTime, b: ObservationTime) => a.stage - b.stage || a.created - b.created
 
 /**
  * Is it certain that the moment was after the sight? Within one second that is where changes lead from the sight's state to
  * its own, and none back: what else `lastOf` goes by is a guess, which a sight that is still on its way may prove wrong.
  */
-export function isAfter(moment: Moment, sight: Sight, { tied, base }: Snapshot): boolean {
-  const distance = apart(moment, momentOf(sight))
+export function isAfter(moment: ObservationTime, sight: Observation, { tied, base }: Snapshot): boolean {
+  const distance = compareMoments(moment, momentOf(sight))
   if (distance !== 0) return distance > 0
   const known = [...tied, ...base]
   const other = known.find(({ eventId }) => eventId === moment.eventId)
-  return other !== undefined && leads(sight, other, known) && !leads(other, sight, known)
+  return other !== undefined && leadsTo(sight, other, known) && !leadsTo(other, sight, known)
 }
 
 /** Do changes lead from one sight's state to the other's? Each leads from the state in its `previous_attributes` to its own. */
-function leads(from: Sight, to: Sight, known: readonly Sight[]): boolean {
+function leadsTo(from: Observation, to: Observation, known: readonly Observation[]): boolean {
   const reached = [from.object]
   const left = new Set(known.filter(({ previous }) => previous !== null))
   for (const state of reached)
     for (const change of left) {
-      if (!isDeepStrictEqual(priorOf(change.object, change.previous), state)) continue
+      if (!isDeepStrictEqual(priorStateOf(change.object, change.previous), state)) continue
       if (isDeepStrictEqual(change.object, to.object)) return true
       reached.push(change.object)
       left.delete(change)
@@ -100,40 +100,41 @@ function leads(from: Sight, to: Sight, known: readonly Sight[]): boolean {
 }
 
 /** The state that the newest moment started from, null when nothing older was seen. */
-export const baseOf = ({ base }: Snapshot): Json | null => lastOf(base, null)?.object ?? null
+export const baseStateOf = ({ base }: Snapshot): Json | null => lastObservationOf(base, null)?.object ?? null
 
 /** The sight that made the newest state. */
-export const newestOf = (snapshot: Snapshot): Sight | null => lastOf(snapshot.tied, baseOf(snapshot))
+export const newestObservationOf = (snapshot: Snapshot): Observation | null =>
+  lastObservationOf(snapshot.tied, baseStateOf(snapshot))
 
 /** A snapshot as it is stored: the newest state is one of the sights and need not be written twice. */
-export const packed = (snapshot: Snapshot) =>
+export const packSnapshot = (snapshot: Snapshot) =>
   snapshot.tied.length > 0 ? { tied: snapshot.tied, base: snapshot.base } : snapshot
 
 /** A stored snapshot with its newest state. */
-export function unpacked(stored: ReturnType<typeof packed>): Snapshot {
+export function unpackSnapshot(stored: ReturnType<typeof packSnapshot>): Snapshot {
   if ('object' in stored) return stored
-  const before = lastOf(stored.base, null)
-  return { object: whole(lastOf(stored.tied, before?.object ?? null), before), ...stored }
+  const before = lastObservationOf(stored.base, null)
+  return { object: fillStub(lastObservationOf(stored.tied, before?.object ?? null), before), ...stored }
 }
 
 /** Dashboard test events all share one second and one object: more of them than this say nothing new. */
-const MOST_TIED = 32
+const MAX_TIED = 32
 
 /** The sights of the latest moment, in an order of their own. A moment is a second within one stage. */
-function latestMoment(sights: Sight[]): Sight[] {
+function latestObservations(sights: Observation[]): Observation[] {
   const moments = sights.map(momentOf)
-  const latest = moments.reduce<Moment | null>(
-    (best, one) => (best === null || apart(one, best) > 0 ? one : best),
+  const latest = moments.reduce<ObservationTime | null>(
+    (best, one) => (best === null || compareMoments(one, best) > 0 ? one : best),
     null,
   )
   return sights
-    .filter((_, at) => latest !== null && apart(moments[at]!, latest) === 0)
+    .filter((_, at) => latest !== null && compareMoments(moments[at]!, latest) === 0)
     .sort((a, b) => (a.eventId < b.eventId ? -1 : 1))
-    .slice(-MOST_TIED)
+    .slice(-MAX_TIED)
 }
 
 /** How far an object has come on a road that Stripe's objects never walk back. */
-function stage(object: Json): number {
+function stageOf(object: Json): number {
   if (object.deleted === true) return 4
   if (object.object === 'subscription') {
     if (object.status === 'incomplete') return 0
@@ -147,12 +148,12 @@ function stage(object: Json): number {
 }
 
 /** The last of the sights of one moment, a function of the set alone; `before` is the state that they started from. */
-function lastOf(tied: readonly Sight[], before: Json | null): Sight | null {
+function lastObservationOf(tied: readonly Observation[], before: Json | null): Observation | null {
   if (tied.length < 2) return tied[0] ?? null
   const ends = chainEnds(tied, before)
-  const unfollowed = ends.filter((end) => !ends.some((other) => follows(other, end)))
+  const unfollowed = ends.filter((end) => !ends.some((other) => cameAfter(other, end)))
   return (unfollowed.length > 0 ? unfollowed : ends).reduce((a, b) =>
-    (rank(b) - rank(a) || (b.eventId > a.eventId ? 1 : -1)) > 0 ? b : a,
+    (typeRankOf(b) - typeRankOf(a) || (b.eventId > a.eventId ? 1 : -1)) > 0 ? b : a,
   )
 }
 
@@ -161,8 +162,8 @@ function lastOf(tied: readonly Sight[], before: Json | null): Sight | null {
  * state that was entered more often than left is the end, also when the way went through it before. When every state was
  * left as often as entered, the way was a circle and ends where it started: in the state that was created or, else, `before`.
  */
-function chainEnds(tied: readonly Sight[], before: Json | null): readonly Sight[] {
-  const states: { object: Json; changes: number; entered: number; sights: Sight[] }[] = []
+function chainEnds(tied: readonly Observation[], before: Json | null): readonly Observation[] {
+  const states: { object: Json; changes: number; entered: number; sights: Observation[] }[] = []
   const stateOf = (object: Json) => {
     const known = states.find((state) => isDeepStrictEqual(state.object, object))
     if (known) return known
@@ -174,13 +175,13 @@ function chainEnds(tied: readonly Sight[], before: Json | null): readonly Sight[
     const to = stateOf(sight.object)
     to.sights.push(sight)
     if (sight.previous === null) continue
-    const from = stateOf(priorOf(sight.object, sight.previous))
+    const from = stateOf(priorStateOf(sight.object, sight.previous))
     for (const state of [from, to]) state.changes += 1
     from.entered -= 1
     to.entered += 1
   }
   const ends = states.filter(({ entered, changes, sights }) => sights.length > 0 && (entered > 0 || changes === 0))
-  const origin = tied.find((sight) => rank(sight) === 0)?.object ?? before
+  const origin = tied.find((sight) => typeRankOf(sight) === 0)?.object ?? before
   const touched = tied.flatMap(({ previous }) => Object.keys(previous ?? {}))
   const start = states.filter(
     ({ object }) => origin !== null && touched.every((key) => isDeepStrictEqual(object[key], origin[key])),
@@ -190,10 +191,10 @@ function chainEnds(tied: readonly Sight[], before: Json | null): readonly Sight[
 }
 
 /** b came after a: a shows what b changed from, on the keys that b names, and not the other way round. */
-function follows(b: Sight, a: Sight): boolean {
-  const startsFrom = (later: Sight, earlier: Sight) => {
+function cameAfter(b: Observation, a: Observation): boolean {
+  const startsFrom = (later: Observation, earlier: Observation) => {
     if (later.previous === null) return false
-    const prior = priorOf(later.object, later.previous)
+    const prior = priorStateOf(later.object, later.previous)
     return Object.keys(later.previous).every((key) =>
       isDeepStrictEqual(earlier.object[key] ?? null, prior[key] ?? null),
     )
@@ -202,7 +203,7 @@ function follows(b: Sight, a: Sight): boolean {
 }
 
 /** What Stripe sends last of what it sends at once. */
-function rank({ type }: Sight): number {
+function typeRankOf({ type }: Observation): number {
   const action = type.slice(type.lastIndexOf('.') + 1)
   if (action === 'created') return 0
   if (action === 'deleted') return 3

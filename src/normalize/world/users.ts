@@ -1,7 +1,7 @@
 import { idOfWords } from '../../domain/ids.ts'
 
 /** A user of the client, known by its own id or by Stripe's customers alone. */
-export interface Person {
+export interface User {
   id: string
   clientUserId: string | null
   email: string | null
@@ -10,45 +10,45 @@ export interface Person {
 }
 
 /** The users of a batch, by customer and by the client's own id; what changes is written at the end of the batch. */
-export class People {
-  readonly byCustomer = new Map<string, Person>()
-  readonly byClientUserId = new Map<string, Person>()
-  readonly byId = new Map<string, Person>()
-  readonly changed = new Set<Person>()
-  readonly linked = new Map<string, Person>()
+export class Users {
+  readonly byCustomer = new Map<string, User>()
+  readonly byClientUserId = new Map<string, User>()
+  readonly byId = new Map<string, User>()
+  readonly changed = new Set<User>()
+  readonly linked = new Map<string, User>()
   private readonly clientId: string
   constructor(clientId: string) {
     this.clientId = clientId
   }
 
-  add(person: Person, customer: string | null) {
-    const known = (person.clientUserId !== null && this.byClientUserId.get(person.clientUserId)) || person
+  addUser(user: User, customer: string | null) {
+    const known = (user.clientUserId !== null && this.byClientUserId.get(user.clientUserId)) || user
     if (known.clientUserId !== null) this.byClientUserId.set(known.clientUserId, known)
     if (customer !== null) this.byCustomer.set(customer, known)
-    this.byId.set(person.id, known)
+    this.byId.set(user.id, known)
   }
 
   /**
    * Who is behind a customer: a registered user first, then the user of the id that the event tells, then whoever was
    * linked earlier. Nobody is created by asking; see `settle`.
    */
-  resolve(customer: string | null, told: string | null): Person {
+  resolveUser(customer: string | null, told: string | null): User {
     const linked = customer === null ? undefined : this.byCustomer.get(customer)
     if (linked?.registered) return linked
-    if (told === null) return linked ?? person(idOfWords('customer', this.clientId, customer ?? ''), null)
+    if (told === null) return linked ?? newUser(idOfWords('customer', this.clientId, customer ?? ''), null)
     const known = this.byClientUserId.get(told)
     if (known) return known
     if (linked && linked.clientUserId === null) return { ...linked, clientUserId: told }
-    return person(idOfWords('user', this.clientId, told), told)
+    return newUser(idOfWords('user', this.clientId, told), told)
   }
 
-  /** Makes what `resolve` said so, so that the next event finds it; answers the person. */
-  settle(customer: string | null, told: string | null): Person {
+  /** Makes what `resolve` said so, so that the next event finds it; answers the user. */
+  settleUser(customer: string | null, told: string | null): User {
     const linked = customer === null ? undefined : this.byCustomer.get(customer)
     if (linked?.registered) return linked
     let settled = told === null ? linked : this.byClientUserId.get(told)
     if (!settled) {
-      settled = linked && linked.clientUserId === null ? linked : this.resolve(customer, told)
+      settled = linked && linked.clientUserId === null ? linked : this.resolveUser(customer, told)
       settled.clientUserId = told
       this.changed.add(settled)
       if (told !== null) this.byClientUserId.set(told, settled)
@@ -62,7 +62,7 @@ export class People {
   }
 }
 
-const person = (id: string, clientUserId: string | null): Person => ({
+const newUser = (id: string, clientUserId: string | null): User => ({
   id,
   clientUserId,
   email: null,

@@ -6,7 +6,7 @@ import { defineMapping, emitted, on } from '../../../src/language/words.ts'
 import { acme, renewal } from './contract.ts'
 
 const invoice = on('invoice.paid')
-const { from, is } = invoice
+const { from, has } = invoice
 
 const membership = defineMapping({
   name: 'acme/membership',
@@ -16,7 +16,7 @@ const membership = defineMapping({
   total: [],
   waitFor: [],
   rules: [
-    { emit: 'membership.extended', when: is('billing_reason', 'subscription_cycle'), key: [from('id')] },
+    { emit: 'membership.extended', when: has('billing_reason', 'subscription_cycle'), key: [from('id')] },
     { ignore: 'no_period', because: 'The invoice bills no further period.' },
   ],
   body: {
