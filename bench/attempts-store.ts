@@ -1,7 +1,7 @@
 import { Agent, request } from 'undici'
 import { contracts } from '../mappings/index.ts'
 import type { Db } from '../src/database/db.ts'
-import { batcher } from '../src/workers/batcher.ts'
+import { createBatcher } from '../src/workers/batcher.ts'
 import { CONTRACT, FLO_SECRET } from './seed.ts'
 
 /** What a job queue carries: which delivery to make. */
@@ -27,10 +27,10 @@ const contract = contracts[CONTRACT]!
 export function deliverOne({ db, concurrency, batched }: { db: Db; concurrency: number; batched: boolean }) {
   const agent = new Agent({ connections: concurrency, pipelining: 1 })
   const load = batched
-    ? batcher((jobs: DeliveryJob[]) => loadAll(db, jobs), { inFlight: 2 })
+    ? createBatcher((jobs: DeliveryJob[]) => loadAll(db, jobs), { inFlight: 2 })
     : (job: DeliveryJob) => loadOne(db, job)
   const record = batched
-    ? batcher((made: Made[]) => recordAll(db, made), { inFlight: 2 })
+    ? createBatcher((made: Made[]) => recordAll(db, made), { inFlight: 2 })
     : (made: Made) => recordOne(db, made)
   return async (job: DeliveryJob): Promise<void> => {
     const { url, body } = await load(job)

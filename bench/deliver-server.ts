@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client'
 import { contracts } from '../mappings/index.ts'
 import { openPool } from '../src/database/db.ts'
-import { deliverer } from '../src/deliver/deliverer.ts'
+import { createDeliverer } from '../src/deliver/deliverer.ts'
 import { newLog } from '../src/log.ts'
 import { createCounters } from '../src/metrics/counts.ts'
 import { watching } from '../src/watch.ts'
@@ -19,7 +19,7 @@ const { databaseUrl, places } = config<DeliverConfig>()
 const log = newLog('error')
 const db = openPool(databaseUrl, { max: 10 })
 const worker = await registerWorker({ url: databaseUrl, db, log, roles: ['work'] })
-const room = deliverer({
+const room = createDeliverer({
   db,
   log,
   worker,
@@ -27,9 +27,9 @@ const room = deliverer({
   contracts,
   config: { allowedSubnets: ['127.0.0.0/8'] },
   now: () => new Date(),
-  elsewhere: () => {},
+  onLeasedElsewhere: () => {},
   watch: watching({ log }, [createCounters(new Registry())]),
-  places,
+  slots: places,
 })
 
 const commands = {

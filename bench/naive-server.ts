@@ -4,7 +4,7 @@ import express from 'express'
 import { Logger, run } from 'graphile-worker'
 import { contracts } from '../mappings/index.ts'
 import { inTransaction, openPool } from '../src/database/db.ts'
-import { deliverer } from '../src/deliver/deliverer.ts'
+import { createDeliverer } from '../src/deliver/deliverer.ts'
 import { newId } from '../src/domain/ids.ts'
 import { fanOut } from '../src/fanout/fanout.ts'
 import { newLog } from '../src/log.ts'
@@ -26,7 +26,7 @@ const { clientId } = source
 const log = newLog('error')
 const db = openPool(databaseUrl, { max: 2 * CONCURRENCY })
 const worker = await registerWorker({ url: databaseUrl, db, log, roles: ['work'] })
-const room = deliverer({
+const room = createDeliverer({
   db,
   log,
   worker,
@@ -34,7 +34,7 @@ const room = deliverer({
   contracts,
   config: { allowedSubnets: ['127.0.0.0/8'] },
   now: () => new Date(),
-  elsewhere: () => {},
+  onLeasedElsewhere: () => {},
 })
 
 const job = `select graphile_worker.add_job($1, $2::json)`

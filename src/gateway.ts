@@ -10,8 +10,8 @@ import { cancelBackfill, startBackfill } from './backfill/start.ts'
 import type { Config } from './config.ts'
 import { openPool, cutConnections, type Db } from './database/db.ts'
 import { migrateDatabase } from './database/migrate.ts'
-import { deliverer } from './deliver/deliverer.ts'
-import { resend } from './deliver/resend.ts'
+import { createDeliverer } from './deliver/deliverer.ts'
+import { resendDelivery } from './deliver/resend.ts'
 import { newId } from './domain/ids.ts'
 import { startPostgres } from './embedded-postgres/start.ts'
 import { Refusal, refusalBody } from './errors.ts'
@@ -46,8 +46,8 @@ import { startReplay } from './replay/start.ts'
 import { assertKeysOpen, sealPlainHeaders } from './secrets/key-rotation.ts'
 import { type KeyRing, loadKeyRing } from './secrets/keyring.ts'
 import type { Watch } from './watch.ts'
-import { insist } from './workers/retry-until-done.ts'
-import { newWakes, type Room, type Wakes } from './workers/wakes.ts'
+import { retryUntilDone } from './workers/retry-until-done.ts'
+import { createWakes, type WorkRoom, type Wakes } from './workers/wakes.ts'
 import { type RegisteredWorker, registerWorker } from './workers/worker.ts'
 
 export interface Gateway {
@@ -110,7 +110,7 @@ export async function start(
     const worker = await registerWorker({ url, db, log, roles: [...config.roles], keyIds: keys.ids })
     steps.push(worker.stop)
     worker.onSilence(() => cutConnections(db))
-    const wakes = await newWakes({ db, log, workerId: () => worker.id })
+    const wakes = await createWakes({ db, log, workerId: () => worker.id })
     steps.push(wakes.stop)
     const operations = createOperationsNotifier({
       ...{ db, log, now, fanOut, lanes: LANES, backlogSeconds: config.backlogSeconds },
@@ -139,9 +139,9 @@ export async function start(
         alarms: operations.sweep,
       })
       // What the last process left behind.
-      void insist(work.sweep, {
-        wanted: () => !stopping,
-        failed: (error) => log.error({ err: error }, 'gateway.first_sweep_failed'),
+      void retryUntilDone(work.sweep, {
+        isWanted: () => !stopping,
+        onFailed: (error) => log.error({ err: error }, 'gateway.first_sweep_failed'),
       })
     }
 
@@ -164,7 +164,7 @@ export async function start(
 }
 
 /** What the rooms are woken by, wherever they are. */
-type Wake = Record<Exclude<Room, 'deliver'>, (clientId: string) => void> & {
+type Wake = Record<Exclude<WorkRoom, 'deliver'>, (clientId: string) => void> & {
   deliver: (clientId: string, endpointIds?: string[], doubt?: boolean) => void
 }
 
@@ -183,11 +183,11 @@ interface Shared {
 /** The rooms of the role `work`: what is normalised and fanned out wakes the delivering room right here. */
 function startWork(shared: Shared, wakes: Wakes) {
   const tunnels = shared.config.egressProxy && createTunnels(shared.config.egressProxy)
-  const deliver = deliverer({
+  const deliver = createDeliverer({
     ...shared,
     tunnels,
-    elsewhere: (clientId) => wakes.elsewhere('deliver', clientId),
-    backstop: wakes.deliverAt,
+    onLeasedElsewhere: (clientId) => wakes.wakeElsewhere('deliver', clientId),
+    scheduleBackstop: wakes.wakeDeliverAt,
   })
   const normalize = normalizer({
     ...shared,
@@ -196,7 +196,7 @@ function startWork(shared: Shared, wakes: Wakes) {
     fanOut,
     onDeliveriesCreated: deliver.wake,
     onFetchRequested: (clientId) => hydrate.wake(clientId),
-    onLeasedElsewhere: (clientId) => wakes.elsewhere('normalize', clientId),
+    onLeasedElsewhere: (clientId) => wakes.wakeElsewhere('normalize', clientId),
   })
   const stripe = createStripeApi({ base: shared.config.stripeApiBase, tunnels })
   const hydrate = hydrator({
@@ -204,21 +204,21 @@ function startWork(shared: Shared, wakes: Wakes) {
     stripe,
     laneOf,
     onFetched: normalize.wake,
-    onLeasedElsewhere: (clientId) => wakes.elsewhere('hydrate', clientId),
+    onLeasedElsewhere: (clientId) => wakes.wakeElsewhere('hydrate', clientId),
   })
   const backfill = startBackfiller({
     ...shared,
     stripe,
     storeListed: createListedEventStore({ ...shared, onStored: normalize.wake }),
-    elsewhere: (clientId) => wakes.elsewhere('backfill', clientId),
+    onLeasedElsewhere: (clientId) => wakes.wakeElsewhere('backfill', clientId),
   })
   const replay = startReplayer({
     ...shared,
     onReplayed: (clientId, endpointId, replaced) => deliver.wake(clientId, [endpointId], replaced),
-    elsewhere: (clientId) => wakes.elsewhere('replay', clientId),
+    onLeasedElsewhere: (clientId) => wakes.wakeElsewhere('replay', clientId),
   })
   const rooms = { normalize, deliver, hydrate, backfill, replay }
-  const of = <T>(work: (room: (typeof rooms)[Room]) => T) => Object.values(rooms).map(work)
+  const of = <T>(work: (room: (typeof rooms)[WorkRoom]) => T) => Object.values(rooms).map(work)
   return {
     rooms,
     wake: {
@@ -236,11 +236,11 @@ function startWork(shared: Shared, wakes: Wakes) {
 
 /** The rooms run in other processes: whichever worker picks up the job wakes its own. */
 const remote = (wakes: Wakes): Wake => ({
-  normalize: (clientId) => wakes.anywhere('normalize', clientId),
-  deliver: (clientId) => wakes.anywhere('deliver', clientId),
-  hydrate: (clientId) => wakes.anywhere('hydrate', clientId),
-  backfill: (clientId) => wakes.anywhere('backfill', clientId),
-  replay: (clientId) => wakes.anywhere('replay', clientId),
+  normalize: (clientId) => wakes.wakeAnywhere('normalize', clientId),
+  deliver: (clientId) => wakes.wakeAnywhere('deliver', clientId),
+  hydrate: (clientId) => wakes.wakeAnywhere('hydrate', clientId),
+  backfill: (clientId) => wakes.wakeAnywhere('backfill', clientId),
+  replay: (clientId) => wakes.wakeAnywhere('replay', clientId),
 })
 
 /** What this process answers over HTTP, by its roles. */
@@ -262,7 +262,7 @@ function routes(
         ...shared,
         ready,
         publicUrl: () => config.publicUrl ?? url,
-        resend,
+        resend: resendDelivery,
         mappingsInWords: describeMappings,
         explain: (read, clientId, id) => explainSourceEvent({ db: read, now: shared.now }, clientId, id),
         dryRun: (read, clientId, sourceId, event) =>

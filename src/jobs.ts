@@ -9,8 +9,8 @@ import { graphileLogger } from './graphile-log.ts'
 import type { Log } from './log.ts'
 import type { RetentionDays } from './retention/horizons.ts'
 import { purgeExpired } from './retention/retain.ts'
-import { insist } from './workers/retry-until-done.ts'
-import { noticeFor, type Room } from './workers/wakes.ts'
+import { retryUntilDone } from './workers/retry-until-done.ts'
+import { parseNotice, type WorkRoom } from './workers/wakes.ts'
 import type { RegisteredWorker } from './workers/worker.ts'
 
 /** What a room lets be done to it. */
@@ -24,7 +24,7 @@ interface Deps {
   db: Db
   log: Log
   worker: RegisteredWorker
-  rooms: Readonly<Record<Room, WorkingRoom>>
+  rooms: Readonly<Record<WorkRoom, WorkingRoom>>
   /** Days that payloads and metadata are kept. */
   kept: RetentionDays
   /** Looks for what somebody should be told of. */
@@ -59,9 +59,9 @@ export async function startJobs(deps: Deps): Promise<Jobs> {
   const sweep = () => Promise.all(Object.values(rooms).map((room) => room.sweep()))
   // A dead worker is announced once, and in the middle of trouble as likely as not.
   const soon = () =>
-    insist(sweep, {
-      wanted: () => !stopping,
-      failed: (error) => log.error({ err: error }, 'jobs.sweep_failed'),
+    retryUntilDone(sweep, {
+      isWanted: () => !stopping,
+      onFailed: (error) => log.error({ err: error }, 'jobs.sweep_failed'),
     })
   let stopping = false
   let runner: Runner | null = null
@@ -76,7 +76,7 @@ export async function startJobs(deps: Deps): Promise<Jobs> {
   worker.onNotice((payload) => {
     if (stopping) return
     if (payload === 'sweep') return void soon()
-    const notice = noticeFor(payload, worker.id)
+    const notice = parseNotice(payload, worker.id)
     if (notice) rooms[notice.room].wake(notice.clientId)
   })
 
@@ -141,7 +141,7 @@ async function runGraphile({ log, worker }: Deps, pgPool: Db, pools: string[], t
   // Its pool locks jobs by an id of its own choosing: known before the first one is taken, freed when we die.
   events.on('pool:create', ({ workerPool }) => {
     pools.push(workerPool.id)
-    worker.runsPool(workerPool.id).catch((error) => log.warn({ err: error }, 'jobs.pool_not_listed'))
+    worker.setGraphilePool(workerPool.id).catch((error) => log.warn({ err: error }, 'jobs.pool_not_listed'))
   })
   return run({
     pgPool,

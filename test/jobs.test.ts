@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { newId } from '../src/domain/ids.ts'
 import { type Jobs, purgeIdempotencyKeys, startJobs } from '../src/jobs.ts'
 import { newLog } from '../src/log.ts'
-import { newWakes, noticeFor } from '../src/workers/wakes.ts'
+import { createWakes, parseNotice } from '../src/workers/wakes.ts'
 import { registerWorker } from '../src/workers/worker.ts'
 import { afterwards } from './support/afterwards.ts'
 import { freshDatabase } from './support/database.ts'
@@ -28,7 +28,7 @@ async function newProcess() {
   }
   const kept = { payload: 30, metadata: 90 }
   const jobs: Jobs = await startJobs({ url, db, log, worker, rooms, kept, alarms: async () => {} })
-  const wakes = await newWakes({ db, log, workerId: () => worker.id })
+  const wakes = await createWakes({ db, log, workerId: () => worker.id })
   afterwards(async () => {
     await jobs.stop()
     await wakes.stop()
@@ -40,8 +40,8 @@ async function newProcess() {
 test('a wake for anywhere reaches one working process, however often it is said', async () => {
   const processes = [await newProcess(), await newProcess()]
   const [clientId, last] = [newId(), newId()]
-  for (let said = 0; said < 1000; said += 1) processes[0]!.wakes.anywhere('normalize', clientId)
-  processes[0]!.wakes.anywhere('deliver', last)
+  for (let said = 0; said < 1000; said += 1) processes[0]!.wakes.wakeAnywhere('normalize', clientId)
+  processes[0]!.wakes.wakeAnywhere('deliver', last)
   const woken = () => processes.flatMap(({ woken }) => woken)
   await eventually(() => woken().includes(`deliver ${last}`) && woken().includes(`normalize ${clientId}`))
   expect(woken().filter((one) => one === `normalize ${clientId}`)).toHaveLength(1)
@@ -50,7 +50,7 @@ test('a wake for anywhere reaches one working process, however often it is said'
 test('a notice for elsewhere reaches the other processes and not the one that gives it', async () => {
   const [giver, one, other] = [await newProcess(), await newProcess(), await newProcess()]
   const clientId = newId()
-  giver.wakes.elsewhere('deliver', clientId)
+  giver.wakes.wakeElsewhere('deliver', clientId)
   await eventually(() => [one, other].every(({ woken }) => woken.includes(`deliver ${clientId}`)))
   expect(giver.woken).not.toContain(`deliver ${clientId}`)
 })
@@ -59,8 +59,8 @@ test('a moment to deliver at is kept in the database, the latest one said', asyn
   const { wakes } = await newProcess()
   const clientId = newId()
   const at = new Date(Date.now() + 3_600_000)
-  wakes.deliverAt(clientId, new Date(Date.now() + 60_000))
-  wakes.deliverAt(clientId, at)
+  wakes.wakeDeliverAt(clientId, new Date(Date.now() + 60_000))
+  wakes.wakeDeliverAt(clientId, at)
   const job = await eventually(
     async () =>
       (await db.query('select * from graphile_worker.jobs where key = $1', [`deliver-at:${clientId}`])).rows[0],
@@ -104,8 +104,8 @@ test('the pool that Graphile Worker locks jobs by stands in the row of the worke
 })
 
 test('a wake that cannot be read wakes nobody', () => {
-  expect(noticeFor('deliver:c1:w1', 'w2')).toEqual({ room: 'deliver', clientId: 'c1' })
-  for (const payload of ['deliver:c1:w2', 'cook:c1:w1', 'deliver', '']) expect(noticeFor(payload, 'w2')).toBeNull()
+  expect(parseNotice('deliver:c1:w1', 'w2')).toEqual({ room: 'deliver', clientId: 'c1' })
+  for (const payload of ['deliver:c1:w2', 'cook:c1:w1', 'deliver', '']) expect(parseNotice(payload, 'w2')).toBeNull()
 })
 
 test('replies to an Idempotency-Key go after 24 hours', async () => {

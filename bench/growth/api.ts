@@ -2,7 +2,7 @@ import { contracts } from '../../mappings/index.ts'
 import type { Deps, Route } from '../../src/api/http/route.ts'
 import { routes } from '../../src/api/routes.ts'
 import type { Queryable } from '../../src/database/db.ts'
-import { resend } from '../../src/deliver/resend.ts'
+import { resendDelivery } from '../../src/deliver/resend.ts'
 import { explainSourceEvent } from '../../src/normalize/explain/explain.ts'
 import { previewReplay } from '../../src/replay/preview.ts'
 import { keys } from '../seed.ts'
@@ -14,7 +14,7 @@ const deps = {
   keyRing: keys,
   contracts,
   now,
-  resend,
+  resend: resendDelivery,
   adopted: async () => () => null,
   mappingsInWords: () => ({}),
   explain: (db: Queryable, clientId: string, id: string) => explainSourceEvent({ db, now }, clientId, id),

@@ -3,7 +3,7 @@ import type { Db } from '../database/db.ts'
 import type { Log } from '../log.ts'
 import type { StripeApi, StripeReply } from '../network/stripe-api.ts'
 import type { KeyRing } from '../secrets/keyring.ts'
-import type { Stop } from '../workers/leased-runs.ts'
+import type { StopSignal } from '../workers/leased-runs.ts'
 import { advanceBackfill, type Backfill, completeBackfill, type EventCounts, recordFailedCall } from './state.ts'
 import { nextWindowSeconds, readWindow, splitBySeconds } from './windows.ts'
 
@@ -30,7 +30,7 @@ const MAX_FAILURES = 12
 const MAX_PAUSE_SECONDS = 120
 
 /** Reads Stripe's list from where the backfill stands to its end, unless it is cancelled, `stopped`, or a call fails. */
-export async function runBackfill(deps: BackfillDeps, backfill: Backfill, { stopped, stopping }: Stop): Promise<void> {
+export async function runBackfill(deps: BackfillDeps, backfill: Backfill, { isStopped: stopped, stopping }: StopSignal): Promise<void> {
   const { db, log, stripe, keyRing, spacingMs = SPACING_MS } = deps
   const { clientId, id, apiKey, apiVersion, account } = backfill
   if (apiKey === null) return recordFailure(deps, backfill, NO_KEY)

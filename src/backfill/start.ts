@@ -3,7 +3,7 @@ import { newId } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
 
 /** What is asked for. Times are Stripe's `created`; `until` is excluded. */
-export interface Asked {
+export interface BackfillRequest {
   sourceId: string
   since: Date
   until?: Date | undefined
@@ -16,7 +16,7 @@ export interface Asked {
 }
 
 /** How far back Stripe's list of events reaches. https://docs.stripe.com/api/events */
-export const DAYS_KEPT = 30
+export const STRIPE_LIST_DAYS = 30
 // "30 days ago" was said some moments before it is read here.
 const SLACK_MS = 3_600_000
 const DAY_MS = 86_400_000
@@ -25,14 +25,22 @@ const DAY_MS = 86_400_000
  * Has Stripe's list of events read from `since` on; wake the backfill room afterwards. Returns the backfill's id. Throws
  * `invalid`, `needs_api_key`, and `backfill_running` while another one of the source runs.
  */
-export async function startBackfill(tx: Queryable, clientId: string, asked: Asked, now: Date): Promise<string> {
-  const wholeSeconds = (time: Date) => new Date(Math.floor(time.getTime() / 1000) * 1000)
-  const { sourceId, types, deliverySuccess, account = '' } = asked
-  const since = wholeSeconds(asked.since)
-  const until = wholeSeconds(asked.until && asked.until < now ? asked.until : now)
-  if (since.getTime() < now.getTime() - DAYS_KEPT * DAY_MS - SLACK_MS)
-    throw invalid('since', `is more than ${DAYS_KEPT} days ago: Stripe keeps events for ${DAYS_KEPT} days`)
-  if (since >= until) throw invalid('since', 'must be before `until`, and in the past')
+export async function startBackfill(
+  tx: Queryable,
+  clientId: string,
+  request: BackfillRequest,
+  now: Date,
+): Promise<string> {
+  const toWholeSeconds = (time: Date) => new Date(Math.floor(time.getTime() / 1000) * 1000)
+  const { sourceId, types, deliverySuccess, account = '' } = request
+  const since = toWholeSeconds(request.since)
+  const until = toWholeSeconds(request.until && request.until < now ? request.until : now)
+  if (since.getTime() < now.getTime() - STRIPE_LIST_DAYS * DAY_MS - SLACK_MS)
+    throw invalidField(
+      'since',
+      `is more than ${STRIPE_LIST_DAYS} days ago: Stripe keeps events for ${STRIPE_LIST_DAYS} days`,
+    )
+  if (since >= until) throw invalidField('since', 'must be before `until`, and in the past')
   const { rows } = await tx.query(
     `select s.api_key is not null as keyed, b.id as running
        from sources s
@@ -42,7 +50,7 @@ export async function startBackfill(tx: Queryable, clientId: string, asked: Aske
   )
   if (!rows[0]) throw new Refusal('not_found')
   if (!rows[0].keyed) throw new Refusal('needs_api_key')
-  if (rows[0].running) throw running(rows[0].running)
+  if (rows[0].running) throw alreadyRunning(rows[0].running)
   const id = newId()
   const { rowCount } = await tx.query(
     `insert into backfills (client_id, id, source_id, account, since, until, types, delivery_success, read_until)
@@ -55,15 +63,15 @@ export async function startBackfill(tx: Queryable, clientId: string, asked: Aske
       `select id from backfills where client_id = $1 and source_id = $2 and state = 'running'`,
       [clientId, sourceId],
     )
-    throw running(first.rows[0]?.id ?? 'another one, which was asked for at the same time')
+    throw alreadyRunning(first.rows[0]?.id ?? 'another one, which was asked for at the same time')
   }
   return id
 }
 
-const invalid = (path: string, message: string) =>
+const invalidField = (path: string, message: string) =>
   new Refusal('invalid', { details: [{ path, code: 'invalid', message }] })
 
-const running = (id: string) =>
+const alreadyRunning = (id: string) =>
   new Refusal('backfill_running', { details: [{ path: 'sourceId', code: 'conflict', message: `is read by ${id}` }] })
 
 /** Stops a backfill where it is; one that has ended stays as it is. */

@@ -17,7 +17,7 @@ export interface Backfill {
 }
 
 /** How many events of one type were listed, and of these known before, new, and refused by the database. */
-export interface Count {
+export interface EventCounts {
   listed: number
   known: number
   new: number
@@ -25,7 +25,7 @@ export interface Count {
 }
 
 /** The client's running backfills that are due. */
-export async function dueBackfills(db: Queryable, clientId: string): Promise<Backfill[]> {
+export async function findDueBackfills(db: Queryable, clientId: string): Promise<Backfill[]> {
   const { rows } = await db.query<Backfill>(
     `select b.client_id as "clientId", b.id, b.source_id as "sourceId", b.account, b.until, b.types,
             b.delivery_success as "deliverySuccess", b.read_until as "readUntil", b.failures,
@@ -38,13 +38,13 @@ export async function dueBackfills(db: Queryable, clientId: string): Promise<Bac
 }
 
 /** The clients that have a running backfill. */
-export async function clientsWithBackfills(db: Queryable): Promise<string[]> {
+export async function listClientsWithBackfills(db: Queryable): Promise<string[]> {
   const { rows } = await db.query(`select distinct client_id as id from backfills where state = 'running'`)
   return rows.map(({ id }) => id)
 }
 
 /** When the client's next backfill is due; null: none runs. */
-export async function nextBackfill(db: Queryable, clientId: string): Promise<Date | null> {
+export async function nextBackfillTime(db: Queryable, clientId: string): Promise<Date | null> {
   const { rows } = await db.query(
     `select min(next_attempt_at) as next from backfills where client_id = $1 and state = 'running'`,
     [clientId],
@@ -53,11 +53,11 @@ export async function nextBackfill(db: Queryable, clientId: string): Promise<Dat
 }
 
 /** Everything created before `readUntil` is kept by now. Answers whether to go on: it may have been cancelled. */
-export async function advance(
+export async function advanceBackfill(
   db: Queryable,
   { clientId, id }: Pick<Backfill, 'clientId' | 'id'>,
   readUntil: Date,
-  counted: Readonly<Record<string, Count>>,
+  counts: Readonly<Record<string, EventCounts>>,
 ): Promise<boolean> {
   const { rowCount } = await db.query(
     `update backfills b
@@ -72,12 +72,12 @@ export async function advance(
               cross join unnest($4::text[], $5::int[], $6::int[], $7::int[], $8::int[]) c(type, listed, known, new, refused)
               where o.client_id = $1 and o.id = $2) n
       where b.client_id = $1 and b.id = $2 and b.state = 'running'`,
-    [clientId, id, readUntil, Object.keys(counted), ...columns(Object.values(counted))],
+    [clientId, id, readUntil, Object.keys(counts), ...countColumns(Object.values(counts))],
   )
   return rowCount === 1
 }
 
-const columns = (counts: readonly Count[]) => [
+const countColumns = (counts: readonly EventCounts[]) => [
   counts.map(({ listed }) => listed),
   counts.map(({ known }) => known),
   counts.map((count) => count.new),
@@ -85,7 +85,10 @@ const columns = (counts: readonly Count[]) => [
 ]
 
 /** All is read. */
-export async function complete(db: Queryable, { clientId, id }: Pick<Backfill, 'clientId' | 'id'>): Promise<void> {
+export async function completeBackfill(
+  db: Queryable,
+  { clientId, id }: Pick<Backfill, 'clientId' | 'id'>,
+): Promise<void> {
   await db.query(
     `update backfills set state = 'completed', read_until = until, next_attempt_at = null, finished_at = now()
       where client_id = $1 and id = $2 and state = 'running'`,
@@ -94,7 +97,7 @@ export async function complete(db: Queryable, { clientId, id }: Pick<Backfill, '
 }
 
 /** A call did not get through: it goes on in so many seconds, or not at all (null). */
-export async function setBack(
+export async function recordFailedCall(
   db: Queryable,
   { clientId, id }: Pick<Backfill, 'clientId' | 'id'>,
   { code, message }: { code: string; message: string },

@@ -2,7 +2,7 @@ import { readBackfillProgress } from '../backfill/progress.ts'
 import { STRIPE_LIST_DAYS, startBackfill } from '../backfill/start.ts'
 import { type Db, inTransaction } from '../database/db.ts'
 import { isUuid } from '../domain/ids.ts'
-import { WAKE } from '../workers/worker-session.ts'
+import { WAKE_CHANNEL } from '../workers/worker-session.ts'
 import { report, statusLine } from './backfill-text.ts'
 import { type Call, defineCommand, UsageError } from './command.ts'
 import { withDatabase } from './database.ts'
@@ -71,6 +71,6 @@ async function started(db: Db, options: Typed['options']): Promise<string> {
   const id = await inTransaction(db, (tx) => startBackfill(tx, clientId, asked, new Date())).catch((error) => {
     throw asTyped(error)
   })
-  await db.query('select pg_notify($1, $2)', [WAKE, `backfill:${clientId}`])
+  await db.query('select pg_notify($1, $2)', [WAKE_CHANNEL, `backfill:${clientId}`])
   return id
 }

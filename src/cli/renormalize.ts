@@ -1,6 +1,6 @@
 import { type Db, inTransaction } from '../database/db.ts'
 import { renormalizeMatching, type RenormalizeFilter } from '../normalize/renormalize.ts'
-import { WAKE } from '../workers/worker-session.ts'
+import { WAKE_CHANNEL } from '../workers/worker-session.ts'
 import { defineCommand, UsageError } from './command.ts'
 import { withDatabase } from './database.ts'
 import { clientsOf, timeOf } from './option-values.ts'
@@ -49,7 +49,7 @@ async function again(db: Db, clientId: string, which: RenormalizeFilter): Promis
     count += done.count
     last = done.last
     // Whichever process has the client's lanes takes it up.
-    if (done.count > 0) await db.query('select pg_notify($1, $2)', [WAKE, `normalize:${clientId}`])
+    if (done.count > 0) await db.query('select pg_notify($1, $2)', [WAKE_CHANNEL, `normalize:${clientId}`])
   } while (last !== null)
   return count
 }

@@ -5,7 +5,7 @@ import { previewReplay } from '../replay/preview.ts'
 import { readReplayProgress } from '../replay/progress.ts'
 import { type ReplayRequest, startReplay } from '../replay/start.ts'
 import type { ReplayMode } from '../replay/walk.ts'
-import { WAKE } from '../workers/worker-session.ts'
+import { WAKE_CHANNEL } from '../workers/worker-session.ts'
 import { type Call, defineCommand, UsageError } from './command.ts'
 import { withDatabase } from './database.ts'
 import { asTyped, isWorkedOn, untilEnded } from './follow.ts'
@@ -76,7 +76,7 @@ async function started(db: Db, call: Typed): Promise<string> {
   const id = await inTransaction(db, (tx) => startReplay(deps, tx, clientId, asked)).catch((error) => {
     throw asTyped(error, { eventTypes: 'types' })
   })
-  await db.query('select pg_notify($1, $2)', [WAKE, `replay:${clientId}`])
+  await db.query('select pg_notify($1, $2)', [WAKE_CHANNEL, `replay:${clientId}`])
   return id
 }
 

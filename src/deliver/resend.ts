@@ -4,7 +4,7 @@ import { readHorizons } from '../database/retention-horizons.ts'
 import { idFloor, newId } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
 
-interface Row {
+interface ResentRow {
   eventId: string
   endpointId: string
   eventType: string
@@ -20,13 +20,13 @@ interface Row {
  * afterwards the endpoint has to be woken. Throws `not_found` when there is no such delivery or its endpoint is deleted,
  * `endpoint_disabled`, and `payload_expired` when the event's body is past its retention. Rule: DESIGN.md 2.
  */
-export async function resend(
+export async function resendDelivery(
   tx: Queryable,
   clientId: string,
   deliveryId: string,
 ): Promise<{ id: string; endpointId: string }> {
   // Locks the delivery: of two resends at once, the second finds the first one's delivery and cancels it.
-  const { rows } = await tx.query<Row>({
+  const { rows } = await tx.query<ResentRow>({
     // Planned once: there are as many days as are kept.
     name: 'deliver.resend',
     text: `select d.event_id as "eventId", d.endpoint_id as "endpointId", d.event_type as "eventType", d.user_id as "userId", p.status,

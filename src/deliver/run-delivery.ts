@@ -1,30 +1,30 @@
-import { attempt } from './attempt/attempt.ts'
-import { closeWaiting, disable, endPending } from './attempt/end-deliveries.ts'
-import { type Made, stateAfter } from './attempt/record.ts'
-import type { Client, Shared } from './context.ts'
+import { makeAttempt } from './attempt/make-attempt.ts'
+import { endEndpointDeliveries, disableEndpoint, endPendingDelivery } from './attempt/end-deliveries.ts'
+import { type AttemptMade, stateAfter } from './attempt/record-attempts.ts'
+import type { ClientDeliveries, DeliverContext } from './context.ts'
 import type { Endpoint } from './endpoint/endpoint.ts'
-import { count, isGivenUp } from './endpoint/health.ts'
-import type { News } from './news.ts'
-import type { Due } from './queue/due-deliveries.ts'
-import { hasWaiting, isHungry, nextWaiting, type Pump, queueOf } from './queue/pump.ts'
-import { putBack } from './queue/queue.ts'
-import { AFTER_ANOTHER, ended, opensAt } from './queue/start-gate.ts'
-import type { Verdict } from './start-check.ts'
+import { countOutcome, isGivenUp } from './endpoint/health.ts'
+import type { EndpointNews } from './endpoint-news.ts'
+import type { DueDelivery } from './queue/due-deliveries.ts'
+import { hasWaiting, pumpNeedsRows, takeNextWaiting, type Pump, queueFor } from './queue/pump.ts'
+import { putBackDelivery } from './queue/queue.ts'
+import { AFTER_ANOTHER_ENDS, countEnd, nextStartAt } from './queue/start-gate.ts'
+import type { StartVerdict } from './start-check.ts'
 
 /** Whether the pump's next delivery may start now. Where only time holds it up, a timer offers the pump again. */
-export function startable({ now, turns }: Pick<Shared, 'now' | 'turns'>, pump: Pump): boolean {
-  if (pump.halted !== null || !hasWaiting(pump)) return false
-  if (pump.endpoint === null) return pump.inFlight < pump.ahead
+export function canStartNext({ now, slots: turns }: Pick<DeliverContext, 'now' | 'turns'>, pump: Pump): boolean {
+  if (pump.haltReason !== null || !hasWaiting(pump)) return false
+  if (pump.endpoint === null) return pump.inFlight < pump.startsWhileUnknown
   const asked = pump.inFlight - pump.sending
-  if (pump.woken) return asked === 0
-  const at = opensAt(pump, asked, now)
+  if (pump.mustRecheck) return asked === 0
+  const at = nextStartAt(pump, asked, now)
   if (at === 0) return true
-  if (at === AFTER_ANOTHER) return false
-  const ring = () => {
-    pump.timer = undefined
+  if (at === AFTER_ANOTHER_ENDS) return false
+  const onStartTime = () => {
+    pump.startTimer = undefined
     turns.offer(pump)
   }
-  pump.timer ??= setTimeout(ring, at - now().getTime()).unref()
+  pump.startTimer ??= setTimeout(onStartTime, at - now().getTime()).unref()
   return false
 }
 
@@ -32,108 +32,108 @@ export function startable({ now, turns }: Pick<Shared, 'now' | 'turns'>, pump: P
  * Starts the pump's next delivery and sees it through: asked for, sent, recorded, forgotten. Never rejects: what goes wrong
  * on our side is logged, the delivery stays due, and the pump pauses.
  */
-export async function runNext(shared: Shared, client: Client, pump: Pump): Promise<void> {
-  const due = nextWaiting(pump)
-  const known = pump.woken ? null : pump.endpoint
-  const place = placeOf(shared, pump)
+export async function runNextDelivery(shared: DeliverContext, client: ClientDeliveries, pump: Pump): Promise<void> {
+  const due = takeNextWaiting(pump)
+  const known = pump.mustRecheck ? null : pump.endpoint
+  const place = trackSlot(shared, pump)
   shared.tasks.begin()
   pump.inFlight += 1
-  let verdict: Verdict | undefined
-  let made: Made | null = null
+  let verdict: StartVerdict | undefined
+  let made: AttemptMade | null = null
   try {
-    verdict = await client.ready({ pump, due })
-    if (pump.endpoint !== known) shared.turns.offer(pump)
-    if (!verdict.go) await turnedDown(shared, client, pump, due, verdict)
-    else made = await sent(shared, client, pump, due, verdict, place.slow)
+    verdict = await client.startCheck({ pump, due })
+    if (pump.endpoint !== known) shared.slots.offer(pump)
+    if (!verdict.go) await onNotStarted(shared, client, pump, due, verdict)
+    else made = await sendOne(shared, client, pump, due, verdict, place.onSlow)
   } catch (error) {
-    fault(shared, client, pump, error)
+    pauseAfterFault(shared, client, pump, error)
   }
   pump.inFlight -= 1
-  const isHeld = verdict?.go === false && verdict.why === 'held' && pump.halted === null
-  if (isHeld) putBack(queueOf(pump, due), due)
-  place.giveBack(made !== null)
+  const isHeld = verdict?.go === false && verdict.why === 'held' && pump.haltReason === null
+  if (isHeld) putBackDelivery(queueFor(pump, due), due)
+  place.release(made !== null)
   // One that could not be recorded stays in hand: sending it again would be worse than leaving it to the next start.
-  if (!isHeld && (!made || (await recorded(shared, client, pump, made)))) client.forget(pump, due)
+  if (!isHeld && (!made || (await recordAttempt(shared, client, pump, made)))) client.forgetDelivery(pump, due)
   // With the lease goes the right to say how the endpoint fares.
-  if (verdict?.go && verdict.endpoint.health.unsaved === 'change' && pump.halted !== 'lost')
-    await client.keep({ endpoint: verdict.endpoint, starts: pump.starts })
-  if (isHungry(pump, shared.room())) client.look()
+  if (verdict?.go && verdict.endpoint.health.unsaved === 'change' && pump.haltReason !== 'lost')
+    await client.saveHealth({ endpoint: verdict.endpoint, starts: pump.starts })
+  if (pumpNeedsRows(pump, shared.queueLimit())) client.requestRows()
   shared.tasks.end()
 }
 
 /** The place that an attempt holds, given back when it ends; one that takes long steps aside before. */
-function placeOf({ turns }: Shared, pump: Pump) {
+function trackSlot({ slots: turns }: DeliverContext, pump: Pump) {
   let isSlow = false
   let isAside = false
   return {
-    slow() {
+    onSlow() {
       isSlow = true
-      pump.slow = true
-      isAside = turns.stepAside(pump)
+      pump.isSlow = true
+      isAside = turns.moveToSlowSlot(pump)
     },
-    giveBack(wasSent: boolean) {
-      if (wasSent) pump.slow = isSlow
-      if (isAside) turns.ended(pump)
+    release(wasSent: boolean) {
+      if (wasSent) pump.isSlow = isSlow
+      if (isAside) turns.releaseSlowSlot(pump)
       else turns.freed(pump)
     },
   }
 }
 
-async function sent(
-  shared: Shared,
-  client: Client,
+async function sendOne(
+  shared: DeliverContext,
+  client: ClientDeliveries,
   pump: Pump,
-  due: Due,
-  verdict: Verdict & { go: true },
-  slow: () => void,
-): Promise<Made | null> {
+  due: DueDelivery,
+  verdict: StartVerdict & { go: true },
+  onSlow: () => void,
+): Promise<AttemptMade | null> {
   const { endpoint, event } = verdict
   try {
-    if (pump.halted === 'lost' || shared.stopping()) return null
-    const made = await attempt(shared, client.id, endpoint, due, event, slow)
-    await judge(shared, client, pump, endpoint, made).catch((error) => fault(shared, client, pump, error))
+    if (pump.haltReason === 'lost' || shared.isStopping()) return null
+    const made = await makeAttempt(shared, client.id, endpoint, due, event, onSlow)
+    await chargeEndpoint(shared, client, pump, endpoint, made).catch((error) => pauseAfterFault(shared, client, pump, error))
     return made
   } finally {
-    ended(pump, verdict)
+    countEnd(pump, verdict)
   }
 }
 
 /** What the attempt says of its endpoint, which may be the end of it. */
-async function judge(
-  shared: Shared,
-  client: Client,
+async function chargeEndpoint(
+  shared: DeliverContext,
+  client: ClientDeliveries,
   pump: Pump,
   endpoint: Endpoint,
-  { answer: { outcome, startedAt } }: Made,
+  { answer: { outcome, startedAt } }: AttemptMade,
 ): Promise<void> {
   const now = shared.now().getTime()
-  count(endpoint.health, outcome, startedAt.getTime(), now)
+  countOutcome(endpoint.health, outcome, startedAt.getTime(), now)
   const reason = outcome.kind === 'gone' ? 'gone' : isGivenUp(endpoint.health, now) ? 'failing' : null
-  if (reason === null || !(await disable(shared.db, client.id, endpoint, reason))) return
+  if (reason === null || !(await disableEndpoint(shared.db, client.id, endpoint, reason))) return
   shared.log.warn({ clientId: client.id, endpointId: endpoint.id, reason }, 'endpoint.disabled')
   shared.watch?.changed?.({ clientId: client.id, endpointId: endpoint.id, what: 'disabled', reason })
   closePump(shared, client, pump)
 }
 
-async function recorded({ log }: Shared, client: Client, pump: Pump, made: Made): Promise<boolean> {
+async function recordAttempt({ log }: DeliverContext, client: ClientDeliveries, pump: Pump, made: AttemptMade): Promise<boolean> {
   const { due, nextDelaySeconds } = made
   try {
-    const written = await client.record({ ...made, exhausted: exhaustion(client, pump, made) })
+    const written = await client.recordAttempt({ ...made, exhaustedNews: exhaustedNews(client, pump, made) })
     if (written === 'lost') return false
   } catch (error) {
     log.error({ err: error, clientId: client.id, deliveryId: due.id }, 'delivery.record_failed')
     return false
   }
-  if (nextDelaySeconds !== null) client.clock.set(pump.endpointId, nextDelaySeconds)
+  if (nextDelaySeconds !== null) client.clock.setDue(pump.endpointId, nextDelaySeconds)
   // The user's next one may go now.
-  else if (pump.endpoint?.ordered) client.wake([pump.endpointId])
+  else if (pump.endpoint?.isOrdered) client.wakeEndpoints([pump.endpointId])
   // The endpoint was closed while the attempt was under way, and its delivery waits again.
-  if (pump.endpoint?.closed && nextDelaySeconds !== null) client.wake([pump.endpointId])
+  if (pump.endpoint?.isClosed && nextDelaySeconds !== null) client.wakeEndpoints([pump.endpointId])
   return true
 }
 
 /** What to tell of a delivery that this attempt ends in vain; null: it does not. */
-function exhaustion({ id: clientId }: Client, { endpointId, endpoint }: Pump, made: Made): News | null {
+function exhaustedNews({ id: clientId }: ClientDeliveries, { endpointId, endpoint }: Pump, made: AttemptMade): EndpointNews | null {
   const { due, number, answer } = made
   if (stateAfter(made) !== 'failed' || answer.outcome.kind === 'gone') return null
   const { outcome, startedAt } = answer
@@ -156,25 +156,25 @@ function exhaustion({ id: clientId }: Client, { endpointId, endpoint }: Pump, ma
 
 const startOfDay = (at: Date) => new Date(at.getTime() - (at.getTime() % 86_400_000))
 
-async function turnedDown(
-  shared: Shared,
-  client: Client,
+async function onNotStarted(
+  shared: DeliverContext,
+  client: ClientDeliveries,
   pump: Pump,
-  due: Due,
-  verdict: Verdict & { go: false },
+  due: DueDelivery,
+  verdict: StartVerdict & { go: false },
 ): Promise<void> {
   switch (verdict.why) {
     case 'lost':
-      client.halt(pump, 'lost')
-      return client.wake([pump.endpointId])
+      client.haltPump(pump, 'lost')
+      return client.wakeEndpoints([pump.endpointId])
     case 'closed':
       return closePump(shared, client, pump)
     case 'filtered':
-      return endPending(shared.db, client.id, due, 'skipped', 'filtered')
+      return endPendingDelivery(shared.db, client.id, due, 'skipped', 'filtered')
     case 'event_missing':
-      return endPending(shared.db, client.id, due, 'cancelled', 'event_missing')
+      return endPendingDelivery(shared.db, client.id, due, 'cancelled', 'event_missing')
     case 'outdated':
-      return client.reread(pump)
+      return client.rereadPump(pump)
     case 'fault':
       throw verdict.error
     case 'held':
@@ -182,34 +182,34 @@ async function turnedDown(
   }
 }
 
-function fault({ log, logged }: Shared, client: Client, pump: Pump, error: unknown): void {
+function pauseAfterFault({ log, loggedErrors: logged }: DeliverContext, client: ClientDeliveries, pump: Pump, error: unknown): void {
   if (!(error instanceof Error) || !logged.has(error))
     log.error({ err: error, clientId: client.id, endpointId: pump.endpointId }, 'delivery.fault')
   if (error instanceof Error) logged.add(error)
-  if (!pump.halted) client.halt(pump, 'fault')
+  if (!pump.haltReason) client.haltPump(pump, 'fault')
 }
 
 /** Ends what waits for a disabled or deleted endpoint; the pump starts nothing meanwhile. */
-export function closePump(shared: Shared, client: Client, pump: Pump): void {
-  if (pump.halted) return
-  client.halt(pump, 'closing')
+export function closePump(shared: DeliverContext, client: ClientDeliveries, pump: Pump): void {
+  if (pump.haltReason) return
+  client.haltPump(pump, 'closing')
   for (const queue of [pump.first, pump.again]) {
-    queue.stale = false
-    queue.more = false
+    queue.isStale = false
+    queue.hasMore = false
   }
   // It may be enabled again, and then nothing counts of what was met before.
-  pump.woken = true
+  pump.mustRecheck = true
   shared.tasks.begin()
-  closeWaiting(shared.db, client.id, pump.endpointId)
+  endEndpointDeliveries(shared.db, client.id, pump.endpointId)
     .then(
       (deliveries) => {
-        if (pump.halted === 'closing') pump.halted = null
-        if (pump.first.stale || pump.again.stale) client.look()
+        if (pump.haltReason === 'closing') pump.haltReason = null
+        if (pump.first.isStale || pump.again.isStale) client.requestRows()
         shared.log.info({ clientId: client.id, endpointId: pump.endpointId, deliveries }, 'delivery.waiting_ended')
       },
       (error) => {
-        if (pump.halted === 'closing') pump.halted = null
-        fault(shared, client, pump, error)
+        if (pump.haltReason === 'closing') pump.haltReason = null
+        pauseAfterFault(shared, client, pump, error)
       },
     )
     .finally(() => shared.tasks.end())

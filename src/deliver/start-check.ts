@@ -1,16 +1,16 @@
 import type { Contract } from '../contracts/contract.ts'
 import type { Db } from '../database/db.ts'
 import type { KeyRing } from '../secrets/keyring.ts'
-import { type Add, batcher } from '../workers/batcher.ts'
-import type { EventBodies, StoredEvent } from './attempt/event-bodies.ts'
-import { type Endpoint, freshEndpoints, wants } from './endpoint/endpoint.ts'
-import { type Due, stillPending } from './queue/due-deliveries.ts'
+import { type AddToBatch, createBatcher } from '../workers/batcher.ts'
+import type { LoadEventBodies, EventBody } from './attempt/event-bodies.ts'
+import { type Endpoint, refreshEndpoints, wantsDelivery } from './endpoint/endpoint.ts'
+import { type DueDelivery, findStillPending } from './queue/due-deliveries.ts'
 import type { Pump } from './queue/pump.ts'
-import { opensAt, started } from './queue/start-gate.ts'
+import { nextStartAt, countStart } from './queue/start-gate.ts'
 
 /** Whether a delivery may be attempted now, and with what. */
-export type Verdict =
-  | { go: true; endpoint: Endpoint; event: StoredEvent; isProbe: boolean }
+export type StartVerdict =
+  | { go: true; endpoint: Endpoint; event: EventBody; isProbe: boolean }
   /**
    * `lost`: another process has the endpoint; `closed`: the endpoint takes nothing; `settled`: the delivery is no longer
    * pending; `held`: the endpoint's limits or its breaker let nothing start now; `outdated`: it was read before the endpoint
@@ -19,12 +19,12 @@ export type Verdict =
   | { go: false; why: 'lost' | 'closed' | 'settled' | 'filtered' | 'event_missing' | 'held' | 'outdated' }
   | { go: false; why: 'fault'; error: Error }
 
-interface Deps {
+interface StartCheckDeps {
   db: Db
   worker: { id: string }
   contracts: Readonly<Record<string, Contract>>
   keyRing: KeyRing
-  bodies: EventBodies
+  loadEventBodies: LoadEventBodies
   now: () => Date
 }
 
@@ -37,45 +37,45 @@ const SPACING_MS = 2
  * the next attempt on. All attempts of one client that are about to start share a statement. Those that may start are
  * counted as started (gate.ts).
  */
-export const readiness = (deps: Deps, clientId: string): Add<{ pump: Pump; due: Due }, Verdict> =>
-  batcher(
-    async (asked) => {
-      const pumps = [...new Set(asked.map(({ pump }) => pump))]
+export const createStartCheck = (deps: StartCheckDeps, clientId: string): AddToBatch<{ pump: Pump; due: DueDelivery }, StartVerdict> =>
+  createBatcher(
+    async (starts) => {
+      const pumps = [...new Set(starts.map(({ pump }) => pump))]
       const trustedFrom = performance.now() - TRUSTED_MS
-      const doubtful = asked.filter(({ due }) => due.readAt < trustedFrom).map(({ due }) => due)
+      const readLongAgo = starts.filter(({ due }) => due.readAt < trustedFrom).map(({ due }) => due)
       const [endpoints, events, pending] = await Promise.all([
-        freshEndpoints(
+        refreshEndpoints(
           deps,
           clientId,
           pumps.map(({ endpointId, endpoint }) => ({ id: endpointId, known: endpoint })),
         ),
-        deps.bodies(clientId, new Set(asked.map(({ due }) => due.eventId))),
-        doubtful.length > 0 ? stillPending(deps.db, clientId, doubtful) : null,
+        deps.loadEventBodies(clientId, new Set(starts.map(({ due }) => due.eventId))),
+        readLongAgo.length > 0 ? findStillPending(deps.db, clientId, readLongAgo) : null,
       ])
-      return asked.map(({ pump, due }): Verdict => {
+      return starts.map(({ pump, due }): StartVerdict => {
         const endpoint = endpoints.get(pump.endpointId)
-        if (!endpoint || pump.halted === 'lost') return { go: false, why: 'lost' }
+        if (!endpoint || pump.haltReason === 'lost') return { go: false, why: 'lost' }
         if (endpoint instanceof Error) return { go: false, why: 'fault', error: endpoint }
         if (endpoint === 'gone') return { go: false, why: 'closed' }
-        knows(pump, endpoint)
-        if (endpoint.closed) return { go: false, why: 'closed' }
-        if (due.readAt < pump.doubtedAt || (endpoint.ordered && !due.inOrder)) return { go: false, why: 'outdated' }
+        adoptEndpoint(pump, endpoint)
+        if (endpoint.isClosed) return { go: false, why: 'closed' }
+        if (due.readAt < pump.staleBefore || (endpoint.isOrdered && !due.isFirstOfUser)) return { go: false, why: 'outdated' }
         if (due.readAt < trustedFrom && !pending?.has(due.id)) return { go: false, why: 'settled' }
-        if (!wants(endpoint, due)) return { go: false, why: 'filtered' }
+        if (!wantsDelivery(endpoint, due)) return { go: false, why: 'filtered' }
         const event = events.get(due.eventId)
         if (event === undefined) return { go: false, why: 'event_missing' }
-        if (opensAt(pump, 0, deps.now) > 0) return { go: false, why: 'held' }
-        return { go: true, endpoint, event, ...started(pump, deps.now) }
+        if (nextStartAt(pump, 0, deps.now) > 0) return { go: false, why: 'held' }
+        return { go: true, endpoint, event, ...countStart(pump, deps.now) }
       })
     },
     { spacingMs: SPACING_MS },
   )
 
 /** Takes over how the endpoint is now. */
-function knows(pump: Pump, endpoint: Endpoint): void {
+function adoptEndpoint(pump: Pump, endpoint: Endpoint): void {
   // What another process has sent counts as well.
-  if (pump.endpoint === null) pump.starts = [...endpoint.starts]
+  if (pump.endpoint === null) pump.starts = [...endpoint.recentStarts]
   if (!endpoint.rateLimit && pump.starts.length > 0) pump.starts = []
   pump.endpoint = endpoint
-  pump.woken = false
+  pump.mustRecheck = false
 }

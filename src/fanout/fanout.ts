@@ -3,7 +3,7 @@ import { takesEventType } from '../domain/event-filter.ts'
 import { newId } from '../domain/ids.ts'
 
 /** What fan-out needs of a new event. */
-export interface NewEvent {
+export interface FanOutEvent {
   id: string
   contract: string
   type: string
@@ -14,7 +14,7 @@ export interface NewEvent {
  * Makes one delivery per event and endpoint that wants it, inside the transaction that stores the events: pending, or
  * `skipped` where the endpoint is disabled (replayable). Ids follow the order of the events. Answers the endpoints to wake.
  */
-export async function fanOut(tx: Queryable, clientId: string, events: readonly NewEvent[]): Promise<string[]> {
+export async function fanOut(tx: Queryable, clientId: string, events: readonly FanOutEvent[]): Promise<string[]> {
   const { rows: endpoints } = await tx.query<{
     id: string
     contract: string

@@ -76,7 +76,7 @@ export function hydrator(deps: HydratorDeps): Hydrator {
   const runTurn = async (clientId: string, client: FetchClient) => {
     if (client.timer) clearTimeout(client.timer)
     if (!client.hasLease) {
-      const { held, elsewhere } = await deps.worker.claim(clientId, [UNIT])
+      const { held, elsewhere } = await deps.worker.claimUnits(clientId, [UNIT])
       client.hasLease = held.length > 0
       if (elsewhere.length > 0) deps.onLeasedElsewhere(clientId)
     }
@@ -126,7 +126,7 @@ export function hydrator(deps: HydratorDeps): Hydrator {
     client.hasLease = false
     // Counted as looking, so that a wake meanwhile waits and claims anew.
     client.look = deps.worker
-      .release(clientId, [UNIT])
+      .releaseUnits(clientId, [UNIT])
       .then(async () => {
         // What was asked for just before the release found a room that did not look.
         client.isDirty ||= (await readNextDue(deps.db, clientId)) !== null
@@ -163,7 +163,7 @@ export function hydrator(deps: HydratorDeps): Hydrator {
         ]),
       )
       await Promise.all(
-        [...clients].map(([clientId, { hasLease: held }]) => (held ? deps.worker.release(clientId, [UNIT]) : null)),
+        [...clients].map(([clientId, { hasLease: held }]) => (held ? deps.worker.releaseUnits(clientId, [UNIT]) : null)),
       )
     },
   }

@@ -90,7 +90,7 @@ export function normalizer(deps: NormalizerDeps): Normalizer {
     if (client.timer) clearTimeout(client.timer)
     client.dirty = false
     if (client.lanes.length < laneUnits.length) {
-      const { held, elsewhere } = await deps.worker.claim(clientId, laneUnits)
+      const { held, elsewhere } = await deps.worker.claimUnits(clientId, laneUnits)
       client.lanes = held.map((unit) => Number(unit.slice('lane:'.length)))
       client.nextTimerAt = 0
       if (elsewhere.length > 0) deps.onLeasedElsewhere(clientId)
@@ -157,7 +157,7 @@ export function normalizer(deps: NormalizerDeps): Normalizer {
     if (due > Date.now() + IDLE_MS && client.lanes.length > 0) {
       const { lanes } = client
       client.lanes = []
-      await deps.worker.release(
+      await deps.worker.releaseUnits(
         clientId,
         lanes.map((lane) => `lane:${lane}`),
       )
@@ -201,7 +201,7 @@ export function normalizer(deps: NormalizerDeps): Normalizer {
       await Promise.all(
         [...clients].map(([clientId, { lanes }]) =>
           lanes.length > 0
-            ? deps.worker.release(
+            ? deps.worker.releaseUnits(
                 clientId,
                 lanes.map((lane) => `lane:${lane}`),
               )

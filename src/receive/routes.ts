@@ -5,7 +5,7 @@ import { Refusal, refusalBody } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { KeyRing } from '../secrets/keyring.ts'
 import type { Answered, Watch } from '../watch.ts'
-import type { Add } from '../workers/batcher.ts'
+import type { AddToBatch } from '../workers/batcher.ts'
 import { readRawBody } from './body.ts'
 import { readEnvelope } from './envelope.ts'
 import { verifySignature } from './signature.ts'
@@ -40,8 +40,8 @@ export function receiveRoutes({ db, keyRing, log, now, onStored, watch }: Deps):
 }
 
 interface WebhookHandlerDeps {
-  loadSource: Add<string, SigningSource | undefined>
-  storeEvent: Add<IncomingEvent, { duplicate: boolean }>
+  loadSource: AddToBatch<string, SigningSource | undefined>
+  storeEvent: AddToBatch<IncomingEvent, { duplicate: boolean }>
   keyRing: Pick<KeyRing, 'decrypt'>
   now: () => Date
   watch?: Watch | undefined

@@ -1,7 +1,7 @@
 import type { Db } from '../database/db.ts'
 import { Refusal } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { type Add, batcher } from '../workers/batcher.ts'
+import { type AddToBatch, createBatcher } from '../workers/batcher.ts'
 
 /** Whose events these are and what they are signed with; the secrets are sealed with the key ring. */
 export interface SigningSource {
@@ -17,8 +17,8 @@ export interface SigningSource {
  * statement; nothing is kept, so a secret that was withdrawn before the request is not accepted.
  * Throws `unavailable` when the database does not answer.
  */
-export const createSourceLoader = ({ db, log }: { db: Db; log: Log }): Add<string, SigningSource | undefined> =>
-  batcher(
+export const createSourceLoader = ({ db, log }: { db: Db; log: Log }): AddToBatch<string, SigningSource | undefined> =>
+  createBatcher(
     async (ids) => {
       const found = await loadSources(db, [...new Set(ids)]).catch((cause) => {
         log.error({ err: cause, requests: ids.length }, 'receive.sources_unavailable')

@@ -3,7 +3,7 @@ import { newId } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Arrived, Via, Watch } from '../watch.ts'
-import { type Add, batcher } from '../workers/batcher.ts'
+import { type AddToBatch, createBatcher } from '../workers/batcher.ts'
 import { encodeByteaArray } from './bytea.ts'
 import type { Envelope } from './envelope.ts'
 
@@ -28,7 +28,7 @@ interface Deps {
 export type StoreResult = { duplicate: false; id: string; receivedAt: Date } | { duplicate: true }
 
 /** `groupStore` for events that come one by one. */
-export const createEventStore = (deps: Deps): Add<IncomingEvent, StoreResult> => {
+export const createEventStore = (deps: Deps): AddToBatch<IncomingEvent, StoreResult> => {
   const store = createGroupStore(deps)
   return async (event) => (await store([event]))[0]!
 }
@@ -45,8 +45,8 @@ export const createGroupStore = ({
   onStored,
   watch,
   via = 'stripe',
-}: Deps): Add<readonly IncomingEvent[], StoreResult[]> => {
-  const add = batcher(
+}: Deps): AddToBatch<readonly IncomingEvent[], StoreResult[]> => {
+  const add = createBatcher(
     async (groups: EventGroup[]) => {
       const results = await storeGroups(
         db,

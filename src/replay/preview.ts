@@ -1,10 +1,10 @@
 import type { Queryable } from '../database/db.ts'
 import { idTime } from '../domain/ids.ts'
-import { type Asked, type Deps, planned } from './start.ts'
-import { walk } from './walk.ts'
+import { planReplay, type ReplayPlanDeps, type ReplayRequest } from './start.ts'
+import { selectEvents } from './walk.ts'
 
 /** What a replay would do. */
-export interface Preview {
+export interface ReplayPreview {
   since: Date | null
   until: Date | null
   count: number
@@ -17,29 +17,33 @@ export interface Preview {
   countedUntil: Date | null
 }
 
-const SCAN = 5_000
-const SAMPLE = 10
+const SCAN_LIMIT = 5_000
+const SAMPLE_SIZE = 10
 const BUDGET_MS = 2_000
 
 /** Counts what `startReplay` would replay, and stores nothing. Runs inside a transaction. Throws as it does, `invalid` and `not_found`. */
 export async function previewReplay(
-  deps: Deps & { budgetMs?: number },
+  deps: ReplayPlanDeps & { budgetMs?: number },
   tx: Queryable,
   clientId: string,
-  asked: Asked,
-): Promise<Preview> {
-  const { which, after, since, until } = await planned(deps, tx, clientId, asked)
-  const patientUntil = performance.now() + (deps.budgetMs ?? BUDGET_MS)
-  const preview: Preview = { since, until, count: 0, expired: 0, byType: {}, sample: [], countedUntil: null }
+  request: ReplayRequest,
+): Promise<ReplayPreview> {
+  const { selection, after, since, until } = await planReplay(deps, tx, clientId, request)
+  const countUntil = performance.now() + (deps.budgetMs ?? BUDGET_MS)
+  const preview: ReplayPreview = { since, until, count: 0, expired: 0, byType: {}, sample: [], countedUntil: null }
   for (let from = after; ; ) {
-    const { events, expired, reached, all } = await walk(tx, which, { after: from, scan: SCAN, most: SCAN })
+    const { events, expired, reached, isComplete } = await selectEvents(tx, selection, {
+      after: from,
+      scanLimit: SCAN_LIMIT,
+      limit: SCAN_LIMIT,
+    })
     preview.count += events.length
     preview.expired += expired
     for (const { type } of events) preview.byType[type] = (preview.byType[type] ?? 0) + 1
-    const shown = events.slice(0, SAMPLE - preview.sample.length)
+    const shown = events.slice(0, SAMPLE_SIZE - preview.sample.length)
     preview.sample.push(...shown.map(({ id, type }) => ({ eventId: id, eventType: type, createdAt: idTime(id) })))
-    if (all) return preview
+    if (isComplete) return preview
     from = reached
-    if (performance.now() > patientUntil) return { ...preview, countedUntil: idTime(from) }
+    if (performance.now() > countUntil) return { ...preview, countedUntil: idTime(from) }
   }
 }

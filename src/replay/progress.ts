@@ -2,7 +2,7 @@ import type { Queryable } from '../database/db.ts'
 import { FANOUT_ORIGIN } from '../domain/ids.ts'
 
 /** How far a replay is, and what has become of its deliveries. */
-export interface Progress {
+export interface ReplayProgress {
   id: string
   clientId: string
   endpointId: string
@@ -20,13 +20,13 @@ export interface Progress {
 }
 
 /** Undefined when there is no such replay. */
-export async function progressOf(db: Queryable, id: string): Promise<Progress | undefined> {
-  const { rows: owners } = await db.query<{ clientId: string }>(
+export async function readReplayProgress(db: Queryable, id: string): Promise<ReplayProgress | undefined> {
+  const { rows: clients } = await db.query<{ clientId: string }>(
     `select r.client_id as "clientId" from clients c join replays r on r.client_id = c.id and r.id = $1`,
     [id],
   )
-  if (!owners[0]) return undefined
-  const { rows } = await db.query<Progress>(
+  if (!clients[0]) return undefined
+  const { rows } = await db.query<ReplayProgress>(
     `select r.id, r.client_id as "clientId", r.endpoint_id as "endpointId", r.state, r.found, r.replayed, r.skipped, r.expired,
             r.reason_message as reason,
             (select coalesce(jsonb_object_agg(s.state, s.count), '{}')
@@ -34,7 +34,7 @@ export async function progressOf(db: Queryable, id: string): Promise<Progress | 
                       where d.client_id = $1 and d.origin = $2 and d.origin <> '${FANOUT_ORIGIN}'
                       group by d.state) s) as deliveries
        from replays r where r.client_id = $1 and r.id = $2`,
-    [owners[0].clientId, id],
+    [clients[0].clientId, id],
   )
   return rows[0]
 }

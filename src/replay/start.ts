@@ -3,25 +3,25 @@ import type { Queryable } from '../database/db.ts'
 import { checkEventTypes } from '../domain/event-filter.ts'
 import { GREATEST_ID, idFloor, LEAST_ID, newId } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
-import type { Mode, Which } from './walk.ts'
+import type { ReplayMode, ReplaySelection } from './walk.ts'
 
 /** What is asked for. Times are those when the events were made; `until` is excluded. */
-export interface Asked {
+export interface ReplayRequest {
   endpointId: string
-  mode: Mode
+  mode: ReplayMode
   since?: Date | undefined
   until?: Date | undefined
   eventTypes?: string[] | undefined
 }
 
-export interface Deps {
+export interface ReplayPlanDeps {
   contracts: Readonly<Record<string, Contract>>
   now: () => Date
 }
 
 /** A replay that could be started: what it is about, and the id behind which it begins. */
-export interface Planned {
-  which: Which
+export interface ReplayPlan {
+  selection: ReplaySelection
   after: string
   since: Date | null
   until: Date | null
@@ -31,9 +31,14 @@ export interface Planned {
  * Has an endpoint's events delivered once more; wake the replaying room afterwards. Returns the replay's id. Throws `invalid`,
  * `not_found`, `endpoint_disabled`, and `replay_running` while another one of the endpoint runs.
  */
-export async function startReplay(deps: Deps, tx: Queryable, clientId: string, asked: Asked): Promise<string> {
-  const { which, after, since, until } = await planned(deps, tx, clientId, asked)
-  const { endpointId, mode, eventTypes, upto } = which
+export async function startReplay(
+  deps: ReplayPlanDeps,
+  tx: Queryable,
+  clientId: string,
+  request: ReplayRequest,
+): Promise<string> {
+  const { selection, after, since, until } = await planReplay(deps, tx, clientId, request)
+  const { endpointId, mode, eventTypes, upto } = selection
   const { rows } = await tx.query(
     `select p.status, r.id as running from endpoints p
        left join replays r on r.client_id = p.client_id and r.endpoint_id = p.id and r.state = 'running'
@@ -41,7 +46,7 @@ export async function startReplay(deps: Deps, tx: Queryable, clientId: string, a
     [clientId, endpointId],
   )
   if (rows[0].status === 'disabled') throw new Refusal('endpoint_disabled')
-  if (rows[0].running) throw running(rows[0].running)
+  if (rows[0].running) throw alreadyRunning(rows[0].running)
   const id = newId()
   const { rowCount } = await tx.query(
     `insert into replays (client_id, id, endpoint_id, mode, since, until, event_types, reached, upto)
@@ -54,18 +59,18 @@ export async function startReplay(deps: Deps, tx: Queryable, clientId: string, a
       `select id from replays where client_id = $1 and endpoint_id = $2 and state = 'running'`,
       [clientId, endpointId],
     )
-    throw running(first.rows[0]?.id ?? 'another one, which was asked for at the same time')
+    throw alreadyRunning(first.rows[0]?.id ?? 'another one, which was asked for at the same time')
   }
   return id
 }
 
 /** Judges what is asked for. Throws `invalid`, and `not_found` for an endpoint that is not there or deleted. */
-export async function planned(
-  { contracts, now }: Deps,
+export async function planReplay(
+  { contracts, now }: ReplayPlanDeps,
   db: Queryable,
   clientId: string,
-  { endpointId, mode, since, until, eventTypes }: Asked,
-): Promise<Planned> {
+  { endpointId, mode, since, until, eventTypes }: ReplayRequest,
+): Promise<ReplayPlan> {
   const { rows } = await db.query(
     'select contract from endpoints where client_id = $1 and id = $2 and deleted_at is null',
     [clientId, endpointId],
@@ -74,23 +79,23 @@ export async function planned(
   const contract = contracts[rows[0].contract]
   if (contract) checkEventTypes(contract, eventTypes)
   const at = now()
-  if (since && since >= at) throw invalid('since', 'must be in the past')
+  if (since && since >= at) throw invalidField('since', 'must be in the past')
   const end = until && until < at ? until : null
-  if (since && end && since >= end) throw invalid('since', 'must be before `until`')
+  if (since && end && since >= end) throw invalidField('since', 'must be before `until`')
   // Events that come while it runs are delivered already: only a replay of all has to be told where they begin.
   const upto = end ? idFloor(end) : mode === 'all' ? idFloor(new Date(at.getTime() + 1)) : GREATEST_ID
   return {
-    which: { clientId, endpointId, mode, eventTypes: eventTypes ?? null, upto, asOf: null },
+    selection: { clientId, endpointId, mode, eventTypes: eventTypes ?? null, upto, asOf: null },
     after: since ? idFloor(since) : LEAST_ID,
     since: since ?? null,
     until: end,
   }
 }
 
-const invalid = (path: string, message: string) =>
+const invalidField = (path: string, message: string) =>
   new Refusal('invalid', { details: [{ path, code: 'invalid', message }] })
 
-const running = (id: string) =>
+const alreadyRunning = (id: string) =>
   new Refusal('replay_running', {
     details: [{ path: 'endpointId', code: 'conflict', message: `is replayed by ${id}` }],
   })

@@ -1,8 +1,8 @@
 import type { Queryable } from '../database/db.ts'
-import type { Which } from './walk.ts'
+import type { ReplaySelection } from './walk.ts'
 
 /** A running replay. */
-export interface Replay extends Which {
+export interface Replay extends ReplaySelection {
   id: string
   /** null: still to be counted. */
   found: number | null
@@ -14,7 +14,7 @@ const COLUMNS = `r.client_id as "clientId", r.id, r.endpoint_id as "endpointId",
   r.created_at::text as "asOf", r.found, r.reached, r.upto`
 
 /** The client's running replays. */
-export async function runningReplays(db: Queryable, clientId: string): Promise<Replay[]> {
+export async function findRunningReplays(db: Queryable, clientId: string): Promise<Replay[]> {
   const { rows } = await db.query<Replay>(
     `select ${COLUMNS} from replays r where r.client_id = $1 and r.state = 'running'`,
     [clientId],
@@ -23,17 +23,17 @@ export async function runningReplays(db: Queryable, clientId: string): Promise<R
 }
 
 /** The clients that have a running replay. */
-export async function clientsWithReplays(db: Queryable): Promise<string[]> {
+export async function listClientsWithReplays(db: Queryable): Promise<string[]> {
   const { rows } = await db.query(`select distinct client_id as id from replays where state = 'running'`)
   return rows.map(({ id }) => id)
 }
 
-type Named = Pick<Replay, 'clientId' | 'id'>
+type ReplayKey = Pick<Replay, 'clientId' | 'id'>
 
 /** The replay as it stands, locked until the transaction ends, and its endpoint; undefined: it runs no more. */
-export async function locked(
+export async function lockReplay(
   tx: Queryable,
-  { clientId, id }: Named,
+  { clientId, id }: ReplayKey,
 ): Promise<(Replay & { endpoint: 'enabled' | 'disabled' | 'deleted' }) | undefined> {
   const { rows } = await tx.query(
     `select ${COLUMNS}, case when p.id is null or p.deleted_at is not null then 'deleted' else p.status end as endpoint
@@ -44,7 +44,7 @@ export async function locked(
   return rows[0]
 }
 
-export async function isRunning(db: Queryable, { clientId, id }: Named): Promise<boolean> {
+export async function isRunning(db: Queryable, { clientId, id }: ReplayKey): Promise<boolean> {
   const { rows } = await db.query(`select 1 from replays where client_id = $1 and id = $2 and state = 'running'`, [
     clientId,
     id,
@@ -53,9 +53,9 @@ export async function isRunning(db: Queryable, { clientId, id }: Named): Promise
 }
 
 /** So many events are to be replayed, and so many would be, but for their bodies, which are past their retention. */
-export async function counted(
+export async function saveCounts(
   db: Queryable,
-  { clientId, id }: Named,
+  { clientId, id }: ReplayKey,
   { found, expired }: { found: number; expired: number },
 ): Promise<void> {
   await db.query(`update replays set found = $3, expired = $4 where client_id = $1 and id = $2 and state = 'running'`, [
@@ -67,7 +67,12 @@ export async function counted(
 }
 
 /** So many deliveries more are made, of the events up to `reached`. */
-export async function advance(tx: Queryable, { clientId, id }: Named, reached: string, made: number): Promise<void> {
+export async function advanceReplay(
+  tx: Queryable,
+  { clientId, id }: ReplayKey,
+  reached: string,
+  made: number,
+): Promise<void> {
   await tx.query(`update replays set reached = $3, replayed = replayed + $4 where client_id = $1 and id = $2`, [
     clientId,
     id,
@@ -77,7 +82,7 @@ export async function advance(tx: Queryable, { clientId, id }: Named, reached: s
 }
 
 /** All are made. What was counted and is not made was delivered by something else meanwhile, or is past its retention. */
-export async function finish(tx: Queryable, { clientId, id }: Named): Promise<void> {
+export async function finishReplay(tx: Queryable, { clientId, id }: ReplayKey): Promise<void> {
   await tx.query(
     `update replays
         set state = 'done', finished_at = now(), found = greatest(found, replayed),
@@ -88,9 +93,9 @@ export async function finish(tx: Queryable, { clientId, id }: Named): Promise<vo
 }
 
 /** It cannot go on. */
-export async function fail(
+export async function failReplay(
   tx: Queryable,
-  { clientId, id }: Named,
+  { clientId, id }: ReplayKey,
   { code, message }: { code: string; message: string },
 ): Promise<void> {
   await tx.query(
@@ -101,7 +106,10 @@ export async function fail(
 }
 
 /** How many of its deliveries are due at the endpoint, in flight ones included, and how many wait for a retry. */
-export async function waiting(db: Queryable, { clientId, id }: Named): Promise<{ due: number; later: number }> {
+export async function countWaiting(
+  db: Queryable,
+  { clientId, id }: ReplayKey,
+): Promise<{ due: number; later: number }> {
   const { rows } = await db.query<{ due: number; later: number }>({
     name: 'replay.waiting',
     // The nil UUID is said once more so that any plan may use the index of what the fan-out did not make.

@@ -1,30 +1,31 @@
 import type { Queryable } from '../database/db.ts'
-import type { Stop } from '../workers/leased-runs.ts'
+import type { StopSignal } from '../workers/leased-runs.ts'
 
-const LOOK_MS = 20
+const POLL_MS = 20
 /** Nobody writes for so long but what no fan-out has to do with: an index that is built, a session that was forgotten. */
-const PATIENCE_MS = 15_000
+const MAX_WAIT_MS = 15_000
 
-const NOW = 'pg_current_snapshot()'
+const SNAPSHOT_SQL = 'pg_current_snapshot()'
 /** On Citus the transactions to wait for are those of the server that has the client's rows: it is asked through one of them. */
-const THERE = 'left join (select id from events where client_id = $1 limit 1) one on true'
+const ON_CLIENT_NODE_SQL = 'left join (select id from events where client_id = $1 limit 1) one on true'
 
 /**
  * Waits until every transaction that writes now, where the client's rows are, has ended. A fan-out under way may have chosen
  * its endpoints before this one was there or enabled, and its events are not to be seen yet: whoever looked for missing ones
  * now would never find them. A fan-out that begins later finds the endpoint.
  */
-export async function writersEnded(db: Queryable, clientId: string, { stopped, pause }: Stop): Promise<void> {
-  const { rows } = await db.query(`select s.next from (select pg_snapshot_xmax(${NOW})::text as next) s ${THERE}`, [
-    clientId,
-  ])
-  const patientUntil = performance.now() + PATIENCE_MS
-  while (!stopped() && performance.now() < patientUntil) {
+export async function waitForWriters(db: Queryable, clientId: string, { isStopped: stopped, pause }: StopSignal): Promise<void> {
+  const { rows } = await db.query(
+    `select s.next from (select pg_snapshot_xmax(${SNAPSHOT_SQL})::text as next) s ${ON_CLIENT_NODE_SQL}`,
+    [clientId],
+  )
+  const waitUntil = performance.now() + MAX_WAIT_MS
+  while (!stopped() && performance.now() < waitUntil) {
     const ended = await db.query(
-      `select s.oldest >= $2::xid8 as ended from (select pg_snapshot_xmin(${NOW}) as oldest) s ${THERE}`,
+      `select s.oldest >= $2::xid8 as ended from (select pg_snapshot_xmin(${SNAPSHOT_SQL}) as oldest) s ${ON_CLIENT_NODE_SQL}`,
       [clientId, rows[0].next],
     )
     if (ended.rows[0].ended) return
-    await pause(LOOK_MS)
+    await pause(POLL_MS)
   }
 }

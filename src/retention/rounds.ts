@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Queryable } from '../database/db.ts'
-import { type Purge, purgePage } from './rows.ts'
+import { purgePageOfRows, type RowPurge } from './rows.ts'
 
 /** A round through all clients begins a day after the last one did. */
 const ROUND_HOURS = 20
 
-interface Place {
+interface RoundPosition {
   clientId: string
   reached: string[] | null
 }
@@ -14,27 +14,27 @@ interface Place {
  * Goes on with a table's round, client by client, until it has ended or the time is up, and remembers where it was. Works for
  * half of the time at most: live traffic needs the database more. Returns how many rows went.
  */
-export async function purgeRound(db: Queryable, purge: Purge, isOver: () => boolean): Promise<number> {
-  let gone = 0
-  for (let place = await begin(db, purge.name); place; ) {
+export async function purgeRound(db: Queryable, purge: RowPurge, isOver: () => boolean): Promise<number> {
+  let deleted = 0
+  for (let position = await beginRound(db, purge.name); position; ) {
     const started = performance.now()
-    const page = await purgePage(db, place.clientId, purge, place.reached)
-    gone += page.gone
-    const next: Place | null = page.reached
-      ? { clientId: place.clientId, reached: page.reached }
-      : await clientAfter(db, place.clientId)
-    const over = isOver()
+    const page = await purgePageOfRows(db, position.clientId, purge, position.reached)
+    deleted += page.gone
+    const next: RoundPosition | null = page.reached
+      ? { clientId: position.clientId, reached: page.reached }
+      : await findNextClient(db, position.clientId)
+    const isTimeUp = isOver()
     // Most clients have nothing that is old.
-    if (page.gone > 0 || page.reached || !next || over) await remember(db, purge.name, next)
-    if (over) break
+    if (page.gone > 0 || page.reached || !next || isTimeUp) await savePosition(db, purge.name, next)
+    if (isTimeUp) break
     if (page.gone > 0) await delay(performance.now() - started)
-    place = next
+    position = next
   }
-  return gone
+  return deleted
 }
 
 /** Where the round stands; null: the last one is over, and the next one has time. */
-async function begin(db: Queryable, name: string): Promise<Place | null> {
+async function beginRound(db: Queryable, name: string): Promise<RoundPosition | null> {
   const { rows } = await db.query(
     `select client_id as "clientId", reached, begun_at < now() - make_interval(hours => $2) as old from purges where what = $1`,
     [name, ROUND_HOURS],
@@ -42,7 +42,7 @@ async function begin(db: Queryable, name: string): Promise<Place | null> {
   const [last] = rows
   if (last?.clientId) return last
   if (last && !last.old) return null
-  const first = await clientAfter(db, null)
+  const first = await findNextClient(db, null)
   await db.query(
     `insert into purges (what, client_id) values ($1, $2)
      on conflict (what) do update set begun_at = now(), client_id = excluded.client_id, reached = null`,
@@ -51,14 +51,14 @@ async function begin(db: Queryable, name: string): Promise<Place | null> {
   return first
 }
 
-async function clientAfter(db: Queryable, clientId: string | null): Promise<Place | null> {
+async function findNextClient(db: Queryable, clientId: string | null): Promise<RoundPosition | null> {
   const { rows } = await db.query('select id from clients where $1::uuid is null or id > $1 order by id limit 1', [
     clientId,
   ])
   return rows[0] ? { clientId: rows[0].id, reached: null } : null
 }
 
-async function remember(db: Queryable, name: string, place: Place | null): Promise<void> {
+async function savePosition(db: Queryable, name: string, place: RoundPosition | null): Promise<void> {
   await db.query('update purges set client_id = $2, reached = $3 where what = $1', [
     name,
     place?.clientId ?? null,

@@ -1,7 +1,7 @@
 import type { Queryable } from '../database/db.ts'
 
 /** Rows of a table without partitions that go when they are old. Its conditions read the moment before which as $2. */
-export interface Purge {
+export interface RowPurge {
   /** Names it in the table of rounds. */
   name: string
   table: string
@@ -14,16 +14,16 @@ export interface Purge {
   before: Date
 }
 
-const PAGE = 2000
+const PAGE_SIZE = 2000
 
 /**
  * Looks at the next rows of one client behind `reached` and deletes the old ones among them. Answers the last key looked at,
  * null when there are no more, and how many rows went.
  */
-export async function purgePage(
+export async function purgePageOfRows(
   db: Queryable,
   clientId: string,
-  { table, keys, within, old, before }: Purge,
+  { table, keys, within, old, before }: RowPurge,
   reached: readonly string[] | null,
 ): Promise<{ reached: string[] | null; gone: number }> {
   const names = keys.map(([name]) => name)
@@ -33,11 +33,11 @@ export async function purgePage(
       where client_id = $1 and $2::timestamptz is not null
         ${within ? `and ${within}` : ''}
         ${reached ? `and (${names}) > (${keys.map(([, type], at) => `$${at + 3}::${type}`)})` : ''}
-      order by ${names} limit ${PAGE}`,
+      order by ${names} limit ${PAGE_SIZE}`,
     [clientId, before, ...(reached ?? [])],
   )
   const gone = rows.filter((row) => row.old).map(({ key }) => key)
-  const last = rows.length === PAGE ? rows.at(-1)!.key : null
+  const last = rows.length === PAGE_SIZE ? rows.at(-1)!.key : null
   if (gone.length === 0) return { reached: last, gone: 0 }
   // Asked once more whether they are old: meanwhile somebody may have needed one.
   const { rowCount } = await db.query(

@@ -1,5 +1,5 @@
 /** Adds one item to a batch; the promise settles with that item's own result. */
-export type Add<In, Out> = (item: In) => Promise<Out>
+export type AddToBatch<In, Out> = (item: In) => Promise<Out>
 
 /**
  * Gathers items that arrive close together and flushes them as one. A flush starts at once when fewer than `inFlight`
@@ -7,33 +7,33 @@ export type Add<In, Out> = (item: In) => Promise<Out>
  * unless told otherwise) come to `max` at most; one that is larger goes alone.
  * `flush` returns one result per item, in order; when it throws, every item of that batch is rejected with the error.
  */
-export function batcher<In, Out>(
-  flush: (items: In[]) => Promise<Out[]>,
+export function createBatcher<In, Out>(
+  flushBatch: (items: In[]) => Promise<Out[]>,
   {
     max = 500,
     inFlight = 1,
     spacingMs = 0,
-    size = () => 1,
+    size: sizeOf = () => 1,
   }: { max?: number; inFlight?: number; spacingMs?: number; size?: (item: In) => number } = {},
-): Add<In, Out> {
-  type Waiting = { item: In; resolve: (out: Out) => void; reject: (error: unknown) => void }
-  let waiting: Waiting[] = []
+): AddToBatch<In, Out> {
+  type WaitingItem = { item: In; resolve: (out: Out) => void; reject: (error: unknown) => void }
+  let waiting: WaitingItem[] = []
   let running = 0
   let scheduled = false
   let startedAt = 0
 
-  const schedule = () => {
+  const scheduleFlush = () => {
     if (scheduled || waiting.length === 0 || running >= inFlight) return
     scheduled = true
     const early = startedAt + spacingMs - performance.now()
-    if (early > 1) setTimeout(start, early)
-    else setImmediate(start)
+    if (early > 1) setTimeout(startFlush, early)
+    else setImmediate(startFlush)
   }
-  const start = async () => {
+  const startFlush = async () => {
     scheduled = false
     let [count, sum] = [0, 0]
     for (const { item } of waiting) {
-      sum += size(item)
+      sum += sizeOf(item)
       if (count > 0 && sum > max) break
       count += 1
     }
@@ -41,9 +41,9 @@ export function batcher<In, Out>(
     waiting = waiting.slice(count)
     running += 1
     startedAt = performance.now()
-    schedule()
+    scheduleFlush()
     try {
-      const results = await flush(batch.map(({ item }) => item))
+      const results = await flushBatch(batch.map(({ item }) => item))
       batch.forEach(({ resolve }, at) => {
         resolve(results[at]!)
       })
@@ -51,11 +51,11 @@ export function batcher<In, Out>(
       for (const { reject } of batch) reject(error)
     }
     running -= 1
-    schedule()
+    scheduleFlush()
   }
   return (item) =>
     new Promise((resolve, reject) => {
       waiting.push({ item, resolve, reject })
-      schedule()
+      scheduleFlush()
     })
 }

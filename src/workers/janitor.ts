@@ -1,22 +1,22 @@
 import { type Db, inTransaction, type Tx } from '../database/db.ts'
 import type { Log } from '../log.ts'
-import { WAKE } from './session.ts'
+import { WAKE_CHANNEL } from './worker-session.ts'
 
 /**
  * Frees what dead workers held: their leases, and the jobs that Graphile Worker would keep locked for hours. Tells every
  * process to sweep when there was any, and returns their ids.
  */
-export function freeTheDead({ db, log }: { db: Db; log: Log }): Promise<string[]> {
+export function freeDeadWorkers({ db, log }: { db: Db; log: Log }): Promise<string[]> {
   return inTransaction(db, async (tx) => {
     // A lock that can be had belongs to nobody alive. Of several janitors one gets it, until the transaction ends.
     const { rows: dead } = await tx.query(
       'delete from workers where pg_try_advisory_xact_lock(lock_key) returning id, host, pid, graphile_pool as pool',
     )
-    const leases = await freeOrphans(tx)
+    const leases = await freeOrphanLeases(tx)
     if (dead.length === 0 && leases === 0) return []
     const pools = dead.flatMap(({ pool }) => pool ?? [])
     if (pools.length > 0) await tx.query('select graphile_worker.force_unlock_workers($1::text[])', [pools])
-    await tx.query('select pg_notify($1, $2)', [WAKE, 'sweep'])
+    await tx.query('select pg_notify($1, $2)', [WAKE_CHANNEL, 'sweep'])
     log.warn({ dead, leases }, 'worker.dead_freed')
     return dead.map(({ id }) => id)
   })
@@ -27,7 +27,7 @@ export function freeTheDead({ db, log }: { db: Db; log: Log }): Promise<string[]
  * off is found as well. Leases may lie on other machines than workers (docs/scaling.md), so the two are read apart, and leases
  * first: whoever has one was on the list before, so one who is not there by now is gone.
  */
-async function freeOrphans(tx: Tx): Promise<number> {
+async function freeOrphanLeases(tx: Tx): Promise<number> {
   const { rows: holders } = await tx.query('select distinct worker_id as id from leases')
   if (holders.length === 0) return 0
   const { rows: living } = await tx.query('select id from workers')

@@ -9,38 +9,38 @@ interface LongRun {
 }
 
 /** How a run learns that it has to stop where it is. */
-export interface Stop {
+export interface StopSignal {
   /** The process ends, or the lease may be another's by now. */
-  stopped: () => boolean
+  isStopped: () => boolean
   /** Fulfilled when the process ends: nothing may be waited for any longer. */
   stopping: Promise<'stopping'>
   /** Waits so long, or until the process ends. */
   pause: (ms: number) => Promise<void>
 }
 
-interface Kind<Run extends LongRun> {
+interface RunKind<Run extends LongRun> {
   /** Begins the names of its units and of its lines in the log. */
   name: string
   /** The client's runs that are to be worked on now. */
-  due: (clientId: string) => Promise<Run[]>
+  readDueRuns: (clientId: string) => Promise<Run[]>
   /** When the client's next one is due; null: none will be by itself. */
-  next: (clientId: string) => Promise<Date | null>
+  readNextDue: (clientId: string) => Promise<Date | null>
   /** The clients that have such runs. */
-  clients: () => Promise<string[]>
+  readClients: () => Promise<string[]>
   /** Goes on from where the row says, to the end or until it is stopped. What it throws is logged, and it is begun again. */
-  work: (run: Run, stop: Stop) => Promise<void>
+  workOn: (run: Run, stop: StopSignal) => Promise<void>
 }
 
-export interface Deps {
+export interface LeasedRunsDeps {
   db: Db
   log: Log
   worker: Worker
   /** Another process works on a run of this client: it should know that there is work. */
-  elsewhere: (clientId: string) => void
+  onLeasedElsewhere: (clientId: string) => void
 }
 
 /** A room whose work are such runs. */
-export interface Runs {
+export interface LeasedRuns {
   /** There may be a run of this client to work on. Returns at once. */
   wake(clientId: string): void
   /** Wakes every client that has one. */
@@ -52,9 +52,9 @@ export interface Runs {
 const RETRY_MS = 1000
 
 /** Works on all runs of a kind, each in one process at a time. After `kill -9` another one goes on where the row says. */
-export function leasedRuns<Run extends LongRun>({ log, worker, elsewhere: tell }: Deps, kind: Kind<Run>): Runs {
-  const looking = new Map<string, Promise<void>>()
-  const again = new Set<string>()
+export function createLeasedRuns<Run extends LongRun>({ log, worker, onLeasedElsewhere: tell }: LeasedRunsDeps, kind: RunKind<Run>): LeasedRuns {
+  const looksUnderWay = new Map<string, Promise<void>>()
+  const wokenMeanwhile = new Set<string>()
   const timers = new Map<string, NodeJS.Timeout>()
   const running = new Map<string, Promise<void>>()
   // Broke off a moment ago: begun again at once, they would fail again at once.
@@ -68,47 +68,47 @@ export function leasedRuns<Run extends LongRun>({ log, worker, elsewhere: tell }
 
   const wake = (clientId: string) => {
     if (stopped) return
-    if (looking.has(clientId)) return void again.add(clientId)
-    const look = lookFor(clientId)
+    if (looksUnderWay.has(clientId)) return void wokenMeanwhile.add(clientId)
+    const look = lookForRuns(clientId)
       .catch((error) => {
         log.error({ clientId, err: error }, `${kind.name}.look_failed`)
         wakeAt(clientId, Date.now() + RETRY_MS)
       })
       .finally(() => {
-        looking.delete(clientId)
-        if (again.delete(clientId)) wake(clientId)
+        looksUnderWay.delete(clientId)
+        if (wokenMeanwhile.delete(clientId)) wake(clientId)
       })
-    looking.set(clientId, look)
+    looksUnderWay.set(clientId, look)
   }
 
-  const lookFor = async (clientId: string) => {
-    const idle = async () => (await kind.due(clientId)).filter(({ id }) => !running.has(id) && !paused.has(id))
-    const units = (await idle()).map(({ id }) => unitOf(id))
-    const { held, elsewhere } = await worker.claim(clientId, units)
+  const lookForRuns = async (clientId: string) => {
+    const readIdleRuns = async () => (await kind.readDueRuns(clientId)).filter(({ id }) => !running.has(id) && !paused.has(id))
+    const units = (await readIdleRuns()).map(({ id }) => unitOf(id))
+    const { held, elsewhere } = await worker.claimUnits(clientId, units)
     if (elsewhere.length > 0) tell(clientId)
     // Looked at again under the lease: it may have gone on, or ended, between the look and the claim.
-    const mine = held.length > 0 ? (await idle()).filter(({ id }) => held.includes(unitOf(id))) : []
-    if (!stopped) for (const run of mine) begin(run)
+    const mine = held.length > 0 ? (await readIdleRuns()).filter(({ id }) => held.includes(unitOf(id))) : []
+    if (!stopped) for (const run of mine) beginRun(run)
     const begun = new Set([...running.keys()].map(unitOf))
-    await worker.release(
+    await worker.releaseUnits(
       clientId,
       held.filter((unit) => !begun.has(unit)),
     )
-    const next = await kind.next(clientId)
+    const next = await kind.readNextDue(clientId)
     if (next && next.getTime() > Date.now()) wakeAt(clientId, next.getTime())
   }
 
-  const begin = (run: Run) => {
+  const beginRun = (run: Run) => {
     const { clientId, id } = run
     const told = { clientId, [`${kind.name}Id`]: id }
     const mine = leases
     const ended = kind
-      .work(run, { stopped: () => stopped || mine !== leases, stopping: stopping.promise, pause: sleep })
+      .workOn(run, { isStopped: () => stopped || mine !== leases, stopping: stopping.promise, pause: sleepFor })
       .catch((error) => {
         log.error({ ...told, err: error }, `${kind.name}.broke_off`)
-        pause(run)
+        pauseRun(run)
       })
-      .then(() => worker.release(clientId, [unitOf(id)]))
+      .then(() => worker.releaseUnits(clientId, [unitOf(id)]))
       .catch((error) => log.error({ ...told, err: error }, `${kind.name}.not_released`))
       .finally(() => {
         running.delete(id)
@@ -117,7 +117,7 @@ export function leasedRuns<Run extends LongRun>({ log, worker, elsewhere: tell }
     running.set(id, ended)
   }
 
-  const sleep = (ms: number) =>
+  const sleepFor = (ms: number) =>
     new Promise<void>((resolve) => {
       const wakeUp = () => {
         clearTimeout(timer)
@@ -128,7 +128,7 @@ export function leasedRuns<Run extends LongRun>({ log, worker, elsewhere: tell }
       sleepers.add(wakeUp)
     })
 
-  const pause = ({ clientId, id }: Run) => {
+  const pauseRun = ({ clientId, id }: Run) => {
     if (stopped) return
     const timer = setTimeout(() => {
       paused.delete(id)
@@ -148,7 +148,7 @@ export function leasedRuns<Run extends LongRun>({ log, worker, elsewhere: tell }
   }
 
   const sweep = async () => {
-    for (const clientId of await kind.clients()) wake(clientId)
+    for (const clientId of await kind.readClients()) wake(clientId)
   }
 
   worker.onLost(() => {
@@ -164,7 +164,7 @@ export function leasedRuns<Run extends LongRun>({ log, worker, elsewhere: tell }
       stopping.resolve('stopping')
       for (const wakeUp of [...sleepers]) wakeUp()
       for (const timer of [...timers.values(), ...paused.values()]) clearTimeout(timer)
-      await Promise.all([...looking.values(), ...running.values()])
+      await Promise.all([...looksUnderWay.values(), ...running.values()])
     },
   }
 }

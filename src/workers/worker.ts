@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Db, inTransaction } from '../database/db.ts'
 import type { Log } from '../log.ts'
-import { freeTheDead } from './janitor.ts'
-import { insist } from './retry-until.ts'
-import { HEARTBEAT_MS, type Loss, openSession, WAKE, type WorkerSession } from './session.ts'
+import { freeDeadWorkers } from './janitor.ts'
+import { retryUntilDone } from './retry-until-done.ts'
+import { HEARTBEAT_MS, type SessionLoss, openSession, WAKE_CHANNEL, type WorkerSession } from './worker-session.ts'
 
 /** This process among the others that work on the same database. */
 export interface Worker {
@@ -13,9 +13,9 @@ export interface Worker {
    * Claims units of work of one client (`endpoint:<id>`, `lane:<n>`): `held` are those this worker has now (newly or already),
    * `elsewhere` those another live worker has. One statement. While the session is lost both are empty.
    */
-  claim(clientId: string, units: string[]): Promise<{ held: string[]; elsewhere: string[] }>
+  claimUnits(clientId: string, units: string[]): Promise<{ held: string[]; elsewhere: string[] }>
   /** Gives units back; a unit that is not held is passed over. */
-  release(clientId: string, units: string[]): Promise<void>
+  releaseUnits(clientId: string, units: string[]): Promise<void>
   /** Called when the session that keeps this worker alive is lost: forget all leases at once, others may have them by now. */
   onLost(callback: () => void): void
   /** Called when the worker is registered again: look for work. What rejects is called again, for as long as the session lasts. */
@@ -31,7 +31,7 @@ export interface RegisteredWorker extends Worker {
   /** Whether its session lives, and with it the connection to the database. */
   isRegistered(): boolean
   /** Says which Graphile Worker pool locks jobs for this process: they are freed when it dies. */
-  runsPool(graphilePool: string): Promise<void>
+  setGraphilePool(graphilePool: string): Promise<void>
   /** Gives back all that is held and leaves; the others are told to sweep. */
   stop(): Promise<void>
 }
@@ -64,20 +64,20 @@ export async function registerWorker({
   let pool: string | null = null
   let stopped = false
 
-  const open = () =>
+  const openNext = () =>
     openSession({
       url,
       roles,
       keyIds,
-      lost: (how) => void reopen(how),
-      noticed(payload) {
+      onLost: (how) => void reopenSession(how),
+      onNotice(payload) {
         for (const call of noticeCalls) call(payload)
       },
     })
-  let session: WorkerSession = await open()
+  let session: WorkerSession = await openNext()
   let lost = false
 
-  const reopen = async (how: Loss) => {
+  const reopenSession = async (how: SessionLoss) => {
     lost = true
     const { id: former } = session
     log.error({ workerId: former, how }, 'worker.session_lost')
@@ -85,42 +85,42 @@ export async function registerWorker({
     if (how === 'silent') for (const call of silenceCalls) call()
     while (lost && !stopped) {
       await delay(REOPEN_MS, undefined, { ref: false })
-      const fresh = await open().catch((error) => log.warn({ err: error }, 'worker.not_registered'))
+      const fresh = await openNext().catch((error) => log.warn({ err: error }, 'worker.not_registered'))
       if (!fresh) continue
       session = fresh
       lost = false
     }
     if (lost || stopped) return
-    await session.runsPool(pool).catch(() => {})
+    await session.setGraphilePool(pool).catch(() => {})
     // All of it was forgotten at the loss. The server may take the old session for alive for some seconds more.
-    await leave(db, former).catch((error) => log.warn({ err: error }, 'worker.not_left'))
+    await leaveWorkers(db, former).catch((error) => log.warn({ err: error }, 'worker.not_left'))
     log.info({ workerId: session.id }, 'worker.registered_again')
     const { id } = session
     for (const call of readyCalls)
-      void insist(call, {
-        wanted: () => !lost && !stopped && session.id === id,
-        failed: (error) => log.error({ err: error }, 'worker.not_ready'),
+      void retryUntilDone(call, {
+        isWanted: () => !lost && !stopped && session.id === id,
+        onFailed: (error) => log.error({ err: error }, 'worker.not_ready'),
       })
   }
 
-  const heartbeat = every(HEARTBEAT_MS, async () => {
-    if (!lost) await session.beat()
+  const heartbeat = repeatWithPause(HEARTBEAT_MS, async () => {
+    if (!lost) await session.sendHeartbeat()
   })
   // Apart from the heartbeat, which alone can tell that the pool's connections are dead.
-  const free = () =>
-    freeTheDead({ db, log }).then(
+  const freeDead = () =>
+    freeDeadWorkers({ db, log }).then(
       () => {},
       (error) => log.warn({ err: error }, 'worker.janitor_failed'),
     )
   // Before this process first looks for work: it may be there in place of one that died.
-  await free()
-  const janitor = every(JANITOR_MS, free)
+  await freeDead()
+  const janitor = repeatWithPause(JANITOR_MS, freeDead)
 
   return {
     get id() {
       return session.id
     },
-    async claim(clientId, units) {
+    async claimUnits(clientId, units) {
       if (lost || units.length === 0) return { held: [], elsewhere: [] }
       const { id } = session
       // In one order everywhere: two workers that claim the same units wait for each other in a line, not in a ring.
@@ -140,7 +140,7 @@ export async function registerWorker({
       const held = new Set(rows.map(({ unit }) => unit))
       return { held: [...held], elsewhere: units.filter((unit) => !held.has(unit)) }
     },
-    async release(clientId, units) {
+    async releaseUnits(clientId, units) {
       if (units.length === 0) return
       await db.query('delete from leases where client_id = $1 and unit = any($2) and worker_id = $3', [
         clientId,
@@ -153,31 +153,31 @@ export async function registerWorker({
     onSilence: (callback) => void silenceCalls.push(callback),
     onNotice: (callback) => void noticeCalls.push(callback),
     isRegistered: () => !lost && !stopped,
-    async runsPool(graphilePool) {
+    async setGraphilePool(graphilePool) {
       pool = graphilePool
-      await session.runsPool(pool)
+      await session.setGraphilePool(pool)
     },
     async stop() {
       stopped = true
       await janitor.stop()
-      await leave(db, session.id)
+      await leaveWorkers(db, session.id)
       // To the last: without it, a database that vanishes now would be waited for in vain.
       await heartbeat.stop()
-      await session.end()
+      await session.endSession()
     },
   }
 }
 
 /** Strikes a worker off the list and gives back what it held; the others are told to sweep when that was anything. */
-const leave = (db: Db, id: string) =>
+const leaveWorkers = (db: Db, id: string) =>
   inTransaction(db, async (tx) => {
     await tx.query('delete from workers where id = $1', [id])
     const { rowCount } = await tx.query('delete from leases where worker_id = $1', [id])
-    if (rowCount) await tx.query('select pg_notify($1, $2)', [WAKE, 'sweep'])
+    if (rowCount) await tx.query('select pg_notify($1, $2)', [WAKE_CHANNEL, 'sweep'])
   })
 
 /** Does the work again and again, `pauseMs` after its last end. `stop` waits for the one that is under way. */
-function every(pauseMs: number, work: () => Promise<void>) {
+function repeatWithPause(pauseMs: number, work: () => Promise<void>) {
   let running = Promise.resolve()
   let stopped = false
   let timer: NodeJS.Timeout

@@ -1,11 +1,11 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { resend } from '../../src/deliver/resend.ts'
+import { resendDelivery } from '../../src/deliver/resend.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { apiOn, newDelivery, twoClients } from '../support/api.ts'
 import { freshDatabase } from '../support/database.ts'
 
 const { db } = await freshDatabase()
-const api = apiOn(db, { resend })
+const api = apiOn(db, { resend: resendDelivery })
 const { ours, theirs } = await twoClients(api)
 const idsOf = ({ body }: { body: any }): string[] => body.data.map(({ id }: { id: string }) => id)
 

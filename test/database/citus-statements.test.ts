@@ -3,7 +3,7 @@ import { ledgerReport } from '../../src/cli/ledger-report.ts'
 import { openPool } from '../../src/database/db.ts'
 import { migrateDatabase } from '../../src/database/migrate.ts'
 import { moveFloor } from '../../src/database/pending-floor.ts'
-import { sweptEndpoints } from '../../src/deliver/queue/next-due.ts'
+import { sweepDueEndpoints } from '../../src/deliver/queue/next-due.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { startPostgres } from '../../src/embedded-postgres/start.ts'
 import { purgeIdempotencyKeys } from '../../src/jobs.ts'
@@ -99,7 +99,7 @@ beforeAll(async () => {
   await listUnclaimedNews(db)
   await forgetOldNews(db)
   await forgetAlarms(db, 'mapping.failed', 3600)
-  await sweptEndpoints(db, 60)
+  await sweepDueEndpoints(db, 60)
   await findBacklogs(db, { lanes: LANES, afterSeconds: 60, now: () => new Date() })
   await moveFloor(db)
   await purgeIdempotencyKeys(db)

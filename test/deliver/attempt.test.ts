@@ -3,14 +3,14 @@ import Stripe from 'stripe'
 import { expect, test } from 'vitest'
 import { flo } from '../../src/contracts/flo.ts'
 import { freshDatabase } from '../support/database.ts'
-import { delivering, deliveryOf, newClient, newDeliveries, newEndpoint, ring, settled } from '../support/delivering.ts'
+import { startDelivering, readDelivery, newClient, newDeliveries, newEndpoint, ring, untilSettled } from '../support/delivering.ts'
 import { eventually } from '../support/eventually.ts'
 import { startReceiver } from '../support/receiver.ts'
 
 const database = await freshDatabase()
 const { db } = database
 const stripe = new Stripe('sk_test_unused')
-const room = await delivering(database)
+const room = await startDelivering(database)
 const clientId = await newClient(db)
 
 /** One delivery to a receiver of its own, on its way. */
@@ -22,12 +22,12 @@ async function sent(
   const endpoint = await newEndpoint(db, clientId, { url: `${receiver.url}/hook?a=1`, ...fields })
   const [id = ''] = await newDeliveries(db, clientId, [endpoint.id])
   room.wake(clientId, [endpoint.id])
-  return { receiver, endpoint, id, delivery: () => deliveryOf(db, id) }
+  return { receiver, endpoint, id, delivery: () => readDelivery(db, id) }
 }
 
 test('a due delivery arrives as its contract says, and both verifiers accept it', async () => {
   const { receiver, endpoint, id, delivery } = await sent()
-  await settled(db, [id])
+  await untilSettled(db, [id])
   const [request] = receiver.requests
   expect(request).toMatchObject({ method: 'POST', path: '/hook?a=1' })
   expect(request!.headers).toMatchObject({
@@ -49,7 +49,7 @@ test('a wake that names no endpoint finds those that have something due', async 
   const endpoint = await newEndpoint(db, clientId, receiver)
   const ids = await newDeliveries(db, clientId, [endpoint.id], { count: 3 })
   room.wake(clientId)
-  await settled(db, ids)
+  await untilSettled(db, ids)
   expect(receiver.requests).toHaveLength(3)
 })
 
@@ -57,7 +57,7 @@ test('a refused delivery is tried again by its schedule, with the same bytes and
   const { receiver, id, delivery } = await sent((_, count) => ({ status: count < 3 ? 500 : 204 }), {
     retrySchedule: [0, 1, 3600],
   })
-  await settled(db, [id])
+  await untilSettled(db, [id])
   expect(receiver.requests.map(({ headers }) => headers['flo-delivery-attempt'])).toEqual(['1', '2', '3'])
   expect(new Set(receiver.requests.map(({ body }) => body)).size).toBe(1)
   const { state, made } = await delivery()
@@ -68,21 +68,21 @@ test('a refused delivery is tried again by its schedule, with the same bytes and
 
 test('after the last attempt the delivery has failed', async () => {
   const { receiver, id, delivery } = await sent({ status: 500 }, { retrySchedule: [0, 0] })
-  await settled(db, [id])
+  await untilSettled(db, [id])
   expect(await delivery()).toMatchObject({ state: 'failed', attempts: 3 })
   expect(receiver.requests).toHaveLength(3)
 })
 
 test('an empty schedule is one attempt', async () => {
   const { id, delivery } = await sent({ status: 503, headers: { 'retry-after': '0' } }, { retrySchedule: [] })
-  await settled(db, [id])
+  await untilSettled(db, [id])
   expect(await delivery()).toMatchObject({ state: 'failed', attempts: 1 })
 })
 
 test('a redirect is a failure and is not followed', async () => {
   const other = await startReceiver()
   const { id, delivery } = await sent({ status: 307, headers: { location: other.url } })
-  await settled(db, [id])
+  await untilSettled(db, [id])
   expect(await delivery()).toMatchObject({ state: 'failed', made: [{ status: 307 }] })
   expect(other.requests).toEqual([])
 })
@@ -103,11 +103,11 @@ test('410 disables the endpoint, and what else waits for it is skipped', async (
   const endpoint = await newEndpoint(db, clientId, { ...receiver, retrySchedule: [3600] })
   const ids = await newDeliveries(db, clientId, [endpoint.id], { count: 50 })
   room.wake(clientId, [endpoint.id])
-  await settled(db, ids)
+  await untilSettled(db, ids)
   const { rows } = await db.query('select status, disabled_reason from endpoints where id = $1', [endpoint.id])
   expect(rows).toEqual([{ status: 'disabled', disabled_reason: 'gone' }])
   await eventually(async () => {
-    const states = await Promise.all(ids.map(async (id) => (await deliveryOf(db, id)).state))
+    const states = await Promise.all(ids.map(async (id) => (await readDelivery(db, id)).state))
     expect(states.filter((state) => state === 'failed')).toHaveLength(receiver.requests.length)
     expect(states.filter((state) => state === 'skipped')).toHaveLength(50 - receiver.requests.length)
     return true
@@ -120,7 +120,7 @@ test('a rotation holds from the next attempt: the old and the new secret sign, t
   await eventually(() => receiver.requests.length === 1)
   const next = flo.newSecret()
   const rotateTo = async (until: Date) => {
-    await eventually(async () => (await deliveryOf(db, id)).attempts === receiver.requests.length)
+    await eventually(async () => (await readDelivery(db, id)).attempts === receiver.requests.length)
     await db.query('update endpoints set secrets = $2 where id = $1', [
       endpoint.id,
       JSON.stringify([
@@ -156,14 +156,14 @@ test('deliveries of a disabled endpoint are skipped, of a deleted one cancelled,
   await eventually(async () => (await delivery()).attempts === 1)
   await db.query(`update endpoints set status = 'disabled', disabled_reason = 'manual' where id = $1`, [endpoint.id])
   room.wake(clientId, [endpoint.id])
-  await settled(db, [id])
+  await untilSettled(db, [id])
   expect(await delivery()).toMatchObject({ state: 'skipped', reason: 'endpoint_disabled', attempts: 1 })
 
   await db.query('update endpoints set deleted_at = now() where id = $1', [endpoint.id])
   const [second = ''] = await newDeliveries(db, clientId, [endpoint.id])
   room.wake(clientId, [endpoint.id])
-  await settled(db, [second])
-  expect(await deliveryOf(db, second)).toMatchObject({ state: 'cancelled', reason: 'endpoint_deleted' })
+  await untilSettled(db, [second])
+  expect(await readDelivery(db, second)).toMatchObject({ state: 'cancelled', reason: 'endpoint_deleted' })
   expect(receiver.requests).toHaveLength(1)
 })
 
@@ -173,12 +173,12 @@ test('an endpoint that is enabled again takes deliveries again', async () => {
   await db.query(`update endpoints set status = 'disabled', disabled_reason = 'manual' where id = $1`, [endpoint.id])
   const [first = ''] = await newDeliveries(db, clientId, [endpoint.id])
   room.wake(clientId, [endpoint.id])
-  await settled(db, [first])
+  await untilSettled(db, [first])
   await db.query(`update endpoints set status = 'enabled', disabled_reason = null where id = $1`, [endpoint.id])
   const [second = ''] = await newDeliveries(db, clientId, [endpoint.id])
   room.wake(clientId, [endpoint.id])
-  await settled(db, [second])
-  expect([(await deliveryOf(db, first)).state, (await deliveryOf(db, second)).state]).toEqual(['skipped', 'delivered'])
+  await untilSettled(db, [second])
+  expect([(await readDelivery(db, first)).state, (await readDelivery(db, second)).state]).toEqual(['skipped', 'delivered'])
 })
 
 test('a filter that was narrowed meanwhile holds for what the fan-out made', async () => {
@@ -187,8 +187,8 @@ test('a filter that was narrowed meanwhile holds for what the fan-out made', asy
   const deliver = async (eventType: string) => (await newDeliveries(db, clientId, [endpoint.id], { eventType }))[0]!
   const ids = [await deliver('invoice.paid'), await deliver('subscription.created'), await deliver('item.refunded')]
   room.wake(clientId, [endpoint.id])
-  await settled(db, ids)
-  const states = await Promise.all(ids.map(async (id) => (await deliveryOf(db, id)).state))
+  await untilSettled(db, ids)
+  const states = await Promise.all(ids.map(async (id) => (await readDelivery(db, id)).state))
   expect(states).toEqual(['delivered', 'skipped', 'delivered'])
 })
 
@@ -197,7 +197,7 @@ test("an endpoint's own headers are sent, and none takes the place of the contra
     {},
     { headers: { 'X-Tenant': 'blue', 'flo-signature': 'forged', 'Content-Type': 'text/plain' } },
   )
-  await settled(db, [id])
+  await untilSettled(db, [id])
   expect(receiver.requests[0]!.headers).toMatchObject({
     'x-tenant': 'blue',
     'flo-signature': expect.stringMatching(/^t=\d+,v1=/),
@@ -210,7 +210,7 @@ test('deliveries of one endpoint start in the order of their ids', async () => {
   const endpoint = await newEndpoint(db, clientId, { ...receiver, maxInFlight: 1 })
   const ids = await newDeliveries(db, clientId, [endpoint.id], { count: 200 })
   room.wake(clientId, [endpoint.id])
-  await settled(db, ids)
+  await untilSettled(db, ids)
   expect(receiver.requests.map(({ headers }) => headers['webhook-id'])).toEqual(ids)
 })
 
@@ -224,17 +224,17 @@ test('a secret that no key of the ring opens costs no attempt: the delivery goes
   const [id = ''] = await newDeliveries(db, clientId, [endpoint.id])
   room.wake(clientId, [endpoint.id])
   const bystander = await sent()
-  await settled(db, [bystander.id])
-  expect(await deliveryOf(db, id)).toMatchObject({ state: 'pending', attempts: 0 })
+  await untilSettled(db, [bystander.id])
+  expect(await readDelivery(db, id)).toMatchObject({ state: 'pending', attempts: 0 })
   await db.query('update endpoints set secrets = $2 where id = $1', [endpoint.id, JSON.stringify(rows[0].secrets)])
-  await settled(db, [id])
-  expect(await deliveryOf(db, id)).toMatchObject({ state: 'delivered', attempts: 1 })
+  await untilSettled(db, [id])
+  expect(await readDelivery(db, id)).toMatchObject({ state: 'delivered', attempts: 1 })
 })
 
 test("a name that the system's resolver does not know is a failed attempt of the class dns", async () => {
   const endpoint = await newEndpoint(db, clientId, { url: 'https://no-such-host.invalid/hook' })
   const [id = ''] = await newDeliveries(db, clientId, [endpoint.id])
   room.wake(clientId, [endpoint.id])
-  await settled(db, [id])
-  expect((await deliveryOf(db, id)).made).toMatchObject([{ status: null, error: 'dns' }])
+  await untilSettled(db, [id])
+  expect((await readDelivery(db, id)).made).toMatchObject([{ status: null, error: 'dns' }])
 })

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { openPool, inTransaction } from '../../src/database/db.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { freshDatabase } from '../support/database.ts'
-import { delivering, deliveryOf, newClient, newDeliveries, newEndpoint, settled } from '../support/delivering.ts'
+import { startDelivering, readDelivery, newClient, newDeliveries, newEndpoint, untilSettled } from '../support/delivering.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Received, startReceiver } from '../support/receiver.ts'
 
@@ -23,12 +23,12 @@ async function newEndpoints(clientId: string, count: number, url: string) {
 
 describe('nothing is lost and nothing sent twice', () => {
   test('5,000 deliveries to 20 endpoints arrive once each, and their attempts add up', async () => {
-    const room = await delivering(database)
+    const room = await startDelivering(database)
     const receiver = await startReceiver()
     const clientId = await newClient(db)
     const ids = await newDeliveries(db, clientId, await newEndpoints(clientId, 20, receiver.url), { count: 250 })
     room.wake(clientId)
-    await settled(db, ids, { timeoutMs: 60_000 })
+    await untilSettled(db, ids, { timeoutMs: 60_000 })
     expect(idsOf(receiver.requests).toSorted()).toEqual(ids.toSorted())
     const { rows } = await db.query(
       `select d.state, d.attempts, count(a.number) as made, count(*) from deliveries d
@@ -41,7 +41,7 @@ describe('nothing is lost and nothing sent twice', () => {
   }, 90_000)
 
   test('every wake is heard: deliveries that come one by one need no sweep', async () => {
-    const room = await delivering(database)
+    const room = await startDelivering(database)
     const receiver = await startReceiver()
     const clientId = await newClient(db)
     const endpoints = await newEndpoints(clientId, 3, receiver.url)
@@ -52,13 +52,13 @@ describe('nothing is lost and nothing sent twice', () => {
       room.wake(clientId, [endpoint])
       if (at % 10 === 0) await delay(at / 10)
     }
-    await settled(db, ids)
+    await untilSettled(db, ids)
     expect(idsOf(receiver.requests).toSorted()).toEqual(ids.toSorted())
     await room.stop()
   })
 
   test('a wake is not forgotten when the look for work that follows it is cut off', async () => {
-    const room = await delivering(database)
+    const room = await startDelivering(database)
     const receiver = await startReceiver()
     const clientId = await newClient(db)
     const ids = await newDeliveries(db, clientId, await newEndpoints(clientId, 1, receiver.url))
@@ -70,12 +70,12 @@ describe('nothing is lost and nothing sent twice', () => {
     await eventually(async () => (await db.query(looking)).rowCount === 1)
     await tx.query('rollback')
     tx.release()
-    await settled(db, ids)
+    await untilSettled(db, ids)
     await room.stop()
   })
 
   test('a transaction that commits late, behind what was read already, is not passed over', async () => {
-    const room = await delivering(database)
+    const room = await startDelivering(database)
     const receiver = await startReceiver()
     const clientId = await newClient(db)
     const [endpoint = ''] = await newEndpoints(clientId, 1, receiver.url)
@@ -83,17 +83,17 @@ describe('nothing is lost and nothing sent twice', () => {
       const ids = await newDeliveries(tx as never, clientId, [endpoint], { count: 5 })
       const early = await newDeliveries(db, clientId, [endpoint], { count: 50 })
       room.wake(clientId, [endpoint])
-      await settled(db, early)
+      await untilSettled(db, early)
       return ids
     })
     room.wake(clientId, [endpoint])
-    await settled(db, late)
+    await untilSettled(db, late)
     expect(receiver.requests).toHaveLength(55)
     await room.stop()
   })
 
   test('two processes on one database share the work and send nothing twice', async () => {
-    const rooms = await Promise.all([delivering(database), delivering(database)])
+    const rooms = await Promise.all([startDelivering(database), startDelivering(database)])
     const receiver = await startReceiver({ delayMs: 2 })
     const clientId = await newClient(db)
     const endpoints = await newEndpoints(clientId, 10, receiver.url)
@@ -104,14 +104,14 @@ describe('nothing is lost and nothing sent twice', () => {
       rooms[1].wake(clientId, endpoints.slice(4))
       for (const room of rooms) room.wake(clientId)
     }
-    await settled(db, ids)
+    await untilSettled(db, ids)
     expect(idsOf(receiver.requests).toSorted()).toEqual(ids.toSorted())
     expect(rooms.some(({ told }) => told.includes(clientId))).toBe(true)
     await Promise.all(rooms.map(({ stop }) => stop()))
   })
 
   test('a worker whose session is cut off goes on under a new name', async () => {
-    const room = await delivering(database)
+    const room = await startDelivering(database)
     const receiver = await startReceiver({ delayMs: 20 })
     const clientId = await newClient(db)
     const endpoints = await newEndpoints(clientId, 4, receiver.url)
@@ -124,7 +124,7 @@ describe('nothing is lost and nothing sent twice', () => {
         where l.locktype = 'advisory' and (l.classid::bigint << 32 | l.objid::bigint) = w.lock_key`,
       [id],
     )
-    await settled(db, ids)
+    await untilSettled(db, ids)
     expect(room.worker.id).not.toBe(id)
     expect(new Set(idsOf(receiver.requests))).toEqual(new Set(ids))
     // What was in flight at the cut is still ours to record: no process sends it again.
@@ -134,7 +134,7 @@ describe('nothing is lost and nothing sent twice', () => {
 })
 
 test('a database that cuts every connection under load, again and again, costs time and nothing else', async () => {
-  const room = await delivering(database)
+  const room = await startDelivering(database)
   const receiver = await startReceiver({ delayMs: 5 })
   const clientId = await newClient(db)
   const ids = await newDeliveries(db, clientId, await newEndpoints(clientId, 10, receiver.url), { count: 150 })
@@ -148,14 +148,14 @@ test('a database that cuts every connection under load, again and again, costs t
     )
   }
   server.release(true)
-  await settled(db, ids)
+  await untilSettled(db, ids)
   expect(idsOf(receiver.requests).toSorted()).toEqual(ids.toSorted())
   await room.stop()
 }, 60_000)
 
 describe('stopping and starting', () => {
   test('stop() starts nothing more, records what is in flight, and gives the leases back; the next start goes on', async () => {
-    const first = await delivering(database)
+    const first = await startDelivering(database)
     const receiver = await startReceiver({ delayMs: 300 })
     const clientId = await newClient(db)
     const [endpoint = ''] = await newEndpoints(clientId, 1, receiver.url)
@@ -173,9 +173,9 @@ describe('stopping and starting', () => {
     expect(await leases(clientId)).toEqual([])
 
     receiver.behave({})
-    const second = await delivering(database)
+    const second = await startDelivering(database)
     await second.sweep()
-    await settled(db, ids)
+    await untilSettled(db, ids)
     expect(idsOf(receiver.requests).toSorted()).toEqual(ids.toSorted())
     await second.stop()
   })
@@ -190,9 +190,9 @@ describe('stopping and starting', () => {
     const { rows } = await db.query('select id, next_attempt_at from deliveries where client_id = $1 order by id', [
       clientId,
     ])
-    const room = await delivering(database)
+    const room = await startDelivering(database)
     await room.sweep()
-    await settled(db, [soon, later])
+    await untilSettled(db, [soon, later])
     expect(idsOf(receiver.requests)).toEqual([soon, later])
     for (const [at, { next_attempt_at }] of rows.entries())
       expect(receiver.requests[at]!.at.getTime()).toBeGreaterThanOrEqual(next_attempt_at.getTime())
@@ -200,14 +200,14 @@ describe('stopping and starting', () => {
   })
 
   test('an idle endpoint is given back, so that another process can have it', async () => {
-    const rooms = await Promise.all([delivering(database), delivering(database)])
+    const rooms = await Promise.all([startDelivering(database), startDelivering(database)])
     const receiver = await startReceiver()
     const clientId = await newClient(db)
     const [endpoint = ''] = await newEndpoints(clientId, 1, receiver.url)
     for (const { wake, worker } of rooms) {
       const ids = await newDeliveries(db, clientId, [endpoint])
       wake(clientId, [endpoint])
-      await settled(db, ids)
+      await untilSettled(db, ids)
       expect(await leases(clientId)).toEqual([worker.id])
       await eventually(async () => (await leases(clientId)).length === 0)
     }
@@ -217,7 +217,7 @@ describe('stopping and starting', () => {
 
 describe('recording', () => {
   test('while attempts cannot be written down they are not made again, and are written down in the end', async () => {
-    const room = await delivering(database)
+    const room = await startDelivering(database)
     const receiver = await startReceiver()
     const clientId = await newClient(db)
     const [endpoint = ''] = await newEndpoints(clientId, 1, receiver.url)
@@ -230,14 +230,14 @@ describe('recording', () => {
       await delay(100)
     }
     await db.query('alter table attempts_away rename to attempts')
-    await settled(db, ids)
+    await untilSettled(db, ids)
     expect(receiver.requests).toHaveLength(20)
-    expect((await deliveryOf(db, ids[0]!)).made).toHaveLength(1)
+    expect((await readDelivery(db, ids[0]!)).made).toHaveLength(1)
     await room.stop()
   })
 
   test('an attempt that PostgreSQL refuses is kept without what came from outside, and its neighbours whole', async () => {
-    const room = await delivering(database)
+    const room = await startDelivering(database)
     const receiver = await startReceiver((request) => ({
       body: request.headers['webhook-id'] === ids[3] ? 'poison' : 'fine',
     }))
@@ -246,29 +246,29 @@ describe('recording', () => {
     const ids = await newDeliveries(db, clientId, [endpoint], { count: 8 })
     await db.query(`alter table attempts add constraint refuses check (response_body <> 'poison')`)
     room.wake(clientId, [endpoint])
-    await settled(db, ids)
+    await untilSettled(db, ids)
     await db.query('alter table attempts drop constraint refuses')
-    const bodies = await Promise.all(ids.map(async (id) => (await deliveryOf(db, id)).made[0].response_body))
+    const bodies = await Promise.all(ids.map(async (id) => (await readDelivery(db, id)).made[0].response_body))
     expect(bodies).toEqual(ids.map((id) => (id === ids[3] ? null : 'fine')))
     await room.stop()
   })
 })
 
 test('an event whose body is gone ends its delivery instead of holding up the others', async () => {
-  const room = await delivering(database)
+  const room = await startDelivering(database)
   const receiver = await startReceiver()
   const clientId = await newClient(db)
   const [endpoint = ''] = await newEndpoints(clientId, 1, receiver.url)
   const [orphan = '', healthy = ''] = await newDeliveries(db, clientId, [endpoint], { count: 2 })
   await db.query('delete from event_bodies where event_id = (select event_id from deliveries where id = $1)', [orphan])
   room.wake(clientId, [endpoint])
-  await settled(db, [orphan, healthy])
-  expect(await deliveryOf(db, orphan)).toMatchObject({ state: 'cancelled', reason: 'event_missing' })
+  await untilSettled(db, [orphan, healthy])
+  expect(await readDelivery(db, orphan)).toMatchObject({ state: 'cancelled', reason: 'event_missing' })
   await room.stop()
 })
 
 test('one endpoint that hangs takes its own places, not those of others', async () => {
-  const room = await delivering(database, { places: 8 })
+  const room = await startDelivering(database, { slots: 8 })
   const [hanging, healthy] = await Promise.all([startReceiver({ hang: 'headers' }), startReceiver()])
   const clientId = await newClient(db)
   const { id: stuck } = await newEndpoint(db, clientId, { url: hanging.url, maxInFlight: 4 })
@@ -276,14 +276,14 @@ test('one endpoint that hangs takes its own places, not those of others', async 
   await newDeliveries(db, clientId, [stuck], { count: 100 })
   const ids = await newDeliveries(db, clientId, [other], { count: 100 })
   room.wake(clientId)
-  await settled(db, ids)
+  await untilSettled(db, ids)
   expect(hanging.requests).toHaveLength(4)
   await hanging.stop()
   await room.stop()
 })
 
 test('a wake for a client or endpoint that is not there does no harm', async () => {
-  const room = await delivering(database)
+  const room = await startDelivering(database)
   room.wake(newId(), [newId()])
   room.wake(newId())
   await room.sweep()

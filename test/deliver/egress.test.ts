@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { afterwards } from '../support/afterwards.ts'
 import { freshDatabase } from '../support/database.ts'
-import { delivering, deliveryOf, newClient, newDeliveries, newEndpoint, settled } from '../support/delivering.ts'
+import { startDelivering, readDelivery, newClient, newDeliveries, newEndpoint, untilSettled } from '../support/delivering.ts'
 import { eventually } from '../support/eventually.ts'
 import { environment, startTestGateway, temporaryFolder } from '../support/gateway.ts'
 import { call, runGateway } from '../support/program.ts'
@@ -109,8 +109,8 @@ test('a name is resolved once for each connect, and what was judged is what is d
   const database = await freshDatabase()
   let asked = 0
   // Good when it is judged, and another one a moment later: whoever asks twice dials the second.
-  const room = await delivering(database, {
-    async resolve() {
+  const room = await startDelivering(database, {
+    async resolveHost() {
       asked += 1
       return [{ address: asked % 2 === 1 ? '127.0.0.1' : '10.0.0.1', family: 4 }]
     },
@@ -122,8 +122,8 @@ test('a name is resolved once for each connect, and what was judged is what is d
   for (let turn = 0; turn < 4; turn++) {
     const [id = ''] = await newDeliveries(database.db, clientId, [endpoint.id])
     room.wake(clientId, [endpoint.id])
-    await settled(database.db, [id])
-    const [{ status, error }] = (await deliveryOf(database.db, id)).made
+    await untilSettled(database.db, [id])
+    const [{ status, error }] = (await readDelivery(database.db, id)).made
     outcomes.push(status ?? error)
   }
   expect(outcomes).toEqual([200, 'blocked', 200, 'blocked'])

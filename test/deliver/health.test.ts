@@ -1,22 +1,22 @@
 import { describe, expect, test } from 'vitest'
-import { count, isGivenUp, newHealth } from '../../src/deliver/endpoint/health.ts'
-import type { Outcome } from '../../src/deliver/outcome.ts'
+import { countOutcome, isGivenUp, newHealth } from '../../src/deliver/endpoint/health.ts'
+import type { AttemptOutcome } from '../../src/deliver/attempt-outcome.ts'
 
 const MINUTE = 60_000
 const DAY = 24 * 60 * MINUTE
 const AT = Date.UTC(2026, 10, 22, 10)
-const taken: Outcome = { kind: 'delivered', status: 200 }
-const refused: Outcome = { kind: 'refused', status: 500 }
-const silent: Outcome = { kind: 'unreachable', reason: 'timeout', message: '' }
-const proxied: Outcome = { kind: 'unreachable', reason: 'proxy', message: '' }
+const taken: AttemptOutcome = { kind: 'delivered', status: 200 }
+const refused: AttemptOutcome = { kind: 'refused', status: 500 }
+const silent: AttemptOutcome = { kind: 'unreachable', reason: 'timeout', message: '' }
+const proxied: AttemptOutcome = { kind: 'unreachable', reason: 'proxy', message: '' }
 
 /** Attempts that begin and end at once, `apart` milliseconds from one to the next. */
-function fared(outcomes: Outcome[], { apart = 0, from = AT, health = newHealth() } = {}) {
-  for (const [at, outcome] of outcomes.entries()) count(health, outcome, from + at * apart, from + at * apart)
+function fared(outcomes: AttemptOutcome[], { apart = 0, from = AT, health = newHealth() } = {}) {
+  for (const [at, outcome] of outcomes.entries()) countOutcome(health, outcome, from + at * apart, from + at * apart)
   return health
 }
-const times = (n: number, outcome: Outcome) => Array<Outcome>(n).fill(outcome)
-const isOpen = (outcomes: Outcome[], how = {}) => fared(outcomes, how).open !== null
+const times = (n: number, outcome: AttemptOutcome) => Array<AttemptOutcome>(n).fill(outcome)
+const isOpen = (outcomes: AttemptOutcome[], how = {}) => fared(outcomes, how).breaker !== null
 
 describe('the breaker opens', () => {
   test('with the tenth attempt, when all have failed, however they did', () => {
@@ -35,7 +35,7 @@ describe('the breaker opens', () => {
     expect(isOpen(times(10, refused), { apart: 30_000 })).toBe(true)
     expect(isOpen(times(100, refused), { apart: 34_000 })).toBe(false)
     const health = fared(times(1000, taken))
-    expect(fared(times(10, refused), { from: AT + 6 * MINUTE, health }).open).not.toBeNull()
+    expect(fared(times(10, refused), { from: AT + 6 * MINUTE, health }).breaker).not.toBeNull()
   })
 
   test('not by a 410, nor by what the proxy did', () => {
@@ -49,26 +49,26 @@ describe('an open breaker', () => {
 
   test('tries half a minute after it opened, and after each attempt that tried in vain', () => {
     const health = opened()
-    expect(health.open).toEqual({ since: AT, probeAt: AT + 30_000 })
+    expect(health.breaker).toEqual({ since: AT, probeAt: AT + 30_000 })
     for (const outcome of [refused, silent, proxied]) {
-      const at = health.open!.probeAt + 5_000
-      count(health, outcome, at, at + 15_000)
-      expect(health.open).toEqual({ since: AT, probeAt: at + 30_000 })
+      const at = health.breaker!.probeAt + 5_000
+      countOutcome(health, outcome, at, at + 15_000)
+      expect(health.breaker).toEqual({ since: AT, probeAt: at + 30_000 })
     }
   })
 
   test('is closed by the first success, and forgets what was before', () => {
     const health = opened()
-    count(health, taken, AT + 30_000, AT + 30_100)
+    countOutcome(health, taken, AT + 30_000, AT + 30_100)
     expect(health).toMatchObject({ open: null, recent: [], failures: 0, failingSince: null })
-    expect(fared(times(9, refused), { from: AT + 31_000, health }).open).toBeNull()
+    expect(fared(times(9, refused), { from: AT + 31_000, health }).breaker).toBeNull()
   })
 
   test('heeds nothing of what had started before it opened', () => {
     const health = opened()
-    count(health, taken, AT - 1_000, AT + 1_000)
-    count(health, refused, AT - 1_000, AT + 14_000)
-    expect(health.open).toEqual({ since: AT, probeAt: AT + 30_000 })
+    countOutcome(health, taken, AT - 1_000, AT + 1_000)
+    countOutcome(health, refused, AT - 1_000, AT + 14_000)
+    expect(health.breaker).toEqual({ since: AT, probeAt: AT + 30_000 })
   })
 
   test('is news once, and so is its end', () => {
@@ -92,7 +92,7 @@ describe('an endpoint is given up', () => {
   test('not when one attempt has got through', () => {
     const health = fared([...times(15, refused), taken, ...times(19, refused)], { apart: DAY })
     expect(isGivenUp(health, AT + 40 * DAY)).toBe(false)
-    count(health, refused, AT + 40 * DAY, AT + 40 * DAY)
+    countOutcome(health, refused, AT + 40 * DAY, AT + 40 * DAY)
     expect(isGivenUp(health, AT + 40 * DAY)).toBe(true)
   })
 })

@@ -4,7 +4,7 @@ import { createServer as createTlsServer } from 'node:tls'
 import { gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, test } from 'vitest'
 import { freshDatabase } from '../support/database.ts'
-import { delivering, deliveryOf, newClient, newDeliveries, newEndpoint, settled } from '../support/delivering.ts'
+import { startDelivering, readDelivery, newClient, newDeliveries, newEndpoint, untilSettled } from '../support/delivering.ts'
 import { startReceiver } from '../support/receiver.ts'
 
 const database = await freshDatabase()
@@ -15,8 +15,8 @@ const names: Record<string, string[]> = {
   'both.test': ['93.184.216.34', '10.0.0.1'],
   'mapped.test': ['::ffff:169.254.169.254'],
 }
-const room = await delivering(database, {
-  async resolve(hostname) {
+const room = await startDelivering(database, {
+  async resolveHost(hostname) {
     const addresses = names[hostname]
     if (!addresses)
       throw Object.assign(new Error(`getaddrinfo ENOTFOUND ${hostname}`), { code: 'ENOTFOUND', syscall: 'getaddrinfo' })
@@ -30,8 +30,8 @@ async function attemptAt(url: string, fields: { timeoutSeconds?: number } = {}) 
   const endpoint = await newEndpoint(db, clientId, { url, ...fields })
   const [id = ''] = await newDeliveries(db, clientId, [endpoint.id])
   room.wake(clientId, [endpoint.id])
-  await settled(db, [id])
-  const { made, state } = await deliveryOf(db, id)
+  await untilSettled(db, [id])
+  const { made, state } = await readDelivery(db, id)
   expect(made).toHaveLength(1)
   return { ...made[0], state }
 }

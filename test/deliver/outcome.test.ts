@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { nextDelay, outcomeOf, retryAfterSeconds } from '../../src/deliver/outcome.ts'
+import { nextDelay, outcomeOfStatus, retryAfterSeconds } from '../../src/deliver/attempt-outcome.ts'
 
 const now = new Date('2026-11-22T10:00:00Z')
 const plan = { schedule: [5, 30, 300], jitter: 0.2 }
@@ -61,16 +61,16 @@ describe('retryAfterSeconds', () => {
 
 describe('outcomeOf', () => {
   test('any 2xx is delivered, 410 is gone, all else is refused', () => {
-    expect([200, 204, 299].map((status) => outcomeOf(status, undefined, now).kind)).toEqual(Array(3).fill('delivered'))
-    expect(outcomeOf(410, undefined, now).kind).toBe('gone')
-    expect([301, 308, 400, 404, 500].map((status) => outcomeOf(status, undefined, now).kind)).toEqual(
+    expect([200, 204, 299].map((status) => outcomeOfStatus(status, undefined, now).kind)).toEqual(Array(3).fill('delivered'))
+    expect(outcomeOfStatus(410, undefined, now).kind).toBe('gone')
+    expect([301, 308, 400, 404, 500].map((status) => outcomeOfStatus(status, undefined, now).kind)).toEqual(
       Array(5).fill('refused'),
     )
   })
 
   test('Retry-After counts with 429 and 503 alone', () => {
-    expect(outcomeOf(429, '60', now)).toMatchObject({ retryAfterSeconds: 60 })
-    expect(outcomeOf(503, '60', now)).toMatchObject({ retryAfterSeconds: 60 })
-    expect(outcomeOf(500, '60', now)).not.toHaveProperty('retryAfterSeconds')
+    expect(outcomeOfStatus(429, '60', now)).toMatchObject({ retryAfterSeconds: 60 })
+    expect(outcomeOfStatus(503, '60', now)).toMatchObject({ retryAfterSeconds: 60 })
+    expect(outcomeOfStatus(500, '60', now)).not.toHaveProperty('retryAfterSeconds')
   })
 })

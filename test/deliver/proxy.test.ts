@@ -179,9 +179,9 @@ describe('what may be dialled is judged before a tunnel is asked for', async () 
     'inside.example': ['10.0.0.1'],
     'both.example': ['93.184.216.34', '::1'],
   }
-  const delivering = await room.delivering(database, {
+  const delivering = await room.startDelivering(database, {
     tunnels: createTunnels({ url: asked.url, exceptions: [] }),
-    async resolve(name) {
+    async resolveHost(name) {
       const addresses = resolved[name]
       if (!addresses)
         throw Object.assign(new Error('getaddrinfo ENOTFOUND'), { code: 'ENOTFOUND', syscall: 'getaddrinfo' })
@@ -193,8 +193,8 @@ describe('what may be dialled is judged before a tunnel is asked for', async () 
     const { id } = await room.newEndpoint(database.db, clientId, { url })
     const [deliveryId = ''] = await room.newDeliveries(database.db, clientId, [id])
     delivering.wake(clientId, [id])
-    await room.settled(database.db, [deliveryId])
-    return (await room.deliveryOf(database.db, deliveryId)).made[0]
+    await room.untilSettled(database.db, [deliveryId])
+    return (await room.readDelivery(database.db, deliveryId)).made[0]
   }
 
   test.each([

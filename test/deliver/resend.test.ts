@@ -1,30 +1,30 @@
 import { expect, test } from 'vitest'
 import { inTransaction } from '../../src/database/db.ts'
-import { resend } from '../../src/deliver/resend.ts'
+import { resendDelivery } from '../../src/deliver/resend.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { freshDatabase } from '../support/database.ts'
-import { delivering, deliveryOf, newClient, newDeliveries, newEndpoint, settled } from '../support/delivering.ts'
+import { startDelivering, readDelivery, newClient, newDeliveries, newEndpoint, untilSettled } from '../support/delivering.ts'
 import { eventually } from '../support/eventually.ts'
 import { startReceiver } from '../support/receiver.ts'
 
 const database = await freshDatabase()
 const { db } = database
-const room = await delivering(database)
+const room = await startDelivering(database)
 const clientId = await newClient(db)
-const again = (id: string) => inTransaction(db, (tx) => resend(tx, clientId, id))
+const again = (id: string) => inTransaction(db, (tx) => resendDelivery(tx, clientId, id))
 
 test('a resend is a new delivery with an id, a body and a schedule of its own', async () => {
   const receiver = await startReceiver({ status: 500 })
   const endpoint = await newEndpoint(db, clientId, { ...receiver, retrySchedule: [0] })
   const [first = ''] = await newDeliveries(db, clientId, [endpoint.id])
   room.wake(clientId, [endpoint.id])
-  await settled(db, [first])
+  await untilSettled(db, [first])
   const { id, endpointId } = await again(first)
   expect(endpointId).toBe(endpoint.id)
   room.wake(clientId, [endpointId])
-  await settled(db, [id])
-  expect(await deliveryOf(db, first)).toMatchObject({ state: 'failed', attempts: 2 })
-  expect(await deliveryOf(db, id)).toMatchObject({ state: 'failed', attempts: 2 })
+  await untilSettled(db, [id])
+  expect(await readDelivery(db, first)).toMatchObject({ state: 'failed', attempts: 2 })
+  expect(await readDelivery(db, id)).toMatchObject({ state: 'failed', attempts: 2 })
   const sentIds = receiver.requests.map(({ body }) => JSON.parse(body).eventId)
   expect(sentIds).toEqual([first, first, id, id])
 })
@@ -34,15 +34,15 @@ test('one that is still pending is cancelled, and its timer is gone', async () =
   const endpoint = await newEndpoint(db, clientId, { ...receiver, retrySchedule: [1, 1] })
   const [first = ''] = await newDeliveries(db, clientId, [endpoint.id])
   room.wake(clientId, [endpoint.id])
-  await eventually(async () => (await deliveryOf(db, first)).attempts === 1)
+  await eventually(async () => (await readDelivery(db, first)).attempts === 1)
   const { id } = await again(first)
-  expect(await deliveryOf(db, first)).toMatchObject({ state: 'cancelled', reason: 'resent', next_attempt_at: null })
+  expect(await readDelivery(db, first)).toMatchObject({ state: 'cancelled', reason: 'resent', next_attempt_at: null })
   room.wake(clientId, [endpoint.id])
-  await settled(db, [id])
+  await untilSettled(db, [id])
   const later = await newDeliveries(db, clientId, [endpoint.id])
   await db.query(`update deliveries set next_attempt_at = now() + '1500 ms' where id = $1`, later)
   room.wake(clientId, [endpoint.id])
-  await settled(db, later)
+  await untilSettled(db, later)
   expect(receiver.requests.map(({ headers }) => headers['webhook-id'])).toEqual([first, id, ...later])
 })
 
@@ -54,16 +54,16 @@ test('one that waits in memory for its turn is not sent once it is cancelled', a
   await eventually(() => receiver.requests.length === 1)
   const { id } = await again(ids[1]!)
   room.wake(clientId, [endpoint.id])
-  await settled(db, [...ids, id])
+  await untilSettled(db, [...ids, id])
   expect(receiver.requests.map(({ headers }) => headers['webhook-id'])).toEqual([ids[0], id])
-  expect(await deliveryOf(db, ids[1]!)).toMatchObject({ state: 'cancelled', attempts: 0 })
+  expect(await readDelivery(db, ids[1]!)).toMatchObject({ state: 'cancelled', attempts: 0 })
 })
 
 test('of two resends at once one is left pending', async () => {
   const endpoint = await newEndpoint(db, clientId, { url: 'http://127.0.0.1:9' })
   const [first = ''] = await newDeliveries(db, clientId, [endpoint.id])
   const made = await Promise.all([again(first), again(first)])
-  const states = await Promise.all(made.map(async ({ id }) => (await deliveryOf(db, id)).state))
+  const states = await Promise.all(made.map(async ({ id }) => (await readDelivery(db, id)).state))
   expect(states.toSorted()).toEqual(['cancelled', 'pending'])
 })
 
@@ -73,7 +73,7 @@ test('a delivery that is not there, of another client, or of a deleted endpoint 
   const refusedWith = (code: string) => expect.objectContaining({ code })
   await expect(again(newId())).rejects.toEqual(refusedWith('not_found'))
   const stranger = await newClient(db)
-  await expect(inTransaction(db, (tx) => resend(tx, stranger, id))).rejects.toEqual(refusedWith('not_found'))
+  await expect(inTransaction(db, (tx) => resendDelivery(tx, stranger, id))).rejects.toEqual(refusedWith('not_found'))
   await db.query(`update endpoints set status = 'disabled', disabled_reason = 'manual' where id = $1`, [endpoint.id])
   await expect(again(id)).rejects.toEqual(refusedWith('endpoint_disabled'))
   await db.query('update endpoints set deleted_at = now() where id = $1', [endpoint.id])

@@ -1,7 +1,7 @@
 import { createServer } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { contracts } from '../../mappings/index.ts'
-import { unreachable } from '../../src/deliver/attempt/network-errors.ts'
+import { unreachableOutcome } from '../../src/deliver/attempt/network-errors.ts'
 import { ProxyTrouble } from '../../src/network/egress-proxy.ts'
 import { afterwards } from '../support/afterwards.ts'
 import { endpointsOf, gatewayOnClock } from '../support/endpoint-life.ts'
@@ -153,7 +153,7 @@ describe('an attempt without an answer is tried again, and named', () => {
   })
 
   test('proxy: what the way out did', () => {
-    expect(unreachable(new ProxyTrouble('no tunnel'))).toMatchObject({ reason: 'proxy' })
+    expect(unreachableOutcome(new ProxyTrouble('no tunnel'))).toMatchObject({ reason: 'proxy' })
   })
 })
 

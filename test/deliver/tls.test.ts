@@ -3,7 +3,7 @@ import { createServer, type ServerOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { describe, expect, test } from 'vitest'
-import { unreachable } from '../../src/deliver/attempt/network-errors.ts'
+import { unreachableOutcome } from '../../src/deliver/attempt/network-errors.ts'
 import { afterwards } from '../support/afterwards.ts'
 import { certificate } from '../support/certificates.ts'
 import { startTestGateway } from '../support/gateway.ts'
@@ -143,7 +143,7 @@ describe('a receiver that asks for a client certificate', () => {
     'ERR_SSL_SSL/TLS_ALERT_CERTIFICATE_EXPIRED',
     'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA',
   ])('that says %s is understood', (code) => {
-    const { reason, message } = unreachable(Object.assign(new Error('SSL alert'), { code }))
+    const { reason, message } = unreachableOutcome(Object.assign(new Error('SSL alert'), { code }))
     expect([reason, message]).toEqual(['tls', expect.stringContaining('client certificate')])
   })
 

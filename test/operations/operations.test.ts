@@ -271,7 +271,7 @@ describe('backlog.growing', () => {
     // Another process has the endpoint and the lanes, and does nothing.
     const idle = await registerWorker({ url: gateway.databaseUrl, db: gateway.db, log, roles: ['work'] })
     const lanes = ['lane:0', 'lane:1', 'lane:2', 'lane:3']
-    expect((await idle.claim(way.clientId, lanes)).held.toSorted()).toEqual(lanes)
+    expect((await idle.claimUnits(way.clientId, lanes)).held.toSorted()).toEqual(lanes)
     await way.post(gateway.url, subscriptionCreated())
     await gateway.db.query(`update source_events set due_at = now() - interval '3 minutes' where client_id = $1`, [
       way.clientId,

@@ -1,17 +1,17 @@
 import { describe, expect, test } from 'vitest'
 import { inTransaction } from '../../src/database/db.ts'
 import { GREATEST_ID, LEAST_ID, NO_SOURCE_EVENT, newId } from '../../src/domain/ids.ts'
-import { walk } from '../../src/replay/walk.ts'
-import { nextWindow, roomIn } from '../../src/replay/window.ts'
+import { selectEvents } from '../../src/replay/walk.ts'
+import { nextWindowSize, roomInWindow } from '../../src/replay/window.ts'
 import { freshDatabase } from '../support/database.ts'
-import { delivering, deliveryOf, newClient, newEndpoint } from '../support/delivering.ts'
+import { startDelivering, readDelivery, newClient, newEndpoint } from '../support/delivering.ts'
 import { eventually } from '../support/eventually.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { newDeliveryIn, newEvents, replaying, replaysOf } from '../support/replaying.ts'
 
 const database = await freshDatabase({ max: 20 })
 const { db } = database
-const room = await delivering(database)
+const room = await startDelivering(database)
 const replayer = await replaying(database, room.wake)
 
 const NOWHERE = 'http://127.0.0.1:9'
@@ -140,11 +140,12 @@ test('a look that finds less than it could ends the replay: where events come al
   const { clientId, endpointId, event } = await oneEndpoint()
   for (let at = 0; at < 3; at += 1) await event('failed', 'failed')
   for (const mode of ['failed', 'missing', 'all'] as const) {
-    const which = { clientId, endpointId, mode, eventTypes: null, upto: GREATEST_ID, asOf: null }
-    const look = (scan: number, most = scan) => walk(db, which, { after: LEAST_ID, scan, most })
-    expect((await look(100)).all).toBe(true)
-    expect((await look(2)).all).toBe(false)
-    expect((await look(100, 1)).all).toBe(mode === 'missing')
+    const selection = { clientId, endpointId, mode, eventTypes: null, upto: GREATEST_ID, asOf: null }
+    const look = (scanLimit: number, limit = scanLimit) =>
+      selectEvents(db, selection, { after: LEAST_ID, scanLimit, limit })
+    expect((await look(100)).isComplete).toBe(true)
+    expect((await look(2)).isComplete).toBe(false)
+    expect((await look(100, 1)).isComplete).toBe(mode === 'missing')
   }
 })
 
@@ -192,7 +193,7 @@ describe('a replayed delivery', () => {
     const delivery = await eventually(async () => (await made(id)).find(({ state }) => state !== 'pending'))
     expect(delivery).toMatchObject({ eventId, state: 'failed', attempts: 2 })
     expect(delivery!.id).not.toBe(waiting)
-    expect(await deliveryOf(db, waiting)).toMatchObject({ state: 'cancelled', reason: 'resent', next_attempt_at: null })
+    expect(await readDelivery(db, waiting)).toMatchObject({ state: 'cancelled', reason: 'resent', next_attempt_at: null })
     expect(receiver.requests.map(({ body }) => JSON.parse(body).eventId)).toEqual([delivery!.id, delivery!.id])
   })
 })
@@ -292,23 +293,23 @@ describe('the window of deliveries that may wait at the endpoint', () => {
   test('doubles when it was filled and is nearly empty, up to 500, and halves when it stays full, down to 5', () => {
     const windows = (due: (window: number) => number) => {
       const seen = [5]
-      while (seen.length < 10) seen.push(nextWindow(seen.at(-1)!, waiting(due(seen.at(-1)!)), true))
+      while (seen.length < 10) seen.push(nextWindowSize(seen.at(-1)!, waiting(due(seen.at(-1)!)), true))
       return seen
     }
     expect(windows(() => 0)).toEqual([5, 10, 20, 40, 80, 160, 320, 500, 500, 500])
     expect(windows((window) => window / 2)).toEqual(Array(10).fill(5))
-    expect(nextWindow(500, waiting(400), true)).toBe(250)
-    expect(nextWindow(5, waiting(5), true)).toBe(5)
+    expect(nextWindowSize(500, waiting(400), true)).toBe(250)
+    expect(nextWindowSize(5, waiting(5), true)).toBe(5)
   })
 
   test('does not grow by what was never in it', () => {
-    expect(nextWindow(80, waiting(0), false)).toBe(80)
+    expect(nextWindowSize(80, waiting(0), false)).toBe(80)
   })
 
   test('leaves out what waits for a retry, until that is too much', () => {
-    expect(roomIn(80, waiting(30, 4_999))).toBe(50)
-    expect(roomIn(80, waiting(90))).toBe(0)
-    expect(roomIn(80, waiting(0, 5_000))).toBe(0)
+    expect(roomInWindow(80, waiting(30, 4_999))).toBe(50)
+    expect(roomInWindow(80, waiting(90))).toBe(0)
+    expect(roomInWindow(80, waiting(0, 5_000))).toBe(0)
   })
 })
 

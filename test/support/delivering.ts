@@ -2,7 +2,7 @@ import { afterAll } from 'vitest'
 import type { Contract } from '../../src/contracts/contract.ts'
 import { flo } from '../../src/contracts/flo.ts'
 import type { Db } from '../../src/database/db.ts'
-import { deliverer } from '../../src/deliver/deliverer.ts'
+import { createDeliverer } from '../../src/deliver/deliverer.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { newLog } from '../../src/log.ts'
 import { createKeyRing } from '../../src/secrets/keyring.ts'
@@ -11,14 +11,14 @@ import { eventually } from './eventually.ts'
 
 export const ring = createKeyRing([{ id: 'test', key: Buffer.alloc(32, 9) }])
 
-type Deps = Parameters<typeof deliverer>[0]
+type Deps = Parameters<typeof createDeliverer>[0]
 
 /** The delivering room alone, as one process of several may run it; stopped after the file. */
-export async function delivering({ url, db }: { url: string; db: Db }, extra: Partial<Deps> = {}) {
+export async function startDelivering({ url, db }: { url: string; db: Db }, extra: Partial<Deps> = {}) {
   const log = newLog('silent')
   const worker = await registerWorker({ url, db, log, roles: ['work'] })
-  const told: string[] = []
-  const room = deliverer({
+  const elsewhereClients: string[] = []
+  const room = createDeliverer({
     db,
     log,
     worker,
@@ -27,7 +27,7 @@ export async function delivering({ url, db }: { url: string; db: Db }, extra: Pa
     contracts: { [flo.name]: flo },
     now: () => new Date(),
     random: () => 0,
-    elsewhere: (clientId) => told.push(clientId),
+    onLeasedElsewhere: (clientId) => elsewhereClients.push(clientId),
     ...extra,
   })
   // As src/jobs.ts does when a janitor has freed what a dead worker held.
@@ -40,7 +40,7 @@ export async function delivering({ url, db }: { url: string; db: Db }, extra: Pa
     return stopped
   }
   afterAll(stop)
-  return { ...room, worker, stop, told }
+  return { ...room, worker, stop, told: elsewhereClients }
 }
 
 export async function newClient(db: Db): Promise<string> {
@@ -127,14 +127,14 @@ export async function newDeliveries(
 }
 
 /** A delivery as it stands, with its attempts. */
-export async function deliveryOf(db: Db, id: string) {
+export async function readDelivery(db: Db, id: string) {
   const { rows } = await db.query('select * from deliveries where id = $1', [id])
   const attempts = await db.query('select * from attempts where delivery_id = $1 order by number', [id])
   return { ...rows[0], made: attempts.rows }
 }
 
 /** Waits until none of these deliveries is pending. */
-export const settled = (db: Db, ids: string[], { timeoutMs = 20_000 } = {}) =>
+export const untilSettled = (db: Db, ids: string[], { timeoutMs = 20_000 } = {}) =>
   eventually(
     async () => {
       const { rows } = await db.query(`select count(*) from deliveries where id = any($1) and state <> 'pending'`, [

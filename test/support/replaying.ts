@@ -5,9 +5,9 @@ import { type Db, inTransaction } from '../../src/database/db.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { newLog } from '../../src/log.ts'
 import { cancelReplay } from '../../src/replay/cancel.ts'
-import { type Preview, previewReplay } from '../../src/replay/preview.ts'
-import { replayer } from '../../src/replay/replayer.ts'
-import { type Asked, startReplay } from '../../src/replay/start.ts'
+import { previewReplay, type ReplayPreview } from '../../src/replay/preview.ts'
+import { startReplayer } from '../../src/replay/replayer.ts'
+import { type ReplayRequest, startReplay } from '../../src/replay/start.ts'
 import { registerWorker } from '../../src/workers/worker.ts'
 import { storedBody } from './delivering.ts'
 import { eventually } from './eventually.ts'
@@ -19,12 +19,12 @@ export async function replaying(
 ) {
   const log = newLog('silent')
   const worker = await registerWorker({ url, db, log, roles: ['work'] })
-  const room = replayer({
+  const room = startReplayer({
     db,
     log,
     worker,
-    made: (clientId, endpointId) => made(clientId, [endpointId]),
-    elsewhere: () => {},
+    onReplayed: (clientId, endpointId) => made(clientId, [endpointId]),
+    onLeasedElsewhere: () => {},
   })
   let stopped: Promise<void> | undefined
   const stop = () => {
@@ -42,12 +42,12 @@ export function replaysOf(db: Db, clientId: string, room?: { wake(clientId: stri
     (await db.query('select * from replays where client_id = $1 and id = $2', [clientId, id])).rows[0]
   const replays = {
     read,
-    async start(asked: Asked): Promise<string> {
+    async start(asked: ReplayRequest): Promise<string> {
       const id = await inTransaction(db, (tx) => startReplay(deps, tx, clientId, asked))
       room?.wake(clientId)
       return id
     },
-    preview: (asked: Asked, budgetMs?: number): Promise<Preview> =>
+    preview: (asked: ReplayRequest, budgetMs?: number): Promise<ReplayPreview> =>
       inTransaction(db, (tx) =>
         previewReplay({ ...deps, ...(budgetMs !== undefined && { budgetMs }) }, tx, clientId, asked),
       ),
@@ -55,7 +55,7 @@ export function replaysOf(db: Db, clientId: string, room?: { wake(clientId: stri
     ended: (id: string, { timeoutMs = 40_000 } = {}) =>
       eventually(async () => (await read(id)).state !== 'running' && (await read(id)), { timeoutMs }),
     /** Starts one, and answers its row when it has ended. */
-    async done(asked: Asked) {
+    async done(asked: ReplayRequest) {
       return replays.ended(await replays.start(asked))
     },
     /** The deliveries that a replay has made, in the order of their ids. */

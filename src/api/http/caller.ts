@@ -2,7 +2,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { type Db, inTransaction, type Queryable } from '../../database/db.ts'
 import { isUuid, newId } from '../../domain/ids.ts'
 import { Refusal } from '../../errors.ts'
-import { type Add, batcher } from '../../workers/batcher.ts'
+import { type AddToBatch, createBatcher } from '../../workers/batcher.ts'
 import type { Caller, Scope } from './route.ts'
 
 const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest()
@@ -58,8 +58,8 @@ interface StoredKey {
  * Loads live API keys by id, undefined for one that does not exist or was revoked. The ids of requests that wait at the same
  * time go into one statement; nothing is kept.
  */
-export const keyLoader = (db: Queryable): Add<string, StoredKey | undefined> =>
-  batcher(
+export const keyLoader = (db: Queryable): AddToBatch<string, StoredKey | undefined> =>
+  createBatcher(
     async (ids) => {
       const { rows } = await db.query<StoredKey & { id: string }>(
         `select k.id, k.client_id as "clientId", k.scopes, k.secret_hash as "secretHash",
@@ -79,7 +79,7 @@ export const keyLoader = (db: Queryable): Add<string, StoredKey | undefined> =>
  * `adminKey` is FLO_ADMIN_KEY, an operator's token that lives in the environment alone.
  */
 export async function callerOf(
-  { keyOf, adminKey }: { keyOf: Add<string, StoredKey | undefined>; adminKey: string | undefined },
+  { keyOf, adminKey }: { keyOf: AddToBatch<string, StoredKey | undefined>; adminKey: string | undefined },
   authorization: string | undefined,
 ): Promise<Caller> {
   const [, token = ''] = /^bearer +(\S.*?) *$/i.exec(authorization ?? '') ?? []

@@ -1,7 +1,7 @@
 import type { Db } from '../../database/db.ts'
 import { idOfWords } from '../../domain/ids.ts'
 import { Refusal } from '../../errors.ts'
-import { batcher } from '../../workers/batcher.ts'
+import { createBatcher } from '../../workers/batcher.ts'
 import { assertKey, hashOf, KEPT, type Once } from './idempotency.ts'
 
 /** What a request with an Idempotency-Key is done under: the same each time it comes, for 24 hours. */
@@ -28,7 +28,7 @@ interface Row {
  * Requests that come close together share one commit. Throws `idempotency_mismatch` for another request than the first.
  */
 export function claimer({ db }: { db: Db }): (once: Once) => Promise<Claim> {
-  const add = batcher((asked: Asked[]) => claimed(db, asked), { max: 250, inFlight: 2, spacingMs: 4 })
+  const add = createBatcher((asked: Asked[]) => claimed(db, asked), { max: 250, inFlight: 2, spacingMs: 4 })
   return async ({ keyId, key, ...request }) => {
     assertKey(key)
     const hash = hashOf(request)

@@ -1,5 +1,5 @@
 import type { Queryable } from '../../database/db.ts'
-import { type Add, batcher } from '../../workers/batcher.ts'
+import { type AddToBatch, createBatcher } from '../../workers/batcher.ts'
 
 interface Asked {
   clientId: string
@@ -11,8 +11,8 @@ interface Asked {
  * The clients' own ids of Flo users, null of a nameless one; a user that the client does not have is left out. Requests that
  * wait at the same time share one statement per client.
  */
-export const userNames = (db: Queryable): Add<Asked, ReadonlyMap<string, string | null>> =>
-  batcher(
+export const userNames = (db: Queryable): AddToBatch<Asked, ReadonlyMap<string, string | null>> =>
+  createBatcher(
     async (asked) => {
       const wanted = Map.groupBy(asked, ({ clientId }) => clientId)
       const found = new Map(

@@ -1,8 +1,8 @@
-import type { Outcome } from '../outcome.ts'
+import type { AttemptOutcome } from '../attempt-outcome.ts'
 
 /** How an attempt ended, and what is kept of the answer: text that PostgreSQL can store. */
-export interface Answer {
-  outcome: Outcome
+export interface AttemptAnswer {
+  outcome: AttemptOutcome
   startedAt: Date
   /** Milliseconds until the status line, or until it was clear that none would come. */
   durationMs: number
@@ -12,11 +12,11 @@ export interface Answer {
   cause?: string
 }
 
-type Headers = Record<string, string | string[] | undefined>
+type ResponseHeaders = Record<string, string | string[] | undefined>
 /** An answer's head. */
-export interface Heard {
-  outcome: Outcome
-  headers: Headers
+export interface ResponseHead {
+  outcome: AttemptOutcome
+  headers: ResponseHeaders
   durationMs: number
 }
 
@@ -24,30 +24,30 @@ const DELIVERED_MAX_BYTES = 1024
 const HEADERS_MAX_CHARS = 4096
 
 /** What is kept of an answer: of a 2xx 1 KiB of the body, of others all that was read; headers up to 4 KiB. */
-export function kept({ headers, body, ...rest }: Heard & { startedAt: Date; body: Buffer }): Answer {
+export function storedAnswer({ headers, body, ...rest }: ResponseHead & { startedAt: Date; body: Buffer }): AttemptAnswer {
   const bytes = rest.outcome.kind === 'delivered' ? body.subarray(0, DELIVERED_MAX_BYTES) : body
-  return { ...rest, headers: keptHeaders(headers), body: keptBody(bytes, headers['content-encoding']) }
+  return { ...rest, headers: storedHeaders(headers), body: storedBody(bytes, headers['content-encoding']) }
 }
 
-function keptBody(bytes: Buffer, encoding: string | string[] | undefined): string | null {
+function storedBody(bytes: Buffer, encoding: string | string[] | undefined): string | null {
   if (bytes.length === 0) return null
   // Decompressing is what a gzip bomb waits for.
   if (encoding !== undefined && encoding !== 'identity') return `(${encoding}, not decoded)`
-  return storable(bytes.toString('utf8'))
+  return storableText(bytes.toString('utf8'))
 }
 
-function keptHeaders(headers: Headers): Record<string, string | string[]> {
+function storedHeaders(headers: ResponseHeaders): Record<string, string | string[]> {
   const result: Record<string, string | string[]> = {}
-  let room = HEADERS_MAX_CHARS
+  let charsLeft = HEADERS_MAX_CHARS
   for (const name in headers) {
     const value = headers[name]
     if (value === undefined) continue
-    room -= name.length + String(value).length
-    if (room < 0) break
+    charsLeft -= name.length + String(value).length
+    if (charsLeft < 0) break
     result[name] = value
   }
   return result
 }
 
 /** A NUL is the one character that PostgreSQL's text refuses. */
-export const storable = (text: string): string => (text.includes('\u0000') ? text.replaceAll('\u0000', '\uFFFD') : text)
+export const storableText = (text: string): string => (text.includes('\u0000') ? text.replaceAll('\u0000', '\uFFFD') : text)

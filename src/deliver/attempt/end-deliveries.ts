@@ -8,7 +8,7 @@ const CHUNK = 5_000
  * Ends the deliveries that still wait for an endpoint that is disabled (`skipped`: they can be replayed) or deleted
  * (`cancelled`). Looks at the endpoint itself: one that was enabled again meanwhile keeps its deliveries.
  */
-export async function closeWaiting(db: Queryable, clientId: string, endpointId: string): Promise<number> {
+export async function endEndpointDeliveries(db: Queryable, clientId: string, endpointId: string): Promise<number> {
   for (let closed = 0; ; ) {
     const { rowCount } = await db.query({
       name: 'deliver.close',
@@ -32,7 +32,7 @@ export async function closeWaiting(db: Queryable, clientId: string, endpointId: 
 }
 
 /** Ends one delivery that still waits, without an attempt. */
-export async function endPending(
+export async function endPendingDelivery(
   db: Queryable,
   clientId: string,
   { eventId, id }: { eventId: string; id: string },
@@ -50,7 +50,7 @@ export async function endPending(
  * Disables an endpoint that has answered 410 Gone, or failed for days. A version other than the one that was sent to is
  * left alone: its address may be another by now. Returns whether it was disabled.
  */
-export async function disable(
+export async function disableEndpoint(
   db: Queryable,
   clientId: string,
   { id, version }: { id: string; version: number },

@@ -1,10 +1,10 @@
 import { LRUCache } from 'lru-cache'
 import type { Queryable } from '../../database/db.ts'
 import { GATEWAY_ITSELF, NO_SOURCE_EVENT } from '../../domain/ids.ts'
-import { bounds } from '../queue/id-bounds.ts'
+import { idBounds } from '../queue/id-bounds.ts'
 
 /** What an attempt needs of the event that it delivers. */
-export interface StoredEvent {
+export interface EventBody {
   /** The contract's body without the delivery's own id. */
   body: string
   /** What it was made of; null: a test event, say, which no source sent. */
@@ -18,14 +18,14 @@ const CACHE_MAX_CHARS = 16 * 1024 * 1024
  * Stored events by id, loaded together and remembered: a fan-out to many endpoints reads each text once.
  * An event that is not there (any more) is missing from the result.
  */
-export function eventBodies({ db }: { db: Queryable }) {
-  const cache = new LRUCache<string, StoredEvent>({
+export function createEventBodyLoader({ db }: { db: Queryable }) {
+  const cache = new LRUCache<string, EventBody>({
     maxSize: CACHE_MAX_CHARS,
     sizeCalculation: ({ body }) => body.length,
   })
 
-  return async (clientId: string, eventIds: Set<string>): Promise<Map<string, StoredEvent>> => {
-    const events = new Map<string, StoredEvent>()
+  return async (clientId: string, eventIds: Set<string>): Promise<Map<string, EventBody>> => {
+    const events = new Map<string, EventBody>()
     const missing: string[] = []
     for (const id of eventIds) {
       const event = cache.get(id)
@@ -39,7 +39,7 @@ export function eventBodies({ db }: { db: Queryable }) {
                from event_bodies b
                join events e on e.client_id = $1 and e.id = b.event_id and e.id between $3 and $4
               where b.client_id = $1 and b.event_id = any($2::uuid[]) and b.event_id between $3 and $4`,
-      values: [clientId, missing, ...bounds(missing)],
+      values: [clientId, missing, ...idBounds(missing)],
     })
     for (const { id, body, source_event_id } of rows) {
       const event = { body, sourceEventId: NO_SOURCE.has(source_event_id) ? null : source_event_id }
@@ -50,4 +50,4 @@ export function eventBodies({ db }: { db: Queryable }) {
   }
 }
 
-export type EventBodies = ReturnType<typeof eventBodies>
+export type LoadEventBodies = ReturnType<typeof createEventBodyLoader>

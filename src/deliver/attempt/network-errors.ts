@@ -1,8 +1,8 @@
 import { ProxyTrouble } from '../../network/egress-proxy.ts'
-import type { Unreachable } from '../outcome.ts'
+import type { UnreachableReason } from '../attempt-outcome.ts'
 
 /** An endpoint's name leads to an address that nothing may be sent to. The address itself is for the operator's eyes. */
-export class Blocked extends Error {
+export class BlockedAddressError extends Error {
   override name = 'Blocked'
   readonly address: string
   constructor(address: string, why: string) {
@@ -12,12 +12,12 @@ export class Blocked extends Error {
 }
 
 /** The attempt as a whole took longer than the endpoint's time-out. */
-export class TooSlow extends Error {
+export class AttemptTimeoutError extends Error {
   override name = 'TooSlow'
   readonly code = 'FLO_TOO_SLOW'
 }
 
-const sentences: Record<Unreachable, string> = {
+const reasonMessages: Record<UnreachableReason, string> = {
   timeout: 'No answer came within the time-out.',
   dns: "The host's name could not be resolved.",
   connection: 'The connection failed.',
@@ -31,7 +31,7 @@ const SELF_SIGNED =
 const UNKNOWN_ISSUER =
   "The issuer of the receiver's certificate is not known: an intermediate certificate is missing, or the endpoint needs `tls.caCertificate`."
 const NO_TLS = 'The receiver does not speak TLS at this port.'
-const tlsSentences: Record<string, string> = {
+const tlsMessages: Record<string, string> = {
   CERT_HAS_EXPIRED: "The receiver's certificate has expired.",
   CERT_NOT_YET_VALID: "The receiver's certificate is not valid yet.",
   CERT_REVOKED: "The receiver's certificate has been revoked.",
@@ -48,10 +48,10 @@ const tlsSentences: Record<string, string> = {
 const CERTIFICATE_ALERT = /_ALERT_(CERTIFICATE_\w+|BAD_CERTIFICATE|UNKNOWN_CA)$/
 const WANTS_CERTIFICATE = 'The receiver wants another client certificate, or one at all: see `tls.clientCertificate`.'
 
-const tlsSentence = (code: string): string =>
-  CERTIFICATE_ALERT.test(code) ? WANTS_CERTIFICATE : (tlsSentences[code] ?? sentences.tls)
+const tlsMessage = (code: string): string =>
+  CERTIFICATE_ALERT.test(code) ? WANTS_CERTIFICATE : (tlsMessages[code] ?? reasonMessages.tls)
 
-const connectionSentences: Record<string, string> = {
+const connectionMessages: Record<string, string> = {
   ECONNREFUSED: 'The connection was refused.',
   ECONNRESET: 'The connection was reset.',
   EPIPE: 'The connection was closed while sending.',
@@ -71,17 +71,17 @@ const TLS =
  * The class of a network error, and a sentence for the endpoint's owner. The sentence is built from the error's code
  * alone: the message of an error may hold an internal address.
  */
-export function unreachable(error: unknown): { kind: 'unreachable'; reason: Unreachable; message: string } {
+export function unreachableOutcome(error: unknown): { kind: 'unreachable'; reason: UnreachableReason; message: string } {
   const { code, syscall } = error as NodeJS.ErrnoException
   const name = typeof code === 'string' ? code : ''
-  const reason = reasonOf(error, name, syscall)
+  const reason = unreachableReasonOf(error, name, syscall)
   const sentence =
-    reason === 'tls' ? tlsSentence(name) : (reason === 'connection' && connectionSentences[name]) || sentences[reason]
+    reason === 'tls' ? tlsMessage(name) : (reason === 'connection' && connectionMessages[name]) || reasonMessages[reason]
   return { kind: 'unreachable', reason, message: /^(FLO_.*)?$/.test(name) ? sentence : `${sentence} (${name})` }
 }
 
-function reasonOf(error: unknown, code: string, syscall: string | undefined): Unreachable {
-  if (error instanceof Blocked) return 'blocked'
+function unreachableReasonOf(error: unknown, code: string, syscall: string | undefined): UnreachableReason {
+  if (error instanceof BlockedAddressError) return 'blocked'
   if (error instanceof ProxyTrouble) return 'proxy'
   if (syscall === 'getaddrinfo') return 'dns'
   if (TIMEOUT.has(code)) return 'timeout'

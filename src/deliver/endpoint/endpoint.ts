@@ -6,10 +6,10 @@ import { FANOUT_ORIGIN } from '../../domain/ids.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
 import { type StoredTls, openHeaders } from '../../secrets/sealed-headers.ts'
 import type { RetryPlan } from '../attempt-outcome.ts'
-import { type Health, newHealth } from './health.ts'
+import { type EndpointHealth, newHealth } from './health.ts'
 
 /** Who we are to a receiver, and whom it must be to us; PEM. */
-export interface Identity {
+export interface TlsIdentity {
   /** The authorities to trust in place of the public ones. */
   ca?: string
   cert?: string
@@ -31,27 +31,27 @@ export interface Endpoint {
   readonly path: string
   /** The endpoint's own headers; the contract's win. */
   readonly headers: Readonly<Record<string, string>>
-  readonly plan: RetryPlan
+  readonly retryPlan: RetryPlan
   readonly timeoutMs: number
-  readonly identity: (Identity & { id: string }) | null
+  readonly identity: (TlsIdentity & { id: string }) | null
   readonly maxInFlight: number
   readonly rateLimit: RateLimit | null
   /** A user's events are sent one after another. */
-  readonly ordered: boolean
+  readonly isOrdered: boolean
   /** Kept up by the pump: what is met under this version is charged to this version. */
-  readonly health: Health
+  readonly health: EndpointHealth
   /** When attempts had started that the rate limit still counts, in milliseconds since 1970, when the row was read. */
-  readonly starts: readonly number[]
+  readonly recentStarts: readonly number[]
   /** Encrypted, newest first; `until` in milliseconds since 1970, null: no end. */
   readonly secrets: readonly { sealed: string; until: number | null }[]
   readonly eventTypes: readonly string[] | null
   /** Disabled or deleted: it takes no deliveries any more. */
-  readonly closed: boolean
+  readonly isClosed: boolean
 }
 
 const SECRETS_MAX = 5
 
-interface Row {
+interface EndpointRow {
   url: string
   contract: string
   event_types: string[] | null
@@ -70,7 +70,7 @@ interface Row {
 }
 
 interface HealthRow {
-  recent: Health['recent']
+  recent: EndpointHealth['recent']
   failing_since: string | null
   failures: number
   opened_at: string | null
@@ -80,18 +80,18 @@ interface HealthRow {
 }
 
 /** An endpoint as it is now; `gone` with its client; an error when its row makes no sense to this version. */
-export type Fresh = Endpoint | 'gone' | Error
+export type FreshEndpoint = Endpoint | 'gone' | Error
 
 /**
  * The endpoints of one client as they are now, `known` ones re-read only when their version has changed. An endpoint whose
  * lease this worker has lost is missing from the result: nothing may be sent to it from here. One statement.
  */
-export async function freshEndpoints(
-  { db, worker, ...deps }: { db: Queryable; worker: { id: string } } & Reading,
+export async function refreshEndpoints(
+  { db, worker, ...deps }: { db: Queryable; worker: { id: string } } & EndpointReaderDeps,
   clientId: string,
   endpoints: { id: string; known: Endpoint | null }[],
-): Promise<Map<string, Fresh>> {
-  const { rows } = await db.query<{ at: number; version: number | null; changed: Row | null }>({
+): Promise<Map<string, FreshEndpoint>> {
+  const { rows } = await db.query<{ at: number; version: number | null; changed: EndpointRow | null }>({
     name: 'deliver.endpoints',
     text: `select k.at - 1 as at, e.version,
                   case when e.version <> k.version then jsonb_build_object(
@@ -109,26 +109,26 @@ export async function freshEndpoints(
     values: [clientId, endpoints.map(({ id }) => id), endpoints.map(({ known }) => known?.version ?? 0), worker.id],
   })
   return new Map(
-    rows.map(({ at, version, changed }): [string, Fresh] => {
+    rows.map(({ at, version, changed }): [string, FreshEndpoint] => {
       const { id, known } = endpoints[at]!
       if (version === null) return [id, 'gone']
-      return [id, changed ? endpointOf(deps, id, version, changed) : known!]
+      return [id, changed ? endpointFromRow(deps, id, version, changed) : known!]
     }),
   )
 }
 
 /** What it takes to make sense of a row. */
-interface Reading {
+interface EndpointReaderDeps {
   contracts: Readonly<Record<string, Contract>>
   keyRing: Pick<KeyRing, 'decrypt'>
 }
 
-function endpointOf({ contracts, keyRing }: Reading, id: string, version: number, row: Row): Endpoint | Error {
+function endpointFromRow({ contracts, keyRing }: EndpointReaderDeps, id: string, version: number, row: EndpointRow): Endpoint | Error {
   const contract = contracts[row.contract]
   if (!contract) return new Error(`endpoint ${id} has the contract "${row.contract}", which this version does not know`)
   if (!URL.canParse(row.url)) return new Error(`endpoint ${id} has a URL that cannot be read`)
-  const opened = openedOf(keyRing, row)
-  if (opened instanceof Error) return opened
+  const decrypted = decryptSettings(keyRing, row)
+  if (decrypted instanceof Error) return decrypted
   const { origin, pathname, search } = new URL(row.url)
   return {
     id,
@@ -136,46 +136,46 @@ function endpointOf({ contracts, keyRing }: Reading, id: string, version: number
     contract,
     origin,
     path: pathname + search,
-    ...opened,
-    plan: { schedule: row.retry_schedule ?? contract.retrySchedule, jitter: contract.jitter },
+    ...decrypted,
+    retryPlan: { schedule: row.retry_schedule ?? contract.retrySchedule, jitter: contract.jitter },
     timeoutMs: row.timeout_seconds * 1000,
     maxInFlight: row.max_in_flight,
-    ordered: row.ordering === 'user',
+    isOrdered: row.ordering === 'user',
     rateLimit: row.rate_limit,
-    health: row.health ? healthOf(row.health) : newHealth(),
-    starts: row.health?.starts ?? [],
+    health: row.health ? healthFromRow(row.health) : newHealth(),
+    recentStarts: row.health?.starts ?? [],
     secrets: row.secrets.map(({ secret, until }) => ({ sealed: secret, until: until ? Date.parse(until) : null })),
     eventTypes: row.event_types,
-    closed: row.deleted || row.status === 'disabled',
+    isClosed: row.deleted || row.status === 'disabled',
   }
 }
 
-function openedOf(keyRing: Pick<KeyRing, 'decrypt'>, row: Row): Pick<Endpoint, 'headers' | 'identity'> | Error {
+function decryptSettings(keyRing: Pick<KeyRing, 'decrypt'>, row: EndpointRow): Pick<Endpoint, 'headers' | 'identity'> | Error {
   try {
     return {
       headers: openHeaders(keyRing, { headers: row.headers, sealedHeaders: row.sealed_headers }),
-      identity: row.tls && identityOf(keyRing, row.tls),
+      identity: row.tls && tlsIdentityOf(keyRing, row.tls),
     }
   } catch (error) {
     return error as Error
   }
 }
 
-function identityOf(
+function tlsIdentityOf(
   keyRing: Pick<KeyRing, 'decrypt'>,
   { ca, certificate, key }: StoredTls,
-): (Identity & { id: string }) | null {
+): (TlsIdentity & { id: string }) | null {
   const identity = { ...(ca && { ca }), ...(certificate && key && { cert: certificate, key: keyRing.decrypt(key) }) }
   return { ...identity, id: createHash('sha256').update(JSON.stringify(identity)).digest('base64') }
 }
 
-const healthOf = (row: HealthRow): Health => ({
+const healthFromRow = (row: HealthRow): EndpointHealth => ({
   ...newHealth(),
   recent: row.recent,
   failingSince: row.failing_since === null ? null : Date.parse(row.failing_since),
   failures: row.failures,
-  open: row.opened_at && row.probe_at ? { since: Date.parse(row.opened_at), probeAt: Date.parse(row.probe_at) } : null,
-  told: row.told,
+  breaker: row.opened_at && row.probe_at ? { since: Date.parse(row.opened_at), probeAt: Date.parse(row.probe_at) } : null,
+  isFailureReported: row.told,
 })
 
 /** The secrets that sign at `now`, plain and newest first: the first, and older ones within their grace; 5 at most. */
@@ -186,5 +186,5 @@ export const liveSecrets = ({ secrets }: Endpoint, now: Date, keyRing: KeyRing):
     .map(({ sealed }) => keyRing.decrypt(sealed))
 
 /** Whether the endpoint's filter lets a delivery pass: one that the fan-out made is judged once more, a resend is wanted. */
-export const wants = ({ eventTypes }: Endpoint, due: { eventType: string; origin: string }): boolean =>
+export const wantsDelivery = ({ eventTypes }: Endpoint, due: { eventType: string; origin: string }): boolean =>
   due.origin !== FANOUT_ORIGIN || takesEventType(eventTypes, due.eventType)

@@ -1,13 +1,13 @@
 import type { Db, Queryable } from '../../database/db.ts'
 import type { Log } from '../../log.ts'
 import type { Watch } from '../../watch.ts'
-import { type Add, batcher } from '../../workers/batcher.ts'
-import { type News, noted, notes } from '../news.ts'
+import { type AddToBatch, createBatcher } from '../../workers/batcher.ts'
+import { type EndpointNews, insertNewsSql, newsParameter } from '../endpoint-news.ts'
 import type { Endpoint } from './endpoint.ts'
-import type { Health } from './health.ts'
+import type { EndpointHealth } from './health.ts'
 
 /** An endpoint, and what its rate limit counts. */
-export interface Kept {
+export interface HealthSave {
   endpoint: Endpoint
   starts: readonly number[]
 }
@@ -20,15 +20,15 @@ const SPACING_MS = 15
  * statement starts; then tells what has changed. Never rejects: what could not be written is written with the next, and
  * at the latest when the endpoint is given back.
  */
-export const healthKeeper = (
+export const createHealthSaver = (
   { db, log, watch }: { db: Db; log: Log; watch?: Watch },
   clientId: string,
-): Add<Kept, void> =>
-  batcher(
-    async (asked) => {
-      const due = [...latest(asked).values()].filter(({ endpoint }) => endpoint.health.unsaved !== 'nothing')
+): AddToBatch<HealthSave, void> =>
+  createBatcher(
+    async (saves) => {
+      const due = [...latestSaves(saves).values()].filter(({ endpoint }) => endpoint.health.unsaved !== 'nothing')
       const news = due.map(({ endpoint: { health } }) => health.news.splice(0))
-      const changes = due.flatMap(({ endpoint: { id } }, at) => news[at]!.map((one) => changeOf(clientId, id, one)))
+      const changes = due.flatMap(({ endpoint: { id } }, at) => news[at]!.map((one) => newsOf(clientId, id, one)))
       for (const { endpoint } of due) endpoint.health.unsaved = 'nothing'
       try {
         const written = due.length > 0 ? await writeHealth(db, clientId, due, changes) : new Set()
@@ -40,19 +40,19 @@ export const healthKeeper = (
         }
         log.error({ err: error, clientId }, 'delivery.health_not_kept')
       }
-      return asked.map(() => undefined)
+      return saves.map(() => undefined)
     },
     { max: BATCH_MAX, spacingMs: SPACING_MS },
   )
 
-function latest(asked: Kept[]): Map<string, Kept> {
-  const kept = new Map<string, Kept>()
-  for (const one of asked)
+function latestSaves(saves: HealthSave[]): Map<string, HealthSave> {
+  const kept = new Map<string, HealthSave>()
+  for (const one of saves)
     if (one.endpoint.version >= (kept.get(one.endpoint.id)?.endpoint.version ?? 0)) kept.set(one.endpoint.id, one)
   return kept
 }
 
-const changeOf = (clientId: string, endpointId: string, { what, since }: Health['news'][number]): News => ({
+const newsOf = (clientId: string, endpointId: string, { what, since }: EndpointHealth['news'][number]): EndpointNews => ({
   clientId,
   endpointId,
   what,
@@ -63,16 +63,16 @@ const changeOf = (clientId: string, endpointId: string, { what, since }: Health[
  * Writes the endpoints of which no later version has been, with their news: what an older version has met is nobody's news
  * any more. Answers the ids of those written. One statement.
  */
-async function writeHealth(db: Queryable, clientId: string, kept: Kept[], news: News[]): Promise<Set<string>> {
-  const rows = kept.map(({ endpoint: { id, version, rateLimit, health }, starts }) => ({
+async function writeHealth(db: Queryable, clientId: string, saves: HealthSave[], news: EndpointNews[]): Promise<Set<string>> {
+  const rows = saves.map(({ endpoint: { id, version, rateLimit, health }, starts }) => ({
     endpoint_id: id,
     version,
     recent: health.recent,
-    failing_since: at(health.failingSince),
+    failing_since: dateOrNull(health.failingSince),
     failures: health.failures,
-    opened_at: at(health.open?.since),
-    probe_at: at(health.open?.probeAt),
-    told: health.told,
+    opened_at: dateOrNull(health.breaker?.since),
+    probe_at: dateOrNull(health.breaker?.probeAt),
+    told: health.isFailureReported,
     starts: rateLimit ? starts : [],
   }))
   const { rows: written } = await db.query<{ id: string }>({
@@ -90,11 +90,11 @@ async function writeHealth(db: Queryable, clientId: string, kept: Kept[], news: 
                   told = excluded.told, starts = excluded.starts
             where h.version <= excluded.version
         returning endpoint_id as id
-           ), ${noted(3, 'n.endpoint_id in (select id from written)')}
+           ), ${insertNewsSql(3, 'n.endpoint_id in (select id from written)')}
            select id from written`,
-    values: [clientId, JSON.stringify(rows), notes(news)],
+    values: [clientId, JSON.stringify(rows), newsParameter(news)],
   })
   return new Set(written.map(({ id }) => id))
 }
 
-const at = (ms: number | null | undefined) => (ms == null ? null : new Date(ms))
+const dateOrNull = (ms: number | null | undefined) => (ms == null ? null : new Date(ms))

@@ -1,10 +1,10 @@
 import type { Queryable } from '../../database/db.ts'
 import { PENDING_FLOOR } from '../../database/pending-floor.ts'
-import { type Floor, fromFloor } from './oldest-pending.ts'
-import { bounds } from './id-bounds.ts'
+import { type OldestPending, readFromOldestPending } from './oldest-pending.ts'
+import { idBounds } from './id-bounds.ts'
 
 /** A delivery that is due: what an attempt needs of its row. */
-export interface Due {
+export interface DueDelivery {
   id: string
   eventId: string
   eventType: string
@@ -14,39 +14,39 @@ export interface Due {
   /** Those of them that used up nothing of the schedule. */
   excused: number
   /** Read as the first of its user that waits: one that was not may have others before it. */
-  inOrder: boolean
+  isFirstOfUser: boolean
   /** When its reading began, in milliseconds of `performance.now()`: rows that waited long are looked at again. */
   readAt: number
   /** Its place among those that its queue has read. */
-  turn: number
+  readOrder: number
 }
 
 /** A place in the order of an endpoint's first attempts or retries, (next_attempt_at, id), exact to the microsecond. */
-export interface Place {
+export interface QueuePosition {
   at: string
   id: string
 }
-export const START: Place = { at: '-infinity', id: '00000000-0000-0000-0000-000000000000' }
+export const QUEUE_START: QueuePosition = { at: '-infinity', id: '00000000-0000-0000-0000-000000000000' }
 
 /** What to read of one endpoint, first attempts or retries: at most `limit` rows behind `after`. */
-export interface Want {
+export interface DueQuery {
   endpointId: string
-  retries: boolean
-  after: Place
+  areRetries: boolean
+  after: QueuePosition
   limit: number
   /** Nothing is known of the endpoint yet. */
   isNew: boolean
 }
 
 /** What was read: `last` is the place of the last row, `all` says that none is left behind it. */
-export interface Read {
-  rows: Due[]
-  last: Place
-  all: boolean
+export interface DueResult {
+  rows: DueDelivery[]
+  last: QueuePosition
+  isComplete: boolean
   /** The endpoint is disabled or deleted. */
-  closed: boolean
+  isClosed: boolean
   /** Of an endpoint that is new: how many may be asked for at once. One, where a breaker or a rate limit may have its say. */
-  ahead: number | null
+  startsWhileUnknown: number | null
   /** The database's time of the reading, exact to the microsecond. */
   asOf: string
 }
@@ -55,14 +55,14 @@ export interface Read {
  * The due deliveries of several endpoints of one client, for each want in its order and behind its own place. One statement,
  * and another one where somebody has lowered the floor since the last.
  */
-export const readDue = (db: Queryable, clientId: string, wants: Want[], floor: Floor): Promise<Read[]> =>
-  fromFloor(floor, async (from) => {
+export const readDueDeliveries = (db: Queryable, clientId: string, queries: DueQuery[], floor: OldestPending): Promise<DueResult[]> =>
+  readFromOldestPending(floor, async (from) => {
     const readAt = performance.now()
-    const rows = await dueFrom(db, clientId, wants, from)
-    return { floor: rows[0]![FLOOR_AT], found: readsOf(wants, rows, readAt) }
+    const rows = await selectDueRows(db, clientId, queries, from)
+    return { floor: rows[0]![OLDEST_PENDING_COLUMN], found: groupByQuery(queries, rows, readAt) }
   })
 
-async function dueFrom(db: Queryable, clientId: string, wants: Want[], from: string): Promise<any[][]> {
+async function selectDueRows(db: Queryable, clientId: string, queries: DueQuery[], from: string): Promise<any[][]> {
   const { rows } = await db.query({
     name: 'deliver.due',
     // Rows, not objects: this is read for every attempt.
@@ -97,12 +97,12 @@ async function dueFrom(db: Queryable, clientId: string, wants: Want[], from: str
                  limit w.room)) d on true`,
     values: [
       clientId,
-      wants.map(({ endpointId }) => endpointId),
-      wants.map(({ retries }) => retries),
-      wants.map(({ after }) => after.at),
-      wants.map(({ after }) => after.id),
-      wants.map(({ limit }) => limit),
-      wants.map(({ isNew }) => isNew),
+      queries.map(({ endpointId }) => endpointId),
+      queries.map(({ areRetries: retries }) => retries),
+      queries.map(({ after }) => after.at),
+      queries.map(({ after }) => after.id),
+      queries.map(({ limit }) => limit),
+      queries.map(({ isNew }) => isNew),
       from,
     ],
   } as never)
@@ -110,35 +110,35 @@ async function dueFrom(db: Queryable, clientId: string, wants: Want[], from: str
 }
 
 /** Where the floor stands in a row of the statement. */
-const FLOOR_AT = 11
+const OLDEST_PENDING_COLUMN = 11
 
-function readsOf(wants: Want[], rows: any[][], readAt: number): Read[] {
-  const reads = wants.map(
-    ({ after }): Read => ({
+function groupByQuery(queries: DueQuery[], rows: any[][], readAt: number): DueResult[] {
+  const reads = queries.map(
+    ({ after }): DueResult => ({
       rows: [],
       last: after,
-      all: true,
-      closed: false,
-      ahead: null,
+      isComplete: true,
+      isClosed: false,
+      startsWhileUnknown: null,
       asOf: '',
     }),
   )
   for (const row of rows) {
     const [asOf, want, closed, ahead, id, eventId, eventType, origin, attempts, excused, at, , inOrder] = row
     const read = reads[want - 1]!
-    read.closed = closed
-    read.ahead = ahead
+    read.isClosed = closed
+    read.startsWhileUnknown = ahead
     read.asOf = asOf
     if (id === null) continue
-    read.rows.push({ id, eventId, eventType, origin, attempts, excused, inOrder, readAt, turn: 0 })
+    read.rows.push({ id, eventId, eventType, origin, attempts, excused, isFirstOfUser: inOrder, readAt, readOrder: 0 })
     read.last = { at, id }
   }
-  for (const [at, { limit }] of wants.entries()) reads[at]!.all = reads[at]!.rows.length < limit
+  for (const [at, { limit }] of queries.entries()) reads[at]!.isComplete = reads[at]!.rows.length < limit
   return reads
 }
 
 /** Those of `deliveries` that are still pending. One statement. */
-export async function stillPending(db: Queryable, clientId: string, deliveries: Due[]): Promise<Set<string>> {
+export async function findStillPending(db: Queryable, clientId: string, deliveries: DueDelivery[]): Promise<Set<string>> {
   const events = deliveries.map(({ eventId }) => eventId)
   const ids = deliveries.map(({ id }) => id)
   const { rows } = await db.query<{ id: string }>({
@@ -146,7 +146,7 @@ export async function stillPending(db: Queryable, clientId: string, deliveries: 
     text: `select d.id from unnest($2::uuid[], $3::uuid[]) as r(event_id, id)
              join deliveries d on d.client_id = $1 and d.event_id = r.event_id and d.id = r.id
             where d.state = 'pending' and d.event_id between $4 and $5 and d.id between $6 and $7`,
-    values: [clientId, events, ids, ...bounds(events), ...bounds(ids)],
+    values: [clientId, events, ids, ...idBounds(events), ...idBounds(ids)],
   })
   return new Set(rows.map(({ id }) => id))
 }

@@ -3,7 +3,7 @@
  * made together: between the bounds lies little else. In a statement they keep any plan, also one for a client whom the
  * planner's statistics do not know yet, from walking through all of the client's rows; and they rule out partitions.
  */
-export function bounds(ids: readonly string[]): [string, string] {
+export function idBounds(ids: readonly string[]): [string, string] {
   let [least, most] = [ids[0]!, ids[0]!]
   for (const id of ids) {
     if (id < least) least = id

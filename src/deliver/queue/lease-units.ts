@@ -1,5 +1,5 @@
 /** An endpoint's unit of work, as leases name it. */
-export const endpointUnit = (endpointId: string): string => `endpoint:${endpointId}`
+export const leaseUnitOf = (endpointId: string): string => `endpoint:${endpointId}`
 
 /** The reverse. */
-export const endpointOf = (unit: string): string => unit.slice('endpoint:'.length)
+export const endpointIdOf = (unit: string): string => unit.slice('endpoint:'.length)

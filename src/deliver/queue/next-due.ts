@@ -1,7 +1,7 @@
 import type { Queryable } from '../../database/db.ts'
 import { queryEachClient } from '../../database/each-client.ts'
 import { PENDING_FLOOR } from '../../database/pending-floor.ts'
-import { type Floor, fromFloor } from './oldest-pending.ts'
+import { type OldestPending, readFromOldestPending } from './oldest-pending.ts'
 
 /** An endpoint and the seconds until its next delivery is due, by the database's clock; 0 or less: now. */
 export interface NextDue {
@@ -10,14 +10,14 @@ export interface NextDue {
 }
 
 /** Found by a sweep; `below`: the event of a delivery that the floor would hide, null as it should be. */
-export interface Swept extends NextDue {
+export interface SweptEndpoint extends NextDue {
   clientId: string
   below: string | null
 }
 
 // Of endpoint `e` of a client: the first that is due of its first attempts and of its retries, which are in order each by
 // themselves.
-const first = (client: string, within: string, behind = '') => `
+const firstDueSql = (client: string, within: string, behind = '') => `
   select next_attempt_at, event_id from (values (false), (true)) kind(retries)
    cross join lateral (
      select next_attempt_at, event_id from deliveries
@@ -26,52 +26,52 @@ const first = (client: string, within: string, behind = '') => `
       order by next_attempt_at limit 1) one
    order by next_attempt_at limit 1`
 
-const SECONDS = 'extract(epoch from d.next_attempt_at - now())::float8 as seconds'
+const SECONDS_UNTIL_DUE = 'extract(epoch from d.next_attempt_at - now())::float8 as seconds'
 
 /** The endpoints, of all clients, whose next delivery is due within so many seconds. Looks through all days that are kept. */
-export const sweptEndpoints = (db: Queryable, withinSeconds: number): Promise<Swept[]> =>
-  queryEachClient<Swept>(
+export const sweepDueEndpoints = (db: Queryable, withinSeconds: number): Promise<SweptEndpoint[]> =>
+  queryEachClient<SweptEndpoint>(
     db,
     (client) => `
-      select e.client_id as "clientId", e.id as "endpointId", ${SECONDS},
+      select e.client_id as "clientId", e.id as "endpointId", ${SECONDS_UNTIL_DUE},
              case when d.event_id < ${PENDING_FLOOR} then d.event_id end as below
-        from endpoints e cross join lateral (${first(client, '$1')}) d
+        from endpoints e cross join lateral (${firstDueSql(client, '$1')}) d
        where e.client_id = ${client}`,
     [withinSeconds],
   )
 
 /** The client's endpoints whose next delivery is due within so many seconds. */
-export const dueEndpoints = (
+export const findDueEndpoints = (
   db: Queryable,
   clientId: string,
   withinSeconds: number,
-  floor: Floor,
+  floor: OldestPending,
 ): Promise<NextDue[]> =>
-  fromFloor(floor, async (from) => {
+  readFromOldestPending(floor, async (from) => {
     const { rows } = await db.query<NextDue & { floor: string }>(
       `select f.floor, d.* from (select ${PENDING_FLOOR} as floor) f
          left join lateral (
-           select e.id as "endpointId", ${SECONDS}
-             from endpoints e cross join lateral (${first('$1', '$2', 'and event_id >= $3')}) d
+           select e.id as "endpointId", ${SECONDS_UNTIL_DUE}
+             from endpoints e cross join lateral (${firstDueSql('$1', '$2', 'and event_id >= $3')}) d
             where e.client_id = $1) d on true`,
       [clientId, withinSeconds, from],
     )
-    return foundIn(rows)
+    return splitOldestPending(rows)
   })
 
 /** Seconds until the first delivery that comes due after what was read of each queue (`Read.asOf`). */
-export const nextDue = (
+export const findNextDue = (
   db: Queryable,
   clientId: string,
   queues: { endpointId: string; retries: boolean; asOf: string }[],
-  floor: Floor,
+  floor: OldestPending,
 ): Promise<NextDue[]> =>
-  fromFloor(floor, async (from) => {
+  readFromOldestPending(floor, async (from) => {
     const { rows } = await db.query<NextDue & { floor: string }>({
       name: 'deliver.next',
       text: `select f.floor, d.* from (select ${PENDING_FLOOR} as floor) f
                left join lateral (
-                 select r.endpoint_id as "endpointId", ${SECONDS}
+                 select r.endpoint_id as "endpointId", ${SECONDS_UNTIL_DUE}
                    from unnest($2::uuid[], $3::bool[], $4::timestamptz[]) as r(endpoint_id, retries, as_of)
                   cross join lateral (
                     select next_attempt_at from deliveries
@@ -86,11 +86,11 @@ export const nextDue = (
         from,
       ],
     })
-    return foundIn(rows)
+    return splitOldestPending(rows)
   })
 
 /** Where nothing is due there is one row, with the floor alone. */
-const foundIn = (rows: (NextDue & { floor: string })[]) => ({
+const splitOldestPending = (rows: (NextDue & { floor: string })[]) => ({
   floor: rows[0]!.floor,
   found: rows.filter(({ endpointId }) => endpointId !== null),
 })

@@ -1,0 +1,60 @@
+/** How one attempt ended. A client that is down is an ordinary day, not an exception. */
+export type AttemptOutcome =
+  | { kind: 'delivered'; status: number }
+  | { kind: 'refused'; status: number; retryAfterSeconds?: number }
+  | { kind: 'gone'; status: 410 } // the client asks us to stop
+  | { kind: 'unreachable'; reason: UnreachableReason; message: string }
+
+/** Why no status came. `blocked`: the address is one that nothing may be sent to; `proxy`: our own way out is not there. */
+export type UnreachableReason = 'timeout' | 'dns' | 'connection' | 'tls' | 'blocked' | 'proxy'
+
+/** When the next attempt comes: seconds before the 2nd, 3rd, ... one, each lengthened by a random share up to `jitter`. */
+export interface RetryPlan {
+  schedule: readonly number[]
+  jitter: number
+}
+
+/** A receiver may ask for patience, but only so much of it: the schedule's end stays in sight. */
+const RETRY_AFTER_MAX_SECONDS = 3600
+
+/** What a status and its Retry-After mean. 3xx is a refusal, redirects are never followed. Rules: DESIGN.md 4. */
+export function outcomeOfStatus(status: number, retryAfter: string | string[] | undefined, now: Date): AttemptOutcome {
+  if (status >= 200 && status < 300) return { kind: 'delivered', status }
+  if (status === 410) return { kind: 'gone', status }
+  const seconds = status === 429 || status === 503 ? retryAfterSeconds(retryAfter, now) : undefined
+  return seconds === undefined ? { kind: 'refused', status } : { kind: 'refused', status, retryAfterSeconds: seconds }
+}
+
+/**
+ * Seconds until the attempt after `attempt` (1-based), or null when there is none: it was delivered, the client asked us
+ * to stop, or the schedule is exhausted. A Retry-After that is later than the step counts, for an hour past it at most.
+ */
+export function nextDelay(plan: RetryPlan, attempt: number, outcome: AttemptOutcome, random = Math.random): number | null {
+  const step = plan.schedule[attempt - 1]
+  if (step === undefined || outcome.kind === 'delivered' || outcome.kind === 'gone') return null
+  const delay = step * (1 + plan.jitter * random())
+  const retryAfter = outcome.kind === 'refused' ? (outcome.retryAfterSeconds ?? 0) : 0
+  return Math.max(delay, Math.min(retryAfter, delay + RETRY_AFTER_MAX_SECONDS))
+}
+
+// Date.parse takes much that is no HTTP date ("1", "May"); all three forms of RFC 9110 begin with a day's name.
+const HTTP_DATE = /^(mon|tue|wed|thu|fri|sat|sun)[a-z]*,? /i
+
+/** Whether the attempt says nothing of the endpoint, and so uses up none of its schedule. */
+export const isExcused = (outcome: AttemptOutcome): boolean => outcome.kind === 'unreachable' && outcome.reason === 'proxy'
+
+const EXCUSED_FIRST_SECONDS = 5
+const EXCUSED_MOST_SECONDS = 60
+
+/** Seconds until an attempt is made again that was excused, as `times` before it were: soon, but not all the time. */
+export const excusedDelay = (times: number, random = Math.random): number =>
+  Math.min(EXCUSED_FIRST_SECONDS * 2 ** times, EXCUSED_MOST_SECONDS) * (1 + 0.2 * random())
+
+/** The seconds that a Retry-After header asks for, given as a number or an HTTP date (RFC 9110 10.2.3); else undefined. */
+export function retryAfterSeconds(header: string | string[] | undefined, now: Date): number | undefined {
+  const text = (Array.isArray(header) ? header[0] : header)?.trim()
+  if (!text) return undefined
+  if (/^\d{1,9}$/.test(text)) return Number(text)
+  const at = HTTP_DATE.test(text) ? Date.parse(text) : Number.NaN
+  return Number.isNaN(at) ? undefined : Math.max(0, (at - now.getTime()) / 1000)
+}

@@ -1,0 +1,149 @@
+import { type LookupAddress, lookup as systemLookup } from 'node:dns'
+import { isIP, type LookupFunction } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { buildConnector } from 'undici'
+import { isInnerName, isRefusedPort, isAllowedAddress, refusedReason } from '../../network/addresses.ts'
+import { ProxyRefusal, type ProxyTunnels } from '../../network/egress-proxy.ts'
+import type { TlsIdentity } from '../endpoint/endpoint.ts'
+import { BlockedAddressError } from './network-errors.ts'
+
+/** All addresses of a host name; rejects as `dns.lookup` does. */
+export type ResolveHost = (hostname: string) => Promise<LookupAddress[]>
+
+const resolveBySystem: ResolveHost = (hostname) => promisify(systemLookup)(hostname, { all: true })
+
+const CONNECT_TIMEOUT_MS = 5_000
+const ADDRESS_TIMEOUT_MS = 1_000
+const PROXY_LOOKUP_TIMEOUT_MS = 2_000
+
+interface ConnectorOptions {
+  allowedSubnets: readonly string[]
+  resolve?: ResolveHost
+  tunnels?: ProxyTunnels | undefined
+  identity?: TlsIdentity | undefined
+}
+
+/** Throws `Blocked` for an address that nothing may be sent to. */
+type CheckAddress = (address: string) => void
+
+/**
+ * A connector for undici that dials only what it has judged, at each connect: every address of a name must pass, and the
+ * judged ones are dialled, so a name that changes its mind in between gains nothing. `allowedSubnets` (CIDR) open addresses;
+ * http:// reaches those alone. Through a proxy the same is judged of what the name is here; the proxy dials what it is there.
+ * Fails with `Blocked`, or as `Tunnels.open` does.
+ */
+export function guardedConnector({
+  allowedSubnets,
+  resolve = resolveBySystem,
+  tunnels,
+  identity,
+}: ConnectorOptions): buildConnector.connector {
+  const addressChecks: Record<string, CheckAddress> = {
+    'https:': (address) => {
+      const why = refusedReason(address, allowedSubnets)
+      if (why) throw new BlockedAddressError(address, why)
+    },
+    'http:': (address) => {
+      if (!isAllowedAddress(address, allowedSubnets)) throw new BlockedAddressError(address, 'http:// needs an allowed subnet')
+    },
+  }
+  const resolveOnce = coalesceLookups(resolve)
+  const connectors = Object.fromEntries(
+    Object.entries(addressChecks).map(([protocol, judge]) => [
+      protocol,
+      // A webhook is one small POST at a time: HTTP/2 gains nothing and has more ways to fail.
+      buildConnector({
+        ...identity,
+        allowH2: false,
+        timeout: CONNECT_TIMEOUT_MS,
+        // Of several addresses each is given this long before the next is tried; Node's 250 ms is too short for far hosts.
+        autoSelectFamilyAttemptTimeout: ADDRESS_TIMEOUT_MS,
+        // Said, so that no NODE_TLS_REJECT_UNAUTHORIZED of the environment says otherwise.
+        rejectUnauthorized: true,
+        lookup: checkedLookup(resolveOnce, judge),
+      }),
+    ]),
+  )
+  return (options, onConnect) => {
+    const callback: buildConnector.Callback = (...result) => {
+      // Ended by its first error: the end of the stream that follows a TLS alert would be taken for the reason.
+      const [, socket] = result
+      socket?.on('error', () => socket.destroy())
+      onConnect(...result)
+    }
+    const { hostname, protocol, port } = options
+    const judge = addressChecks[protocol]
+    const connect = connectors[protocol]
+    if (!judge || !connect) return callback(new BlockedAddressError(hostname, 'neither http nor https'), null)
+    if (isRefusedPort(port)) return callback(new BlockedAddressError(hostname, `port ${port}`), null)
+    // A literal address never reaches the lookup.
+    if (isIP(hostname))
+      try {
+        judge(hostname)
+      } catch (error) {
+        return callback(error as Error, null)
+      }
+    if (!tunnels?.isForHost(hostname)) return connect(options, callback)
+    openCheckedTunnel({ tunnels, resolve: resolveOnce, checkAddress: judge }, options).then(
+      (socket) => {
+        if (protocol === 'https:') connect({ ...options, httpSocket: socket }, callback)
+        else callback(null, socket.setNoDelay(true))
+      },
+      (error) => callback(error, null),
+    )
+  }
+}
+
+async function openCheckedTunnel(
+  { tunnels, resolve, judge: checkAddress }: { tunnels: ProxyTunnels; resolve: ResolveHost; checkAddress: CheckAddress },
+  { hostname, protocol, port }: buildConnector.Options,
+) {
+  if (!isIP(hostname)) {
+    // Behind a proxy a machine often resolves no outer names at all: then only the name itself can be judged.
+    const addresses = await Promise.race([
+      resolve(hostname).catch(() => []),
+      delay(PROXY_LOOKUP_TIMEOUT_MS, [], { ref: false }),
+    ])
+    for (const { address } of addresses) checkAddress(address)
+    if (addresses.length === 0 && isInnerName(hostname)) throw new BlockedAddressError(hostname, 'a name of an inner network')
+    if (addresses.length === 0 && protocol === 'http:')
+      throw new BlockedAddressError(hostname, 'http:// needs an allowed subnet, and the name does not resolve')
+  }
+  try {
+    return await tunnels.openTunnel(hostname, port || (protocol === 'https:' ? '443' : '80'))
+  } catch (error) {
+    throw error instanceof ProxyRefusal ? new BlockedAddressError(hostname, error.message) : error
+  }
+}
+
+/** Of one name one look-up at a time: each takes a thread, and a name server that never answers shall not get them all. */
+function coalesceLookups(resolve: ResolveHost): ResolveHost {
+  const lookupsUnderWay = new Map<string, Promise<LookupAddress[]>>()
+  return (hostname) => {
+    let addresses = lookupsUnderWay.get(hostname)
+    if (!addresses) {
+      addresses = resolve(hostname).finally(() => lookupsUnderWay.delete(hostname))
+      lookupsUnderWay.set(hostname, addresses)
+    }
+    return addresses
+  }
+}
+
+function checkedLookup(resolve: ResolveHost, checkAddress: CheckAddress): LookupFunction {
+  return (hostname, options, callback) => {
+    resolve(hostname).then(
+      (addresses) => {
+        try {
+          for (const { address } of addresses) checkAddress(address)
+        } catch (error) {
+          return callback(error as Error, '', 0)
+        }
+        const [first] = addresses
+        if (options.all) callback(null, addresses)
+        else callback(null, first?.address ?? '', first?.family)
+      },
+      (error) => callback(error, '', 0),
+    )
+  }
+}

@@ -1,0 +1,104 @@
+import { signatureOf } from '../../contracts/contract.ts'
+import { FANOUT_ORIGIN } from '../../domain/ids.ts'
+import type { Log } from '../../log.ts'
+import type { KeyRing } from '../../secrets/keyring.ts'
+import type { Attempted, Watch } from '../../watch.ts'
+import { type Endpoint, liveSecrets } from '../endpoint/endpoint.ts'
+import { excusedDelay, isExcused, nextDelay } from '../attempt-outcome.ts'
+import type { DueDelivery } from '../queue/due-deliveries.ts'
+import type { AttemptAnswer } from './answer.ts'
+import type { EventBody } from './event-bodies.ts'
+import type { AttemptMade } from './record-attempts.ts'
+import type { PostRequest } from './send-post.ts'
+
+interface AttemptDeps {
+  keyRing: KeyRing
+  log: Log
+  now: () => Date
+  random: () => number
+  sendPost: (post: PostRequest) => Promise<AttemptAnswer>
+  watch?: Watch
+}
+
+/**
+ * Makes one attempt: signs, sends, plans the next one. Settles when the answer is there, with what has to be recorded.
+ * Rejects only by our own fault, a secret that cannot be decrypted say: then nothing was sent. `slow` is called when no
+ * answer has come after half a second.
+ */
+export async function makeAttempt(
+  { keyRing, log, now, random, sendPost: send, watch }: AttemptDeps,
+  clientId: string,
+  endpoint: Endpoint,
+  due: DueDelivery,
+  { body, sourceEventId }: EventBody,
+  onSlow: () => void,
+): Promise<AttemptMade> {
+  const { contract } = endpoint
+  const at = now()
+  const number = due.attempts + 1
+  const wireBody = contract.wireBody(due.id, body)
+  const headers = contract.headers({
+    deliveryId: due.id,
+    eventType: due.eventType,
+    attempt: number,
+    wireBody,
+    secrets: liveSecrets(endpoint, at, keyRing),
+    at,
+  })
+  const answer = await send({
+    origin: endpoint.origin,
+    path: endpoint.path,
+    headers: addEndpointHeaders(headers, endpoint.headers),
+    body: wireBody,
+    timeoutMs: endpoint.timeoutMs,
+    identity: endpoint.identity,
+    slow: onSlow,
+  })
+  const nextDelaySeconds = isExcused(answer.outcome)
+    ? excusedDelay(due.excused, random)
+    : nextDelay(endpoint.retryPlan, number - due.excused, answer.outcome, random)
+  const { kind, ...outcome } = answer.outcome
+  log.info(
+    {
+      clientId,
+      deliveryId: due.id,
+      endpointId: endpoint.id,
+      eventType: due.eventType,
+      attempt: number,
+      outcome: kind,
+      ...outcome,
+      cause: answer.cause,
+      durationMs: answer.durationMs,
+      nextDelaySeconds,
+    },
+    'delivery.attempted',
+  )
+  const isLast = nextDelaySeconds === null
+  watch?.attempted?.({ ...attemptReport(clientId, endpoint, due, answer), sourceEventId, number, isLast })
+  return { due, number, signature: signatureOf(contract, headers), answer, nextDelaySeconds }
+}
+
+type AttemptReport = Omit<Attempted, 'sourceEventId' | 'number' | 'isLast'>
+
+const attemptReport = (clientId: string, { id, contract }: Endpoint, due: DueDelivery, { outcome, ...answer }: AttemptAnswer): AttemptReport => ({
+  clientId,
+  endpointId: id,
+  contract: contract.name,
+  deliveryId: due.id,
+  eventId: due.eventId,
+  eventType: due.eventType,
+  isFannedOut: due.origin === FANOUT_ORIGIN,
+  startedAt: answer.startedAt.getTime(),
+  durationMs: answer.durationMs,
+  outcome: outcome.kind === 'unreachable' ? outcome.reason : outcome.kind,
+  status: 'status' in outcome ? outcome.status : null,
+})
+
+// Header names are case-insensitive, and the contract's win.
+function addEndpointHeaders(headers: Record<string, string>, endpointHeaders: Readonly<Record<string, string>>): Record<string, string> {
+  const names = Object.keys(endpointHeaders)
+  if (names.length === 0) return headers
+  const contractNames = new Set(Object.keys(headers).map((name) => name.toLowerCase()))
+  for (const name of names) if (!contractNames.has(name.toLowerCase())) headers[name] = endpointHeaders[name]!
+  return headers
+}

@@ -1,0 +1,156 @@
+import type { Db, Queryable } from '../../database/db.ts'
+import type { Log } from '../../log.ts'
+import type { Watch } from '../../watch.ts'
+import { type AddToBatch, createBatcher } from '../../workers/batcher.ts'
+import { type EndpointNews, insertNewsSql, newsParameter } from '../endpoint-news.ts'
+import { isExcused } from '../attempt-outcome.ts'
+import type { DueDelivery } from '../queue/due-deliveries.ts'
+import { idBounds } from '../queue/id-bounds.ts'
+import type { AttemptAnswer } from './answer.ts'
+
+/** An attempt that was made, and what its delivery becomes by it. */
+export interface AttemptMade {
+  due: DueDelivery
+  /** 1-based. */
+  number: number
+  signature: string | null
+  answer: AttemptAnswer
+  /** Seconds until the next attempt; null: there is none. */
+  nextDelaySeconds: number | null
+  /** What to tell when this was the last attempt of a delivery in vain. */
+  exhaustedNews?: EndpointNews | null
+}
+
+/** `elsewhere`: the delivery has this attempt already; `lost`: it could not be written down, and is in the log. */
+export type RecordResult = 'recorded' | 'elsewhere' | 'lost'
+
+const BATCH_MAX = 500
+const IN_FLIGHT = 2
+// Planning the statement costs as much as twenty attempts in it.
+const SPACING_MS = 15
+const WAIT_MS = { first: 100, longest: 5_000 }
+
+/**
+ * Writes attempts down, those of one client together. The promise is fulfilled when the attempt is in the database (or
+ * cannot ever be), and takes as long as the database does to come back, or until `patient` says no. The first delivery in a
+ * row of failures that is exhausted is told.
+ */
+export function createAttemptRecorder(
+  { db, log, patient: canRetryRecording, watch }: { db: Db; log: Log; canRetryRecording: () => boolean; watch?: Watch },
+  clientId: string,
+): AddToBatch<AttemptMade, RecordResult> {
+  const recordBatch = async (batch: AttemptMade[]): Promise<RecordResult[]> => {
+    for (let waitMs = WAIT_MS.first; ; waitMs = Math.min(2 * waitMs, WAIT_MS.longest)) {
+      try {
+        const written = await insertAttempts(db, clientId, batch)
+        if (written.size < batch.length) {
+          const lost = batch.filter(({ due }) => !written.has(due.id)).map(({ due }) => due.id)
+          log.warn({ clientId, deliveryIds: lost }, 'delivery.attempt_recorded_elsewhere')
+        }
+        for (const { due, exhaustedNews: exhausted } of batch)
+          if (exhausted && written.get(due.id)?.isNews) watch?.changed?.(exhausted)
+        return batch.map(({ due }) => (written.has(due.id) ? 'recorded' : 'elsewhere'))
+      } catch (error) {
+        if (isRefusedData(error)) return recordHalves(batch, error)
+        log.error({ err: error, clientId, attempts: batch.length, waitMs }, 'delivery.record_delayed')
+        if (!canRetryRecording()) return batch.map(() => 'lost')
+        await new Promise((resolve) => setTimeout(resolve, waitMs))
+      }
+    }
+  }
+  // What PostgreSQL refuses fails the whole statement: halves are tried until it stands alone, and then once more without
+  // what came from outside.
+  const recordHalves = async (batch: AttemptMade[], error: unknown): Promise<RecordResult[]> => {
+    if (batch.length > 1) {
+      const half = batch.length >> 1
+      return [...(await recordBatch(batch.slice(0, half))), ...(await recordBatch(batch.slice(half)))]
+    }
+    const made = batch[0]!
+    if (made.answer.headers || made.answer.body !== null)
+      return recordBatch([{ ...made, answer: { ...made.answer, headers: null, body: null } }])
+    log.error({ err: error, clientId, deliveryId: made.due.id }, 'delivery.record_refused')
+    return ['lost']
+  }
+  return createBatcher(recordBatch, { max: BATCH_MAX, inFlight: IN_FLIGHT, spacingMs: SPACING_MS })
+}
+
+// Classes 22 and 23 speak of the data at hand; all others of the database.
+const isRefusedData = (error: unknown) => /^2[23]/.test(String((error as { code?: unknown }).code))
+
+// Citus takes no now() within a case of an update, and offset 0 keeps the planner from putting it there.
+const CLOCK = '(select now() as at, extract(epoch from now())::float8 as seconds offset 0) clock'
+
+const INSERT_ATTEMPTS = `
+  insert into attempts (client_id, event_id, delivery_id, number, started_at, duration_ms, status, error,
+                        error_message, signature, response_headers, response_body)
+  select $1, event_id, id, number, to_timestamp(started_at), duration_ms, status, error,
+         error_message, signature, response_headers, response_body from moved
+  returning delivery_id as id, false as "isNews"`
+
+// A select at the end: Citus lets nothing in `returning` look at what stands before an insert.
+const INSERT_ATTEMPTS_AND_NEWS = `, ${insertNewsSql(20, `(n.about->>'deliveryId')::uuid in (select id from moved)`)}, tried as (${INSERT_ATTEMPTS})
+  select id, id in (select delivery_id from noted) as "isNews" from tried`
+
+/**
+ * One statement for up to 500 attempts of one client: moves the deliveries on and adds the attempts; returns the ids of
+ * the deliveries moved. One that has this attempt already is left alone, so that a statement whose answer was lost can be
+ * sent again. What was delivered is delivered, whatever the row has become meanwhile, and what was skipped but had failed
+ * for good has failed. Where deliveries are exhausted the statement notes it as well: a longer one, for bad days only.
+ */
+async function insertAttempts(
+  db: Queryable,
+  clientId: string,
+  batch: AttemptMade[],
+): Promise<Map<string, { isNews: boolean }>> {
+  const exhausted = batch.flatMap((made) => made.exhaustedNews ?? [])
+  const isPlain = exhausted.length === 0
+  const { rows } = await db.query<{ id: string; isNews: boolean }>({
+    name: isPlain ? 'deliver.record' : 'deliver.record_exhausted',
+    text: `with made as (
+             select * from unnest($2::uuid[], $3::uuid[], $4::int[], $5::float8[], $6::int[], $7::int[], $8::text[],
+                 $9::text[], $10::text[], $11::jsonb[], $12::text[], $13::text[], $14::float8[], $19::bool[])
+               as m(event_id, id, number, started_at, duration_ms, status, error,
+                    error_message, signature, response_headers, response_body, state, delay, excused)
+           ), moved as (
+             update deliveries d
+                set attempts = m.number,
+                    excused = d.excused + m.excused::int,
+                    state = case when d.state = 'pending' or m.state = 'delivered' or (d.state, m.state) = ('skipped', 'failed')
+                                 then m.state else d.state end,
+                    reason = case when m.state = 'delivered' or m.state = 'failed' and d.state = 'skipped'
+                                  then null else d.reason end,
+                    next_attempt_at = case when d.state = 'pending' then to_timestamp(clock.seconds + m.delay) end,
+                    finished_at = case when m.state = 'pending' then d.finished_at else clock.at end
+               from made m, ${CLOCK}
+              where d.client_id = $1 and d.event_id = m.event_id and d.id = m.id and d.attempts = m.number - 1
+                and d.event_id between $15 and $16 and d.id between $17 and $18
+             returning d.id, m.event_id, m.number, m.started_at, m.duration_ms, m.status, m.error, m.error_message,
+                       m.signature, m.response_headers, m.response_body
+           ) ${isPlain ? INSERT_ATTEMPTS : INSERT_ATTEMPTS_AND_NEWS}`,
+    values: [
+      clientId,
+      batch.map(({ due }) => due.eventId),
+      batch.map(({ due }) => due.id),
+      batch.map(({ number }) => number),
+      batch.map(({ answer }) => answer.startedAt.getTime() / 1000),
+      batch.map(({ answer }) => answer.durationMs),
+      batch.map(({ answer: { outcome } }) => ('status' in outcome ? outcome.status : null)),
+      batch.map(({ answer: { outcome } }) => (outcome.kind === 'unreachable' ? outcome.reason : null)),
+      batch.map(({ answer: { outcome } }) => (outcome.kind === 'unreachable' ? outcome.message : null)),
+      batch.map(({ signature }) => signature),
+      batch.map(({ answer }) => answer.headers && JSON.stringify(answer.headers)),
+      batch.map(({ answer }) => answer.body),
+      batch.map(stateAfter),
+      batch.map(({ nextDelaySeconds }) => nextDelaySeconds),
+      ...idBounds(batch.map(({ due }) => due.eventId)),
+      ...idBounds(batch.map(({ due }) => due.id)),
+      batch.map(({ answer }) => isExcused(answer.outcome)),
+      ...(isPlain ? [] : [newsParameter(exhausted)]),
+    ],
+  })
+  return new Map(rows.map(({ id, isNews }) => [id, { isNews }]))
+}
+
+/** What a delivery becomes by an attempt. */
+export const stateAfter = ({ answer, nextDelaySeconds }: AttemptMade): 'delivered' | 'pending' | 'failed' =>
+  answer.outcome.kind === 'delivered' ? 'delivered' : nextDelaySeconds === null ? 'failed' : 'pending'

@@ -1,0 +1,223 @@
+import { createAttemptRecorder } from './attempt/record-attempts.ts'
+import type { ClientDeliveries, DeliverContext } from './context.ts'
+import { createHealthSaver } from './endpoint/save-health.ts'
+import { readDueDeliveries } from './queue/due-deliveries.ts'
+import { endpointIdOf, leaseUnitOf } from './queue/lease-units.ts'
+import { findDueEndpoints } from './queue/next-due.ts'
+import { pumpNeedsRows, newPump, type Pump, queueFor } from './queue/pump.ts'
+import { absorbRows, queueNeedsRows, nextQuery, rewindQueue } from './queue/queue.ts'
+import { createRetryClock } from './queue/retry-clock.ts'
+import { coalescedLoop } from './queue/coalesced-loop.ts'
+import { mustWaitForTime } from './queue/start-gate.ts'
+import { releasePumps, releaseIdle } from './release-idle.ts'
+import { closePump } from './run-delivery.ts'
+import { createStartCheck } from './start-check.ts'
+
+/** What wants rows within this time shares a statement. */
+const LOOP_SPACING_MS = 5
+const RELEASE_MS = 200
+/** Where nothing can start for now. */
+const WAITING_RELEASE_MS = 2_000
+const FAULT_PAUSE_MS = 1_000
+const ANNOUNCE_AGAIN_MS = 1_000
+/** Deliveries due later than this are found by the sweep in time. */
+const HORIZON_SECONDS = 90
+
+export function createClientDeliveries(shared: DeliverContext, id: string): ClientDeliveries {
+  const { db, log, worker, slots: turns } = shared
+  const pumps = new Map<string, Pump>()
+  // To be claimed: named by a wake, or found due.
+  const wokenIds = new Set<string>()
+  const foundDueIds = new Set<string>()
+  // Read and not recorded, of all pumps, lost ones too: none of these is started a second time.
+  const inHandIds = new Set<string>()
+  let mustDiscover = false
+  let isReading = false
+  let doneWhileReading: string[] = []
+  let releaseTimer: NodeJS.Timeout | undefined
+  let isReleaseDue = false
+  let announcedAt = Number.NEGATIVE_INFINITY
+
+  const { requestRun: ask, isRunning: running } = coalescedLoop({
+    async runOnce() {
+      if (mustDiscover) await discoverDueEndpoints()
+      if (wokenIds.size + foundDueIds.size > 0) await claimEndpoints()
+      await readDueRows()
+      if (!isReleaseDue) return
+      isReleaseDue = false
+      await releaseIdle(shared, client)
+    },
+    spacingMs: LOOP_SPACING_MS,
+    pauseMs: FAULT_PAUSE_MS,
+    onFailed: (error) => log.error({ err: error, clientId: id }, 'delivery.round_failed'),
+    onIdle() {
+      if (shared.isStopping()) return
+      if (pumps.size === 0) return shared.onClientIdle(id)
+      const areHeld = [...pumps.values()].every(({ startTimer: timer }) => timer !== undefined)
+      releaseTimer ??= setTimeout(
+        () => {
+          releaseTimer = undefined
+          isReleaseDue = true
+          ask()
+        },
+        areHeld ? WAITING_RELEASE_MS : RELEASE_MS,
+      )
+    },
+    tasks: shared.tasks,
+    isStopping: shared.isStopping,
+  })
+
+  async function discoverDueEndpoints() {
+    mustDiscover = false
+    const endpoints = await findDueEndpoints(db, id, HORIZON_SECONDS, shared.oldestPending).catch((error) => {
+      // Asked for again by the next round: nobody else may.
+      mustDiscover = true
+      throw error
+    })
+    for (const { endpointId, seconds } of endpoints)
+      if (seconds > 0) client.clock.setDue(endpointId, seconds)
+      else wakePump(endpointId, foundDueIds)
+  }
+
+  async function claimEndpoints() {
+    const news = new Set(wokenIds)
+    const asked = [...new Set([...wokenIds, ...foundDueIds])]
+    const { held, elsewhere } = await worker.claimUnits(id, asked.map(leaseUnitOf))
+    for (const endpointId of asked) {
+      if (news.has(endpointId)) wokenIds.delete(endpointId)
+      foundDueIds.delete(endpointId)
+    }
+    for (const endpointId of held.map(endpointIdOf)) {
+      if (pumps.has(endpointId)) continue
+      pumps.set(endpointId, newPump(id, endpointId))
+      shared.pumps.count += 1
+    }
+    // What was merely found due may well be in work there: two processes that tell each other so would never end.
+    const isNews = elsewhere.some((unit) => news.has(endpointIdOf(unit)))
+    if (elsewhere.length === 0 || (!isNews && performance.now() < announcedAt + ANNOUNCE_AGAIN_MS)) return
+    announcedAt = performance.now()
+    shared.onLeasedElsewhere(id)
+  }
+
+  async function readDueRows() {
+    const room = shared.queueLimit()
+    const hungry = [...pumps.values()]
+      .filter((pump) => pumpNeedsRows(pump, room))
+      .flatMap((pump) =>
+        [pump.first, pump.again]
+          .filter((queue) => queueNeedsRows(queue, room))
+          .map((queue) => ({ pump, queue, rewinds: queue.rewindCount })),
+      )
+    if (hungry.length === 0) return
+    isReading = true
+    try {
+      const reads = await readDueDeliveries(
+        db,
+        id,
+        hungry.map(({ pump: { endpointId, endpoint }, queue }) =>
+          nextQuery({ endpointId, isNew: endpoint === null }, queue, room),
+        ),
+        shared.oldestPending,
+      )
+      // Loaded here, hundreds at once, they are at hand when the attempts start.
+      await shared.loadEventBodies(id, new Set(reads.flatMap(({ rows }) => rows.map(({ eventId }) => eventId))))
+      for (const [at, { pump, queue, rewinds }] of hungry.entries()) {
+        const read = reads[at]!
+        if (pump.haltReason || queue.rewindCount !== rewinds) continue
+        absorbRows(queue, read, inHandIds)
+        pump.startsWhileUnknown = read.startsWhileUnknown ?? pump.startsWhileUnknown
+        if (read.isClosed) closePump(shared, client, pump)
+        else if (read.rows.length > 0) turns.offer(pump)
+      }
+    } catch (error) {
+      for (const { queue } of hungry) rewindQueue(queue)
+      throw error
+    } finally {
+      isReading = false
+      // What was recorded while we read may have been read as it was before, and was known as in hand until now.
+      for (const deliveryId of doneWhileReading) inHandIds.delete(deliveryId)
+      doneWhileReading = []
+    }
+  }
+
+  function wakePump(endpointId: string, absent: Set<string>) {
+    const pump = pumps.get(endpointId)
+    if (!pump) return void absent.add(endpointId)
+    pump.first.isStale = true
+    pump.again.isStale = true
+    pump.isOnClock = false
+    if (!mustWaitForTime(pump, shared.now)) return
+    // Perhaps no more: what holds it up may have been changed.
+    clearTimeout(pump.startTimer)
+    pump.startTimer = undefined
+    pump.mustRecheck = true
+    turns.offer(pump)
+  }
+
+  function markForReread(endpointId: string) {
+    const pump = pumps.get(endpointId)
+    if (!pump) return
+    pump.staleBefore = performance.now()
+    forgetWaiting(pump)
+  }
+
+  function forgetWaiting(pump: Pump) {
+    for (const queue of [pump.first, pump.again]) {
+      for (const due of queue.waiting) client.forgetDelivery(pump, due)
+      queue.waiting = []
+      rewindQueue(queue)
+    }
+  }
+
+  const client: ClientDeliveries = {
+    id,
+    pumps,
+    clock: createRetryClock({ onDue: (endpointIds) => client.wakeEndpoints(endpointIds) }),
+    startCheck: createStartCheck(shared, id),
+    recordAttempt: createAttemptRecorder(shared, id),
+    saveHealth: createHealthSaver(shared, id),
+    wakeEndpoints(endpointIds, doubt) {
+      for (const endpointId of (doubt && endpointIds) || []) markForReread(endpointId)
+      if (endpointIds) for (const endpointId of endpointIds) wakePump(endpointId, wokenIds)
+      else mustDiscover = true
+      ask()
+    },
+    requestRows: ask,
+    forgetDelivery(pump, due) {
+      queueFor(pump, due).inHand -= 1
+      pump.lastBusyAt = performance.now()
+      if (isReading) doneWhileReading.push(due.id)
+      else inHandIds.delete(due.id)
+    },
+    rereadPump(pump) {
+      forgetWaiting(pump)
+      ask()
+    },
+    haltPump(pump, why) {
+      if (pump.haltReason === 'lost') return
+      pump.haltReason = why
+      forgetWaiting(pump)
+      if (why === 'lost') client.dropPump(pump)
+      if (why === 'fault')
+        setTimeout(() => {
+          if (pump.haltReason === 'fault') pump.haltReason = null
+          ask()
+        }, FAULT_PAUSE_MS).unref()
+    },
+    dropPump(pump) {
+      if (pumps.get(pump.endpointId) !== pump) return
+      clearTimeout(pump.startTimer)
+      pumps.delete(pump.endpointId)
+      shared.pumps.count -= 1
+    },
+    isIdle: () =>
+      !running() && pumps.size + wokenIds.size + foundDueIds.size + inHandIds.size === 0 && client.clock.secondsUntilNext() === null,
+    async stop() {
+      clearTimeout(releaseTimer)
+      client.clock.stop()
+      for (const pump of pumps.values()) clearTimeout(pump.startTimer)
+      await releasePumps(shared, client, [...pumps.values()])
+    },
+  }
+  return client
+}

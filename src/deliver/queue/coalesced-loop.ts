@@ -1,0 +1,48 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+interface LoopOptions {
+  runOnce: () => Promise<void>
+  /** Begins of rounds are this far apart while one follows the other. */
+  spacingMs: number
+  /** After a round that failed. */
+  pauseMs: number
+  onFailed: (error: unknown) => void
+  onIdle: () => void
+  tasks: { begin(): void; end(): void }
+  isStopping: () => boolean
+}
+
+/** Runs rounds one after another for as long as they are asked for: what is asked during a round gets another one. */
+export function coalescedLoop({ runOnce: round, spacingMs, pauseMs, onFailed: failed, onIdle: ended, tasks, isStopping: stopping }: LoopOptions) {
+  let running = false
+  let runAgain = false
+
+  const runLoop = async () => {
+    running = true
+    tasks.begin()
+    do {
+      runAgain = false
+      const startedAt = performance.now()
+      try {
+        await round()
+      } catch (error) {
+        failed(error)
+        runAgain = true
+        await delay(pauseMs)
+      }
+      const spareMs = startedAt + spacingMs - performance.now()
+      if (runAgain && spareMs > 1) await delay(spareMs)
+    } while (runAgain && !stopping())
+    running = false
+    ended()
+    tasks.end()
+  }
+  return {
+    requestRun() {
+      if (stopping()) return
+      if (running) runAgain = true
+      else void runLoop()
+    },
+    isRunning: () => running,
+  }
+}

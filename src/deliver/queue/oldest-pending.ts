@@ -1,0 +1,20 @@
+/** No delivery of an event before this one waits, as far as this process knows; see src/database/pending-floor.ts. */
+export interface OldestPending {
+  eventId: string
+}
+
+/**
+ * What `read` finds from the floor on. It answers the floor that its statement saw too, and is asked again where that was
+ * lower: somebody has made a delivery of an older event.
+ */
+export async function readFromOldestPending<T>(
+  floor: OldestPending,
+  read: (from: string) => Promise<{ floor: string; found: T }>,
+): Promise<T> {
+  for (;;) {
+    const from = floor.eventId
+    const { floor: seen, found } = await read(from)
+    floor.eventId = seen
+    if (seen >= from) return found
+  }
+}
