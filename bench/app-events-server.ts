@@ -2,8 +2,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import express from 'express'
 import { contracts } from '../mappings/index.ts'
-import { apiRoutes } from '../src/api/api.ts'
-import type { Deps } from '../src/api/http/route.ts'
+import { apiRouter } from '../src/api/api.ts'
+import type { ApiDeps } from '../src/api/http/route.ts'
 
 import { type Db, openPool } from '../src/database/db.ts'
 import { newId } from '../src/domain/ids.ts'
@@ -31,20 +31,20 @@ const deps = {
   now: () => new Date(),
   contracts,
   mappingsInWords: () => ({}),
-} as unknown as Deps
+} as unknown as ApiDeps
 
-function withDatabase(url: string): [Db, Deps['keepAppEvents']] {
+function withDatabase(url: string): [Db, ApiDeps['storeAppEvents']] {
   const db = openPool(url, { max: 10 })
   return [db, createAppEventStore({ db, log, onStored: () => {} })]
 }
 
-function withoutDatabase({ secretHash, ...key }: NonNullable<AppEventsConfig['apiKey']>): [Db, Deps['keepAppEvents']] {
+function withoutDatabase({ secretHash, ...key }: NonNullable<AppEventsConfig['apiKey']>): [Db, ApiDeps['storeAppEvents']] {
   const rows = [{ ...key, secretHash: Buffer.from(secretHash, 'hex') }]
   const db = { query: async () => ({ rows }) } as unknown as Db
   return [db, async (_, events) => events.map(() => ({ id: newId(), receivedAt: new Date(), duplicate: false }))]
 }
 
-const server = createServer({ keepAliveTimeout: 65_000 }, express().use(apiRoutes(deps))).listen(0, '127.0.0.1', () => {
+const server = createServer({ keepAliveTimeout: 65_000 }, express().use(apiRouter(deps))).listen(0, '127.0.0.1', () => {
   const { port } = server.address() as AddressInfo
   answer({ url: `http://127.0.0.1:${port}/v1/app-events` }, commands)
 })

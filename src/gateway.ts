@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
 import express from 'express'
 import { contracts } from '../mappings/index.ts'
-import { apiRoutes } from './api/api.ts'
-import { firstAdminKey } from './api/http/caller.ts'
-import { healthz, readyz } from './api/http/health.ts'
-import { refused } from './api/http/refusals.ts'
+import { apiRouter } from './api/api.ts'
+import { createFirstAdminKey } from './api/http/caller.ts'
+import { answerHealthz, answerReadyz } from './api/http/health.ts'
+import { answerRefusal } from './api/http/refusals.ts'
 import { startBackfiller } from './backfill/backfiller.ts'
 import { cancelBackfill, startBackfill } from './backfill/start.ts'
 import type { Config } from './config.ts'
@@ -146,7 +146,7 @@ export async function start(
     }
 
     // Last of all: a key made in a start that then fails would be lost, and never made again.
-    const adminKey = config.adminKey ? undefined : await firstAdminKey(db)
+    const adminKey = config.adminKey ? undefined : await createFirstAdminKey(db)
     http.serveApp(routes(shared, { wake, url: http.url, jobs, metrics }))
     const dataDir = embedded && resolve(config.dataDir)
     let stopped: Promise<void> | undefined
@@ -258,26 +258,26 @@ function routes(
   if (config.roles.has('receive')) app.use(receiveRoutes({ ...shared, onStored: wake.normalize }))
   if (config.roles.has('api'))
     app.use(
-      apiRoutes({
+      apiRouter({
         ...shared,
-        ready,
+        checkReadiness: ready,
         publicUrl: () => config.publicUrl ?? url,
-        resend: resendDelivery,
-        mappingsInWords: describeMappings,
-        explain: (read, clientId, id) => explainSourceEvent({ db: read, now: shared.now }, clientId, id),
-        dryRun: (read, clientId, sourceId, event) =>
+        resendDelivery: resendDelivery,
+        describeMappings: describeMappings,
+        explainSourceEvent: (read, clientId, id) => explainSourceEvent({ db: read, now: shared.now }, clientId, id),
+        dryRunEvent: (read, clientId, sourceId, event) =>
           dryRun({ db: read, now: shared.now, holdSeconds: config.holdSeconds }, clientId, sourceId, event),
-        renormalize: renormalizeOne,
-        renormalizeAll: renormalizeMatching,
-        adopted: readAdoptedUuids,
+        renormalizeOne: renormalizeOne,
+        renormalizeMatching: renormalizeMatching,
+        loadAdoptedUuids: readAdoptedUuids,
         forgetFailures,
         startBackfill,
         cancelBackfill,
-        keepAppEvents: createAppEventStore({ ...shared, onStored: wake.normalize }),
+        storeAppEvents: createAppEventStore({ ...shared, onStored: wake.normalize }),
         startReplay: (tx, clientId, asked) => startReplay(shared, tx, clientId, asked),
         previewReplay: (tx, clientId, asked) => previewReplay(shared, tx, clientId, asked),
         cancelReplay,
-        factArrived(clientId, facts) {
+        onFactsArrived(clientId, facts) {
           releaseHeldFor(db, clientId, facts)
             .then((released) => released > 0 && wake.normalize(clientId))
             .catch((err) => log.error({ err, clientId }, 'normalize.fact_not_told'))
@@ -285,10 +285,10 @@ function routes(
         wakes: wake,
       }),
     )
-  else app.get('/healthz', healthz).get('/readyz', readyz({ ready }))
+  else app.get('/healthz', answerHealthz).get('/readyz', answerReadyz({ checkReadiness: ready }))
   app.use((_req, res) => {
     const refusal = new Refusal('route_not_found')
     res.status(refusal.status).json(refusalBody(refusal, newId()))
   })
-  return app.use(refused)
+  return app.use(answerRefusal)
 }

@@ -1,6 +1,6 @@
 import { contracts } from '../../mappings/index.ts'
-import type { Deps, Route } from '../../src/api/http/route.ts'
-import { routes } from '../../src/api/routes.ts'
+import type { ApiDeps, Route } from '../../src/api/http/route.ts'
+import { declareRoutes } from '../../src/api/routes.ts'
 import type { Queryable } from '../../src/database/db.ts'
 import { resendDelivery } from '../../src/deliver/resend.ts'
 import { explainSourceEvent } from '../../src/normalize/explain/explain.ts'
@@ -22,7 +22,7 @@ const deps = {
     previewReplay({ contracts, now }, tx, clientId, asked),
   wakes: { deliver() {} },
 }
-const declared = routes(deps as unknown as Deps)
+const declared = declareRoutes(deps as unknown as ApiDeps)
 
 /** A request to the management API. */
 export interface Asked {
@@ -41,11 +41,11 @@ export async function answer(
 ) {
   const route = declared.find((one) => one.method === method && one.path === path)!
   const page = { limit: 50, order: 'desc', ...query }
-  return route.run({ db, clientId, query: page, params, body, after: () => {} } as never)
+  return route.answerCall({ db, clientId, query: page, params, body, after: () => {} } as never)
 }
 
 /** Lists of clients' things that nobody asks for: a new list needs a case. */
 export const forgotten = (asked: readonly string[]): string[] =>
   declared
-    .filter(({ list, client, path }) => list && client !== 'none' && !asked.includes(path))
+    .filter(({ isList: list, client, path }) => list && client !== 'none' && !asked.includes(path))
     .map(({ path }) => path)

@@ -2,13 +2,13 @@ import { z } from 'zod'
 import { type Contract, wireExample } from '../contracts/contract.ts'
 
 const JSON_SCHEMA = { target: 'draft-7' } as const
-const ref = (...path: string[]) => ({ $ref: `#/${path.join('/')}` })
+const refTo = (...path: string[]) => ({ $ref: `#/${path.join('/')}` })
 
 /** The AsyncAPI 3.0 document of what endpoints receive: a channel for each contract, a message for each event type. */
-export function asyncApi(contracts: Readonly<Record<string, Contract>>, version: string) {
+export function asyncApiDocument(contracts: Readonly<Record<string, Contract>>, version: string) {
   const all = Object.values(contracts)
   const messages = all.flatMap((contract) =>
-    contract.eventTypes.map((type) => [idOf(contract, type), message(contract, type)]),
+    contract.eventTypes.map((type) => [messageId(contract, type), messageObject(contract, type)]),
   )
   return {
     asyncapi: '3.0.0',
@@ -19,33 +19,33 @@ export function asyncApi(contracts: Readonly<Record<string, Contract>>, version:
       license: { name: 'MIT' },
     },
     defaultContentType: 'application/json',
-    channels: Object.fromEntries(all.map((contract) => [contract.name, channel(contract)])),
-    operations: Object.fromEntries(all.map((contract) => [`send-${contract.name}`, operation(contract)])),
+    channels: Object.fromEntries(all.map((contract) => [contract.name, channelObject(contract)])),
+    operations: Object.fromEntries(all.map((contract) => [`send-${contract.name}`, operationObject(contract)])),
     components: { messages: Object.fromEntries(messages) },
   }
 }
 
-const idOf = ({ name }: Contract, eventType: string) => `${name}.${eventType}`
+const messageId = ({ name }: Contract, eventType: string) => `${name}.${eventType}`
 
-const channel = (contract: Contract) => ({
+const channelObject = (contract: Contract) => ({
   address: null,
   title: contract.name,
   description: `The URL of an endpoint with the contract ${contract.name}.`,
   messages: Object.fromEntries(
-    contract.eventTypes.map((type) => [type, ref('components', 'messages', idOf(contract, type))]),
+    contract.eventTypes.map((type) => [type, refTo('components', 'messages', messageId(contract, type))]),
   ),
 })
 
-const operation = ({ name, eventTypes, retrySchedule }: Contract) => ({
+const operationObject = ({ name, eventTypes, retrySchedule }: Contract) => ({
   action: 'send',
-  channel: ref('channels', name),
+  channel: refTo('channels', name),
   title: `Deliver an event of ${name}`,
   description: `One event a request, at least once, order best effort. Any 2xx takes it; everything else is tried again after ${retrySchedule.join(', ')} seconds, unless the endpoint says otherwise.`,
   bindings: { http: { method: 'POST', bindingVersion: '0.3.0' } },
-  messages: eventTypes.map((type) => ref('channels', name, 'messages', type)),
+  messages: eventTypes.map((type) => refTo('channels', name, 'messages', type)),
 })
 
-const message = (contract: Contract, eventType: string) => ({
+const messageObject = (contract: Contract, eventType: string) => ({
   name: eventType,
   title: eventType,
   contentType: 'application/json',

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi'
 import type { Contract } from '../contracts/contract.ts'
 import { codes } from '../errors.ts'
-import { reference } from './http/field-schemas.ts'
+import { idReference } from './http/field-schemas.ts'
 import { healthPaths } from './http/health.ts'
 import type { Route } from './http/route.ts'
 
@@ -32,7 +32,7 @@ const idempotencyKey = z
   .meta({ description: 'The same request with the same key is done once in 24 hours and answered alike.' })
 
 /** The body of a route's reply: `{data, meta}`, a list's with `meta.nextCursor`. */
-export const replySchema = ({ reply, list }: Pick<Route, 'reply' | 'list'>): z.ZodType =>
+export const replySchema = ({ reply, isList: list }: Pick<Route, 'reply' | 'list'>): z.ZodType =>
   list
     ? z.strictObject({
         data: z.array(reply),
@@ -46,13 +46,13 @@ export const replySchema = ({ reply, list }: Pick<Route, 'reply' | 'list'>): z.Z
       })
     : z.strictObject({ data: reply, meta: z.strictObject({}) })
 
-function operation(route: Route): ZodOpenApiOperationObject {
+function operationObject(route: Route): ZodOpenApiOperationObject {
   const { method, path, summary, description, scope, query, body, params, status, otherwise } = route
   const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!)
   const words = path.replace('/v1/', '').split(/\W+/).filter(Boolean)
   const hasBody = !(body instanceof z.ZodObject) || Object.keys(body.shape).length > 0
   const required = hasBody && !body.safeParse({}).success
-  const given = z.object(Object.fromEntries(names.map((name) => [name, params[name] ?? reference])))
+  const given = z.object(Object.fromEntries(names.map((name) => [name, params[name] ?? idReference])))
   return {
     operationId: [method, ...words].join('-').replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase()),
     tags: [path.split('/')[2]!],
@@ -72,7 +72,7 @@ function operation(route: Route): ZodOpenApiOperationObject {
       ...(otherwise && {
         [String(otherwise.status) as '200']: {
           description: otherwise.when,
-          content: { 'application/json': { schema: replySchema({ ...otherwise, list: false }) } },
+          content: { 'application/json': { schema: replySchema({ ...otherwise, isList: false }) } },
         },
       }),
       ...refusals,
@@ -81,7 +81,7 @@ function operation(route: Route): ZodOpenApiOperationObject {
 }
 
 /** What a receiver gets, one webhook per event type. */
-const webhooks = (contracts: Readonly<Record<string, Contract>>): ZodOpenApiPathsObject =>
+const webhookPaths = (contracts: Readonly<Record<string, Contract>>): ZodOpenApiPathsObject =>
   Object.fromEntries(
     Object.values(contracts).flatMap(({ name, eventTypes, wireSchemas, wireHeaders }) =>
       eventTypes.map((eventType) => [
@@ -102,9 +102,9 @@ const webhooks = (contracts: Readonly<Record<string, Contract>>): ZodOpenApiPath
   )
 
 /** The OpenAPI 3.1 document of the routes. `version` is the gateway's. */
-export function openApi(routes: readonly Route[], contracts: Readonly<Record<string, Contract>>, version: string) {
+export function openApiDocument(routes: readonly Route[], contracts: Readonly<Record<string, Contract>>, version: string) {
   const paths: ZodOpenApiPathsObject = {}
-  for (const route of routes) paths[route.path] = { ...paths[route.path], [route.method]: operation(route) }
+  for (const route of routes) paths[route.path] = { ...paths[route.path], [route.method]: operationObject(route) }
   return createDocument({
     openapi: '3.1.0',
     info: {
@@ -121,6 +121,6 @@ export function openApi(routes: readonly Route[], contracts: Readonly<Record<str
       },
     },
     paths: { ...paths, ...healthPaths },
-    webhooks: webhooks(contracts),
+    webhooks: webhookPaths(contracts),
   })
 }

@@ -24,7 +24,7 @@ const PAGE = `<!doctype html>
 const START = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#reference', deepLinking: true, docExpansion: 'none' })\n`
 
 /** The reference, rendered: GET /docs, without a key. Who comes to / with a browser is sent there. */
-export function reference(): Router {
+export function serveReference(): Router {
   const router = express.Router()
   router.get('/', (_req, res) => res.redirect('/docs'))
   router.use('/docs', (_req, res, next) => {

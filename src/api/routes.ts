@@ -1,45 +1,45 @@
-import type { Deps, Route } from './http/route.ts'
-import { apiKeys } from './resources/api-keys.ts'
+import type { ApiDeps, Route } from './http/route.ts'
+import { apiKeyRoutes } from './resources/api-keys.ts'
 import { appEventRoutes } from './resources/app-events.ts'
-import { backfills } from './resources/backfills.ts'
-import { checkouts } from './resources/checkouts.ts'
-import { clients } from './resources/clients.ts'
-import { deliveries } from './resources/deliveries.ts'
-import { endpointSecrets } from './resources/endpoint-secrets.ts'
-import { endpointStats } from './resources/endpoint-stats.ts'
-import { endpointStatus } from './resources/endpoint-status.ts'
-import { endpoints } from './resources/endpoints.ts'
-import { eventTypes } from './resources/event-types.ts'
-import { events } from './resources/events.ts'
-import { explanations } from './resources/explanations.ts'
-import { mappings } from './resources/mappings.ts'
-import { renormalizations } from './resources/renormalizations.ts'
-import { replays } from './resources/replays.ts'
-import { sourceEvents } from './resources/source-events.ts'
-import { sources } from './resources/sources.ts'
-import { users } from './resources/users.ts'
+import { backfillRoutes } from './resources/backfills.ts'
+import { checkoutRoutes } from './resources/checkouts.ts'
+import { clientRoutes } from './resources/clients.ts'
+import { deliveryRoutes } from './resources/deliveries.ts'
+import { endpointSecretRoutes } from './resources/endpoint-secrets.ts'
+import { endpointStatsRoutes } from './resources/endpoint-stats.ts'
+import { endpointStatusRoutes } from './resources/endpoint-status.ts'
+import { endpointRoutes } from './resources/endpoints.ts'
+import { eventTypeRoutes } from './resources/event-types.ts'
+import { eventRoutes } from './resources/events.ts'
+import { explanationRoutes } from './resources/explanations.ts'
+import { mappingRoutes } from './resources/mappings.ts'
+import { renormalizationRoutes } from './resources/renormalizations.ts'
+import { replayRoutes } from './resources/replays.ts'
+import { sourceEventRoutes } from './resources/source-events.ts'
+import { sourceRoutes } from './resources/sources.ts'
+import { userRoutes } from './resources/users.ts'
 
 const resources = [
-  clients,
-  apiKeys,
-  sources,
-  users,
-  checkouts,
-  endpoints,
-  endpointSecrets,
-  endpointStatus,
-  endpointStats,
+  clientRoutes,
+  apiKeyRoutes,
+  sourceRoutes,
+  userRoutes,
+  checkoutRoutes,
+  endpointRoutes,
+  endpointSecretRoutes,
+  endpointStatusRoutes,
+  endpointStatsRoutes,
   appEventRoutes,
-  sourceEvents,
-  explanations,
-  renormalizations,
-  backfills,
-  events,
-  deliveries,
-  replays,
-  eventTypes,
-  mappings,
+  sourceEventRoutes,
+  explanationRoutes,
+  renormalizationRoutes,
+  backfillRoutes,
+  eventRoutes,
+  deliveryRoutes,
+  replayRoutes,
+  eventTypeRoutes,
+  mappingRoutes,
 ]
 
 /** Every route under /v1, in the order of the reference. A new resource is a file and a line above. */
-export const routes = (deps: Deps): Route[] => resources.flatMap((resource) => resource(deps))
+export const declareRoutes = (deps: ApiDeps): Route[] => resources.flatMap((resource) => resource(deps))

@@ -29,7 +29,12 @@ export function outcomeOfStatus(status: number, retryAfter: string | string[] | 
  * Seconds until the attempt after `attempt` (1-based), or null when there is none: it was delivered, the client asked us
  * to stop, or the schedule is exhausted. A Retry-After that is later than the step counts, for an hour past it at most.
  */
-export function nextDelay(plan: RetryPlan, attempt: number, outcome: AttemptOutcome, random = Math.random): number | null {
+export function nextDelay(
+  plan: RetryPlan,
+  attempt: number,
+  outcome: AttemptOutcome,
+  random = Math.random,
+): number | null {
   const step = plan.schedule[attempt - 1]
   if (step === undefined || outcome.kind === 'delivered' || outcome.kind === 'gone') return null
   const delay = step * (1 + plan.jitter * random())
@@ -41,7 +46,8 @@ export function nextDelay(plan: RetryPlan, attempt: number, outcome: AttemptOutc
 const HTTP_DATE = /^(mon|tue|wed|thu|fri|sat|sun)[a-z]*,? /i
 
 /** Whether the attempt says nothing of the endpoint, and so uses up none of its schedule. */
-export const isExcused = (outcome: AttemptOutcome): boolean => outcome.kind === 'unreachable' && outcome.reason === 'proxy'
+export const isExcused = (outcome: AttemptOutcome): boolean =>
+  outcome.kind === 'unreachable' && outcome.reason === 'proxy'
 
 const EXCUSED_FIRST_SECONDS = 5
 const EXCUSED_MOST_SECONDS = 60

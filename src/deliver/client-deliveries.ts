@@ -1,15 +1,15 @@
 import { createAttemptRecorder } from './attempt/record-attempts.ts'
 import type { ClientDeliveries, DeliverContext } from './context.ts'
 import { createHealthSaver } from './endpoint/save-health.ts'
-import { readDueDeliveries } from './queue/due-deliveries.ts'
-import { endpointIdOf, leaseUnitOf } from './queue/lease-units.ts'
-import { findDueEndpoints } from './queue/next-due.ts'
-import { pumpNeedsRows, newPump, type Pump, queueFor } from './queue/pump.ts'
-import { absorbRows, queueNeedsRows, nextQuery, rewindQueue } from './queue/queue.ts'
-import { createRetryClock } from './queue/retry-clock.ts'
 import { coalescedLoop } from './queue/coalesced-loop.ts'
+import { readDueDeliveries } from './queue/delivery-deliveries.ts'
+import { endpointIdOf, leaseUnitOf } from './queue/lease-units.ts'
+import { findDueEndpoints } from './queue/next-delivery.ts'
+import { newPump, type Pump, pumpNeedsRows, queueFor } from './queue/pump.ts'
+import { absorbRows, nextQuery, queueNeedsRows, rewindQueue } from './queue/queue.ts'
+import { createRetryClock } from './queue/retry-clock.ts'
 import { mustWaitForTime } from './queue/start-gate.ts'
-import { releasePumps, releaseIdle } from './release-idle.ts'
+import { releaseIdle, releasePumps } from './release-idle.ts'
 import { closePump } from './run-delivery.ts'
 import { createStartCheck } from './start-check.ts'
 
@@ -24,7 +24,7 @@ const ANNOUNCE_AGAIN_MS = 1_000
 const HORIZON_SECONDS = 90
 
 export function createClientDeliveries(shared: DeliverContext, id: string): ClientDeliveries {
-  const { db, log, worker, slots: turns } = shared
+  const { db, log, worker, slots } = shared
   const pumps = new Map<string, Pump>()
   // To be claimed: named by a wake, or found due.
   const wokenIds = new Set<string>()
@@ -38,7 +38,7 @@ export function createClientDeliveries(shared: DeliverContext, id: string): Clie
   let isReleaseDue = false
   let announcedAt = Number.NEGATIVE_INFINITY
 
-  const { requestRun: ask, isRunning: running } = coalescedLoop({
+  const { requestRun, isRunning } = coalescedLoop({
     async runOnce() {
       if (mustDiscover) await discoverDueEndpoints()
       if (wokenIds.size + foundDueIds.size > 0) await claimEndpoints()
@@ -53,14 +53,14 @@ export function createClientDeliveries(shared: DeliverContext, id: string): Clie
     onIdle() {
       if (shared.isStopping()) return
       if (pumps.size === 0) return shared.onClientIdle(id)
-      const areHeld = [...pumps.values()].every(({ startTimer: timer }) => timer !== undefined)
+      const areAllWaiting = [...pumps.values()].every(({ startTimer }) => startTimer !== undefined)
       releaseTimer ??= setTimeout(
         () => {
           releaseTimer = undefined
           isReleaseDue = true
-          ask()
+          requestRun()
         },
-        areHeld ? WAITING_RELEASE_MS : RELEASE_MS,
+        areAllWaiting ? WAITING_RELEASE_MS : RELEASE_MS,
       )
     },
     tasks: shared.tasks,
@@ -80,11 +80,11 @@ export function createClientDeliveries(shared: DeliverContext, id: string): Clie
   }
 
   async function claimEndpoints() {
-    const news = new Set(wokenIds)
-    const asked = [...new Set([...wokenIds, ...foundDueIds])]
-    const { held, elsewhere } = await worker.claimUnits(id, asked.map(leaseUnitOf))
-    for (const endpointId of asked) {
-      if (news.has(endpointId)) wokenIds.delete(endpointId)
+    const woken = new Set(wokenIds)
+    const endpointIds = [...new Set([...wokenIds, ...foundDueIds])]
+    const { held, elsewhere } = await worker.claimUnits(id, endpointIds.map(leaseUnitOf))
+    for (const endpointId of endpointIds) {
+      if (woken.has(endpointId)) wokenIds.delete(endpointId)
       foundDueIds.delete(endpointId)
     }
     for (const endpointId of held.map(endpointIdOf)) {
@@ -93,44 +93,44 @@ export function createClientDeliveries(shared: DeliverContext, id: string): Clie
       shared.pumps.count += 1
     }
     // What was merely found due may well be in work there: two processes that tell each other so would never end.
-    const isNews = elsewhere.some((unit) => news.has(endpointIdOf(unit)))
-    if (elsewhere.length === 0 || (!isNews && performance.now() < announcedAt + ANNOUNCE_AGAIN_MS)) return
+    const wasWoken = elsewhere.some((unit) => woken.has(endpointIdOf(unit)))
+    if (elsewhere.length === 0 || (!wasWoken && performance.now() < announcedAt + ANNOUNCE_AGAIN_MS)) return
     announcedAt = performance.now()
     shared.onLeasedElsewhere(id)
   }
 
   async function readDueRows() {
-    const room = shared.queueLimit()
-    const hungry = [...pumps.values()]
-      .filter((pump) => pumpNeedsRows(pump, room))
+    const queueLimit = shared.queueLimit()
+    const needing = [...pumps.values()]
+      .filter((pump) => pumpNeedsRows(pump, queueLimit))
       .flatMap((pump) =>
-        [pump.first, pump.again]
-          .filter((queue) => queueNeedsRows(queue, room))
-          .map((queue) => ({ pump, queue, rewinds: queue.rewindCount })),
+        [pump.firstAttempts, pump.retries]
+          .filter((queue) => queueNeedsRows(queue, queueLimit))
+          .map((queue) => ({ pump, queue, rewindCount: queue.rewindCount })),
       )
-    if (hungry.length === 0) return
+    if (needing.length === 0) return
     isReading = true
     try {
       const reads = await readDueDeliveries(
         db,
         id,
-        hungry.map(({ pump: { endpointId, endpoint }, queue }) =>
-          nextQuery({ endpointId, isNew: endpoint === null }, queue, room),
+        needing.map(({ pump: { endpointId, endpoint }, queue }) =>
+          nextQuery({ endpointId, isNew: endpoint === null }, queue, queueLimit),
         ),
         shared.oldestPending,
       )
       // Loaded here, hundreds at once, they are at hand when the attempts start.
       await shared.loadEventBodies(id, new Set(reads.flatMap(({ rows }) => rows.map(({ eventId }) => eventId))))
-      for (const [at, { pump, queue, rewinds }] of hungry.entries()) {
+      for (const [at, { pump, queue, rewindCount }] of needing.entries()) {
         const read = reads[at]!
-        if (pump.haltReason || queue.rewindCount !== rewinds) continue
+        if (pump.haltReason || queue.rewindCount !== rewindCount) continue
         absorbRows(queue, read, inHandIds)
         pump.startsWhileUnknown = read.startsWhileUnknown ?? pump.startsWhileUnknown
         if (read.isClosed) closePump(shared, client, pump)
-        else if (read.rows.length > 0) turns.offer(pump)
+        else if (read.rows.length > 0) slots.requestSlot(pump)
       }
     } catch (error) {
-      for (const { queue } of hungry) rewindQueue(queue)
+      for (const { queue } of needing) rewindQueue(queue)
       throw error
     } finally {
       isReading = false
@@ -143,15 +143,15 @@ export function createClientDeliveries(shared: DeliverContext, id: string): Clie
   function wakePump(endpointId: string, absent: Set<string>) {
     const pump = pumps.get(endpointId)
     if (!pump) return void absent.add(endpointId)
-    pump.first.isStale = true
-    pump.again.isStale = true
+    pump.firstAttempts.isStale = true
+    pump.retries.isStale = true
     pump.isOnClock = false
     if (!mustWaitForTime(pump, shared.now)) return
     // Perhaps no more: what holds it up may have been changed.
     clearTimeout(pump.startTimer)
     pump.startTimer = undefined
     pump.mustRecheck = true
-    turns.offer(pump)
+    slots.requestSlot(pump)
   }
 
   function markForReread(endpointId: string) {
@@ -162,8 +162,8 @@ export function createClientDeliveries(shared: DeliverContext, id: string): Clie
   }
 
   function forgetWaiting(pump: Pump) {
-    for (const queue of [pump.first, pump.again]) {
-      for (const due of queue.waiting) client.forgetDelivery(pump, due)
+    for (const queue of [pump.firstAttempts, pump.retries]) {
+      for (const delivery of queue.waiting) client.forgetDelivery(pump, delivery)
       queue.waiting = []
       rewindQueue(queue)
     }
@@ -176,22 +176,22 @@ export function createClientDeliveries(shared: DeliverContext, id: string): Clie
     startCheck: createStartCheck(shared, id),
     recordAttempt: createAttemptRecorder(shared, id),
     saveHealth: createHealthSaver(shared, id),
-    wakeEndpoints(endpointIds, doubt) {
-      for (const endpointId of (doubt && endpointIds) || []) markForReread(endpointId)
+    wakeEndpoints(endpointIds, { reread = false } = {}) {
+      for (const endpointId of (reread && endpointIds) || []) markForReread(endpointId)
       if (endpointIds) for (const endpointId of endpointIds) wakePump(endpointId, wokenIds)
       else mustDiscover = true
-      ask()
+      requestRun()
     },
-    requestRows: ask,
-    forgetDelivery(pump, due) {
-      queueFor(pump, due).inHand -= 1
+    requestRows: requestRun,
+    forgetDelivery(pump, delivery) {
+      queueFor(pump, delivery).inHand -= 1
       pump.lastBusyAt = performance.now()
-      if (isReading) doneWhileReading.push(due.id)
-      else inHandIds.delete(due.id)
+      if (isReading) doneWhileReading.push(delivery.id)
+      else inHandIds.delete(delivery.id)
     },
     rereadPump(pump) {
       forgetWaiting(pump)
-      ask()
+      requestRun()
     },
     haltPump(pump, why) {
       if (pump.haltReason === 'lost') return
@@ -201,7 +201,7 @@ export function createClientDeliveries(shared: DeliverContext, id: string): Clie
       if (why === 'fault')
         setTimeout(() => {
           if (pump.haltReason === 'fault') pump.haltReason = null
-          ask()
+          requestRun()
         }, FAULT_PAUSE_MS).unref()
     },
     dropPump(pump) {
@@ -211,7 +211,9 @@ export function createClientDeliveries(shared: DeliverContext, id: string): Clie
       shared.pumps.count -= 1
     },
     isIdle: () =>
-      !running() && pumps.size + wokenIds.size + foundDueIds.size + inHandIds.size === 0 && client.clock.secondsUntilNext() === null,
+      !isRunning() &&
+      pumps.size + wokenIds.size + foundDueIds.size + inHandIds.size === 0 &&
+      client.clock.secondsUntilNext() === null,
     async stop() {
       clearTimeout(releaseTimer)
       client.clock.stop()

@@ -31,7 +31,7 @@ export interface DeliverContext {
   scheduleBackstop: (clientId: string, at: Date) => void
   /** Told of each attempt, and of what becomes of endpoints. */
   watch?: Watch
-  sendPost: Sender['send']
+  sendPost: Sender['sendPost']
   loadEventBodies: LoadEventBodies
   slots: SharedSlots<Pump>
   oldestPending: OldestPending
@@ -60,7 +60,7 @@ export interface ClientDeliveries {
   /** Writes down how an endpoint fares. */
   readonly saveHealth: AddToBatch<HealthSave, void>
   /** Looks for work of these endpoints, or of any that has some; with `doubt`, what was read of it before is read anew. */
-  wakeEndpoints(endpointIds?: string[], doubt?: boolean): void
+  wakeEndpoints(endpointIds?: string[], options?: WakeOptions): void
   /** Asks for a round: rows are wanted. */
   requestRows(): void
   /** A delivery is done with: recorded, or not to be attempted. */
@@ -68,7 +68,7 @@ export interface ClientDeliveries {
   /** Forgets what waits and was read, and reads it anew: it was not what is to be sent next. */
   rereadPump(pump: Pump): void
   /** Forgets what waits, and starts no more. */
-  haltPump(pump: Pump, why: NonNullable<Pump['halted']>): void
+  haltPump(pump: Pump, why: NonNullable<Pump['haltReason']>): void
   /** Forgets the pump: its lease is lost, or about to be given back. */
   dropPump(pump: Pump): void
   /** Nothing is held, in hand or awaited. */

@@ -2,17 +2,18 @@ import type { Config } from '../config.ts'
 import { lowerFloor } from '../database/pending-floor.ts'
 import { LEAST_ID } from '../domain/ids.ts'
 import type { ProxyTunnels } from '../network/egress-proxy.ts'
-import type { ResolveHost } from './attempt/guarded-connector.ts'
 import { createEventBodyLoader } from './attempt/event-bodies.ts'
+import type { ResolveHost } from './attempt/guarded-connector.ts'
 import { createSender } from './attempt/send-post.ts'
 import { createClientDeliveries } from './client-deliveries.ts'
-import type { ClientDeliveries, DeliverContext } from './context.ts'
+import type { ClientDeliveries, DeliverContext, WakeOptions } from './context.ts'
 import { sweepDueEndpoints } from './queue/next-due.ts'
 import type { Pump } from './queue/pump.ts'
 import { sharedSlots } from './queue/shared-slots.ts'
-import { runNextDelivery, canStartNext } from './run-delivery.ts'
+import { canStartNext, runNextDelivery } from './run-delivery.ts'
 
-interface DelivererDeps extends Pick<DeliverContext, 'db' | 'log' | 'worker' | 'keyRing' | 'contracts' | 'now' | 'elsewhere' | 'watch'> {
+interface DelivererDeps
+  extends Pick<DeliverContext, 'db' | 'log' | 'worker' | 'keyRing' | 'contracts' | 'now' | 'onLeasedElsewhere' | 'watch'> {
   config: Pick<Config, 'allowedSubnets'>
   random?: () => number
   scheduleBackstop?: DeliverContext['scheduleBackstop']
@@ -40,49 +41,55 @@ const SWEEP_AHEAD_SECONDS = 90
  */
 export function createDeliverer({
   config,
-  resolveHost: resolve,
+  resolveHost,
   tunnels,
   random = Math.random,
-  scheduleBackstop: backstop = () => {},
-  slots: places = 512,
+  scheduleBackstop = () => {},
+  slots = 512,
   ...deps
 }: DelivererDeps) {
   const clients = new Map<string, ClientDeliveries>()
-  const http = createSender({ allowedSubnets: config.allowedSubnets, now: deps.now, tunnels, ...(resolve && { resolve }) })
+  const http = createSender({
+    allowedSubnets: config.allowedSubnets,
+    now: deps.now,
+    tunnels,
+    ...(resolveHost && { resolveHost }),
+  })
   const pumps = { count: 0 }
-  let stopping = false
+  let isStopping = false
   let retryRecordingUntil = Number.POSITIVE_INFINITY
-  let tasks = 0
+  let taskCount = 0
   let onDrained = () => {}
 
   const shared: DeliverContext = {
     ...deps,
     random,
-    scheduleBackstop: backstop,
-    sendPost: http.send,
+    scheduleBackstop,
+    sendPost: http.sendPost,
     loadEventBodies: createEventBodyLoader(deps),
     loggedErrors: new WeakSet(),
-    isStopping: () => stopping,
+    isStopping: () => isStopping,
     canRetryRecording: () => performance.now() < retryRecordingUntil,
     slots: sharedSlots<Pump>({
-      max: places,
+      max: slots,
       slowSlots: SLOW_SLOTS,
-      canStart: (pump) => !stopping && canStartNext(shared, pump),
+      canStart: (pump) => !isStopping && canStartNext(shared, pump),
       startNext: (pump) => void runNextDelivery(shared, deliveriesOf(pump.clientId), pump),
     }),
     oldestPending: { eventId: LEAST_ID },
     pumps,
-    queueLimit: () => Math.min(QUEUE_LIMIT.most, Math.max(QUEUE_LIMIT.least, Math.floor(QUEUE_LIMIT.total / pumps.count))),
+    queueLimit: () =>
+      Math.min(QUEUE_LIMIT.most, Math.max(QUEUE_LIMIT.least, Math.floor(QUEUE_LIMIT.total / pumps.count))),
     onClientIdle(clientId) {
       if (clients.get(clientId)?.isIdle()) clients.delete(clientId)
     },
     tasks: {
       begin() {
-        tasks += 1
+        taskCount += 1
       },
       end() {
-        tasks -= 1
-        if (tasks === 0) onDrained()
+        taskCount -= 1
+        if (taskCount === 0) onDrained()
       },
     },
   }
@@ -101,9 +108,9 @@ export function createDeliverer({
   }
 
   const sweep = async () => {
-    if (stopping) return
+    if (isStopping) return
     const next = await sweepDueEndpoints(deps.db, SWEEP_AHEAD_SECONDS)
-    const [hidden] = next.flatMap(({ below }) => below ?? []).toSorted()
+    const [hidden] = next.flatMap(({ hiddenEventId }) => hiddenEventId ?? []).toSorted()
     if (hidden) {
       // A clock may have been set back for days, or somebody may have written a delivery by hand.
       deps.log.warn({ eventId: hidden }, 'delivery.floor_too_high')
@@ -112,17 +119,17 @@ export function createDeliverer({
     for (const [clientId, endpoints] of Map.groupBy(next, ({ clientId }) => clientId)) {
       const client = deliveriesOf(clientId)
       for (const { endpointId, seconds } of endpoints) if (seconds > 0) client.clock.setDue(endpointId, seconds)
-      const due = endpoints.filter(({ seconds }) => seconds <= 0)
-      if (due.length > 0)
+      const dueNow = endpoints.filter(({ seconds }) => seconds <= 0)
+      if (dueNow.length > 0)
         wake(
           clientId,
-          due.map(({ endpointId }) => endpointId),
+          dueNow.map(({ endpointId }) => endpointId),
         )
     }
   }
 
-  const wake = (clientId: string, endpointIds?: string[], doubt?: boolean) => {
-    if (!stopping) deliveriesOf(clientId).wakeEndpoints(endpointIds, doubt)
+  const wake = (clientId: string, endpointIds?: string[], options?: WakeOptions) => {
+    if (!isStopping) deliveriesOf(clientId).wakeEndpoints(endpointIds, options)
   }
 
   deps.worker.onLost(() => haltAllPumps('lost'))
@@ -134,10 +141,10 @@ export function createDeliverer({
     /** How many attempts are under way. */
     inFlight: http.countUnderWay,
     async stop() {
-      stopping = true
+      isStopping = true
       retryRecordingUntil = performance.now() + STOP_PATIENCE_MS
       haltAllPumps('stopping')
-      if (tasks > 0)
+      if (taskCount > 0)
         await new Promise<void>((resolve) => {
           onDrained = resolve
         })

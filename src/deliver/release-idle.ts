@@ -33,13 +33,17 @@ export async function releasePumps({ worker }: DeliverContext, client: ClientDel
   )
 }
 
-async function setRetryClock({ db, now, scheduleBackstop: backstop, oldestPending: floor }: DeliverContext, { id, clock }: ClientDeliveries, pumps: Pump[]): Promise<void> {
+async function setRetryClock(
+  { db, now, scheduleBackstop, oldestPending }: DeliverContext,
+  { id, clock }: ClientDeliveries,
+  pumps: Pump[],
+): Promise<void> {
   if (pumps.length === 0) return
   for (const pump of pumps) pump.isOnClock = true
-  const queues = pumps.flatMap(({ endpointId, first, again }) =>
-    [first, again].map(({ holdsRetries: retries, asOf }) => ({ endpointId, retries, asOf })),
+  const queues = pumps.flatMap(({ endpointId, firstAttempts, retries }) =>
+    [firstAttempts, retries].map(({ holdsRetries, asOf }) => ({ endpointId, areRetries: holdsRetries, asOf })),
   )
-  for (const { endpointId, seconds } of await findNextDue(db, id, queues, floor)) clock.setDue(endpointId, seconds)
+  for (const { endpointId, seconds } of await findNextDue(db, id, queues, oldestPending)) clock.setDue(endpointId, seconds)
   const seconds = clock.secondsUntilNext()
-  if (seconds !== null) backstop(id, new Date(now().getTime() + seconds * 1000))
+  if (seconds !== null) scheduleBackstop(id, new Date(now().getTime() + seconds * 1000))
 }

@@ -1,18 +1,18 @@
+import { disableEndpoint, endEndpointDeliveries, endPendingDelivery } from './attempt/end-deliveries.ts'
 import { makeAttempt } from './attempt/make-attempt.ts'
-import { endEndpointDeliveries, disableEndpoint, endPendingDelivery } from './attempt/end-deliveries.ts'
 import { type AttemptMade, stateAfter } from './attempt/record-attempts.ts'
 import type { ClientDeliveries, DeliverContext } from './context.ts'
 import type { Endpoint } from './endpoint/endpoint.ts'
 import { countOutcome, isGivenUp } from './endpoint/health.ts'
 import type { EndpointNews } from './endpoint-news.ts'
-import type { DueDelivery } from './queue/due-deliveries.ts'
-import { hasWaiting, pumpNeedsRows, takeNextWaiting, type Pump, queueFor } from './queue/pump.ts'
+import type { DueDelivery } from './queue/delivery-deliveries.ts'
+import { hasWaiting, type Pump, pumpNeedsRows, queueFor, takeNextWaiting } from './queue/pump.ts'
 import { putBackDelivery } from './queue/queue.ts'
 import { AFTER_ANOTHER_ENDS, countEnd, nextStartAt } from './queue/start-gate.ts'
 import type { StartVerdict } from './start-check.ts'
 
 /** Whether the pump's next delivery may start now. Where only time holds it up, a timer offers the pump again. */
-export function canStartNext({ now, slots: turns }: Pick<DeliverContext, 'now' | 'turns'>, pump: Pump): boolean {
+export function canStartNext({ now, slots }: Pick<DeliverContext, 'now' | 'slots'>, pump: Pump): boolean {
   if (pump.haltReason !== null || !hasWaiting(pump)) return false
   if (pump.endpoint === null) return pump.inFlight < pump.startsWhileUnknown
   const asked = pump.inFlight - pump.sending
@@ -22,7 +22,7 @@ export function canStartNext({ now, slots: turns }: Pick<DeliverContext, 'now' |
   if (at === AFTER_ANOTHER_ENDS) return false
   const onStartTime = () => {
     pump.startTimer = undefined
-    turns.offer(pump)
+    slots.requestSlot(pump)
   }
   pump.startTimer ??= setTimeout(onStartTime, at - now().getTime()).unref()
   return false
@@ -33,27 +33,27 @@ export function canStartNext({ now, slots: turns }: Pick<DeliverContext, 'now' |
  * on our side is logged, the delivery stays due, and the pump pauses.
  */
 export async function runNextDelivery(shared: DeliverContext, client: ClientDeliveries, pump: Pump): Promise<void> {
-  const due = takeNextWaiting(pump)
+  const delivery = takeNextWaiting(pump)
   const known = pump.mustRecheck ? null : pump.endpoint
-  const place = trackSlot(shared, pump)
+  const slot = trackSlot(shared, pump)
   shared.tasks.begin()
   pump.inFlight += 1
   let verdict: StartVerdict | undefined
   let made: AttemptMade | null = null
   try {
-    verdict = await client.startCheck({ pump, due })
-    if (pump.endpoint !== known) shared.slots.offer(pump)
-    if (!verdict.go) await onNotStarted(shared, client, pump, due, verdict)
-    else made = await sendOne(shared, client, pump, due, verdict, place.onSlow)
+    verdict = await client.startCheck({ pump, delivery })
+    if (pump.endpoint !== known) shared.slots.requestSlot(pump)
+    if (!verdict.go) await onNotStarted(shared, client, pump, delivery, verdict)
+    else made = await sendOne(shared, client, pump, delivery, verdict, slot.onSlow)
   } catch (error) {
     pauseAfterFault(shared, client, pump, error)
   }
   pump.inFlight -= 1
   const isHeld = verdict?.go === false && verdict.why === 'held' && pump.haltReason === null
-  if (isHeld) putBackDelivery(queueFor(pump, due), due)
-  place.release(made !== null)
+  if (isHeld) putBackDelivery(queueFor(pump, delivery), delivery)
+  slot.release(made !== null)
   // One that could not be recorded stays in hand: sending it again would be worse than leaving it to the next start.
-  if (!isHeld && (!made || (await recordAttempt(shared, client, pump, made)))) client.forgetDelivery(pump, due)
+  if (!isHeld && (!made || (await recordAttempt(shared, client, pump, made)))) client.forgetDelivery(pump, delivery)
   // With the lease goes the right to say how the endpoint fares.
   if (verdict?.go && verdict.endpoint.health.unsaved === 'change' && pump.haltReason !== 'lost')
     await client.saveHealth({ endpoint: verdict.endpoint, starts: pump.starts })
@@ -62,19 +62,19 @@ export async function runNextDelivery(shared: DeliverContext, client: ClientDeli
 }
 
 /** The place that an attempt holds, given back when it ends; one that takes long steps aside before. */
-function trackSlot({ slots: turns }: DeliverContext, pump: Pump) {
+function trackSlot({ slots }: DeliverContext, pump: Pump) {
   let isSlow = false
-  let isAside = false
+  let usesSlowSlot = false
   return {
     onSlow() {
       isSlow = true
       pump.isSlow = true
-      isAside = turns.moveToSlowSlot(pump)
+      usesSlowSlot = slots.moveToSlowSlot(pump)
     },
     release(wasSent: boolean) {
       if (wasSent) pump.isSlow = isSlow
-      if (isAside) turns.releaseSlowSlot(pump)
-      else turns.freed(pump)
+      if (usesSlowSlot) slots.releaseSlowSlot(pump)
+      else slots.releaseSlot(pump)
     },
   }
 }
@@ -83,15 +83,17 @@ async function sendOne(
   shared: DeliverContext,
   client: ClientDeliveries,
   pump: Pump,
-  due: DueDelivery,
+  delivery: DueDelivery,
   verdict: StartVerdict & { go: true },
   onSlow: () => void,
 ): Promise<AttemptMade | null> {
   const { endpoint, event } = verdict
   try {
     if (pump.haltReason === 'lost' || shared.isStopping()) return null
-    const made = await makeAttempt(shared, client.id, endpoint, due, event, onSlow)
-    await chargeEndpoint(shared, client, pump, endpoint, made).catch((error) => pauseAfterFault(shared, client, pump, error))
+    const made = await makeAttempt(shared, client.id, endpoint, delivery, event, onSlow)
+    await chargeEndpoint(shared, client, pump, endpoint, made).catch((error) =>
+      pauseAfterFault(shared, client, pump, error),
+    )
     return made
   } finally {
     countEnd(pump, verdict)
@@ -115,13 +117,18 @@ async function chargeEndpoint(
   closePump(shared, client, pump)
 }
 
-async function recordAttempt({ log }: DeliverContext, client: ClientDeliveries, pump: Pump, made: AttemptMade): Promise<boolean> {
-  const { due, nextDelaySeconds } = made
+async function recordAttempt(
+  { log }: DeliverContext,
+  client: ClientDeliveries,
+  pump: Pump,
+  made: AttemptMade,
+): Promise<boolean> {
+  const { delivery, nextDelaySeconds } = made
   try {
     const written = await client.recordAttempt({ ...made, exhaustedNews: exhaustedNews(client, pump, made) })
     if (written === 'lost') return false
   } catch (error) {
-    log.error({ err: error, clientId: client.id, deliveryId: due.id }, 'delivery.record_failed')
+    log.error({ err: error, clientId: client.id, deliveryId: delivery.id }, 'delivery.record_failed')
     return false
   }
   if (nextDelaySeconds !== null) client.clock.setDue(pump.endpointId, nextDelaySeconds)
@@ -133,8 +140,12 @@ async function recordAttempt({ log }: DeliverContext, client: ClientDeliveries, 
 }
 
 /** What to tell of a delivery that this attempt ends in vain; null: it does not. */
-function exhaustedNews({ id: clientId }: ClientDeliveries, { endpointId, endpoint }: Pump, made: AttemptMade): EndpointNews | null {
-  const { due, number, answer } = made
+function exhaustedNews(
+  { id: clientId }: ClientDeliveries,
+  { endpointId, endpoint }: Pump,
+  made: AttemptMade,
+): EndpointNews | null {
+  const { delivery, number, answer } = made
   if (stateAfter(made) !== 'failed' || answer.outcome.kind === 'gone') return null
   const { outcome, startedAt } = answer
   const isOurs = outcome.kind === 'unreachable' && outcome.reason === 'proxy'
@@ -146,9 +157,9 @@ function exhaustedNews({ id: clientId }: ClientDeliveries, { endpointId, endpoin
     what: 'exhausted',
     // Once for each row of failures; where none is counted, since our own proxy failed, once a day.
     since: failingSince ?? startOfDay(startedAt),
-    deliveryId: due.id,
-    eventId: due.eventId,
-    eventType: due.eventType,
+    deliveryId: delivery.id,
+    eventId: delivery.eventId,
+    eventType: delivery.eventType,
     attempts: number,
     failingSince,
   }
@@ -160,7 +171,7 @@ async function onNotStarted(
   shared: DeliverContext,
   client: ClientDeliveries,
   pump: Pump,
-  due: DueDelivery,
+  delivery: DueDelivery,
   verdict: StartVerdict & { go: false },
 ): Promise<void> {
   switch (verdict.why) {
@@ -170,9 +181,9 @@ async function onNotStarted(
     case 'closed':
       return closePump(shared, client, pump)
     case 'filtered':
-      return endPendingDelivery(shared.db, client.id, due, 'skipped', 'filtered')
+      return endPendingDelivery(shared.db, client.id, delivery, 'skipped', 'filtered')
     case 'event_missing':
-      return endPendingDelivery(shared.db, client.id, due, 'cancelled', 'event_missing')
+      return endPendingDelivery(shared.db, client.id, delivery, 'cancelled', 'event_missing')
     case 'outdated':
       return client.rereadPump(pump)
     case 'fault':
@@ -182,10 +193,15 @@ async function onNotStarted(
   }
 }
 
-function pauseAfterFault({ log, loggedErrors: logged }: DeliverContext, client: ClientDeliveries, pump: Pump, error: unknown): void {
-  if (!(error instanceof Error) || !logged.has(error))
+function pauseAfterFault(
+  { log, loggedErrors }: DeliverContext,
+  client: ClientDeliveries,
+  pump: Pump,
+  error: unknown,
+): void {
+  if (!(error instanceof Error) || !loggedErrors.has(error))
     log.error({ err: error, clientId: client.id, endpointId: pump.endpointId }, 'delivery.fault')
-  if (error instanceof Error) logged.add(error)
+  if (error instanceof Error) loggedErrors.add(error)
   if (!pump.haltReason) client.haltPump(pump, 'fault')
 }
 
@@ -193,7 +209,7 @@ function pauseAfterFault({ log, loggedErrors: logged }: DeliverContext, client: 
 export function closePump(shared: DeliverContext, client: ClientDeliveries, pump: Pump): void {
   if (pump.haltReason) return
   client.haltPump(pump, 'closing')
-  for (const queue of [pump.first, pump.again]) {
+  for (const queue of [pump.firstAttempts, pump.retries]) {
     queue.isStale = false
     queue.hasMore = false
   }
@@ -204,7 +220,7 @@ export function closePump(shared: DeliverContext, client: ClientDeliveries, pump
     .then(
       (deliveries) => {
         if (pump.haltReason === 'closing') pump.haltReason = null
-        if (pump.first.isStale || pump.again.isStale) client.requestRows()
+        if (pump.firstAttempts.isStale || pump.retries.isStale) client.requestRows()
         shared.log.info({ clientId: client.id, endpointId: pump.endpointId, deliveries }, 'delivery.waiting_ended')
       },
       (error) => {

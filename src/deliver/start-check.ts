@@ -2,11 +2,11 @@ import type { Contract } from '../contracts/contract.ts'
 import type { Db } from '../database/db.ts'
 import type { KeyRing } from '../secrets/keyring.ts'
 import { type AddToBatch, createBatcher } from '../workers/batcher.ts'
-import type { LoadEventBodies, EventBody } from './attempt/event-bodies.ts'
+import type { EventBody, LoadEventBodies } from './attempt/event-bodies.ts'
 import { type Endpoint, refreshEndpoints, wantsDelivery } from './endpoint/endpoint.ts'
-import { type DueDelivery, findStillPending } from './queue/due-deliveries.ts'
+import { type DueDelivery, findStillPending } from './queue/delivery-deliveries.ts'
 import type { Pump } from './queue/pump.ts'
-import { nextStartAt, countStart } from './queue/start-gate.ts'
+import { countStart, nextStartAt } from './queue/start-gate.ts'
 
 /** Whether a delivery may be attempted now, and with what. */
 export type StartVerdict =
@@ -37,32 +37,36 @@ const SPACING_MS = 2
  * the next attempt on. All attempts of one client that are about to start share a statement. Those that may start are
  * counted as started (gate.ts).
  */
-export const createStartCheck = (deps: StartCheckDeps, clientId: string): AddToBatch<{ pump: Pump; due: DueDelivery }, StartVerdict> =>
+export const createStartCheck = (
+  deps: StartCheckDeps,
+  clientId: string,
+): AddToBatch<{ pump: Pump; delivery: DueDelivery }, StartVerdict> =>
   createBatcher(
     async (starts) => {
       const pumps = [...new Set(starts.map(({ pump }) => pump))]
       const trustedFrom = performance.now() - TRUSTED_MS
-      const readLongAgo = starts.filter(({ due }) => due.readAt < trustedFrom).map(({ due }) => due)
+      const readLongAgo = starts.filter(({ delivery }) => delivery.readAt < trustedFrom).map(({ delivery }) => delivery)
       const [endpoints, events, pending] = await Promise.all([
         refreshEndpoints(
           deps,
           clientId,
           pumps.map(({ endpointId, endpoint }) => ({ id: endpointId, known: endpoint })),
         ),
-        deps.loadEventBodies(clientId, new Set(starts.map(({ due }) => due.eventId))),
+        deps.loadEventBodies(clientId, new Set(starts.map(({ delivery }) => delivery.eventId))),
         readLongAgo.length > 0 ? findStillPending(deps.db, clientId, readLongAgo) : null,
       ])
-      return starts.map(({ pump, due }): StartVerdict => {
+      return starts.map(({ pump, delivery }): StartVerdict => {
         const endpoint = endpoints.get(pump.endpointId)
         if (!endpoint || pump.haltReason === 'lost') return { go: false, why: 'lost' }
         if (endpoint instanceof Error) return { go: false, why: 'fault', error: endpoint }
         if (endpoint === 'gone') return { go: false, why: 'closed' }
         adoptEndpoint(pump, endpoint)
         if (endpoint.isClosed) return { go: false, why: 'closed' }
-        if (due.readAt < pump.staleBefore || (endpoint.isOrdered && !due.isFirstOfUser)) return { go: false, why: 'outdated' }
-        if (due.readAt < trustedFrom && !pending?.has(due.id)) return { go: false, why: 'settled' }
-        if (!wantsDelivery(endpoint, due)) return { go: false, why: 'filtered' }
-        const event = events.get(due.eventId)
+        if (delivery.readAt < pump.staleBefore || (endpoint.isOrdered && !delivery.isFirstOfUser))
+          return { go: false, why: 'outdated' }
+        if (delivery.readAt < trustedFrom && !pending?.has(delivery.id)) return { go: false, why: 'settled' }
+        if (!wantsDelivery(endpoint, delivery)) return { go: false, why: 'filtered' }
+        const event = events.get(delivery.eventId)
         if (event === undefined) return { go: false, why: 'event_missing' }
         if (nextStartAt(pump, 0, deps.now) > 0) return { go: false, why: 'held' }
         return { go: true, endpoint, event, ...countStart(pump, deps.now) }

@@ -7,7 +7,7 @@ import type { Metrics } from './metrics.ts'
 
 interface MetricsRouteDeps {
   log: Log
-  metrics: Pick<Metrics, 'text' | 'contentType'>
+  metrics: Pick<Metrics, 'renderText' | 'contentType'>
   /** FLO_METRICS_TOKEN; undefined: anybody who reaches the port may read. */
   token: string | undefined
 }

@@ -19,7 +19,7 @@ export interface Standing {
   /** Seconds that the longest waiting source event is past its time. */
   oldestSourceEvent: number
   running: { backfill: number; replay: number }
-  hydrations: { pending: number; shut: number }
+  hydrations: { pending: number; circuitsOpen: number }
   /** Sources whose webhooks are refused for their signatures. */
   signaturesFailing: number
   /** Processes that are registered, by role. */
@@ -105,7 +105,7 @@ async function readWork(tx: Tx, workerId: string) {
   }
   const hydrations = {
     pending: await countRows(tx, `hydrations where state = 'pending'`),
-    shut: await countRows(tx, 'hydration_circuits where open_until > now()'),
+    circuitsOpen: await countRows(tx, 'hydration_circuits where open_until > now()'),
   }
   const { rows: signatures } = await tx.query('select count(signature_failing_at) as failing from sources')
   const { rows: workers } = await tx.query(

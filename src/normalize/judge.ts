@@ -109,7 +109,7 @@ export function judgeNewestAgain(
   const said = now.said.flatMap(({ contract, mapping, verdict }) => {
     if (verdict.kind !== 'emit') return []
     const emissions = verdict.drafts.filter(({ key }) => !keys.has(key))
-    return emissions.length > 0 ? [{ contract, mapping, verdict: { ...verdict, emissions } }] : []
+    return emissions.length > 0 ? [{ contract, mapping, verdict: { ...verdict, drafts: emissions } }] : []
   })
   return { said, memory: said.length > 0 ? now.memory : memory }
 }

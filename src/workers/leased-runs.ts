@@ -52,7 +52,10 @@ export interface LeasedRuns {
 const RETRY_MS = 1000
 
 /** Works on all runs of a kind, each in one process at a time. After `kill -9` another one goes on where the row says. */
-export function createLeasedRuns<Run extends LongRun>({ log, worker, onLeasedElsewhere: tell }: LeasedRunsDeps, kind: RunKind<Run>): LeasedRuns {
+export function createLeasedRuns<Run extends LongRun>(
+  { log, worker, onLeasedElsewhere: tell }: LeasedRunsDeps,
+  kind: RunKind<Run>,
+): LeasedRuns {
   const looksUnderWay = new Map<string, Promise<void>>()
   const wokenMeanwhile = new Set<string>()
   const timers = new Map<string, NodeJS.Timeout>()
@@ -82,7 +85,8 @@ export function createLeasedRuns<Run extends LongRun>({ log, worker, onLeasedEls
   }
 
   const lookForRuns = async (clientId: string) => {
-    const readIdleRuns = async () => (await kind.readDueRuns(clientId)).filter(({ id }) => !running.has(id) && !paused.has(id))
+    const readIdleRuns = async () =>
+      (await kind.readDueRuns(clientId)).filter(({ id }) => !running.has(id) && !paused.has(id))
     const units = (await readIdleRuns()).map(({ id }) => unitOf(id))
     const { held, elsewhere } = await worker.claimUnits(clientId, units)
     if (elsewhere.length > 0) tell(clientId)

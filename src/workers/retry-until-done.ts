@@ -5,7 +5,7 @@ const PAUSE_MS = 1000
 /** Does `work` once more, a second after each failure, until it succeeds or is not `wanted` any longer. Never rejects. */
 export async function retryUntilDone(
   work: () => unknown,
-  { wanted: isWanted, failed: onFailed }: { isWanted: () => boolean; onFailed: (error: unknown) => void },
+  { isWanted, onFailed }: { isWanted: () => boolean; onFailed: (error: unknown) => void },
 ): Promise<void> {
   while (isWanted()) {
     try {

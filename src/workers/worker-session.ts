@@ -33,8 +33,8 @@ export async function openSession({
   url,
   roles,
   keyIds,
-  lost: onLost,
-  noticed: onNotice,
+  onLost,
+  onNotice,
 }: {
   url: string
   roles: readonly string[]

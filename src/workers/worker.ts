@@ -3,7 +3,7 @@ import { type Db, inTransaction } from '../database/db.ts'
 import type { Log } from '../log.ts'
 import { freeDeadWorkers } from './janitor.ts'
 import { retryUntilDone } from './retry-until-done.ts'
-import { HEARTBEAT_MS, type SessionLoss, openSession, WAKE_CHANNEL, type WorkerSession } from './worker-session.ts'
+import { HEARTBEAT_MS, openSession, type SessionLoss, WAKE_CHANNEL, type WorkerSession } from './worker-session.ts'
 
 /** This process among the others that work on the same database. */
 export interface Worker {
@@ -75,22 +75,22 @@ export async function registerWorker({
       },
     })
   let session: WorkerSession = await openNext()
-  let lost = false
+  let isLost = false
 
   const reopenSession = async (how: SessionLoss) => {
-    lost = true
+    isLost = true
     const { id: former } = session
     log.error({ workerId: former, how }, 'worker.session_lost')
     for (const call of lostCalls) call()
     if (how === 'silent') for (const call of silenceCalls) call()
-    while (lost && !stopped) {
+    while (isLost && !stopped) {
       await delay(REOPEN_MS, undefined, { ref: false })
       const fresh = await openNext().catch((error) => log.warn({ err: error }, 'worker.not_registered'))
       if (!fresh) continue
       session = fresh
-      lost = false
+      isLost = false
     }
-    if (lost || stopped) return
+    if (isLost || stopped) return
     await session.setGraphilePool(pool).catch(() => {})
     // All of it was forgotten at the loss. The server may take the old session for alive for some seconds more.
     await leaveWorkers(db, former).catch((error) => log.warn({ err: error }, 'worker.not_left'))
@@ -98,13 +98,13 @@ export async function registerWorker({
     const { id } = session
     for (const call of readyCalls)
       void retryUntilDone(call, {
-        isWanted: () => !lost && !stopped && session.id === id,
+        isWanted: () => !isLost && !stopped && session.id === id,
         onFailed: (error) => log.error({ err: error }, 'worker.not_ready'),
       })
   }
 
   const heartbeat = repeatWithPause(HEARTBEAT_MS, async () => {
-    if (!lost) await session.sendHeartbeat()
+    if (!isLost) await session.sendHeartbeat()
   })
   // Apart from the heartbeat, which alone can tell that the pool's connections are dead.
   const freeDead = () =>
@@ -121,7 +121,7 @@ export async function registerWorker({
       return session.id
     },
     async claimUnits(clientId, units) {
-      if (lost || units.length === 0) return { held: [], elsewhere: [] }
+      if (isLost || units.length === 0) return { held: [], elsewhere: [] }
       const { id } = session
       // In one order everywhere: two workers that claim the same units wait for each other in a line, not in a ring.
       const { rows } = await db.query(
@@ -136,7 +136,7 @@ export async function registerWorker({
         [clientId, units, id],
       )
       // Claimed under an id that is lost by now: the janitor frees it.
-      if (lost || session.id !== id) return { held: [], elsewhere: [] }
+      if (isLost || session.id !== id) return { held: [], elsewhere: [] }
       const held = new Set(rows.map(({ unit }) => unit))
       return { held: [...held], elsewhere: units.filter((unit) => !held.has(unit)) }
     },
@@ -152,7 +152,7 @@ export async function registerWorker({
     onReady: (callback) => void readyCalls.push(callback),
     onSilence: (callback) => void silenceCalls.push(callback),
     onNotice: (callback) => void noticeCalls.push(callback),
-    isRegistered: () => !lost && !stopped,
+    isRegistered: () => !isLost && !stopped,
     async setGraphilePool(graphilePool) {
       pool = graphilePool
       await session.setGraphilePool(pool)

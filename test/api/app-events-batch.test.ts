@@ -108,7 +108,7 @@ describe('whose it is', async () => {
     })
     const events = Array.from({ length: 1000 }, (_, n) => about(n % 2 ? { userId: named } : { userId: nameless }))
     const { status } = await apiOn(counted, {
-      keepAppEvents: createAppEventStore({ db, log: newLog('silent'), onStored() {} }),
+      storeAppEvents: createAppEventStore({ db, log: newLog('silent'), onStored() {} }),
     })
       .as(await newKey(api, ours.clientId))
       .post(BATCH, { events })

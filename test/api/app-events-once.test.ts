@@ -85,7 +85,7 @@ describe('an Idempotency-Key', () => {
   })
 
   const real = createAppEventStore({ db, log: newLog('silent'), onStored() {} })
-  const dying = (keepAppEvents: typeof real) => apiOn(db, { keepAppEvents })
+  const dying = (keepAppEvents: typeof real) => apiOn(db, { storeAppEvents: keepAppEvents })
   const gone = () => {
     throw new Refusal('unavailable')
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { firstAdminKey } from '../../src/api/http/caller.ts'
+import { createFirstAdminKey } from '../../src/api/http/caller.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { apiOn, newDelivery, twoClients } from '../support/api.ts'
 import { freshDatabase } from '../support/database.ts'
@@ -23,11 +23,11 @@ describe('a key', () => {
   )
 
   test('made for a new database is an operator, and only its hash is kept', async () => {
-    const made = await Promise.all([1, 2, 3].map(() => firstAdminKey(db)))
+    const made = await Promise.all([1, 2, 3].map(() => createFirstAdminKey(db)))
     const [key = '', ...others] = made.filter((one) => one !== undefined)
     expect(others).toEqual([])
     expect(key).toMatch(/^flo_sk_[0-9a-f-]{36}_[\w-]{43}$/)
-    expect(await firstAdminKey(db)).toBeUndefined()
+    expect(await createFirstAdminKey(db)).toBeUndefined()
     expect((await api.as(key).get('/v1/clients')).status).toBe(200)
     expect((await api.as(`${key}x`).get('/v1/clients')).status).toBe(401)
     const { rows } = await db.query('select * from api_keys')

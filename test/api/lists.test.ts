@@ -5,7 +5,7 @@ import { apiOn, newDelivery, twoClients } from '../support/api.ts'
 import { freshDatabase } from '../support/database.ts'
 
 const { db } = await freshDatabase()
-const api = apiOn(db, { resend: resendDelivery })
+const api = apiOn(db, { resendDelivery: resendDelivery })
 const { ours, theirs } = await twoClients(api)
 const idsOf = ({ body }: { body: any }): string[] => body.data.map(({ id }: { id: string }) => id)
 

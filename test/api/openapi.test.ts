@@ -12,10 +12,10 @@ const { db } = await freshDatabase()
 const state = { ready: true }
 let asked = 0
 const api = apiOn(db, {
-  ready: () => ({ ready: state.ready, details: { database: state.ready } }),
+  checkReadiness: () => ({ isReady: state.ready, details: { database: state.ready } }),
   // Every request a second later: the fuzz shall not meet the rate limit.
   now: () => new Date(Date.now() + 1000 * asked++),
-  resend: async () => ({ id: deliveryId, endpointId: ours.endpointId }),
+  resendDelivery: async () => ({ id: deliveryId, endpointId: ours.endpointId }),
 })
 const { ours } = await twoClients(api)
 const { eventId, deliveryId } = await newDelivery(db, ours.clientId, ours.endpointId)

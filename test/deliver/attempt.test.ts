@@ -3,7 +3,15 @@ import Stripe from 'stripe'
 import { expect, test } from 'vitest'
 import { flo } from '../../src/contracts/flo.ts'
 import { freshDatabase } from '../support/database.ts'
-import { startDelivering, readDelivery, newClient, newDeliveries, newEndpoint, ring, untilSettled } from '../support/delivering.ts'
+import {
+  newClient,
+  newDeliveries,
+  newEndpoint,
+  readDelivery,
+  ring,
+  startDelivering,
+  untilSettled,
+} from '../support/delivering.ts'
 import { eventually } from '../support/eventually.ts'
 import { startReceiver } from '../support/receiver.ts'
 
@@ -178,7 +186,10 @@ test('an endpoint that is enabled again takes deliveries again', async () => {
   const [second = ''] = await newDeliveries(db, clientId, [endpoint.id])
   room.wake(clientId, [endpoint.id])
   await untilSettled(db, [second])
-  expect([(await readDelivery(db, first)).state, (await readDelivery(db, second)).state]).toEqual(['skipped', 'delivered'])
+  expect([(await readDelivery(db, first)).state, (await readDelivery(db, second)).state]).toEqual([
+    'skipped',
+    'delivered',
+  ])
 })
 
 test('a filter that was narrowed meanwhile holds for what the fan-out made', async () => {

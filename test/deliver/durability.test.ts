@@ -1,9 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { openPool, inTransaction } from '../../src/database/db.ts'
+import { inTransaction, openPool } from '../../src/database/db.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { freshDatabase } from '../support/database.ts'
-import { startDelivering, readDelivery, newClient, newDeliveries, newEndpoint, untilSettled } from '../support/delivering.ts'
+import {
+  newClient,
+  newDeliveries,
+  newEndpoint,
+  readDelivery,
+  startDelivering,
+  untilSettled,
+} from '../support/delivering.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Received, startReceiver } from '../support/receiver.ts'
 

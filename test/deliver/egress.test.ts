@@ -5,7 +5,14 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { afterwards } from '../support/afterwards.ts'
 import { freshDatabase } from '../support/database.ts'
-import { startDelivering, readDelivery, newClient, newDeliveries, newEndpoint, untilSettled } from '../support/delivering.ts'
+import {
+  newClient,
+  newDeliveries,
+  newEndpoint,
+  readDelivery,
+  startDelivering,
+  untilSettled,
+} from '../support/delivering.ts'
 import { eventually } from '../support/eventually.ts'
 import { environment, startTestGateway, temporaryFolder } from '../support/gateway.ts'
 import { call, runGateway } from '../support/program.ts'

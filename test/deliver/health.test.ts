@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { countOutcome, isGivenUp, newHealth } from '../../src/deliver/endpoint/health.ts'
 import type { AttemptOutcome } from '../../src/deliver/attempt-outcome.ts'
+import { countOutcome, isGivenUp, newHealth } from '../../src/deliver/endpoint/health.ts'
 
 const MINUTE = 60_000
 const DAY = 24 * 60 * MINUTE

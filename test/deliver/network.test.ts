@@ -4,7 +4,14 @@ import { createServer as createTlsServer } from 'node:tls'
 import { gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, test } from 'vitest'
 import { freshDatabase } from '../support/database.ts'
-import { startDelivering, readDelivery, newClient, newDeliveries, newEndpoint, untilSettled } from '../support/delivering.ts'
+import {
+  newClient,
+  newDeliveries,
+  newEndpoint,
+  readDelivery,
+  startDelivering,
+  untilSettled,
+} from '../support/delivering.ts'
 import { startReceiver } from '../support/receiver.ts'
 
 const database = await freshDatabase()

@@ -61,7 +61,9 @@ describe('retryAfterSeconds', () => {
 
 describe('outcomeOf', () => {
   test('any 2xx is delivered, 410 is gone, all else is refused', () => {
-    expect([200, 204, 299].map((status) => outcomeOfStatus(status, undefined, now).kind)).toEqual(Array(3).fill('delivered'))
+    expect([200, 204, 299].map((status) => outcomeOfStatus(status, undefined, now).kind)).toEqual(
+      Array(3).fill('delivered'),
+    )
     expect(outcomeOfStatus(410, undefined, now).kind).toBe('gone')
     expect([301, 308, 400, 404, 500].map((status) => outcomeOfStatus(status, undefined, now).kind)).toEqual(
       Array(5).fill('refused'),

@@ -3,7 +3,14 @@ import { inTransaction } from '../../src/database/db.ts'
 import { resendDelivery } from '../../src/deliver/resend.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { freshDatabase } from '../support/database.ts'
-import { startDelivering, readDelivery, newClient, newDeliveries, newEndpoint, untilSettled } from '../support/delivering.ts'
+import {
+  newClient,
+  newDeliveries,
+  newEndpoint,
+  readDelivery,
+  startDelivering,
+  untilSettled,
+} from '../support/delivering.ts'
 import { eventually } from '../support/eventually.ts'
 import { startReceiver } from '../support/receiver.ts'
 

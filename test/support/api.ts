@@ -2,10 +2,10 @@ import express from 'express'
 import supertest from 'supertest'
 import { expect } from 'vitest'
 import { contracts } from '../../mappings/index.ts'
-import { apiRoutes } from '../../src/api/api.ts'
-import type { Deps, Route } from '../../src/api/http/route.ts'
+import { apiRouter } from '../../src/api/api.ts'
+import type { ApiDeps, Route } from '../../src/api/http/route.ts'
 import { replySchema } from '../../src/api/openapi.ts'
-import { routes } from '../../src/api/routes.ts'
+import { declareRoutes } from '../../src/api/routes.ts'
 import { cancelBackfill, startBackfill } from '../../src/backfill/start.ts'
 import type { Db } from '../../src/database/db.ts'
 import { newId } from '../../src/domain/ids.ts'
@@ -27,10 +27,10 @@ export const ADMIN_KEY = 'the-operators-own-key'
 type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
 
 /** The API alone on an express app, with what it told the other rooms; every reply is checked against its schema. */
-export function apiOn(db: Db, changed: Partial<Deps> = {}) {
+export function apiOn(db: Db, changed: Partial<ApiDeps> = {}) {
   const facts: { clientId: string; facts: string[] }[] = []
   const woken: { clientId: string; endpointIds: string[] | undefined }[] = []
-  const deps: Deps = {
+  const deps: ApiDeps = {
     db,
     keyRing: ring,
     config: { adminKey: ADMIN_KEY, allowedSubnets: ['127.0.0.0/8'] },
@@ -38,22 +38,22 @@ export function apiOn(db: Db, changed: Partial<Deps> = {}) {
     now: () => new Date(),
     contracts,
     publicUrl: () => 'https://flo.example',
-    ready: () => ({ ready: true, details: {} }),
-    resend: async () => {
+    checkReadiness: () => ({ isReady: true, details: {} }),
+    resendDelivery: async () => {
       throw new Error('this test has no resend')
     },
-    adopted: async () => () => null,
-    mappingsInWords: describeMappings,
-    explain: (read, clientId, id) => explainSourceEvent({ db: read, now: () => new Date() }, clientId, id),
-    dryRun: (read, clientId, sourceId, event) =>
+    loadAdoptedUuids: async () => () => null,
+    describeMappings: describeMappings,
+    explainSourceEvent: (read, clientId, id) => explainSourceEvent({ db: read, now: () => new Date() }, clientId, id),
+    dryRunEvent: (read, clientId, sourceId, event) =>
       dryRun({ db: read, now: () => new Date(), holdSeconds: 10 }, clientId, sourceId, event),
-    renormalize: renormalizeOne,
-    renormalizeAll: renormalizeMatching,
-    factArrived: (clientId, arrived) => facts.push({ clientId, facts: arrived }),
+    renormalizeOne: renormalizeOne,
+    renormalizeMatching: renormalizeMatching,
+    onFactsArrived: (clientId, arrived) => facts.push({ clientId, facts: arrived }),
     forgetFailures,
     startBackfill,
     cancelBackfill,
-    keepAppEvents: createAppEventStore({ db, log: newLog('silent'), onStored: () => {} }),
+    storeAppEvents: createAppEventStore({ db, log: newLog('silent'), onStored: () => {} }),
     startReplay: (tx, clientId, asked) => startReplay(deps, tx, clientId, asked),
     previewReplay: (tx, clientId, asked) => previewReplay(deps, tx, clientId, asked),
     cancelReplay,
@@ -67,8 +67,8 @@ export function apiOn(db: Db, changed: Partial<Deps> = {}) {
     ...changed,
   }
   const app = express()
-  app.use(apiRoutes(deps))
-  const declared = routes(deps)
+  app.use(apiRouter(deps))
+  const declared = declareRoutes(deps)
 
   /** Sends a request with the key; `as(key).get(path)` answers `{status, body, headers}`. */
   const as = (key: string) => {

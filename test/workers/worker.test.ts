@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { makeWorkerUtils } from 'graphile-worker'
 import { afterEach, expect, test } from 'vitest'
-import { openPool, cutConnections } from '../../src/database/db.ts'
+import { cutConnections, openPool } from '../../src/database/db.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { newLog } from '../../src/log.ts'
 import { type RegisteredWorker, registerWorker } from '../../src/workers/worker.ts'
@@ -79,7 +79,9 @@ test('what a killed process held is free within seconds, and the survivors are t
 
   child.kill('SIGKILL')
 
-  await eventually(async () => (await survivor.claimUnits(client, ['endpoint:1'])).held.length === 1, { timeoutMs: 10_000 })
+  await eventually(async () => (await survivor.claimUnits(client, ['endpoint:1'])).held.length === 1, {
+    timeoutMs: 10_000,
+  })
   await eventually(() => notices.includes('sweep'))
   const { rows } = await db.query('select locked_by from graphile_worker.jobs where id = $1', [job.id])
   expect(rows).toEqual([{ locked_by: null }])

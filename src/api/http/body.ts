@@ -3,14 +3,14 @@ import type { z } from 'zod'
 import { type Detail, Refusal } from '../../errors.ts'
 
 /** What a route takes unless it says otherwise. */
-export const MAX_BYTES = 256 * 1024
+export const DEFAULT_MAX_BYTES = 256 * 1024
 /** No schema looks deeper than this. */
 const MAX_DEPTH = 8
 /** A body of megabytes can be wrong in a million places. */
 const MAX_DETAILS = 1000
 
 /** Reads a JSON body into `req.body`, undefined where there is none. Refuses other types and more than `maxBytes`. */
-export function jsonBody(maxBytes: number): RequestHandler {
+export function readJsonBody(maxBytes: number): RequestHandler {
   const parsed = express.json({ limit: maxBytes, strict: false })
   return (req, res, next) => {
     // A POST to `/enable` needs no body, and so no Content-Type; HTTP clients differ in whether they say that it is empty.
@@ -22,20 +22,20 @@ export function jsonBody(maxBytes: number): RequestHandler {
 }
 
 /** What PostgreSQL has no text for, anywhere in a value: a NUL and half a surrogate pair. */
-export function unstorable(value: unknown): Detail[] {
+export function findUnstorableText(value: unknown): Detail[] {
   const found: Detail[] = []
-  const check = (text: string, path: string[]) => {
+  const checkText = (text: string, path: string[]) => {
     if (!text.includes('\u0000') && text.isWellFormed()) return
     found.push({ path: path.join('.'), code: 'unstorable_text', message: 'holds a NUL or half a surrogate pair' })
   }
   // By hand: the nesting of a body may go deeper than the call stack.
   const open: { value: unknown; path: string[] }[] = [{ value, path: [] }]
   for (let next = open.pop(); next; next = open.pop()) {
-    if (typeof next.value === 'string') check(next.value, next.path)
+    if (typeof next.value === 'string') checkText(next.value, next.path)
     if (typeof next.value !== 'object' || next.value === null || next.path.length > MAX_DEPTH) continue
     for (const [key, inner] of Object.entries(next.value)) {
       const path = [...next.path, key]
-      check(key, path)
+      checkText(key, path)
       open.push({ value: inner, path })
     }
   }
@@ -43,14 +43,14 @@ export function unstorable(value: unknown): Detail[] {
 }
 
 /** The value as the schema reads it. Throws `invalid` with one detail per thing that is wrong, the first 1,000. */
-export function valid<S extends z.ZodType>(schema: S, value: unknown): z.infer<S> {
+export function parseOrRefuse<S extends z.ZodType>(schema: S, value: unknown): z.infer<S> {
   const result = schema.safeParse(value, { reportInput: true })
-  const details = result.success ? unstorable(value) : result.error.issues.flatMap(detailsOf)
+  const details = result.success ? findUnstorableText(value) : result.error.issues.flatMap(issueDetails)
   if (!result.success || details.length > 0) throw new Refusal('invalid', { details: details.slice(0, MAX_DETAILS) })
   return result.data
 }
 
-function detailsOf(issue: z.core.$ZodIssue): Detail[] {
+function issueDetails(issue: z.core.$ZodIssue): Detail[] {
   const path = issue.path.map(String)
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => ({

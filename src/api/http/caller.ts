@@ -5,9 +5,9 @@ import { Refusal } from '../../errors.ts'
 import { type AddToBatch, createBatcher } from '../../workers/batcher.ts'
 import type { Caller, Scope } from './route.ts'
 
-const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest()
+const sha256Of = (text: string): Buffer => createHash('sha256').update(text).digest()
 
-interface NewKey {
+interface NewApiKey {
   /** null: an operator's. */
   clientId: string | null
   scopes: readonly Scope[]
@@ -15,14 +15,14 @@ interface NewKey {
 }
 
 /** Stores a new API key as a hash; `key` is the bearer token `flo_sk_<id>_<secret>`, which nobody can read again. */
-export async function createKey(db: Queryable, { clientId, scopes, name = null }: NewKey) {
+export async function createApiKey(db: Queryable, { clientId, scopes, name = null }: NewApiKey) {
   const id = newId()
   const secret = randomBytes(32).toString('base64url')
   await db.query(`insert into api_keys (id, client_id, scopes, secret_hash, name) values ($1, $2, $3, $4, $5)`, [
     id,
     clientId,
     scopes,
-    sha256(secret),
+    sha256Of(secret),
     name,
   ])
   return { id, key: `flo_sk_${id}_${secret}` }
@@ -32,11 +32,11 @@ export async function createKey(db: Queryable, { clientId, scopes, name = null }
  * An operator's key for a database that has none, whose token the caller prints once; undefined where one is alive. Of several
  * processes that start at once on one database, one makes it. FLO_ADMIN_KEY is not in the database.
  */
-export const firstAdminKey = (db: Db): Promise<string | undefined> =>
+export const createFirstAdminKey = (db: Db): Promise<string | undefined> =>
   inTransaction(db, async (tx) => {
     await tx.query('lock table api_keys in exclusive mode')
     if (await hasAdminKey(tx)) return undefined
-    return (await createKey(tx, { clientId: null, scopes: ['admin'], name: 'first admin key' })).key
+    return (await createApiKey(tx, { clientId: null, scopes: ['admin'], name: 'first admin key' })).key
   })
 
 async function hasAdminKey(db: Queryable): Promise<boolean> {
@@ -46,7 +46,7 @@ async function hasAdminKey(db: Queryable): Promise<boolean> {
   return rowCount === 1
 }
 
-interface StoredKey {
+interface StoredApiKey {
   clientId: string | null
   scopes: readonly Scope[]
   secretHash: Buffer
@@ -58,10 +58,10 @@ interface StoredKey {
  * Loads live API keys by id, undefined for one that does not exist or was revoked. The ids of requests that wait at the same
  * time go into one statement; nothing is kept.
  */
-export const keyLoader = (db: Queryable): AddToBatch<string, StoredKey | undefined> =>
+export const apiKeyLoader = (db: Queryable): AddToBatch<string, StoredApiKey | undefined> =>
   createBatcher(
     async (ids) => {
-      const { rows } = await db.query<StoredKey & { id: string }>(
+      const { rows } = await db.query<StoredApiKey & { id: string }>(
         `select k.id, k.client_id as "clientId", k.scopes, k.secret_hash as "secretHash",
                 c.requests_per_second as "requestsPerSecond"
            from api_keys k left join clients c on c.id = k.client_id
@@ -78,22 +78,22 @@ export const keyLoader = (db: Queryable): AddToBatch<string, StoredKey | undefin
  * Who sent this Authorization header. Asked at every request: a revoked key is refused at once. Throws `unauthorized`.
  * `adminKey` is FLO_ADMIN_KEY, an operator's token that lives in the environment alone.
  */
-export async function callerOf(
-  { keyOf, adminKey }: { keyOf: AddToBatch<string, StoredKey | undefined>; adminKey: string | undefined },
+export async function authenticateCaller(
+  { keyOf: loadKey, adminKey }: { loadKey: AddToBatch<string, StoredApiKey | undefined>; adminKey: string | undefined },
   authorization: string | undefined,
 ): Promise<Caller> {
   const [, token = ''] = /^bearer +(\S.*?) *$/i.exec(authorization ?? '') ?? []
   // Hashes, since lengths may differ: the time must not tell how much of a guess was right.
-  if (adminKey && timingSafeEqual(sha256(token), sha256(adminKey)))
+  if (adminKey && timingSafeEqual(sha256Of(token), sha256Of(adminKey)))
     return { keyId: 'FLO_ADMIN_KEY', clientId: null, scopes: ['admin'], requestsPerSecond: null }
   const [, id = '', secret = ''] = /^flo_sk_([0-9a-f-]{36})_(\S+)$/.exec(token) ?? []
   if (!isUuid(id)) throw new Refusal('unauthorized')
-  const key = await keyOf(id)
-  if (!key || !timingSafeEqual(key.secretHash, sha256(secret))) throw new Refusal('unauthorized')
+  const key = await loadKey(id)
+  if (!key || !timingSafeEqual(key.secretHash, sha256Of(secret))) throw new Refusal('unauthorized')
   const { clientId, scopes, requestsPerSecond } = key
   return { keyId: id, clientId, scopes, requestsPerSecond }
 }
 
 /** Whether the caller may do what needs `scope`. An operator may do everything; `admin` on a client's key means nothing. */
-export const allows = ({ clientId, scopes }: Pick<Caller, 'clientId' | 'scopes'>, scope: Scope): boolean =>
+export const hasScope = ({ clientId, scopes }: Pick<Caller, 'clientId' | 'scopes'>, scope: Scope): boolean =>
   (clientId === null && scopes.includes('admin')) || (scope !== 'admin' && scopes.includes(scope))

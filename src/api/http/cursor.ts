@@ -2,22 +2,22 @@ import { Refusal } from '../../errors.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
 
 /** Where a page ended: of which list, in which order, after which keys. */
-interface Place {
+interface CursorPosition {
   list: string
   order: 'asc' | 'desc'
   keys: string[]
 }
 
 /** An opaque, tamper-proof cursor that fits into a URL: `<key id>.<base64url>`. Any process with the key ring reads it. */
-export function cursorOf(keyRing: KeyRing, place: Place): string {
+export function encodeCursor(keyRing: KeyRing, place: CursorPosition): string {
   const sealed = keyRing.encrypt(JSON.stringify(place))
   const at = sealed.indexOf(':')
   return `${sealed.slice(0, at)}.${Buffer.from(sealed.slice(at + 1), 'base64').toString('base64url')}`
 }
 
 /** The keys that a cursor of this list and order stands at. Throws `cursor_invalid` for any other text. */
-export function keysOf(keyRing: KeyRing, cursor: string, { list, order }: Omit<Place, 'keys'>): string[] {
-  const place = opened(keyRing, cursor)
+export function decodeCursor(keyRing: KeyRing, cursor: string, { list, order }: Omit<CursorPosition, 'keys'>): string[] {
+  const place = decryptCursor(keyRing, cursor)
   if (place?.list !== list || place.order !== order)
     throw new Refusal('cursor_invalid', {
       details: [
@@ -27,7 +27,7 @@ export function keysOf(keyRing: KeyRing, cursor: string, { list, order }: Omit<P
   return place.keys
 }
 
-function opened(keyRing: KeyRing, cursor: string): Place | undefined {
+function decryptCursor(keyRing: KeyRing, cursor: string): CursorPosition | undefined {
   const [keyId = '', base64url = ''] = cursor.split('.')
   const bytes = Buffer.from(base64url, 'base64url')
   // Base64 has several spellings of the same bytes; only ours was given out.

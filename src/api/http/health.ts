@@ -1,25 +1,25 @@
 import type { RequestHandler } from 'express'
 import { z } from 'zod'
 import type { ZodOpenApiPathsObject } from 'zod-openapi'
-import type { Deps } from './route.ts'
+import type { ApiDeps } from './route.ts'
 
 const Health = z.strictObject({ status: z.literal('ok') })
 const Ready = z.strictObject({ status: z.enum(['ready', 'unavailable']), details: z.record(z.string(), z.unknown()) })
 
 /** GET /healthz: this process answers. */
-export const healthz: RequestHandler = (_req, res) => {
+export const answerHealthz: RequestHandler = (_req, res) => {
   res.json({ status: 'ok' })
 }
 
 /** GET /readyz: 200 once migrated, connected and all roles running; 503 while starting or draining. */
-export const readyz =
-  ({ ready }: Pick<Deps, 'ready'>): RequestHandler =>
+export const answerReadyz =
+  ({ checkReadiness: ready }: Pick<ApiDeps, 'ready'>): RequestHandler =>
   (_req, res) => {
-    const { ready: isReady, details } = ready()
+    const { isReady: isReady, details } = ready()
     res.status(isReady ? 200 : 503).json({ status: isReady ? 'ready' : 'unavailable', details })
   }
 
-const json = (description: string, schema: z.ZodType) => ({
+const jsonReply = (description: string, schema: z.ZodType) => ({
   description,
   content: { 'application/json': { schema } },
 })
@@ -32,7 +32,7 @@ export const healthPaths: ZodOpenApiPathsObject = {
       tags: ['health'],
       summary: 'Whether the process answers',
       security: [],
-      responses: { 200: json('It does.', Health) },
+      responses: { 200: jsonReply('It does.', Health) },
     },
   },
   '/readyz': {
@@ -42,8 +42,8 @@ export const healthPaths: ZodOpenApiPathsObject = {
       summary: 'Whether the process is ready for work',
       security: [],
       responses: {
-        200: json('Migrated, connected, all roles running.', Ready),
-        503: json('Starting or draining.', Ready),
+        200: jsonReply('Migrated, connected, all roles running.', Ready),
+        503: jsonReply('Starting or draining.', Ready),
       },
     },
   },

@@ -4,14 +4,14 @@ import { Refusal } from '../../errors.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
 
 /** What went over the wire. */
-export interface Answer {
+export interface WireAnswer {
   status: number
   text: string
-  replayed: boolean
+  isReplayed: boolean
 }
 
 /** One request that may come again: whose key, which Idempotency-Key, and what it asked for. */
-export interface Once {
+export interface IdempotentRequest {
   keyId: string
   key: string
   method: string
@@ -19,10 +19,10 @@ export interface Once {
   body: unknown
 }
 
-export const KEPT = `interval '24 hours'`
+export const KEY_LIFETIME = `interval '24 hours'`
 
 /** Throws `invalid` for what is no key. */
-export function assertKey(key: string): void {
+export function assertIdempotencyKey(key: string): void {
   if (!/^[\x21-\x7e]{1,255}$/.test(key))
     throw new Refusal('invalid', {
       details: [{ path: 'Idempotency-Key', code: 'invalid_format', message: 'must be 1 to 255 printable characters' }],
@@ -30,7 +30,7 @@ export function assertKey(key: string): void {
 }
 
 /** What tells one request from another. */
-export const hashOf = ({ method, url, body }: Omit<Once, 'keyId' | 'key'>): Buffer =>
+export const requestHash = ({ method, url, body }: Omit<IdempotentRequest, 'keyId' | 'key'>): Buffer =>
   createHash('sha256')
     .update(`${method} ${url}\n${JSON.stringify(body)}`)
     .digest()
@@ -40,13 +40,13 @@ export const hashOf = ({ method, url, body }: Omit<Once, 'keyId' | 'key'>): Buff
  * The answer is written in the transaction of the work itself, so a crash leaves either both or nothing; refused work leaves
  * the key free. Throws `idempotency_running` while the first still runs, `idempotency_mismatch` for another request.
  */
-export async function once(
+export async function answerOnce(
   { tx, keyRing }: { tx: Queryable; keyRing: KeyRing },
-  { keyId, key, ...request }: Once,
-  work: () => Promise<Answer>,
-): Promise<Answer> {
-  assertKey(key)
-  const hash = hashOf(request)
+  { keyId, key, ...request }: IdempotentRequest,
+  work: () => Promise<WireAnswer>,
+): Promise<WireAnswer> {
+  assertIdempotencyKey(key)
+  const hash = requestHash(request)
   // The lock dies with its session, so no crashed request can hold a key; it also lets only one of two newcomers in.
   const { rows: locks } = await tx.query(
     `select pg_try_advisory_xact_lock(hashtextextended('idempotency:' || $1 || ':' || $2, 0)) as ours`,
@@ -55,26 +55,26 @@ export async function once(
   if (!locks[0].ours) throw new Refusal('idempotency_running', { retryAfterSeconds: 1 })
   const { rows } = await tx.query(
     `select request_hash, status, reply from idempotency_keys
-      where api_key_id = $1 and key = $2 and created_at > now() - ${KEPT}`,
+      where api_key_id = $1 and key = $2 and created_at > now() - ${KEY_LIFETIME}`,
     [keyId, key],
   )
   if (rows[0]) {
     if (!hash.equals(rows[0].request_hash)) throw new Refusal('idempotency_mismatch')
-    return { status: rows[0].status, text: keyRing.decrypt(rows[0].reply), replayed: true }
+    return { status: rows[0].status, text: keyRing.decrypt(rows[0].reply), isReplayed: true }
   }
   const answer = await work()
-  await keep(tx, { keyId, key, hash, status: answer.status, reply: keyRing.encrypt(answer.text) })
+  await saveAnswer(tx, { keyId, key, hash, status: answer.status, reply: keyRing.encrypt(answer.text) })
   return answer
 }
 
 /** Writes the answer down, and forgets some that are too old: what is used cleans up after itself. */
-async function keep(
+async function saveAnswer(
   tx: Queryable,
   { keyId, key, hash, status, reply }: { keyId: string; key: string; hash: Buffer; status: number; reply: string },
 ): Promise<void> {
   await tx.query(
     `delete from idempotency_keys where (api_key_id, key) in (
-       select api_key_id, key from idempotency_keys where created_at <= now() - ${KEPT}
+       select api_key_id, key from idempotency_keys where created_at <= now() - ${KEY_LIFETIME}
         order by created_at limit 100 for update skip locked)`,
   )
   await tx.query(

@@ -2,22 +2,22 @@ import type { Db } from '../../database/db.ts'
 import { idOfWords } from '../../domain/ids.ts'
 import { Refusal } from '../../errors.ts'
 import { createBatcher } from '../../workers/batcher.ts'
-import { assertKey, hashOf, KEPT, type Once } from './idempotency.ts'
+import { assertIdempotencyKey, requestHash, KEY_LIFETIME, type IdempotentRequest } from './idempotency.ts'
 
 /** What a request with an Idempotency-Key is done under: the same each time it comes, for 24 hours. */
-export interface Claim {
+export interface IntakeClaim {
   /** The ids of what is made follow from it, so that made again it is there already. */
   id: string
   /** When the request came first. */
   at: Date
 }
 
-interface Asked {
+interface KeyRequest {
   keyId: string
   key: string
   hash: Buffer
 }
-interface Row {
+interface ClaimedKey {
   hash: Buffer
   at: Date
 }
@@ -27,11 +27,11 @@ interface Row {
  * done again, whether the process died before it, after it, or not at all. No reply is kept, since it follows as well.
  * Requests that come close together share one commit. Throws `idempotency_mismatch` for another request than the first.
  */
-export function claimer({ db }: { db: Db }): (once: Once) => Promise<Claim> {
-  const add = createBatcher((asked: Asked[]) => claimed(db, asked), { max: 250, inFlight: 2, spacingMs: 4 })
+export function idempotencyKeyClaimer({ db }: { db: Db }): (once: IdempotentRequest) => Promise<IntakeClaim> {
+  const add = createBatcher((asked: KeyRequest[]) => claimKeys(db, asked), { max: 250, inFlight: 2, spacingMs: 4 })
   return async ({ keyId, key, ...request }) => {
-    assertKey(key)
-    const hash = hashOf(request)
+    assertIdempotencyKey(key)
+    const hash = requestHash(request)
     const row = await add({ keyId, key, hash })
     if (!row.hash.equals(hash)) throw new Refusal('idempotency_mismatch')
     // The moment too: a key that is free again after 24 hours must lead to other ids.
@@ -39,12 +39,12 @@ export function claimer({ db }: { db: Db }): (once: Once) => Promise<Claim> {
   }
 }
 
-const nameOf = ({ keyId, key }: Pick<Asked, 'keyId' | 'key'>) => `${keyId} ${key}`
+const keyName = ({ keyId, key }: Pick<KeyRequest, 'keyId' | 'key'>) => `${keyId} ${key}`
 
-async function claimed(db: Db, asked: Asked[]): Promise<Row[]> {
+async function claimKeys(db: Db, asked: KeyRequest[]): Promise<ClaimedKey[]> {
   // Of the same key twice the first counts; all processes take them in one order, so that none waits for the other.
-  const distinct = [...new Map(asked.toReversed().map((one) => [nameOf(one), one])).values()].sort((a, b) =>
-    nameOf(a) < nameOf(b) ? -1 : 1,
+  const distinct = [...new Map(asked.toReversed().map((one) => [keyName(one), one])).values()].sort((a, b) =>
+    keyName(a) < keyName(b) ? -1 : 1,
   )
   const values = [distinct.map(({ keyId }) => keyId), distinct.map(({ key }) => key), distinct.map(({ hash }) => hash)]
   const { rows } = await db.query(
@@ -52,21 +52,21 @@ async function claimed(db: Db, asked: Asked[]): Promise<Row[]> {
      select * from unnest($1::text[], $2::text[], $3::bytea[])
      on conflict (api_key_id, key) do update
        set request_hash = excluded.request_hash, status = null, reply = null, created_at = now()
-     where k.created_at <= now() - ${KEPT}
+     where k.created_at <= now() - ${KEY_LIFETIME}
      returning api_key_id as "keyId", key, request_hash as hash, created_at as at`,
     values,
   )
-  const found = new Map(rows.map((row) => [nameOf(row), row]))
+  const found = new Map(rows.map((row) => [keyName(row), row]))
   if (found.size < distinct.length) {
     const { rows: earlier } = await db.query(
       `select api_key_id as "keyId", key, request_hash as hash, created_at as at from idempotency_keys
         where (api_key_id, key) in (select * from unnest($1::text[], $2::text[]))`,
       values.slice(0, 2),
     )
-    for (const row of earlier) if (!found.has(nameOf(row))) found.set(nameOf(row), row)
+    for (const row of earlier) if (!found.has(keyName(row))) found.set(keyName(row), row)
   }
   return asked.map((one) => {
-    const row = found.get(nameOf(one))
+    const row = found.get(keyName(one))
     // It grew too old between the two statements: the next try takes it.
     if (!row) throw new Refusal('unavailable', { retryAfterSeconds: 1 })
     return row

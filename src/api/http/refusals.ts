@@ -26,7 +26,7 @@ export function refusalOf(error: unknown): Refusal {
 export const requestIdOf = (req: Request): string => String(req.id ?? newId())
 
 /** The last handler of the router: answers with the refusal; the log gets the error itself where the fault is ours. */
-export const refused: ErrorRequestHandler = (error, req, res, next) => {
+export const answerRefusal: ErrorRequestHandler = (error, req, res, next) => {
   if (res.headersSent) return next(error)
   const refusal = refusalOf(error)
   if (refusal.status >= 500) res.err = error

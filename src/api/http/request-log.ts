@@ -10,7 +10,7 @@ const QUIET = new Set(['/healthz', '/readyz'])
  * answered, but for events that were taken in: those are found by their rows. Neither bodies nor headers are logged: both
  * hold secrets.
  */
-export const requestLog = (log: Log) =>
+export const logRequests = (log: Log) =>
   pinoHttp({
     logger: log,
     genReqId(req, res) {

@@ -7,11 +7,11 @@ import type { Log } from '../../log.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
 import type { Watch } from '../../watch.ts'
 import { clientId } from './field-schemas.ts'
-import type { Owned } from './id-owners.ts'
-import type { Once } from './idempotency.ts'
+import type { IdKind } from './id-owners.ts'
+import type { IdempotentRequest } from './idempotency.ts'
 
 /** What the management API needs of the rest of the gateway; `main.ts` hands it over. */
-export interface Deps {
+export interface ApiDeps {
   db: Db
   keyRing: KeyRing
   config: Pick<Config, 'adminKey' | 'allowedSubnets'>
@@ -20,36 +20,36 @@ export interface Deps {
   contracts: Readonly<Record<string, Contract>>
   /** Where Stripe reaches this gateway, without a slash at the end. */
   publicUrl: () => string
-  ready: () => Readiness
+  checkReadiness: () => Readiness
   /** Makes the delivery once more, inside the given transaction, and answers the new one's id; refuses with a Refusal. */
-  resend: (tx: Queryable, clientId: string, deliveryId: string) => Promise<{ id: string; endpointId: string }>
+  resendDelivery: (tx: Queryable, clientId: string, deliveryId: string) => Promise<{ id: string; endpointId: string }>
   /** Every mapping of every contract in words; see src/normalize/catalog. */
-  mappingsInWords: () => Record<string, readonly MappingInWords[]>
+  describeMappings: () => Record<string, readonly MappingInWords[]>
   /** Why a source event became what it became, and what an event of a source would become; see src/normalize/explain. */
-  explain: (db: Queryable, clientId: string, id: string) => Promise<object>
-  dryRun: (
+  explainSourceEvent: (db: Queryable, clientId: string, id: string) => Promise<object>
+  dryRunEvent: (
     db: Queryable,
     clientId: string,
     sourceId: string,
     event: { type: string; [field: string]: unknown },
   ) => Promise<object>
   /** Lets source events be normalised once more, inside the given transaction: one, or all that fit; refuses with a Refusal. */
-  renormalize: (tx: Queryable, clientId: string, id: string) => Promise<void>
-  renormalizeAll: (tx: Queryable, clientId: string, which: Renormalized) => Promise<{ count: number }>
+  renormalizeOne: (tx: Queryable, clientId: string, id: string) => Promise<void>
+  renormalizeMatching: (tx: Queryable, clientId: string, which: RenormalizeFilter) => Promise<{ count: number }>
   /** Tells the normaliser that facts have come which events may wait for, e.g. `client_user_id:cus_1`. */
-  factArrived: (clientId: string, facts: string[]) => void
+  onFactsArrived: (clientId: string, facts: string[]) => void
   /** The uuids that subscriptions of registered checkouts were told with before the checkout was known. */
-  adopted: (db: Queryable, checkouts: readonly Registered[]) => Promise<Adopted>
+  loadAdoptedUuids: (db: Queryable, checkouts: readonly RegisteredCheckout[]) => Promise<AdoptedUuid>
   /** A source has another key or version: what failed before is tried anew. */
   forgetFailures: (tx: Queryable, clientId: string, sourceId: string) => Promise<void>
   /** Has Stripe's list of events read, inside the given transaction, and answers the backfill's id; refuses with a Refusal. */
-  startBackfill: (tx: Queryable, clientId: string, asked: AskedBackfill, now: Date) => Promise<string>
+  startBackfill: (tx: Queryable, clientId: string, asked: BackfillRequest, now: Date) => Promise<string>
   cancelBackfill: (tx: Queryable, clientId: string, id: string) => Promise<void>
   /** Keeps what a client's application publishes, all or none, once per event id; by itself, in no transaction of the API's. */
-  keepAppEvents: (clientId: string, events: readonly AppEvent[]) => Promise<readonly StoredAppEvent[]>
+  storeAppEvents: (clientId: string, events: readonly AppEvent[]) => Promise<readonly StoredAppEvent[]>
   /** Has an endpoint's events delivered once more, or tells which would be, inside the given transaction; refuses with a Refusal. */
-  startReplay: (tx: Queryable, clientId: string, asked: AskedReplay) => Promise<string>
-  previewReplay: (tx: Queryable, clientId: string, asked: AskedReplay) => Promise<object>
+  startReplay: (tx: Queryable, clientId: string, asked: ReplayRequest) => Promise<string>
+  previewReplay: (tx: Queryable, clientId: string, asked: ReplayRequest) => Promise<object>
   cancelReplay: (tx: Queryable, clientId: string, id: string) => Promise<void>
   /** Told of each request that was answered, and of endpoints that were disabled. */
   watch?: Watch
@@ -70,15 +70,15 @@ interface MappingInWords {
 }
 
 /** A registered checkout, as far as the uuids of its subscriptions go. */
-interface Registered {
+interface RegisteredCheckout {
   clientId: string
   stripeSessionId: string | null
   subscriptions: readonly { id: string }[]
 }
-type Adopted = (checkout: Registered, subscription: { id: string }) => string | null
+type AdoptedUuid = (checkout: RegisteredCheckout, subscription: { id: string }) => string | null
 
 /** Which of Stripe's events are listed; times are Stripe's `created`. */
-export interface AskedBackfill {
+export interface BackfillRequest {
   sourceId: string
   since: Date
   until?: Date | undefined
@@ -88,7 +88,7 @@ export interface AskedBackfill {
 }
 
 /** Which events are replayed to an endpoint; times are those when they were made. */
-export interface AskedReplay {
+export interface ReplayRequest {
   endpointId: string
   mode: 'failed' | 'missing' | 'all'
   since?: Date | undefined
@@ -97,7 +97,7 @@ export interface AskedReplay {
 }
 
 /** Which source events go through once more; times bound their receipt. */
-export interface Renormalized {
+export interface RenormalizeFilter {
   state: 'failed' | 'ignored'
   code?: string | undefined
   type?: string | undefined
@@ -108,7 +108,7 @@ export interface Renormalized {
 
 /** `details` says per part (database, roles) how it is. */
 export interface Readiness {
-  ready: boolean
+  isReady: boolean
   details: Record<string, unknown>
 }
 
@@ -125,7 +125,7 @@ export interface Caller {
 }
 
 /** One request that is known, allowed and valid. `Client` is what the route knows about whose it is. */
-export interface Call<Query = unknown, Body = unknown, Client = string> {
+export interface ApiCall<Query = unknown, Body = unknown, Client = string> {
   caller: Caller
   /** The client it is about; null where an operator asks across all. */
   clientId: Client
@@ -135,13 +135,13 @@ export interface Call<Query = unknown, Body = unknown, Client = string> {
   /** The pool, or the transaction of a request that writes. */
   db: Queryable
   /** What the request's Idempotency-Key says; null: it has none. Seen to already, but for a route of intake. */
-  once: Once | null
+  idempotency: IdempotentRequest | null
   /** Remembers what must happen once the transaction is committed. */
-  after: (work: () => void) => void
+  afterCommit: (work: () => void) => void
 }
 
 /** `status` is the route's unless it says otherwise; `replayed`: all of it was done before, for the same Idempotency-Key. */
-export type Reply = { data: unknown; meta?: object; status?: number; replayed?: boolean }
+export type ApiReply = { data: unknown; meta?: object; status?: number; isReplayed?: boolean }
 
 /** One route: what the router runs and what /openapi.json tells are both made of it. */
 export interface Route {
@@ -152,7 +152,7 @@ export interface Route {
   description?: string
   scope: Scope
   /** Ids in the path, query or body: those that are not the caller's own are not found. */
-  ids: Readonly<Record<string, Owned>>
+  ids: Readonly<Record<string, IdKind>>
   /** `one`: needs a client; `any`: an operator may leave it out and asks across all; `none`: is about no single client. */
   client: 'one' | 'any' | 'none'
   /** What stands in the path beside the ids. */
@@ -161,21 +161,21 @@ export interface Route {
   body: z.ZodType
   reply: z.ZodType
   /** The reply is a page of rows of `reply`. */
-  list: boolean
+  isList: boolean
   status: number
   /** Takes events in: without a rate limit, and stored by a commit of its own, so that repeated work must come to the same. */
   intake: { maxBytes: number } | null
   /** What it answers instead when it is asked otherwise: a dry run, say. */
   otherwise?: { status: number; reply: z.ZodType; when: string }
-  run: (call: Call<any, any, any>) => Promise<Reply>
+  answerCall: (call: ApiCall<any, any, any>) => Promise<ApiReply>
 }
 
-const NOTHING = z.strictObject({})
-type Nothing = typeof NOTHING
+const NO_FIELDS = z.strictObject({})
+type NoFields = typeof NO_FIELDS
 // Every route of a client's things lets the client be named, also where an id says it already.
-const WHOSE = z.strictObject({ clientId })
+const CLIENT_ONLY = z.strictObject({ clientId })
 
-interface Declared<Q extends z.ZodObject, B extends z.ZodType, Client> {
+interface RouteDeclaration<Q extends z.ZodObject, B extends z.ZodType, Client> {
   summary: string
   description?: string
   scope?: Scope
@@ -184,57 +184,57 @@ interface Declared<Q extends z.ZodObject, B extends z.ZodType, Client> {
   query?: Q
   body?: B
   reply: z.ZodType
-  list?: boolean
+  isList?: boolean
   status?: number
   intake?: Route['intake']
   otherwise?: Route['otherwise']
-  run: (call: Call<z.infer<Q>, z.infer<B>, Client>) => Promise<Reply>
+  answerCall: (call: ApiCall<z.infer<Q>, z.infer<B>, Client>) => Promise<ApiReply>
 }
-type Method = Route['method']
-type Made = Pick<Route, 'client' | 'list'> & { scope: Scope }
+type HttpMethod = Route['method']
+type RouteKind = Pick<Route, 'client' | 'list'> & { scope: Scope }
 
-function made(
-  line: `${Uppercase<Method>} ${string}`,
-  declared: Declared<any, any, any>,
-  { client, list, scope }: Made,
+function makeRoute(
+  line: `${Uppercase<HttpMethod>} ${string}`,
+  declared: RouteDeclaration<any, any, any>,
+  { client, isList: list, scope }: RouteKind,
 ): Route {
   const [method = '', path = ''] = line.split(' ')
   return {
     scope,
     ids: {},
     params: {},
-    query: client === 'none' ? NOTHING : WHOSE,
-    body: NOTHING,
+    query: client === 'none' ? NO_FIELDS : CLIENT_ONLY,
+    body: NO_FIELDS,
     status: 200,
     intake: null,
     client,
-    list,
+    isList: list,
     ...declared,
-    method: method.toLowerCase() as Method,
+    method: method.toLowerCase() as HttpMethod,
     path,
   }
 }
 
 /** A route of one client's things: `GET /v1/endpoints/{id}`. Its scope is `read` for a GET, else `write`. */
-export const route = <Q extends z.ZodObject = Nothing, B extends z.ZodType = Nothing>(
-  line: `${Uppercase<Method>} ${string}`,
-  declared: Declared<Q, B, string>,
-): Route => made(line, declared, { client: 'one', list: false, scope: line.startsWith('GET') ? 'read' : 'write' })
+export const route = <Q extends z.ZodObject = NoFields, B extends z.ZodType = NoFields>(
+  line: `${Uppercase<HttpMethod>} ${string}`,
+  declared: RouteDeclaration<Q, B, string>,
+): Route => makeRoute(line, declared, { client: 'one', isList: false, scope: line.startsWith('GET') ? 'read' : 'write' })
 
 /** A list of things that clients own: an operator may leave out the client. `run` gets the page asked for in `query`. */
-export const listRoute = <Q extends z.ZodObject = Nothing>(
+export const listRoute = <Q extends z.ZodObject = NoFields>(
   line: `GET ${string}`,
-  declared: Declared<Q, Nothing, string | null>,
-): Route => made(line, declared, { client: 'any', list: true, scope: 'read' })
+  declared: RouteDeclaration<Q, NoFields, string | null>,
+): Route => makeRoute(line, declared, { client: 'any', isList: true, scope: 'read' })
 
 /** A route for operators alone. */
-export const adminRoute = <Q extends z.ZodObject = Nothing, B extends z.ZodType = Nothing>(
-  line: `${Uppercase<Method>} ${string}`,
-  declared: Declared<Q, B, string | null>,
-): Route => made(line, declared, { client: 'none', list: false, scope: 'admin' })
+export const adminRoute = <Q extends z.ZodObject = NoFields, B extends z.ZodType = NoFields>(
+  line: `${Uppercase<HttpMethod>} ${string}`,
+  declared: RouteDeclaration<Q, B, string | null>,
+): Route => makeRoute(line, declared, { client: 'none', isList: false, scope: 'admin' })
 
 /** What is the same for every client, and asked for with any key that may read. */
 export const commonRoute = <Q extends z.ZodObject>(
   line: `GET ${string}`,
-  declared: Declared<Q, Nothing, unknown>,
-): Route => made(line, declared, { client: 'none', list: false, scope: 'read' })
+  declared: RouteDeclaration<Q, NoFields, unknown>,
+): Route => makeRoute(line, declared, { client: 'none', isList: false, scope: 'read' })

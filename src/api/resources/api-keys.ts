@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { Refusal } from '../../errors.ts'
-import { createKey } from '../http/caller.ts'
-import { id, name, pageQuery, reference, time } from '../http/field-schemas.ts'
-import { page } from '../http/page.ts'
-import { adminRoute, type Deps, type Route, SCOPES } from '../http/route.ts'
+import { createApiKey } from '../http/caller.ts'
+import { id, name, pageQuery, idReference, replyTime } from '../http/field-schemas.ts'
+import { readPage } from '../http/page.ts'
+import { adminRoute, type ApiDeps, type Route, SCOPES } from '../http/route.ts'
 
 const ApiKey = z
   .strictObject({
@@ -11,8 +11,8 @@ const ApiKey = z
     clientId: id.nullable().meta({ description: "null: an operator's key, for all clients." }),
     scopes: z.array(z.enum(SCOPES)),
     name: z.string().nullable(),
-    createdAt: time,
-    revokedAt: time.nullable(),
+    createdAt: replyTime,
+    revokedAt: replyTime.nullable(),
   })
   .meta({ id: 'ApiKey' })
 
@@ -20,9 +20,9 @@ const NewApiKey = ApiKey.extend({
   key: z.string().meta({ description: 'The bearer token. It is kept as a hash alone and shown only here.' }),
 }).meta({ id: 'NewApiKey' })
 
-const Body = z
+const ApiKeyBody = z
   .strictObject({
-    clientId: reference.optional().meta({ description: "Whose key; left out: an operator's, with the scope admin." }),
+    clientId: idReference.optional().meta({ description: "Whose key; left out: an operator's, with the scope admin." }),
     scopes: z
       .array(z.enum(SCOPES))
       .min(1)
@@ -38,29 +38,29 @@ const Body = z
 const COLUMNS = `t.id, t.client_id as "clientId", t.scopes, t.name, t.created_at as "createdAt", t.revoked_at as "revokedAt"`
 
 /** /v1/api-keys, for operators. */
-export const apiKeys = (deps: Pick<Deps, 'keyRing'>): Route[] => [
+export const apiKeyRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
   adminRoute('POST /v1/api-keys', {
     summary: 'Make an API key',
-    body: Body,
+    body: ApiKeyBody,
     reply: NewApiKey,
     status: 201,
-    async run({ db, clientId, body }) {
-      const { id, key } = await createKey(db, { clientId, scopes: [...new Set(body.scopes)], name: body.name ?? null })
+    async answerCall({ db, clientId, body }) {
+      const { id, key } = await createApiKey(db, { clientId, scopes: [...new Set(body.scopes)], name: body.name ?? null })
       const { rows } = await db.query(`select ${COLUMNS} from api_keys t where id = $1`, [id])
       return { data: { ...rows[0], key } }
     },
   }),
   adminRoute('GET /v1/api-keys', {
     summary: 'List API keys, revoked ones too',
-    query: z.strictObject({ clientId: reference.optional(), ...pageQuery }),
+    query: z.strictObject({ clientId: idReference.optional(), ...pageQuery }),
     reply: ApiKey,
-    list: true,
-    run: (call) =>
-      page(deps, call, {
+    isList: true,
+    answerCall: (call) =>
+      readPage(deps, call, {
         list: 'api-keys',
         columns: COLUMNS,
         table: 'api_keys',
-        owned: false,
+        isOwned: false,
         filters: { clientId: ['t.client_id = ?', call.clientId ?? undefined] },
         keys: [['t.id', 'text']],
       }),
@@ -69,7 +69,7 @@ export const apiKeys = (deps: Pick<Deps, 'keyRing'>): Route[] => [
     summary: 'Get an API key, without its secret',
     ids: { id: 'apiKey' },
     reply: ApiKey,
-    async run({ db, params }) {
+    async answerCall({ db, params }) {
       const { rows } = await db.query(`select ${COLUMNS} from api_keys t where id = $1`, [params.id])
       return { data: rows[0] }
     },
@@ -80,7 +80,7 @@ export const apiKeys = (deps: Pick<Deps, 'keyRing'>): Route[] => [
     ids: { id: 'apiKey' },
     reply: z.null(),
     status: 204,
-    async run({ db, caller, params }) {
+    async answerCall({ db, caller, params }) {
       // An operator who locks everybody out has to go to the database.
       if (params.id === caller.keyId) throw new Refusal('key_in_use')
       await db.query(`update api_keys set revoked_at = now() where id = $1 and revoked_at is null`, [params.id])

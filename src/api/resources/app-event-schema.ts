@@ -1,15 +1,15 @@
 import { z } from 'zod'
 import { type AppEvent, type AppEventType, appEvents, isoTimestamp } from '../../domain/app-events.ts'
-import { clientId, reference, text } from '../http/field-schemas.ts'
+import { clientId, idReference, textUpTo } from '../http/field-schemas.ts'
 
 // What an application may publish, one event or many.
 
 const MAX_EVENTS = 1000
 /** Clocks differ by so much at most. */
-const AHEAD_MS = 5 * 60_000
+const MAX_CLOCK_SKEW_MS = 5 * 60_000
 
 /** An event as it is given: one of `userId` and `clientUserId`. */
-export type Given = Pick<AppEvent, 'type' | 'data'> & {
+export type GivenAppEvent = Pick<AppEvent, 'type' | 'data'> & {
   userId?: string
   clientUserId?: string
   occurredAt?: string
@@ -17,16 +17,16 @@ export type Given = Pick<AppEvent, 'type' | 'data'> & {
 
 /** The bodies of `POST /v1/app-events` and of its batch form. */
 export function appEventBodies(now: () => Date) {
-  const single: z.ZodType<Given> = given(now, { clientId })
-  const batch = z.strictObject({ clientId, events: counted(given(now, {})) })
+  const single: z.ZodType<GivenAppEvent> = givenAppEvent(now, { clientId })
+  const batch = z.strictObject({ clientId, events: cappedBatch(givenAppEvent(now, {})) })
   return { single, batch }
 }
 
 const TYPES = Object.keys(appEvents) as AppEventType[]
 
-function given(now: () => Date, extra: z.ZodRawShape): z.ZodType<Given> {
+function givenAppEvent(now: () => Date, extra: z.ZodRawShape): z.ZodType<GivenAppEvent> {
   const occurredAt = isoTimestamp
-    .refine((at) => Date.parse(at) <= now().getTime() + AHEAD_MS, 'is more than 5 minutes ahead of our clock')
+    .refine((at) => Date.parse(at) <= now().getTime() + MAX_CLOCK_SKEW_MS, 'is more than 5 minutes ahead of our clock')
     .optional()
     .meta({ description: 'Any time in the past; left out: the receipt.' })
   const [first, ...others] = TYPES.map((type) =>
@@ -34,8 +34,8 @@ function given(now: () => Date, extra: z.ZodRawShape): z.ZodType<Given> {
       .strictObject({
         ...extra,
         type: z.literal(type),
-        userId: reference.optional().meta({ description: "A Flo user's id. Either this or `clientUserId`." }),
-        clientUserId: text(500)
+        userId: idReference.optional().meta({ description: "A Flo user's id. Either this or `clientUserId`." }),
+        clientUserId: textUpTo(500)
           .optional()
           .meta({ description: "The client's own id of its user; one that is new makes the user." }),
         data: appEvents[type],
@@ -51,11 +51,11 @@ function given(now: () => Date, extra: z.ZodRawShape): z.ZodType<Given> {
         error: 'stands beside userId: give one of them',
       }),
   )
-  return z.discriminatedUnion('type', [first!, ...others]) as unknown as z.ZodType<Given>
+  return z.discriminatedUnion('type', [first!, ...others]) as unknown as z.ZodType<GivenAppEvent>
 }
 
 /** Counted before they are read: a body of 8 MiB can hold millions, each with something wrong. */
-const counted = (event: z.ZodType<Given>) =>
+const cappedBatch = (event: z.ZodType<GivenAppEvent>) =>
   z.preprocess((events, context) => {
     if (Array.isArray(events) && events.length > MAX_EVENTS)
       context.addIssue({ code: 'custom', params: { code: 'too_big' }, message: `must be ${MAX_EVENTS} or fewer` })

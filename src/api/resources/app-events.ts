@@ -3,32 +3,32 @@ import type { AppEvent, StoredAppEvent } from '../../domain/app-events.ts'
 import { appSourceId, originOf } from '../../domain/event-origin.ts'
 import { idOfWords, isUuid, newId } from '../../domain/ids.ts'
 import { Refusal } from '../../errors.ts'
-import { type Claim, claimer } from '../http/intake-idempotency.ts'
-import { type Call, type Deps, type Route, route } from '../http/route.ts'
-import { appEventBodies, type Given } from './app-event-schema.ts'
+import { type IntakeClaim, idempotencyKeyClaimer } from '../http/intake-idempotency.ts'
+import { type ApiCall, type ApiDeps, type Route, route } from '../http/route.ts'
+import { appEventBodies, type GivenAppEvent } from './app-event-schema.ts'
 import { SourceEvent } from './source-events.ts'
-import { userNames } from './user-name-loader.ts'
+import { userNameLoader } from './user-name-loader.ts'
 
 const MIB = 1024 * 1024
 
 /** /v1/app-events: what the provider's own application tells, in at the same door as what Stripe tells. */
-export function appEventRoutes(deps: Pick<Deps, 'db' | 'now' | 'keepAppEvents'>): Route[] {
-  const { now, keepAppEvents } = deps
+export function appEventRoutes(deps: Pick<ApiDeps, 'db' | 'now' | 'keepAppEvents'>): Route[] {
+  const { now, storeAppEvents: keepAppEvents } = deps
   const { single, batch } = appEventBodies(now)
-  const claim = claimer(deps)
-  const namesOf = userNames(deps.db)
+  const claimKey = idempotencyKeyClaimer(deps)
+  const loadUserNames = userNameLoader(deps.db)
 
   /** Everything is checked before anything is stored, and all is stored or nothing. */
-  const taken = async ({ clientId, once }: Pick<Call, 'clientId' | 'once'>, given: readonly Given[], path = '') => {
+  const takeIn = async ({ clientId, idempotency: once }: Pick<ApiCall, 'clientId' | 'once'>, given: readonly GivenAppEvent[], path = '') => {
     const ids = given.flatMap(({ userId }) => (userId !== undefined && isUuid(userId) ? [userId.toLowerCase()] : []))
-    const names = ids.length > 0 ? await namesOf({ clientId, ids }) : new Map<string, string | null>()
-    assertKnown(given, names, path)
-    const claimed = once && (await claim(once))
+    const names = ids.length > 0 ? await loadUserNames({ clientId, ids }) : new Map<string, string | null>()
+    assertKnownUsers(given, names, path)
+    const claimed = once && (await claimKey(once))
     const at = claimed?.at ?? now()
-    const events = given.map((one, index) => appEvent(one, names, { id: idOf(claimed, index), at }))
+    const events = given.map((one, index) => appEventOf(one, names, { id: appEventId(claimed, index), at }))
     const kept = await keepAppEvents(clientId, events)
     return {
-      rows: events.map((event, index) => rowOf(clientId, event, kept[index]!)),
+      rows: events.map((event, index) => sourceEventReply(clientId, event, kept[index]!)),
       replayed: kept.every(({ duplicate }) => duplicate),
     }
   }
@@ -42,9 +42,9 @@ export function appEventRoutes(deps: Pick<Deps, 'db' | 'now' | 'keepAppEvents'>)
       reply: SourceEvent,
       status: 202,
       intake: { maxBytes: MIB },
-      async run(call) {
-        const { rows, replayed } = await taken(call, [call.body])
-        return { data: rows[0], replayed }
+      async answerCall(call) {
+        const { rows, replayed } = await takeIn(call, [call.body])
+        return { data: rows[0], isReplayed: replayed }
       },
     }),
     route('POST /v1/app-events/batch', {
@@ -56,18 +56,18 @@ export function appEventRoutes(deps: Pick<Deps, 'db' | 'now' | 'keepAppEvents'>)
         .meta({ id: 'AppEventsAccepted' }),
       status: 202,
       intake: { maxBytes: 8 * MIB },
-      async run(call) {
-        const { rows, replayed } = await taken(call, call.body.events, 'events.')
-        return { data: { accepted: rows.length, sourceEvents: rows }, replayed }
+      async answerCall(call) {
+        const { rows, replayed } = await takeIn(call, call.body.events, 'events.')
+        return { data: { accepted: rows.length, sourceEvents: rows }, isReplayed: replayed }
       },
     }),
   ]
 }
 
-const idOf = (claim: Claim | null, index: number): string =>
+const appEventId = (claim: IntakeClaim | null, index: number): string =>
   claim ? idOfWords('app_event', claim.id, String(index)) : newId()
 
-function assertKnown(given: readonly Given[], names: ReadonlyMap<string, string | null>, path: string) {
+function assertKnownUsers(given: readonly GivenAppEvent[], names: ReadonlyMap<string, string | null>, path: string) {
   const details = given.flatMap(({ userId }, index) =>
     userId === undefined || names.has(userId.toLowerCase())
       ? []
@@ -82,8 +82,8 @@ function assertKnown(given: readonly Given[], names: ReadonlyMap<string, string 
   if (details.length > 0) throw new Refusal('invalid', { details })
 }
 
-function appEvent(
-  { type, userId, clientUserId, data, occurredAt }: Given,
+function appEventOf(
+  { type, userId, clientUserId, data, occurredAt }: GivenAppEvent,
   names: ReadonlyMap<string, string | null>,
   { id, at }: { id: string; at: Date },
 ): AppEvent {
@@ -98,7 +98,7 @@ function appEvent(
 }
 
 /** The source event as it was taken in; read from the database, the normaliser might have been at it. */
-function rowOf(clientId: string, { id: eventId, type, occurredAt }: AppEvent, { id, receivedAt }: StoredAppEvent) {
+function sourceEventReply(clientId: string, { id: eventId, type, occurredAt }: AppEvent, { id, receivedAt }: StoredAppEvent) {
   const identity = { clientId, sourceId: appSourceId(clientId), eventId }
   return {
     id,

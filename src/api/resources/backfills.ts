@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
-import { clientId, id, moment, pageQuery, reference, text, time } from '../http/field-schemas.ts'
-import { page } from '../http/page.ts'
-import { type Deps, listRoute, type Route, route } from '../http/route.ts'
+import { clientId, id, requestTime, pageQuery, idReference, textUpTo, replyTime } from '../http/field-schemas.ts'
+import { readPage } from '../http/page.ts'
+import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
 
 const STATES = ['running', 'completed', 'failed', 'cancelled'] as const
 
@@ -21,12 +21,12 @@ const Backfill = z
     clientId: id,
     sourceId: id,
     account: z.string().nullable(),
-    since: time,
-    until: time,
+    since: replyTime,
+    until: replyTime,
     types: z.array(z.string()).nullable().meta({ description: 'null: all.' }),
     deliverySuccess: z.boolean().nullable().meta({ description: 'null: whether or not Stripe could deliver them.' }),
     state: z.enum(STATES),
-    readUntil: time.meta({ description: 'What was created before is read.' }),
+    readUntil: replyTime.meta({ description: 'What was created before is read.' }),
     progress: z.number().min(0).max(1).meta({ description: 'The part of the time that is read.' }),
     counts: Counts,
     byType: z.record(z.string(), Counts),
@@ -34,8 +34,8 @@ const Backfill = z
       .strictObject({ code: z.string(), message: z.string() })
       .nullable()
       .meta({ description: 'Why it has failed, or what it waits for.' }),
-    createdAt: time,
-    finishedAt: time.nullable(),
+    createdAt: replyTime,
+    finishedAt: replyTime.nullable(),
   })
   .meta({ id: 'Backfill', description: "Stripe's own list of events read anew." })
 
@@ -50,27 +50,27 @@ const COLUMNS = `t.id, t.client_id as "clientId", t.source_id as "sourceId", nul
   case when t.reason_code is not null then jsonb_build_object('code', t.reason_code, 'message', t.reason_message) end as reason,
   t.created_at as "createdAt", t.finished_at as "finishedAt"`
 
-type Row = { counts: Record<string, z.infer<typeof Counts>> }
+type BackfillRow = { counts: Record<string, z.infer<typeof Counts>> }
 
-const shown = ({ counts: byType, ...row }: Row) => {
-  const sum = (of: keyof z.infer<typeof Counts>) => Object.values(byType).reduce((total, count) => total + count[of], 0)
+const showBackfill = ({ counts: byType, ...row }: BackfillRow) => {
+  const sumOf = (of: keyof z.infer<typeof Counts>) => Object.values(byType).reduce((total, count) => total + count[of], 0)
   return {
     ...row,
-    counts: { listed: sum('listed'), known: sum('known'), new: sum('new'), refused: sum('refused') },
+    counts: { listed: sumOf('listed'), known: sumOf('known'), new: sumOf('new'), refused: sumOf('refused') },
     byType,
   }
 }
-const read = async (db: Queryable, clientId: string, id: string) => {
-  const { rows } = await db.query<Row>(`select ${COLUMNS} from backfills t where client_id = $1 and id = $2`, [
+const readBackfill = async (db: Queryable, clientId: string, id: string) => {
+  const { rows } = await db.query<BackfillRow>(`select ${COLUMNS} from backfills t where client_id = $1 and id = $2`, [
     clientId,
     id,
   ])
-  return shown(rows[0]!)
+  return showBackfill(rows[0]!)
 }
 
 /** /v1/backfills: what did not arrive is read from Stripe's own list. */
-export const backfills = (
-  deps: Pick<Deps, 'keyRing' | 'now' | 'startBackfill' | 'cancelBackfill' | 'wakes'>,
+export const backfillRoutes = (
+  deps: Pick<ApiDeps, 'keyRing' | 'now' | 'startBackfill' | 'cancelBackfill' | 'wakes'>,
 ): Route[] => [
   route('POST /v1/backfills', {
     summary: "Read Stripe's list of events",
@@ -79,23 +79,23 @@ export const backfills = (
     ids: { sourceId: 'source' },
     body: z.strictObject({
       clientId,
-      sourceId: reference,
-      since: moment.meta({ description: '30 days ago at most.' }),
-      until: moment.optional().meta({ description: 'Left out: now.' }),
+      sourceId: idReference,
+      since: requestTime.meta({ description: '30 days ago at most.' }),
+      until: requestTime.optional().meta({ description: 'Left out: now.' }),
       deliverySuccess: z
         .boolean()
         .optional()
         .meta({ description: 'false: only what Stripe could not deliver to some webhook of the account.' }),
-      types: z.array(text(200)).min(1).max(20).optional().meta({ description: "20 at most, Stripe's limit." }),
+      types: z.array(textUpTo(200)).min(1).max(20).optional().meta({ description: "20 at most, Stripe's limit." }),
       account: account.optional().meta({ description: 'A connected account: its events instead of the own.' }),
     }),
     reply: Backfill,
     status: 202,
-    async run({ db, clientId, body, after }) {
+    async answerCall({ db, clientId, body, afterCommit: after }) {
       const { clientId: _, ...asked } = body
       const id = await deps.startBackfill(db, clientId, asked, deps.now())
       after(() => deps.wakes.backfill(clientId))
-      return { data: await read(db, clientId, id) }
+      return { data: await readBackfill(db, clientId, id) }
     },
   }),
   listRoute('GET /v1/backfills', {
@@ -103,36 +103,36 @@ export const backfills = (
     ids: { sourceId: 'source' },
     query: z.strictObject({
       clientId,
-      sourceId: reference.optional(),
+      sourceId: idReference.optional(),
       state: z.enum(STATES).optional(),
       ...pageQuery,
     }),
     reply: Backfill,
-    async run(call) {
-      const { data, meta } = await page(deps, call, {
+    async answerCall(call) {
+      const { data, meta } = await readPage(deps, call, {
         list: 'backfills',
         columns: COLUMNS,
         table: 'backfills',
         filters: { sourceId: ['t.source_id = ?', call.query.sourceId], state: ['t.state = ?', call.query.state] },
-        ways: [],
+        indexedFilters: [],
       })
-      return { data: (data as Row[]).map(shown), meta: meta ?? {} }
+      return { data: (data as BackfillRow[]).map(showBackfill), meta: meta ?? {} }
     },
   }),
   route('GET /v1/backfills/{id}', {
     summary: 'See how far a backfill is, and what was missing',
     ids: { id: 'backfill' },
     reply: Backfill,
-    run: async ({ db, clientId, params }) => ({ data: await read(db, clientId, params.id!) }),
+    answerCall: async ({ db, clientId, params }) => ({ data: await readBackfill(db, clientId, params.id!) }),
   }),
   route('POST /v1/backfills/{id}/cancel', {
     summary: 'Stop a backfill',
     description: 'What it has received stays. One that has ended stays as it is.',
     ids: { id: 'backfill' },
     reply: Backfill,
-    async run({ db, clientId, params }) {
+    async answerCall({ db, clientId, params }) {
       await deps.cancelBackfill(db, clientId, params.id!)
-      return { data: await read(db, clientId, params.id!) }
+      return { data: await readBackfill(db, clientId, params.id!) }
     },
   }),
 ]

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { newId } from '../../domain/ids.ts'
-import { clientId, id, metadata, text } from '../http/field-schemas.ts'
+import { clientId, id, metadata, textUpTo } from '../http/field-schemas.ts'
 
 // What stands in a registered checkout, as it is given and as it is shown.
 
@@ -12,25 +12,25 @@ const uuid = z.uuid().meta({ description: "The client's own, or made here.", ove
 const money = z.number().meta({ description: 'In major units: 29 is $29.00.' })
 
 const itemFields = {
-  id: text(255).meta({ description: "Stripe's price, or the client's own name for it.", example: 'price_1' }),
-  name: text(500).nullable(),
-  description: text(2000).nullable(),
+  id: textUpTo(255).meta({ description: "Stripe's price, or the client's own name for it.", example: 'price_1' }),
+  name: textUpTo(500).nullable(),
+  description: textUpTo(2000).nullable(),
   quantity: z.number().min(0).nullable(),
   currency: z.string().nullable(),
   amount: money.nullable(),
   total: money.nullable(),
   metadata: metadata.nullable(),
 }
-export const Item = z.strictObject({ uuid: z.uuid(), ...itemFields }).meta({ id: 'CheckoutItem' })
+export const CheckoutItem = z.strictObject({ uuid: z.uuid(), ...itemFields }).meta({ id: 'CheckoutItem' })
 
-export const Subscription = z
+export const CheckoutSubscription = z
   .strictObject({
     uuid: z.uuid().meta({ description: 'What its events carry as `subscription.uuid`.' }),
     adopted: z.boolean().meta({
       description:
         'The subscription was told before its checkout was known: it keeps the uuid it was told with, and the checkout took that one.',
     }),
-    id: text(255).meta({ description: 'The price that it is of.', example: 'price_1' }),
+    id: textUpTo(255).meta({ description: 'The price that it is of.', example: 'price_1' }),
     metadata: metadata.nullable(),
   })
   .meta({ id: 'CheckoutSubscription' })
@@ -54,23 +54,23 @@ const GivenItem = z.strictObject({
 })
 const GivenSubscription = z.strictObject({
   uuid: uuid.optional(),
-  id: Subscription.shape.id,
+  id: CheckoutSubscription.shape.id,
   metadata: metadata.nullable().optional(),
 })
 
-const distinct = (given: { uuid?: string | undefined }[]) => {
+const hasDistinctUuids = (given: { uuid?: string | undefined }[]) => {
   const uuids = given.flatMap(({ uuid }) => (uuid ? [uuid.toLowerCase()] : []))
   return new Set(uuids).size === uuids.length
 }
-const TWICE = { error: 'has one uuid twice' }
+const UUID_TWICE = { error: 'has one uuid twice' }
 
 export const checkoutBody = z.strictObject({
   clientId,
   id: id.optional(),
   stripeSessionId: stripeSessionId.optional().meta({ description: 'Where it is known already; else PATCH it later.' }),
-  clientUserId: text(500).nullable().optional().meta({ description: 'Whom it is for.' }),
-  items: z.array(GivenItem).max(100).default([]).refine(distinct, TWICE),
-  subscriptions: z.array(GivenSubscription).max(20).default([]).refine(distinct, TWICE),
+  clientUserId: textUpTo(500).nullable().optional().meta({ description: 'Whom it is for.' }),
+  items: z.array(GivenItem).max(100).default([]).refine(hasDistinctUuids, UUID_TWICE),
+  subscriptions: z.array(GivenSubscription).max(20).default([]).refine(hasDistinctUuids, UUID_TWICE),
   metadata: metadata.optional(),
 })
 

@@ -2,11 +2,11 @@ import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { newId } from '../../domain/ids.ts'
 import { Refusal } from '../../errors.ts'
-import { clientId, id, metadata, pageQuery, text, time } from '../http/field-schemas.ts'
-import { page } from '../http/page.ts'
-import { type Deps, listRoute, type Route, route } from '../http/route.ts'
-import { changes } from '../http/update-set.ts'
-import { checkoutBody, Item, newItem, newSubscription, Subscription, stripeSessionId } from './checkout-schema.ts'
+import { clientId, id, metadata, pageQuery, textUpTo, replyTime } from '../http/field-schemas.ts'
+import { readPage } from '../http/page.ts'
+import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
+import { updateSet } from '../http/update-set.ts'
+import { checkoutBody, CheckoutItem, newItem, newSubscription, CheckoutSubscription, stripeSessionId } from './checkout-schema.ts'
 
 const Checkout = z
   .strictObject({
@@ -14,10 +14,10 @@ const Checkout = z
     clientId: id,
     stripeSessionId: z.string().nullable(),
     clientUserId: z.string().nullable(),
-    items: z.array(Item),
-    subscriptions: z.array(Subscription),
+    items: z.array(CheckoutItem),
+    subscriptions: z.array(CheckoutSubscription),
     metadata,
-    createdAt: time,
+    createdAt: replyTime,
   })
   .meta({
     id: 'Checkout',
@@ -27,7 +27,7 @@ const Checkout = z
 const COLUMNS = `t.id, t.client_id as "clientId", t.stripe_session_id as "stripeSessionId", t.client_user_id as "clientUserId",
   t.items, t.subscriptions, t.metadata, t.created_at as "createdAt"`
 
-interface Row {
+interface CheckoutRow {
   id: string
   clientId: string
   stripeSessionId: string | null
@@ -35,10 +35,10 @@ interface Row {
 }
 
 /** /v1/checkouts/sessions: what a user is sent to Stripe to buy, told before, so that its uuids are known. */
-export function checkouts(deps: Pick<Deps, 'keyRing' | 'factArrived' | 'adopted'>): Route[] {
+export function checkoutRoutes(deps: Pick<ApiDeps, 'keyRing' | 'factArrived' | 'adopted'>): Route[] {
   /** With the uuids that events carry: a subscription that was told before its checkout was registered keeps its own. */
-  const shown = async (db: Queryable, rows: readonly Row[]) => {
-    const adopted = await deps.adopted(db, rows)
+  const showCheckouts = async (db: Queryable, rows: readonly CheckoutRow[]) => {
+    const adopted = await deps.loadAdoptedUuids(db, rows)
     return rows.map((row) => ({
       ...row,
       subscriptions: row.subscriptions.map((one) => {
@@ -47,15 +47,15 @@ export function checkouts(deps: Pick<Deps, 'keyRing' | 'factArrived' | 'adopted'
       }),
     }))
   }
-  const read = async (db: Queryable, clientId: string, id: string) => {
-    const { rows } = await db.query<Row>(`select ${COLUMNS} from checkouts t where client_id = $1 and id = $2`, [
+  const readCheckout = async (db: Queryable, clientId: string, id: string) => {
+    const { rows } = await db.query<CheckoutRow>(`select ${COLUMNS} from checkouts t where client_id = $1 and id = $2`, [
       clientId,
       id,
     ])
-    return (await shown(db, rows))[0]!
+    return (await showCheckouts(db, rows))[0]!
   }
-  const told = ({ id, clientId, stripeSessionId }: Row) =>
-    deps.factArrived(
+  const reportFacts = ({ id, clientId, stripeSessionId }: CheckoutRow) =>
+    deps.onFactsArrived(
       clientId,
       [id, stripeSessionId].flatMap((one) => (one === null ? [] : [`checkout:${one}`])),
     )
@@ -68,9 +68,9 @@ export function checkouts(deps: Pick<Deps, 'keyRing' | 'factArrived' | 'adopted'
       body: checkoutBody,
       reply: Checkout,
       status: 201,
-      async run({ db, clientId, body, after }) {
+      async answerCall({ db, clientId, body, afterCommit: after }) {
         const made = { id: body.id?.toLowerCase() ?? newId(), stripeSessionId: body.stripeSessionId ?? null }
-        await assertFree(db, clientId, made)
+        await assertUnregistered(db, clientId, made)
         await db.query(
           `insert into checkouts (client_id, id, stripe_session_id, client_user_id, items, subscriptions, metadata)
            values ($1, $2, $3, $4, $5, $6, $7)`,
@@ -84,8 +84,8 @@ export function checkouts(deps: Pick<Deps, 'keyRing' | 'factArrived' | 'adopted'
             body.metadata ?? {},
           ],
         )
-        const checkout = await read(db, clientId, made.id)
-        after(() => told(checkout))
+        const checkout = await readCheckout(db, clientId, made.id)
+        after(() => reportFacts(checkout))
         return { data: checkout }
       },
     }),
@@ -94,12 +94,12 @@ export function checkouts(deps: Pick<Deps, 'keyRing' | 'factArrived' | 'adopted'
       query: z.strictObject({
         clientId,
         stripeSessionId: stripeSessionId.optional(),
-        clientUserId: text(500).optional(),
+        clientUserId: textUpTo(500).optional(),
         ...pageQuery,
       }),
       reply: Checkout,
-      async run(call) {
-        const { data, meta } = await page(deps, call, {
+      async answerCall(call) {
+        const { data, meta } = await readPage(deps, call, {
           list: 'checkouts',
           columns: COLUMNS,
           table: 'checkouts',
@@ -113,14 +113,14 @@ export function checkouts(deps: Pick<Deps, 'keyRing' | 'factArrived' | 'adopted'
             ['t.id', 'uuid'],
           ],
         })
-        return { data: await shown(call.db, data as Row[]), meta: meta ?? {} }
+        return { data: await showCheckouts(call.db, data as CheckoutRow[]), meta: meta ?? {} }
       },
     }),
     route('GET /v1/checkouts/sessions/{id}', {
       summary: 'Get a registered checkout',
       ids: { id: 'checkout' },
       reply: Checkout,
-      run: async ({ db, clientId, params }) => ({ data: await read(db, clientId, params.id!) }),
+      answerCall: async ({ db, clientId, params }) => ({ data: await readCheckout(db, clientId, params.id!) }),
     }),
     route('PATCH /v1/checkouts/sessions/{id}', {
       summary: "Add Stripe's session, or change whose it is",
@@ -129,40 +129,40 @@ export function checkouts(deps: Pick<Deps, 'keyRing' | 'factArrived' | 'adopted'
       ids: { id: 'checkout' },
       body: z.strictObject({
         stripeSessionId: stripeSessionId.optional(),
-        clientUserId: text(500).nullable().optional(),
+        clientUserId: textUpTo(500).nullable().optional(),
         metadata: metadata.optional(),
       }),
       reply: Checkout,
-      async run({ db, clientId, params, body, after }) {
-        const { id, stripeSessionId: present } = await read(db, clientId, params.id!)
+      async answerCall({ db, clientId, params, body, afterCommit: after }) {
+        const { id, stripeSessionId: present } = await readCheckout(db, clientId, params.id!)
         const given = body.stripeSessionId
         if (given !== undefined && present !== null && given !== present)
-          throw conflict('stripeSessionId', `is ${present} already`)
+          throw conflictRefusal('stripeSessionId', `is ${present} already`)
         if (given !== undefined && given !== present)
-          await assertFree(db, clientId, { id: null, stripeSessionId: given })
-        const set = changes({ stripe_session_id: given, client_user_id: body.clientUserId, metadata: body.metadata }, 3)
+          await assertUnregistered(db, clientId, { id: null, stripeSessionId: given })
+        const set = updateSet({ stripe_session_id: given, client_user_id: body.clientUserId, metadata: body.metadata }, 3)
         if (set)
           await db.query(`update checkouts set ${set.sql} where client_id = $1 and id = $2`, [
             clientId,
             id,
             ...set.values,
           ])
-        const checkout = await read(db, clientId, id)
-        after(() => told(checkout))
+        const checkout = await readCheckout(db, clientId, id)
+        after(() => reportFacts(checkout))
         return { data: checkout }
       },
     }),
   ]
 }
 
-const conflict = (path: string, message: string) =>
+const conflictRefusal = (path: string, message: string) =>
   new Refusal('conflict', {
     message: 'This checkout is registered already, or differently: see details.',
     details: [{ path, code: 'conflict', message }],
   })
 
 /** Two that are registered at once: the unique constraint stops the later one, which tries again and is refused here. */
-async function assertFree(
+async function assertUnregistered(
   db: Queryable,
   clientId: string,
   { id, stripeSessionId }: { id: string | null; stripeSessionId: string | null },
@@ -171,6 +171,6 @@ async function assertFree(
     'select id from checkouts where client_id = $1 and (id = $2 or stripe_session_id = $3) order by id = $2 desc',
     [clientId, id, stripeSessionId],
   )
-  if (rows[0]?.id === id && rows[0]) throw conflict('id', 'is the id of a checkout that is registered')
-  if (rows[0]) throw conflict('stripeSessionId', `belongs to the checkout ${rows[0].id}`)
+  if (rows[0]?.id === id && rows[0]) throw conflictRefusal('id', 'is the id of a checkout that is registered')
+  if (rows[0]) throw conflictRefusal('stripeSessionId', `belongs to the checkout ${rows[0].id}`)
 }

@@ -2,10 +2,10 @@ import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { newId } from '../../domain/ids.ts'
 import { Refusal } from '../../errors.ts'
-import { id, name, pageQuery, time } from '../http/field-schemas.ts'
-import { page } from '../http/page.ts'
-import { adminRoute, type Deps, type Route } from '../http/route.ts'
-import { changes } from '../http/update-set.ts'
+import { id, name, pageQuery, replyTime } from '../http/field-schemas.ts'
+import { readPage } from '../http/page.ts'
+import { adminRoute, type ApiDeps, type Route } from '../http/route.ts'
+import { updateSet } from '../http/update-set.ts'
 
 const quotas = z
   .strictObject({
@@ -22,7 +22,7 @@ const isOperator = z.boolean().meta({
 })
 
 const Client = z
-  .strictObject({ id, name: z.string(), isOperator, quotas, createdAt: time })
+  .strictObject({ id, name: z.string(), isOperator, quotas, createdAt: replyTime })
   .meta({ id: 'Client', description: 'A tenant: sources, endpoints, users and events belong to one.' })
 
 const COLUMNS = `t.id, t.name, t.is_operator as "isOperator", t.created_at as "createdAt",
@@ -30,13 +30,13 @@ const COLUMNS = `t.id, t.name, t.is_operator as "isOperator", t.created_at as "c
 const changedQuotas = quotas.partial().optional()
 
 /** /v1/clients, for operators. */
-export const clients = (deps: Pick<Deps, 'keyRing'>): Route[] => [
+export const clientRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
   adminRoute('POST /v1/clients', {
     summary: 'Make a client',
     body: z.strictObject({ name, isOperator: isOperator.optional(), quotas: changedQuotas }),
     reply: Client,
     status: 201,
-    async run({ db, body }) {
+    async answerCall({ db, body }) {
       const id = newId()
       await db.query(
         `insert into clients (id, name, is_operator, max_endpoints, requests_per_second) values ($1, $2, $3, $4, $5)`,
@@ -49,14 +49,14 @@ export const clients = (deps: Pick<Deps, 'keyRing'>): Route[] => [
     summary: 'List clients',
     query: z.strictObject(pageQuery),
     reply: Client,
-    list: true,
-    run: (call) => page(deps, call, { list: 'clients', columns: COLUMNS, table: 'clients', owned: false }),
+    isList: true,
+    answerCall: (call) => readPage(deps, call, { list: 'clients', columns: COLUMNS, table: 'clients', isOwned: false }),
   }),
   adminRoute('GET /v1/clients/{id}', {
     summary: 'Get a client',
     ids: { id: 'client' },
     reply: Client,
-    async run({ db, params }) {
+    async answerCall({ db, params }) {
       const client = await readClient(db, params.id!)
       if (!client) throw new Refusal('not_found')
       return { data: client }
@@ -67,9 +67,9 @@ export const clients = (deps: Pick<Deps, 'keyRing'>): Route[] => [
     ids: { id: 'client' },
     body: z.strictObject({ name: name.optional(), isOperator: isOperator.optional(), quotas: changedQuotas }),
     reply: Client,
-    async run({ db, params, body }) {
+    async answerCall({ db, params, body }) {
       const { endpoints, requestsPerSecond } = body.quotas ?? {}
-      const set = changes(
+      const set = updateSet(
         {
           name: body.name,
           is_operator: body.isOperator,

@@ -2,11 +2,11 @@ import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { ENDPOINT_LIMITS, type EndpointLimits, type EarlierDelivery, findEarlierDelivery, deliveryWaitAt } from '../../database/delivery-waits.ts'
 import { FANOUT_ORIGIN } from '../../domain/ids.ts'
-import { clientId, eventType, id, pageQuery, reference, time, windowQuery } from '../http/field-schemas.ts'
-import { page } from '../http/page.ts'
-import { type Deps, listRoute, type Route, route } from '../http/route.ts'
+import { clientId, eventType, id, pageQuery, idReference, replyTime, windowQuery } from '../http/field-schemas.ts'
+import { readPage } from '../http/page.ts'
+import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
 
-export const STATES = ['pending', 'delivered', 'failed', 'skipped', 'cancelled'] as const
+export const DELIVERY_STATES = ['pending', 'delivered', 'failed', 'skipped', 'cancelled'] as const
 
 /** A delivery in a reply. */
 export const deliveryReply = z
@@ -16,16 +16,16 @@ export const deliveryReply = z
     eventId: id.meta({ description: 'The event that is delivered: its id in /v1/events.' }),
     endpointId: id,
     eventType,
-    state: z.enum(STATES),
+    state: z.enum(DELIVERY_STATES),
     reason: z.string().nullable().meta({ description: 'Why it was skipped or cancelled.' }),
     attempts: z.number().int(),
-    nextAttemptAt: time.nullable(),
+    nextAttemptAt: replyTime.nullable(),
     waitsFor: z
-      .strictObject({ for: z.enum(['schedule', 'breaker', 'turn']), until: time.nullable(), message: z.string() })
+      .strictObject({ for: z.enum(['schedule', 'breaker', 'turn']), until: replyTime.nullable(), message: z.string() })
       .nullable()
       .meta({ description: 'Why it is not being sent at this moment; null of one that is done.' }),
-    createdAt: time,
-    finishedAt: time.nullable(),
+    createdAt: replyTime,
+    finishedAt: replyTime.nullable(),
     origin: z.enum(['fanout', 'resend', 'replay', 'test']).meta({ description: 'What made it.' }),
     replayId: id.nullable().meta({ description: 'The replay that made it.' }),
   })
@@ -44,7 +44,7 @@ const DeliveryWithBody = deliveryReply
 const Attempt = z
   .strictObject({
     number: z.number().int(),
-    startedAt: time,
+    startedAt: replyTime,
     durationMs: z.number().int(),
     status: z.number().int().nullable().meta({ description: 'The HTTP status; null when none came.' }),
     error: z.string().nullable().meta({
@@ -67,16 +67,16 @@ const JOINS = `join endpoints p on p.client_id = t.client_id and p.id = t.endpoi
   left join endpoint_health h on h.client_id = t.client_id and h.endpoint_id = t.endpoint_id
   left join replays r on r.client_id = t.client_id and r.id = t.origin`
 
-type Row = Parameters<typeof deliveryWaitAt>[0] & { id: string; eventId: string; holds: EndpointLimits }
+type DeliveryRow = Parameters<typeof deliveryWaitAt>[0] & { id: string; eventId: string; holds: EndpointLimits }
 
 /** A row of COLUMNS as a reply shows it. */
-const shown = ({ holds, ...row }: Row, now: Date, inFront: EarlierDelivery | null = null) => ({
+const showDelivery = ({ holds, ...row }: DeliveryRow, now: Date, inFront: EarlierDelivery | null = null) => ({
   ...row,
   waitsFor: deliveryWaitAt(row, holds, now, inFront),
 })
 
 /** What the indexes of deliveries find, see sql/000016_lists.sql. Most are delivered: that state has none. */
-const waysTo = (state: (typeof STATES)[number] | undefined) => [
+const indexedDeliveryFilters = (state: (typeof DELIVERY_STATES)[number] | undefined) => [
   ['eventId'],
   ['replayId'],
   ...(state === 'delivered' ? [] : state === 'pending' ? [['state']] : [['endpointId', 'state'], ['state']]),
@@ -85,34 +85,34 @@ const waysTo = (state: (typeof STATES)[number] | undefined) => [
 
 /** The delivery as a reply shows it. It must exist. */
 export async function readDelivery(db: Queryable, clientId: string, id: string, now: Date) {
-  const { rows } = await db.query<Row>({
+  const { rows } = await db.query<DeliveryRow>({
     name: 'api.delivery',
     text: `select ${COLUMNS} from deliveries t ${JOINS} where t.client_id = $1 and t.id = $2`,
     values: [clientId, id],
   })
   const row = rows[0]!
   const isInOrder = row.state === 'pending' && row.holds.ordering === 'user'
-  return shown(row, now, isInOrder ? await findEarlierDelivery(db, clientId, row) : null)
+  return showDelivery(row, now, isInOrder ? await findEarlierDelivery(db, clientId, row) : null)
 }
 
 /** /v1/deliveries: what became of each event at each endpoint. */
-export const deliveries = (deps: Pick<Deps, 'keyRing' | 'contracts' | 'resend' | 'wakes' | 'now'>): Route[] => [
+export const deliveryRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'contracts' | 'resend' | 'wakes' | 'now'>): Route[] => [
   listRoute('GET /v1/deliveries', {
     summary: 'List deliveries',
     ids: { endpointId: 'endpointEver', eventId: 'event', replayId: 'replay' },
     query: z.strictObject({
       clientId,
-      endpointId: reference.optional(),
-      eventId: reference.optional(),
-      replayId: reference.optional(),
-      state: z.enum(STATES).optional(),
+      endpointId: idReference.optional(),
+      eventId: idReference.optional(),
+      replayId: idReference.optional(),
+      state: z.enum(DELIVERY_STATES).optional(),
       eventType: eventType.optional(),
       ...windowQuery,
       ...pageQuery,
     }),
     reply: deliveryReply,
-    async run(call) {
-      const { data, meta = {} } = await page(deps, call, {
+    async answerCall(call) {
+      const { data, meta = {} } = await readPage(deps, call, {
         list: 'deliveries',
         columns: COLUMNS,
         table: 'deliveries',
@@ -124,16 +124,16 @@ export const deliveries = (deps: Pick<Deps, 'keyRing' | 'contracts' | 'resend' |
           state: ['t.state = ?', call.query.state],
           eventType: ['t.event_type = ?', call.query.eventType],
         },
-        ways: waysTo(call.query.state),
+        indexedFilters: indexedDeliveryFilters(call.query.state),
       })
-      return { data: (data as Row[]).map((row) => shown(row, deps.now())), meta }
+      return { data: (data as DeliveryRow[]).map((row) => showDelivery(row, deps.now())), meta }
     },
   }),
   route('GET /v1/deliveries/{id}', {
     summary: 'Get a delivery with its body',
     ids: { id: 'delivery' },
     reply: DeliveryWithBody,
-    async run({ db, clientId, params }) {
+    async answerCall({ db, clientId, params }) {
       const delivery = await readDelivery(db, clientId, params.id!, deps.now())
       const { rows } = await db.query(
         `select e.contract, b.body from events e
@@ -150,10 +150,10 @@ export const deliveries = (deps: Pick<Deps, 'keyRing' | 'contracts' | 'resend' |
     ids: { id: 'delivery' },
     query: z.strictObject({ clientId, ...pageQuery }),
     reply: Attempt,
-    list: true,
-    async run(call) {
+    isList: true,
+    async answerCall(call) {
       const { eventId, id, attempts } = await readDelivery(call.db, call.clientId, call.params.id!, deps.now())
-      const { data, meta } = await page(deps, call, {
+      const { data, meta } = await readPage(deps, call, {
         list: `attempts of ${id}`,
         columns: `t.number, t.started_at as "startedAt", t.duration_ms as "durationMs", t.status, t.error,
           t.error_message as "errorMessage", t.signature, t.response_headers as "responseHeaders",
@@ -174,8 +174,8 @@ export const deliveries = (deps: Pick<Deps, 'keyRing' | 'contracts' | 'resend' |
     ids: { id: 'delivery' },
     reply: deliveryReply,
     status: 201,
-    async run({ db, clientId, params, after }) {
-      const made = await deps.resend(db, clientId, params.id!)
+    async answerCall({ db, clientId, params, afterCommit: after }) {
+      const made = await deps.resendDelivery(db, clientId, params.id!)
       after(() => deps.wakes.deliver(clientId, [made.endpointId], true))
       return { data: await readDelivery(db, clientId, made.id, deps.now()) }
     },

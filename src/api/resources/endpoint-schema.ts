@@ -2,15 +2,15 @@ import { z } from 'zod'
 import type { Contract } from '../../contracts/contract.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
 import { type StoredHeaders, type StoredTls, openHeaders } from '../../secrets/sealed-headers.ts'
-import { clientId, eventType, id, metadata, text, time } from '../http/field-schemas.ts'
-import { headers, shownHeaders, withoutSecrets } from './endpoint-headers.ts'
-import { shownTls, tls, tlsInfo } from './endpoint-tls.ts'
+import { clientId, eventType, id, metadata, textUpTo, replyTime } from '../http/field-schemas.ts'
+import { endpointHeaders, headersReply, hideSensitiveValues } from './endpoint-headers.ts'
+import { tlsReply, endpointTls, showTls } from './endpoint-tls.ts'
 import { customSecret, signature } from './signing-secrets.ts'
 
 const WEEK = 604_800
 
 const eventTypes = z
-  .array(text(100))
+  .array(textUpTo(100))
   .min(1)
   .max(100)
   .nullable()
@@ -32,16 +32,16 @@ const ordering = z.enum(['none', 'user']).meta({
 })
 
 /** What a PATCH may change, and a POST may give beside the contract. */
-const changeable = {
-  url: text(2048).meta({
+const changeableFields = {
+  url: textUpTo(2048).meta({
     description: 'https://; http:// to allowed subnets alone.',
     example: 'https://example.com/flo',
   }),
   eventTypes: eventTypes.optional(),
-  description: text(500).nullable().optional(),
+  description: textUpTo(500).nullable().optional(),
   metadata: metadata.optional(),
-  headers: headers.optional(),
-  tls: tls.optional(),
+  headers: endpointHeaders.optional(),
+  tls: endpointTls.optional(),
   retrySchedule: retrySchedule.optional(),
   timeoutSeconds: z
     .number()
@@ -68,17 +68,17 @@ function contractName(contracts: Readonly<Record<string, Contract>>) {
 }
 
 /** The body that makes an endpoint. */
-export const newEndpoint = (contracts: Readonly<Record<string, Contract>>) =>
+export const newEndpointBody = (contracts: Readonly<Record<string, Contract>>) =>
   z.strictObject({
     clientId,
     contract: contractName(contracts),
     signature: signature.default('hmac'),
     secret: customSecret.optional(),
-    ...changeable,
+    ...changeableFields,
   })
 
 /** The body that changes one. */
-export const changedEndpoint = z.strictObject({ ...changeable, url: changeable.url.optional() })
+export const changedEndpointBody = z.strictObject({ ...changeableFields, url: changeableFields.url.optional() })
 
 /** An endpoint in a reply. */
 export const endpointReply = z
@@ -92,27 +92,27 @@ export const endpointReply = z
     eventTypes: z.array(eventType).nullable(),
     description: z.string().nullable(),
     metadata: z.record(z.string(), z.string()),
-    headers: shownHeaders,
-    tls: shownTls,
+    headers: headersReply,
+    tls: tlsReply,
     retrySchedule: z.array(z.number().int()).nullable(),
     timeoutSeconds: z.number().int(),
     maxInFlight: z.number().int(),
     rateLimit,
     ordering,
     breaker: z
-      .strictObject({ state: z.enum(['closed', 'open']), openedAt: time.nullable(), nextProbeAt: time.nullable() })
+      .strictObject({ state: z.enum(['closed', 'open']), openedAt: replyTime.nullable(), nextProbeAt: replyTime.nullable() })
       .meta({
         description:
           'Open after too many failures: deliveries wait without an attempt, and one at a time tries; a success closes it.',
       }),
-    failingSince: time
+    failingSince: replyTime
       .nullable()
       .meta({ description: 'Since then every attempt has failed; null: the last one has not.' }),
     status: z.enum(['enabled', 'disabled']),
     disabledReason: z.enum(['manual', 'gone', 'failing']).nullable(),
-    disabledAt: time.nullable(),
-    createdAt: time,
-    updatedAt: time,
+    disabledAt: replyTime.nullable(),
+    createdAt: replyTime,
+    updatedAt: replyTime,
   })
   .meta({ id: 'Endpoint', description: "A client's URL that events are delivered to." })
 
@@ -129,19 +129,19 @@ export interface EndpointRow extends StoredHeaders {
   tls: StoredTls | null
   health: Record<'openedAt' | 'nextProbeAt' | 'failingSince', string | null> | null
 }
-const timeOf = (text: string | null | undefined) => (text ? new Date(text) : null)
+const dateOf = (text: string | null | undefined) => (text ? new Date(text) : null)
 
 /** Makes of a row of ENDPOINT_COLUMNS what a reply shows. */
-export const shownEndpoint =
+export const showEndpoint =
   (keyRing: Pick<KeyRing, 'decrypt'>) =>
   <Row extends EndpointRow>({ headers, sealedHeaders, tls, health, ...row }: Row) => ({
     ...row,
-    tls: tlsInfo(tls),
-    headers: withoutSecrets(openHeaders(keyRing, { headers, sealedHeaders })),
+    tls: showTls(tls),
+    headers: hideSensitiveValues(openHeaders(keyRing, { headers, sealedHeaders })),
     breaker: {
       state: health?.openedAt ? 'open' : 'closed',
-      openedAt: timeOf(health?.openedAt),
-      nextProbeAt: timeOf(health?.nextProbeAt),
+      openedAt: dateOf(health?.openedAt),
+      nextProbeAt: dateOf(health?.nextProbeAt),
     },
-    failingSince: timeOf(health?.failingSince),
+    failingSince: dateOf(health?.failingSince),
   })

@@ -2,20 +2,20 @@ import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { ENDPOINT_CHANGED } from '../../database/endpoint-version.ts'
 import { Refusal } from '../../errors.ts'
-import { time } from '../http/field-schemas.ts'
-import { type Deps, type Route, route } from '../http/route.ts'
-import { customSecret, type KeptSecret, kindOf, live, newSecret, rotated, signature } from './signing-secrets.ts'
+import { replyTime } from '../http/field-schemas.ts'
+import { type ApiDeps, type Route, route } from '../http/route.ts'
+import { customSecret, type StoredSecret, signatureKind, liveSecrets, makeSigningSecret, rotateSecrets, signature } from './signing-secrets.ts'
 
-const one = {
+const secretFields = {
   signature,
   secret: z.string().nullable().meta({ description: 'null: a private key, which never leaves the gateway.' }),
   publicKey: z.string().nullable().meta({ description: '`whpk_` and base64; null: a secret that both sides hold.' }),
 }
 const EndpointSecret = z
   .strictObject({
-    ...one,
+    ...secretFields,
     previous: z
-      .array(z.strictObject({ ...one, until: time }))
+      .array(z.strictObject({ ...secretFields, until: replyTime }))
       .meta({ description: 'Older ones that sign too until their grace period ends, newest first.' }),
   })
   .meta({
@@ -31,7 +31,7 @@ const gracePeriodSeconds = z
   .default(86_400)
   .meta({ description: 'How long the old secret goes on signing beside the new one.' })
 
-const rotation = z.strictObject({
+const rotationBody = z.strictObject({
   gracePeriodSeconds,
   revokePrevious: z
     .boolean()
@@ -44,20 +44,20 @@ const rotation = z.strictObject({
 })
 
 /** /v1/endpoints/{id}/secret: reading it needs `write`, since who holds it can sign as we do. */
-export function endpointSecrets({
+export function endpointSecretRoutes({
   keyRing,
   contracts,
   now,
   wakes,
-}: Pick<Deps, 'keyRing' | 'contracts' | 'now' | 'wakes'>): Route[] {
-  const shownOne = (kept: KeptSecret) => ({
-    signature: kindOf(kept),
+}: Pick<ApiDeps, 'keyRing' | 'contracts' | 'now' | 'wakes'>): Route[] {
+  const showSecret = (kept: StoredSecret) => ({
+    signature: signatureKind(kept),
     secret: kept.publicKey === undefined ? keyRing.decrypt(kept.secret) : null,
     publicKey: kept.publicKey ?? null,
   })
-  const shown = (secrets: readonly KeptSecret[]) => {
-    const [newest, ...previous] = live(secrets, now())
-    return { ...shownOne(newest!), previous: previous.map((kept) => ({ ...shownOne(kept), until: kept.until })) }
+  const showSecrets = (secrets: readonly StoredSecret[]) => {
+    const [newest, ...previous] = liveSecrets(secrets, now())
+    return { ...showSecret(newest!), previous: previous.map((kept) => ({ ...showSecret(kept), until: kept.until })) }
   }
 
   return [
@@ -66,33 +66,33 @@ export function endpointSecrets({
       scope: 'write',
       ids: { id: 'endpoint' },
       reply: EndpointSecret,
-      run: async ({ db, clientId, params }) => ({ data: shown((await secretsOf(db, clientId, params.id!)).secrets) }),
+      answerCall: async ({ db, clientId, params }) => ({ data: showSecrets((await readSecrets(db, clientId, params.id!)).secrets) }),
     }),
     route('POST /v1/endpoints/{id}/secret/rotate', {
       summary: 'Rotate the signing secret',
       description:
         'Deliveries are signed with the new and the old secret until the grace period ends; five live at most. The new one may be of another kind: until then both kinds are sent.',
       ids: { id: 'endpoint' },
-      body: rotation,
+      body: rotationBody,
       reply: EndpointSecret,
-      async run({ db, clientId, params, body, after }) {
-        const { contract, secrets } = await secretsOf(db, clientId, params.id!, 'for update')
-        const fresh = newSecret(contracts[contract]!, { ...body, signature: body.signature ?? kindOf(secrets[0]!) })
-        const kept = rotated(secrets, fresh, { now: now(), keyRing, ...body })
+      async answerCall({ db, clientId, params, body, afterCommit: after }) {
+        const { contract, secrets } = await readSecrets(db, clientId, params.id!, 'for update')
+        const fresh = makeSigningSecret(contracts[contract]!, { ...body, signature: body.signature ?? signatureKind(secrets[0]!) })
+        const kept = rotateSecrets(secrets, fresh, { now: now(), keyRing, ...body })
         await db.query(`update endpoints set secrets = $3, ${ENDPOINT_CHANGED} where client_id = $1 and id = $2`, [
           clientId,
           params.id,
           JSON.stringify(kept),
         ])
         after(() => wakes.deliver(clientId, [params.id!]))
-        return { data: shown(kept) }
+        return { data: showSecrets(kept) }
       },
     }),
   ]
 }
 
-async function secretsOf(db: Queryable, clientId: string, id: string, lock: '' | 'for update' = '') {
-  const { rows } = await db.query<{ contract: string; secrets: KeptSecret[] }>(
+async function readSecrets(db: Queryable, clientId: string, id: string, lock: '' | 'for update' = '') {
+  const { rows } = await db.query<{ contract: string; secrets: StoredSecret[] }>(
     `select contract, secrets from endpoints where client_id = $1 and id = $2 and deleted_at is null ${lock}`,
     [clientId, id],
   )

@@ -2,9 +2,9 @@ import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { PENDING_FLOOR } from '../../database/pending-floor.ts'
 import { Refusal } from '../../errors.ts'
-import { clientId, id, moment, time } from '../http/field-schemas.ts'
-import { type Deps, type Route, route } from '../http/route.ts'
-import { STATES } from './deliveries.ts'
+import { clientId, id, requestTime, replyTime } from '../http/field-schemas.ts'
+import { type ApiDeps, type Route, route } from '../http/route.ts'
+import { DELIVERY_STATES } from './deliveries.ts'
 
 const DAY_MS = 86_400_000
 const LONGEST_DAYS = 31
@@ -15,12 +15,12 @@ const share = z.number().min(0).max(1).nullable()
 const Stats = z
   .strictObject({
     endpointId: id,
-    since: time,
-    until: time,
+    since: replyTime,
+    until: replyTime,
     deliveries: z
       .strictObject({
         total: count,
-        byState: z.strictObject(Object.fromEntries(STATES.map((state) => [state, count]))),
+        byState: z.strictObject(Object.fromEntries(DELIVERY_STATES.map((state) => [state, count]))),
         successRate: share.meta({ description: 'Delivered, of those delivered or failed; null: there are none.' }),
       })
       .meta({ description: 'That were made in the window.' }),
@@ -38,25 +38,25 @@ const Stats = z
       })
       .meta({ description: 'Of these deliveries, whenever they were made.' }),
     waiting: z
-      .strictObject({ total: count, due: count, oldestCreatedAt: time.nullable() })
+      .strictObject({ total: count, due: count, oldestCreatedAt: replyTime.nullable() })
       .meta({ description: 'All deliveries that are pending now, in the window or not.' }),
   })
   .meta({ id: 'EndpointStats', description: 'What the deliveries and attempts of an endpoint add up to.' })
 
 /** GET /v1/endpoints/{id}/stats, read from the rows that the lists of deliveries and attempts show. */
-export const endpointStats = ({ now }: Pick<Deps, 'now'>): Route[] => [
+export const endpointStatsRoutes = ({ now }: Pick<ApiDeps, 'now'>): Route[] => [
   route('GET /v1/endpoints/{id}/stats', {
     summary: 'Count what became of deliveries to an endpoint',
     description:
       'Of those made in a window: the last 24 hours unless `since` and `until` say otherwise, 31 days at most.',
     ids: { id: 'endpointEver' },
-    query: z.strictObject({ clientId, since: moment.optional(), until: moment.optional() }),
+    query: z.strictObject({ clientId, since: requestTime.optional(), until: requestTime.optional() }),
     reply: Stats,
-    async run({ db, clientId, params, query }) {
+    async answerCall({ db, clientId, params, query }) {
       const until = query.until ?? now()
       const since = query.since ?? new Date(until.getTime() - DAY_MS)
       assertWindow(since, until)
-      return { data: await statsOf(db, clientId, params.id!, { since, until }) }
+      return { data: await readStats(db, clientId, params.id!, { since, until }) }
     },
   }),
 ]
@@ -68,10 +68,10 @@ function assertWindow(since: Date, until: Date) {
   throw new Refusal('invalid', { details: [{ path: 'since', code: 'custom', message }] })
 }
 
-type Counts = Record<string, number>
+type CountByName = Record<string, number>
 
 /** One statement, so that all of it is of one moment. */
-async function statsOf(
+async function readStats(
   db: Queryable,
   clientId: string,
   endpointId: string,
@@ -100,27 +100,27 @@ async function statsOf(
     [clientId, endpointId, since, until],
   )
   const [{ states, outcomes, delivered, latencies, total, due, oldest }] = rows
-  const byState: Counts = Object.fromEntries(STATES.map((state) => [state, states?.[state] ?? 0]))
-  const byOutcome: Counts = outcomes ?? {}
-  const attempts = sum(byOutcome)
+  const byState: CountByName = Object.fromEntries(DELIVERY_STATES.map((state) => [state, states?.[state] ?? 0]))
+  const byOutcome: CountByName = outcomes ?? {}
+  const attempts = sumCounts(byOutcome)
   return {
     endpointId,
     since,
     until,
     deliveries: {
-      total: sum(byState),
+      total: sumCounts(byState),
       byState,
-      successRate: ratio(byState.delivered!, byState.delivered! + byState.failed!),
+      successRate: ratioOf(byState.delivered!, byState.delivered! + byState.failed!),
     },
     attempts: {
       total: attempts,
       byOutcome,
-      successRate: ratio(delivered, attempts),
+      successRate: ratioOf(delivered, attempts),
       latencyMs: latencies && { p50: latencies[0], p95: latencies[1], p99: latencies[2] },
     },
     waiting: { total, due, oldestCreatedAt: oldest },
   }
 }
 
-const sum = (counts: Counts) => Object.values(counts).reduce((total, one) => total + one, 0)
-const ratio = (part: number, whole: number) => (whole === 0 ? null : part / whole)
+const sumCounts = (counts: CountByName) => Object.values(counts).reduce((total, one) => total + one, 0)
+const ratioOf = (part: number, whole: number) => (whole === 0 ? null : part / whole)

@@ -2,29 +2,29 @@ import { z } from 'zod'
 import { ENDPOINT_CHANGED } from '../../database/endpoint-version.ts'
 import { Refusal } from '../../errors.ts'
 import { eventType } from '../http/field-schemas.ts'
-import { type Deps, type Route, route } from '../http/route.ts'
+import { type ApiDeps, type Route, route } from '../http/route.ts'
 import { deliveryReply, readDelivery } from './deliveries.ts'
 import { endWaiting } from './end-waiting.ts'
 import { forgetHealth } from './endpoint-health.ts'
 import { endpointReply } from './endpoint-schema.ts'
 import { readEndpoint } from './endpoints.ts'
-import { sendTest } from './store-test-event.ts'
+import { storeTestEvent } from './store-test-event.ts'
 
 /** /v1/endpoints/{id}/enable, /disable and /test. */
-export const endpointStatus = ({
+export const endpointStatusRoutes = ({
   contracts,
   keyRing,
   wakes,
   now,
   watch,
-}: Pick<Deps, 'contracts' | 'keyRing' | 'wakes' | 'now' | 'watch'>): Route[] => [
+}: Pick<ApiDeps, 'contracts' | 'keyRing' | 'wakes' | 'now' | 'watch'>): Route[] => [
   route('POST /v1/endpoints/{id}/enable', {
     summary: 'Enable an endpoint',
     description:
       'Events are delivered again from now on; those that were skipped meanwhile can be replayed. What failed before is forgotten.',
     ids: { id: 'endpoint' },
     reply: endpointReply,
-    async run({ db, clientId, params, after }) {
+    async answerCall({ db, clientId, params, afterCommit: after }) {
       const { rowCount } = await db.query(
         `update endpoints set status = 'enabled', disabled_reason = null, disabled_at = null, ${ENDPOINT_CHANGED}
           where client_id = $1 and id = $2 and status = 'disabled'`,
@@ -40,7 +40,7 @@ export const endpointStatus = ({
     description: 'Deliveries that wait, and those of new events, become `skipped`; they can be replayed.',
     ids: { id: 'endpoint' },
     reply: endpointReply,
-    async run({ db, clientId, params, after }) {
+    async answerCall({ db, clientId, params, afterCommit: after }) {
       const { rowCount } = await db.query(
         `update endpoints set status = 'disabled', disabled_reason = 'manual', disabled_at = now(), ${ENDPOINT_CHANGED}
           where client_id = $1 and id = $2 and status = 'enabled'`,
@@ -61,10 +61,10 @@ export const endpointStatus = ({
     body: z.strictObject({ eventType: eventType.optional() }),
     reply: deliveryReply,
     status: 201,
-    async run({ db, clientId, params, body, after }) {
+    async answerCall({ db, clientId, params, body, afterCommit: after }) {
       const endpoint = await readEndpoint({ db, keyRing }, clientId, params.id!)
       if (endpoint.status === 'disabled') throw new Refusal('endpoint_disabled')
-      const id = await sendTest(db, clientId, {
+      const id = await storeTestEvent(db, clientId, {
         endpointId: params.id!,
         contract: contracts[endpoint.contract]!,
         eventType: body.eventType,

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { Refusal } from '../../errors.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
 import type { StoredTls } from '../../secrets/sealed-headers.ts'
-import { time } from '../http/field-schemas.ts'
+import { replyTime } from '../http/field-schemas.ts'
 
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2'
 const MOST_CERTIFICATES = 20
@@ -12,7 +12,7 @@ const MOST_CERTIFICATES = 20
 const pem = z.string().max(64 * 1024)
 
 /** The certificates of an endpoint's own, as a request may give them. */
-export const tls = z
+export const endpointTls = z
   .strictObject({
     caCertificate: pem.optional().meta({
       description: 'PEM of the authorities that the receiver must be certified by, instead of the public ones.',
@@ -30,16 +30,16 @@ const Certificate = z
     subject: z.string(),
     issuer: z.string(),
     fingerprintSha256: z.string().meta({ example: '4F:0A:…' }),
-    expiresAt: time,
+    expiresAt: replyTime,
   })
   .meta({ id: 'Certificate' })
 
 /** The same as a reply shows them. */
-export const shownTls = z
+export const tlsReply = z
   .strictObject({ caCertificates: z.array(Certificate), clientCertificate: Certificate.nullable() })
   .nullable()
 
-const shownCertificate = (certificate: X509Certificate): z.infer<typeof Certificate> => ({
+const showCertificate = (certificate: X509Certificate): z.infer<typeof Certificate> => ({
   subject: certificate.subject,
   issuer: certificate.issuer,
   fingerprintSha256: certificate.fingerprint256,
@@ -47,40 +47,40 @@ const shownCertificate = (certificate: X509Certificate): z.infer<typeof Certific
 })
 
 /** What a reply tells of the certificates that a row keeps. */
-export const tlsInfo = (kept: StoredTls | null): z.infer<typeof shownTls> =>
+export const showTls = (kept: StoredTls | null): z.infer<typeof tlsReply> =>
   kept && {
     caCertificates:
-      kept.ca === null ? [] : blocksOf(kept.ca).map((block) => shownCertificate(new X509Certificate(block))),
-    clientCertificate: kept.certificate === null ? null : shownCertificate(new X509Certificate(kept.certificate)),
+      kept.ca === null ? [] : pemBlocks(kept.ca).map((block) => showCertificate(new X509Certificate(block))),
+    clientCertificate: kept.certificate === null ? null : showCertificate(new X509Certificate(kept.certificate)),
   }
 
-const refusal = (field: string, message: string) =>
+const tlsRefusal = (field: string, message: string) =>
   new Refusal('invalid', { details: [{ path: field ? `tls.${field}` : 'tls', code: 'invalid', message }] })
 
 /**
  * What is stored of certificates that a client gives: only what can work. Throws `invalid` for what is no PEM, has expired,
  * does not belong together or is refused by TLS itself. No message holds anything of the key.
  */
-export function keptTls(
-  given: z.infer<typeof tls>,
+export function sealTls(
+  given: z.infer<typeof endpointTls>,
   { keyRing, now }: { keyRing: Pick<KeyRing, 'encrypt'>; now: () => Date },
 ): StoredTls | null {
   const { caCertificate, clientCertificate, clientKey } = given ?? {}
   if (caCertificate === undefined && clientCertificate === undefined && clientKey === undefined) return null
-  const authorities = caCertificate === undefined ? [] : certificates('caCertificate', caCertificate, now())
+  const authorities = caCertificate === undefined ? [] : parseCertificates('caCertificate', caCertificate, now())
   if (!authorities.every(canBeTrusted))
-    throw refusal('caCertificate', 'must be of an authority (CA:TRUE), or signed by itself')
+    throw tlsRefusal('caCertificate', 'must be of an authority (CA:TRUE), or signed by itself')
   if ((clientCertificate === undefined) !== (clientKey === undefined))
-    throw refusal(clientKey === undefined ? 'clientKey' : 'clientCertificate', 'must be given too: they are a pair')
-  const client = clientCertificate === undefined ? [] : certificates('clientCertificate', clientCertificate, now())
-  const key = clientKey === undefined ? null : keyOf(clientKey)
-  if (client[0] && key) assertPair(client[0], key)
+    throw tlsRefusal(clientKey === undefined ? 'clientKey' : 'clientCertificate', 'must be given too: they are a pair')
+  const client = clientCertificate === undefined ? [] : parseCertificates('clientCertificate', clientCertificate, now())
+  const key = clientKey === undefined ? null : parsePrivateKey(clientKey)
+  if (client[0] && key) assertKeyPair(client[0], key)
 
   const context = {
-    ...(authorities.length > 0 && { ca: joined(authorities) }),
-    ...(key && { cert: joined(client), key: key.export({ type: 'pkcs8', format: 'pem' }).toString() }),
+    ...(authorities.length > 0 && { ca: joinPem(authorities) }),
+    ...(key && { cert: joinPem(client), key: key.export({ type: 'pkcs8', format: 'pem' }).toString() }),
   }
-  assertUsable(context)
+  assertUsableByTls(context)
   return {
     ca: context.ca ?? null,
     certificate: context.cert ?? null,
@@ -89,31 +89,31 @@ export function keptTls(
 }
 
 /** Throws `invalid` for certificates on a connection that has none: they would protect nothing. */
-export function assertHttps(url: string, given: object | null | undefined): void {
-  if (given && !url.startsWith('https:')) throw refusal('', 'needs an https:// URL')
+export function assertTlsHasHttps(url: string, given: object | null | undefined): void {
+  if (given && !url.startsWith('https:')) throw tlsRefusal('', 'needs an https:// URL')
 }
 
 const BLOCK = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g
-const blocksOf = (text: string): string[] => text.match(BLOCK) ?? []
+const pemBlocks = (text: string): string[] => text.match(BLOCK) ?? []
 // Only what was understood is kept: texts around the blocks may be anything.
-const joined = (all: readonly X509Certificate[]) => all.map((certificate) => certificate.toString()).join('')
+const joinPem = (all: readonly X509Certificate[]) => all.map((certificate) => certificate.toString()).join('')
 
-function certificates(field: string, text: string, now: Date): X509Certificate[] {
-  if (text.includes('PRIVATE KEY')) throw refusal(field, 'must hold certificates alone: there is a private key in it')
-  const blocks = blocksOf(text)
-  if (blocks.length === 0) throw refusal(field, 'must be PEM: -----BEGIN CERTIFICATE-----')
-  if (blocks.length > MOST_CERTIFICATES) throw refusal(field, `must be ${MOST_CERTIFICATES} certificates or fewer`)
+function parseCertificates(field: string, text: string, now: Date): X509Certificate[] {
+  if (text.includes('PRIVATE KEY')) throw tlsRefusal(field, 'must hold certificates alone: there is a private key in it')
+  const blocks = pemBlocks(text)
+  if (blocks.length === 0) throw tlsRefusal(field, 'must be PEM: -----BEGIN CERTIFICATE-----')
+  if (blocks.length > MOST_CERTIFICATES) throw tlsRefusal(field, `must be ${MOST_CERTIFICATES} certificates or fewer`)
   return blocks.map((block, at) => {
-    const certificate = parsed(block)
+    const certificate = parseCertificate(block)
     const which = blocks.length === 1 ? '' : ` (certificate ${at + 1})`
-    if (!certificate) throw refusal(field, `cannot be read as an X.509 certificate${which}`)
+    if (!certificate) throw tlsRefusal(field, `cannot be read as an X.509 certificate${which}`)
     if (certificate.validToDate < now)
-      throw refusal(field, `has expired${which}, on ${certificate.validToDate.toISOString()}`)
+      throw tlsRefusal(field, `has expired${which}, on ${certificate.validToDate.toISOString()}`)
     return certificate
   })
 }
 
-function parsed(block: string): X509Certificate | null {
+function parseCertificate(block: string): X509Certificate | null {
   try {
     return new X509Certificate(block)
   } catch {
@@ -123,31 +123,31 @@ function parsed(block: string): X509Certificate | null {
 
 const canBeTrusted = (certificate: X509Certificate) => certificate.ca || certificate.checkIssued(certificate)
 
-function keyOf(text: string): KeyObject {
+function parsePrivateKey(text: string): KeyObject {
   try {
     return createPrivateKey(text)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ERR_MISSING_PASSPHRASE' || text.includes('ENCRYPTED'))
-      throw refusal('clientKey', 'must not be protected by a passphrase: it is stored encrypted')
-    throw refusal('clientKey', 'must be PEM of a private key: -----BEGIN PRIVATE KEY-----')
+      throw tlsRefusal('clientKey', 'must not be protected by a passphrase: it is stored encrypted')
+    throw tlsRefusal('clientKey', 'must be PEM of a private key: -----BEGIN PRIVATE KEY-----')
   }
 }
 
-function assertPair(certificate: X509Certificate, key: KeyObject) {
-  if (!certificate.checkPrivateKey(key)) throw refusal('clientKey', 'does not belong to the first certificate')
+function assertKeyPair(certificate: X509Certificate, key: KeyObject) {
+  if (!certificate.checkPrivateKey(key)) throw tlsRefusal('clientKey', 'does not belong to the first certificate')
   // Without the extension a certificate is good for everything.
   const uses: readonly string[] | undefined = certificate.keyUsage
   if (uses && !uses.includes(CLIENT_AUTH))
-    throw refusal('clientCertificate', 'must be one for client authentication (extended key usage)')
+    throw tlsRefusal('clientCertificate', 'must be one for client authentication (extended key usage)')
 }
 
 /** TLS has an opinion of its own, on short keys and old digests say. */
-function assertUsable(context: { ca?: string; cert?: string; key?: string }) {
+function assertUsableByTls(context: { ca?: string; cert?: string; key?: string }) {
   try {
     createSecureContext(context)
   } catch (error) {
     const { code, reason } = error as { code?: string; reason?: string }
-    throw refusal('', `cannot be used: ${reason ?? code ?? 'TLS refuses it'}`)
+    throw tlsRefusal('', `cannot be used: ${reason ?? code ?? 'TLS refuses it'}`)
   }
 }

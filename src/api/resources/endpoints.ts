@@ -8,24 +8,24 @@ import { Refusal } from '../../errors.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
 import { sealHeaders } from '../../secrets/sealed-headers.ts'
 import { clientId, pageQuery } from '../http/field-schemas.ts'
-import { page } from '../http/page.ts'
-import { ofClient } from '../http/page-sql.ts'
-import { type Deps, listRoute, type Route, route } from '../http/route.ts'
-import { changes } from '../http/update-set.ts'
+import { readPage } from '../http/page.ts'
+import { pinClient } from '../http/page-sql.ts'
+import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
+import { updateSet } from '../http/update-set.ts'
 import { endWaiting } from './end-waiting.ts'
-import { checkHeaders } from './endpoint-headers.ts'
+import { assertNoContractHeaders } from './endpoint-headers.ts'
 import { forgetHealth } from './endpoint-health.ts'
 import {
-  changedEndpoint,
+  changedEndpointBody,
   ENDPOINT_COLUMNS,
   type EndpointRow,
   endpointReply,
-  newEndpoint,
-  shownEndpoint,
+  newEndpointBody,
+  showEndpoint,
 } from './endpoint-schema.ts'
-import { assertHttps, keptTls } from './endpoint-tls.ts'
-import { endpointUrl } from './endpoint-url.ts'
-import { first, newSecret } from './signing-secrets.ts'
+import { assertTlsHasHttps, sealTls } from './endpoint-tls.ts'
+import { parseEndpointUrl } from './endpoint-url.ts'
+import { firstSecrets, makeSigningSecret } from './signing-secrets.ts'
 
 /** The endpoint as a reply shows it. Throws `not_found`: it may have been deleted since the router looked. */
 export async function readEndpoint(
@@ -34,36 +34,36 @@ export async function readEndpoint(
   id: string,
 ) {
   const { rows } = await db.query(
-    `select ${ofClient(ENDPOINT_COLUMNS, '$1::uuid')} from endpoints t where client_id = $1 and id = $2 and deleted_at is null`,
+    `select ${pinClient(ENDPOINT_COLUMNS, '$1::uuid')} from endpoints t where client_id = $1 and id = $2 and deleted_at is null`,
     [clientId, id],
   )
   if (!rows[0]) throw new Refusal('not_found')
-  return shownEndpoint(keyRing)(rows[0])
+  return showEndpoint(keyRing)(rows[0])
 }
 
 /** /v1/endpoints. Every change holds from the next attempt that starts after the reply. */
-export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 'wakes' | 'now'>): Route[] {
+export function endpointRoutes(deps: Pick<ApiDeps, 'keyRing' | 'config' | 'contracts' | 'wakes' | 'now'>): Route[] {
   const { keyRing, config, contracts, wakes } = deps
-  const contractOf = (name: string): Contract => contracts[name]!
+  const contractNamed = (name: string): Contract => contracts[name]!
 
   return [
     route('POST /v1/endpoints', {
       summary: 'Make an endpoint',
       description:
         'The reply holds the signing secret, or the public key; later they are read with `GET /v1/endpoints/{id}/secret`.',
-      body: newEndpoint(contracts),
+      body: newEndpointBody(contracts),
       reply: endpointReply.extend({ secret: z.string().nullable() }).meta({ id: 'NewEndpoint' }),
       status: 201,
-      async run({ db, clientId, body }) {
-        const contract = contractOf(body.contract)
+      async answerCall({ db, clientId, body }) {
+        const contract = contractNamed(body.contract)
         checkEventTypes(contract, body.eventTypes)
-        checkHeaders(contracts, body.headers)
-        const url = await endpointUrl(body.url, config)
-        const tls = keptTls(body.tls ?? null, deps)
-        assertHttps(url, tls)
-        await withinQuota(db, clientId)
+        assertNoContractHeaders(contracts, body.headers)
+        const url = await parseEndpointUrl(body.url, config)
+        const tls = sealTls(body.tls ?? null, deps)
+        assertTlsHasHttps(url, tls)
+        await assertWithinQuota(db, clientId)
         const id = newId()
-        const secret = newSecret(contract, body)
+        const secret = makeSigningSecret(contract, body)
         await db.query(
           `insert into endpoints (id, client_id, url, contract, event_types, description, metadata, sealed_headers,
                                   retry_schedule, timeout_seconds, max_in_flight, rate_limit, secrets, tls, ordering)
@@ -82,7 +82,7 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
             body.timeoutSeconds,
             body.maxInFlight,
             body.rateLimit,
-            JSON.stringify(first(secret, keyRing)),
+            JSON.stringify(firstSecrets(secret, keyRing)),
             tls,
             body.ordering,
           ],
@@ -99,36 +99,36 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
       summary: 'List endpoints',
       query: z.strictObject({ clientId, ...pageQuery }),
       reply: endpointReply,
-      async run(call) {
-        const { data, meta = {} } = await page(deps, call, {
+      async answerCall(call) {
+        const { data, meta = {} } = await readPage(deps, call, {
           list: 'endpoints',
           columns: ENDPOINT_COLUMNS,
           table: 'endpoints',
           where: 't.deleted_at is null',
         })
-        return { data: (data as EndpointRow[]).map(shownEndpoint(keyRing)), meta }
+        return { data: (data as EndpointRow[]).map(showEndpoint(keyRing)), meta }
       },
     }),
     route('GET /v1/endpoints/{id}', {
       summary: 'Get an endpoint',
       ids: { id: 'endpoint' },
       reply: endpointReply,
-      run: async ({ db, clientId, params }) => ({ data: await readEndpoint({ db, keyRing }, clientId, params.id!) }),
+      answerCall: async ({ db, clientId, params }) => ({ data: await readEndpoint({ db, keyRing }, clientId, params.id!) }),
     }),
     route('PATCH /v1/endpoints/{id}', {
       summary: 'Change an endpoint',
       description: '`metadata`, `headers` and `tls` are replaced as a whole.',
       ids: { id: 'endpoint' },
-      body: changedEndpoint,
+      body: changedEndpointBody,
       reply: endpointReply,
-      async run({ db, clientId, params, body, after }) {
+      async answerCall({ db, clientId, params, body, afterCommit: after }) {
         const before = await readEndpoint({ db, keyRing }, clientId, params.id!)
-        checkEventTypes(contractOf(before.contract), body.eventTypes)
-        checkHeaders(contracts, body.headers)
-        const url = body.url === undefined ? undefined : await endpointUrl(body.url, config)
-        const tls = body.tls === undefined ? undefined : keptTls(body.tls, deps)
-        assertHttps(url ?? before.url, tls === undefined ? before.tls : tls)
-        const set = changes(
+        checkEventTypes(contractNamed(before.contract), body.eventTypes)
+        assertNoContractHeaders(contracts, body.headers)
+        const url = body.url === undefined ? undefined : await parseEndpointUrl(body.url, config)
+        const tls = body.tls === undefined ? undefined : sealTls(body.tls, deps)
+        assertTlsHasHttps(url ?? before.url, tls === undefined ? before.tls : tls)
+        const set = updateSet(
           {
             url,
             event_types: body.eventTypes,
@@ -162,7 +162,7 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
       ids: { id: 'endpoint' },
       reply: z.null(),
       status: 204,
-      async run({ db, clientId, params, after }) {
+      async answerCall({ db, clientId, params, afterCommit: after }) {
         // Its secrets are of no more use, and so the least that can leak.
         await db.query(
           `update endpoints
@@ -179,7 +179,7 @@ export function endpoints(deps: Pick<Deps, 'keyRing' | 'config' | 'contracts' | 
 }
 
 /** Throws `quota_exceeded` when the client has as many endpoints as it may have. Of several requests at once one counts first. */
-async function withinQuota(db: Queryable, clientId: string): Promise<void> {
+async function assertWithinQuota(db: Queryable, clientId: string): Promise<void> {
   const { rows } = await db.query(
     'select max_endpoints as most from clients where id = $1 and max_endpoints is not null for no key update',
     [clientId],

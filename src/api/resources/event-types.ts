@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { type Contract, wireExample } from '../../contracts/contract.ts'
 import { Refusal } from '../../errors.ts'
-import { clientId, eventType, text } from '../http/field-schemas.ts'
-import { commonRoute, type Deps, type Route } from '../http/route.ts'
+import { clientId, eventType, textUpTo } from '../http/field-schemas.ts'
+import { commonRoute, type ApiDeps, type Route } from '../http/route.ts'
 
 const EventType = z
   .strictObject({
@@ -13,7 +13,7 @@ const EventType = z
   })
   .meta({ id: 'EventType' })
 
-const catalog = (contract: Contract) =>
+const catalogOf = (contract: Contract) =>
   contract.eventTypes.map((eventType) => ({
     eventType,
     contract: contract.name,
@@ -22,26 +22,26 @@ const catalog = (contract: Contract) =>
   }))
 
 /** /v1/event-types: what can arrive at an endpoint, by contract. */
-export function eventTypes({ contracts }: Pick<Deps, 'contracts'>): Route[] {
-  const all = Object.values(contracts).flatMap(catalog)
+export function eventTypeRoutes({ contracts }: Pick<ApiDeps, 'contracts'>): Route[] {
+  const all = Object.values(contracts).flatMap(catalogOf)
   return [
     commonRoute('GET /v1/event-types', {
       summary: 'List event types with JSON Schema and example',
       description: 'The whole catalog, in the order of the contracts.',
       query: z.strictObject({ clientId, contract: z.enum(Object.keys(contracts)).optional() }),
       reply: EventType,
-      list: true,
-      run: async ({ query }) => ({
+      isList: true,
+      answerCall: async ({ query }) => ({
         data: all.filter(({ contract }) => query.contract === undefined || contract === query.contract),
         meta: { nextCursor: null },
       }),
     }),
     commonRoute('GET /v1/event-types/{eventType}', {
       summary: 'Get an event type',
-      params: { eventType: text(100) },
+      params: { eventType: textUpTo(100) },
       query: z.strictObject({ clientId, contract: z.enum(Object.keys(contracts)).optional() }),
       reply: EventType,
-      async run({ params, query }) {
+      async answerCall({ params, query }) {
         const found = all.find(
           ({ eventType, contract }) => eventType === params.eventType && contract === (query.contract ?? contract),
         )

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { GATEWAY_ITSELF, idTime, NO_SOURCE_EVENT } from '../../domain/ids.ts'
-import { clientId, eventType, id, pageQuery, reference, time, windowQuery } from '../http/field-schemas.ts'
-import { page } from '../http/page.ts'
-import { type Deps, listRoute, type Route, route } from '../http/route.ts'
+import { clientId, eventType, id, pageQuery, idReference, replyTime, windowQuery } from '../http/field-schemas.ts'
+import { readPage } from '../http/page.ts'
+import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
 
 const Event = z
   .strictObject({
@@ -15,8 +15,8 @@ const Event = z
     contract: z.string(),
     eventType,
     userId: id.nullable(),
-    occurredAt: time,
-    createdAt: time,
+    occurredAt: replyTime,
+    createdAt: replyTime,
     deliveries: z
       .record(z.string(), z.number().int())
       .meta({ description: 'How many deliveries it has, by state.', example: { delivered: 2, pending: 1 } }),
@@ -34,13 +34,13 @@ const COLUMNS = `t.id, t.client_id as "clientId",
   case when t.source_event_id not in ('${NO_SOURCE_EVENT}', '${GATEWAY_ITSELF}') then t.source_event_id end as "sourceEventId",
   t.contract, t.type as "eventType", t.user_id as "userId", t.occurred_at as "occurredAt"`
 
-interface Row {
+interface EventRow {
   id: string
   clientId: string
 }
 
 /** With the time and the deliveries of each. A statement of its own, which looks at the days of these events only. */
-async function shown<R extends Row>(db: Queryable, rows: readonly R[]) {
+async function showEvents<R extends EventRow>(db: Queryable, rows: readonly R[]) {
   const counts: Record<string, Record<string, number>> = {}
   for (const [clientId, events] of Map.groupBy(rows, (row) => row.clientId)) {
     const { rows: states } = await db.query<{ id: string; state: string; count: number }>(
@@ -53,22 +53,22 @@ async function shown<R extends Row>(db: Queryable, rows: readonly R[]) {
 }
 
 /** /v1/events: what the sources' events became. */
-export const events = (deps: Pick<Deps, 'keyRing'>): Route[] => [
+export const eventRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
   listRoute('GET /v1/events', {
     summary: 'List events',
     ids: { sourceEventId: 'sourceEvent', userId: 'user' },
     query: z.strictObject({
       clientId,
-      sourceEventId: reference.optional(),
-      userId: reference.optional(),
+      sourceEventId: idReference.optional(),
+      userId: idReference.optional(),
       eventType: eventType.optional(),
       contract: z.string().optional(),
       ...windowQuery,
       ...pageQuery,
     }),
     reply: Event,
-    async run(call) {
-      const { data, meta = {} } = await page(deps, call, {
+    async answerCall(call) {
+      const { data, meta = {} } = await readPage(deps, call, {
         list: 'events',
         columns: COLUMNS,
         table: 'events',
@@ -79,23 +79,23 @@ export const events = (deps: Pick<Deps, 'keyRing'>): Route[] => [
           contract: ['t.contract = ?', call.query.contract],
         },
         // A source event has few events: what its index finds is put in order.
-        ways: [['sourceEventId'], ['userId'], ['eventType']],
+        indexedFilters: [['sourceEventId'], ['userId'], ['eventType']],
       })
-      return { data: await shown(call.db, data as Row[]), meta }
+      return { data: await showEvents(call.db, data as EventRow[]), meta }
     },
   }),
   route('GET /v1/events/{id}', {
     summary: 'Get an event with its body',
     ids: { id: 'event' },
     reply: EventWithBody,
-    async run({ db, clientId, params }) {
-      const { rows } = await db.query<Row>(
+    async answerCall({ db, clientId, params }) {
+      const { rows } = await db.query<EventRow>(
         `select ${COLUMNS}, b.body from events t
            left join event_bodies b on b.client_id = $1 and b.event_id = $2
           where t.client_id = $1 and t.id = $2`,
         [clientId, params.id],
       )
-      const [data] = await shown(db, rows)
+      const [data] = await showEvents(db, rows)
       return { data }
     },
   }),

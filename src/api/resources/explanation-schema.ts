@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import { EVENT_ORIGINS } from '../../domain/event-origin.ts'
-import { id, time } from '../http/field-schemas.ts'
+import { id, replyTime } from '../http/field-schemas.ts'
 
 // The reply of explain and dry run. What it tells is made in src/normalize/explain.
 
 const value = z.unknown().meta({ description: 'As it stood there: any JSON.' })
-const ref = z.strictObject({ kind: z.string(), id: z.string().nullable() })
+const objectRef = z.strictObject({ kind: z.string(), id: z.string().nullable() })
 
 const Condition = z
   .strictObject({
@@ -23,7 +23,7 @@ const Condition = z
   })
   .meta({ id: 'Condition', description: 'A condition with its truth, and at its leaves the values that were read.' })
 
-const Rule = z
+const ExplainedRule = z
   .strictObject({
     at: z.number().int().meta({ description: '1 is the first; the first that holds speaks.' }),
     says: z.string().meta({ example: 'subscription.renewed' }),
@@ -33,12 +33,12 @@ const Rule = z
   })
   .meta({ id: 'ExplainedRule' })
 
-const Mapping = z
+const ExplainedMapping = z
   .strictObject({
     contract: z.string(),
     mapping: z.string(),
     again: z.boolean().meta({ description: "It speaks of the object's newest state once more." }),
-    rules: z.array(Rule),
+    rules: z.array(ExplainedRule),
     owed: z.strictObject({ says: z.string(), holds: z.boolean(), condition: Condition }).nullable(),
     says: z.strictObject({
       kind: z.enum(['emit', 'ignore', 'fail']),
@@ -48,11 +48,11 @@ const Mapping = z
   })
   .meta({ id: 'ExplainedMapping' })
 
-const Read = z
+const ExplainedRead = z
   .strictObject({
     path: z.string().meta({ example: 'items.data[0].price.unit_amount' }),
     value,
-    object: ref.nullable().meta({ description: "Where it stands, if not in the event's own object." }),
+    object: objectRef.nullable().meta({ description: "Where it stands, if not in the event's own object." }),
     until: z
       .string()
       .nullable()
@@ -60,17 +60,17 @@ const Read = z
   })
   .meta({ id: 'ExplainedRead' })
 
-const Field = z
+const ExplainedField = z
   .strictObject({
     field: z.string().meta({ example: 'subscription.amount' }),
     value,
-    reads: z.array(Read),
-    absent: z.array(Read).meta({ description: 'What was looked for first, and was not there.' }),
+    reads: z.array(ExplainedRead),
+    absent: z.array(ExplainedRead).meta({ description: 'What was looked for first, and was not there.' }),
     through: z.array(z.string()).meta({ description: 'Conversions on the way.', example: ['major'] }),
   })
   .meta({ id: 'ExplainedField' })
 
-const Way = z.strictObject({
+const ExplainedDelivery = z.strictObject({
   id,
   endpointId: id,
   url: z.string(),
@@ -78,9 +78,9 @@ const Way = z.strictObject({
   state: z.string(),
   reason: z.string().nullable(),
   attempts: z.number().int(),
-  nextAttemptAt: time.nullable(),
-  waitsFor: z.strictObject({ for: z.string(), until: time.nullable(), message: z.string() }).nullable(),
-  lastAttempt: z.strictObject({ at: time, outcome: z.string(), message: z.string().nullable() }).nullable(),
+  nextAttemptAt: replyTime.nullable(),
+  waitsFor: z.strictObject({ for: z.string(), until: replyTime.nullable(), message: z.string() }).nullable(),
+  lastAttempt: z.strictObject({ at: replyTime, outcome: z.string(), message: z.string().nullable() }).nullable(),
 })
 
 const ExplainedEvent = z
@@ -89,13 +89,13 @@ const ExplainedEvent = z
     mapping: z.string(),
     type: z.string(),
     key: z.string().meta({ description: 'The business key: one event per key, for ever.' }),
-    stored: z.strictObject({ id, createdAt: time }).nullable(),
+    stored: z.strictObject({ id, createdAt: replyTime }).nullable(),
     toldBefore: z
       .strictObject({ sourceEventId: id.nullable(), eventId: z.string().nullable(), type: z.string().nullable() })
       .nullable(),
-    fields: z.array(Field),
+    fields: z.array(ExplainedField),
     differs: z.array(z.strictObject({ field: z.string(), stored: value, now: value })),
-    deliveries: z.array(Way),
+    deliveries: z.array(ExplainedDelivery),
     passedOver: z
       .array(
         z.strictObject({
@@ -120,12 +120,12 @@ export const Explanation = z
       apiVersion: z.string().nullable(),
       account: z.string().nullable(),
       livemode: z.boolean(),
-      createdAt: time,
-      receivedAt: time,
+      createdAt: replyTime,
+      receivedAt: replyTime,
       origin: z.enum(EVENT_ORIGINS),
       state: z.enum(['received', 'normalized', 'ignored', 'held', 'failed']),
       reason: z.strictObject({ code: z.string(), message: z.string().nullable() }).nullable(),
-      heldUntil: time.nullable(),
+      heldUntil: replyTime.nullable(),
     }),
     summary: z.string(),
     hints: z.array(z.string()).meta({ description: 'What can be done about it.' }),
@@ -140,7 +140,7 @@ export const Explanation = z
         before: z.enum(['previous_attributes', 'snapshot', 'unknown']),
       })
       .nullable(),
-    mappings: z.array(Mapping),
+    mappings: z.array(ExplainedMapping),
     events: z.array(ExplainedEvent),
     lookups: z.array(z.strictObject({ kind: z.string(), id: z.string(), known: z.boolean(), words: z.string() })),
     waitsFor: z.array(z.strictObject({ fact: z.string(), words: z.string() })),

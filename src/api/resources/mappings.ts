@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { clientId, eventType, text } from '../http/field-schemas.ts'
-import { commonRoute, type Deps, type Route } from '../http/route.ts'
+import { clientId, eventType, textUpTo } from '../http/field-schemas.ts'
+import { commonRoute, type ApiDeps, type Route } from '../http/route.ts'
 
 const RuleInWords = z
   .strictObject({
@@ -32,7 +32,7 @@ const MappingInWords = z
   .meta({ id: 'MappingInWords', description: 'A mapping as a person reads it, in Markdown.' })
 
 /** /v1/mappings: which Stripe event becomes which event of a contract, and where each field comes from. Rule: DESIGN.md 3. */
-export function mappings({ contracts, mappingsInWords }: Pick<Deps, 'contracts' | 'mappingsInWords'>): Route[] {
+export function mappingRoutes({ contracts, describeMappings: mappingsInWords }: Pick<ApiDeps, 'contracts' | 'mappingsInWords'>): Route[] {
   const all = Object.entries(mappingsInWords()).flatMap(([contract, list]) =>
     list.map((mapping) => ({ contract, ...mapping })),
   )
@@ -44,11 +44,11 @@ export function mappings({ contracts, mappingsInWords }: Pick<Deps, 'contracts' 
       query: z.strictObject({
         clientId,
         contract: z.enum(Object.keys(contracts)).optional(),
-        type: text(200).optional().meta({ description: 'Those that read this event type of Stripe.' }),
+        type: textUpTo(200).optional().meta({ description: 'Those that read this event type of Stripe.' }),
       }),
       reply: MappingInWords,
-      list: true,
-      run: async ({ query }) => ({
+      isList: true,
+      answerCall: async ({ query }) => ({
         data: all.filter(
           ({ contract, types }) =>
             contract === (query.contract ?? contract) && (query.type === undefined || types.includes(query.type)),

@@ -1,7 +1,7 @@
 import type { Queryable } from '../../database/db.ts'
 import { idOfWords, newId } from '../../domain/ids.ts'
 
-interface Registered {
+interface UserRegistration {
   clientUserId: string
   /** undefined: as it was. */
   email?: string | null | undefined
@@ -16,9 +16,9 @@ interface Registered {
 export async function registerUser(
   tx: Queryable,
   clientId: string,
-  { clientUserId, email, stripeCustomerId }: Registered,
+  { clientUserId, email, stripeCustomerId }: UserRegistration,
 ): Promise<string> {
-  if (stripeCustomerId !== undefined) await adopt(tx, clientId, clientUserId, stripeCustomerId)
+  if (stripeCustomerId !== undefined) await nameUserOfCustomer(tx, clientId, clientUserId, stripeCustomerId)
   // The id that the normaliser would choose too, so that both mean the same user; a nameless one of a Stripe customer may
   // have it already where a client's own ids look like Stripe's.
   const id = idOfWords('user', clientId, clientUserId)
@@ -40,7 +40,7 @@ export async function registerUser(
 }
 
 /** Gives the name to the customer's nameless user, if there is one and no other user has the name. */
-async function adopt(tx: Queryable, clientId: string, clientUserId: string, customerId: string): Promise<void> {
+async function nameUserOfCustomer(tx: Queryable, clientId: string, clientUserId: string, customerId: string): Promise<void> {
   await tx.query(
     `update users u set client_user_id = $2, registered = true, updated_at = now()
        from user_customers uc

@@ -1,17 +1,17 @@
 import { z } from 'zod'
-import { clientId, moment, reference, text } from '../http/field-schemas.ts'
-import { type Deps, type Route, route } from '../http/route.ts'
+import { clientId, requestTime, idReference, textUpTo } from '../http/field-schemas.ts'
+import { type ApiDeps, type Route, route } from '../http/route.ts'
 import { readSourceEvent, SourceEvent } from './source-events.ts'
 
-const Body = z
+const RenormalizeBody = z
   .strictObject({
     clientId,
     state: z.enum(['failed', 'ignored']),
-    code: text(100).optional().meta({ description: 'The code of the reason, e.g. `unmapped_value`.' }),
-    type: text(200).optional(),
-    sourceId: reference.optional(),
-    since: moment.optional().meta({ description: 'Received then or later.' }),
-    until: moment.optional().meta({ description: 'Received before.' }),
+    code: textUpTo(100).optional().meta({ description: 'The code of the reason, e.g. `unmapped_value`.' }),
+    type: textUpTo(200).optional(),
+    sourceId: idReference.optional(),
+    since: requestTime.optional().meta({ description: 'Received then or later.' }),
+    until: requestTime.optional().meta({ description: 'Received before.' }),
   })
   .refine(({ state, code }) => state === 'failed' || code !== undefined, {
     path: ['code'],
@@ -19,15 +19,15 @@ const Body = z
   })
 
 /** Source events once more through the normaliser: after a mapping was mended, or a source has got its API key. */
-export const renormalizations = (deps: Pick<Deps, 'renormalize' | 'renormalizeAll' | 'wakes'>): Route[] => [
+export const renormalizationRoutes = (deps: Pick<ApiDeps, 'renormalize' | 'renormalizeAll' | 'wakes'>): Route[] => [
   route('POST /v1/source-events/{id}/renormalize', {
     summary: 'Normalise a failed or ignored source event once more',
     description: 'One that waits already is left alone. What was told before is not told again.',
     ids: { id: 'sourceEvent' },
     reply: SourceEvent,
     status: 202,
-    async run({ db, clientId, params, after }) {
-      await deps.renormalize(db, clientId, params.id!)
+    async answerCall({ db, clientId, params, afterCommit: after }) {
+      await deps.renormalizeOne(db, clientId, params.id!)
       after(() => deps.wakes.normalize(clientId))
       return { data: await readSourceEvent(db, clientId, params.id!) }
     },
@@ -35,14 +35,14 @@ export const renormalizations = (deps: Pick<Deps, 'renormalize' | 'renormalizeAl
   route('POST /v1/source-events/renormalize', {
     summary: 'Normalise all failed or ignored source events that fit once more',
     ids: { sourceId: 'sourceOrApp' },
-    body: Body,
+    body: RenormalizeBody,
     reply: z
       .strictObject({ count: z.number().int().meta({ description: 'How many go through once more.' }) })
       .meta({ id: 'Renormalized' }),
     status: 202,
-    async run({ db, clientId, body, after }) {
+    async answerCall({ db, clientId, body, afterCommit: after }) {
       const { clientId: _, ...which } = body
-      const { count } = await deps.renormalizeAll(db, clientId, which)
+      const { count } = await deps.renormalizeMatching(db, clientId, which)
       after(() => deps.wakes.normalize(clientId))
       return { data: { count } }
     },

@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { FANOUT_ORIGIN } from '../../domain/ids.ts'
-import { clientId, eventType, id, moment, pageQuery, reference, text, time } from '../http/field-schemas.ts'
-import { page } from '../http/page.ts'
-import { type Deps, listRoute, type Route, route } from '../http/route.ts'
+import { clientId, eventType, id, requestTime, pageQuery, idReference, textUpTo, replyTime } from '../http/field-schemas.ts'
+import { readPage } from '../http/page.ts'
+import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
 
-const STATES = ['running', 'done', 'cancelled', 'failed'] as const
+const REPLAY_STATES = ['running', 'done', 'cancelled', 'failed'] as const
 const MODES = ['failed', 'missing', 'all'] as const
 
 const mode = z.enum(MODES).meta({
@@ -17,11 +17,11 @@ const expired = z.number().int().meta({
   description: 'Events that would be replayed too, but for their bodies, which are past their retention.',
 })
 
-const asked = {
+const askedFields = {
   endpointId: id,
   mode,
-  since: time.nullable().meta({ description: 'Events made then or later; null: from the first on.' }),
-  until: time.nullable().meta({ description: 'Events made before; null: all until the replay was asked for.' }),
+  since: replyTime.nullable().meta({ description: 'Events made then or later; null: from the first on.' }),
+  until: replyTime.nullable().meta({ description: 'Events made before; null: all until the replay was asked for.' }),
   eventTypes: z.array(z.string()).nullable().meta({ description: 'null: all that the endpoint takes.' }),
 }
 
@@ -29,8 +29,8 @@ const Replay = z
   .strictObject({
     id,
     clientId: id,
-    ...asked,
-    state: z.enum(STATES),
+    ...askedFields,
+    state: z.enum(REPLAY_STATES),
     found: z.number().int().nullable().meta({ description: 'Events to replay; null: still being counted.' }),
     replayed: z.number().int().meta({ description: 'Deliveries made so far.' }),
     skipped: z.number().int().meta({
@@ -42,8 +42,8 @@ const Replay = z
       .strictObject({ code: z.string(), message: z.string() })
       .nullable()
       .meta({ description: 'Why it failed.' }),
-    createdAt: time,
-    finishedAt: time.nullable(),
+    createdAt: replyTime,
+    finishedAt: replyTime.nullable(),
   })
   .meta({ id: 'Replay', description: 'Events delivered to an endpoint once more, or at last.' })
 
@@ -57,14 +57,14 @@ const ReplayPreview = z
   .strictObject({
     dryRun: z.literal(true),
     clientId: id,
-    ...asked,
+    ...askedFields,
     count: z.number().int(),
     expired,
     byType: z.record(z.string(), z.number().int()),
     sample: z
-      .array(z.strictObject({ eventId: id, eventType, createdAt: time }))
+      .array(z.strictObject({ eventId: id, eventType, createdAt: replyTime }))
       .meta({ description: 'The first ones, 10 at most, in the order they would be sent in.' }),
-    countedUntil: time
+    countedUntil: replyTime
       .nullable()
       .meta({ description: 'Counting took too long and ended at events made then; null: all are counted.' }),
   })
@@ -76,7 +76,7 @@ const COLUMNS = `t.id, t.client_id as "clientId", t.endpoint_id as "endpointId",
   case when t.reason_code is not null then jsonb_build_object('code', t.reason_code, 'message', t.reason_message) end as reason,
   t.created_at as "createdAt", t.finished_at as "finishedAt"`
 
-async function read(db: Queryable, clientId: string, id: string) {
+async function readReplay(db: Queryable, clientId: string, id: string) {
   const { rows } = await db.query(
     `select ${COLUMNS}, (
        select coalesce(jsonb_object_agg(s.state, s.count), '{}')
@@ -89,8 +89,8 @@ async function read(db: Queryable, clientId: string, id: string) {
 }
 
 /** /v1/replays: the events of an endpoint once more, as many as there are. */
-export const replays = (
-  deps: Pick<Deps, 'keyRing' | 'startReplay' | 'previewReplay' | 'cancelReplay' | 'wakes'>,
+export const replayRoutes = (
+  deps: Pick<ApiDeps, 'keyRing' | 'startReplay' | 'previewReplay' | 'cancelReplay' | 'wakes'>,
 ): Route[] => [
   route('POST /v1/replays', {
     summary: 'Replay events to an endpoint',
@@ -99,12 +99,12 @@ export const replays = (
     ids: { endpointId: 'endpoint' },
     body: z.strictObject({
       clientId,
-      endpointId: reference,
+      endpointId: idReference,
       mode,
-      since: moment.optional().meta({ description: 'Events made then or later. Left out: from the first on.' }),
-      until: moment.optional().meta({ description: 'Events made before. Left out: until now.' }),
+      since: requestTime.optional().meta({ description: 'Events made then or later. Left out: from the first on.' }),
+      until: requestTime.optional().meta({ description: 'Events made before. Left out: until now.' }),
       eventTypes: z
-        .array(text(100))
+        .array(textUpTo(100))
         .min(1)
         .max(100)
         .optional()
@@ -114,7 +114,7 @@ export const replays = (
     reply: ReplayWithDeliveries,
     status: 202,
     otherwise: { status: 200, reply: ReplayPreview, when: 'With `dryRun`: what would be sent. Nothing is stored.' },
-    async run({ db, clientId, body, after }) {
+    async answerCall({ db, clientId, body, afterCommit: after }) {
       const { clientId: _, dryRun, ...asked } = body
       if (dryRun) {
         const preview = await deps.previewReplay(db, clientId, asked)
@@ -123,7 +123,7 @@ export const replays = (
       }
       const id = await deps.startReplay(db, clientId, asked)
       after(() => deps.wakes.replay(clientId))
-      return { data: await read(db, clientId, id) }
+      return { data: await readReplay(db, clientId, id) }
     },
   }),
   listRoute('GET /v1/replays', {
@@ -131,13 +131,13 @@ export const replays = (
     ids: { endpointId: 'endpointEver' },
     query: z.strictObject({
       clientId,
-      endpointId: reference.optional(),
-      state: z.enum(STATES).optional(),
+      endpointId: idReference.optional(),
+      state: z.enum(REPLAY_STATES).optional(),
       ...pageQuery,
     }),
     reply: Replay,
-    run: (call) =>
-      page(deps, call, {
+    answerCall: (call) =>
+      readPage(deps, call, {
         list: 'replays',
         columns: COLUMNS,
         table: 'replays',
@@ -145,14 +145,14 @@ export const replays = (
           endpointId: ['t.endpoint_id = ?', call.query.endpointId],
           state: ['t.state = ?', call.query.state],
         },
-        ways: [],
+        indexedFilters: [],
       }),
   }),
   route('GET /v1/replays/{id}', {
     summary: 'See how far a replay is, and what became of its deliveries',
     ids: { id: 'replay' },
     reply: ReplayWithDeliveries,
-    run: async ({ db, clientId, params }) => ({ data: await read(db, clientId, params.id!) }),
+    answerCall: async ({ db, clientId, params }) => ({ data: await readReplay(db, clientId, params.id!) }),
   }),
   route('POST /v1/replays/{id}/cancel', {
     summary: 'Stop a replay',
@@ -160,9 +160,9 @@ export const replays = (
       'What it has delivered stays delivered. Its deliveries that still wait are cancelled, but for those that took the place of one that was waiting before. A replay that has ended stays as it is.',
     ids: { id: 'replay' },
     reply: ReplayWithDeliveries,
-    async run({ db, clientId, params, after }) {
+    async answerCall({ db, clientId, params, afterCommit: after }) {
       await deps.cancelReplay(db, clientId, params.id!)
-      const data = await read(db, clientId, params.id!)
+      const data = await readReplay(db, clientId, params.id!)
       after(() => deps.wakes.deliver(clientId, [data.endpointId], true))
       return { data }
     },

@@ -1,13 +1,13 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { EVENT_ORIGINS, originOf } from '../../domain/event-origin.ts'
-import { clientId, id, pageQuery, reference, text, time, windowQuery } from '../http/field-schemas.ts'
-import { page } from '../http/page.ts'
-import { type Deps, listRoute, type Route, route } from '../http/route.ts'
+import { clientId, id, pageQuery, idReference, textUpTo, replyTime, windowQuery } from '../http/field-schemas.ts'
+import { readPage } from '../http/page.ts'
+import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
 
 const STATES = ['received', 'normalized', 'ignored', 'held', 'failed'] as const
 /** Those that few are in: an index finds them. */
-const UNDONE: readonly (string | undefined)[] = ['received', 'held', 'failed']
+const INDEXED_STATES: readonly (string | undefined)[] = ['received', 'held', 'failed']
 
 /** A source event in a reply. */
 export const SourceEvent = z
@@ -26,14 +26,14 @@ export const SourceEvent = z
     apiVersion: z.string().nullable(),
     account: z.string().nullable().meta({ description: "A connected account; null: the source's own." }),
     livemode: z.boolean(),
-    createdAt: time.meta({ description: 'As the sender says.' }),
-    receivedAt: time,
+    createdAt: replyTime.meta({ description: 'As the sender says.' }),
+    receivedAt: replyTime,
     state: z.enum(STATES),
     reason: z
       .strictObject({ code: z.string(), message: z.string().nullable() })
       .nullable()
       .meta({ description: 'Why it was ignored, is held or has failed.' }),
-    heldUntil: time.nullable(),
+    heldUntil: replyTime.nullable(),
   })
   .meta({ id: 'SourceEvent', description: 'What a source sent, and what became of it.' })
 
@@ -49,35 +49,35 @@ const COLUMNS = `t.id, t.client_id as "clientId", t.source_id as "sourceId", t.e
   case when t.reason_code is not null then jsonb_build_object('code', t.reason_code, 'message', t.reason_message) end as reason,
   t.held_until as "heldUntil"`
 
-type Row = Parameters<typeof originOf>[0]
-const shown = <R extends Row>(row: R) => ({ ...row, origin: originOf(row) })
+type SourceEventRow = Parameters<typeof originOf>[0]
+const showSourceEvent = <R extends SourceEventRow>(row: R) => ({ ...row, origin: originOf(row) })
 
 /** The source event as a reply shows it. It must exist. */
 export async function readSourceEvent(db: Queryable, clientId: string, id: string) {
-  const { rows } = await db.query<Row>(`select ${COLUMNS} from source_events t where client_id = $1 and id = $2`, [
+  const { rows } = await db.query<SourceEventRow>(`select ${COLUMNS} from source_events t where client_id = $1 and id = $2`, [
     clientId,
     id,
   ])
-  return shown(rows[0]!)
+  return showSourceEvent(rows[0]!)
 }
 
 /** /v1/source-events: everything that came in. */
-export const sourceEvents = (deps: Pick<Deps, 'keyRing'>): Route[] => [
+export const sourceEventRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
   listRoute('GET /v1/source-events', {
     summary: 'List source events',
     ids: { sourceId: 'sourceOrApp' },
     query: z.strictObject({
       clientId,
-      sourceId: reference.optional().meta({ description: "The client's own id: what its application published." }),
+      sourceId: idReference.optional().meta({ description: "The client's own id: what its application published." }),
       state: z.enum(STATES).optional(),
-      type: text(200).optional(),
-      eventId: text(300).optional().meta({ description: "The sender's own id." }),
+      type: textUpTo(200).optional(),
+      eventId: textUpTo(300).optional().meta({ description: "The sender's own id." }),
       ...windowQuery,
       ...pageQuery,
     }),
     reply: SourceEvent,
-    async run(call) {
-      const { data, meta } = await page(deps, call, {
+    async answerCall(call) {
+      const { data, meta } = await readPage(deps, call, {
         list: 'source-events',
         columns: COLUMNS,
         table: 'source_events',
@@ -87,24 +87,24 @@ export const sourceEvents = (deps: Pick<Deps, 'keyRing'>): Route[] => [
           type: ['t.type = ?', call.query.type],
           eventId: ['t.event_id = ?', call.query.eventId],
         },
-        ways: [['eventId'], ...(UNDONE.includes(call.query.state) ? [['state']] : []), ['sourceId']],
+        indexedFilters: [['eventId'], ...(INDEXED_STATES.includes(call.query.state) ? [['state']] : []), ['sourceId']],
       })
-      return { data: (data as Row[]).map(shown), meta: meta ?? {} }
+      return { data: (data as SourceEventRow[]).map(showSourceEvent), meta: meta ?? {} }
     },
   }),
   route('GET /v1/source-events/{id}', {
     summary: 'Get a source event with its raw body',
     ids: { id: 'sourceEvent' },
     reply: SourceEventWithBody,
-    async run({ db, clientId, params }) {
-      const { rows } = await db.query<Row & { body: Buffer | null }>(
+    async answerCall({ db, clientId, params }) {
+      const { rows } = await db.query<SourceEventRow & { body: Buffer | null }>(
         `select ${COLUMNS}, b.body from source_events t
            left join source_event_bodies b on b.client_id = $1 and b.source_event_id = $2
           where t.client_id = $1 and t.id = $2`,
         [clientId, params.id],
       )
       const { body, ...row } = rows[0]!
-      return { data: { ...shown(row), body: body?.toString('utf8') ?? null } }
+      return { data: { ...showSourceEvent(row), body: body?.toString('utf8') ?? null } }
     },
   }),
 ]

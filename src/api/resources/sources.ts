@@ -1,17 +1,17 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { newId } from '../../domain/ids.ts'
-import { clientId, id, name, pageQuery, text, time } from '../http/field-schemas.ts'
-import { page } from '../http/page.ts'
-import { type Deps, listRoute, type Route, route } from '../http/route.ts'
-import { changes } from '../http/update-set.ts'
+import { clientId, id, name, pageQuery, textUpTo, replyTime } from '../http/field-schemas.ts'
+import { readPage } from '../http/page.ts'
+import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
+import { updateSet } from '../http/update-set.ts'
 
 const Hydration = z
   .strictObject({
     state: z
       .enum(['off', 'on', 'paused'])
       .meta({ description: 'off: no API key. paused: calls fail, events go on without.' }),
-    pausedUntil: time.nullable(),
+    pausedUntil: replyTime.nullable(),
     reason: z
       .strictObject({ code: z.string(), message: z.string() })
       .nullable()
@@ -33,11 +33,11 @@ const Source = z
       .nullable()
       .meta({ description: 'What objects are fetched in; null: as the event that needs them.' }),
     planRanks: z.record(z.string(), z.number()),
-    signatureFailingSince: time
+    signatureFailingSince: replyTime
       .nullable()
       .meta({ description: 'Webhooks are refused for their signatures since then; null: the last one was right.' }),
     hydration: Hydration,
-    createdAt: time,
+    createdAt: replyTime,
   })
   .meta({ id: 'Source', description: 'Where events come from: one webhook of one Stripe account.' })
 
@@ -57,14 +57,14 @@ const apiVersion = z
   .regex(/^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$/, 'must be a version of the API such as 2026-10-28.endive')
   .meta({ description: "The webhook's own, where events do not tell theirs.", example: '2026-10-28.endive' })
 const planRanks = z
-  .record(text(255), z.number())
+  .record(textUpTo(255), z.number())
   .refine((ranks) => Object.keys(ranks).length <= 1000, 'must have 1000 plans at most')
   .meta({
     description:
       'How plans rank whose price does not tell: tiered and metered ones. By price or plan id; a change to a higher rank is an upgrade.',
     example: { price_starter: 1, price_pro: 2 },
   })
-const apiKey = text(500).meta({ description: 'A Stripe API key, to read objects that events only refer to.' })
+const apiKey = textUpTo(500).meta({ description: 'A Stripe API key, to read objects that events only refer to.' })
 
 const COLUMNS = `t.id, t.client_id as "clientId", t.kind, t.name, cardinality(t.signing_secrets) as "signingSecretCount",
   t.api_key is not null as "hasApiKey", t.api_version as "apiVersion", t.plan_ranks as "planRanks", t.created_at as "createdAt",
@@ -72,7 +72,7 @@ const COLUMNS = `t.id, t.client_id as "clientId", t.kind, t.name, cardinality(t.
   case when h.open_until > now() then h.open_until end as "pausedUntil", h.reason_code as code, h.reason_message as message`
 const JOINS = 'left join hydration_circuits h on h.client_id = t.client_id and h.source_id = t.id'
 
-interface Row {
+interface SourceRow {
   id: string
   hasApiKey: boolean
   pausedUntil: Date | null
@@ -81,18 +81,18 @@ interface Row {
 }
 
 /** /v1/sources. Secrets go in and never come out again; changes hold from the next request that Stripe sends. */
-export function sources(deps: Pick<Deps, 'keyRing' | 'publicUrl' | 'forgetFailures' | 'wakes'>): Route[] {
+export function sourceRoutes(deps: Pick<ApiDeps, 'keyRing' | 'publicUrl' | 'forgetFailures' | 'wakes'>): Route[] {
   const { encrypt } = deps.keyRing
-  const shown = ({ pausedUntil, code, message, ...row }: Row) => ({
+  const showSource = ({ pausedUntil, code, message, ...row }: SourceRow) => ({
     ...row,
     webhookUrl: `${deps.publicUrl()}/webhooks/stripe/${row.id}`,
     hydration: row.hasApiKey
       ? { state: pausedUntil ? 'paused' : 'on', pausedUntil, reason: code && { code, message } }
       : { state: 'off', pausedUntil: null, reason: null },
   })
-  const sealed = (given: string[] | undefined) => given && [...new Set(given)].map(encrypt)
-  const read = async (db: Queryable, clientId: string, id: string) =>
-    shown(
+  const sealSecrets = (given: string[] | undefined) => given && [...new Set(given)].map(encrypt)
+  const readSource = async (db: Queryable, clientId: string, id: string) =>
+    showSource(
       (await db.query(`select ${COLUMNS} from sources t ${JOINS} where t.client_id = $1 and t.id = $2`, [clientId, id]))
         .rows[0],
     )
@@ -111,7 +111,7 @@ export function sources(deps: Pick<Deps, 'keyRing' | 'publicUrl' | 'forgetFailur
       }),
       reply: Source,
       status: 201,
-      async run({ db, clientId, body }) {
+      async answerCall({ db, clientId, body }) {
         const id = newId()
         await db.query(
           `insert into sources (id, client_id, kind, name, signing_secrets, api_key, api_version, plan_ranks)
@@ -121,34 +121,34 @@ export function sources(deps: Pick<Deps, 'keyRing' | 'publicUrl' | 'forgetFailur
             clientId,
             body.kind,
             body.name,
-            sealed(body.signingSecrets),
+            sealSecrets(body.signingSecrets),
             body.apiKey ? encrypt(body.apiKey) : null,
             body.apiVersion,
             body.planRanks ?? {},
           ],
         )
-        return { data: await read(db, clientId, id) }
+        return { data: await readSource(db, clientId, id) }
       },
     }),
     listRoute('GET /v1/sources', {
       summary: 'List sources',
       query: z.strictObject({ clientId, ...pageQuery }),
       reply: Source,
-      async run(call) {
-        const { data, meta } = await page(deps, call, {
+      async answerCall(call) {
+        const { data, meta } = await readPage(deps, call, {
           list: 'sources',
           columns: COLUMNS,
           table: 'sources',
           joins: JOINS,
         })
-        return { data: (data as Row[]).map(shown), meta: meta ?? {} }
+        return { data: (data as SourceRow[]).map(showSource), meta: meta ?? {} }
       },
     }),
     route('GET /v1/sources/{id}', {
       summary: 'Get a source',
       ids: { id: 'source' },
       reply: Source,
-      run: async ({ db, clientId, params }) => ({ data: await read(db, clientId, params.id!) }),
+      answerCall: async ({ db, clientId, params }) => ({ data: await readSource(db, clientId, params.id!) }),
     }),
     route('PATCH /v1/sources/{id}', {
       summary: 'Change a source',
@@ -161,11 +161,11 @@ export function sources(deps: Pick<Deps, 'keyRing' | 'publicUrl' | 'forgetFailur
         planRanks: planRanks.optional(),
       }),
       reply: Source,
-      async run({ db, clientId, params, body, after }) {
-        const set = changes(
+      async answerCall({ db, clientId, params, body, afterCommit: after }) {
+        const set = updateSet(
           {
             name: body.name,
-            signing_secrets: sealed(body.signingSecrets),
+            signing_secrets: sealSecrets(body.signingSecrets),
             api_key: body.apiKey && encrypt(body.apiKey),
             api_version: body.apiVersion,
             plan_ranks: body.planRanks,
@@ -182,7 +182,7 @@ export function sources(deps: Pick<Deps, 'keyRing' | 'publicUrl' | 'forgetFailur
           await deps.forgetFailures(db, clientId, params.id!)
           after(() => deps.wakes.hydrate(clientId))
         }
-        return { data: await read(db, clientId, params.id!) }
+        return { data: await readSource(db, clientId, params.id!) }
       },
     }),
   ]

@@ -3,7 +3,7 @@ import type { Queryable } from '../../database/db.ts'
 import { NO_SOURCE_EVENT, newId } from '../../domain/ids.ts'
 import { Refusal } from '../../errors.ts'
 
-interface Test {
+interface TestEventRequest {
   endpointId: string
   contract: Contract
   /** undefined: the contract's first. */
@@ -15,10 +15,10 @@ interface Test {
  * Stores the contract's example as an event that no source sent, with one delivery to the endpoint, inside a transaction;
  * returns the delivery's id. Throws `invalid` for an event type that the contract does not have.
  */
-export async function sendTest(
+export async function storeTestEvent(
   tx: Queryable,
   clientId: string,
-  { endpointId, contract, eventType = contract.eventTypes[0]!, at }: Test,
+  { endpointId, contract, eventType = contract.eventTypes[0]!, at }: TestEventRequest,
 ): Promise<string> {
   if (!contract.eventTypes.includes(eventType))
     throw new Refusal('invalid', {

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { Refusal } from '../../errors.ts'
-import { clientId, id, pageQuery, text, time } from '../http/field-schemas.ts'
-import { page } from '../http/page.ts'
-import { ofClient } from '../http/page-sql.ts'
-import { type Deps, listRoute, type Route, route } from '../http/route.ts'
+import { clientId, id, pageQuery, textUpTo, replyTime } from '../http/field-schemas.ts'
+import { readPage } from '../http/page.ts'
+import { pinClient } from '../http/page-sql.ts'
+import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
 import { registerUser } from './register-user.ts'
 
 const User = z
@@ -17,8 +17,8 @@ const User = z
     email: z.string().nullable(),
     registered: z.boolean().meta({ description: 'By this API; else met in an event.' }),
     stripeCustomerIds: z.array(z.string()),
-    createdAt: time,
-    updatedAt: time,
+    createdAt: replyTime,
+    updatedAt: replyTime,
   })
   .meta({ id: 'User', description: "One of the client's own customers." })
 
@@ -27,7 +27,7 @@ const COLUMNS = `t.id, t.client_id as "clientId", t.client_user_id as "clientUse
          order by customer_id) as "stripeCustomerIds",
   t.created_at as "createdAt", t.updated_at as "updatedAt"`
 /** For a statement whose $1 is the client. */
-const MINE = ofClient(COLUMNS, '$1::uuid')
+const COLUMNS_OF_CLIENT = pinClient(COLUMNS, '$1::uuid')
 
 const stripeCustomerId = z
   .string()
@@ -37,10 +37,10 @@ const email = z
   .string()
   .max(320)
   .regex(/^[^\s@]+@[^\s@]+$/, 'must be an e-mail address')
-const params = { clientUserId: text(500) }
+const params = { clientUserId: textUpTo(500) }
 
 /** /v1/users: the client tells who is who, so that events carry its own user ids. */
-export const users = (deps: Pick<Deps, 'keyRing' | 'factArrived'>): Route[] => [
+export const userRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'factArrived'>): Route[] => [
   route('PUT /v1/users/{clientUserId}', {
     summary: 'Register a user, or change one',
     description:
@@ -52,12 +52,12 @@ export const users = (deps: Pick<Deps, 'keyRing' | 'factArrived'>): Route[] => [
       stripeCustomerId: stripeCustomerId.optional(),
     }),
     reply: User,
-    async run({ db, clientId, params, body, after }) {
+    async answerCall({ db, clientId, params, body, afterCommit: after }) {
       const { email, stripeCustomerId } = body
       const id = await registerUser(db, clientId, { clientUserId: params.clientUserId!, email, stripeCustomerId })
       if (stripeCustomerId !== undefined)
-        after(() => deps.factArrived(clientId, [`client_user_id:${stripeCustomerId}`]))
-      const { rows } = await db.query(`select ${MINE} from users t where client_id = $1 and id = $2`, [clientId, id])
+        after(() => deps.onFactsArrived(clientId, [`client_user_id:${stripeCustomerId}`]))
+      const { rows } = await db.query(`select ${COLUMNS_OF_CLIENT} from users t where client_id = $1 and id = $2`, [clientId, id])
       return { data: rows[0] }
     },
   }),
@@ -65,8 +65,8 @@ export const users = (deps: Pick<Deps, 'keyRing' | 'factArrived'>): Route[] => [
     summary: 'List users',
     query: z.strictObject({ clientId, stripeCustomerId: stripeCustomerId.optional(), ...pageQuery }),
     reply: User,
-    run: (call) =>
-      page(deps, call, {
+    answerCall: (call) =>
+      readPage(deps, call, {
         list: 'users',
         columns: COLUMNS,
         table: 'users',
@@ -88,8 +88,8 @@ export const users = (deps: Pick<Deps, 'keyRing' | 'factArrived'>): Route[] => [
     params,
     query: z.strictObject({ clientId }),
     reply: User,
-    async run({ db, clientId, params }) {
-      const { rows } = await db.query(`select ${MINE} from users t where client_id = $1 and client_user_id = $2`, [
+    async answerCall({ db, clientId, params }) {
+      const { rows } = await db.query(`select ${COLUMNS_OF_CLIENT} from users t where client_id = $1 and client_user_id = $2`, [
         clientId,
         params.clientUserId,
       ])

@@ -24,7 +24,11 @@ const DELIVERED_MAX_BYTES = 1024
 const HEADERS_MAX_CHARS = 4096
 
 /** What is kept of an answer: of a 2xx 1 KiB of the body, of others all that was read; headers up to 4 KiB. */
-export function storedAnswer({ headers, body, ...rest }: ResponseHead & { startedAt: Date; body: Buffer }): AttemptAnswer {
+export function storedAnswer({
+  headers,
+  body,
+  ...rest
+}: ResponseHead & { startedAt: Date; body: Buffer }): AttemptAnswer {
   const bytes = rest.outcome.kind === 'delivered' ? body.subarray(0, DELIVERED_MAX_BYTES) : body
   return { ...rest, headers: storedHeaders(headers), body: storedBody(bytes, headers['content-encoding']) }
 }
@@ -50,4 +54,5 @@ function storedHeaders(headers: ResponseHeaders): Record<string, string | string
 }
 
 /** A NUL is the one character that PostgreSQL's text refuses. */
-export const storableText = (text: string): string => (text.includes('\u0000') ? text.replaceAll('\u0000', '\uFFFD') : text)
+export const storableText = (text: string): string =>
+  text.includes('\u0000') ? text.replaceAll('\u0000', '\uFFFD') : text

@@ -3,7 +3,7 @@ import { isIP, type LookupFunction } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { buildConnector } from 'undici'
-import { isInnerName, isRefusedPort, isAllowedAddress, refusedReason } from '../../network/addresses.ts'
+import { isAllowedAddress, isInnerName, isRefusedPort, refusedReason } from '../../network/addresses.ts'
 import { ProxyRefusal, type ProxyTunnels } from '../../network/egress-proxy.ts'
 import type { TlsIdentity } from '../endpoint/endpoint.ts'
 import { BlockedAddressError } from './network-errors.ts'
@@ -45,12 +45,13 @@ export function guardedConnector({
       if (why) throw new BlockedAddressError(address, why)
     },
     'http:': (address) => {
-      if (!isAllowedAddress(address, allowedSubnets)) throw new BlockedAddressError(address, 'http:// needs an allowed subnet')
+      if (!isAllowedAddress(address, allowedSubnets))
+        throw new BlockedAddressError(address, 'http:// needs an allowed subnet')
     },
   }
   const resolveOnce = coalesceLookups(resolve)
   const connectors = Object.fromEntries(
-    Object.entries(addressChecks).map(([protocol, judge]) => [
+    Object.entries(addressChecks).map(([protocol, checkAddress]) => [
       protocol,
       // A webhook is one small POST at a time: HTTP/2 gains nothing and has more ways to fail.
       buildConnector({
@@ -61,7 +62,7 @@ export function guardedConnector({
         autoSelectFamilyAttemptTimeout: ADDRESS_TIMEOUT_MS,
         // Said, so that no NODE_TLS_REJECT_UNAUTHORIZED of the environment says otherwise.
         rejectUnauthorized: true,
-        lookup: checkedLookup(resolveOnce, judge),
+        lookup: checkedLookup(resolveOnce, checkAddress),
       }),
     ]),
   )
@@ -73,19 +74,19 @@ export function guardedConnector({
       onConnect(...result)
     }
     const { hostname, protocol, port } = options
-    const judge = addressChecks[protocol]
+    const checkAddress = addressChecks[protocol]
     const connect = connectors[protocol]
-    if (!judge || !connect) return callback(new BlockedAddressError(hostname, 'neither http nor https'), null)
+    if (!checkAddress || !connect) return callback(new BlockedAddressError(hostname, 'neither http nor https'), null)
     if (isRefusedPort(port)) return callback(new BlockedAddressError(hostname, `port ${port}`), null)
     // A literal address never reaches the lookup.
     if (isIP(hostname))
       try {
-        judge(hostname)
+        checkAddress(hostname)
       } catch (error) {
         return callback(error as Error, null)
       }
     if (!tunnels?.isForHost(hostname)) return connect(options, callback)
-    openCheckedTunnel({ tunnels, resolve: resolveOnce, checkAddress: judge }, options).then(
+    openCheckedTunnel({ tunnels, resolve: resolveOnce, checkAddress }, options).then(
       (socket) => {
         if (protocol === 'https:') connect({ ...options, httpSocket: socket }, callback)
         else callback(null, socket.setNoDelay(true))
@@ -96,7 +97,11 @@ export function guardedConnector({
 }
 
 async function openCheckedTunnel(
-  { tunnels, resolve, judge: checkAddress }: { tunnels: ProxyTunnels; resolve: ResolveHost; checkAddress: CheckAddress },
+  {
+    tunnels,
+    resolve,
+    checkAddress: checkAddress,
+  }: { tunnels: ProxyTunnels; resolveHost: ResolveHost; checkAddress: CheckAddress },
   { hostname, protocol, port }: buildConnector.Options,
 ) {
   if (!isIP(hostname)) {
@@ -106,7 +111,8 @@ async function openCheckedTunnel(
       delay(PROXY_LOOKUP_TIMEOUT_MS, [], { ref: false }),
     ])
     for (const { address } of addresses) checkAddress(address)
-    if (addresses.length === 0 && isInnerName(hostname)) throw new BlockedAddressError(hostname, 'a name of an inner network')
+    if (addresses.length === 0 && isInnerName(hostname))
+      throw new BlockedAddressError(hostname, 'a name of an inner network')
     if (addresses.length === 0 && protocol === 'http:')
       throw new BlockedAddressError(hostname, 'http:// needs an allowed subnet, and the name does not resolve')
   }

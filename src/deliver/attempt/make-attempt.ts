@@ -3,9 +3,9 @@ import { FANOUT_ORIGIN } from '../../domain/ids.ts'
 import type { Log } from '../../log.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
 import type { Attempted, Watch } from '../../watch.ts'
-import { type Endpoint, liveSecrets } from '../endpoint/endpoint.ts'
 import { excusedDelay, isExcused, nextDelay } from '../attempt-outcome.ts'
-import type { DueDelivery } from '../queue/due-deliveries.ts'
+import { type Endpoint, liveSecrets } from '../endpoint/endpoint.ts'
+import type { DueDelivery } from '../queue/delivery-deliveries.ts'
 import type { AttemptAnswer } from './answer.ts'
 import type { EventBody } from './event-bodies.ts'
 import type { AttemptMade } from './record-attempts.ts'
@@ -29,17 +29,17 @@ export async function makeAttempt(
   { keyRing, log, now, random, sendPost: send, watch }: AttemptDeps,
   clientId: string,
   endpoint: Endpoint,
-  due: DueDelivery,
+  delivery: DueDelivery,
   { body, sourceEventId }: EventBody,
   onSlow: () => void,
 ): Promise<AttemptMade> {
   const { contract } = endpoint
   const at = now()
-  const number = due.attempts + 1
-  const wireBody = contract.wireBody(due.id, body)
+  const number = delivery.attempts + 1
+  const wireBody = contract.wireBody(delivery.id, body)
   const headers = contract.headers({
-    deliveryId: due.id,
-    eventType: due.eventType,
+    deliveryId: delivery.id,
+    eventType: delivery.eventType,
     attempt: number,
     wireBody,
     secrets: liveSecrets(endpoint, at, keyRing),
@@ -55,15 +55,15 @@ export async function makeAttempt(
     slow: onSlow,
   })
   const nextDelaySeconds = isExcused(answer.outcome)
-    ? excusedDelay(due.excused, random)
-    : nextDelay(endpoint.retryPlan, number - due.excused, answer.outcome, random)
+    ? excusedDelay(delivery.excused, random)
+    : nextDelay(endpoint.retryPlan, number - delivery.excused, answer.outcome, random)
   const { kind, ...outcome } = answer.outcome
   log.info(
     {
       clientId,
-      deliveryId: due.id,
+      deliveryId: delivery.id,
       endpointId: endpoint.id,
-      eventType: due.eventType,
+      eventType: delivery.eventType,
       attempt: number,
       outcome: kind,
       ...outcome,
@@ -74,20 +74,25 @@ export async function makeAttempt(
     'delivery.attempted',
   )
   const isLast = nextDelaySeconds === null
-  watch?.attempted?.({ ...attemptReport(clientId, endpoint, due, answer), sourceEventId, number, isLast })
-  return { due, number, signature: signatureOf(contract, headers), answer, nextDelaySeconds }
+  watch?.attempted?.({ ...attemptReport(clientId, endpoint, delivery, answer), sourceEventId, number, isLast })
+  return { delivery, number, signature: signatureOf(contract, headers), answer, nextDelaySeconds }
 }
 
 type AttemptReport = Omit<Attempted, 'sourceEventId' | 'number' | 'isLast'>
 
-const attemptReport = (clientId: string, { id, contract }: Endpoint, due: DueDelivery, { outcome, ...answer }: AttemptAnswer): AttemptReport => ({
+const attemptReport = (
+  clientId: string,
+  { id, contract }: Endpoint,
+  delivery: DueDelivery,
+  { outcome, ...answer }: AttemptAnswer,
+): AttemptReport => ({
   clientId,
   endpointId: id,
   contract: contract.name,
-  deliveryId: due.id,
-  eventId: due.eventId,
-  eventType: due.eventType,
-  isFannedOut: due.origin === FANOUT_ORIGIN,
+  deliveryId: delivery.id,
+  eventId: delivery.eventId,
+  eventType: delivery.eventType,
+  isFannedOut: delivery.origin === FANOUT_ORIGIN,
   startedAt: answer.startedAt.getTime(),
   durationMs: answer.durationMs,
   outcome: outcome.kind === 'unreachable' ? outcome.reason : outcome.kind,
@@ -95,7 +100,10 @@ const attemptReport = (clientId: string, { id, contract }: Endpoint, due: DueDel
 })
 
 // Header names are case-insensitive, and the contract's win.
-function addEndpointHeaders(headers: Record<string, string>, endpointHeaders: Readonly<Record<string, string>>): Record<string, string> {
+function addEndpointHeaders(
+  headers: Record<string, string>,
+  endpointHeaders: Readonly<Record<string, string>>,
+): Record<string, string> {
   const names = Object.keys(endpointHeaders)
   if (names.length === 0) return headers
   const contractNames = new Set(Object.keys(headers).map((name) => name.toLowerCase()))

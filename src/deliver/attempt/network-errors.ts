@@ -71,12 +71,18 @@ const TLS =
  * The class of a network error, and a sentence for the endpoint's owner. The sentence is built from the error's code
  * alone: the message of an error may hold an internal address.
  */
-export function unreachableOutcome(error: unknown): { kind: 'unreachable'; reason: UnreachableReason; message: string } {
+export function unreachableOutcome(error: unknown): {
+  kind: 'unreachable'
+  reason: UnreachableReason
+  message: string
+} {
   const { code, syscall } = error as NodeJS.ErrnoException
   const name = typeof code === 'string' ? code : ''
   const reason = unreachableReasonOf(error, name, syscall)
   const sentence =
-    reason === 'tls' ? tlsMessage(name) : (reason === 'connection' && connectionMessages[name]) || reasonMessages[reason]
+    reason === 'tls'
+      ? tlsMessage(name)
+      : (reason === 'connection' && connectionMessages[name]) || reasonMessages[reason]
   return { kind: 'unreachable', reason, message: /^(FLO_.*)?$/.test(name) ? sentence : `${sentence} (${name})` }
 }
 

@@ -2,15 +2,15 @@ import type { Db, Queryable } from '../../database/db.ts'
 import type { Log } from '../../log.ts'
 import type { Watch } from '../../watch.ts'
 import { type AddToBatch, createBatcher } from '../../workers/batcher.ts'
-import { type EndpointNews, insertNewsSql, newsParameter } from '../endpoint-news.ts'
 import { isExcused } from '../attempt-outcome.ts'
-import type { DueDelivery } from '../queue/due-deliveries.ts'
+import { type EndpointNews, insertNewsSql, newsParameter } from '../endpoint-news.ts'
+import type { DueDelivery } from '../queue/delivery-deliveries.ts'
 import { idBounds } from '../queue/id-bounds.ts'
 import type { AttemptAnswer } from './answer.ts'
 
 /** An attempt that was made, and what its delivery becomes by it. */
 export interface AttemptMade {
-  due: DueDelivery
+  delivery: DueDelivery
   /** 1-based. */
   number: number
   signature: string | null
@@ -44,12 +44,12 @@ export function createAttemptRecorder(
       try {
         const written = await insertAttempts(db, clientId, batch)
         if (written.size < batch.length) {
-          const lost = batch.filter(({ due }) => !written.has(due.id)).map(({ due }) => due.id)
+          const lost = batch.filter(({ delivery }) => !written.has(delivery.id)).map(({ delivery }) => delivery.id)
           log.warn({ clientId, deliveryIds: lost }, 'delivery.attempt_recorded_elsewhere')
         }
-        for (const { due, exhaustedNews: exhausted } of batch)
-          if (exhausted && written.get(due.id)?.isNews) watch?.changed?.(exhausted)
-        return batch.map(({ due }) => (written.has(due.id) ? 'recorded' : 'elsewhere'))
+        for (const { delivery, exhaustedNews } of batch)
+          if (exhaustedNews && written.get(delivery.id)?.isNews) watch?.changed?.(exhausted)
+        return batch.map(({ delivery }) => (written.has(delivery.id) ? 'recorded' : 'elsewhere'))
       } catch (error) {
         if (isRefusedData(error)) return recordHalves(batch, error)
         log.error({ err: error, clientId, attempts: batch.length, waitMs }, 'delivery.record_delayed')
@@ -68,7 +68,7 @@ export function createAttemptRecorder(
     const made = batch[0]!
     if (made.answer.headers || made.answer.body !== null)
       return recordBatch([{ ...made, answer: { ...made.answer, headers: null, body: null } }])
-    log.error({ err: error, clientId, deliveryId: made.due.id }, 'delivery.record_refused')
+    log.error({ err: error, clientId, deliveryId: made.delivery.id }, 'delivery.record_refused')
     return ['lost']
   }
   return createBatcher(recordBatch, { max: BATCH_MAX, inFlight: IN_FLIGHT, spacingMs: SPACING_MS })
@@ -129,8 +129,8 @@ async function insertAttempts(
            ) ${isPlain ? INSERT_ATTEMPTS : INSERT_ATTEMPTS_AND_NEWS}`,
     values: [
       clientId,
-      batch.map(({ due }) => due.eventId),
-      batch.map(({ due }) => due.id),
+      batch.map(({ delivery }) => delivery.eventId),
+      batch.map(({ delivery }) => delivery.id),
       batch.map(({ number }) => number),
       batch.map(({ answer }) => answer.startedAt.getTime() / 1000),
       batch.map(({ answer }) => answer.durationMs),
@@ -142,8 +142,8 @@ async function insertAttempts(
       batch.map(({ answer }) => answer.body),
       batch.map(stateAfter),
       batch.map(({ nextDelaySeconds }) => nextDelaySeconds),
-      ...idBounds(batch.map(({ due }) => due.eventId)),
-      ...idBounds(batch.map(({ due }) => due.id)),
+      ...idBounds(batch.map(({ delivery }) => delivery.eventId)),
+      ...idBounds(batch.map(({ delivery }) => delivery.id)),
       batch.map(({ answer }) => isExcused(answer.outcome)),
       ...(isPlain ? [] : [newsParameter(exhausted)]),
     ],

@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache'
 import { Agent, type Dispatcher } from 'undici'
 import { ProxyTrouble, type ProxyTunnels } from '../../network/egress-proxy.ts'
-import type { TlsIdentity } from '../endpoint/endpoint.ts'
 import { outcomeOfStatus } from '../attempt-outcome.ts'
+import type { TlsIdentity } from '../endpoint/endpoint.ts'
 import { type AttemptAnswer, type ResponseHead, storedAnswer } from './answer.ts'
 import { guardedConnector, type ResolveHost } from './guarded-connector.ts'
 import { AttemptTimeoutError, unreachableOutcome } from './network-errors.ts'
@@ -107,7 +107,10 @@ export function createSender({
         if (ended) return
         ended = true
         openRequests.delete(openRequest)
-        if (responseHead) resolve(storedAnswer({ ...responseHead, startedAt, body: Buffer.concat(chunks, Math.min(bytes, BODY_MAX_BYTES)) }))
+        if (responseHead)
+          resolve(
+            storedAnswer({ ...responseHead, startedAt, body: Buffer.concat(chunks, Math.min(bytes, BODY_MAX_BYTES)) }),
+          )
         else
           resolve({
             ...NO_RESPONSE,
@@ -138,7 +141,11 @@ export function createSender({
         },
         onResponseStart(_, status, headers) {
           if (status < 200) return
-          responseHead = { outcome: outcomeOfStatus(status, headers['retry-after'], now()), headers, durationMs: millisecondsSince(started) }
+          responseHead = {
+            outcome: outcomeOfStatus(status, headers['retry-after'], now()),
+            headers,
+            durationMs: millisecondsSince(started),
+          }
           openRequest.deadline = Math.min(openRequest.deadline, performance.now() + BODY_MAX_MS)
         },
         onResponseData(_, chunk) {

@@ -4,7 +4,7 @@ import type { Queryable } from '../../database/db.ts'
 import { takesEventType } from '../../domain/event-filter.ts'
 import { FANOUT_ORIGIN } from '../../domain/ids.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
-import { type StoredTls, openHeaders } from '../../secrets/sealed-headers.ts'
+import { openHeaders, type StoredTls } from '../../secrets/sealed-headers.ts'
 import type { RetryPlan } from '../attempt-outcome.ts'
 import { type EndpointHealth, newHealth } from './health.ts'
 
@@ -123,7 +123,12 @@ interface EndpointReaderDeps {
   keyRing: Pick<KeyRing, 'decrypt'>
 }
 
-function endpointFromRow({ contracts, keyRing }: EndpointReaderDeps, id: string, version: number, row: EndpointRow): Endpoint | Error {
+function endpointFromRow(
+  { contracts, keyRing }: EndpointReaderDeps,
+  id: string,
+  version: number,
+  row: EndpointRow,
+): Endpoint | Error {
   const contract = contracts[row.contract]
   if (!contract) return new Error(`endpoint ${id} has the contract "${row.contract}", which this version does not know`)
   if (!URL.canParse(row.url)) return new Error(`endpoint ${id} has a URL that cannot be read`)
@@ -150,7 +155,10 @@ function endpointFromRow({ contracts, keyRing }: EndpointReaderDeps, id: string,
   }
 }
 
-function decryptSettings(keyRing: Pick<KeyRing, 'decrypt'>, row: EndpointRow): Pick<Endpoint, 'headers' | 'identity'> | Error {
+function decryptSettings(
+  keyRing: Pick<KeyRing, 'decrypt'>,
+  row: EndpointRow,
+): Pick<Endpoint, 'headers' | 'identity'> | Error {
   try {
     return {
       headers: openHeaders(keyRing, { headers: row.headers, sealedHeaders: row.sealed_headers }),
@@ -174,7 +182,8 @@ const healthFromRow = (row: HealthRow): EndpointHealth => ({
   recent: row.recent,
   failingSince: row.failing_since === null ? null : Date.parse(row.failing_since),
   failures: row.failures,
-  breaker: row.opened_at && row.probe_at ? { since: Date.parse(row.opened_at), probeAt: Date.parse(row.probe_at) } : null,
+  breaker:
+    row.opened_at && row.probe_at ? { since: Date.parse(row.opened_at), probeAt: Date.parse(row.probe_at) } : null,
   isFailureReported: row.told,
 })
 

@@ -1,4 +1,4 @@
-import { isExcused, type AttemptOutcome } from '../attempt-outcome.ts'
+import { type AttemptOutcome, isExcused } from '../attempt-outcome.ts'
 
 /** How an endpoint's attempts have ended of late. Times are milliseconds since 1970. Rules: DESIGN.md 4. */
 export interface EndpointHealth {

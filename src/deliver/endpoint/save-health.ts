@@ -52,7 +52,11 @@ function latestSaves(saves: HealthSave[]): Map<string, HealthSave> {
   return kept
 }
 
-const newsOf = (clientId: string, endpointId: string, { what, since }: EndpointHealth['news'][number]): EndpointNews => ({
+const newsOf = (
+  clientId: string,
+  endpointId: string,
+  { what, since }: EndpointHealth['news'][number],
+): EndpointNews => ({
   clientId,
   endpointId,
   what,
@@ -63,7 +67,12 @@ const newsOf = (clientId: string, endpointId: string, { what, since }: EndpointH
  * Writes the endpoints of which no later version has been, with their news: what an older version has met is nobody's news
  * any more. Answers the ids of those written. One statement.
  */
-async function writeHealth(db: Queryable, clientId: string, saves: HealthSave[], news: EndpointNews[]): Promise<Set<string>> {
+async function writeHealth(
+  db: Queryable,
+  clientId: string,
+  saves: HealthSave[],
+  news: EndpointNews[],
+): Promise<Set<string>> {
   const rows = saves.map(({ endpoint: { id, version, rateLimit, health }, starts }) => ({
     endpoint_id: id,
     version,

@@ -13,36 +13,44 @@ interface LoopOptions {
 }
 
 /** Runs rounds one after another for as long as they are asked for: what is asked during a round gets another one. */
-export function coalescedLoop({ runOnce: round, spacingMs, pauseMs, onFailed: failed, onIdle: ended, tasks, isStopping: stopping }: LoopOptions) {
-  let running = false
+export function coalescedLoop({
+  runOnce,
+  spacingMs,
+  pauseMs,
+  onFailed,
+  onIdle,
+  tasks,
+  isStopping,
+}: LoopOptions) {
+  let isLoopRunning = false
   let runAgain = false
 
   const runLoop = async () => {
-    running = true
+    isLoopRunning = true
     tasks.begin()
     do {
       runAgain = false
       const startedAt = performance.now()
       try {
-        await round()
+        await runOnce()
       } catch (error) {
-        failed(error)
+        onFailed(error)
         runAgain = true
         await delay(pauseMs)
       }
       const spareMs = startedAt + spacingMs - performance.now()
       if (runAgain && spareMs > 1) await delay(spareMs)
-    } while (runAgain && !stopping())
-    running = false
-    ended()
+    } while (runAgain && !isStopping())
+    isLoopRunning = false
+    onIdle()
     tasks.end()
   }
   return {
     requestRun() {
-      if (stopping()) return
-      if (running) runAgain = true
+      if (isStopping()) return
+      if (isLoopRunning) runAgain = true
       else void runLoop()
     },
-    isRunning: () => running,
+    isRunning: () => isLoopRunning,
   }
 }

@@ -1,7 +1,7 @@
 import type { Queryable } from '../../database/db.ts'
 import { PENDING_FLOOR } from '../../database/pending-floor.ts'
-import { type OldestPending, readFromOldestPending } from './oldest-pending.ts'
 import { idBounds } from './id-bounds.ts'
+import { type OldestPending, readFromOldestPending } from './oldest-pending.ts'
 
 /** A delivery that is due: what an attempt needs of its row. */
 export interface DueDelivery {
@@ -55,11 +55,16 @@ export interface DueResult {
  * The due deliveries of several endpoints of one client, for each want in its order and behind its own place. One statement,
  * and another one where somebody has lowered the floor since the last.
  */
-export const readDueDeliveries = (db: Queryable, clientId: string, queries: DueQuery[], floor: OldestPending): Promise<DueResult[]> =>
-  readFromOldestPending(floor, async (from) => {
+export const readDueDeliveries = (
+  db: Queryable,
+  clientId: string,
+  queries: DueQuery[],
+  oldestPending: OldestPending,
+): Promise<DueResult[]> =>
+  readFromOldestPending(oldestPending, async (from) => {
     const readAt = performance.now()
     const rows = await selectDueRows(db, clientId, queries, from)
-    return { floor: rows[0]![OLDEST_PENDING_COLUMN], found: groupByQuery(queries, rows, readAt) }
+    return { seen: rows[0]![OLDEST_PENDING_COLUMN], found: groupByQuery(queries, rows, readAt) }
   })
 
 async function selectDueRows(db: Queryable, clientId: string, queries: DueQuery[], from: string): Promise<any[][]> {
@@ -67,7 +72,7 @@ async function selectDueRows(db: Queryable, clientId: string, queries: DueQuery[
     name: 'deliver.due',
     // Rows, not objects: this is read for every attempt.
     rowMode: 'array',
-    text: `select now()::text, w.at_want::int, e.id is null or e.status = 'disabled' or e.deleted_at is not null,
+    text: `select now()::text, w.query::int, e.id is null or e.status = 'disabled' or e.deleted_at is not null,
                   case when w.is_new then
                     case when e.rate_limit is null and not exists (
                       select from endpoint_health h
@@ -76,7 +81,7 @@ async function selectDueRows(db: Queryable, clientId: string, queries: DueQuery[
                   d.id, d.event_id, d.event_type, d.origin, d.attempts, d.excused,
                   d.next_attempt_at::text, ${PENDING_FLOOR}, e.ordering = 'user'
              from unnest($2::uuid[], $3::bool[], $4::timestamptz[], $5::uuid[], $6::int[], $7::bool[])
-                  with ordinality as w(endpoint_id, retries, at, id, room, is_new, at_want)
+                  with ordinality as w(endpoint_id, retries, at, id, row_limit, is_new, query)
              left join endpoints e on e.client_id = $1 and e.id = w.endpoint_id
              left join lateral (
                (select id, event_id, event_type, origin, attempts, excused, next_attempt_at from deliveries d
@@ -84,7 +89,7 @@ async function selectDueRows(db: Queryable, clientId: string, queries: DueQuery[
                    and d.state = 'pending' and (d.attempts > 0) = w.retries and d.event_id >= $8
                    and d.next_attempt_at <= now() and (d.next_attempt_at, d.id) > (w.at, w.id)
                  order by d.next_attempt_at, d.id
-                 limit w.room)
+                 limit w.row_limit)
                union all
                -- In order of each user: only the first that is pending may be sent, whatever the others' times say.
                (select h.* from (
@@ -94,11 +99,11 @@ async function selectDueRows(db: Queryable, clientId: string, queries: DueQuery[
                  where e.ordering = 'user' and (h.attempts > 0) = w.retries
                    and h.next_attempt_at <= now() and (h.next_attempt_at, h.id) > (w.at, w.id)
                  order by h.next_attempt_at, h.id
-                 limit w.room)) d on true`,
+                 limit w.row_limit)) d on true`,
     values: [
       clientId,
       queries.map(({ endpointId }) => endpointId),
-      queries.map(({ areRetries: retries }) => retries),
+      queries.map(({ areRetries }) => areRetries),
       queries.map(({ after }) => after.at),
       queries.map(({ after }) => after.id),
       queries.map(({ limit }) => limit),
@@ -138,7 +143,11 @@ function groupByQuery(queries: DueQuery[], rows: any[][], readAt: number): DueRe
 }
 
 /** Those of `deliveries` that are still pending. One statement. */
-export async function findStillPending(db: Queryable, clientId: string, deliveries: DueDelivery[]): Promise<Set<string>> {
+export async function findStillPending(
+  db: Queryable,
+  clientId: string,
+  deliveries: DueDelivery[],
+): Promise<Set<string>> {
   const events = deliveries.map(({ eventId }) => eventId)
   const ids = deliveries.map(({ id }) => id)
   const { rows } = await db.query<{ id: string }>({

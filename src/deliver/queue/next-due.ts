@@ -9,10 +9,10 @@ export interface NextDue {
   seconds: number
 }
 
-/** Found by a sweep; `below`: the event of a delivery that the floor would hide, null as it should be. */
+/** Found by a sweep; `hiddenEventId`: the event of a delivery that the floor would hide, null as it should be. */
 export interface SweptEndpoint extends NextDue {
   clientId: string
-  below: string | null
+  hiddenEventId: string | null
 }
 
 // Of endpoint `e` of a client: the first that is due of its first attempts and of its retries, which are in order each by
@@ -34,7 +34,7 @@ export const sweepDueEndpoints = (db: Queryable, withinSeconds: number): Promise
     db,
     (client) => `
       select e.client_id as "clientId", e.id as "endpointId", ${SECONDS_UNTIL_DUE},
-             case when d.event_id < ${PENDING_FLOOR} then d.event_id end as below
+             case when d.event_id < ${PENDING_FLOOR} then d.event_id end as "hiddenEventId"
         from endpoints e cross join lateral (${firstDueSql(client, '$1')}) d
        where e.client_id = ${client}`,
     [withinSeconds],
@@ -45,9 +45,9 @@ export const findDueEndpoints = (
   db: Queryable,
   clientId: string,
   withinSeconds: number,
-  floor: OldestPending,
+  oldestPending: OldestPending,
 ): Promise<NextDue[]> =>
-  readFromOldestPending(floor, async (from) => {
+  readFromOldestPending(oldestPending, async (from) => {
     const { rows } = await db.query<NextDue & { floor: string }>(
       `select f.floor, d.* from (select ${PENDING_FLOOR} as floor) f
          left join lateral (
@@ -63,10 +63,10 @@ export const findDueEndpoints = (
 export const findNextDue = (
   db: Queryable,
   clientId: string,
-  queues: { endpointId: string; retries: boolean; asOf: string }[],
-  floor: OldestPending,
+  queues: { endpointId: string; areRetries: boolean; asOf: string }[],
+  oldestPending: OldestPending,
 ): Promise<NextDue[]> =>
-  readFromOldestPending(floor, async (from) => {
+  readFromOldestPending(oldestPending, async (from) => {
     const { rows } = await db.query<NextDue & { floor: string }>({
       name: 'deliver.next',
       text: `select f.floor, d.* from (select ${PENDING_FLOOR} as floor) f
@@ -81,7 +81,7 @@ export const findNextDue = (
       values: [
         clientId,
         queues.map(({ endpointId }) => endpointId),
-        queues.map(({ retries }) => retries),
+        queues.map(({ areRetries }) => areRetries),
         queues.map(({ asOf }) => asOf),
         from,
       ],

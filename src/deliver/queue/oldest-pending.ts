@@ -8,13 +8,13 @@ export interface OldestPending {
  * lower: somebody has made a delivery of an older event.
  */
 export async function readFromOldestPending<T>(
-  floor: OldestPending,
+  oldestPending: OldestPending,
   read: (from: string) => Promise<{ floor: string; found: T }>,
 ): Promise<T> {
   for (;;) {
-    const from = floor.eventId
+    const from = oldestPending.eventId
     const { floor: seen, found } = await read(from)
-    floor.eventId = seen
+    oldestPending.eventId = seen
     if (seen >= from) return found
   }
 }

@@ -1,6 +1,6 @@
 import type { Endpoint } from '../endpoint/endpoint.ts'
 import type { DueDelivery } from './due-deliveries.ts'
-import { isQueueIdle, queueNeedsRows, newQueue, type Queue } from './queue.ts'
+import { isQueueIdle, newQueue, type Queue, queueNeedsRows } from './queue.ts'
 
 /** What this process has in hand of one endpoint whose lease it holds. */
 export interface Pump {
@@ -10,8 +10,8 @@ export interface Pump {
   endpoint: Endpoint | null
   /** While it is not known: how many may be asked for at once. */
   startsWhileUnknown: number
-  readonly first: Queue
-  readonly again: Queue
+  readonly firstAttempts: Queue
+  readonly retries: Queue
   /** The next one to start is a retry, where there is the choice. */
   isRetryNext: boolean
   /** Asked for or started, and not answered. */
@@ -45,8 +45,8 @@ export const newPump = (clientId: string, endpointId: string): Pump => ({
   endpointId,
   endpoint: null,
   startsWhileUnknown: 1,
-  first: newQueue(false),
-  again: newQueue(true),
+  firstAttempts: newQueue({ holdsRetries: false }),
+  retries: newQueue({ holdsRetries: true }),
   isRetryNext: false,
   inFlight: 0,
   sending: 0,
@@ -62,24 +62,24 @@ export const newPump = (clientId: string, endpointId: string): Pump => ({
   lastBusyAt: performance.now(),
 })
 
-export const queueFor = (pump: Pump, { attempts }: DueDelivery): Queue => (attempts > 0 ? pump.again : pump.first)
+export const queueFor = (pump: Pump, { attempts }: DueDelivery): Queue => (attempts > 0 ? pump.retries : pump.firstAttempts)
 
-export const hasWaiting = ({ first, again }: Pump): boolean => first.waiting.length > 0 || again.waiting.length > 0
+export const hasWaiting = ({ firstAttempts, retries }: Pump): boolean => firstAttempts.waiting.length > 0 || retries.waiting.length > 0
 
 /** The next delivery to start: first attempts and retries take turns, so that neither waits for the end of the other. */
 export function takeNextWaiting(pump: Pump): DueDelivery {
-  const { first, again } = pump
-  const retry = again.waiting.length > 0 && (pump.isRetryNext || first.waiting.length === 0)
+  const { firstAttempts, retries } = pump
+  const retry = retries.waiting.length > 0 && (pump.isRetryNext || firstAttempts.waiting.length === 0)
   pump.isRetryNext = !retry
-  return (retry ? again : first).waiting.shift()!
+  return (retry ? retries : firstAttempts).waiting.shift()!
 }
 
 /** Rows are wanted, of first attempts or of retries. */
-export const pumpNeedsRows = ({ first, again, haltReason: halted }: Pump, room: number): boolean =>
-  halted === null && (queueNeedsRows(first, room) || queueNeedsRows(again, room))
+export const pumpNeedsRows = ({ firstAttempts, retries, haltReason }: Pump, queueLimit: number): boolean =>
+  haltReason === null && (queueNeedsRows(firstAttempts, queueLimit) || queueNeedsRows(retries, queueLimit))
 
 /** Nothing left to read, for all that is known. */
-export const hasNothingToRead = ({ first, again, haltReason: halted }: Pump): boolean =>
-  halted === null && !first.hasMore && !first.isStale && !again.hasMore && !again.isStale
+export const hasNothingToRead = ({ firstAttempts, retries, haltReason }: Pump): boolean =>
+  haltReason === null && !firstAttempts.hasMore && !firstAttempts.isStale && !retries.hasMore && !retries.isStale
 
-export const isPumpIdle = ({ first, again }: Pump): boolean => isQueueIdle(first) && isQueueIdle(again)
+export const isPumpIdle = ({ firstAttempts, retries }: Pump): boolean => isQueueIdle(firstAttempts) && isQueueIdle(retries)

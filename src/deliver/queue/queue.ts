@@ -1,4 +1,4 @@
-import { type DueDelivery, type QueuePosition, type DueResult, QUEUE_START, type DueQuery } from './due-deliveries.ts'
+import { type DueDelivery, type DueQuery, type DueResult, QUEUE_START, type QueuePosition } from './delivery-deliveries.ts'
 
 /** The due deliveries of an endpoint in this process: those never tried yet, or those to be tried again. */
 export interface Queue {
@@ -23,8 +23,8 @@ export interface Queue {
   rewindCount: number
 }
 
-export const newQueue = (retries: boolean): Queue => ({
-  holdsRetries: retries,
+export const newQueue = ({ holdsRetries }: Pick<Queue, 'holdsRetries'>): Queue => ({
+  holdsRetries,
   waiting: [],
   inHand: 0,
   readCount: 0,
@@ -37,15 +37,19 @@ export const newQueue = (retries: boolean): Queue => ({
 })
 
 /** Half of the room is empty and there may be rows to fill it. */
-export const queueNeedsRows = (queue: Queue, room: number): boolean =>
-  (queue.hasMore || queue.isStale) && queue.inHand <= room / 2
+export const queueNeedsRows = (queue: Queue, queueLimit: number): boolean =>
+  (queue.hasMore || queue.isStale) && queue.inHand <= queueLimit / 2
 
 /** The next reading of a queue that needs rows; from the start, those in hand are met again. */
-export function nextQuery({ endpointId, isNew }: Pick<DueQuery, 'endpointId' | 'isNew'>, queue: Queue, room: number): DueQuery {
-  const fromStart = queue.after === QUEUE_START
-  if (fromStart) queue.isStale = false
+export function nextQuery(
+  { endpointId, isNew }: Pick<DueQuery, 'endpointId' | 'isNew'>,
+  queue: Queue,
+  queueLimit: number,
+): DueQuery {
+  const isFromStart = queue.after === QUEUE_START
+  if (isFromStart) queue.isStale = false
   queue.readsInPass += 1
-  const limit = fromStart ? room : room - queue.inHand
+  const limit = isFromStart ? queueLimit : queueLimit - queue.inHand
   return { endpointId, isNew, areRetries: queue.holdsRetries, after: queue.after, limit }
 }
 
@@ -53,19 +57,19 @@ export function nextQuery({ endpointId, isNew }: Pick<DueQuery, 'endpointId' | '
  * Takes over what was read, but for `known` ones. At the end of a pass comes another from the start if the queue was woken
  * meanwhile, or if the pass took several readings: a transaction with an earlier place may have committed behind us.
  */
-export function absorbRows(queue: Queue, read: DueResult, known: Set<string>): void {
-  for (const due of read.rows) {
-    if (known.has(due.id)) continue
-    known.add(due.id)
-    due.readOrder = queue.readCount
+export function absorbRows(queue: Queue, result: DueResult, known: Set<string>): void {
+  for (const delivery of result.rows) {
+    if (known.has(delivery.id)) continue
+    known.add(delivery.id)
+    delivery.readOrder = queue.readCount
     queue.readCount += 1
-    queue.waiting.push(due)
+    queue.waiting.push(delivery)
     queue.inHand += 1
   }
-  queue.asOf = read.asOf
-  queue.after = read.isComplete ? QUEUE_START : read.last
-  queue.hasMore = !read.isComplete || queue.readsInPass > 1
-  if (read.isComplete) queue.readsInPass = 0
+  queue.asOf = result.asOf
+  queue.after = result.isComplete ? QUEUE_START : result.last
+  queue.hasMore = !result.isComplete || queue.readsInPass > 1
+  if (result.isComplete) queue.readsInPass = 0
 }
 
 /** The next pass begins from the start. */
@@ -77,10 +81,10 @@ export function rewindQueue(queue: Queue): void {
 }
 
 /** Puts one back that could not be started: among those that wait, where it was read. */
-export function putBackDelivery({ waiting }: Queue, due: DueDelivery): void {
-  const at = waiting.findIndex(({ readOrder: turn }) => turn > due.readOrder)
-  if (at < 0) waiting.push(due)
-  else waiting.splice(at, 0, due)
+export function putBackDelivery({ waiting }: Queue, delivery: DueDelivery): void {
+  const at = waiting.findIndex(({ readOrder }) => readOrder > delivery.readOrder)
+  if (at < 0) waiting.push(delivery)
+  else waiting.splice(at, 0, delivery)
 }
 
 /** Nothing to send, nothing to write down, nothing left to read. */

@@ -5,7 +5,7 @@ const LONGEST_MS = 2 ** 31 - 1
  * The retry clock of one client: rings for the endpoints whose next delivery has come due. Of each endpoint the earliest
  * time is kept. Durations only, so a machine whose clock differs from the database's rings at the right moment.
  */
-export function createRetryClock({ ring: onDue }: { onDue: (endpointIds: string[]) => void }) {
+export function createRetryClock({ onDue }: { onDue: (endpointIds: string[]) => void }) {
   const dueAt = new Map<string, number>()
   let timer: NodeJS.Timeout | undefined
   let armedFor = Number.POSITIVE_INFINITY

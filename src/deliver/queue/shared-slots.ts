@@ -16,14 +16,14 @@ interface SlotHolder {
  */
 export function sharedSlots<T extends SlotHolder>({
   max,
-  aside: slowSlots,
-  startable: canStart,
-  start: startNext,
+  slowSlots,
+  canStart,
+  startNext,
 }: {
   max: number
   slowSlots: number
-  canStart: (one: T) => boolean
-  startNext: (one: T) => void
+  canStart: (holder: T) => boolean
+  startNext: (holder: T) => void
 }) {
   const fastLine = { line: new Set<T>(), reserve: 0 }
   const slowLine = { line: new Set<T>(), reserve: max >> 1 }
@@ -32,42 +32,42 @@ export function sharedSlots<T extends SlotHolder>({
 
   const serveLine = ({ line, reserve }: typeof fastLine) => {
     // One that is added again while the line is walked comes to its end, and is met again.
-    for (const one of line) {
+    for (const holder of line) {
       if (freeSlots <= reserve) return
-      line.delete(one)
+      line.delete(holder)
       // One that holds its share is put in the line again when it gives a place back.
-      if (one.slots >= freeSlots - reserve || !canStart(one)) continue
+      if (holder.slots >= freeSlots - reserve || !canStart(holder)) continue
       freeSlots -= 1
-      one.slots += 1
-      startNext(one)
-      line.add(one)
+      holder.slots += 1
+      startNext(holder)
+      line.add(holder)
     }
   }
-  const requestSlot = (one: T) => {
-    const [mine, other] = one.isSlow ? [slowLine, fastLine] : [fastLine, slowLine]
-    other.line.delete(one)
-    mine.line.add(one)
+  const requestSlot = (holder: T) => {
+    const [ownLine, otherLine] = holder.isSlow ? [slowLine, fastLine] : [fastLine, slowLine]
+    otherLine.line.delete(holder)
+    ownLine.line.add(holder)
     serveLine(fastLine)
     serveLine(slowLine)
   }
-  const releaseSlot = (one: T) => {
+  const releaseSlot = (holder: T) => {
     freeSlots += 1
-    one.slots -= 1
-    requestSlot(one)
+    holder.slots -= 1
+    requestSlot(holder)
   }
   return {
-    offer: requestSlot,
-    freed: releaseSlot,
+    requestSlot,
+    releaseSlot,
     /** Whether it could: else it keeps its place. */
-    moveToSlowSlot(one: T): boolean {
+    moveToSlowSlot(holder: T): boolean {
       if (slowSlotsInUse === slowSlots) return false
       slowSlotsInUse += 1
-      releaseSlot(one)
+      releaseSlot(holder)
       return true
     },
-    releaseSlowSlot(one: T) {
+    releaseSlowSlot(holder: T) {
       slowSlotsInUse -= 1
-      requestSlot(one)
+      requestSlot(holder)
     },
   }
 }
