@@ -1,6 +1,6 @@
 import type { StripeApi, StripeReply } from '../network/stripe-api.ts'
 import type { KeyRing } from '../secrets/keyring.ts'
-import type { DueFetch } from './due.ts'
+import type { DueFetch } from './due-fetches.ts'
 
 export interface FetchDeps {
   stripe: StripeApi

@@ -1,7 +1,7 @@
 import type { Db } from '../database/db.ts'
 import type { Worker } from '../workers/worker.ts'
 import { FAILURES_TO_OPEN } from './circuit.ts'
-import { type DueFetch, readDueFetches, readNextDue } from './due.ts'
+import { type DueFetch, readDueFetches, readNextDue } from './due-fetches.ts'
 import { type FetchDeps, fetchFromStripe } from './fetch.ts'
 import { type RecordDeps, recordReply } from './record.ts'
 import { giveUpOptionalFetches } from './release.ts'

@@ -2,7 +2,7 @@ import { type Db, inTransaction, type Queryable } from '../database/db.ts'
 import type { Log } from '../log.ts'
 import type { StripeReply } from '../network/stripe-api.ts'
 import { closeCircuit, countFailure } from './circuit.ts'
-import type { DueFetch } from './due.ts'
+import type { DueFetch } from './due-fetches.ts'
 import { FAILED_SECONDS, releaseWaitingEvents } from './release.ts'
 
 export interface RecordDeps {

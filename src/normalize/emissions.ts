@@ -1,5 +1,5 @@
 import type { Queryable } from '../database/db.ts'
-import type { NewEvent } from './source-event-outcome.ts'
+import type { NewEvent } from './normalize-event.ts'
 
 /** Claims the business keys; answers the events that are first to say theirs. */
 export async function claimBusinessKeys(

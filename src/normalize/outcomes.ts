@@ -1,5 +1,5 @@
 import { ignoredTypes } from '../../mappings/ignored.ts'
-import type { SkippedFetch } from './need.ts'
+import type { SkippedFetch } from './stripe-fetch.ts'
 import type { SourceEvent, SourceEventOutcome } from './source-event.ts'
 
 /** It led to events; `without` is what could not be fetched for them. */

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { collectLookups, normalizeSourceEvent } from '../../src/normalize/source-event-outcome.ts'
+import { collectLookups, normalizeSourceEvent } from '../../src/normalize/normalize-event.ts'
 import { noLookups } from '../../src/normalize/world/lookups.ts'
 import { emptyWorld, type World } from '../../src/normalize/world/world.ts'
 import { CLIENT, dueOf } from '../support/story.ts'

@@ -1,7 +1,7 @@
 import { sortByOccurrence } from '../../src/normalize/batch.ts'
 import type { MappingVerdict } from '../../src/normalize/judge.ts'
 import type { SourceEvent, SourceEventOutcome } from '../../src/normalize/source-event.ts'
-import { collectLookups, type NewEvent, normalizeSourceEvent } from '../../src/normalize/source-event-outcome.ts'
+import { collectLookups, type NewEvent, normalizeSourceEvent } from '../../src/normalize/normalize-event.ts'
 import { noLookups } from '../../src/normalize/world/lookups.ts'
 import { emptyWorld, keyOf, type World } from '../../src/normalize/world/world.ts'
 

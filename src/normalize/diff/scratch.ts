@@ -1,7 +1,7 @@
 import type { Queryable } from '../../database/db.ts'
 import { sortByOccurrence } from '../batch.ts'
 import type { SourceEvent, SourceEventOutcome } from '../source-event.ts'
-import { collectLookups, type NewEvent, normalizeSourceEvent } from '../source-event-outcome.ts'
+import { collectLookups, type NewEvent, normalizeSourceEvent } from '../normalize-event.ts'
 import { observationOf } from '../source-events.ts'
 import { loadLookups } from '../world/load.ts'
 import { type Lookups, noLookups } from '../world/lookups.ts'

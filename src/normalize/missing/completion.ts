@@ -1,8 +1,8 @@
-import type { SkippedFetch, StripeFetch } from '../need.ts'
+import type { SkippedFetch, StripeFetch } from '../stripe-fetch.ts'
 import { failedOutcome, heldOutcome, ignoredOutcome, notMappedOutcome } from '../outcomes.ts'
 import type { SourceEvent, SourceEventOutcome, WaitLimits } from '../source-event.ts'
 import { keyOf, type World } from '../world/world.ts'
-import { listFetchesOf } from './needs.ts'
+import { listFetchesOf } from './stripe-fetches.ts'
 import { asSnapshotEvent, isThin, snapshotTypeOf, thinFetch, twinOf } from './thin-events.ts'
 import { fetchStateOf, hydrationFact, type Unfetched, unfetchedOf } from './unfetched.ts'
 

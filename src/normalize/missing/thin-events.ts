@@ -1,10 +1,10 @@
 import { relatedObjectPath, snapshotEventPath, snapshotTypeOfThin } from '../../../mappings/hydrate.ts'
 import { paymentLinks, storedKinds } from '../../../mappings/kept.ts'
 import { mappingsReading } from '../judge.ts'
-import type { StripeFetch } from '../need.ts'
+import type { StripeFetch } from '../stripe-fetch.ts'
 import type { SourceEvent } from '../source-event.ts'
 import type { FetchState } from '../world/world.ts'
-import { fillPath } from './needs.ts'
+import { fillPath } from './stripe-fetches.ts'
 
 // A thin event names an object and carries nothing of it (stripe.md 1.5). What it stands for is fetched: the snapshot event
 // that it is the twin of, else the related object as it is now.

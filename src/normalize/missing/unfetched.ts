@@ -1,4 +1,4 @@
-import type { SkippedFetch, StripeFetch } from '../need.ts'
+import type { SkippedFetch, StripeFetch } from '../stripe-fetch.ts'
 import type { SourceEvent } from '../source-event.ts'
 import { type FetchState, keyOf, type World } from '../world/world.ts'
 

@@ -1,7 +1,7 @@
 import { type FetchedList, fetchedLists, fetchedObjectPaths } from '../../../mappings/hydrate.ts'
 import type { ObjectKind } from '../../language/mapping.ts'
 import { isTrue, readValue } from '../../language/read.ts'
-import type { StripeFetch } from '../need.ts'
+import type { StripeFetch } from '../stripe-fetch.ts'
 import type { SourceEvent } from '../source-event.ts'
 import { bareInput } from '../world/bare-input.ts'
 

@@ -1,5 +1,5 @@
 import type { Queryable } from '../../database/db.ts'
-import type { FetchRequest } from '../need.ts'
+import type { FetchRequest } from '../stripe-fetch.ts'
 import type { SourceEventOutcome } from '../source-event.ts'
 
 /** Thin events are of use for longer than anybody waits: an outage of Stripe may last. */
