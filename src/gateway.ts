@@ -37,7 +37,7 @@ import { offerModules } from './offers.ts'
 import { createOperationsNotifier } from './operations/operations.ts'
 import { createAppEventStore } from './receive/app-events.ts'
 import { LANES, laneOf } from './receive/lane.ts'
-import { createListedEventStore } from './receive/listed.ts'
+import { createListedEventStore } from './receive/listed-events.ts'
 import { receiveRoutes } from './receive/routes.ts'
 import { cancelReplay } from './replay/cancel.ts'
 import { previewReplay } from './replay/preview.ts'
@@ -165,7 +165,7 @@ export async function start(
 
 /** What the rooms are woken by, wherever they are. */
 type Wake = Record<Exclude<WorkRoom, 'deliver'>, (clientId: string) => void> & {
-  deliver: (clientId: string, endpointIds?: string[], doubt?: boolean) => void
+  deliver: (clientId: string, endpointIds?: string[], options?: { reread?: boolean }) => void
 }
 
 interface Shared {
@@ -214,7 +214,7 @@ function startWork(shared: Shared, wakes: Wakes) {
   })
   const replay = startReplayer({
     ...shared,
-    onReplayed: (clientId, endpointId, replaced) => deliver.wake(clientId, [endpointId], replaced),
+    onReplayed: (clientId, endpointId, replaced) => deliver.wake(clientId, [endpointId], { reread: replaced }),
     onLeasedElsewhere: (clientId) => wakes.wakeElsewhere('replay', clientId),
   })
   const rooms = { normalize, deliver, hydrate, backfill, replay }
@@ -250,9 +250,9 @@ function routes(
 ) {
   const { config, worker, db, log } = shared
   const app = express().disable('x-powered-by')
-  const ready = () => {
+  const checkReadiness = () => {
     const details = { database: worker.isRegistered(), ...(jobs && { work: jobs.running() }) }
-    return { ready: Object.values(details).every(Boolean), details }
+    return { isReady: Object.values(details).every(Boolean), details }
   }
   app.get('/metrics', createMetricsRoute({ log, metrics, token: config.metricsToken }))
   if (config.roles.has('receive')) app.use(receiveRoutes({ ...shared, onStored: wake.normalize }))
@@ -260,15 +260,15 @@ function routes(
     app.use(
       apiRouter({
         ...shared,
-        checkReadiness: ready,
+        checkReadiness,
         publicUrl: () => config.publicUrl ?? url,
-        resendDelivery: resendDelivery,
-        describeMappings: describeMappings,
+        resendDelivery,
+        describeMappings,
         explainSourceEvent: (read, clientId, id) => explainSourceEvent({ db: read, now: shared.now }, clientId, id),
         dryRunEvent: (read, clientId, sourceId, event) =>
           dryRun({ db: read, now: shared.now, holdSeconds: config.holdSeconds }, clientId, sourceId, event),
-        renormalizeOne: renormalizeOne,
-        renormalizeMatching: renormalizeMatching,
+        renormalizeOne,
+        renormalizeMatching,
         loadAdoptedUuids: readAdoptedUuids,
         forgetFailures,
         startBackfill,
@@ -285,7 +285,7 @@ function routes(
         wakes: wake,
       }),
     )
-  else app.get('/healthz', answerHealthz).get('/readyz', answerReadyz({ checkReadiness: ready }))
+  else app.get('/healthz', answerHealthz).get('/readyz', answerReadyz({ checkReadiness }))
   app.use((_req, res) => {
     const refusal = new Refusal('route_not_found')
     res.status(refusal.status).json(refusalBody(refusal, newId()))

@@ -30,7 +30,11 @@ const MAX_FAILURES = 12
 const MAX_PAUSE_SECONDS = 120
 
 /** Reads Stripe's list from where the backfill stands to its end, unless it is cancelled, `stopped`, or a call fails. */
-export async function runBackfill(deps: BackfillDeps, backfill: Backfill, { isStopped: stopped, stopping }: StopSignal): Promise<void> {
+export async function runBackfill(
+  deps: BackfillDeps,
+  backfill: Backfill,
+  { isStopped: stopped, stopping }: StopSignal,
+): Promise<void> {
   const { db, log, stripe, keyRing, spacingMs = SPACING_MS } = deps
   const { clientId, id, apiKey, apiVersion, account } = backfill
   if (apiKey === null) return recordFailure(deps, backfill, NO_KEY)

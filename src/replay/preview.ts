@@ -1,7 +1,7 @@
 import type { Queryable } from '../database/db.ts'
 import { idTime } from '../domain/ids.ts'
+import { selectEvents } from './select-events.ts'
 import { planReplay, type ReplayPlanDeps, type ReplayRequest } from './start.ts'
-import { selectEvents } from './walk.ts'
 
 /** What a replay would do. */
 export interface ReplayPreview {

@@ -1,10 +1,10 @@
 import type { Db } from '../database/db.ts'
 import type { Log } from '../log.ts'
 import type { StopSignal } from '../workers/leased-runs.ts'
-import { makeNextDeliveries } from './make.ts'
+import { makeNextDeliveries } from './make-deliveries.ts'
+import { selectEvents } from './select-events.ts'
 import type { RunInSlot } from './slots.ts'
 import { countWaiting, isRunning, type Replay, saveCounts } from './state.ts'
-import { selectEvents } from './walk.ts'
 import { FIRST_WINDOW_SIZE, nextWindowSize, roomInWindow } from './window.ts'
 import { waitForWriters } from './writers.ts'
 

@@ -3,7 +3,7 @@ import type { Queryable } from '../database/db.ts'
 import { checkEventTypes } from '../domain/event-filter.ts'
 import { GREATEST_ID, idFloor, LEAST_ID, newId } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
-import type { ReplayMode, ReplaySelection } from './walk.ts'
+import type { ReplayMode, ReplaySelection } from './select-events.ts'
 
 /** What is asked for. Times are those when the events were made; `until` is excluded. */
 export interface ReplayRequest {

@@ -1,5 +1,5 @@
 import type { Queryable } from '../database/db.ts'
-import type { ReplaySelection } from './walk.ts'
+import type { ReplaySelection } from './select-events.ts'
 
 /** A running replay. */
 export interface Replay extends ReplaySelection {

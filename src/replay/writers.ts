@@ -14,7 +14,11 @@ const ON_CLIENT_NODE_SQL = 'left join (select id from events where client_id = $
  * its endpoints before this one was there or enabled, and its events are not to be seen yet: whoever looked for missing ones
  * now would never find them. A fan-out that begins later finds the endpoint.
  */
-export async function waitForWriters(db: Queryable, clientId: string, { isStopped: stopped, pause }: StopSignal): Promise<void> {
+export async function waitForWriters(
+  db: Queryable,
+  clientId: string,
+  { isStopped: stopped, pause }: StopSignal,
+): Promise<void> {
   const { rows } = await db.query(
     `select s.next from (select pg_snapshot_xmax(${SNAPSHOT_SQL})::text as next) s ${ON_CLIENT_NODE_SQL}`,
     [clientId],

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { inTransaction } from '../../src/database/db.ts'
 import { GREATEST_ID, LEAST_ID, NO_SOURCE_EVENT, newId } from '../../src/domain/ids.ts'
-import { selectEvents } from '../../src/replay/walk.ts'
+import { selectEvents } from '../../src/replay/select-events.ts'
 import { nextWindowSize, roomInWindow } from '../../src/replay/window.ts'
 import { freshDatabase } from '../support/database.ts'
 import { startDelivering, readDelivery, newClient, newEndpoint } from '../support/delivering.ts'

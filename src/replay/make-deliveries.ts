@@ -1,8 +1,8 @@
 import { type Db, inTransaction, type Queryable } from '../database/db.ts'
 import { announcePending } from '../database/pending-floor.ts'
 import { newId } from '../domain/ids.ts'
+import { type MatchingEvent, selectEvents } from './select-events.ts'
 import { advanceReplay, failReplay, finishReplay, lockReplay, type Replay } from './state.ts'
-import { type MatchingEvent, selectEvents } from './walk.ts'
 
 /** What one step has come to: how many deliveries it made, and whether the replay has ended. */
 export interface ReplayStep {
