@@ -12,7 +12,7 @@ const readText = (file: string) => readFileSync(join(root, file), 'utf8')
 
 const pages = findFiles('*.md', 'docs/**/*.md', 'sdk/README.md', '.github/*.md')
 const sources = findFiles(
-  '{bench,bin,demo,mappings,ops,sdk,simulator,sql,src,test,torture}/**/*.{ts,js,sql,yml}',
+  '{bench,bin,demo,mappings,ops,sdk,simulator,sql,src,test,tools,torture}/**/*.{ts,js,sql,yml}',
   '*.ts',
 ).filter((file) => file !== THIS_FILE)
 const decisions = findFiles('docs/adr/[0-9]*.md').filter((file) => !file.includes('0000-template'))
