@@ -1,4 +1,5 @@
 import { type Db, inTransaction, isDeadlock, isNodeAway, type Tx } from '../database/db.ts'
+import { splitUntilAlone } from '../database/split-until-alone.ts'
 import { newId } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -96,40 +97,49 @@ const assignId = (event: IncomingEvent): SourceEventRow => ({
 const unavailableRefusal = () =>
   new Refusal('unavailable', { message: 'The event cannot be stored at present: send it again.' })
 
-// One event that PostgreSQL refuses fails the whole statement: halves are tried until its group stands alone. So does one node
-// of a cluster that is away: then each client's groups are tried apart. And when two batches that share events have met in
-// another order on one node than on the other, Citus ends one of them: a client's rows alone are locked in one order, but for
-// changes of partitions.
-async function storeGroups(db: Db, groups: SourceEventRow[][], isAgain = false): Promise<GroupResult[]> {
+/** Stores each group or says why not: one with an event that PostgreSQL refuses is `unstorable`, its neighbours are stored. */
+const storeGroups = (db: Db, groups: readonly SourceEventRow[][]): Promise<GroupResult[]> =>
+  splitUntilAlone<SourceEventRow[], GroupResult>(groups, {
+    work: (some) => storeTogether(db, some),
+    onAlone: () => 'unstorable',
+  })
+
+// When a node of a cluster is away, the groups of each client are tried apart. And when two batches that share events have met
+// in another order on one node than on the other, Citus ends one of them: a client's rows alone are locked in one order, but
+// for changes of partitions, after which they are tried once more.
+async function storeTogether(db: Db, groups: readonly SourceEventRow[][]): Promise<GroupResult[]> {
   try {
-    const kept = await inTransaction(db, (tx) => insertSourceEvents(tx, groups.flat()))
-    return groups.map((rows) =>
-      rows.map(({ id }) => {
-        const receivedAt = kept.get(id)
-        return receivedAt ? { duplicate: false, id, receivedAt } : { duplicate: true }
-      }),
-    )
+    return await insertGroups(db, groups)
   } catch (error) {
-    if (isDeadlock(error) && !isAgain && isOfOneClient(groups)) return storeGroups(db, groups, true)
-    if (isNodeAway(error) || isDeadlock(error)) return storeByClient(db, groups, error)
-    if (!isRefusedData(error)) throw error
-    if (groups.length === 1) return ['unstorable']
-    const half = groups.length >> 1
-    return [...(await storeGroups(db, groups.slice(0, half))), ...(await storeGroups(db, groups.slice(half)))]
+    if (!isNodeAway(error) && !isDeadlock(error)) throw error
+    const clients = [...Map.groupBy(groups, ([first]) => first?.clientId).values()]
+    if (clients.length > 1) return storeByClient(db, groups, clients)
+    if (isDeadlock(error)) return insertGroups(db, groups)
+    throw error
   }
 }
 
-const isOfOneClient = (groups: SourceEventRow[][]) => new Set(groups.map(([first]) => first?.clientId)).size === 1
-
-async function storeByClient(db: Db, groups: SourceEventRow[][], error: unknown): Promise<GroupResult[]> {
-  const clients = Map.groupBy(groups, ([first]) => first?.clientId)
-  if (clients.size < 2) throw error
+async function storeByClient(
+  db: Db,
+  groups: readonly SourceEventRow[][],
+  clients: readonly SourceEventRow[][][],
+): Promise<GroupResult[]> {
   const results = new Map<SourceEventRow[], GroupResult>()
-  for (const some of clients.values()) {
-    const kept = await storeGroups(db, some).catch((): GroupResult[] => some.map(() => 'unavailable'))
-    for (const [at, group] of some.entries()) results.set(group, kept[at]!)
+  for (const ofClient of clients) {
+    const stored = await storeGroups(db, ofClient).catch((): GroupResult[] => [])
+    for (const [at, group] of ofClient.entries()) results.set(group, stored[at] ?? 'unavailable')
   }
-  return groups.map((group) => results.get(group)!)
+  return groups.map((group) => results.get(group) ?? 'unavailable')
+}
+
+async function insertGroups(db: Db, groups: readonly SourceEventRow[][]): Promise<StoreResult[][]> {
+  const stored = await inTransaction(db, (tx) => insertSourceEvents(tx, groups.flat()))
+  return groups.map((rows) =>
+    rows.map(({ id }) => {
+      const receivedAt = stored.get(id)
+      return receivedAt ? { duplicate: false, id, receivedAt } : { duplicate: true }
+    }),
+  )
 }
 
 // Two statements and no CTE that writes: the tables may be distributed by client, and a batch holds many clients.
@@ -173,6 +183,3 @@ async function insertSourceEvents(tx: Tx, rows: SourceEventRow[]): Promise<Map<s
     })
   return kept
 }
-
-// Classes 22 (a NUL in a text) and 54 (a text too long for an index) speak of this data; all others of the database.
-const isRefusedData = (error: unknown) => /^(22|54)/.test(String((error as { code?: unknown }).code))
