@@ -8,7 +8,7 @@ import { answerRefusal } from './api/http/refusals.ts'
 import { startBackfiller } from './backfill/backfiller.ts'
 import { cancelBackfill, startBackfill } from './backfill/start.ts'
 import type { Config } from './config.ts'
-import { openPool, cutConnections, type Db } from './database/db.ts'
+import { cutConnections, type Db, openPool } from './database/db.ts'
 import { migrateDatabase } from './database/migrate.ts'
 import { createDeliverer } from './deliver/deliverer.ts'
 import { resendDelivery } from './deliver/resend.ts'
@@ -30,9 +30,9 @@ import { dryRun } from './normalize/explain/dry-run.ts'
 import { explainSourceEvent } from './normalize/explain/explain.ts'
 import { normalizer } from './normalize/lanes.ts'
 import { releaseHeldFor } from './normalize/missing/holds.ts'
-import { renormalizeOne, renormalizeMatching } from './normalize/renormalize.ts'
+import { renormalizeMatching, renormalizeOne } from './normalize/renormalize.ts'
 import { readAdoptedUuids } from './normalize/world/adopted-uuids.ts'
-import { observe } from './observe.ts'
+import { startObservers } from './observe.ts'
 import { offerModules } from './offers.ts'
 import { createOperationsNotifier } from './operations/operations.ts'
 import { createAppEventStore } from './receive/app-events.ts'
@@ -47,7 +47,7 @@ import { assertKeysOpen, sealPlainHeaders } from './secrets/key-rotation.ts'
 import { type KeyRing, loadKeyRing } from './secrets/keyring.ts'
 import type { Watch } from './watch.ts'
 import { retryUntilDone } from './workers/retry-until-done.ts'
-import { createWakes, type WorkRoom, type Wakes } from './workers/wakes.ts'
+import { createWakes, type Wakes, type WorkRoom } from './workers/wakes.ts'
 import { type RegisteredWorker, registerWorker } from './workers/worker.ts'
 
 export interface Gateway {
@@ -63,7 +63,7 @@ export interface Gateway {
   abandon(): void
 }
 
-export interface Surroundings {
+export interface GatewayOptions {
   log: Log
   now?: () => Date
   random?: () => number
@@ -80,9 +80,9 @@ const CONNECTIONS = 16
  * Starts a gateway: port, database, migrations, keys, worker, rooms, in this order, and stops what has been started when a
  * step fails. Throws a ConfigError, to be shown without its stack, for what the operator has to mend.
  */
-export async function start(
+export async function startGateway(
   config: Config,
-  { log, now = () => new Date(), random = Math.random, crashed = () => {}, watch: alsoTold = {} }: Surroundings,
+  { log, now = () => new Date(), random = Math.random, crashed = () => {}, watch: alsoTold = {} }: GatewayOptions,
 ): Promise<Gateway> {
   const steps: (() => Promise<unknown>)[] = []
   const undo = async () => {
@@ -117,15 +117,15 @@ export async function start(
       onDeliveriesCreated: (clientId, endpointIds) => wake.deliver(clientId, endpointIds),
       onEmitted: (type) => watch.told({ type }),
     })
-    const observed = await observe({
-      ...{ db, log, config, worker, lanes: LANES, others: [operations.watch, alsoTold] },
-      readLoad: () => work && { ...work.underWay(), graphileRuns: jobs?.running() ?? false },
+    const observed = await startObservers({
+      ...{ db, log, config, worker, lanes: LANES, otherWatches: [operations.watch, alsoTold] },
+      readLoad: () => work && { ...work.underWay(), graphileRuns: jobs?.isRunning() ?? false },
     })
     steps.push(observed.stop, operations.stop)
     const { watch, metrics } = observed
     const shared = { db, log, config, keyRing: keys, contracts, worker, watch, now, random }
-    const work = config.roles.has('work') ? startWork(shared, wakes) : null
-    const wake = work?.wake ?? remote(wakes)
+    const work = config.roles.has('work') ? startRooms(shared, wakes) : null
+    const wake = work?.wake ?? wakeElsewhere(wakes)
     // No new work from anywhere, and what is under way ends side by side.
     let jobs: Jobs | undefined
     let stopping = false
@@ -135,8 +135,8 @@ export async function start(
     })
     if (work) {
       jobs = await startJobs({
-        ...{ url, db, log, worker, rooms: work.rooms, kept: config.kept },
-        alarms: operations.sweep,
+        ...{ url, db, log, worker, rooms: work.rooms, retentionDays: config.retentionDays },
+        raiseAlarms: operations.sweep,
       })
       // What the last process left behind.
       void retryUntilDone(work.sweep, {
@@ -147,7 +147,7 @@ export async function start(
 
     // Last of all: a key made in a start that then fails would be lost, and never made again.
     const adminKey = config.adminKey ? undefined : await createFirstAdminKey(db)
-    http.serveApp(routes(shared, { wake, url: http.url, jobs, metrics }))
+    http.serveApp(gatewayRoutes(shared, { wake, url: http.url, jobs, metrics }))
     const dataDir = embedded && resolve(config.dataDir)
     let stopped: Promise<void> | undefined
     return {
@@ -168,7 +168,7 @@ type Wake = Record<Exclude<WorkRoom, 'deliver'>, (clientId: string) => void> & {
   deliver: (clientId: string, endpointIds?: string[], options?: { reread?: boolean }) => void
 }
 
-interface Shared {
+interface SharedDeps {
   db: Db
   log: Log
   config: Config
@@ -181,7 +181,7 @@ interface Shared {
 }
 
 /** The rooms of the role `work`: what is normalised and fanned out wakes the delivering room right here. */
-function startWork(shared: Shared, wakes: Wakes) {
+function startRooms(shared: SharedDeps, wakes: Wakes) {
   const tunnels = shared.config.egressProxy && createTunnels(shared.config.egressProxy)
   const deliver = createDeliverer({
     ...shared,
@@ -235,7 +235,7 @@ function startWork(shared: Shared, wakes: Wakes) {
 }
 
 /** The rooms run in other processes: whichever worker picks up the job wakes its own. */
-const remote = (wakes: Wakes): Wake => ({
+const wakeElsewhere = (wakes: Wakes): Wake => ({
   normalize: (clientId) => wakes.wakeAnywhere('normalize', clientId),
   deliver: (clientId) => wakes.wakeAnywhere('deliver', clientId),
   hydrate: (clientId) => wakes.wakeAnywhere('hydrate', clientId),
@@ -244,14 +244,14 @@ const remote = (wakes: Wakes): Wake => ({
 })
 
 /** What this process answers over HTTP, by its roles. */
-function routes(
-  shared: Shared,
+function gatewayRoutes(
+  shared: SharedDeps,
   { wake, url, jobs, metrics }: { wake: Wake; url: string; jobs: Jobs | undefined; metrics: Metrics },
 ) {
   const { config, worker, db, log } = shared
   const app = express().disable('x-powered-by')
   const checkReadiness = () => {
-    const details = { database: worker.isRegistered(), ...(jobs && { work: jobs.running() }) }
+    const details = { database: worker.isRegistered(), ...(jobs && { work: jobs.isRunning() }) }
     return { isReady: Object.values(details).every(Boolean), details }
   }
   app.get('/metrics', createMetricsRoute({ log, metrics, token: config.metricsToken }))

@@ -1,8 +1,8 @@
-import { ledgerReport } from '../../src/cli/ledger-report.ts'
+import { readLedgerReport } from '../../src/cli/ledger-report.ts'
 import { readOldestDeliveries, readOldestSourceEvents } from '../../src/database/backlog.ts'
 import type { Db, Queryable } from '../../src/database/db.ts'
 import { moveFloor } from '../../src/database/pending-floor.ts'
-import { readDueDeliveries, QUEUE_START } from '../../src/deliver/queue/due-deliveries.ts'
+import { QUEUE_START, readDueDeliveries } from '../../src/deliver/queue/due-deliveries.ts'
 import { findDueEndpoints, sweepDueEndpoints } from '../../src/deliver/queue/next-due.ts'
 import { LEAST_ID } from '../../src/domain/ids.ts'
 import { readStanding } from '../../src/metrics/standing.ts'
@@ -39,7 +39,7 @@ export async function workCases(db: Db, filled: Filled): Promise<Case[]> {
     ...(rounds && { rounds }),
   })
   const wants = endpoints.flatMap((endpointId) =>
-    [false, true].map((retries) => ({ endpointId, retries, after: QUEUE_START, limit: 250, isNew: false })),
+    [false, true].map((areRetries) => ({ endpointId, areRetries, after: QUEUE_START, limit: 250, isNew: false })),
   )
   const stats = (what: string, query: Record<string, unknown>) =>
     api(what, { path: '/v1/endpoints/{id}/stats', params: { id: endpoints[0]! }, query }, 5)
@@ -67,7 +67,7 @@ export async function workCases(db: Db, filled: Filled): Promise<Case[]> {
     { what: 'pump: endpoints with something due', run: (db) => findDueEndpoints(db, big, SWEEP_SECONDS, floor()) },
     { what: 'sweep of all clients', run: (db) => sweepDueEndpoints(db, SWEEP_SECONDS), rounds: 5 },
     { what: 'moving the floor', run: (db) => moveFloor(poolOf(db)), rounds: 5 },
-    { what: 'ledger of 28 days', run: (db) => ledgerReport(poolOf(db)), rounds: 1 },
+    { what: 'ledger of 28 days', run: (db) => readLedgerReport(poolOf(db)), rounds: 1 },
   ]
 }
 

@@ -50,12 +50,17 @@ export interface DeliverContext {
   canRetryRecording: () => boolean
 }
 
+/** `reread`: what was read of these endpoints before now may have been cancelled, and is read anew. */
+export interface WakeOptions {
+  reread?: boolean
+}
+
 /** One client's deliveries in this process: a pump for each endpoint that it holds, and the rounds that feed them. */
 export interface ClientDeliveries {
   readonly id: string
   readonly pumps: ReadonlyMap<string, Pump>
   readonly clock: RetryClock
-  readonly startCheck: AddToBatch<{ pump: Pump; due: DueDelivery }, StartVerdict>
+  readonly startCheck: AddToBatch<{ pump: Pump; delivery: DueDelivery }, StartVerdict>
   readonly recordAttempt: AddToBatch<AttemptMade, RecordResult>
   /** Writes down how an endpoint fares. */
   readonly saveHealth: AddToBatch<HealthSave, void>
@@ -64,7 +69,7 @@ export interface ClientDeliveries {
   /** Asks for a round: rows are wanted. */
   requestRows(): void
   /** A delivery is done with: recorded, or not to be attempted. */
-  forgetDelivery(pump: Pump, due: DueDelivery): void
+  forgetDelivery(pump: Pump, delivery: DueDelivery): void
   /** Forgets what waits and was read, and reads it anew: it was not what is to be sent next. */
   rereadPump(pump: Pump): void
   /** Forgets what waits, and starts no more. */

@@ -13,7 +13,10 @@ import { sharedSlots } from './queue/shared-slots.ts'
 import { canStartNext, runNextDelivery } from './run-delivery.ts'
 
 interface DelivererDeps
-  extends Pick<DeliverContext, 'db' | 'log' | 'worker' | 'keyRing' | 'contracts' | 'now' | 'onLeasedElsewhere' | 'watch'> {
+  extends Pick<
+    DeliverContext,
+    'db' | 'log' | 'worker' | 'keyRing' | 'contracts' | 'now' | 'onLeasedElsewhere' | 'watch'
+  > {
   config: Pick<Config, 'allowedSubnets'>
   random?: () => number
   scheduleBackstop?: DeliverContext['scheduleBackstop']

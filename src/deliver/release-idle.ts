@@ -43,7 +43,8 @@ async function setRetryClock(
   const queues = pumps.flatMap(({ endpointId, firstAttempts, retries }) =>
     [firstAttempts, retries].map(({ holdsRetries, asOf }) => ({ endpointId, areRetries: holdsRetries, asOf })),
   )
-  for (const { endpointId, seconds } of await findNextDue(db, id, queues, oldestPending)) clock.setDue(endpointId, seconds)
+  for (const { endpointId, seconds } of await findNextDue(db, id, queues, oldestPending))
+    clock.setDue(endpointId, seconds)
   const seconds = clock.secondsUntilNext()
   if (seconds !== null) scheduleBackstop(id, new Date(now().getTime() + seconds * 1000))
 }

@@ -5,7 +5,7 @@ import type { ClientDeliveries, DeliverContext } from './context.ts'
 import type { Endpoint } from './endpoint/endpoint.ts'
 import { countOutcome, isGivenUp } from './endpoint/health.ts'
 import type { EndpointNews } from './endpoint-news.ts'
-import type { DueDelivery } from './queue/delivery-deliveries.ts'
+import type { DueDelivery } from './queue/due-deliveries.ts'
 import { hasWaiting, type Pump, pumpNeedsRows, queueFor, takeNextWaiting } from './queue/pump.ts'
 import { putBackDelivery } from './queue/queue.ts'
 import { AFTER_ANOTHER_ENDS, countEnd, nextStartAt } from './queue/start-gate.ts'
@@ -113,7 +113,7 @@ async function chargeEndpoint(
   const reason = outcome.kind === 'gone' ? 'gone' : isGivenUp(endpoint.health, now) ? 'failing' : null
   if (reason === null || !(await disableEndpoint(shared.db, client.id, endpoint, reason))) return
   shared.log.warn({ clientId: client.id, endpointId: endpoint.id, reason }, 'endpoint.disabled')
-  shared.watch?.changed?.({ clientId: client.id, endpointId: endpoint.id, what: 'disabled', reason })
+  shared.watch?.onEndpointChanged?.({ clientId: client.id, endpointId: endpoint.id, what: 'disabled', reason })
   closePump(shared, client, pump)
 }
 

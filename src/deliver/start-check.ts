@@ -4,7 +4,7 @@ import type { KeyRing } from '../secrets/keyring.ts'
 import { type AddToBatch, createBatcher } from '../workers/batcher.ts'
 import type { EventBody, LoadEventBodies } from './attempt/event-bodies.ts'
 import { type Endpoint, refreshEndpoints, wantsDelivery } from './endpoint/endpoint.ts'
-import { type DueDelivery, findStillPending } from './queue/delivery-deliveries.ts'
+import { type DueDelivery, findStillPending } from './queue/due-deliveries.ts'
 import type { Pump } from './queue/pump.ts'
 import { countStart, nextStartAt } from './queue/start-gate.ts'
 
@@ -35,7 +35,7 @@ const SPACING_MS = 2
 /**
  * Asks the database, right before an attempt starts, how its endpoint is now, so that what the API has answered holds from
  * the next attempt on. All attempts of one client that are about to start share a statement. Those that may start are
- * counted as started (gate.ts).
+ * counted as started (queue/start-gate.ts).
  */
 export const createStartCheck = (
   deps: StartCheckDeps,

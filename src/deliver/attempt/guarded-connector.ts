@@ -19,7 +19,7 @@ const PROXY_LOOKUP_TIMEOUT_MS = 2_000
 
 interface ConnectorOptions {
   allowedSubnets: readonly string[]
-  resolve?: ResolveHost
+  resolveHost?: ResolveHost
   tunnels?: ProxyTunnels | undefined
   identity?: TlsIdentity | undefined
 }
@@ -35,7 +35,7 @@ type CheckAddress = (address: string) => void
  */
 export function guardedConnector({
   allowedSubnets,
-  resolve = resolveBySystem,
+  resolveHost = resolveBySystem,
   tunnels,
   identity,
 }: ConnectorOptions): buildConnector.connector {
@@ -49,7 +49,7 @@ export function guardedConnector({
         throw new BlockedAddressError(address, 'http:// needs an allowed subnet')
     },
   }
-  const resolveOnce = coalesceLookups(resolve)
+  const resolveOnce = coalesceLookups(resolveHost)
   const connectors = Object.fromEntries(
     Object.entries(addressChecks).map(([protocol, checkAddress]) => [
       protocol,
@@ -86,7 +86,7 @@ export function guardedConnector({
         return callback(error as Error, null)
       }
     if (!tunnels?.isForHost(hostname)) return connect(options, callback)
-    openCheckedTunnel({ tunnels, resolve: resolveOnce, checkAddress }, options).then(
+    openCheckedTunnel({ tunnels, resolveHost: resolveOnce, checkAddress }, options).then(
       (socket) => {
         if (protocol === 'https:') connect({ ...options, httpSocket: socket }, callback)
         else callback(null, socket.setNoDelay(true))
@@ -99,15 +99,15 @@ export function guardedConnector({
 async function openCheckedTunnel(
   {
     tunnels,
-    resolve,
-    checkAddress: checkAddress,
+    resolveHost,
+    checkAddress,
   }: { tunnels: ProxyTunnels; resolveHost: ResolveHost; checkAddress: CheckAddress },
   { hostname, protocol, port }: buildConnector.Options,
 ) {
   if (!isIP(hostname)) {
     // Behind a proxy a machine often resolves no outer names at all: then only the name itself can be judged.
     const addresses = await Promise.race([
-      resolve(hostname).catch(() => []),
+      resolveHost(hostname).catch(() => []),
       delay(PROXY_LOOKUP_TIMEOUT_MS, [], { ref: false }),
     ])
     for (const { address } of addresses) checkAddress(address)

@@ -2,10 +2,10 @@ import { signatureOf } from '../../contracts/contract.ts'
 import { FANOUT_ORIGIN } from '../../domain/ids.ts'
 import type { Log } from '../../log.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
-import type { Attempted, Watch } from '../../watch.ts'
+import type { EndedAttempt, Watch } from '../../watch.ts'
 import { excusedDelay, isExcused, nextDelay } from '../attempt-outcome.ts'
 import { type Endpoint, liveSecrets } from '../endpoint/endpoint.ts'
-import type { DueDelivery } from '../queue/delivery-deliveries.ts'
+import type { DueDelivery } from '../queue/due-deliveries.ts'
 import type { AttemptAnswer } from './answer.ts'
 import type { EventBody } from './event-bodies.ts'
 import type { AttemptMade } from './record-attempts.ts'
@@ -52,7 +52,7 @@ export async function makeAttempt(
     body: wireBody,
     timeoutMs: endpoint.timeoutMs,
     identity: endpoint.identity,
-    slow: onSlow,
+    onSlow,
   })
   const nextDelaySeconds = isExcused(answer.outcome)
     ? excusedDelay(delivery.excused, random)
@@ -78,7 +78,7 @@ export async function makeAttempt(
   return { delivery, number, signature: signatureOf(contract, headers), answer, nextDelaySeconds }
 }
 
-type AttemptReport = Omit<Attempted, 'sourceEventId' | 'number' | 'isLast'>
+type AttemptReport = Omit<EndedAttempt, 'sourceEventId' | 'number' | 'isLast'>
 
 const attemptReport = (
   clientId: string,

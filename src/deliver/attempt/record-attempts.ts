@@ -4,7 +4,7 @@ import type { Watch } from '../../watch.ts'
 import { type AddToBatch, createBatcher } from '../../workers/batcher.ts'
 import { isExcused } from '../attempt-outcome.ts'
 import { type EndpointNews, insertNewsSql, newsParameter } from '../endpoint-news.ts'
-import type { DueDelivery } from '../queue/delivery-deliveries.ts'
+import type { DueDelivery } from '../queue/due-deliveries.ts'
 import { idBounds } from '../queue/id-bounds.ts'
 import type { AttemptAnswer } from './answer.ts'
 
@@ -36,7 +36,7 @@ const WAIT_MS = { first: 100, longest: 5_000 }
  * row of failures that is exhausted is told.
  */
 export function createAttemptRecorder(
-  { db, log, patient: canRetryRecording, watch }: { db: Db; log: Log; canRetryRecording: () => boolean; watch?: Watch },
+  { db, log, canRetryRecording, watch }: { db: Db; log: Log; canRetryRecording: () => boolean; watch?: Watch },
   clientId: string,
 ): AddToBatch<AttemptMade, RecordResult> {
   const recordBatch = async (batch: AttemptMade[]): Promise<RecordResult[]> => {
@@ -48,7 +48,7 @@ export function createAttemptRecorder(
           log.warn({ clientId, deliveryIds: lost }, 'delivery.attempt_recorded_elsewhere')
         }
         for (const { delivery, exhaustedNews } of batch)
-          if (exhaustedNews && written.get(delivery.id)?.isNews) watch?.changed?.(exhausted)
+          if (exhaustedNews && written.get(delivery.id)?.isNews) watch?.onEndpointChanged?.(exhaustedNews)
         return batch.map(({ delivery }) => (written.has(delivery.id) ? 'recorded' : 'elsewhere'))
       } catch (error) {
         if (isRefusedData(error)) return recordHalves(batch, error)

@@ -17,7 +17,7 @@ export interface PostRequest {
   /** Certificates of the endpoint's own; null: none. */
   identity: (TlsIdentity & { id: string }) | null
   /** Called once when no answer has come after half a second. */
-  slow: () => void
+  onSlow: () => void
 }
 
 /** Of an answer's body this much is read, then the connection is cut: a receiver cannot make us swallow more. */
@@ -36,24 +36,24 @@ interface OpenRequest {
 }
 
 /**
- * Posts to endpoints over one shared pool of guarded connections (dial.ts). `send` settles with how it ended and never
+ * Posts to endpoints over one shared pool of guarded connections (guarded-connector.ts). `send` settles with how it ended and never
  * rejects. The status line decides; what follows of the body is read for 16 KiB and 2 s at most, and never decompressed.
  * `close` cuts what is still open.
  */
 export function createSender({
   allowedSubnets,
   now,
-  resolve,
+  resolveHost,
   tunnels,
 }: {
   allowedSubnets: readonly string[]
   now: () => Date
-  resolve?: ResolveHost
+  resolveHost?: ResolveHost
   tunnels?: ProxyTunnels | undefined
 }) {
   const createAgent = (identity?: TlsIdentity) =>
     new Agent({
-      connect: guardedConnector({ allowedSubnets, tunnels, identity, ...(resolve && { resolve }) }),
+      connect: guardedConnector({ allowedSubnets, tunnels, identity, ...(resolveHost && { resolveHost }) }),
       // One sweep watches over the whole attempt instead of undici's two timers per request, which restart with each chunk.
       headersTimeout: 0,
       bodyTimeout: 0,
@@ -81,11 +81,11 @@ export function createSender({
 
   const expireOverdue = () => {
     const at = performance.now()
-    for (const exchange of openRequests)
-      if (exchange.deadline <= at) exchange.onDeadline()
-      else if (exchange.slowAt <= at) {
-        exchange.slowAt = Number.POSITIVE_INFINITY
-        exchange.onSlow()
+    for (const request of openRequests)
+      if (request.deadline <= at) request.onDeadline()
+      else if (request.slowAt <= at) {
+        request.slowAt = Number.POSITIVE_INFINITY
+        request.onSlow()
       }
     if (openRequests.size === 0) {
       clearInterval(sweep)
@@ -101,12 +101,12 @@ export function createSender({
       let bytes = 0
       let responseHead: ResponseHead | undefined
       let controller: Dispatcher.DispatchController | undefined
-      let ended = false
+      let hasEnded = false
 
       const finishRequest = (error?: unknown) => {
-        if (ended) return
-        ended = true
-        openRequests.delete(openRequest)
+        if (hasEnded) return
+        hasEnded = true
+        openRequests.delete(request)
         if (responseHead)
           resolve(
             storedAnswer({ ...responseHead, startedAt, body: Buffer.concat(chunks, Math.min(bytes, BODY_MAX_BYTES)) }),
@@ -125,19 +125,19 @@ export function createSender({
         finishRequest(error)
         controller?.abort(error)
       }
-      const openRequest: OpenRequest = {
+      const request: OpenRequest = {
         deadline: started + post.timeoutMs,
         slowAt: started + SLOW_MS,
-        onSlow: post.slow,
+        onSlow: post.onSlow,
         onDeadline: () => cutConnection(timeoutError(post.origin, controller !== undefined)),
       }
-      openRequests.add(openRequest)
+      openRequests.add(request)
       sweep ??= setInterval(expireOverdue, SWEEP_MS)
 
       const handler: Dispatcher.DispatchHandler = {
         onRequestStart(started) {
           controller = started
-          if (ended) started.abort(new Error('the attempt has ended'))
+          if (hasEnded) started.abort(new Error('the attempt has hasEnded'))
         },
         onResponseStart(_, status, headers) {
           if (status < 200) return
@@ -146,7 +146,7 @@ export function createSender({
             headers,
             durationMs: millisecondsSince(started),
           }
-          openRequest.deadline = Math.min(openRequest.deadline, performance.now() + BODY_MAX_MS)
+          request.deadline = Math.min(request.deadline, performance.now() + BODY_MAX_MS)
         },
         onResponseData(_, chunk) {
           chunks.push(chunk)
@@ -167,8 +167,8 @@ export function createSender({
     })
 
   return {
-    send: sendPost,
-    /** How many have not ended. */
+    sendPost,
+    /** How many have not hasEnded. */
     countUnderWay: () => openRequests.size,
     async closeConnections() {
       clearInterval(sweep)

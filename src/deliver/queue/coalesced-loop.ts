@@ -13,15 +13,7 @@ interface LoopOptions {
 }
 
 /** Runs rounds one after another for as long as they are asked for: what is asked during a round gets another one. */
-export function coalescedLoop({
-  runOnce,
-  spacingMs,
-  pauseMs,
-  onFailed,
-  onIdle,
-  tasks,
-  isStopping,
-}: LoopOptions) {
+export function coalescedLoop({ runOnce, spacingMs, pauseMs, onFailed, onIdle, tasks, isStopping }: LoopOptions) {
   let isLoopRunning = false
   let runAgain = false
 

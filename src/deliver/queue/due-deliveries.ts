@@ -64,7 +64,7 @@ export const readDueDeliveries = (
   readFromOldestPending(oldestPending, async (from) => {
     const readAt = performance.now()
     const rows = await selectDueRows(db, clientId, queries, from)
-    return { seen: rows[0]![OLDEST_PENDING_COLUMN], found: groupByQuery(queries, rows, readAt) }
+    return { floor: rows[0]![OLDEST_PENDING_COLUMN], found: groupByQuery(queries, rows, readAt) }
   })
 
 async function selectDueRows(db: Queryable, clientId: string, queries: DueQuery[], from: string): Promise<any[][]> {

@@ -20,7 +20,7 @@ export interface Pump {
   sending: number
   /** Of `inFlight`, those that hold one of the places that all pumps share. */
   slots: number
-  /** Its last attempt took long: see turns.ts. */
+  /** Its last attempt took long: see shared-slots.ts. */
   isSlow: boolean
   /** One is on its way that tries whether an open breaker may close. */
   isProbing: boolean
@@ -62,9 +62,11 @@ export const newPump = (clientId: string, endpointId: string): Pump => ({
   lastBusyAt: performance.now(),
 })
 
-export const queueFor = (pump: Pump, { attempts }: DueDelivery): Queue => (attempts > 0 ? pump.retries : pump.firstAttempts)
+export const queueFor = (pump: Pump, { attempts }: DueDelivery): Queue =>
+  attempts > 0 ? pump.retries : pump.firstAttempts
 
-export const hasWaiting = ({ firstAttempts, retries }: Pump): boolean => firstAttempts.waiting.length > 0 || retries.waiting.length > 0
+export const hasWaiting = ({ firstAttempts, retries }: Pump): boolean =>
+  firstAttempts.waiting.length > 0 || retries.waiting.length > 0
 
 /** The next delivery to start: first attempts and retries take turns, so that neither waits for the end of the other. */
 export function takeNextWaiting(pump: Pump): DueDelivery {
@@ -82,4 +84,5 @@ export const pumpNeedsRows = ({ firstAttempts, retries, haltReason }: Pump, queu
 export const hasNothingToRead = ({ firstAttempts, retries, haltReason }: Pump): boolean =>
   haltReason === null && !firstAttempts.hasMore && !firstAttempts.isStale && !retries.hasMore && !retries.isStale
 
-export const isPumpIdle = ({ firstAttempts, retries }: Pump): boolean => isQueueIdle(firstAttempts) && isQueueIdle(retries)
+export const isPumpIdle = ({ firstAttempts, retries }: Pump): boolean =>
+  isQueueIdle(firstAttempts) && isQueueIdle(retries)

@@ -1,4 +1,4 @@
-import { type DueDelivery, type DueQuery, type DueResult, QUEUE_START, type QueuePosition } from './delivery-deliveries.ts'
+import { type DueDelivery, type DueQuery, type DueResult, QUEUE_START, type QueuePosition } from './due-deliveries.ts'
 
 /** The due deliveries of an endpoint in this process: those never tried yet, or those to be tried again. */
 export interface Queue {
