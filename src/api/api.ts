@@ -2,13 +2,13 @@ import express, { type RequestHandler, type Router } from 'express'
 import { Refusal } from '../errors.ts'
 import { version } from '../version.ts'
 import { asyncApiDocument } from './asyncapi.ts'
-import { readJsonBody, DEFAULT_MAX_BYTES } from './http/body.ts'
-import { authenticateCaller, apiKeyLoader } from './http/caller.ts'
+import { DEFAULT_MAX_BYTES, readJsonBody } from './http/body.ts'
+import { apiKeyLoader, authenticateCaller } from './http/caller.ts'
 import { answerHealthz, answerReadyz } from './http/health.ts'
 import { clientRate, rateLimiter } from './http/rate-limit.ts'
 import { answerRefusal } from './http/refusals.ts'
 import { logRequests } from './http/request-log.ts'
-import type { Caller, ApiDeps, Route } from './http/route.ts'
+import type { ApiDeps, Caller, Route } from './http/route.ts'
 import { serveRoute } from './http/serve.ts'
 import { openApiDocument } from './openapi.ts'
 import { serveReference } from './reference.ts'
@@ -62,10 +62,10 @@ const watchRequest =
 
 /** Leaves who asks in `res.locals.caller`. Throws `unauthorized`. */
 function authenticateRequest({ db, config: { adminKey } }: ApiDeps): RequestHandler {
-  const keyOf = apiKeyLoader(db)
+  const loadKey = apiKeyLoader(db)
   return async (req, res, next) => {
     res.setHeader('cache-control', 'no-store') // Replies may hold secrets.
-    res.locals.caller = await authenticateCaller({ loadKey: keyOf, adminKey }, req.get('authorization'))
+    res.locals.caller = await authenticateCaller({ loadKey, adminKey }, req.get('authorization'))
     next()
   }
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi'
 import type { Contract } from '../contracts/contract.ts'
-import { codes } from '../errors.ts'
+import { refusalCodes } from '../errors.ts'
 import { idReference } from './http/field-schemas.ts'
 import { healthPaths } from './http/health.ts'
 import type { Route } from './http/route.ts'
@@ -9,7 +9,7 @@ import type { Route } from './http/route.ts'
 const ErrorReply = z
   .strictObject({
     error: z.strictObject({
-      code: z.enum(Object.keys(codes)).meta({ description: 'See docs/errors.md.' }),
+      code: z.enum(Object.keys(refusalCodes)).meta({ description: 'See docs/errors.md.' }),
       message: z.string(),
       requestId: z.string(),
       details: z.array(z.strictObject({ path: z.string(), code: z.string(), message: z.string() })),
@@ -32,7 +32,7 @@ const idempotencyKey = z
   .meta({ description: 'The same request with the same key is done once in 24 hours and answered alike.' })
 
 /** The body of a route's reply: `{data, meta}`, a list's with `meta.nextCursor`. */
-export const replySchema = ({ reply, isList: list }: Pick<Route, 'reply' | 'list'>): z.ZodType =>
+export const replySchema = ({ reply, isList: list }: Pick<Route, 'reply' | 'isList'>): z.ZodType =>
   list
     ? z.strictObject({
         data: z.array(reply),
@@ -102,7 +102,11 @@ const webhookPaths = (contracts: Readonly<Record<string, Contract>>): ZodOpenApi
   )
 
 /** The OpenAPI 3.1 document of the routes. `version` is the gateway's. */
-export function openApiDocument(routes: readonly Route[], contracts: Readonly<Record<string, Contract>>, version: string) {
+export function openApiDocument(
+  routes: readonly Route[],
+  contracts: Readonly<Record<string, Contract>>,
+  version: string,
+) {
   const paths: ZodOpenApiPathsObject = {}
   for (const route of routes) paths[route.path] = { ...paths[route.path], [route.method]: operationObject(route) }
   return createDocument({

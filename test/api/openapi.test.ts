@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import supertest from 'supertest'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { codes } from '../../src/errors.ts'
+import { refusalCodes } from '../../src/errors.ts'
 import { ADMIN_KEY, apiOn, conforms, newDelivery, twoClients } from '../support/api.ts'
 import { freshDatabase } from '../support/database.ts'
 
@@ -155,5 +155,5 @@ test('docs/errors.md lists the codes and their status, all of them and no others
     Number(status),
     message,
   ])
-  expect(rows).toEqual(Object.entries(codes).map(([code, { status, message }]) => [code, status, message]))
+  expect(rows).toEqual(Object.entries(refusalCodes).map(([code, { status, message }]) => [code, status, message]))
 })

@@ -111,7 +111,7 @@ export function conforms(declared: Route[], method: string, path: string, { stat
   )
   if (!route || status === 204) return
   const { otherwise } = route
-  const meant = otherwise?.status === status ? { ...otherwise, list: false } : route
+  const meant = otherwise?.status === status ? { ...otherwise, isList: false } : route
   expect(status).toBe(meant.status)
   const result = replySchema(meant).safeParse(body)
   expect(result.error?.issues ?? [], `${method} ${path}: ${JSON.stringify(body)}`).toEqual([])

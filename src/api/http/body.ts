@@ -1,6 +1,6 @@
 import express, { type RequestHandler } from 'express'
 import type { z } from 'zod'
-import { type Detail, Refusal } from '../../errors.ts'
+import { type RefusalDetail, Refusal } from '../../errors.ts'
 
 /** What a route takes unless it says otherwise. */
 export const DEFAULT_MAX_BYTES = 256 * 1024
@@ -22,8 +22,8 @@ export function readJsonBody(maxBytes: number): RequestHandler {
 }
 
 /** What PostgreSQL has no text for, anywhere in a value: a NUL and half a surrogate pair. */
-export function findUnstorableText(value: unknown): Detail[] {
-  const found: Detail[] = []
+export function findUnstorableText(value: unknown): RefusalDetail[] {
+  const found: RefusalDetail[] = []
   const checkText = (text: string, path: string[]) => {
     if (!text.includes('\u0000') && text.isWellFormed()) return
     found.push({ path: path.join('.'), code: 'unstorable_text', message: 'holds a NUL or half a surrogate pair' })
@@ -50,7 +50,7 @@ export function parseOrRefuse<S extends z.ZodType>(schema: S, value: unknown): z
   return result.data
 }
 
-function issueDetails(issue: z.core.$ZodIssue): Detail[] {
+function issueDetails(issue: z.core.$ZodIssue): RefusalDetail[] {
   const path = issue.path.map(String)
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => ({

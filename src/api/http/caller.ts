@@ -79,7 +79,7 @@ export const apiKeyLoader = (db: Queryable): AddToBatch<string, StoredApiKey | u
  * `adminKey` is FLO_ADMIN_KEY, an operator's token that lives in the environment alone.
  */
 export async function authenticateCaller(
-  { keyOf: loadKey, adminKey }: { loadKey: AddToBatch<string, StoredApiKey | undefined>; adminKey: string | undefined },
+  { loadKey, adminKey }: { loadKey: AddToBatch<string, StoredApiKey | undefined>; adminKey: string | undefined },
   authorization: string | undefined,
 ): Promise<Caller> {
   const [, token = ''] = /^bearer +(\S.*?) *$/i.exec(authorization ?? '') ?? []

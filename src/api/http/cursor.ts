@@ -16,7 +16,11 @@ export function encodeCursor(keyRing: KeyRing, place: CursorPosition): string {
 }
 
 /** The keys that a cursor of this list and order stands at. Throws `cursor_invalid` for any other text. */
-export function decodeCursor(keyRing: KeyRing, cursor: string, { list, order }: Omit<CursorPosition, 'keys'>): string[] {
+export function decodeCursor(
+  keyRing: KeyRing,
+  cursor: string,
+  { list, order }: Omit<CursorPosition, 'keys'>,
+): string[] {
   const place = decryptCursor(keyRing, cursor)
   if (place?.list !== list || place.order !== order)
     throw new Refusal('cursor_invalid', {

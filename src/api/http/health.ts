@@ -13,9 +13,9 @@ export const answerHealthz: RequestHandler = (_req, res) => {
 
 /** GET /readyz: 200 once migrated, connected and all roles running; 503 while starting or draining. */
 export const answerReadyz =
-  ({ checkReadiness: ready }: Pick<ApiDeps, 'ready'>): RequestHandler =>
+  ({ checkReadiness: ready }: Pick<ApiDeps, 'checkReadiness'>): RequestHandler =>
   (_req, res) => {
-    const { isReady: isReady, details } = ready()
+    const { isReady, details } = ready()
     res.status(isReady ? 200 : 503).json({ status: isReady ? 'ready' : 'unavailable', details })
   }
 

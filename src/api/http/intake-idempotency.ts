@@ -2,7 +2,7 @@ import type { Db } from '../../database/db.ts'
 import { idOfWords } from '../../domain/ids.ts'
 import { Refusal } from '../../errors.ts'
 import { createBatcher } from '../../workers/batcher.ts'
-import { assertIdempotencyKey, requestHash, KEY_LIFETIME, type IdempotentRequest } from './idempotency.ts'
+import { assertIdempotencyKey, type IdempotentRequest, KEY_LIFETIME, requestHash } from './idempotency.ts'
 
 /** What a request with an Idempotency-Key is done under: the same each time it comes, for 24 hours. */
 export interface IntakeClaim {

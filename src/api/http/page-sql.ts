@@ -98,7 +98,17 @@ export function lastRowLookedAt(parts: PageParts): SqlStatement {
 }
 
 /** What an index finds, and the filters that have to be judged row by row. */
-function pageConditions({ filters = {}, indexedFilters: ways, where, keys, order, after, since, until, owner: whose }: PageParts) {
+function pageConditions({
+  filters = {},
+  indexedFilters: ways,
+  where,
+  keys,
+  order,
+  after,
+  since,
+  until,
+  owner: whose,
+}: PageParts) {
   const values: unknown[] = []
   const bindValue = (value: unknown) => `$${values.push(value)}`
   const given = Object.entries(filters).flatMap(([name, [sql, value]]) =>
@@ -108,7 +118,8 @@ function pageConditions({ filters = {}, indexedFilters: ways, where, keys, order
   const byIndex = ways && whose !== 'all' ? filtersByIndex(given, ways) : given.map(([name]) => name)
   const client = typeof whose === 'object' ? `${bindValue(whose.clientId)}::uuid` : ''
   const found = whose === 'nobody' ? [] : [`t.client_id = ${CLIENT}`]
-  for (const [name, [sql, value]] of given) if (byIndex.includes(name)) found.push(sql.replace('?', () => bindValue(value)))
+  for (const [name, [sql, value]] of given)
+    if (byIndex.includes(name)) found.push(sql.replace('?', () => bindValue(value)))
   if (where) found.push(where)
   if (since) found.push(`t.id >= uuid7_floor(${bindValue(since)})`)
   if (until) found.push(`t.id < uuid7_floor(${bindValue(until)})`)

@@ -1,6 +1,6 @@
 import type { Queryable } from '../../database/db.ts'
 import { queryEachClient } from '../../database/each-client.ts'
-import { encodeCursor, decodeCursor } from './cursor.ts'
+import { decodeCursor, encodeCursor } from './cursor.ts'
 import type { PageQuery } from './field-schemas.ts'
 import { type Listing, lastRowLookedAt, type PageParts, pageSelection } from './page-sql.ts'
 import type { ApiCall, ApiDeps, ApiReply } from './route.ts'

@@ -1,10 +1,10 @@
 import type { ErrorRequestHandler, Request } from 'express'
 import { isDatabaseAway } from '../../database/db.ts'
 import { newId } from '../../domain/ids.ts'
-import { type Code, Refusal, refusalBody } from '../../errors.ts'
+import { type RefusalCode, Refusal, refusalBody } from '../../errors.ts'
 
 // What body-parser names its own errors.
-const BODY_ERRORS: Readonly<Record<string, Code>> = {
+const BODY_ERRORS: Readonly<Record<string, RefusalCode>> = {
   'entity.parse.failed': 'malformed_json',
   'entity.too.large': 'too_large',
   'encoding.unsupported': 'unsupported_media_type',

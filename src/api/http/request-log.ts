@@ -23,7 +23,7 @@ export const logRequests = (log: Log) =>
     autoLogging: { ignore: (req) => QUIET.has((req as Request).originalUrl) },
     customLogLevel(_req, res, error) {
       if (error || res.statusCode >= 500) return 'error'
-      return (res as Response).locals.takenIn ? 'silent' : 'info'
+      return (res as Response).locals.isIntakeStored ? 'silent' : 'info'
     },
     customProps: (_req, res) => ({ keyId: (res as Response).locals.caller?.keyId }),
     customSuccessMessage: () => 'api.answered',

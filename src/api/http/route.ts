@@ -55,8 +55,8 @@ export interface ApiDeps {
   watch?: Watch
   wakes: {
     normalize: (clientId: string) => void
-    /** `doubt`: deliveries that waited there were cancelled. */
-    deliver: (clientId: string, endpointIds?: string[], doubt?: boolean) => void
+    /** `reread`: deliveries that waited there were cancelled. */
+    deliver: (clientId: string, endpointIds?: string[], options?: { reread?: boolean }) => void
     hydrate: (clientId: string) => void
     backfill: (clientId: string) => void
     replay: (clientId: string) => void
@@ -191,7 +191,7 @@ interface RouteDeclaration<Q extends z.ZodObject, B extends z.ZodType, Client> {
   answerCall: (call: ApiCall<z.infer<Q>, z.infer<B>, Client>) => Promise<ApiReply>
 }
 type HttpMethod = Route['method']
-type RouteKind = Pick<Route, 'client' | 'list'> & { scope: Scope }
+type RouteKind = Pick<Route, 'client' | 'isList'> & { scope: Scope }
 
 function makeRoute(
   line: `${Uppercase<HttpMethod>} ${string}`,
@@ -219,7 +219,8 @@ function makeRoute(
 export const route = <Q extends z.ZodObject = NoFields, B extends z.ZodType = NoFields>(
   line: `${Uppercase<HttpMethod>} ${string}`,
   declared: RouteDeclaration<Q, B, string>,
-): Route => makeRoute(line, declared, { client: 'one', isList: false, scope: line.startsWith('GET') ? 'read' : 'write' })
+): Route =>
+  makeRoute(line, declared, { client: 'one', isList: false, scope: line.startsWith('GET') ? 'read' : 'write' })
 
 /** A list of things that clients own: an operator may leave out the client. `run` gets the page asked for in `query`. */
 export const listRoute = <Q extends z.ZodObject = NoFields>(

@@ -5,8 +5,8 @@ import { Refusal } from '../../errors.ts'
 import { findUnstorableText, parseOrRefuse } from './body.ts'
 import { hasScope } from './caller.ts'
 import { clientOfRequest } from './client-of-request.ts'
-import { type WireAnswer, type IdempotentRequest, answerOnce } from './idempotency.ts'
-import type { ApiCall, Caller, ApiDeps, Route } from './route.ts'
+import { answerOnce, type IdempotentRequest, type WireAnswer } from './idempotency.ts'
+import type { ApiCall, ApiDeps, Caller, Route } from './route.ts'
 
 /**
  * The Express handler of a route. In this order: whose it is (404), the scope (403), the schema (422), the work; a request
@@ -21,12 +21,12 @@ export function serveRoute(deps: ApiDeps, route: Route): RequestHandler {
     const clientId = await clientOfRequest(deps.db, route, caller, named)
     if (!hasScope(caller, route.scope)) throw new Refusal('forbidden')
     const read = parseRequest(route, paramsSchema, named, clientId)
-    const request = { caller, clientId, ...read, once: idempotencyOf(route, caller, read, req) }
+    const request = { caller, clientId, ...read, idempotency: idempotencyOf(route, caller, read, req) }
     const answer =
       route.method === 'get' || route.intake
         ? await runRoute(route, { ...request, db: deps.db, afterCommit: (work) => work() })
         : await runInTransaction(deps, route, request)
-    if (route.intake) res.locals.takenIn = true
+    if (route.intake) res.locals.isIntakeStored = true
     sendAnswer(res, answer)
   }
 }
@@ -54,7 +54,12 @@ function parseRequest(
 }
 
 /** What the request's Idempotency-Key says; null where there is none, or nothing to repeat. */
-function idempotencyOf(route: Route, { keyId }: Caller, { body }: ParsedRequest, req: Request): IdempotentRequest | null {
+function idempotencyOf(
+  route: Route,
+  { keyId }: Caller,
+  { body }: ParsedRequest,
+  req: Request,
+): IdempotentRequest | null {
   const key = route.method === 'post' ? req.get('idempotency-key') : undefined
   return key === undefined ? null : { keyId, key, method: route.method, url: req.originalUrl, body }
 }
@@ -67,7 +72,7 @@ async function runRoute(route: Route, call: ApiCall<any, any, any>): Promise<Wir
 async function runInTransaction(
   { db, keyRing }: Pick<ApiDeps, 'db' | 'keyRing'>,
   route: Route,
-  request: ParsedRequest & Pick<ApiCall<any, any, any>, 'caller' | 'clientId' | 'once'>,
+  request: ParsedRequest & Pick<ApiCall<any, any, any>, 'caller' | 'clientId' | 'idempotency'>,
 ): Promise<WireAnswer> {
   const { answer, after } = await retryLostRaces(db, async (tx) => {
     const after: (() => void)[] = []

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { Refusal } from '../../errors.ts'
 import { createApiKey } from '../http/caller.ts'
-import { id, name, pageQuery, idReference, replyTime } from '../http/field-schemas.ts'
+import { id, idReference, name, pageQuery, replyTime } from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
-import { adminRoute, type ApiDeps, type Route, SCOPES } from '../http/route.ts'
+import { type ApiDeps, adminRoute, type Route, SCOPES } from '../http/route.ts'
 
 const ApiKey = z
   .strictObject({
@@ -45,7 +45,11 @@ export const apiKeyRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
     reply: NewApiKey,
     status: 201,
     async answerCall({ db, clientId, body }) {
-      const { id, key } = await createApiKey(db, { clientId, scopes: [...new Set(body.scopes)], name: body.name ?? null })
+      const { id, key } = await createApiKey(db, {
+        clientId,
+        scopes: [...new Set(body.scopes)],
+        name: body.name ?? null,
+      })
       const { rows } = await db.query(`select ${COLUMNS} from api_keys t where id = $1`, [id])
       return { data: { ...rows[0], key } }
     },

@@ -12,14 +12,18 @@ import { userNameLoader } from './user-name-loader.ts'
 const MIB = 1024 * 1024
 
 /** /v1/app-events: what the provider's own application tells, in at the same door as what Stripe tells. */
-export function appEventRoutes(deps: Pick<ApiDeps, 'db' | 'now' | 'keepAppEvents'>): Route[] {
+export function appEventRoutes(deps: Pick<ApiDeps, 'db' | 'now' | 'storeAppEvents'>): Route[] {
   const { now, storeAppEvents: keepAppEvents } = deps
   const { single, batch } = appEventBodies(now)
   const claimKey = idempotencyKeyClaimer(deps)
   const loadUserNames = userNameLoader(deps.db)
 
   /** Everything is checked before anything is stored, and all is stored or nothing. */
-  const takeIn = async ({ clientId, idempotency: once }: Pick<ApiCall, 'clientId' | 'once'>, given: readonly GivenAppEvent[], path = '') => {
+  const takeIn = async (
+    { clientId, idempotency: once }: Pick<ApiCall, 'clientId' | 'idempotency'>,
+    given: readonly GivenAppEvent[],
+    path = '',
+  ) => {
     const ids = given.flatMap(({ userId }) => (userId !== undefined && isUuid(userId) ? [userId.toLowerCase()] : []))
     const names = ids.length > 0 ? await loadUserNames({ clientId, ids }) : new Map<string, string | null>()
     assertKnownUsers(given, names, path)
@@ -98,7 +102,11 @@ function appEventOf(
 }
 
 /** The source event as it was taken in; read from the database, the normaliser might have been at it. */
-function sourceEventReply(clientId: string, { id: eventId, type, occurredAt }: AppEvent, { id, receivedAt }: StoredAppEvent) {
+function sourceEventReply(
+  clientId: string,
+  { id: eventId, type, occurredAt }: AppEvent,
+  { id, receivedAt }: StoredAppEvent,
+) {
   const identity = { clientId, sourceId: appSourceId(clientId), eventId }
   return {
     id,

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
-import { clientId, id, requestTime, pageQuery, idReference, textUpTo, replyTime } from '../http/field-schemas.ts'
+import { clientId, id, idReference, pageQuery, replyTime, requestTime, textUpTo } from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
 import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
 
@@ -53,7 +53,8 @@ const COLUMNS = `t.id, t.client_id as "clientId", t.source_id as "sourceId", nul
 type BackfillRow = { counts: Record<string, z.infer<typeof Counts>> }
 
 const showBackfill = ({ counts: byType, ...row }: BackfillRow) => {
-  const sumOf = (of: keyof z.infer<typeof Counts>) => Object.values(byType).reduce((total, count) => total + count[of], 0)
+  const sumOf = (of: keyof z.infer<typeof Counts>) =>
+    Object.values(byType).reduce((total, count) => total + count[of], 0)
   return {
     ...row,
     counts: { listed: sumOf('listed'), known: sumOf('known'), new: sumOf('new'), refused: sumOf('refused') },

@@ -2,11 +2,18 @@ import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { newId } from '../../domain/ids.ts'
 import { Refusal } from '../../errors.ts'
-import { clientId, id, metadata, pageQuery, textUpTo, replyTime } from '../http/field-schemas.ts'
+import { clientId, id, metadata, pageQuery, replyTime, textUpTo } from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
 import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
 import { updateSet } from '../http/update-set.ts'
-import { checkoutBody, CheckoutItem, newItem, newSubscription, CheckoutSubscription, stripeSessionId } from './checkout-schema.ts'
+import {
+  CheckoutItem,
+  CheckoutSubscription,
+  checkoutBody,
+  newItem,
+  newSubscription,
+  stripeSessionId,
+} from './checkout-schema.ts'
 
 const Checkout = z
   .strictObject({
@@ -35,7 +42,7 @@ interface CheckoutRow {
 }
 
 /** /v1/checkouts/sessions: what a user is sent to Stripe to buy, told before, so that its uuids are known. */
-export function checkoutRoutes(deps: Pick<ApiDeps, 'keyRing' | 'factArrived' | 'adopted'>): Route[] {
+export function checkoutRoutes(deps: Pick<ApiDeps, 'keyRing' | 'onFactsArrived' | 'loadAdoptedUuids'>): Route[] {
   /** With the uuids that events carry: a subscription that was told before its checkout was registered keeps its own. */
   const showCheckouts = async (db: Queryable, rows: readonly CheckoutRow[]) => {
     const adopted = await deps.loadAdoptedUuids(db, rows)
@@ -48,10 +55,10 @@ export function checkoutRoutes(deps: Pick<ApiDeps, 'keyRing' | 'factArrived' | '
     }))
   }
   const readCheckout = async (db: Queryable, clientId: string, id: string) => {
-    const { rows } = await db.query<CheckoutRow>(`select ${COLUMNS} from checkouts t where client_id = $1 and id = $2`, [
-      clientId,
-      id,
-    ])
+    const { rows } = await db.query<CheckoutRow>(
+      `select ${COLUMNS} from checkouts t where client_id = $1 and id = $2`,
+      [clientId, id],
+    )
     return (await showCheckouts(db, rows))[0]!
   }
   const reportFacts = ({ id, clientId, stripeSessionId }: CheckoutRow) =>
@@ -140,7 +147,10 @@ export function checkoutRoutes(deps: Pick<ApiDeps, 'keyRing' | 'factArrived' | '
           throw conflictRefusal('stripeSessionId', `is ${present} already`)
         if (given !== undefined && given !== present)
           await assertUnregistered(db, clientId, { id: null, stripeSessionId: given })
-        const set = updateSet({ stripe_session_id: given, client_user_id: body.clientUserId, metadata: body.metadata }, 3)
+        const set = updateSet(
+          { stripe_session_id: given, client_user_id: body.clientUserId, metadata: body.metadata },
+          3,
+        )
         if (set)
           await db.query(`update checkouts set ${set.sql} where client_id = $1 and id = $2`, [
             clientId,

@@ -4,7 +4,7 @@ import { newId } from '../../domain/ids.ts'
 import { Refusal } from '../../errors.ts'
 import { id, name, pageQuery, replyTime } from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
-import { adminRoute, type ApiDeps, type Route } from '../http/route.ts'
+import { type ApiDeps, adminRoute, type Route } from '../http/route.ts'
 import { updateSet } from '../http/update-set.ts'
 
 const quotas = z

@@ -1,8 +1,14 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
-import { ENDPOINT_LIMITS, type EndpointLimits, type EarlierDelivery, findEarlierDelivery, deliveryWaitAt } from '../../database/delivery-waits.ts'
+import {
+  deliveryWaitAt,
+  type EarlierDelivery,
+  ENDPOINT_LIMITS,
+  type EndpointLimits,
+  findEarlierDelivery,
+} from '../../database/delivery-waits.ts'
 import { FANOUT_ORIGIN } from '../../domain/ids.ts'
-import { clientId, eventType, id, pageQuery, idReference, replyTime, windowQuery } from '../http/field-schemas.ts'
+import { clientId, eventType, id, idReference, pageQuery, replyTime, windowQuery } from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
 import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
 
@@ -96,7 +102,9 @@ export async function readDelivery(db: Queryable, clientId: string, id: string, 
 }
 
 /** /v1/deliveries: what became of each event at each endpoint. */
-export const deliveryRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'contracts' | 'resend' | 'wakes' | 'now'>): Route[] => [
+export const deliveryRoutes = (
+  deps: Pick<ApiDeps, 'keyRing' | 'contracts' | 'resendDelivery' | 'wakes' | 'now'>,
+): Route[] => [
   listRoute('GET /v1/deliveries', {
     summary: 'List deliveries',
     ids: { endpointId: 'endpointEver', eventId: 'event', replayId: 'replay' },
@@ -176,7 +184,7 @@ export const deliveryRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'contracts' | 're
     status: 201,
     async answerCall({ db, clientId, params, afterCommit: after }) {
       const made = await deps.resendDelivery(db, clientId, params.id!)
-      after(() => deps.wakes.deliver(clientId, [made.endpointId], true))
+      after(() => deps.wakes.deliver(clientId, [made.endpointId], { reread: true }))
       return { data: await readDelivery(db, clientId, made.id, deps.now()) }
     },
   }),

@@ -16,7 +16,8 @@ const CREDENTIALS = /^(basic|bearer|digest|token) /i
 
 const MAX_HEADERS = 20
 
-const isReserved = (name: string) => RESERVED_NAMES.has(name.toLowerCase()) || RESERVED_FAMILIES.test(name.toLowerCase())
+const isReserved = (name: string) =>
+  RESERVED_NAMES.has(name.toLowerCase()) || RESERVED_FAMILIES.test(name.toLowerCase())
 
 // RFC 9110: a token. CR and LF would begin a header of the caller's making.
 const headerName = z

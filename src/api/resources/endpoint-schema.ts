@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import type { Contract } from '../../contracts/contract.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
-import { type StoredHeaders, type StoredTls, openHeaders } from '../../secrets/sealed-headers.ts'
-import { clientId, eventType, id, metadata, textUpTo, replyTime } from '../http/field-schemas.ts'
+import { openHeaders, type StoredHeaders, type StoredTls } from '../../secrets/sealed-headers.ts'
+import { clientId, eventType, id, metadata, replyTime, textUpTo } from '../http/field-schemas.ts'
 import { endpointHeaders, headersReply, hideSensitiveValues } from './endpoint-headers.ts'
-import { tlsReply, endpointTls, showTls } from './endpoint-tls.ts'
+import { endpointTls, showTls, tlsReply } from './endpoint-tls.ts'
 import { customSecret, signature } from './signing-secrets.ts'
 
 const WEEK = 604_800
@@ -100,7 +100,11 @@ export const endpointReply = z
     rateLimit,
     ordering,
     breaker: z
-      .strictObject({ state: z.enum(['closed', 'open']), openedAt: replyTime.nullable(), nextProbeAt: replyTime.nullable() })
+      .strictObject({
+        state: z.enum(['closed', 'open']),
+        openedAt: replyTime.nullable(),
+        nextProbeAt: replyTime.nullable(),
+      })
       .meta({
         description:
           'Open after too many failures: deliveries wait without an attempt, and one at a time tries; a success closes it.',

@@ -4,7 +4,15 @@ import { ENDPOINT_CHANGED } from '../../database/endpoint-version.ts'
 import { Refusal } from '../../errors.ts'
 import { replyTime } from '../http/field-schemas.ts'
 import { type ApiDeps, type Route, route } from '../http/route.ts'
-import { customSecret, type StoredSecret, signatureKind, liveSecrets, makeSigningSecret, rotateSecrets, signature } from './signing-secrets.ts'
+import {
+  customSecret,
+  liveSecrets,
+  makeSigningSecret,
+  rotateSecrets,
+  type StoredSecret,
+  signature,
+  signatureKind,
+} from './signing-secrets.ts'
 
 const secretFields = {
   signature,
@@ -66,7 +74,9 @@ export function endpointSecretRoutes({
       scope: 'write',
       ids: { id: 'endpoint' },
       reply: EndpointSecret,
-      answerCall: async ({ db, clientId, params }) => ({ data: showSecrets((await readSecrets(db, clientId, params.id!)).secrets) }),
+      answerCall: async ({ db, clientId, params }) => ({
+        data: showSecrets((await readSecrets(db, clientId, params.id!)).secrets),
+      }),
     }),
     route('POST /v1/endpoints/{id}/secret/rotate', {
       summary: 'Rotate the signing secret',
@@ -77,7 +87,10 @@ export function endpointSecretRoutes({
       reply: EndpointSecret,
       async answerCall({ db, clientId, params, body, afterCommit: after }) {
         const { contract, secrets } = await readSecrets(db, clientId, params.id!, 'for update')
-        const fresh = makeSigningSecret(contracts[contract]!, { ...body, signature: body.signature ?? signatureKind(secrets[0]!) })
+        const fresh = makeSigningSecret(contracts[contract]!, {
+          ...body,
+          signature: body.signature ?? signatureKind(secrets[0]!),
+        })
         const kept = rotateSecrets(secrets, fresh, { now: now(), keyRing, ...body })
         await db.query(`update endpoints set secrets = $3, ${ENDPOINT_CHANGED} where client_id = $1 and id = $2`, [
           clientId,

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { PENDING_FLOOR } from '../../database/pending-floor.ts'
 import { Refusal } from '../../errors.ts'
-import { clientId, id, requestTime, replyTime } from '../http/field-schemas.ts'
+import { clientId, id, replyTime, requestTime } from '../http/field-schemas.ts'
 import { type ApiDeps, type Route, route } from '../http/route.ts'
 import { DELIVERY_STATES } from './deliveries.ts'
 

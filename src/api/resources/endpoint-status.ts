@@ -49,7 +49,7 @@ export const endpointStatusRoutes = ({
       await endWaiting(db, clientId, params.id!, { state: 'skipped', reason: 'endpoint_disabled' })
       after(() => {
         wakes.deliver(clientId, [params.id!])
-        if (rowCount === 1) watch?.changed?.({ clientId, endpointId: params.id!, what: 'disabled', reason: 'manual' })
+        if (rowCount === 1) watch?.onEndpointChanged?.({ clientId, endpointId: params.id!, what: 'disabled', reason: 'manual' })
       })
       return { data: await readEndpoint({ db, keyRing }, clientId, params.id!) }
     },

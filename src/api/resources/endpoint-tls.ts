@@ -99,7 +99,8 @@ const pemBlocks = (text: string): string[] => text.match(BLOCK) ?? []
 const joinPem = (all: readonly X509Certificate[]) => all.map((certificate) => certificate.toString()).join('')
 
 function parseCertificates(field: string, text: string, now: Date): X509Certificate[] {
-  if (text.includes('PRIVATE KEY')) throw tlsRefusal(field, 'must hold certificates alone: there is a private key in it')
+  if (text.includes('PRIVATE KEY'))
+    throw tlsRefusal(field, 'must hold certificates alone: there is a private key in it')
   const blocks = pemBlocks(text)
   if (blocks.length === 0) throw tlsRefusal(field, 'must be PEM: -----BEGIN CERTIFICATE-----')
   if (blocks.length > MOST_CERTIFICATES) throw tlsRefusal(field, `must be ${MOST_CERTIFICATES} certificates or fewer`)

@@ -113,7 +113,9 @@ export function endpointRoutes(deps: Pick<ApiDeps, 'keyRing' | 'config' | 'contr
       summary: 'Get an endpoint',
       ids: { id: 'endpoint' },
       reply: endpointReply,
-      answerCall: async ({ db, clientId, params }) => ({ data: await readEndpoint({ db, keyRing }, clientId, params.id!) }),
+      answerCall: async ({ db, clientId, params }) => ({
+        data: await readEndpoint({ db, keyRing }, clientId, params.id!),
+      }),
     }),
     route('PATCH /v1/endpoints/{id}', {
       summary: 'Change an endpoint',

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type Contract, wireExample } from '../../contracts/contract.ts'
 import { Refusal } from '../../errors.ts'
 import { clientId, eventType, textUpTo } from '../http/field-schemas.ts'
-import { commonRoute, type ApiDeps, type Route } from '../http/route.ts'
+import { type ApiDeps, commonRoute, type Route } from '../http/route.ts'
 
 const EventType = z
   .strictObject({

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { GATEWAY_ITSELF, idTime, NO_SOURCE_EVENT } from '../../domain/ids.ts'
-import { clientId, eventType, id, pageQuery, idReference, replyTime, windowQuery } from '../http/field-schemas.ts'
+import { clientId, eventType, id, idReference, pageQuery, replyTime, windowQuery } from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
 import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
 

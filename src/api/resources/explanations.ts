@@ -4,7 +4,7 @@ import { type ApiDeps, type Route, route } from '../http/route.ts'
 import { Explanation } from './explanation-schema.ts'
 
 /** Why a source event became what it became, and what one would become. */
-export const explanationRoutes = (deps: Pick<ApiDeps, 'explain' | 'dryRun'>): Route[] => [
+export const explanationRoutes = (deps: Pick<ApiDeps, 'explainSourceEvent' | 'dryRunEvent'>): Route[] => [
   route('GET /v1/source-events/{id}/explain', {
     summary: 'Explain what became of a source event',
     description:
@@ -25,6 +25,8 @@ export const explanationRoutes = (deps: Pick<ApiDeps, 'explain' | 'dryRun'>): Ro
     }),
     ids: { sourceId: 'sourceOrApp' },
     reply: Explanation,
-    answerCall: async ({ db, clientId, body }) => ({ data: await deps.dryRunEvent(db, clientId, body.sourceId, body.event) }),
+    answerCall: async ({ db, clientId, body }) => ({
+      data: await deps.dryRunEvent(db, clientId, body.sourceId, body.event),
+    }),
   }),
 ]

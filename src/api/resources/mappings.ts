@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { clientId, eventType, textUpTo } from '../http/field-schemas.ts'
-import { commonRoute, type ApiDeps, type Route } from '../http/route.ts'
+import { type ApiDeps, commonRoute, type Route } from '../http/route.ts'
 
 const RuleInWords = z
   .strictObject({
@@ -32,7 +32,10 @@ const MappingInWords = z
   .meta({ id: 'MappingInWords', description: 'A mapping as a person reads it, in Markdown.' })
 
 /** /v1/mappings: which Stripe event becomes which event of a contract, and where each field comes from. Rule: DESIGN.md 3. */
-export function mappingRoutes({ contracts, describeMappings: mappingsInWords }: Pick<ApiDeps, 'contracts' | 'mappingsInWords'>): Route[] {
+export function mappingRoutes({
+  contracts,
+  describeMappings: mappingsInWords,
+}: Pick<ApiDeps, 'contracts' | 'describeMappings'>): Route[] {
   const all = Object.entries(mappingsInWords()).flatMap(([contract, list]) =>
     list.map((mapping) => ({ contract, ...mapping })),
   )

@@ -40,7 +40,12 @@ export async function registerUser(
 }
 
 /** Gives the name to the customer's nameless user, if there is one and no other user has the name. */
-async function nameUserOfCustomer(tx: Queryable, clientId: string, clientUserId: string, customerId: string): Promise<void> {
+async function nameUserOfCustomer(
+  tx: Queryable,
+  clientId: string,
+  clientUserId: string,
+  customerId: string,
+): Promise<void> {
   await tx.query(
     `update users u set client_user_id = $2, registered = true, updated_at = now()
        from user_customers uc

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { clientId, requestTime, idReference, textUpTo } from '../http/field-schemas.ts'
+import { clientId, idReference, requestTime, textUpTo } from '../http/field-schemas.ts'
 import { type ApiDeps, type Route, route } from '../http/route.ts'
 import { readSourceEvent, SourceEvent } from './source-events.ts'
 
@@ -19,7 +19,9 @@ const RenormalizeBody = z
   })
 
 /** Source events once more through the normaliser: after a mapping was mended, or a source has got its API key. */
-export const renormalizationRoutes = (deps: Pick<ApiDeps, 'renormalize' | 'renormalizeAll' | 'wakes'>): Route[] => [
+export const renormalizationRoutes = (
+  deps: Pick<ApiDeps, 'renormalizeOne' | 'renormalizeMatching' | 'wakes'>,
+): Route[] => [
   route('POST /v1/source-events/{id}/renormalize', {
     summary: 'Normalise a failed or ignored source event once more',
     description: 'One that waits already is left alone. What was told before is not told again.',

@@ -1,7 +1,16 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { FANOUT_ORIGIN } from '../../domain/ids.ts'
-import { clientId, eventType, id, requestTime, pageQuery, idReference, textUpTo, replyTime } from '../http/field-schemas.ts'
+import {
+  clientId,
+  eventType,
+  id,
+  idReference,
+  pageQuery,
+  replyTime,
+  requestTime,
+  textUpTo,
+} from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
 import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
 
@@ -163,7 +172,7 @@ export const replayRoutes = (
     async answerCall({ db, clientId, params, afterCommit: after }) {
       await deps.cancelReplay(db, clientId, params.id!)
       const data = await readReplay(db, clientId, params.id!)
-      after(() => deps.wakes.deliver(clientId, [data.endpointId], true))
+      after(() => deps.wakes.deliver(clientId, [data.endpointId], { reread: true }))
       return { data }
     },
   }),

@@ -35,7 +35,8 @@ export function makeSigningSecret(
 ): { plain: string; publicKey?: string } {
   if (asked.signature === 'ed25519') {
     if (!keyPairs) throw secretRefusal('signature', `must be hmac: ${name} has no signature by key pair`)
-    if (asked.secret !== undefined) throw secretRefusal('secret', 'must be left out: a private key never leaves the gateway')
+    if (asked.secret !== undefined)
+      throw secretRefusal('secret', 'must be left out: a private key never leaves the gateway')
     const plain = keyPairs.newSecret()
     return { plain, publicKey: keyPairs.publicKeyOf(plain) }
   }
@@ -58,7 +59,10 @@ export const firstSecrets = (
   keyRing: Pick<KeyRing, 'encrypt'>,
 ): StoredSecret[] => [sealSecret(secret, keyRing)]
 
-const sealSecret = ({ plain, ...rest }: { plain: string; publicKey?: string }, { encrypt }: Pick<KeyRing, 'encrypt'>) => ({
+const sealSecret = (
+  { plain, ...rest }: { plain: string; publicKey?: string },
+  { encrypt }: Pick<KeyRing, 'encrypt'>,
+) => ({
   secret: encrypt(plain),
   until: null,
   ...rest,

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { EVENT_ORIGINS, originOf } from '../../domain/event-origin.ts'
-import { clientId, id, pageQuery, idReference, textUpTo, replyTime, windowQuery } from '../http/field-schemas.ts'
+import { clientId, id, idReference, pageQuery, replyTime, textUpTo, windowQuery } from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
 import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
 
@@ -54,10 +54,10 @@ const showSourceEvent = <R extends SourceEventRow>(row: R) => ({ ...row, origin:
 
 /** The source event as a reply shows it. It must exist. */
 export async function readSourceEvent(db: Queryable, clientId: string, id: string) {
-  const { rows } = await db.query<SourceEventRow>(`select ${COLUMNS} from source_events t where client_id = $1 and id = $2`, [
-    clientId,
-    id,
-  ])
+  const { rows } = await db.query<SourceEventRow>(
+    `select ${COLUMNS} from source_events t where client_id = $1 and id = $2`,
+    [clientId, id],
+  )
   return showSourceEvent(rows[0]!)
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { newId } from '../../domain/ids.ts'
-import { clientId, id, name, pageQuery, textUpTo, replyTime } from '../http/field-schemas.ts'
+import { clientId, id, name, pageQuery, replyTime, textUpTo } from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
 import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
 import { updateSet } from '../http/update-set.ts'

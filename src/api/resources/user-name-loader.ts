@@ -25,7 +25,11 @@ export const userNameLoader = (db: Queryable): AddToBatch<UserNamesQuery, Readon
     { inFlight: 2, spacingMs: 2 },
   )
 
-async function loadUserNames(db: Queryable, clientId: string, asked: readonly UserNamesQuery[]): Promise<Map<string, string | null>> {
+async function loadUserNames(
+  db: Queryable,
+  clientId: string,
+  asked: readonly UserNamesQuery[],
+): Promise<Map<string, string | null>> {
   const { rows } = await db.query(
     'select id, client_user_id from users where client_id = $1 and id = any($2::uuid[])',
     [clientId, [...new Set(asked.flatMap(({ ids }) => ids))]],

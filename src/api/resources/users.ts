@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { Refusal } from '../../errors.ts'
-import { clientId, id, pageQuery, textUpTo, replyTime } from '../http/field-schemas.ts'
+import { clientId, id, pageQuery, replyTime, textUpTo } from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
 import { pinClient } from '../http/page-sql.ts'
 import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
@@ -40,7 +40,7 @@ const email = z
 const params = { clientUserId: textUpTo(500) }
 
 /** /v1/users: the client tells who is who, so that events carry its own user ids. */
-export const userRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'factArrived'>): Route[] => [
+export const userRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'onFactsArrived'>): Route[] => [
   route('PUT /v1/users/{clientUserId}', {
     summary: 'Register a user, or change one',
     description:
@@ -57,7 +57,10 @@ export const userRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'factArrived'>): Rout
       const id = await registerUser(db, clientId, { clientUserId: params.clientUserId!, email, stripeCustomerId })
       if (stripeCustomerId !== undefined)
         after(() => deps.onFactsArrived(clientId, [`client_user_id:${stripeCustomerId}`]))
-      const { rows } = await db.query(`select ${COLUMNS_OF_CLIENT} from users t where client_id = $1 and id = $2`, [clientId, id])
+      const { rows } = await db.query(`select ${COLUMNS_OF_CLIENT} from users t where client_id = $1 and id = $2`, [
+        clientId,
+        id,
+      ])
       return { data: rows[0] }
     },
   }),
@@ -89,10 +92,10 @@ export const userRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'factArrived'>): Rout
     query: z.strictObject({ clientId }),
     reply: User,
     async answerCall({ db, clientId, params }) {
-      const { rows } = await db.query(`select ${COLUMNS_OF_CLIENT} from users t where client_id = $1 and client_user_id = $2`, [
-        clientId,
-        params.clientUserId,
-      ])
+      const { rows } = await db.query(
+        `select ${COLUMNS_OF_CLIENT} from users t where client_id = $1 and client_user_id = $2`,
+        [clientId, params.clientUserId],
+      )
       if (!rows[0]) throw new Refusal('not_found')
       return { data: rows[0] }
     },
