@@ -3,8 +3,8 @@ import { contracts } from '../mappings/index.ts'
 import { openPool } from '../src/database/db.ts'
 import { createDeliverer } from '../src/deliver/deliverer.ts'
 import { newLog } from '../src/log.ts'
-import { createCounters } from '../src/metrics/counts.ts'
-import { watching } from '../src/watch.ts'
+import { createCounters } from '../src/metrics/counters.ts'
+import { combineWatches } from '../src/watch.ts'
 import { registerWorker } from '../src/workers/worker.ts'
 import { answer, config, usage } from './child.ts'
 import { keys } from './seed.ts'
@@ -28,7 +28,7 @@ const room = createDeliverer({
   config: { allowedSubnets: ['127.0.0.0/8'] },
   now: () => new Date(),
   onLeasedElsewhere: () => {},
-  watch: watching({ log }, [createCounters(new Registry())]),
+  watch: combineWatches({ log }, [createCounters(new Registry())]),
   slots: places,
 })
 

@@ -4,9 +4,9 @@ import express from 'express'
 import { Registry } from 'prom-client'
 import { openPool } from '../src/database/db.ts'
 import { newLog } from '../src/log.ts'
-import { createCounters } from '../src/metrics/counts.ts'
+import { createCounters } from '../src/metrics/counters.ts'
 import { receiveRoutes, stripeWebhookHandler } from '../src/receive/routes.ts'
-import { watching } from '../src/watch.ts'
+import { combineWatches } from '../src/watch.ts'
 import { answer, config, usage } from './child.ts'
 import { keys } from './seed.ts'
 
@@ -32,7 +32,7 @@ if (source)
 else {
   const db = openPool(databaseUrl!, { max: 10 })
   const log = newLog('warn')
-  const watch = watching({ log }, [createCounters(new Registry())])
+  const watch = combineWatches({ log }, [createCounters(new Registry())])
   app.use(receiveRoutes({ db, keyRing: keys, log, now, onStored: () => {}, watch }))
 }
 

@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Counter, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Registry } from 'prom-client'
 import type { Db } from '../database/db.ts'
 import type { Log } from '../log.ts'
 import type { RegisteredWorker } from '../workers/worker.ts'
@@ -59,7 +59,11 @@ function registerProcessGauges(registry: Registry, { db, worker, version, readLo
     'Clients whose lanes wait for their turn in this process.',
     () => readLoad()?.clientsWaiting ?? null,
   )
-  addGauge('flo_attempts_in_flight', 'HTTP tries under way in this process.', () => readLoad()?.attemptsInFlight ?? null)
+  addGauge(
+    'flo_attempts_in_flight',
+    'HTTP tries under way in this process.',
+    () => readLoad()?.attemptsInFlight ?? null,
+  )
 }
 
 function registerStandingGauges(registry: Registry, { db, log, worker, lanes }: MetricsDeps): void {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { describe, expect, test } from 'vitest'
-import { createReadingCache } from '../../src/metrics/remembered.ts'
+import { createReadingCache } from '../../src/metrics/reading-cache.ts'
 import { newDelivery } from '../support/api.ts'
 import { eventually } from '../support/eventually.ts'
 import { fixture } from '../support/fixtures.ts'
