@@ -26,7 +26,7 @@ type Link = {
 const linkKey = converter('link', (id: string) => `link:${id}`)
 const checkoutKey = converter('checkout', (id: string) => `checkout:${id}`)
 /** One end of the ties that an id has. */
-export const linked = (id: Expr<string | null>, end: keyof Link): Expr<string | null> =>
+export const linkedId = (id: Expr<string | null>, end: keyof Link): Expr<string | null> =>
   kept('link', linkKey(id))(reading<Link>().from(end))
 /** The registered checkout of an id: a Checkout session's, or Flo's own. */
 export const checkoutOf = (id: Expr<string | null>) => kept('checkout', checkoutKey(id))(self<any>())
@@ -55,6 +55,6 @@ export const registeredUser = (checkout: Expr<any>): Expr<string | null> =>
   computed('user of the checkout', (found: any) => found?.client_user_id ?? null, checkout)
 /** The registered checkout that led to an invoice: by itself, or by the subscription that it bills. */
 export const invoiceCheckout = firstOf(
-  checkoutBehind(linked(invoice.from('id'), 'session'), linked(invoiceSubscription, 'session')),
+  checkoutBehind(linkedId(invoice.from('id'), 'session'), linkedId(invoiceSubscription, 'session')),
   checkoutOf(kept('subscription', invoiceSubscription)(checkoutMark)),
 )

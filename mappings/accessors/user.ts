@@ -2,7 +2,7 @@ import type Stripe from 'stripe'
 import { idOf, uuidText } from '../../src/language/converters.ts'
 import { computed, firstOf, kept, reading, userOf } from '../../src/language/words.ts'
 import { BASIL } from '../versions.ts'
-import { checkoutBehind, customerEmail, customerMetadata, linked, registeredUser } from './facts.ts'
+import { checkoutBehind, customerEmail, customerMetadata, linkedId, registeredUser } from './facts.ts'
 import { invoice, invoiceCustomer, invoiceSubscription } from './invoice.ts'
 import { customerOf, itemPlanId, items, primary, subscription } from './subscription.ts'
 
@@ -11,7 +11,7 @@ import { customerOf, itemPlanId, items, primary, subscription } from './subscrip
 const { from, legacy } = invoice
 
 /** The checkout that the client registered for a subscription. */
-export const subscriptionCheckout = checkoutBehind(linked(subscription.from('id'), 'session'))
+export const subscriptionCheckout = checkoutBehind(linkedId(subscription.from('id'), 'session'))
 
 /** The subscription of the registered checkout: the one of this plan, else the only one; Flo stamps its uuid on Stripe's object. */
 export const checkoutSubscription = firstOf(

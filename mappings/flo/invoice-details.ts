@@ -46,11 +46,11 @@ export const amountPaid = major(paidMinor, currency)
 export const amountRemaining = major(firstOf(from('amount_remaining'), minus(from('amount_due'), paidMinor)), currency)
 
 /** Only a charge that is expanded on the invoice tells the means of payment; a mere id does not. */
-const card = (field: string) => legacy<string>(`charge.payment_method_details.card.${field}`, BASIL)
+const cardField = (field: string) => legacy<string>(`charge.payment_method_details.card.${field}`, BASIL)
 const methodType = legacy<string>('charge.payment_method_details.type', BASIL)
 const paymentMethod = given(
   is(methodType, set),
-  objectOf({ type: methodType as Expr<string>, brand: card('brand'), last4: card('last4') }),
+  objectOf({ type: methodType as Expr<string>, brand: cardField('brand'), last4: cardField('last4') }),
 )
 
 /** The invoiceDetails of the contract, read from Stripe's invoice. */

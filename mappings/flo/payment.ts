@@ -15,7 +15,7 @@ import {
   self,
   userOf,
 } from '../../src/language/words.ts'
-import { customerEmail, customerMetadata, linked } from '../accessors/facts.ts'
+import { customerEmail, customerMetadata, linkedId } from '../accessors/facts.ts'
 import type { Line } from '../accessors/invoice.ts'
 import { BASIL } from '../versions.ts'
 import { envelope } from './envelope.ts'
@@ -34,8 +34,8 @@ const payer = userOf(customer, {
 /** A payment that an invoice or a Checkout session collects is told by that one. */
 const ofSomethingElse = any(
   is(idOf(legacy<string | { id: string }>('invoice', BASIL)), set),
-  is(linked(id, 'invoice'), set),
-  is(linked(id, 'session'), set),
+  is(linkedId(id, 'invoice'), set),
+  is(linkedId(id, 'session'), set),
 )
 const boughtWithIt = computed(
   'the payment',

@@ -21,7 +21,7 @@ import {
   self,
   tallied,
 } from '../../src/language/words.ts'
-import { linked } from '../accessors/facts.ts'
+import { linkedId } from '../accessors/facts.ts'
 import { invoice, type Line, lineKey } from '../accessors/invoice.ts'
 import {
   charges,
@@ -33,7 +33,7 @@ import {
   sessions,
   waitForNote,
   withoutInvoice,
-} from './given-back.ts'
+} from './refund-shapes.ts'
 
 const refund = on('refund.created', 'refund.updated', 'refund.failed', 'charge.refund.updated')
 const { from } = refund
@@ -49,7 +49,7 @@ const paidAmount = firstOf(
   refundedPayment.invoice(invoice.from('amount_paid')),
   refundedPayment.session(sessions.from('amount_total')),
 )
-const paymentIds = [refundedPayment.intent, linked(refundedPayment.charge, 'payment_intent'), refundedPayment.charge]
+const paymentIds = [refundedPayment.intent, linkedId(refundedPayment.charge, 'payment_intent'), refundedPayment.charge]
 const succeeded = is(from('status'), 'succeeded')
 const refundUser = payerOf(refundedPayment, from('metadata.client_user_id'))
 
@@ -170,7 +170,7 @@ const byCharge = defineMapping({
       emit: 'item.refunded',
       each: { list: refundedLines(embedded, chargePayment, rise), where: all() },
       once: {
-        per: [chargePayment.intent, linked(chargeId, 'payment_intent'), chargeId],
+        per: [chargePayment.intent, linkedId(chargeId, 'payment_intent'), chargeId],
         id: embedded,
         amount: rise,
         upTo: charge.from('amount_refunded'),

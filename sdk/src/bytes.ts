@@ -1,5 +1,5 @@
 import type { RawBody } from './delivery.ts'
-import { VerificationError } from './error.ts'
+import { VerificationError } from './verification-error.ts'
 
 export const toUtf8 = (text: string) => new TextEncoder().encode(text)
 

@@ -1,11 +1,11 @@
-import { VerificationError } from './error.ts'
 import { type Answer, createReceiver, gatherBody, type Incoming } from './receiver.ts'
 import { type FlorentinWebhookOptions, type FloWebhookOptions, florentinScheme, floScheme } from './schemes.ts'
+import { VerificationError } from './verification-error.ts'
 
 export type { Delivery } from './delivery.ts'
-export { VerificationError } from './error.ts'
 export type { Handler } from './receiver.ts'
 export type { FlorentinWebhookOptions, FloWebhookOptions } from './schemes.ts'
+export { VerificationError } from './verification-error.ts'
 
 /** Answers a request. */
 export type FetchHandler = (request: Request) => Promise<Response>

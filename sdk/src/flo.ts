@@ -1,10 +1,10 @@
 import { bodyBytes, hmacSha256, isSameText, toHex, toUtf8 } from './bytes.ts'
 import type { Delivery, HeaderSource, Unverified } from './delivery.ts'
-import { VerificationError } from './error.ts'
 import type { FloEvent } from './events.ts'
 import { readHeader, requireHeader } from './headers.ts'
-import { checkSignatures, checkTolerance, parseEvent } from './matched.ts'
 import { formErrorOf, isPublicKey, secretsOf } from './secrets.ts'
+import { checkSignatures, checkTolerance, parseEvent } from './verification.ts'
+import { VerificationError } from './verification-error.ts'
 
 export interface FloUnverified extends Unverified {
   /** How far the signature's time may be from this machine's clock, in either direction; 300 unless told. */

@@ -1,10 +1,10 @@
 import { bodyBytes, hmacSha256, isSameText, toHex, toUtf8 } from './bytes.ts'
 import type { Delivery, Unverified } from './delivery.ts'
-import { VerificationError } from './error.ts'
 import type { FlorentinEvent } from './events.ts'
 import { requireHeader } from './headers.ts'
-import { checkSignatures, formatTime, parseEvent } from './matched.ts'
 import { formErrorOf, isPublicKey, secretsOf } from './secrets.ts'
+import { checkSignatures, formatTime, parseEvent } from './verification.ts'
+import { VerificationError } from './verification-error.ts'
 
 export interface FlorentinUnverified extends Unverified {
   /**

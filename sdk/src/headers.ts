@@ -1,5 +1,5 @@
 import type { HeaderSource } from './delivery.ts'
-import { VerificationError } from './error.ts'
+import { VerificationError } from './verification-error.ts'
 
 /** The value of a header, undefined where it is missing; several of one name are joined as Node and `Headers` do. */
 export function readHeader(headers: HeaderSource, name: string): string | undefined {

@@ -1,6 +1,6 @@
 export type { Delivery, HeaderSource, RawBody, Secrets, Unverified } from './delivery.ts'
-export { type VerificationCode, VerificationError } from './error.ts'
 export * from './events.ts'
 export { type FloUnverified, verifyFlo } from './flo.ts'
 export { type FlorentinUnverified, verifyFlorentin } from './florentin.ts'
 export { verifyStandard } from './standard.ts'
+export { type VerificationCode, VerificationError } from './verification-error.ts'

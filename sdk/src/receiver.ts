@@ -1,7 +1,7 @@
 import { concatBytes } from './bytes.ts'
 import type { Delivery, HeaderSource, RawBody, Secrets, Unverified } from './delivery.ts'
-import { VerificationError } from './error.ts'
 import { secretsOf } from './secrets.ts'
+import { VerificationError } from './verification-error.ts'
 
 /** What is done with an event. The gateway is answered when it has resolved; what it throws is answered with 500, and comes again. */
 export type Handler<Event> = (event: Event, delivery: Delivery<Event>) => unknown

@@ -33,14 +33,14 @@ export async function postJson<Data>(
   for (let attempt = 1; ; attempt++) {
     const answer = await attemptPost<Data>(options, path, body, idempotencyKey)
     if ('data' in answer) return answer.data
-    if (!answer.passing || attempt >= attempts) throw answer.error
+    if (!answer.canRetry || attempt >= attempts) throw answer.error
     // From half a wait to a whole one, so that those who failed together do not come back together.
     const backOff = FIRST_WAIT_MS * 2 ** (attempt - 1) * (0.5 + Math.random() / 2)
     await wait(Math.min(Math.max(backOff, answer.retryAfterMs), LONGEST_WAIT_MS))
   }
 }
 
-type AttemptAnswer<Data> = { data: Data } | { error: GatewayError; passing: boolean; retryAfterMs: number }
+type AttemptAnswer<Data> = { data: Data } | { error: GatewayError; canRetry: boolean; retryAfterMs: number }
 
 async function attemptPost<Data>(
   { baseUrl, apiKey, fetch = globalThis.fetch, timeoutSeconds = 30 }: RequestOptions,
@@ -66,7 +66,7 @@ async function attemptPost<Data>(
     text = await response.text()
   } catch (cause) {
     const message = `The gateway at ${baseUrl} did not answer: ${failureReason(cause)}.`
-    return { error: new GatewayError({ code: 'unreachable', message, cause }), passing: true, retryAfterMs: 0 }
+    return { error: new GatewayError({ code: 'unreachable', message, cause }), canRetry: true, retryAfterMs: 0 }
   }
   const { status } = response
   const reply = parseReply(text)
@@ -78,8 +78,8 @@ async function attemptPost<Data>(
     details: reply?.error?.details,
     requestId: reply?.error?.requestId,
   })
-  const passing = status === 429 || status >= 500 || error.code === 'idempotency_running'
-  return { error, passing, retryAfterMs: (Number(response.headers.get('retry-after')) || 0) * 1000 }
+  const canRetry = status === 429 || status >= 500 || error.code === 'idempotency_running'
+  return { error, canRetry, retryAfterMs: (Number(response.headers.get('retry-after')) || 0) * 1000 }
 }
 
 interface Reply {

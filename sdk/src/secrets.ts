@@ -1,5 +1,5 @@
 import type { Secrets } from './delivery.ts'
-import { VerificationError } from './error.ts'
+import { VerificationError } from './verification-error.ts'
 
 export const PREFIX = 'flo_whsec_'
 

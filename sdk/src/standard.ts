@@ -1,11 +1,11 @@
 import { bodyBytes, fromBase64, hmacSha256, isSameText, toBase64, toUtf8, verifyEd25519 } from './bytes.ts'
 import type { Delivery } from './delivery.ts'
-import { VerificationError } from './error.ts'
 import type { FloEvent } from './events.ts'
 import { attemptOf, type FloUnverified } from './flo.ts'
 import { requireHeader } from './headers.ts'
-import { checkSignatures, checkTolerance, parseEvent } from './matched.ts'
 import { formErrorOf, isPublicKey, secretsOf } from './secrets.ts'
+import { checkSignatures, checkTolerance, parseEvent } from './verification.ts'
+import { VerificationError } from './verification-error.ts'
 
 const HEADER = 'webhook-signature'
 

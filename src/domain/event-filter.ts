@@ -1,5 +1,5 @@
 import type { Contract } from '../contracts/contract.ts'
-import { type Detail, Refusal } from '../errors.ts'
+import { Refusal, type RefusalDetail } from '../errors.ts'
 
 /** Does an endpoint's filter take this event type? null takes all; `family.*` takes a family. */
 export const takesEventType = (eventTypes: readonly string[] | null, type: string): boolean =>
@@ -12,7 +12,7 @@ export function checkEventTypes(
   filter: readonly string[] | null | undefined,
 ): void {
   const families = new Set(eventTypes.map((type) => `${type.split('.')[0]}.*`))
-  const details = (filter ?? []).flatMap((entry, at): Detail[] =>
+  const details = (filter ?? []).flatMap((entry, at): RefusalDetail[] =>
     eventTypes.includes(entry) || families.has(entry)
       ? []
       : [{ path: `eventTypes.${at}`, code: 'unknown_event_type', message: `${name} has no event type "${entry}"` }],

@@ -1,6 +1,6 @@
 import { ignoredTypes } from '../../mappings/ignored.ts'
 import { mappings } from '../../mappings/index.ts'
-import { storedKinds } from '../../mappings/kept.ts'
+import { storedKinds } from '../../mappings/stored-objects.ts'
 import type { Mapping, Node, Rule, When } from '../language/mapping.ts'
 import { conditionWords, fieldNames, markdown, sourceWords, type WordingStyle } from '../language/wording.ts'
 

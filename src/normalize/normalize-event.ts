@@ -1,4 +1,4 @@
-import { paymentLinks, storedKinds, userClaims } from '../../mappings/kept.ts'
+import { paymentLinks, storedKinds, userClaims } from '../../mappings/stored-objects.ts'
 import { newId } from '../domain/ids.ts'
 import { storedKey, validateBody } from '../language/evaluate.ts'
 import { MappingError, type ObjectKind } from '../language/mapping.ts'

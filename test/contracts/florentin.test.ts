@@ -7,7 +7,7 @@ import { newFloSecret } from '../../src/contracts/headers.ts'
 
 const deliveryId = '9f6f8b54-8e2d-4f15-8c8a-d7b6d9f41a00'
 const bodyOf = (eventType: string) => JSON.stringify(florentin.example(eventType))
-const send = (extra: Partial<AttemptToSend> = {}): AttemptToSend => ({
+const attemptToSend = (extra: Partial<AttemptToSend> = {}): AttemptToSend => ({
   deliveryId,
   eventType: 'invoice.created',
   attempt: 1,
@@ -16,7 +16,7 @@ const send = (extra: Partial<AttemptToSend> = {}): AttemptToSend => ({
   at: new Date(),
   ...extra,
 })
-const hmac = (secret: string, body: string) => createHmac('sha256', secret).update(body).digest('hex')
+const hmacHex = (secret: string, body: string) => createHmac('sha256', secret).update(body).digest('hex')
 
 test("the public page's example is what leaves, byte for byte in its key order", () => {
   expect(bodyOf('invoice.created')).toBe(
@@ -43,11 +43,11 @@ test('the ten events stand in the order of the public page', () => {
 
 test('a delivery carries the four headers and Content-Type, and no other', () => {
   const secret = newFloSecret()
-  expect(florentinHeaders(send({ secrets: [secret] }))).toEqual({
+  expect(florentinHeaders(attemptToSend({ secrets: [secret] }))).toEqual({
     'Content-Type': 'application/json',
     'X-Florentin-Event': 'invoice.created',
     'X-Florentin-Timestamp': '2026-06-06T12:00:00.000Z',
-    'X-Florentin-Signature': `sha256=${hmac(secret, bodyOf('invoice.created'))}`,
+    'X-Florentin-Signature': `sha256=${hmacHex(secret, bodyOf('invoice.created'))}`,
     'X-Florentin-Delivery-Id': deliveryId,
   })
 })
@@ -55,7 +55,7 @@ test('a delivery carries the four headers and Content-Type, and no other', () =>
 test('a retry carries the same signature at any later time: it covers the raw body alone', () => {
   const secrets = [newFloSecret()]
   const [first, later] = [1, 2].map((attempt) =>
-    florentinHeaders(send({ secrets, attempt, at: new Date(attempt * 1e12) })),
+    florentinHeaders(attemptToSend({ secrets, attempt, at: new Date(attempt * 1e12) })),
   )
   expect(later).toEqual(first)
 })
@@ -63,7 +63,7 @@ test('a retry carries the same signature at any later time: it covers the raw bo
 test('the timestamp header is that of the body, for every event type', () => {
   for (const eventType of florentin.eventTypes) {
     const wireBody = bodyOf(eventType)
-    const headers = florentinHeaders(send({ eventType, wireBody }))
+    const headers = florentinHeaders(attemptToSend({ eventType, wireBody }))
     expect(headers['X-Florentin-Timestamp']).toBe(JSON.parse(wireBody).timestamp)
   }
 })
@@ -71,9 +71,9 @@ test('the timestamp header is that of the body, for every event type', () => {
 test('during a rotation each attempt is signed with one secret, newest first, in turns', () => {
   const secrets = [newFloSecret(), newFloSecret()]
   const signatures = [1, 2, 3, 4].map(
-    (attempt) => florentinHeaders(send({ secrets, attempt }))['X-Florentin-Signature'],
+    (attempt) => florentinHeaders(attemptToSend({ secrets, attempt }))['X-Florentin-Signature'],
   )
-  const [fresh, old] = secrets.map((secret) => `sha256=${hmac(secret, bodyOf('invoice.created'))}`)
+  const [fresh, old] = secrets.map((secret) => `sha256=${hmacHex(secret, bodyOf('invoice.created'))}`)
   expect(signatures).toEqual([fresh, old, fresh, old])
 })
 
@@ -81,14 +81,14 @@ test('the key is the whole secret string, whatever is in it, and the body any te
   fc.assert(
     fc.property(fc.string({ minLength: 1 }), fc.string({ unit: 'grapheme' }), (secret, text) => {
       const wireBody = JSON.stringify({ event: 'user.login', timestamp: '2026-01-01T00:00:00.000Z', data: { text } })
-      const headers = florentinHeaders(send({ secrets: [secret], wireBody }))
-      expect(headers['X-Florentin-Signature']).toBe(`sha256=${hmac(secret, wireBody)}`)
+      const headers = florentinHeaders(attemptToSend({ secrets: [secret], wireBody }))
+      expect(headers['X-Florentin-Signature']).toBe(`sha256=${hmacHex(secret, wireBody)}`)
     }),
   )
 })
 
 test('without a secret nothing is signed', () => {
-  expect(() => florentinHeaders(send({ secrets: [] }))).toThrow('secret')
+  expect(() => florentinHeaders(attemptToSend({ secrets: [] }))).toThrow('secret')
 })
 
 test('four attempts in all: after 30, 120 and 300 seconds, to the second', () => {

@@ -9,7 +9,7 @@ const stripe = new Stripe('sk_test_unused')
 const deliveryId = '9f6f8b54-8e2d-4f15-8c8a-d7b6d9f41a00'
 const wireBody = `{"eventId":"${deliveryId}","eventVersion":"v1","user":{"email":"zoë@example.com"},"note":"€ and 🌱"}`
 
-const send = (extra: Partial<AttemptToSend> = {}): AttemptToSend => ({
+const attemptToSend = (extra: Partial<AttemptToSend> = {}): AttemptToSend => ({
   deliveryId,
   eventType: 'subscription.created',
   attempt: 1,
@@ -25,18 +25,20 @@ const standardAccepts = (headers: Record<string, string>, secret: string) =>
 
 test("Stripe's own verifier accepts the Flo-Signature", () => {
   const secret = newFloSecret()
-  expect(stripeAccepts(floHeaders(send({ secrets: [secret] })), secret)).toMatchObject({ eventId: deliveryId })
+  expect(stripeAccepts(floHeaders(attemptToSend({ secrets: [secret] })), secret)).toMatchObject({ eventId: deliveryId })
 })
 
 test('the Standard Webhooks verifier accepts the webhook headers, given the secret without flo_', () => {
   const secret = newFloSecret()
-  expect(standardAccepts(floHeaders(send({ secrets: [secret] })), secret)).toMatchObject({ eventId: deliveryId })
+  expect(standardAccepts(floHeaders(attemptToSend({ secrets: [secret] })), secret)).toMatchObject({
+    eventId: deliveryId,
+  })
 })
 
 test('during a rotation both verifiers accept the old and the new secret, and the newest signs first', () => {
   const secrets = [newFloSecret(), newFloSecret(), newFloSecret()]
   const at = new Date()
-  const headers = floHeaders(send({ secrets, at }))
+  const headers = floHeaders(attemptToSend({ secrets, at }))
   for (const secret of secrets) {
     expect(stripeAccepts(headers, secret)).toMatchObject({ eventId: deliveryId })
     expect(standardAccepts(headers, secret)).toMatchObject({ eventId: deliveryId })
@@ -49,7 +51,7 @@ test('during a rotation both verifiers accept the old and the new secret, and th
 
 test('neither verifier accepts a foreign secret or an altered body', () => {
   const secret = newFloSecret()
-  const headers = floHeaders(send({ secrets: [secret] }))
+  const headers = floHeaders(attemptToSend({ secrets: [secret] }))
   expect(() => stripeAccepts(headers, newFloSecret())).toThrow()
   expect(() => standardAccepts(headers, newFloSecret())).toThrow()
   expect(() => stripe.webhooks.constructEvent(`${wireBody} `, headers['Flo-Signature']!, secret)).toThrow()
@@ -57,7 +59,7 @@ test('neither verifier accepts a foreign secret or an altered body', () => {
 })
 
 test('the headers name the delivery, the event type and the attempt', () => {
-  expect(floHeaders(send({ attempt: 3, at: new Date('2026-05-01T10:00:00.900Z') }))).toMatchObject({
+  expect(floHeaders(attemptToSend({ attempt: 3, at: new Date('2026-05-01T10:00:00.900Z') }))).toMatchObject({
     'Content-Type': 'application/json',
     'User-Agent': expect.stringMatching(/^Flo-Gateway\//),
     'webhook-id': deliveryId,

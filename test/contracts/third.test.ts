@@ -45,21 +45,21 @@ describe('a third contract that FLO_CONTRACTS names', () => {
   test('is retried by its own schedule, logged, explained and sent again like the others', async () => {
     theirs.behave({ status: 503 })
     const { body: sent } = await gateway.api('POST', `/v1/endpoints/${made.data.id}/test`)
-    const attempts = async () => (await gateway.api('GET', `/v1/deliveries/${sent.data.id}/attempts`)).body.data
-    await eventually(async () => (await attempts()).length === acme.retrySchedule.length + 1)
-    const delivery = async (id: string) => (await gateway.api('GET', `/v1/deliveries/${id}`)).body.data
-    await eventually(async () => (await delivery(sent.data.id)).state === 'failed')
+    const readAttempts = async () => (await gateway.api('GET', `/v1/deliveries/${sent.data.id}/attempts`)).body.data
+    await eventually(async () => (await readAttempts()).length === acme.retrySchedule.length + 1)
+    const readDelivery = async (id: string) => (await gateway.api('GET', `/v1/deliveries/${id}`)).body.data
+    await eventually(async () => (await readDelivery(sent.data.id)).state === 'failed')
     theirs.behave({ status: 204 })
     const { body: again } = await gateway.api('POST', `/v1/deliveries/${sent.data.id}/resend`)
-    await eventually(async () => (await delivery(again.data.id)).state === 'delivered')
-    expect(JSON.parse((await delivery(again.data.id)).body).ref).toBe(again.data.id)
+    await eventually(async () => (await readDelivery(again.data.id)).state === 'delivered')
+    expect(JSON.parse((await readDelivery(again.data.id)).body).ref).toBe(again.data.id)
 
     const { body: found } = await gateway.api('GET', `/v1/source-events?clientId=${way.clientId}&type=invoice.paid`)
     const paid = found.data.find(({ state }: any) => state === 'normalized')
     const { body: explained } = await gateway.api('GET', `/v1/source-events/${paid.id}/explain`)
-    const told = explained.data.events.find(({ contract }: any) => contract === 'acme.v3')
-    expect(told).toMatchObject({ type: 'membership.extended', mapping: 'acme/membership' })
-    expect(told.deliveries).toMatchObject([{ endpointId: made.data.id, state: 'delivered' }])
+    const acmeEvent = explained.data.events.find(({ contract }: any) => contract === 'acme.v3')
+    expect(acmeEvent).toMatchObject({ type: 'membership.extended', mapping: 'acme/membership' })
+    expect(acmeEvent.deliveries).toMatchObject([{ endpointId: made.data.id, state: 'delivered' }])
   })
 
   test('stands in the catalog of event types, the mappings and the API’s document', async () => {

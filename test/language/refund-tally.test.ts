@@ -9,7 +9,7 @@ import {
 } from '../../src/language/refund-tally.ts'
 
 /** Counts sights one after another; answers how many were told, and the sum. */
-const told = (sights: RefundShare[]) => {
+const newAmounts = (sights: RefundShare[]) => {
   let tally: RefundTally | null = null
   let fresh = 0
   for (const sight of sights) {
@@ -19,32 +19,34 @@ const told = (sights: RefundShare[]) => {
   }
   return { fresh, sum: totalRefunded(tally) }
 }
-const refund = (id: string, amount: number): RefundShare => ({ id, upTo: null, amount })
-const rise = (upTo: number, amount: number): RefundShare => ({ id: null, upTo, amount })
+const refundShare = (id: string, amount: number): RefundShare => ({ id, upTo: null, amount })
+const riseShare = (upTo: number, amount: number): RefundShare => ({ id: null, upTo, amount })
 
 describe('money given back of a payment', () => {
   test('is told once, whichever path comes first', () => {
-    expect(told([refund('re_1', 500), rise(500, 500)])).toEqual({ fresh: 1, sum: 500 })
-    expect(told([rise(500, 500), refund('re_1', 500)])).toEqual({ fresh: 1, sum: 500 })
+    expect(newAmounts([refundShare('re_1', 500), riseShare(500, 500)])).toEqual({ fresh: 1, sum: 500 })
+    expect(newAmounts([riseShare(500, 500), refundShare('re_1', 500)])).toEqual({ fresh: 1, sum: 500 })
   })
 
   test('of two refunds of one amount is told twice', () => {
-    expect(told([rise(500, 500), rise(1000, 500), refund('re_1', 500), refund('re_2', 500)])).toEqual({
+    expect(
+      newAmounts([riseShare(500, 500), riseShare(1000, 500), refundShare('re_1', 500), refundShare('re_2', 500)]),
+    ).toEqual({
       fresh: 2,
       sum: 1000,
     })
   })
 
   test('is told when the refund has succeeded, not when the charge shows it on its way', () => {
-    const pending: RefundShare = { ...refund('re_1', 500), pending: true }
-    expect(told([pending, rise(500, 500)])).toEqual({ fresh: 0, sum: 0 })
-    expect(told([pending, rise(500, 500), refund('re_1', 500)])).toEqual({ fresh: 1, sum: 500 })
+    const pending: RefundShare = { ...refundShare('re_1', 500), pending: true }
+    expect(newAmounts([pending, riseShare(500, 500)])).toEqual({ fresh: 0, sum: 0 })
+    expect(newAmounts([pending, riseShare(500, 500), refundShare('re_1', 500)])).toEqual({ fresh: 1, sum: 500 })
   })
 
   test('counts no longer when the refund failed', () => {
-    const { tally } = countShare(null, refund('re_1', 500))
-    expect(totalRefunded(withdrawShare(tally, refund('re_1', 500)))).toBe(0)
-    expect(countShare(withdrawShare(null, refund('re_1', 500)), rise(500, 500)).fresh).toBe(false)
+    const { tally } = countShare(null, refundShare('re_1', 500))
+    expect(totalRefunded(withdrawShare(tally, refundShare('re_1', 500)))).toBe(0)
+    expect(countShare(withdrawShare(null, refundShare('re_1', 500)), riseShare(500, 500)).fresh).toBe(false)
   })
 
   test('adds up in any order, told by one path, the other, or both', () => {
@@ -60,8 +62,8 @@ describe('money given back of a payment', () => {
         const sights = list.flatMap(({ amount, paths }, at) => {
           sum += amount
           return [
-            ...(paths !== 'rise' ? [refund(`re_${at}`, amount)] : []),
-            ...(paths !== 'refund' ? [rise(sum, amount)] : []),
+            ...(paths !== 'rise' ? [refundShare(`re_${at}`, amount)] : []),
+            ...(paths !== 'refund' ? [riseShare(sum, amount)] : []),
           ]
         })
         const total = sum
@@ -74,7 +76,7 @@ describe('money given back of a payment', () => {
       })
     fc.assert(
       fc.property(scene, ({ sights, total, refunds }) => {
-        expect(told(sights)).toEqual({ fresh: refunds, sum: total })
+        expect(newAmounts(sights)).toEqual({ fresh: refunds, sum: total })
       }),
       { numRuns: 500 },
     )

@@ -7,9 +7,9 @@ import { type Story, story } from '../support/story.ts'
 
 type Json = any
 const corpus = process.env.FLO_CORPUS ?? ''
-const read = (file: string) => readFileSync(join(corpus, file), 'utf8')
-const lines = (file: string): Json[] =>
-  read(file)
+const readCorpusFile = (file: string) => readFileSync(join(corpus, file), 'utf8')
+const readLines = (file: string): Json[] =>
+  readCorpusFile(file)
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line))
@@ -21,15 +21,15 @@ const families: Record<string, string[]> = {
   refund: ['refund', 'charge.refund'],
 }
 const typesOf = (kind: string) => {
-  const read = Object.values(mappings).flatMap((list) => list.flatMap(({ on }) => on.types as readonly string[]))
-  const ofFamily = read.filter((type) =>
+  const mappedTypes = Object.values(mappings).flatMap((list) => list.flatMap(({ on }) => on.types as readonly string[]))
+  const ofFamily = mappedTypes.filter((type) =>
     (families[kind] ?? [kind]).some((family) => type.slice(0, type.lastIndexOf('.')) === family),
   )
   return [...new Set([...ofFamily, `${kind}.created`, `${kind}.updated`])]
 }
 
 /** One object as every event that could carry it, updates with and without what changed. */
-const wrapped = (object: Json): Json[] =>
+const wrapObjects = (object: Json): Json[] =>
   typesOf(object.object).flatMap((type) => {
     const previous = [undefined, { metadata: { earlier: 'yes' } }, { status: 'open' }]
     return (type.endsWith('.updated') ? previous : [undefined]).map((previous_attributes) => ({
@@ -40,7 +40,7 @@ const wrapped = (object: Json): Json[] =>
   })
 
 /** The failures, but for values that nobody knows, and the bodies that the contract would not take. */
-const troubles = ({ outcomes }: Story) =>
+const troublesOf = ({ outcomes }: Story) =>
   outcomes.flatMap(({ type, outcome, events }) => [
     ...(outcome.state === 'failed' && outcome.code !== 'unmapped_value' ? [`${type}: ${outcome.message}`] : []),
     ...events.flatMap((event) => {
@@ -52,24 +52,24 @@ const withIds = (events: Json[]) => events.map((event, at) => ({ ...event, id: `
 
 describe.skipIf(corpus === '')('what was recorded (set FLO_CORPUS to its folder)', () => {
   test('every event, one after another, as one source sent them', () => {
-    const told = story(withIds(lines('stripe-events.jsonl').map(({ event }) => event)))
-    expect(troubles(told)).toEqual([])
-    expect(told.events.length).toBeGreaterThan(50)
+    const recordedStory = story(withIds(readLines('stripe-events.jsonl').map(({ event }) => event)))
+    expect(troublesOf(recordedStory)).toEqual([])
+    expect(recordedStory.events.length).toBeGreaterThan(50)
   })
 
   test('every event alone', () => {
-    for (const event of withIds(lines('stripe-events.jsonl').map(({ event }) => event)))
-      expect(troubles(story([event]))).toEqual([])
+    for (const event of withIds(readLines('stripe-events.jsonl').map(({ event }) => event)))
+      expect(troublesOf(story([event]))).toEqual([])
   })
 
   test('every object, as each event that could carry it', () => {
-    for (const { object } of lines('stripe-objects.jsonl'))
-      for (const event of withIds(wrapped(object))) expect(troubles(story([event]))).toEqual([])
+    for (const { object } of readLines('stripe-objects.jsonl'))
+      for (const event of withIds(wrapObjects(object))) expect(troublesOf(story([event]))).toEqual([])
   })
 
   test('every object that was recorded in two states, as the change between them', () => {
     const states = Map.groupBy(
-      lines('stripe-objects.jsonl').map(({ object }) => object),
+      readLines('stripe-objects.jsonl').map(({ object }) => object),
       ({ id }) => id,
     )
     const changed = [...states.values()].filter((list) => list.length > 1)
@@ -84,16 +84,16 @@ describe.skipIf(corpus === '')('what was recorded (set FLO_CORPUS to its folder)
           data: { object: after, previous_attributes: previousOf(before, after) },
         },
       ])
-      expect(troubles(story(events))).toEqual([])
-      expect(troubles(story(events.toReversed()))).toEqual([])
+      expect(troublesOf(story(events))).toEqual([])
+      expect(troublesOf(story(events.toReversed()))).toEqual([])
     }
   })
 
   test('every resource in the shape of every version, as each event that could carry it', () => {
-    const { versions } = JSON.parse(read('stripe-shapes.json'))
+    const { versions } = JSON.parse(readCorpusFile('stripe-shapes.json'))
     for (const resources of Object.values<Json>(versions))
       for (const object of Object.values<Json>(resources))
         if (typeof object.object === 'string')
-          for (const event of withIds(wrapped(object))) expect(troubles(story([event]))).toEqual([])
+          for (const event of withIds(wrapObjects(object))) expect(troublesOf(story([event]))).toEqual([])
   })
 })

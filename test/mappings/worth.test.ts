@@ -18,13 +18,13 @@ interface Item {
   usage: 'licensed' | 'metered'
 }
 
-const decimal = (most: number) =>
+const decimalUpTo = (most: number) =>
   fc
     .tuple(fc.bigInt({ min: 0n, max: 10n ** 15n }), fc.nat(most))
     .map(([digits, places]) => decimalOf({ over: digits, under: 10n ** BigInt(places) }, places))
 const amounts = fc.oneof(
   fc.nat(1_000_000).map(String),
-  decimal(12),
+  decimalUpTo(12),
   fc.constantFrom('1000', '12000', '2900', '0.1', '0.3'),
 )
 const intervals = fc.oneof(
@@ -36,7 +36,7 @@ const items = fc
   .record({
     plan: fc.nat(4),
     amount: amounts,
-    quantity: fc.oneof(fc.nat(50).map(String), decimal(3)),
+    quantity: fc.oneof(fc.nat(50).map(String), decimalUpTo(3)),
     packs: fc.option(fc.record({ divide_by: fc.integer({ min: 1, max: 12 }), round: fc.constantFrom('up', 'down') }), {
       freq: 5,
     }),
@@ -50,16 +50,16 @@ interface Ratio {
   over: bigint
   under: bigint
 }
-const ratio = (text: string): Ratio => {
+const ratioOf = (text: string): Ratio => {
   const [whole, fraction = ''] = text.split('.')
   return { over: BigInt(`${whole}${fraction}`), under: 10n ** BigInt(fraction.length) }
 }
-const times = (a: Ratio, b: Ratio): Ratio => ({ over: a.over * b.over, under: a.under * b.under })
-const plus = (a: Ratio, b: Ratio): Ratio => ({
+const multiplyRatios = (a: Ratio, b: Ratio): Ratio => ({ over: a.over * b.over, under: a.under * b.under })
+const addRatios = (a: Ratio, b: Ratio): Ratio => ({
   over: a.over * b.under + b.over * a.under,
   under: a.under * b.under,
 })
-const difference = (a: Ratio, b: Ratio): bigint => a.over * b.under - b.over * a.under
+const compareRatios = (a: Ratio, b: Ratio): bigint => a.over * b.under - b.over * a.under
 /** Rounded to so many places, half up. */
 function decimalOf({ over, under }: Ratio, places: number): string {
   const digits = ((over * 10n ** BigInt(places) * 2n + under) / (2n * under)).toString().padStart(places + 1, '0')
@@ -73,16 +73,16 @@ const MONTHS: Record<Item['interval'], Ratio> = {
   month: { over: 1n, under: 1n },
   year: { over: 12n, under: 1n },
 }
-function exactly({ amount, quantity, interval, count, packs }: Item): Ratio {
-  const units = ratio(quantity)
+function exactWorth({ amount, quantity, interval, count, packs }: Item): Ratio {
+  const units = ratioOf(quantity)
   const each = BigInt(packs?.divide_by ?? 1) * units.under
   const full = units.over / each
   const billed = packs ? { over: full + (packs.round === 'up' && units.over % each > 0n ? 1n : 0n), under: 1n } : units
-  const { over, under } = times(ratio(amount), billed)
+  const { over, under } = multiplyRatios(ratioOf(amount), billed)
   const months = MONTHS[interval]
   return { over: over * months.under, under: under * months.over * BigInt(count) }
 }
-const worth = (list: readonly Item[]): Ratio => list.map(exactly).reduce(plus, { over: 0n, under: 1n })
+const worthOf = (list: readonly Item[]): Ratio => list.map(exactWorth).reduce(addRatios, { over: 0n, under: 1n })
 
 const itemOf = ({ plan, amount, quantity, interval, count, packs, currency, usage }: Item, at: number) => ({
   id: `si_${at}`,
@@ -103,7 +103,7 @@ const itemOf = ({ plan, amount, quantity, interval, count, packs, currency, usag
     ? {}
     : { quantity: Math.trunc(Number(quantity)), ...(quantity.includes('.') && { quantity_decimal: quantity }) }),
 })
-const subscription = (list: readonly Item[]) => ({
+const subscriptionOf = (list: readonly Item[]) => ({
   id: 'sub_1',
   object: 'subscription',
   currency: list[0]!.currency,
@@ -113,16 +113,16 @@ const subscription = (list: readonly Item[]) => ({
   status: 'active',
 })
 
-const monthly = (list: readonly Item[]): string =>
-  readValue(monthlyValue, bareInput({ eventId: 'evt_1', type: 'any', createdAt: new Date(0) }, subscription(list)))
+const monthlyValueOf = (list: readonly Item[]): string =>
+  readValue(monthlyValue, bareInput({ eventId: 'evt_1', type: 'any', createdAt: new Date(0) }, subscriptionOf(list)))
 
 /** What Florentin's clients hear of a change from some items to others. */
-function told(before: readonly Item[], after: readonly Item[]): string[] {
+function emittedTypes(before: readonly Item[], after: readonly Item[]): string[] {
   const update = {
     id: 'evt_1',
     type: 'customer.subscription.updated',
     created: 1_760_000_000,
-    data: { object: subscription(after), previous_attributes: { items: { data: before.map(itemOf) } } },
+    data: { object: subscriptionOf(after), previous_attributes: { items: { data: before.map(itemOf) } } },
   }
   return heard(story([update]), 'florentin.v1').map(({ type }) => type.slice('subscription.'.length))
 }
@@ -133,7 +133,7 @@ describe('the monthly value of a subscription', () => {
   test('is the exact one, to a millionth of a millionth of a minor unit', () => {
     fc.assert(
       fc.property(several, (list) => {
-        expect(monthly(list)).toBe(decimalOf(worth(list), 12))
+        expect(monthlyValueOf(list)).toBe(decimalOf(worthOf(list), 12))
       }),
       runs,
     )
@@ -147,10 +147,10 @@ describe('the monthly value of a subscription', () => {
     fc.assert(
       fc.property(exact, exact, (some, others) => {
         fc.pre(some.length > 0 && others.length > 0)
-        const sum = plus(ratio(monthly(some)), ratio(monthly(others)))
+        const sum = addRatios(ratioOf(monthlyValueOf(some)), ratioOf(monthlyValueOf(others)))
         // Each side is rounded once.
-        const off = difference(sum, ratio(monthly([...some, ...others])))
-        const under = sum.under * ratio(monthly([...some, ...others])).under
+        const off = compareRatios(sum, ratioOf(monthlyValueOf([...some, ...others])))
+        const under = sum.under * ratioOf(monthlyValueOf([...some, ...others])).under
         expect((off < 0n ? -off : off) * 10n ** 12n <= 2n * under).toBe(true)
       }),
       runs,
@@ -162,7 +162,7 @@ describe('the monthly value of a subscription', () => {
       fc.property(items, fc.integer({ min: 1, max: 9 }), (item, quantity) => {
         const one = { ...item, quantity: '1', packs: null }
         const each = Array.from({ length: quantity }, () => one)
-        expect(monthly([{ ...one, quantity: String(quantity) }])).toBe(monthly(each))
+        expect(monthlyValueOf([{ ...one, quantity: String(quantity) }])).toBe(monthlyValueOf(each))
       }),
       runs,
     )
@@ -179,9 +179,9 @@ describe('the monthly value of a subscription', () => {
   ] as const)('%o costs as much as %d months', (terms, months) => {
     fc.assert(
       fc.property(items, (item) => {
-        const dearer = decimalOf(times(ratio(item.amount), { over: months, under: 1n }), 12)
+        const dearer = decimalOf(multiplyRatios(ratioOf(item.amount), { over: months, under: 1n }), 12)
         const byMonth = { ...item, interval: 'month', count: 1 } as const
-        expect(monthly([{ ...item, ...terms, amount: dearer }])).toBe(monthly([byMonth]))
+        expect(monthlyValueOf([{ ...item, ...terms, amount: dearer }])).toBe(monthlyValueOf([byMonth]))
       }),
       { ...runs, numRuns: 50 },
     )
@@ -194,7 +194,7 @@ describe('the monthly value of a subscription', () => {
           { interval: 'week', count: weeks },
           { interval: 'day', count: 7 * weeks },
         ] as const
-        expect(monthly([{ ...item, ...byWeek }])).toBe(monthly([{ ...item, ...byDay }]))
+        expect(monthlyValueOf([{ ...item, ...byWeek }])).toBe(monthlyValueOf([{ ...item, ...byDay }]))
       }),
       runs,
     )
@@ -207,8 +207,8 @@ describe('the monthly value of a subscription', () => {
           fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length, maxLength: list.length })),
         ),
         ([list, shuffled]) => {
-          expect(monthly(shuffled)).toBe(monthly(list))
-          expect(told(list, shuffled)).toEqual([])
+          expect(monthlyValueOf(shuffled)).toBe(monthlyValueOf(list))
+          expect(emittedTypes(list, shuffled)).toEqual([])
         },
       ),
       runs,
@@ -220,8 +220,8 @@ describe('a change of plan', () => {
   test('is an upgrade when what it is worth rises, a downgrade when it falls, else neither', () => {
     fc.assert(
       fc.property(several, several, (before, after) => {
-        const rise = difference(ratio(decimalOf(worth(after), 12)), ratio(decimalOf(worth(before), 12)))
-        expect(told(before, after)).toEqual(rise > 0n ? ['upgraded'] : rise < 0n ? ['downgraded'] : [])
+        const rise = compareRatios(ratioOf(decimalOf(worthOf(after), 12)), ratioOf(decimalOf(worthOf(before), 12)))
+        expect(emittedTypes(before, after)).toEqual(rise > 0n ? ['upgraded'] : rise < 0n ? ['downgraded'] : [])
       }),
       runs,
     )
@@ -231,7 +231,7 @@ describe('a change of plan', () => {
     const back: Record<string, string> = { upgraded: 'downgraded', downgraded: 'upgraded' }
     fc.assert(
       fc.property(several, several, (before, after) => {
-        expect(told(after, before)).toEqual(told(before, after).map((type) => back[type]))
+        expect(emittedTypes(after, before)).toEqual(emittedTypes(before, after).map((type) => back[type]))
       }),
       runs,
     )
@@ -242,7 +242,7 @@ describe('a change of plan', () => {
       fc.property(items, fc.integer({ min: 2, max: 6 }), (item, parts) => {
         const whole = { ...item, quantity: String(parts), packs: null }
         const apart = Array.from({ length: parts }, (_, at) => ({ ...whole, plan: at, quantity: '1' }))
-        expect(told([whole], apart)).toEqual([])
+        expect(emittedTypes([whole], apart)).toEqual([])
       }),
       runs,
     )
@@ -257,7 +257,7 @@ describe('a change of plan', () => {
     fc.assert(
       fc.property(priced, priced, (before, after) => {
         fc.pre(new Set([...before, ...after].map(({ currency }) => currency)).size > 1)
-        expect(told(before, after)).toEqual([])
+        expect(emittedTypes(before, after)).toEqual([])
       }),
       runs,
     )
@@ -268,8 +268,8 @@ describe('a change of plan', () => {
       fc.property(several, several, items, items, (before, after, item, other) => {
         const metered = { ...item, usage: 'metered' } as const
         const another = { ...other, plan: item.plan + 10, usage: 'metered' } as const
-        expect(told([...before, metered], [metered, ...after])).toEqual(told(before, after))
-        expect(told([...before, metered], [another, ...after])).toEqual([])
+        expect(emittedTypes([...before, metered], [metered, ...after])).toEqual(emittedTypes(before, after))
+        expect(emittedTypes([...before, metered], [another, ...after])).toEqual([])
       }),
       runs,
     )

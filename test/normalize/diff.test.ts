@@ -18,7 +18,7 @@ type Source = Awaited<ReturnType<typeof newSource>>
 const deps = { db, log: newLog('silent'), fanOut, now: () => new Date(), holdSeconds: 0 }
 
 /** Receives and normalises events one after another; answers the ids of their source events. */
-async function live(source: Source, events: readonly any[], holdSeconds = 0): Promise<string[]> {
+async function normalizeLive(source: Source, events: readonly any[], holdSeconds = 0): Promise<string[]> {
   const ids: string[] = []
   for (const event of events) {
     await delay(2) // Windows are cut between milliseconds.
@@ -28,7 +28,7 @@ async function live(source: Source, events: readonly any[], holdSeconds = 0): Pr
   }
   return ids
 }
-async function diff(source: Source, { since = new Date(0), holdSeconds = 0, most = 1 } = {}) {
+async function runDiff(source: Source, { since = new Date(0), holdSeconds = 0, most = 1 } = {}) {
   const found: SourceEventDifference[] = []
   const totals = await diffClient(
     { db, holdSeconds, maxObjects: most },
@@ -48,12 +48,12 @@ const inTerminal = (source: Source, ...options: string[]) =>
 describe('with the mappings that made the events', () => {
   test.each(cases)('%s: nothing would change, also when one looks from the middle on', async (_, events) => {
     const source = await newSource(db)
-    const ids = await live(source, events)
-    const whole = await diff(source)
+    const ids = await normalizeLive(source, events)
+    const whole = await runDiff(source)
     expect(whole.found).toEqual([])
     expect(whole.examined).toBe(ids.length)
     const at = ids.length >> 1
-    const { found, examined } = await diff(source, { since: idTime(ids[at]!) })
+    const { found, examined } = await runDiff(source, { since: idTime(ids[at]!) })
     expect(examined).toBe(ids.length - at)
     // What lies before the window and is not kept may make a difference, and then it says so.
     expect(found.filter(({ unsure }) => unsure === null)).toEqual([])
@@ -61,43 +61,43 @@ describe('with the mappings that made the events', () => {
 
   test('an event that waited and was released by its fact comes out alike', async () => {
     const source = await newSource(db)
-    const { created, customer } = strangers()
-    await live(source, [created, customer], 10)
+    const { created, customer } = strangerEvents()
+    await normalizeLive(source, [created, customer], 10)
     expect((await source.events())[0].body.user.clientUserId).toBe('user_late')
-    expect((await diff(source, { holdSeconds: 10 })).found).toEqual([])
+    expect((await runDiff(source, { holdSeconds: 10 })).found).toEqual([])
   })
 
   test('an event that waited in vain comes out alike, though its fact arrived later', async () => {
     const source = await newSource(db)
-    const { created, customer } = strangers()
-    await live(source, [created], 10)
+    const { created, customer } = strangerEvents()
+    await normalizeLive(source, [created], 10)
     const later = { ...deps, holdSeconds: 10, now: () => new Date(Date.now() + 60_000) }
     await db.query('update source_events set due_at = now() where client_id = $1', [source.clientId])
     await normalizeBatch(later, source.clientId, lanes)
     expect((await source.events())[0].body.user.clientUserId).toBeNull()
-    const [id] = await live(source, [customer], 10)
+    const [id] = await normalizeLive(source, [customer], 10)
     await db.query(`update source_events set received_at = received_at + interval '60 s' where id = $1`, [id])
-    expect((await diff(source, { holdSeconds: 10 })).found).toEqual([])
+    expect((await runDiff(source, { holdSeconds: 10 })).found).toEqual([])
   })
 
   test('a user who was registered since makes a difference that the mappings did not make', async () => {
     const source = await newSource(db)
-    const { created } = strangers()
-    await live(source, [created])
+    const { created } = strangerEvents()
+    await normalizeLive(source, [created])
     await delay(5)
     const { rows } = await db.query(
       `update users set client_user_id = 'user_9', registered = true, updated_at = now() where client_id = $1 returning id`,
       [source.clientId],
     )
     expect(rows).toHaveLength(1)
-    const { found, events } = await diff(source)
+    const { found, events } = await runDiff(source)
     expect(found).toEqual([])
     expect(events).toMatchObject({ registeredSince: 1, changed: 0 })
   })
 })
 
 /** A subscription of a customer of whom nobody has told whose it is, and the customer that tells it. */
-function strangers() {
+function strangerEvents() {
   const created = fixture('renewal-of-known-subscription-clover').find(
     ({ type }) => type === 'customer.subscription.created',
   )
@@ -114,13 +114,13 @@ function strangers() {
 describe('with mappings that would make something else', () => {
   test('a field that would have another value is told, old and new', async () => {
     const source = await newSource(db)
-    await live(source, fixture('renewal-of-known-subscription-clover'))
+    await normalizeLive(source, fixture('renewal-of-known-subscription-clover'))
     await db.query(
       `update event_bodies b set body = replace(b.body, '"amount":29,', '"amount":2900,') from events e
         where b.client_id = $1 and e.client_id = $1 and e.id = b.event_id and e.type = 'subscription.renewed'`,
       [source.clientId],
     )
-    const { found, events } = await diff(source)
+    const { found, events } = await runDiff(source)
     expect(found).toMatchObject([
       {
         sourceEvent: { eventId: 'evt_15eJc1BSDKi03', type: 'invoice.paid' },
@@ -141,7 +141,7 @@ describe('with mappings that would make something else', () => {
 
   test('an event that would be told more, and one that would be told no longer', async () => {
     const source = await newSource(db)
-    await live(source, fixture('renewal-of-known-subscription-clover'))
+    await normalizeLive(source, fixture('renewal-of-known-subscription-clover'))
     await db.query(
       `with gone as (delete from events where client_id = $1 and type = 'invoice.paid' returning key)
        delete from emissions where client_id = $1 and key in (select key from gone)`,
@@ -158,7 +158,7 @@ describe('with mappings that would make something else', () => {
         where e.client_id = $1 and e.type = 'subscription.renewed'`,
       [source.clientId, newId()],
     )
-    const { found } = await diff(source)
+    const { found } = await runDiff(source)
     expect(found).toMatchObject([
       {
         added: [{ type: 'invoice.paid', body: { eventType: 'invoice.paid' } }],
@@ -170,11 +170,11 @@ describe('with mappings that would make something else', () => {
   test('an event that failed and would be mapped now', async () => {
     const source = await newSource(db)
     const [created] = fixture('subscription-created-with-trial-clover')
-    const [id] = await live(source, [created])
+    const [id] = await normalizeLive(source, [created])
     await db.query(`update source_events set state = 'failed', reason_code = 'unmapped_value' where id = $1`, [id])
     await db.query('delete from events where client_id = $1', [source.clientId])
     await db.query('delete from emissions where client_id = $1', [source.clientId])
-    const { found } = await diff(source)
+    const { found } = await runDiff(source)
     expect(found).toMatchObject([
       {
         outcome: { stored: 'failed (unmapped_value)', now: 'normalized' },
@@ -187,14 +187,14 @@ describe('with mappings that would make something else', () => {
     const source = await newSource(db)
     const [created] = fixture('subscription-created-with-trial-clover')
     created.data.object.metadata = { client_user_id: 'user_1' }
-    const [id] = await live(source, [created])
+    const [id] = await normalizeLive(source, [created])
     const broken = structuredClone(created)
     broken.data.object.status = 'on_the_moon'
     await db.query('update source_event_bodies set body = $2 where source_event_id = $1', [
       id,
       Buffer.from(JSON.stringify(broken)),
     ])
-    expect((await diff(source)).found).toMatchObject([
+    expect((await runDiff(source)).found).toMatchObject([
       {
         outcome: { stored: 'normalized', now: 'failed (unmapped_value)' },
         removed: [{ type: 'subscription.created' }, { type: 'subscription.purchased' }],
@@ -204,18 +204,18 @@ describe('with mappings that would make something else', () => {
 
   test('what waits, or has lost its bytes, is not compared', async () => {
     const source = await newSource(db)
-    const { created } = strangers()
-    await live(source, [created], 10)
-    const [id] = await live(source, fixture('invoice-voided-2020').slice(0, 1))
+    const { created } = strangerEvents()
+    await normalizeLive(source, [created], 10)
+    const [id] = await normalizeLive(source, fixture('invoice-voided-2020').slice(0, 1))
     await db.query('delete from source_event_bodies where source_event_id = $1', [id])
-    expect(await diff(source)).toMatchObject({ found: [], examined: 1, withoutBody: 1 })
+    expect(await runDiff(source)).toMatchObject({ found: [], examined: 1, withoutBody: 1 })
   })
 })
 
 describe('on the command line', () => {
   test('nothing that would change ends with 0', async () => {
     const source = await newSource(db)
-    await live(source, fixture('renewal-of-known-subscription-clover'))
+    await normalizeLive(source, fixture('renewal-of-known-subscription-clover'))
     const { code, stdout } = await inTerminal(source)
     expect(code).toBe(0)
     expect(stdout).toMatch(/^4 source events, received from .+: 4 events as they are\.\nNothing would change\.\n$/)
@@ -223,25 +223,25 @@ describe('on the command line', () => {
 
   test('something that would change ends with 1, event by event, and writes nothing', async () => {
     const source = await newSource(db)
-    await live(source, fixture('renewal-of-known-subscription-clover'))
+    await normalizeLive(source, fixture('renewal-of-known-subscription-clover'))
     await db.query(
       `update event_bodies set body = replace(body, '"state":"paid"', '"state":"open"') where client_id = $1`,
       [source.clientId],
     )
-    const everything = async () =>
+    const readEverything = async () =>
       (
         await db.query(
           `select (select count(*) from source_events) a, (select count(*) from events) b, (select count(*) from objects) c,
                   (select max(updated_at) from objects) d`,
         )
       ).rows
-    const before = await everything()
+    const before = await readEverything()
     const { code, stdout } = await inTerminal(source)
     expect(code).toBe(1)
     expect(stdout).toMatch(/^invoice\.paid {2}evt_15eJc1BSDKi03 /m)
     expect(stdout).toMatch(/~ invoice\.paid {2}invoice\.paid:in_1KimB\n +invoice\.state +"open" → "paid"/)
     expect(stdout).toContain('1 source event would become something else: 0 events added, 0 removed, 2 changed.')
-    expect(await everything()).toEqual(before)
+    expect(await readEverything()).toEqual(before)
 
     const json = JSON.parse((await inTerminal(source, '--json')).stdout)
     expect(json.differences[0].changed[0].fields[0]).toEqual({ field: 'invoice.state', stored: 'open', now: 'paid' })

@@ -11,20 +11,20 @@ const way = await layWay(gateway.api, receiver.url)
 await gateway.api('POST', '/v1/endpoints', { clientId: way.clientId, url: `${receiver.url}/other`, contract: 'flo.v1' })
 
 describe('a dry run', () => {
-  const ask = (event: unknown, sourceId = way.sourceId) =>
+  const askDryRun = (event: unknown, sourceId = way.sourceId) =>
     gateway.api('POST', '/v1/mappings/dry-run', { clientId: way.clientId, sourceId, event })
 
   test('shows what an event would become and who would get it, and stores nothing', async () => {
-    const counted = async () => (await gateway.db.query('select count(*) as n from source_events')).rows[0].n
-    const before = await counted()
+    const countSourceEvents = async () => (await gateway.db.query('select count(*) as n from source_events')).rows[0].n
+    const before = await countSourceEvents()
     const [created] = fixture('subscription-created-with-trial-clover')
     created.data.object.metadata = { client_user_id: 'user_1' }
-    const { status, body } = await ask({ ...created, id: 'evt_never_sent' })
+    const { status, body } = await askDryRun({ ...created, id: 'evt_never_sent' })
     expect(status).toBe(200)
     expect(Schema.safeParse(body.data).error?.issues ?? []).toEqual([])
     expect(body.data.sourceEvent).toMatchObject({ id: null, state: 'normalized' })
     expect(body.data.events[0]).toMatchObject({ type: 'subscription.created', stored: null, wouldGoTo: [{}, {}] })
-    expect(await counted()).toBe(before)
+    expect(await countSourceEvents()).toBe(before)
     expect(
       (await gateway.db.query(`select from objects where object_id = $1`, [created.data.object.id])).rowCount,
     ).toBe(0)
@@ -33,21 +33,21 @@ describe('a dry run', () => {
   test('shows what it would wait for, and how it would fail', async () => {
     const [created] = fixture('subscription-created-with-trial-clover')
     Object.assign(created.data.object, { metadata: {}, customer: 'cus_dry' })
-    expect((await ask(created)).body.data).toMatchObject({
+    expect((await askDryRun(created)).body.data).toMatchObject({
       sourceEvent: { state: 'held' },
       waitsFor: [{ fact: 'client_user_id:cus_dry' }],
       events: [{ type: 'subscription.created' }, { contract: 'florentin.v1', type: 'subscription.purchased' }],
     })
     created.data.object.status = 'on_the_moon'
-    expect((await ask(created)).body.data.sourceEvent).toMatchObject({
+    expect((await askDryRun(created)).body.data.sourceEvent).toMatchObject({
       state: 'failed',
       reason: { code: 'unmapped_value' },
     })
-    expect((await ask({ type: 'invoice.paid' })).body.data.sourceEvent.state).toBe('ignored')
+    expect((await askDryRun({ type: 'invoice.paid' })).body.data.sourceEvent.state).toBe('ignored')
   })
 
   test('refuses what is no event, and a source that is not there', async () => {
-    expect((await ask({ id: 'evt_1' })).status).toBe(422)
-    expect((await ask({ type: 'invoice.paid' }, '11111111-1111-4111-8111-111111111111')).status).toBe(404)
+    expect((await askDryRun({ id: 'evt_1' })).status).toBe(422)
+    expect((await askDryRun({ type: 'invoice.paid' }, '11111111-1111-4111-8111-111111111111')).status).toBe(404)
   })
 })

@@ -31,14 +31,15 @@ async function explanationsOf(name: string): Promise<Explanation[]> {
 }
 const ofPlans = ({ mappings }: Explanation) => mappings.find(({ mapping }) => mapping === 'florentin/plan-change')!
 /** What the mapping says, and the condition of the rule that it says it by. */
-const settled = (explanation: Explanation) => {
+const settlingRule = (explanation: Explanation) => {
   const { says, rules } = ofPlans(explanation)
   return { ...says, condition: rules.find(({ holds }) => holds)!.condition }
 }
 /** What a rule that did not hold has compared. */
-const compared = (explanation: Explanation, rule: string) =>
+const comparedValues = (explanation: Explanation, rule: string) =>
   ofPlans(explanation).rules.find(({ says }) => says === rule)
-const leaves = (condition: ExplainedCondition): ExplainedCondition[] => condition.of?.flatMap(leaves) ?? [condition]
+const leafConditions = (condition: ExplainedCondition): ExplainedCondition[] =>
+  condition.of?.flatMap(leafConditions) ?? [condition]
 
 beforeAll(async () => {
   const planRanks = { price_1Basic: 1, price_1Plus: 2, price_1PlusYearly: 2 }
@@ -49,19 +50,19 @@ beforeAll(async () => {
 test('a change to a plan that costs the same a month shows both values', async () => {
   const [, toYear, toDays] = await explanationsOf('plan-change-of-equal-value-clover')
   for (const change of [toYear!, toDays!]) {
-    expect(settled(change)).toMatchObject({
+    expect(settlingRule(change)).toMatchObject({
       kind: 'ignore',
       what: 'equal_value',
       because: expect.stringContaining('same'),
     })
-    expect(leaves(compared(change, 'subscription.upgraded')!.condition!)).toContainEqual({
+    expect(leafConditions(comparedValues(change, 'subscription.upgraded')!.condition!)).toContainEqual({
       words: 'its recurring monthly value is more than its recurring monthly value before',
       holds: false,
       now: '1000',
       before: '1000',
     })
   }
-  expect(compared(toYear!, 'ignore: no_plan_change')!.condition).toMatchObject({
+  expect(comparedValues(toYear!, 'ignore: no_plan_change')!.condition).toMatchObject({
     now: 'price_1TenYearly at 12000 × 1',
     before: 'price_1TenMonthly at 1000 × 1',
   })
@@ -81,15 +82,15 @@ test('a change to a plan that costs the same a month shows both values', async (
 
 test('a change between currencies, or among several, shows them', async () => {
   const [, toDollars, , toBoth] = await explanationsOf('plan-change-between-currencies-clover')
-  expect(settled(toDollars!)).toMatchObject({ kind: 'ignore', what: 'currencies_not_compared' })
-  expect(leaves(settled(toDollars!).condition!)).toContainEqual({
+  expect(settlingRule(toDollars!)).toMatchObject({ kind: 'ignore', what: 'currencies_not_compared' })
+  expect(leafConditions(settlingRule(toDollars!).condition!)).toContainEqual({
     words: 'the currencies of its items equals the currencies of its items before',
     holds: false,
     now: 'usd',
     before: 'eur',
   })
-  expect(settled(toBoth!)).toMatchObject({ what: 'currencies_not_compared' })
-  expect(leaves(settled(toBoth!).condition!)).toContainEqual({
+  expect(settlingRule(toBoth!)).toMatchObject({ what: 'currencies_not_compared' })
+  expect(leafConditions(settlingRule(toBoth!).condition!)).toContainEqual({
     words: 'the number of those currencies is 1',
     holds: false,
     now: 2,
@@ -102,27 +103,27 @@ test('a change between currencies, or among several, shows them', async () => {
 
 test('a change of a tiered plan shows its ranks, and that one has none, with what to do', async () => {
   const [, up, same, down, seats, unranked] = await explanationsOf('plan-change-of-tiered-plan-by-rank-clover')
-  expect(settled(up!)).toMatchObject({
+  expect(settlingRule(up!)).toMatchObject({
     what: 'subscription.upgraded',
     condition: { words: 'its rank is more than its rank before', now: 2, before: 1 },
   })
-  expect(settled(down!)).toMatchObject({ what: 'subscription.downgraded', condition: { now: 1, before: 2 } })
-  expect(settled(same!)).toMatchObject({ kind: 'ignore', what: 'equal_rank' })
-  expect(leaves(settled(same!).condition!)[0]).toMatchObject({ holds: true, now: 2, before: 2 })
-  expect(settled(seats!)).toMatchObject({ kind: 'ignore', what: 'equal_rank' })
+  expect(settlingRule(down!)).toMatchObject({ what: 'subscription.downgraded', condition: { now: 1, before: 2 } })
+  expect(settlingRule(same!)).toMatchObject({ kind: 'ignore', what: 'equal_rank' })
+  expect(leafConditions(settlingRule(same!).condition!)[0]).toMatchObject({ holds: true, now: 2, before: 2 })
+  expect(settlingRule(seats!)).toMatchObject({ kind: 'ignore', what: 'equal_rank' })
 
-  expect(settled(unranked!)).toMatchObject({
+  expect(settlingRule(unranked!)).toMatchObject({
     kind: 'ignore',
     what: 'no_rank',
     because: expect.stringContaining('planRanks'),
   })
-  expect(compared(unranked!, 'subscription.upgraded')!.condition).toMatchObject({ holds: false })
-  expect(leaves(ofPlans(unranked!).rules[8]!.condition!)).toMatchObject([{ now: null, before: 1 }])
+  expect(comparedValues(unranked!, 'subscription.upgraded')!.condition).toMatchObject({ holds: false })
+  expect(leafConditions(ofPlans(unranked!).rules[8]!.condition!)).toMatchObject([{ now: null, before: 1 }])
   expect(unranked!.hints.join()).toContain('PATCH /v1/sources/{id} with planRanks')
   expect(same!.hints).toEqual([])
 })
 
 test('an event that did not change the plan says so in one line', async () => {
   const [, discounted] = (await explanationsOf('subscription-invisible-changes-clover')).slice(1)
-  expect(settled(discounted!)).toMatchObject({ kind: 'ignore', what: 'no_plan_change' })
+  expect(settlingRule(discounted!)).toMatchObject({ kind: 'ignore', what: 'no_plan_change' })
 })

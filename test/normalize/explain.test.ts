@@ -12,7 +12,7 @@ const gateway = await startTestGateway({ FLO_HOLD_SECONDS: '2', LOG_LEVEL: 'erro
 const receiver = await startReceiver()
 const way = await layWay(gateway.api, receiver.url)
 const folder = await temporaryFolder()
-const endpoint = async (settings: object) =>
+const createEndpoint = async (settings: object) =>
   (
     await gateway.api('POST', '/v1/endpoints', {
       clientId: way.clientId,
@@ -23,7 +23,7 @@ const endpoint = async (settings: object) =>
   ).body.data.id as string
 
 /** Sends the events of a fixture, each when the one before is done, and answers them. */
-async function send(name: string, change: (event: any) => any = (event) => event): Promise<any[]> {
+async function sendFixture(name: string, change: (event: any) => any = (event) => event): Promise<any[]> {
   const events = fixture(name).map(change)
   for (const event of events) await sendOne(event)
   return events
@@ -36,7 +36,7 @@ async function sendOne(event: any, until = (state: string) => state !== 'receive
   })
 }
 /** What the API explains of a Stripe event, as its schema says it. */
-async function explained(eventId: string): Promise<Explanation> {
+async function explainEvent(eventId: string): Promise<Explanation> {
   const { body: list } = await gateway.api('GET', `/v1/source-events?clientId=${way.clientId}&eventId=${eventId}`)
   const { status, body } = await gateway.api('GET', `/v1/source-events/${list.data[0].id}/explain`)
   expect(status).toBe(200)
@@ -48,20 +48,20 @@ const inTerminal = (id: string, ...options: string[]) =>
 
 let filtered: string
 beforeAll(async () => {
-  filtered = await endpoint({ eventTypes: ['subscription.*'] })
+  filtered = await createEndpoint({ eventTypes: ['subscription.*'] })
 })
 
 describe('a renewal', () => {
   let paid: string
   let explanation: Explanation
   beforeAll(async () => {
-    const events = await send('renewal-of-known-subscription-clover')
+    const events = await sendFixture('renewal-of-known-subscription-clover')
     paid = events.find(({ type }) => type === 'invoice.paid').id
     await eventually(async () => (await way.deliveries()).every(({ state }) => state === 'delivered'))
-    explanation = await explained(paid)
+    explanation = await explainEvent(paid)
   })
-  const event = (type: string) => explanation.events.find((one) => one.type === type)!
-  const field = (type: string, name: string) => event(type).fields.find((one) => one.field === name)
+  const eventOfType = (type: string) => explanation.events.find((one) => one.type === type)!
+  const fieldOf = (type: string, name: string) => eventOfType(type).fields.find((one) => one.field === name)
 
   test('tells each mapping that read it, the rules up to the one that held, and the values they looked at', () => {
     expect(explanation.mappings.map(({ mapping, says }) => [mapping, says.kind, says.what])).toEqual([
@@ -86,21 +86,21 @@ describe('a renewal', () => {
   })
 
   test('tells of every field what was read, what it went through, and what was looked for in vain', () => {
-    expect(field('subscription.renewed', 'subscription.endDate')).toEqual({
+    expect(fieldOf('subscription.renewed', 'subscription.endDate')).toEqual({
       field: 'subscription.endDate',
       value: '2026-01-01T10:00:00.000Z',
       reads: [{ path: 'lines.data[0].period.end', value: 1_767_261_600, object: null, until: null }],
       absent: [],
       through: ['max', 'isoTime'],
     })
-    expect(field('subscription.renewed', 'subscription.name')).toMatchObject({
+    expect(fieldOf('subscription.renewed', 'subscription.name')).toMatchObject({
       value: 'Pro',
       reads: [{ path: 'name', value: 'Pro', object: { kind: 'product', id: 'prod_Pro' } }],
     })
-    expect(field('invoice.paid', 'invoice.tax')).toMatchObject({
+    expect(fieldOf('invoice.paid', 'invoice.tax')).toMatchObject({
       absent: [{ path: 'tax', until: '2025-03-31.basil' }],
     })
-    expect(field('invoice.paid', 'user.clientUserId')).toMatchObject({
+    expect(fieldOf('invoice.paid', 'user.clientUserId')).toMatchObject({
       value: 'user_kim',
       reads: [{ path: 'parent.subscription_details.metadata.client_user_id' }],
       absent: [{ path: 'metadata.client_user_id' }],
@@ -110,7 +110,7 @@ describe('a renewal', () => {
   test('tells every field of the body, with the value that was sent', async () => {
     for (const { stored, fields } of explanation.events) {
       const { body } = await gateway.api('GET', `/v1/events/${stored!.id}`)
-      expect(leaves(JSON.parse(body.data.body))).toEqual(
+      expect(leavesOf(JSON.parse(body.data.body))).toEqual(
         Object.fromEntries(fields.map((one) => [one.field, one.value])),
       )
     }
@@ -129,28 +129,28 @@ describe('a renewal', () => {
   })
 
   test('tells where it went, and which endpoint it passed over', () => {
-    expect(event('invoice.paid').deliveries).toMatchObject([
+    expect(eventOfType('invoice.paid').deliveries).toMatchObject([
       { endpointId: way.endpointId, state: 'delivered', attempts: 1, lastAttempt: { outcome: '200' } },
     ])
-    expect(event('invoice.paid').passedOver).toMatchObject([
+    expect(eventOfType('invoice.paid').passedOver).toMatchObject([
       { endpointId: filtered, why: 'filter', message: 'its filter takes subscription.*' },
     ])
-    expect(event('subscription.renewed').deliveries).toHaveLength(2)
+    expect(eventOfType('subscription.renewed').deliveries).toHaveLength(2)
     expect(explanation.differs).toBeNull()
   })
 
   test('an endpoint that was made later is told so', async () => {
-    const late = await endpoint({})
-    expect((await explained(paid)).events[0]!.passedOver).toContainEqual(
+    const late = await createEndpoint({})
+    expect((await explainEvent(paid)).events[0]!.passedOver).toContainEqual(
       expect.objectContaining({ endpointId: late, why: 'created_later' }),
     )
     await gateway.api('DELETE', `/v1/endpoints/${late}`)
   })
 
   test('what is sent once more shows beside the first delivery', async () => {
-    const [first] = event('invoice.paid').deliveries
+    const [first] = eventOfType('invoice.paid').deliveries
     await gateway.api('POST', `/v1/deliveries/${first!.id}/resend`)
-    const { deliveries } = (await explained(paid)).events[0]!
+    const { deliveries } = (await explainEvent(paid)).events[0]!
     expect(deliveries.map(({ origin }) => origin)).toEqual(['fanout', 'resend'])
   })
 
@@ -171,7 +171,7 @@ describe('a renewal', () => {
 })
 
 test('an update that changed nothing visible is told so, with the rule and what it compared', async () => {
-  const explanation = await explained('evt_15eJc1BSDKi04')
+  const explanation = await explainEvent('evt_15eJc1BSDKi04')
   expect(explanation.summary).toMatch(/^Nothing was told \(no_visible_change\)\./)
   expect(explanation.about?.before).toBe('previous_attributes')
   const rules = explanation.mappings[0]!.rules
@@ -183,8 +183,8 @@ test('an update that changed nothing visible is told so, with the rule and what 
 })
 
 test('a change shows both values', async () => {
-  const [, , ended] = await send('subscription-cancelled-by-portal-clover')
-  const { mappings } = await explained(ended.id)
+  const [, , ended] = await sendFixture('subscription-cancelled-by-portal-clover')
+  const { mappings } = await explainEvent(ended.id)
   expect(JSON.stringify(mappings)).toContain(
     JSON.stringify({
       called: 'ended',
@@ -197,8 +197,8 @@ test('a change shows both values', async () => {
 })
 
 test('an event that waits tells for what, until when, and what would end the wait', async () => {
-  const [created] = await held()
-  const explanation = await explained(created.id)
+  const [created] = await sendHeldEvent()
+  const explanation = await explainEvent(created.id)
   expect(explanation.sourceEvent.state).toBe('held')
   expect(explanation.waitsFor).toMatchObject([
     { words: expect.stringContaining("the client's own id of the customer") },
@@ -214,7 +214,7 @@ test('an event that waits tells for what, until when, and what would end the wai
 })
 
 /** A subscription of a customer of whom nobody has told whose it is. */
-async function held() {
+async function sendHeldEvent() {
   const events = fixture('renewal-of-known-subscription-clover')
   const created = structuredClone(events.find(({ type }) => type === 'customer.subscription.created'))
   created.id = 'evt_held'
@@ -224,8 +224,8 @@ async function held() {
 }
 
 test('an event that failed names the value, and what to do', async () => {
-  const events = await send('invoice-unknown-status-2023')
-  const explanation = await explained(events.at(-1).id)
+  const events = await sendFixture('invoice-unknown-status-2023')
+  const explanation = await explainEvent(events.at(-1).id)
   expect(explanation.summary).toMatch(/^It could not be mapped \(unmapped_value\)\./)
   expect(explanation.mappings[0]!.says).toMatchObject({ kind: 'fail', what: 'unmapped_value' })
   expect(explanation.hints.join()).toContain('renormalize --state failed --code unmapped_value')
@@ -240,15 +240,15 @@ test('a thin event tells that it carries no object', async () => {
     created: '2026-10-01T00:00:00Z',
     related_object: { id: 'sub_1', type: 'customer.subscription', url: '/v1/subscriptions/sub_1' },
   })
-  const explanation = await explained('evt_thin')
+  const explanation = await explainEvent('evt_thin')
   expect(explanation).toMatchObject({ mappings: [], events: [], sourceEvent: { reason: { code: 'needs_api_key' } } })
   expect(explanation.hints.join()).toContain('API key')
 })
 
 test('a fact that another event has told names that event', async () => {
-  const original = (await send('renewal-of-known-subscription-clover'))[2]
+  const original = (await sendFixture('renewal-of-known-subscription-clover'))[2]
   await sendOne({ ...original, id: 'evt_told_again' })
-  const explanation = await explained('evt_told_again')
+  const explanation = await explainEvent('evt_told_again')
   expect(explanation.sourceEvent.reason?.code).toBe('already_emitted')
   expect(explanation.summary).toBe(`Nothing was told: ${original.id} (invoice.paid) told the same before.`)
   expect(explanation.events).toMatchObject([{ toldBefore: { eventId: original.id } }, {}])
@@ -262,14 +262,14 @@ test('an event type that nobody maps tells why', async () => {
     type: 'payout.paid',
     data: { object: { id: 'po_1', object: 'payout' } },
   })
-  const explanation = await explained('evt_payout')
+  const explanation = await explainEvent('evt_payout')
   expect(explanation).toMatchObject({ mappings: [], summary: expect.stringContaining('not_mapped') })
 })
 
 test('what our own timer made says so', async () => {
-  const [finalized] = await send('invoice-overdue-by-timer', (event) => event)
-  expect((await explained(finalized.id)).sourceEvent.origin).toBe('stripe')
-  const timer = await explained('overdue:in_1Oda')
+  const [finalized] = await sendFixture('invoice-overdue-by-timer', (event) => event)
+  expect((await explainEvent(finalized.id)).sourceEvent.origin).toBe('stripe')
+  const timer = await explainEvent('overdue:in_1Oda')
   expect(timer.sourceEvent.origin).toBe('timer')
   expect(timer.events).toMatchObject([{ type: 'invoice.overdue' }])
 })
@@ -282,7 +282,7 @@ test('when the world has moved on, the stored answer stands and the difference i
       where b.client_id = $1 and e.client_id = $1 and e.id = b.event_id and e.type = 'subscription.renewed'`,
     [way.clientId],
   )
-  const explanation = await explained(paid)
+  const explanation = await explainEvent(paid)
   expect(explanation.sourceEvent.state).toBe('normalized')
   expect(explanation.differs).toContain('subscription.state')
   expect(explanation.events[1]!.differs).toEqual([{ field: 'subscription.state', stored: 'trialing', now: 'active' }])
@@ -297,10 +297,10 @@ test('an id that nobody has is told with what to look for', async () => {
 })
 
 /** Leaves of a body by path; metadata and other values that one field tells as a whole stay whole. */
-function leaves(value: any, path = ''): Record<string, unknown> {
+function leavesOf(value: any, path = ''): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || path.endsWith('.metadata')) return { [path]: value }
   const parts = Array.isArray(value)
-    ? value.map((one, at) => leaves(one, `${path}[${at}]`))
-    : Object.entries(value).map(([name, one]) => leaves(one, path === '' ? name : `${path}.${name}`))
+    ? value.map((one, at) => leavesOf(one, `${path}[${at}]`))
+    : Object.entries(value).map(([name, one]) => leavesOf(one, path === '' ? name : `${path}.${name}`))
   return Object.assign({}, ...parts)
 }

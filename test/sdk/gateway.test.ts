@@ -25,7 +25,7 @@ test('a real gateway and the SDK: a handler that throws gets the delivery again,
   await gateway.api('PATCH', `/v1/endpoints/${way.endpointId}`, { retrySchedule: [1, 1] })
 
   const seen: Delivery<FloEvent>[] = []
-  const receiving = (secret: string) =>
+  const startReceiving = (secret: string) =>
     floWebhook({
       secret,
       handler(_, delivery) {
@@ -36,7 +36,7 @@ test('a real gateway and the SDK: a handler that throws gets the delivery again,
     })
   // The sender rotates and signs with two secrets; the receiver first knows neither, then the older one, then the newer one.
   const foreign = `flo_whsec_${Buffer.alloc(32).toString('base64')}`
-  webhooks.push(receiving(foreign), receiving(way.secret), receiving(rotated.data.secret))
+  webhooks.push(startReceiving(foreign), startReceiving(way.secret), startReceiving(rotated.data.secret))
   expect((await way.post(gateway.url, subscriptionCreated())).status).toBe(200)
 
   const [delivery] = await eventually(async () => {

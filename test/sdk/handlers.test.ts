@@ -14,7 +14,7 @@ import { eventually } from '../support/eventually.ts'
 import { DELIVERY_ID, signedFlo, signedFlorentin } from '../support/signed-delivery.ts'
 
 /** An HTTP server with this listener; its URL. Closed after the test. */
-async function serve(listener: RequestListener): Promise<string> {
+async function serveListener(listener: RequestListener): Promise<string> {
   const server = createServer(listener)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   afterwards(async () => {
@@ -39,7 +39,7 @@ const kinds = [
   [
     'Express',
     async (options: FloWebhookOptions): Promise<Post> =>
-      over(await serve(express().all('/hook', onExpress.floWebhook(options)))),
+      over(await serveListener(express().all('/hook', onExpress.floWebhook(options)))),
   ],
   [
     'fetch',
@@ -118,14 +118,14 @@ for (const [kind, webhook] of kinds) {
   })
 
   test(`${kind}: without onError the console hears why`, async () => {
-    const said = vi.spyOn(console, 'error').mockImplementation(() => {})
-    afterwards(async () => said.mockRestore())
+    const consoleErrors = vi.spyOn(console, 'error').mockImplementation(() => {})
+    afterwards(async () => consoleErrors.mockRestore())
     const { secret, now, ...request } = signedFlo()
     const trouble = new Error('mine')
     const post = await webhook({ secret, now, handler: () => Promise.reject(trouble) })
     await post(request)
     await post({ ...request, headers: {} })
-    expect(said.mock.calls).toEqual([
+    expect(consoleErrors.mock.calls).toEqual([
       [trouble],
       [expect.stringMatching(/^Webhook refused \(header_missing\): The Flo-Signature header/)],
     ])
@@ -133,11 +133,11 @@ for (const [kind, webhook] of kinds) {
 
   test(`${kind}: the tolerance is the one of the options`, async () => {
     const { secret, now, ...request } = signedFlo()
-    const late = () => new Date(now().getTime() + 400_000)
+    const lateClock = () => new Date(now().getTime() + 400_000)
     const handler = () => {}
-    const strict = await webhook({ secret, now: late, handler, onError: () => {} })
+    const strict = await webhook({ secret, now: lateClock, handler, onError: () => {} })
     expect(await (await strict(request)).json()).toMatchObject({ error: { code: 'timestamp_out_of_tolerance' } })
-    const lenient = await webhook({ secret, now: late, handler, toleranceSeconds: 400 })
+    const lenient = await webhook({ secret, now: lateClock, handler, toleranceSeconds: 400 })
     expect((await lenient(request)).status).toBe(204)
   })
 
@@ -182,13 +182,13 @@ test('Florentin has its webhooks too, in both kinds', async () => {
       ) => seen.push([data.invoice.number, deliveryId]),
     },
   }
-  const url = await serve(onExpress.florentinWebhook(options))
+  const url = await serveListener(onExpress.florentinWebhook(options))
   expect((await over(url)(request)).status).toBe(204)
   const asRequest = new Request('http://receiver', { method: 'POST', ...request })
   expect((await onFetch.florentinWebhook(options)(asRequest)).status).toBe(204)
   expect(seen).toEqual(Array(2).fill(['INV-0042', DELIVERY_ID]))
   const old = { ...options, maxAgeSeconds: 1, now: () => new Date('2026-06-06T12:00:02.000Z'), onError: () => {} }
-  expect((await over(await serve(onExpress.florentinWebhook(old)))(request)).status).toBe(400)
+  expect((await over(await serveListener(onExpress.florentinWebhook(old)))(request)).status).toBe(400)
 })
 
 const parsers: [string, express.RequestHandler][] = [
@@ -203,7 +203,7 @@ const parsers: [string, express.RequestHandler][] = [
 test.each(parsers)('Express: the raw body is found behind express.%s', async (_, parser) => {
   const { secret, now, ...request } = signedFlo({ body: JSON.stringify({ eventId: DELIVERY_ID, name: 'Zoë €' }) })
   const handler = vi.fn()
-  const url = await serve(express().use(parser).post('/hook', onExpress.floWebhook({ secret, now, handler })))
+  const url = await serveListener(express().use(parser).post('/hook', onExpress.floWebhook({ secret, now, handler })))
   expect((await over(url)(request)).status).toBe(204)
   expect(handler.mock.calls[0]![0]).toMatchObject({ name: 'Zoë €' })
 })
@@ -211,7 +211,7 @@ test.each(parsers)('Express: the raw body is found behind express.%s', async (_,
 test('Express: behind express.json() every delivery is refused with what to do about it', async () => {
   const { secret, now, ...request } = signedFlo()
   const onError = vi.fn()
-  const url = await serve(
+  const url = await serveListener(
     express()
       .use(express.json())
       .post('/hook', onExpress.floWebhook({ secret, now, onError, handler: () => {} })),
@@ -239,7 +239,7 @@ test('fetch: a Request whose body was read before is refused with what to do abo
 test('Express: a sender that hangs up in the middle of the body is told to onError, and others are served on', async () => {
   const { secret, now, ...request } = signedFlo()
   const onError = vi.fn()
-  const url = await serve(onExpress.floWebhook({ secret, now, onError, handler: () => {} }))
+  const url = await serveListener(onExpress.floWebhook({ secret, now, onError, handler: () => {} }))
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
   socket.write('POST /hook HTTP/1.1\r\nHost: receiver\r\nContent-Length: 1000\r\n\r\n{"eventId"')
   await new Promise((resolve) => socket.once('connect', resolve))
@@ -260,7 +260,7 @@ test('a public key verifies by the headers of Standard Webhooks', async () => {
     handler: () => {},
     onError: () => {},
   })
-  const post = (signature: string) =>
+  const postSigned = (signature: string) =>
     webhook(
       new Request('http://receiver', {
         method: 'POST',
@@ -268,6 +268,6 @@ test('a public key verifies by the headers of Standard Webhooks', async () => {
         body,
       }),
     )
-  expect((await post(signature)).status).toBe(204)
-  expect((await post(signature.replace(/^./, (first) => (first === 'A' ? 'B' : 'A')))).status).toBe(400)
+  expect((await postSigned(signature)).status).toBe(204)
+  expect((await postSigned(signature.replace(/^./, (first) => (first === 'A' ? 'B' : 'A')))).status).toBe(400)
 })

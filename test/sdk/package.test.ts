@@ -23,7 +23,7 @@ const bin = join(root, 'node_modules', '.bin')
 const examples = globSync('examples/*.ts', { cwd: sdk })
 
 /** Runs a program to its end; what it wrote to standard output. Rejects when it fails, with what it said. */
-async function output(command: string, args: string[], cwd: string, extra: Record<string, string> = {}) {
+async function outputOf(command: string, args: string[], cwd: string, extra: Record<string, string> = {}) {
   // As npm run would have it: the project's programs first. Nothing is fetched.
   const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}`, npm_config_offline: 'true', ...extra }
   const { stdout } = await promisify(execFile)(command, args, { cwd, env }).catch((error) => {
@@ -38,9 +38,9 @@ let packed: { filename: string; files: { path: string }[] }
 
 beforeAll(async () => {
   project = await mkdtemp(join(tmpdir(), 'flo-gateway-receiver-'))
-  ;[packed] = JSON.parse(await output('npm', ['pack', '--json', '--pack-destination', project], sdk))
+  ;[packed] = JSON.parse(await outputOf('npm', ['pack', '--json', '--pack-destination', project], sdk))
   await writeFile(join(project, 'package.json'), '{ "type": "module", "private": true }')
-  await output('npm', ['install', '--no-audit', '--no-fund', `./${packed.filename}`], project)
+  await outputOf('npm', ['install', '--no-audit', '--no-fund', `./${packed.filename}`], project)
   const modules = join(project, 'node_modules')
   await mkdir(join(modules, '@types'))
   for (const beside of ['express', 'pg', '@types/express', '@types/node', '@types/pg'])
@@ -81,11 +81,11 @@ test('plain JavaScript uses it, imported and required', async () => {
   await writeFile(join(project, 'plain.mjs'), `import { verifyFlo } from 'flo-gateway-receiver'\n${verify}`)
   await writeFile(join(project, 'plain.cjs'), `const { verifyFlo } = require('flo-gateway-receiver')\n${verify}`)
   for (const file of ['plain.mjs', 'plain.cjs'])
-    expect(await output(process.execPath, [file], project)).toBe('subscription.renewed\n')
+    expect(await outputOf(process.execPath, [file], project)).toBe('subscription.renewed\n')
 })
 
 /** The examples of every event type of a contract, each as a constant of the type that the SDK promises for it. */
-const typed = (contract: Contract, events: string) =>
+const typedEvents = (contract: Contract, events: string) =>
   contract.eventTypes
     .map(
       (type, at) =>
@@ -98,15 +98,15 @@ test('a strict TypeScript project takes its types: the examples compile, and eac
     join(project, 'events.ts'),
     [
       `import type { FloEvent, FloEvents, FlorentinEvent, FlorentinEvents } from 'flo-gateway-receiver'`,
-      typed(flo, 'FloEvents'),
-      typed(florentin, 'FlorentinEvents'),
+      typedEvents(flo, 'FloEvents'),
+      typedEvents(florentin, 'FlorentinEvents'),
       'export const one: FloEvent = FloEvents0',
       'export const other: FlorentinEvent = FlorentinEvents0',
       '// @ts-expect-error an event whose resource is missing',
       `export const without: FloEvents['item.purchased'] = (({ item, ...rest }) => rest)(FloEvents8)`,
     ].join('\n'),
   )
-  const compiling = (lib: string[], types: string[], files: string[]) => ({
+  const compileOptions = (lib: string[], types: string[], files: string[]) => ({
     compilerOptions: {
       target: 'es2022',
       lib: ['es2022', ...lib],
@@ -121,25 +121,25 @@ test('a strict TypeScript project takes its types: the examples compile, and eac
   })
   // On Node, and where there is a browser's library instead, as for Workers.
   for (const [name, config] of Object.entries({
-    node: compiling([], ['node'], ['events.ts', ...examples]),
-    worker: compiling(['dom'], [], ['events.ts', 'examples/worker.ts']),
+    node: compileOptions([], ['node'], ['events.ts', ...examples]),
+    worker: compileOptions(['dom'], [], ['events.ts', 'examples/worker.ts']),
   })) {
     await writeFile(join(project, `tsconfig.${name}.json`), JSON.stringify(config))
-    await output('tsc', ['-p', `tsconfig.${name}.json`], project)
+    await outputOf('tsc', ['-p', `tsconfig.${name}.json`], project)
   }
 })
 
 test('what the READMEs show are the examples, word for word', () => {
-  const shown = (readme: string) =>
+  const shownExamples = (readme: string) =>
     [...readFileSync(readme, 'utf8').matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, text]) => text)
   const files = examples.map((file) => readFileSync(join(sdk, file), 'utf8'))
-  expect(shown(join(sdk, 'README.md')).toSorted()).toEqual(files.toSorted())
-  expect(files).toEqual(expect.arrayContaining(shown(join(root, 'README.md'))))
-  expect(shown(join(root, 'README.md'))).toHaveLength(1)
+  expect(shownExamples(join(sdk, 'README.md')).toSorted()).toEqual(files.toSorted())
+  expect(files).toEqual(expect.arrayContaining(shownExamples(join(root, 'README.md'))))
+  expect(shownExamples(join(root, 'README.md'))).toHaveLength(1)
 })
 
 /** Starts a program of the project as a receiver; resolves when it answers. It ends with the test. */
-async function receiving(args: string[], env: Record<string, string | undefined>) {
+async function startExample(args: string[], env: Record<string, string | undefined>) {
   const port = await freePort()
   const child = spawn(process.execPath, args, {
     cwd: project,
@@ -170,7 +170,7 @@ test.each([
   ['node.ts', 'subscription.created at attempt 1\n'],
 ])('the example %s accepts what the gateway signs, and nothing else', async (file, expected) => {
   const { secret, ...delivery } = signedFlo({ eventType: 'subscription.created', at: new Date() })
-  const { said, post } = await receiving([`examples/${file}`], { FLO_SECRET: secret })
+  const { said, post } = await startExample([`examples/${file}`], { FLO_SECRET: secret })
   said.text = ''
   expect(await post(delivery)).toBe(204)
   await eventually(() => said.text === expected)
@@ -179,7 +179,7 @@ test.each([
 })
 
 /** Serves an example as its framework would: `answer` makes a function from Request to Response of the module. */
-const framework = (file: string, answer: string) => `
+const frameworkStub = (file: string, answer: string) => `
 import { createServer } from 'node:http'
 import { Readable } from 'node:stream'
 import * as example from '../examples/${file}'
@@ -211,8 +211,8 @@ test.each([
   'the example %s accepts what the gateway signs, and nothing else',
   async (file, answer, signed, expected) => {
     const { secret, ...delivery } = signed({ at: new Date() })
-    await writeFile(join(project, `serve-${file}`), framework(file, answer))
-    const { said, post } = await receiving([`serve-${file}`], { FLO_SECRET: secret, FLORENTIN_SECRET: secret })
+    await writeFile(join(project, `serve-${file}`), frameworkStub(file, answer))
+    const { said, post } = await startExample([`serve-${file}`], { FLO_SECRET: secret, FLORENTIN_SECRET: secret })
     said.text = ''
     expect(await post(delivery)).toBe(204)
     await eventually(() => said.text === expected)
@@ -224,7 +224,7 @@ test.each([
 test('the example once.ts does its work once, however often a delivery comes', async () => {
   const { url, db } = await freshDatabase()
   const { secret, ...delivery } = signedFlo({ eventType: 'item.purchased', at: new Date() })
-  const { post } = await receiving(['examples/once.ts'], { FLO_SECRET: secret, DATABASE_URL: url })
+  const { post } = await startExample(['examples/once.ts'], { FLO_SECRET: secret, DATABASE_URL: url })
   expect(await Promise.all([post(delivery), post(delivery), post(delivery)])).toEqual([204, 204, 204])
   expect(await post(delivery)).toBe(204)
   expect((await db.query('select * from credits')).rows).toEqual([{ client_user_id: 'user_123', credits: 1 }])
@@ -238,21 +238,21 @@ test('the example verify.ts takes either of two secrets, and says why it refuses
      const { body, headers } = ${JSON.stringify(delivery)}
      console.log(await receive(body, new Headers(headers)))`,
   )
-  const said = (env: Record<string, string>) => output(process.execPath, ['verify-one.ts'], project, env)
+  const verifyOutput = (env: Record<string, string>) => outputOf(process.execPath, ['verify-one.ts'], project, env)
   const expected = 'user@example.com owes 29\n200\n'
-  expect(await said({ FLO_SECRET: secret })).toBe(expected)
-  expect(await said({ FLO_SECRET: flo.newSecret(), FLO_SECRET_BEFORE: secret })).toBe(expected)
-  expect(await said({ FLO_SECRET: flo.newSecret() })).toBe('400\n')
+  expect(await verifyOutput({ FLO_SECRET: secret })).toBe(expected)
+  expect(await verifyOutput({ FLO_SECRET: flo.newSecret(), FLO_SECRET_BEFORE: secret })).toBe(expected)
+  expect(await verifyOutput({ FLO_SECRET: flo.newSecret() })).toBe('400\n')
 })
 
 test('the example publish.ts publishes', async () => {
   const gateway = await startTestGateway()
   const { id: clientId } = (await gateway.api('POST', '/v1/clients', { name: 'Acme' })).body.data
   const { key } = (await gateway.api('POST', '/v1/api-keys', { clientId, scopes: ['write'] })).body.data
-  const said = () =>
-    output(process.execPath, ['examples/publish.ts'], project, { FLO_GATEWAY: gateway.url, FLO_API_KEY: key })
-  expect(await said()).toBe('user.login is received\n2 members told\n')
-  await said()
+  const exampleOutput = () =>
+    outputOf(process.execPath, ['examples/publish.ts'], project, { FLO_GATEWAY: gateway.url, FLO_API_KEY: key })
+  expect(await exampleOutput()).toBe('user.login is received\n2 members told\n')
+  await exampleOutput()
   const { rows } = await gateway.db.query('select type from source_events order by type')
   // The login has a key of its own, so the second run published it again and it is there once.
   expect(rows.map(({ type }) => type)).toEqual([...Array(4).fill('team_member.added'), 'user.login'])

@@ -48,7 +48,7 @@ const codeOf = (verified: Promise<unknown>): Promise<string> =>
   )
 
 /** The bytes with one bit turned over. */
-function flipped(bytes: Uint8Array, at: number): Uint8Array {
+function flipBit(bytes: Uint8Array, at: number): Uint8Array {
   const copy = Uint8Array.from(bytes)
   copy[Math.floor(at / 8) % bytes.length]! ^= 1 << (at % 8)
   return copy
@@ -67,7 +67,7 @@ for (const [name, verify, delivery, signedOnce, header] of schemes) {
   test(`${name} refuses a body with any bit turned over`, async () => {
     await fc.assert(
       fc.asyncProperty(delivery, fc.nat(), async (one, at) => {
-        const body = flipped(new TextEncoder().encode(one.body), at)
+        const body = flipBit(new TextEncoder().encode(one.body), at)
         // Turned over in `\u001f` it is the same text, written in another way.
         const expected = serialisedAgain(body) === one.body ? 'body_altered' : 'signature_invalid'
         expect(await codeOf(verify({ ...one, body }))).toBe(expected)
@@ -79,7 +79,7 @@ for (const [name, verify, delivery, signedOnce, header] of schemes) {
   test(`${name} refuses a signature with any bit turned over`, async () => {
     await fc.assert(
       fc.asyncProperty(signedOnce, fc.nat(), async (one, at) => {
-        const value = Buffer.from(flipped(Buffer.from(one.headers[header]!), at)).toString('latin1')
+        const value = Buffer.from(flipBit(Buffer.from(one.headers[header]!), at)).toString('latin1')
         const headers = { ...one.headers, [header]: value }
         expect(await codeOf(verify({ ...one, headers }))).toMatch(/^(header_malformed|signature_invalid)$/)
       }),
@@ -100,10 +100,10 @@ test("Stripe's verifier and standardwebhooks agree about what is altered and wha
   await fc.assert(
     fc.asyncProperty(floDelivery, fc.option(fc.nat()), async (one, at) => {
       const bytes = new TextEncoder().encode(one.body)
-      const body = Buffer.from(at === null ? bytes : flipped(bytes, at))
+      const body = Buffer.from(at === null ? bytes : flipBit(bytes, at))
       const headers = { ...one.headers }
       const { secret, now } = one
-      const stripe = () =>
+      const verifyWithStripe = () =>
         Stripe.webhooks.constructEvent(
           body,
           headers['Flo-Signature']!,
@@ -112,19 +112,19 @@ test("Stripe's verifier and standardwebhooks agree about what is altered and wha
           undefined,
           now().getTime() / 1000,
         )
-      expect((await codeOf(verifyFlo({ ...one, body }))) === 'verified').toBe(accepts(stripe))
+      expect((await codeOf(verifyFlo({ ...one, body }))) === 'verified').toBe(isAccepted(verifyWithStripe))
       // standardwebhooks has no clock to hand in, so its check of the time is asked for the signature alone.
-      const standard = () => {
+      const verifyWithStandard = () => {
         const webhook = new Webhook(secret.replace(/^flo_/, ''))
         const signed = webhook.sign(headers['webhook-id']!, now(), body)
         if (!headers['webhook-signature']!.split(' ').includes(signed)) throw new Error('no match')
       }
-      expect((await codeOf(verifyStandard({ ...one, body }))) === 'verified').toBe(accepts(standard))
+      expect((await codeOf(verifyStandard({ ...one, body }))) === 'verified').toBe(isAccepted(verifyWithStandard))
     }),
   )
 })
 
-function accepts(verifier: () => unknown): boolean {
+function isAccepted(verifier: () => unknown): boolean {
   try {
     verifier()
     return true

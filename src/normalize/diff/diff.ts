@@ -1,7 +1,7 @@
 import type { Queryable } from '../../database/db.ts'
-import { createComparison, type DiffCounts } from './compare.ts'
+import { createComparison, type DiffCounts } from './comparison.ts'
 import type { SourceEventDifference } from './differences.ts'
-import { createScratchWorld, type ScratchOutcome } from './scratch.ts'
+import { createScratchWorld, type ScratchOutcome } from './scratch-world.ts'
 import { readPages } from './window.ts'
 
 /** What the comparison of one client's window came to. */

@@ -1,4 +1,4 @@
-import type { ScratchOutcome } from './scratch.ts'
+import type { ScratchOutcome } from './scratch-world.ts'
 import type { WindowRow } from './window.ts'
 
 /** A source event that would become something else. */

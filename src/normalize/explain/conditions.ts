@@ -2,8 +2,8 @@ import { differingFields } from '../../domain/body-differences.ts'
 import type { When } from '../../language/mapping.ts'
 import { conditionWords, valueWords } from '../../language/wording.ts'
 import type { ExplainedCondition } from './explanation.ts'
-import { nameOfRead, placeOfList } from './source.ts'
 import type { TraceFrame } from './trace.ts'
+import { nameOfRead, placeOfList } from './value-source.ts'
 
 type ConditionState = 'now' | 'before' | 'stored'
 type ReadPlace = Parameters<typeof nameOfRead>[1]

@@ -4,7 +4,7 @@ import { newId } from '../../domain/ids.ts'
 import type { SourceEvent, SourceEventOutcome } from '../source-event.ts'
 import { buildExplanation } from './explain.ts'
 import type { ExplainedSourceEvent, Explanation } from './explanation.ts'
-import { judgeToday } from './judged.ts'
+import { judgeToday } from './judge-today.ts'
 
 /** A Stripe event as it would be sent, of which only a type is asked for. */
 export type DryRunEvent = { id?: unknown; type: string; created?: unknown; [field: string]: unknown }

@@ -3,14 +3,14 @@ import { differingFields } from '../../domain/body-differences.ts'
 import { idTime } from '../../domain/ids.ts'
 import type { EventDraft } from '../../language/evaluate.ts'
 import type { Mapping } from '../../language/mapping.ts'
-import type { SourceEvent } from '../source-event.ts'
 import type { NewEvent } from '../normalize-event.ts'
+import type { SourceEvent } from '../source-event.ts'
+import type { EventRouting } from './event-routing.ts'
 import type { ExplainedEvent, ExplainedField } from './explanation.ts'
 import { explainFields } from './fields.ts'
-import type { Judgement, RecordedEvent } from './judged.ts'
+import type { Judgement, RecordedEvent } from './judge-today.ts'
 import { contractOfMapping } from './rules.ts'
 import type { TraceFrame } from './trace.ts'
-import type { EventRouting } from './ways.ts'
 
 /** The events of a source event: those that are stored, and those it would have today. */
 export async function explainEvents(

@@ -7,14 +7,14 @@ import { mappingsReading } from '../judge.ts'
 import type { SourceEvent } from '../source-event.ts'
 import { observationOf, sourceEventOf } from '../source-events.ts'
 import { truncateDepth } from './depth.ts'
+import { loadRouting } from './event-routing.ts'
 import { explainEvents, keyWithoutOwner } from './events.ts'
 import type { ExplainedMapping, ExplainedObject, ExplainedSourceEvent, Explanation } from './explanation.ts'
 import { factWords, hintsFor, waitHints } from './hints.ts'
-import { type Judgement, judgeToday, type RecordedEvent } from './judged.ts'
+import { type Judgement, judgeToday, type RecordedEvent } from './judge-today.ts'
 import { lookupsIn } from './lookups.ts'
 import { explainMappings } from './rules.ts'
 import { differenceOf, summaryOf } from './summary.ts'
-import { loadRouting } from './ways.ts'
 
 /** An event was made after its source event came in, by the clock of another machine perhaps: older days need no look. */
 const CLOCKS_DIFFER_MS = 86_400_000

@@ -1,6 +1,6 @@
 import type { ExplainedField } from './explanation.ts'
-import { placeOfList, valueSourceOf } from './source.ts'
 import type { TraceFrame } from './trace.ts'
+import { placeOfList, valueSourceOf } from './value-source.ts'
 
 type ReadPlace = Parameters<typeof valueSourceOf>[1]
 

@@ -2,8 +2,8 @@ import type { Node } from '../../language/mapping.ts'
 import { newestObservationOf } from '../world/snapshots.ts'
 import { keyOf, type World } from '../world/world.ts'
 import type { ExplainedLookup } from './explanation.ts'
-import { nameOfRead } from './source.ts'
 import type { TraceFrame } from './trace.ts'
+import { nameOfRead } from './value-source.ts'
 
 /** Every fact from outside the event that an evaluation asked for, once each, with where it comes from. */
 export function lookupsIn(frames: readonly TraceFrame[], world: World, sourceId: string): ExplainedLookup[] {

@@ -12,7 +12,7 @@ export interface TraceFrame {
 }
 
 /** Writes an evaluation down while it goes on. */
-export function createTracer(): { listen: Trace; frames: TraceFrame[] } {
+export function createTracer(): { trace: Trace; frames: TraceFrame[] } {
   const frames: TraceFrame[] = []
   let open = frames
   let mapping: Mapping | undefined
@@ -35,7 +35,7 @@ export function createTracer(): { listen: Trace; frames: TraceFrame[] } {
       open = outer
     }
   }
-  return { listen: trace, frames }
+  return { trace, frames }
 }
 
 /** A condition is settled by its first parts; whoever asks why wants to see the others as well. */

@@ -1,4 +1,4 @@
-import { paymentLinks } from '../../../mappings/kept.ts'
+import { paymentLinks } from '../../../mappings/stored-objects.ts'
 import { type EvaluationInput, readValue } from '../../language/read.ts'
 import { keyOf, putRecord, type World } from './world.ts'
 

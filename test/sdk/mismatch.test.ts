@@ -4,7 +4,7 @@ import { VerificationError, verifyFlo, verifyFlorentin, verifyStandard } from '.
 import { flo } from '../../src/contracts/flo.ts'
 import { AT, signedFlo, signedFlorentin } from '../support/signed-delivery.ts'
 
-const refusal = async (verified: Promise<unknown>) => {
+const refusalOf = async (verified: Promise<unknown>) => {
   const error = await verified.then(
     () => undefined,
     (error: unknown) => error,
@@ -13,7 +13,7 @@ const refusal = async (verified: Promise<unknown>) => {
   const { code, message } = error as VerificationError
   return `${code}: ${message}`
 }
-const without = (headers: Record<string, string>, name: string) => {
+const withoutHeader = (headers: Record<string, string>, name: string) => {
   const { [name]: _, ...rest } = headers
   return rest
 }
@@ -33,7 +33,7 @@ for (const [name, verify, signed, header] of schemes) {
     )
     expect(needed).toContain(header)
     for (const missing of name === 'verifyFlo' ? [header] : needed.filter((one) => one !== 'X-Florentin-Event'))
-      expect(await refusal(verify({ ...delivery, headers: without(delivery.headers, missing) }))).toMatch(
+      expect(await refusalOf(verify({ ...delivery, headers: withoutHeader(delivery.headers, missing) }))).toMatch(
         `header_missing: The ${missing} header is missing`,
       )
   })
@@ -42,71 +42,81 @@ for (const [name, verify, signed, header] of schemes) {
     const delivery = signed()
     const parsed = JSON.parse(delivery.body)
     for (const body of [parsed, String(parsed), undefined, null])
-      expect(await refusal(verify({ ...delivery, body }))).toMatch(/^body_parsed: .*take it before express\.json\(\)/)
+      expect(await refusalOf(verify({ ...delivery, body }))).toMatch(/^body_parsed: .*take it before express\.json\(\)/)
   })
 
   test(`${name} says what happened to the body on its way`, async () => {
     const delivery = signed({ body: signed().body.replace('}', ',"name":"Zoë"}') })
-    const said = (body: string) => refusal(verify({ ...delivery, body }))
+    const refusalOfBody = (body: string) => refusalOf(verify({ ...delivery, body }))
     const { body } = delivery
-    expect(await said(JSON.stringify(JSON.parse(body), null, 2))).toMatch(/^body_altered: .*serialised again/)
-    expect(await said(body.replace('ë', '\\u00eb'))).toMatch(/^body_altered: .*serialised again/)
-    expect(await said(`${body}\n`)).toMatch(/^body_altered: .*(serialised again|white space)/)
-    expect(await said(`\uFEFF${body}`)).toMatch(/^body_altered: .*byte order mark around it that was not sent/)
-    expect(await said(Buffer.from(body).toString('latin1'))).toMatch(/^body_altered: .*Latin-1/)
-    expect(await said('')).toMatch(/^signature_invalid: .*empty/)
-    expect(await said(body.replace('ë', '\uFFFD'))).toMatch(/^signature_invalid: .*U\+FFFD/)
+    expect(await refusalOfBody(JSON.stringify(JSON.parse(body), null, 2))).toMatch(/^body_altered: .*serialised again/)
+    expect(await refusalOfBody(body.replace('ë', '\\u00eb'))).toMatch(/^body_altered: .*serialised again/)
+    expect(await refusalOfBody(`${body}\n`)).toMatch(/^body_altered: .*(serialised again|white space)/)
+    expect(await refusalOfBody(`\uFEFF${body}`)).toMatch(/^body_altered: .*byte order mark around it that was not sent/)
+    expect(await refusalOfBody(Buffer.from(body).toString('latin1'))).toMatch(/^body_altered: .*Latin-1/)
+    expect(await refusalOfBody('')).toMatch(/^signature_invalid: .*empty/)
+    expect(await refusalOfBody(body.replace('ë', '\uFFFD'))).toMatch(/^signature_invalid: .*U\+FFFD/)
   })
 
   test(`${name} says what a body lost that was not compact JSON`, async () => {
-    const lost = async (sent: string, given: string) => {
+    const refusalOfLost = async (sent: string, given: string) => {
       const delivery = signed({ body: sent })
-      return refusal(verify({ ...delivery, body: given }))
+      return refusalOf(verify({ ...delivery, body: given }))
     }
-    expect(await lost('{"a": 1}\n', '{"a": 1}')).toMatch(/^body_altered: .*lost the line break/)
-    expect(await lost('{"a": 1}\r\n', '{"a": 1}')).toMatch(/^body_altered: .*lost the line break/)
-    expect(await lost('\uFEFF{"a": 1}', '{"a": 1}')).toMatch(/^body_altered: .*lost the byte order mark/)
-    expect(await lost('{\n"a": 1}', '{\r\n"a": 1}')).toMatch(/^body_altered: .*CR LF where LF/)
-    expect(await lost('{\r\n"a": 1}', '{\n"a": 1}')).toMatch(/^body_altered: .*LF where CR LF/)
+    expect(await refusalOfLost('{"a": 1}\n', '{"a": 1}')).toMatch(/^body_altered: .*lost the line break/)
+    expect(await refusalOfLost('{"a": 1}\r\n', '{"a": 1}')).toMatch(/^body_altered: .*lost the line break/)
+    expect(await refusalOfLost('\uFEFF{"a": 1}', '{"a": 1}')).toMatch(/^body_altered: .*lost the byte order mark/)
+    expect(await refusalOfLost('{\n"a": 1}', '{\r\n"a": 1}')).toMatch(/^body_altered: .*CR LF where LF/)
+    expect(await refusalOfLost('{\r\n"a": 1}', '{\n"a": 1}')).toMatch(/^body_altered: .*LF where CR LF/)
   })
 
   test(`${name} says what happened to the secret`, async () => {
     // With a plus sign and an equals sign, as most have.
     const secret = `flo_whsec_${Buffer.alloc(32, 0xfb).toString('base64')}`
     const delivery = signed({ secrets: [secret] })
-    const said = (given: string | string[]) => refusal(verify({ ...delivery, secret: given }))
-    expect(await said(`${secret}\n`)).toMatch(/^secret_malformed: The secret has white space around it; without that/)
-    expect(await said(`"${secret}"`)).toMatch(/^secret_malformed: .*quotation marks around it; without that/)
-    expect(await said(secret.replace('flo_whsec_', ''))).toMatch(/^secret_malformed: .*lacks its prefix flo_whsec_/)
+    const refusalOfHeaders = (given: string | string[]) => refusalOf(verify({ ...delivery, secret: given }))
+    expect(await refusalOfHeaders(`${secret}\n`)).toMatch(
+      /^secret_malformed: The secret has white space around it; without that/,
+    )
+    expect(await refusalOfHeaders(`"${secret}"`)).toMatch(
+      /^secret_malformed: .*quotation marks around it; without that/,
+    )
+    expect(await refusalOfHeaders(secret.replace('flo_whsec_', ''))).toMatch(
+      /^secret_malformed: .*lacks its prefix flo_whsec_/,
+    )
     if (name !== 'verifyStandard') {
-      expect(await said(secret.replace('flo_', ''))).toMatch(/^secret_malformed: .*lacks the flo_/)
-      expect(await said(secret.replace('=', ''))).toMatch(/^secret_malformed: .*lacks the = at its end/)
+      expect(await refusalOfHeaders(secret.replace('flo_', ''))).toMatch(/^secret_malformed: .*lacks the flo_/)
+      expect(await refusalOfHeaders(secret.replace('=', ''))).toMatch(/^secret_malformed: .*lacks the = at its end/)
     }
-    expect(await said(secret.replaceAll('+', ' '))).toMatch(/^secret_malformed: .*spaces where there were plus signs/)
-    expect(await said([flo.newSecret(), ` ${secret}`])).toMatch(/^secret_malformed: Secret 2 of 2 has white space/)
+    expect(await refusalOfHeaders(secret.replaceAll('+', ' '))).toMatch(
+      /^secret_malformed: .*spaces where there were plus signs/,
+    )
+    expect(await refusalOfHeaders([flo.newSecret(), ` ${secret}`])).toMatch(
+      /^secret_malformed: Secret 2 of 2 has white space/,
+    )
   })
 
   test(`${name} says that a secret is of another kind`, async () => {
-    const said = (secret: string) => refusal(verify({ ...signed(), secret }))
-    expect(await said(' flo_whsec_AAAA')).toMatch(/^secret_malformed: .*white space/)
-    expect(await said('flo_sk_1_secret')).toMatch(/^secret_malformed: .*API key/)
-    expect(await said('0123456789abcdef')).toMatch(/^secret_malformed: .*does not begin with flo_whsec_/)
-    const ofStripe = await said('whsec_l33ts3cr3t!')
+    const refusalOfSecret = (secret: string) => refusalOf(verify({ ...signed(), secret }))
+    expect(await refusalOfSecret(' flo_whsec_AAAA')).toMatch(/^secret_malformed: .*white space/)
+    expect(await refusalOfSecret('flo_sk_1_secret')).toMatch(/^secret_malformed: .*API key/)
+    expect(await refusalOfSecret('0123456789abcdef')).toMatch(/^secret_malformed: .*does not begin with flo_whsec_/)
+    const ofStripe = await refusalOfSecret('whsec_l33ts3cr3t!')
     expect(ofStripe).toMatch(
       name === 'verifyStandard' ? /^secret_malformed: .*no base64/ : /^secret_malformed: .*Stripe/,
     )
-    expect(await said('whpk_AAAA')).toMatch(/^secret_malformed: .*public key/)
+    expect(await refusalOfSecret('whpk_AAAA')).toMatch(/^secret_malformed: .*public key/)
   })
 
   test(`${name} says that there is no secret`, async () => {
     for (const secret of [undefined, '', [], [undefined, '']])
-      expect(await refusal(verify({ ...signed(), secret }))).toMatch(/^secret_missing: .*environment variable/)
+      expect(await refusalOf(verify({ ...signed(), secret }))).toMatch(/^secret_missing: .*environment variable/)
   })
 
   test(`${name} says that a secret is another endpoint's`, async () => {
-    const one = await refusal(verify({ ...signed(), secret: flo.newSecret() }))
+    const one = await refusalOf(verify({ ...signed(), secret: flo.newSecret() }))
     expect(one).toMatch(`signature_invalid: No signature in ${header} fits this body with the secret. Either`)
-    const two = await refusal(verify({ ...signed(), secret: [flo.newSecret(), flo.newSecret()] }))
+    const two = await refusalOf(verify({ ...signed(), secret: [flo.newSecret(), flo.newSecret()] }))
     expect(two).toContain('with any of the 2 secrets')
   })
 
@@ -115,9 +125,9 @@ for (const [name, verify, signed, header] of schemes) {
     const signature = /[0-9a-f]{64}|v1,(\S+)/.exec(delivery.headers[header]!)![0]
     const headers = { ...delivery.headers, [header]: delivery.headers[header]!.replace(/.$/, '') }
     for (const said of [
-      await refusal(verify({ ...delivery, headers, secret })),
-      await refusal(verify({ ...delivery, secret: `${secret} ` })),
-      await refusal(verify({ ...delivery, secret, body: `${delivery.body} ` })),
+      await refusalOf(verify({ ...delivery, headers, secret })),
+      await refusalOf(verify({ ...delivery, secret: `${secret} ` })),
+      await refusalOf(verify({ ...delivery, secret, body: `${delivery.body} ` })),
     ]) {
       expect(said).not.toContain(secret.slice(10))
       expect(said).not.toContain(signature)
@@ -126,25 +136,25 @@ for (const [name, verify, signed, header] of schemes) {
 
   test(`${name} says that something signed is no event`, async () => {
     for (const body of ['pong', '42', 'null', ''])
-      expect(await refusal(verify(signed({ body })))).toMatch(/^body_malformed: .*no JSON object/)
+      expect(await refusalOf(verify(signed({ body })))).toMatch(/^body_malformed: .*no JSON object/)
   })
 }
 
 test('a clock that is off is told with both clocks', async () => {
   const delivery = signedFlo()
   const late = new Date(AT.getTime() + 412_000)
-  expect(await refusal(verifyFlo({ ...delivery, now: () => late }))).toBe(
+  expect(await refusalOf(verifyFlo({ ...delivery, now: () => late }))).toBe(
     "timestamp_out_of_tolerance: The signature is right, but it was made at 2026-05-01T10:00:00.000Z by the gateway's clock and it is 2026-05-01T10:06:52.000Z by this machine's: 412 seconds later, where 300 are allowed. Set this machine's clock (NTP); if it is right, an old request was sent again.",
   )
   const early = new Date(AT.getTime() - 301_000)
-  expect(await refusal(verifyStandard({ ...delivery, now: () => early }))).toMatch(/301 seconds earlier/)
+  expect(await refusalOf(verifyStandard({ ...delivery, now: () => early }))).toMatch(/301 seconds earlier/)
 })
 
 test('of a wrong secret the clock is not blamed', async () => {
   const late = new Date(AT.getTime() + 1e9)
   const delivery = { ...signedFlo(), secret: flo.newSecret(), now: () => late }
-  expect(await refusal(verifyFlo(delivery))).toMatch(/^signature_invalid/)
-  expect(await refusal(verifyStandard(delivery))).toMatch(/^signature_invalid/)
+  expect(await refusalOf(verifyFlo(delivery))).toMatch(/^signature_invalid/)
+  expect(await refusalOf(verifyStandard(delivery))).toMatch(/^signature_invalid/)
 })
 
 test.each([
@@ -158,23 +168,23 @@ test.each([
 ])('Flo-Signature: %s %s', async (value, wrong) => {
   const delivery = signedFlo()
   const headers = { ...delivery.headers, 'Flo-Signature': value }
-  expect(await refusal(verifyFlo({ ...delivery, headers }))).toMatch(
+  expect(await refusalOf(verifyFlo({ ...delivery, headers }))).toMatch(
     `header_malformed: The Flo-Signature header ${wrong};`,
   )
 })
 
 test('malformed headers of the other schemes are told', async () => {
   const delivery = signedFlo()
-  const changed = (name: string, value: string) => ({ ...delivery, headers: { ...delivery.headers, [name]: value } })
-  expect(await refusal(verifyStandard(changed('webhook-signature', 'v2,AAAA')))).toMatch(
+  const withHeader = (name: string, value: string) => ({ ...delivery, headers: { ...delivery.headers, [name]: value } })
+  expect(await refusalOf(verifyStandard(withHeader('webhook-signature', 'v2,AAAA')))).toMatch(
     /^header_malformed: The webhook-s/,
   )
-  expect(await refusal(verifyStandard(changed('webhook-timestamp', 'today')))).toMatch(
+  expect(await refusalOf(verifyStandard(withHeader('webhook-timestamp', 'today')))).toMatch(
     /^header_malformed: The webhook-t/,
   )
   const florentin = signedFlorentin()
   const headers = { ...florentin.headers, 'X-Florentin-Signature': 'sha1=aa' }
-  expect(await refusal(verifyFlorentin({ ...florentin, headers }))).toMatch(
+  expect(await refusalOf(verifyFlorentin({ ...florentin, headers }))).toMatch(
     /^header_malformed: The X-Florentin-Signature/,
   )
 })
@@ -182,24 +192,24 @@ test('malformed headers of the other schemes are told', async () => {
 test("a Florentin timestamp that is not the body's is told with both", async () => {
   const delivery = signedFlorentin()
   const headers = { ...delivery.headers, 'X-Florentin-Timestamp': '2026-06-06T12:00:01.000Z' }
-  expect(await refusal(verifyFlorentin({ ...delivery, headers }))).toMatch(
+  expect(await refusalOf(verifyFlorentin({ ...delivery, headers }))).toMatch(
     /^timestamp_mismatch: .*says 2026-06-06T12:00:01\.000Z and the body's timestamp 2026-06-06T12:00:00\.000Z/,
   )
 })
 
 test('a delivery of the other contract is told by its headers', async () => {
-  expect(await refusal(verifyFlo(signedFlorentin()))).toMatch(/^header_missing: .*florentin\.v1.*verifyFlorentin/)
-  expect(await refusal(verifyFlorentin(signedFlo()))).toMatch(/^header_missing: .*flo\.v1.*verifyFlo/)
+  expect(await refusalOf(verifyFlo(signedFlorentin()))).toMatch(/^header_missing: .*florentin\.v1.*verifyFlorentin/)
+  expect(await refusalOf(verifyFlorentin(signedFlo()))).toMatch(/^header_missing: .*flo\.v1.*verifyFlo/)
 })
 
 test('what is signed in the right way but names no event id is no event of Flo', async () => {
   const delivery = signedFlo({ body: '{"eventType":"invoice.paid"}' })
-  expect(await refusal(verifyFlo(delivery))).toMatch(/^body_malformed: .*eventId/)
+  expect(await refusalOf(verifyFlo(delivery))).toMatch(/^body_malformed: .*eventId/)
 })
 
 test('the README lists every code, and no other', () => {
-  const read = (file: string) => readFileSync(new URL(`../../sdk/${file}`, import.meta.url), 'utf8')
-  const codes = [...read('src/error.ts').matchAll(/^ {2}\| '(\w+)'$/gm)].map(([, code]) => code)
-  const listed = [...read('README.md').matchAll(/^\| `([a-z]+_[a-z_]+)` \|/gm)].map(([, code]) => code)
+  const readSdkFile = (file: string) => readFileSync(new URL(`../../sdk/${file}`, import.meta.url), 'utf8')
+  const codes = [...readSdkFile('src/verification-error.ts').matchAll(/^ {2}\| '(\w+)'$/gm)].map(([, code]) => code)
+  const listed = [...readSdkFile('README.md').matchAll(/^\| `([a-z]+_[a-z_]+)` \|/gm)].map(([, code]) => code)
   expect(listed.toSorted()).toEqual(codes.toSorted())
 })

@@ -9,7 +9,7 @@ import { takesEventType } from '../../domain/event-filter.ts'
 import { FANOUT_ORIGIN, idTime } from '../../domain/ids.ts'
 import type { ExplainedDelivery, ExplainedEvent } from './explanation.ts'
 
-/** Where events went: deliveries with how they stand, and the endpoints that did not get them. */
+/** Where events went: their deliveries, and the endpoints that did not get them. */
 export interface EventRouting {
   deliveriesOf: (eventId: string) => ExplainedDelivery[]
   endpointsPassedOver: (event: RoutedEvent) => ExplainedEvent['passedOver']
@@ -33,7 +33,7 @@ interface EndpointRow {
   updated_at: Date
 }
 
-/** Loads the ways of some stored events of one client, in two statements and one for each delivery that waits in a user's order. */
+/** Loads the routing of some stored events of one client: two statements, and one for each delivery that waits for an earlier one of the same user. */
 export async function loadRouting(
   { db, now }: { db: Queryable; now: () => Date },
   clientId: string,
@@ -59,14 +59,14 @@ export async function loadRouting(
   for (const { id, event_id: eventId, state, holds } of rows)
     if (state === 'pending' && holds.ordering === 'user')
       inFront.set(id, await findEarlierDelivery(db, clientId, { eventId, id }))
-  const deliveries = (eventId: string) =>
+  const deliveriesOf = (eventId: string) =>
     rows
       .filter((row) => row.event_id === eventId)
       .map((row) => explainDelivery(row, now(), inFront.get(row.id) ?? null))
   return {
-    deliveriesOf: deliveries,
+    deliveriesOf,
     endpointsPassedOver(event) {
-      const got = new Set(event.eventId === null ? [] : deliveries(event.eventId).map(({ endpointId }) => endpointId))
+      const got = new Set(event.eventId === null ? [] : deliveriesOf(event.eventId).map(({ endpointId }) => endpointId))
       return endpoints.flatMap((endpoint) => {
         const why = got.has(endpoint.id) ? null : whyNoDelivery(endpoint, event)
         return why ? [{ endpointId: endpoint.id, url: endpoint.url, ...why }] : []

@@ -2,8 +2,8 @@ import { mappings } from '../../../mappings/index.ts'
 import type { Queryable } from '../../database/db.ts'
 import type { RefundTally } from '../../language/refund-tally.ts'
 import { fillIn } from '../missing/completion.ts'
-import type { SourceEvent } from '../source-event.ts'
 import { collectLookups, type NormalizeResult, normalizeSourceEvent } from '../normalize-event.ts'
+import type { SourceEvent } from '../source-event.ts'
 import { observationOf } from '../source-events.ts'
 import { loadLookups } from '../world/load.ts'
 import { noLookups } from '../world/lookups.ts'
@@ -11,7 +11,7 @@ import { rewindObjects } from '../world/rewind.ts'
 import { emptyWorld, keyOf, type World } from '../world/world.ts'
 import { createTracer, type TraceFrame } from './trace.ts'
 
-/** A source event judged today, with everything that was read on the way. Nothing of it is stored. */
+/** A source event judged as of today, with everything that was read on the way. Nothing is stored. */
 export interface Judgement {
   /** The event with what was fetched for it. */
   completed: SourceEvent
@@ -20,7 +20,7 @@ export interface Judgement {
   world: World
 }
 
-/** An event that is stored as told from the source event which is judged. */
+/** A stored event of the source event that is judged. */
 export interface RecordedEvent {
   id: string
   contract: string
@@ -31,8 +31,8 @@ export interface RecordedEvent {
 }
 
 /**
- * Judges a source event as if it came now, in the world as it is known; of one that is `stored` with what was told of it,
- * what its own object owes to it and to later ones is taken out first. With `holdSeconds` 0 it does not wait for what it misses.
+ * Judges a source event as if it came now, in the world as it is known today. Where events of it are `stored`, what its object
+ * has learnt from it and from later source events is removed first. With `holdSeconds` 0 it does not wait for missing facts.
  */
 export async function judgeToday(
   { db, now, holdSeconds = 0 }: { db: Queryable; now: Date; holdSeconds?: number },
@@ -52,17 +52,17 @@ export async function judgeToday(
     await rewindObjects(db, clientId, known, due.id, { only: (one) => keyOf(one.sourceId, one.objectId) === objectKey })
     forgetOwnEffects(world, whole, stored)
   }
-  const { listen, frames } = createTracer()
-  const result = normalizeSourceEvent(world, due, { now, holdSeconds }, listen)
+  const { trace, frames } = createTracer()
+  const result = normalizeSourceEvent(world, due, { now, holdSeconds }, trace)
   return { completed: whole, result, frames, world }
 }
 
-/** What the event itself has left behind beside its sight: the news it told, and the refund it counted. */
+/** Removes what the event itself has left behind beside its observation: the news it emitted, and the refund it counted. */
 function forgetOwnEffects(world: World, due: SourceEvent, stored: readonly RecordedEvent[]) {
   const rules = emittingRules(stored)
   const { object, objectId } = observationOf(due)
-  const own = world.objects.get(keyOf(due.sourceId, objectId ?? ''))
-  if (own) for (const { name } of rules) delete own.memory.said[name]
+  const known = world.objects.get(keyOf(due.sourceId, objectId ?? ''))
+  if (known) for (const { name } of rules) delete known.memory.said[name]
   if (!rules.some(({ counts }) => counts)) return
   for (const { kind, snapshot } of world.objects.values())
     if (kind === 'tally') {
@@ -73,7 +73,7 @@ function forgetOwnEffects(world: World, due: SourceEvent, stored: readonly Recor
     }
 }
 
-/** The mappings whose rules can have told these events, and whether they count money. */
+/** The mappings whose rules can have emitted these events, and whether they count money. */
 const emittingRules = (stored: readonly RecordedEvent[]) =>
   Object.entries(mappings).flatMap(([contract, list]) =>
     list.flatMap(({ name, rules }) =>

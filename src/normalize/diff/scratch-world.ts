@@ -1,13 +1,13 @@
 import type { Queryable } from '../../database/db.ts'
 import { sortByOccurrence } from '../batch.ts'
-import type { SourceEvent, SourceEventOutcome } from '../source-event.ts'
 import { collectLookups, type NewEvent, normalizeSourceEvent } from '../normalize-event.ts'
+import type { SourceEvent, SourceEventOutcome } from '../source-event.ts'
 import { observationOf } from '../source-events.ts'
 import { loadLookups } from '../world/load.ts'
 import { type Lookups, noLookups } from '../world/lookups.ts'
 import { rewindObjects } from '../world/rewind.ts'
 import { emptyWorld, keyOf, type World } from '../world/world.ts'
-import { createSpillCache, type SpillCache } from './shelf.ts'
+import { createSpillCache, type SpillCache } from './spill-cache.ts'
 
 /** What a source event came to in the scratch world. */
 export interface ScratchOutcome {

@@ -19,7 +19,7 @@ import {
   self,
   userOf,
 } from '../../src/language/words.ts'
-import { customerEmail, customerMetadata, invoiceCheckout, linked } from '../accessors/facts.ts'
+import { customerEmail, customerMetadata, invoiceCheckout, linkedId } from '../accessors/facts.ts'
 import { invoice, invoiceCustomer, invoiceSubscription, type Line } from '../accessors/invoice.ts'
 import { envelope } from './envelope.ts'
 import { invoiceDetails } from './invoice-details.ts'
@@ -49,7 +49,7 @@ export const refundedLines = (refundId: Expr<string | null>, payment: Payment, a
       if (!first) return [{ ...boughtThing(String(chargeId), null), refunded, attribution: 'charge' }]
       return [{ ...first, refunded, attribution: all.length > 1 ? 'invoice' : null }]
     },
-    kept('credit_note', linked(refundId, 'credit_note'))(self<Stripe.CreditNote>()),
+    kept('credit_note', linkedId(refundId, 'credit_note'))(self<Stripe.CreditNote>()),
     payment.invoice(self<Stripe.Invoice>()),
     payment.invoice(invoiceCheckout),
     payment.items,
@@ -75,10 +75,10 @@ export const paymentOf = (
   refundId: Expr<string | null>,
   customer: Expr<string | null>,
 ): Payment => {
-  const viaCharge = linked(charge, 'payment_intent')
+  const viaCharge = linkedId(charge, 'payment_intent')
   const end = (name: 'invoice' | 'session') =>
-    firstOf(linked(intent, name), linked(charge, name), linked(viaCharge, name))
-  const invoiceId = called('the invoice that it paid', firstOf(end('invoice'), linked(refundId, 'invoice')))
+    firstOf(linkedId(intent, name), linkedId(charge, name), linkedId(viaCharge, name))
+  const invoiceId = called('the invoice that it paid', firstOf(end('invoice'), linkedId(refundId, 'invoice')))
   const sessionId = called('the Checkout session that it paid', end('session'))
   const storedInvoice = kept('invoice', invoiceId)
   const session = kept('checkout.session', sessionId)
@@ -122,7 +122,7 @@ export const hasSeveralPricedLines = (payment: Payment) =>
 export const waitForNote = (refundId: Expr<string | null>, payment: Payment) => ({
   fact: 'purchase',
   key: called('a credit note about it', refundId),
-  unless: any(is(refundId, unset), not(hasSeveralPricedLines(payment)), is(linked(refundId, 'credit_note'), set)),
+  unless: any(is(refundId, unset), not(hasSeveralPricedLines(payment)), is(linkedId(refundId, 'credit_note'), set)),
 })
 
 /** On a shape that has the field: a charge that no invoice made. */

@@ -1,6 +1,6 @@
 import { decodeUtf8, toUtf8 } from './bytes.ts'
-import { VerificationError } from './error.ts'
 import { findMishap } from './secrets.ts'
+import { VerificationError } from './verification-error.ts'
 
 /** A delivery whose signatures fit none of the secrets. */
 export interface SignatureCheck {

@@ -1,6 +1,6 @@
 import { decodeUtf8 } from './bytes.ts'
-import { VerificationError } from './error.ts'
-import { explainMismatch, type SignatureCheck } from './why-not.ts'
+import { explainMismatch, type SignatureCheck } from './mismatch.ts'
+import { VerificationError } from './verification-error.ts'
 
 /** Resolves when a signature fits the body with one of the secrets; else throws why none does. */
 export async function checkSignatures(check: SignatureCheck): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Queryable } from '../../database/db.ts'
 import { differingFields } from '../../domain/body-differences.ts'
 import { collectDifferences, type SourceEventDifference } from './differences.ts'
-import type { ScratchOutcome } from './scratch.ts'
+import type { ScratchOutcome } from './scratch-world.ts'
 import type { WindowEvent, WindowRow } from './window.ts'
 
 /** How many events there are on either side. */
