@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import { readConfig } from '../src/config.ts'
-import { start } from '../src/gateway.ts'
+import { startGateway } from '../src/gateway.ts'
 import { newLog } from '../src/log.ts'
 import { answer, config, usage } from './child.ts'
 import { ENCRYPTION_KEYS } from './seed.ts'
@@ -18,7 +18,7 @@ Client.prototype.query = function (...args: unknown[]) {
   return query.apply(this, args)
 }
 
-const gateway = await start(
+const gateway = await startGateway(
   readConfig({
     PORT: '0',
     DATABASE_URL: databaseUrl,

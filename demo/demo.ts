@@ -2,14 +2,14 @@
 import pc from 'picocolors'
 import { play } from './play.ts'
 import { chapter, doing, done, line, title } from './screen.ts'
-import { setStage, startGateway } from './stage.ts'
+import { setStage, startDemoGateway } from './stage.ts'
 import { story } from './story.ts'
 import { summary } from './summary.ts'
 
 title('flo-gateway: a subscription from its trial to its end, as Stripe tells it and as its clients hear it')
 doing('a new PostgreSQL and the gateway are starting')
 const startedAt = performance.now()
-const starting = startGateway()
+const starting = startDemoGateway()
 
 let ending: Promise<void> | undefined
 /** Ends the gateway and its database and removes the folder, however often it is asked for. */

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import Stripe from 'stripe'
 import { readConfig } from '../src/config.ts'
-import { start } from '../src/gateway.ts'
+import { startGateway } from '../src/gateway.ts'
 import { newLog } from '../src/log.ts'
 import { type Arrival, listen } from './listen.ts'
 import { CUSTOMER, type StripeEvent } from './stripe.ts'
@@ -24,7 +24,7 @@ const WAIT_MS = 15_000
 const WHSEC = `whsec_${randomBytes(24).toString('base64url')}`
 
 /** A gateway with a database of its own in a temporary folder; `stop` ends both and removes the folder. */
-export async function startGateway() {
+export async function startDemoGateway() {
   const folder = await mkdtemp(join(tmpdir(), 'flo-gateway-demo-'))
   const remove = () => rm(folder, { recursive: true, force: true })
   const adminKey = randomBytes(24).toString('base64url')
@@ -36,7 +36,7 @@ export async function startGateway() {
     FLO_ALLOWED_SUBNETS: '127.0.0.0/8',
   })
   try {
-    const gateway = await start(config, { log: newLog(config.logLevel) })
+    const gateway = await startGateway(config, { log: newLog(config.logLevel) })
     return {
       url: gateway.url,
       adminKey,

@@ -7,13 +7,13 @@ import { parseKeys } from './secrets/keyring.ts'
 const ROLES = ['receive', 'work', 'api'] as const
 export type Role = (typeof ROLES)[number]
 
-const list = (text: string) =>
+const splitList = (text: string) =>
   text
     .split(',')
     .map((part) => part.trim())
     .filter(Boolean)
 
-const subnet = (text: string): boolean => {
+const isSubnet = (text: string): boolean => {
   try {
     ipaddr.parseCIDR(text)
     return true
@@ -22,10 +22,10 @@ const subnet = (text: string): boolean => {
   }
 }
 
-const isException = (text: string): boolean =>
-  text === '*' || isIP(text) !== 0 || subnet(text) || /^\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?$/i.test(text)
+const isProxyException = (text: string): boolean =>
+  text === '*' || isIP(text) !== 0 || isSubnet(text) || /^\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?$/i.test(text)
 
-const days = z.coerce.number().int().min(1).max(36_500)
+const retentionDays = z.coerce.number().int().min(1).max(36_500)
 
 /** Every environment variable the gateway reads. `.env.example` lists the same ones; a test compares. */
 export const Environment = z.object({
@@ -52,7 +52,7 @@ export const Environment = z.object({
   FLO_ROLES: z
     .string()
     .default(ROLES.join(','))
-    .transform(list)
+    .transform(splitList)
     .pipe(z.array(z.enum(ROLES)).min(1)),
   FLO_PUBLIC_URL: z
     .url({ protocol: /^https?$/ })
@@ -61,9 +61,11 @@ export const Environment = z.object({
   FLO_ALLOWED_SUBNETS: z
     .string()
     .default('')
-    .transform(list)
+    .transform(splitList)
     .pipe(
-      z.array(z.string().refine(subnet, { error: (issue) => `"${issue.input}" is not a subnet such as 127.0.0.0/8` })),
+      z.array(
+        z.string().refine(isSubnet, { error: (issue) => `"${issue.input}" is not a subnet such as 127.0.0.0/8` }),
+      ),
     ),
   FLO_EGRESS_PROXY: z
     .url({ protocol: /^https?$/, error: 'must be a URL such as http://user:password@proxy.example:3128' })
@@ -72,19 +74,19 @@ export const Environment = z.object({
   FLO_EGRESS_NO_PROXY: z
     .string()
     .default('')
-    .transform(list)
+    .transform(splitList)
     .pipe(
       z.array(
-        z.string().refine(isException, {
+        z.string().refine(isProxyException, {
           error: (issue) => `"${issue.input}" is no name, address or subnet such as .internal or 10.0.0.0/8`,
         }),
       ),
     ),
   FLO_HOLD_SECONDS: z.coerce.number().min(0).max(3600).default(10),
   FLO_HYDRATE_SECONDS: z.coerce.number().min(0).max(3600).default(30),
-  FLO_RETENTION_PAYLOAD_DAYS: days.default(30),
-  FLO_RETENTION_METADATA_DAYS: days.default(90),
-  FLO_CONTRACTS: z.string().default('').transform(list),
+  FLO_RETENTION_PAYLOAD_DAYS: retentionDays.default(30),
+  FLO_RETENTION_METADATA_DAYS: retentionDays.default(90),
+  FLO_CONTRACTS: z.string().default('').transform(splitList),
   FLO_BACKLOG_SECONDS: z.coerce.number().min(1).max(86_400).default(300),
   FLO_METRICS_TOKEN: z.string().min(16, 'must have 16 characters or more').optional(),
   FLO_OTLP_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
@@ -117,29 +119,31 @@ export function readConfig(env: Record<string, string | undefined>) {
     throw new ConfigError(
       `The environment has ${problems.length} problem${problems.length === 1 ? '' : 's'}:\n${problems.join('\n')}`,
     )
-  const e = parsed.data
+  const settings = parsed.data
   return {
-    port: e.PORT,
-    host: e.HOST,
-    databaseUrl: e.DATABASE_URL,
-    logLevel: e.LOG_LEVEL,
-    dataDir: e.FLO_DATA_DIR,
-    adminKey: e.FLO_ADMIN_KEY,
-    encryptionKeys: e.FLO_ENCRYPTION_KEYS,
-    roles: new Set<Role>(e.FLO_ROLES),
-    publicUrl: e.FLO_PUBLIC_URL,
-    allowedSubnets: e.FLO_ALLOWED_SUBNETS,
-    egressProxy: e.FLO_EGRESS_PROXY ? { url: e.FLO_EGRESS_PROXY, exceptions: e.FLO_EGRESS_NO_PROXY } : undefined,
-    holdSeconds: e.FLO_HOLD_SECONDS,
-    hydrateSeconds: e.FLO_HYDRATE_SECONDS,
-    kept: { payload: e.FLO_RETENTION_PAYLOAD_DAYS, metadata: e.FLO_RETENTION_METADATA_DAYS },
-    contracts: e.FLO_CONTRACTS,
-    backlogSeconds: e.FLO_BACKLOG_SECONDS,
-    metricsToken: e.FLO_METRICS_TOKEN,
-    otlpEndpoint: e.FLO_OTLP_ENDPOINT ?? e.OTEL_EXPORTER_OTLP_ENDPOINT,
-    serviceName: e.OTEL_SERVICE_NAME,
-    tracedShare: e.OTEL_TRACES_SAMPLER_ARG,
-    stripeApiBase: e.FLO_STRIPE_API_BASE,
+    port: settings.PORT,
+    host: settings.HOST,
+    databaseUrl: settings.DATABASE_URL,
+    logLevel: settings.LOG_LEVEL,
+    dataDir: settings.FLO_DATA_DIR,
+    adminKey: settings.FLO_ADMIN_KEY,
+    encryptionKeys: settings.FLO_ENCRYPTION_KEYS,
+    roles: new Set<Role>(settings.FLO_ROLES),
+    publicUrl: settings.FLO_PUBLIC_URL,
+    allowedSubnets: settings.FLO_ALLOWED_SUBNETS,
+    egressProxy: settings.FLO_EGRESS_PROXY
+      ? { url: settings.FLO_EGRESS_PROXY, exceptions: settings.FLO_EGRESS_NO_PROXY }
+      : undefined,
+    holdSeconds: settings.FLO_HOLD_SECONDS,
+    hydrateSeconds: settings.FLO_HYDRATE_SECONDS,
+    retentionDays: { payload: settings.FLO_RETENTION_PAYLOAD_DAYS, metadata: settings.FLO_RETENTION_METADATA_DAYS },
+    contracts: settings.FLO_CONTRACTS,
+    backlogSeconds: settings.FLO_BACKLOG_SECONDS,
+    metricsToken: settings.FLO_METRICS_TOKEN,
+    otlpEndpoint: settings.FLO_OTLP_ENDPOINT ?? settings.OTEL_EXPORTER_OTLP_ENDPOINT,
+    serviceName: settings.OTEL_SERVICE_NAME,
+    tracedShare: settings.OTEL_TRACES_SAMPLER_ARG,
+    stripeApiBase: settings.FLO_STRIPE_API_BASE,
   }
 }
 

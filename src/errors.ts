@@ -1,5 +1,5 @@
 /** Every refusal a caller can meet: its status and what to do. `docs/errors.md` lists the same rows (a test compares). */
-export const codes = {
+export const refusalCodes = {
   malformed_request: { status: 400, message: 'The request cannot be read: check its URL and headers.' },
   malformed_json: { status: 400, message: 'The request body is not valid JSON.' },
   signature_missing: {
@@ -84,24 +84,27 @@ export const codes = {
   unavailable: { status: 503, message: 'The gateway is starting or draining: try again shortly.' },
 } as const
 
-export type Code = keyof typeof codes
+export type RefusalCode = keyof typeof refusalCodes
 /** What was wrong with one field: `path` as the caller wrote it, e.g. `retrySchedule.0`. */
-export type Detail = { path: string; code: string; message: string }
+export type RefusalDetail = { path: string; code: string; message: string }
 
 /** A request we refuse. The edge answers with the status and message of the code. */
 export class Refusal extends Error {
   override name = 'Refusal'
-  readonly code: Code
-  readonly details: Detail[]
+  readonly code: RefusalCode
+  readonly details: RefusalDetail[]
   readonly retryAfterSeconds: number | undefined
-  constructor(code: Code, extra: { message?: string; details?: Detail[]; retryAfterSeconds?: number } = {}) {
-    super(extra.message ?? codes[code].message)
+  constructor(
+    code: RefusalCode,
+    extra: { message?: string; details?: RefusalDetail[]; retryAfterSeconds?: number } = {},
+  ) {
+    super(extra.message ?? refusalCodes[code].message)
     this.code = code
     this.details = extra.details ?? []
     this.retryAfterSeconds = extra.retryAfterSeconds
   }
   get status() {
-    return codes[this.code].status
+    return refusalCodes[this.code].status
   }
 }
 

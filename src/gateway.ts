@@ -115,7 +115,7 @@ export async function startGateway(
     const operations = createOperationsNotifier({
       ...{ db, log, now, fanOut, lanes: LANES, backlogSeconds: config.backlogSeconds },
       onDeliveriesCreated: (clientId, endpointIds) => wake.deliver(clientId, endpointIds),
-      onEmitted: (type) => watch.told({ type }),
+      onEmitted: (type) => watch.onOperationalEventCreated({ type }),
     })
     const observed = await startObservers({
       ...{ db, log, config, worker, lanes: LANES, otherWatches: [operations.watch, alsoTold] },

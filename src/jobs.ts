@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseCronItems, type Runner, run, type TaskList, type WorkerEvents } from 'graphile-worker'
 import { z } from 'zod'
-import { openPool, cutConnections, type Db } from './database/db.ts'
+import { cutConnections, type Db, openPool } from './database/db.ts'
 import { makePartitions } from './database/partitions.ts'
 import { moveFloor } from './database/pending-floor.ts'
 import { graphileLogger } from './graphile-log.ts'
@@ -19,21 +19,21 @@ export interface WorkingRoom {
   sweep(): Promise<void>
 }
 
-interface Deps {
+interface JobsDeps {
   url: string
   db: Db
   log: Log
   worker: RegisteredWorker
   rooms: Readonly<Record<WorkRoom, WorkingRoom>>
   /** Days that payloads and metadata are kept. */
-  kept: RetentionDays
+  retentionDays: RetentionDays
   /** Looks for what somebody should be told of. */
-  alarms: () => Promise<void>
+  raiseAlarms: () => Promise<void>
 }
 
 export interface Jobs {
   /** Whether Graphile Worker runs here at present. */
-  running(): boolean
+  isRunning(): boolean
   /** Takes no new job and waits for the running ones: they only wake rooms, or end when they are asked to. */
   stop(): Promise<void>
 }
@@ -42,9 +42,9 @@ export interface Jobs {
 const CONNECTIONS = 3
 const RESTART_MS = 2000
 const IDEMPOTENCY_HOURS = 24
-const AT_ONCE = 1000
+const ROWS_PER_STATEMENT = 1000
 
-const ofClient = z.object({ clientId: z.uuid() })
+const ClientPayload = z.object({ clientId: z.uuid() })
 
 const CRON = parseCronItems([
   { task: 'sweep', match: '* * * * *', options: { jobKey: 'sweep', maxAttempts: 1 } },
@@ -54,11 +54,11 @@ const CRON = parseCronItems([
 ])
 
 /** Runs what wakes the rooms of this process: Graphile Worker's jobs and clock, and the notices of other processes. */
-export async function startJobs(deps: Deps): Promise<Jobs> {
+export async function startJobs(deps: JobsDeps): Promise<Jobs> {
   const { url, db, log, worker, rooms } = deps
   const sweep = () => Promise.all(Object.values(rooms).map((room) => room.sweep()))
   // A dead worker is announced once, and in the middle of trouble as likely as not.
-  const soon = () =>
+  const sweepSoon = () =>
     retryUntilDone(sweep, {
       isWanted: () => !stopping,
       onFailed: (error) => log.error({ err: error }, 'jobs.sweep_failed'),
@@ -66,7 +66,7 @@ export async function startJobs(deps: Deps): Promise<Jobs> {
   let stopping = false
   let runner: Runner | null = null
   // By whose ids jobs are locked, of every run of Graphile Worker here.
-  const pools: string[] = []
+  const poolIds: string[] = []
   const pool = openPool(url, {
     max: CONNECTIONS,
     onError: ({ message }) => log.warn({ message }, 'jobs.connection_lost'),
@@ -75,28 +75,28 @@ export async function startJobs(deps: Deps): Promise<Jobs> {
 
   worker.onNotice((payload) => {
     if (stopping) return
-    if (payload === 'sweep') return void soon()
+    if (payload === 'sweep') return void sweepSoon()
     const notice = parseNotice(payload, worker.id)
     if (notice) rooms[notice.room].wake(notice.clientId)
   })
 
-  const start = async () => {
-    runner = await runGraphile(deps, pool, pools, {
+  const startRunner = async () => {
+    runner = await runGraphile(deps, pool, poolIds, {
       ...Object.fromEntries(
         Object.entries(rooms).map(([name, room]) => [
           name,
-          async (payload: unknown) => room.wake(ofClient.parse(payload).clientId),
+          async (payload: unknown) => room.wake(ClientPayload.parse(payload).clientId),
         ]),
       ),
       sweep: async () => void (await sweep()),
-      alarms: deps.alarms,
+      alarms: deps.raiseAlarms,
       partitions: async () => {
         await makePartitions({ db, log })
         await moveFloor(db)
       },
       purge: async () => {
         await purgeIdempotencyKeys(db)
-        await purgeExpired({ ...deps, now: () => new Date(), isStopping: () => stopping }, deps.kept)
+        await purgeExpired({ ...deps, now: () => new Date(), isStopping: () => stopping }, deps.retentionDays)
       },
     })
     // It reconnects by itself; when it gives up nevertheless, rooms would wait for the next sweep for ever.
@@ -107,27 +107,27 @@ export async function startJobs(deps: Deps): Promise<Jobs> {
       )
       .finally(() => {
         runner = null
-        if (!stopping) void restart()
+        if (!stopping) void restartRunner()
       })
   }
-  const restart = async () => {
+  const restartRunner = async () => {
     while (!runner && !stopping) {
       await delay(RESTART_MS, undefined, { ref: false })
       if (stopping) return
       // What the one that has ended could not mark as done is done once more: a wake too many does no harm.
-      const unlocked = pool.query('select graphile_worker.force_unlock_workers($1::text[])', [pools])
-      await unlocked.then(start).catch((error) => log.error({ err: error }, 'jobs.not_started'))
+      const unlocked = pool.query('select graphile_worker.force_unlock_workers($1::text[])', [poolIds])
+      await unlocked.then(startRunner).catch((error) => log.error({ err: error }, 'jobs.not_started'))
     }
   }
 
   // Whoever was away for days would look through them all until the hour.
   moveFloor(db).catch((error) => log.warn({ err: error }, 'jobs.floor_not_moved'))
-  await start().catch(async (error) => {
+  await startRunner().catch(async (error) => {
     await pool.end()
     throw error
   })
   return {
-    running: () => runner !== null,
+    isRunning: () => runner !== null,
     async stop() {
       stopping = true
       await runner?.stop()
@@ -136,7 +136,12 @@ export async function startJobs(deps: Deps): Promise<Jobs> {
   }
 }
 
-async function runGraphile({ log, worker }: Deps, pgPool: Db, pools: string[], taskList: TaskList): Promise<Runner> {
+async function runGraphile(
+  { log, worker }: JobsDeps,
+  pgPool: Db,
+  pools: string[],
+  taskList: TaskList,
+): Promise<Runner> {
   const events: WorkerEvents = new EventEmitter()
   // Its pool locks jobs by an id of its own choosing: known before the first one is taken, freed when we die.
   events.on('pool:create', ({ workerPool }) => {
@@ -164,9 +169,9 @@ export async function purgeIdempotencyKeys(db: Db): Promise<number> {
       `delete from idempotency_keys where (api_key_id, key) in (
          select api_key_id, key from idempotency_keys where created_at < now() - make_interval(hours => $1)
           order by created_at limit $2)`,
-      [IDEMPOTENCY_HOURS, AT_ONCE],
+      [IDEMPOTENCY_HOURS, ROWS_PER_STATEMENT],
     )
     gone += rowCount ?? 0
-    if ((rowCount ?? 0) < AT_ONCE) return gone
+    if ((rowCount ?? 0) < ROWS_PER_STATEMENT) return gone
   }
 }

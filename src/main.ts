@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { type Config, readConfig, unknownSettings } from './config.ts'
 import { ConfigError } from './errors.ts'
-import { type Gateway, start } from './gateway.ts'
+import { type Gateway, startGateway } from './gateway.ts'
 import { type Log, newLog } from './log.ts'
 
 // npm hands each Ctrl-C on to a child that has already got it from the terminal.
@@ -13,7 +13,7 @@ const ECHO_MS = 1000
  */
 async function runProgram() {
   let log: Log | undefined
-  const end = (error: unknown) => {
+  const exitWithError = (error: unknown) => {
     if (error instanceof ConfigError) process.stderr.write(`${error.message}\n`)
     else (log ?? newLog('info')).fatal({ err: error }, 'gateway.failed')
     process.exit(1)
@@ -24,15 +24,15 @@ async function runProgram() {
     log = newLog(config.logLevel)
     const unknown = unknownSettings(process.env)
     if (unknown.length > 0) log.warn({ variables: unknown }, 'config.unknown_variables')
-    const starting = start(config, { log, crashed: () => process.exit(1) })
-    obeySignals(starting, end)
-    tell(await starting, config)
+    const starting = startGateway(config, { log, crashed: () => process.exit(1) })
+    obeySignals(starting, exitWithError)
+    printStart(await starting, config)
   } catch (error) {
-    end(error)
+    exitWithError(error)
   }
 }
 
-function obeySignals(starting: Promise<Gateway>, failed: (error: unknown) => void) {
+function obeySignals(starting: Promise<Gateway>, onFailure: (error: unknown) => void) {
   let gateway: Gateway | undefined
   let firstAt: number | undefined
   starting.then(
@@ -41,7 +41,7 @@ function obeySignals(starting: Promise<Gateway>, failed: (error: unknown) => voi
     },
     () => {},
   )
-  const obey = async (signal: NodeJS.Signals) => {
+  const onSignal = async (signal: NodeJS.Signals) => {
     const at = performance.now()
     if (firstAt !== undefined) {
       if (at - firstAt < ECHO_MS) return
@@ -49,24 +49,24 @@ function obeySignals(starting: Promise<Gateway>, failed: (error: unknown) => voi
       process.exit(1)
     }
     firstAt = at
-    say(`${signal}: finishing what is under way. Once more ends at once.`)
+    printLine(`${signal}: finishing what is under way. Once more ends at once.`)
     try {
       await (await starting).stop()
       process.exit(0)
     } catch (error) {
-      failed(error)
+      onFailure(error)
     }
   }
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, obey)
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, onSignal)
 }
 
-function tell({ url, dataDir, adminKey }: Gateway, { roles }: Config) {
-  if (adminKey) say(`Admin key, shown this once: ${adminKey}`)
-  say(dataDir ? `Data: ${dataDir}` : 'Data: the database of DATABASE_URL')
-  if (roles.has('api')) say(`API reference: ${url}/docs`)
-  say(`flo-gateway listens on ${url} (${[...roles].join(', ')})`)
+function printStart({ url, dataDir, adminKey }: Gateway, { roles }: Config) {
+  if (adminKey) printLine(`Admin key, shown this once: ${adminKey}`)
+  printLine(dataDir ? `Data: ${dataDir}` : 'Data: the database of DATABASE_URL')
+  if (roles.has('api')) printLine(`API reference: ${url}/docs`)
+  printLine(`flo-gateway listens on ${url} (${[...roles].join(', ')})`)
 }
 
-const say = (line: string) => process.stdout.write(`${line}\n`)
+const printLine = (line: string) => process.stdout.write(`${line}\n`)
 
 await runProgram()

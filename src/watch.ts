@@ -1,9 +1,9 @@
-import type { Code } from './errors.ts'
+import type { RefusalCode } from './errors.ts'
 import type { Log } from './log.ts'
 
 /** A webhook that was answered. `code` says why it was refused; null: it was taken in. */
-export interface Answered {
-  code: Code | null
+export interface AnsweredWebhook {
+  code: RefusalCode | null
   duplicate: boolean
   seconds: number
   /** Whose it is, where its URL names a source. `signatureFailingAt`: since when its signatures are known to fail. */
@@ -11,10 +11,10 @@ export interface Answered {
 }
 
 /** How a source event came in: by webhook, published by the client's application, out of Stripe's list, by our own timer. */
-export type Via = 'stripe' | 'app' | 'backfill' | 'timer'
+export type ArrivalVia = 'stripe' | 'app' | 'backfill' | 'timer'
 
 /** A source event that is kept; it arrived at that moment, in milliseconds since 1970. */
-export interface Arrived {
+export interface StoredSourceEvent {
   id: string
   clientId: string
   sourceId: string
@@ -24,9 +24,9 @@ export interface Arrived {
 }
 
 /** What one commit has stored. */
-export interface Kept {
-  via: Via
-  events: readonly Arrived[]
+export interface StoredBatch {
+  via: ArrivalVia
+  events: readonly StoredSourceEvent[]
   /** Of how many it was found that they were there. */
   duplicates: number
   /** Milliseconds since 1970. */
@@ -53,7 +53,7 @@ export interface NormalizedBatch {
 }
 
 /** One HTTP try that has ended. Moments are milliseconds since 1970. */
-export interface Attempted {
+export interface EndedAttempt {
   clientId: string
   endpointId: string
   deliveryId: string
@@ -76,7 +76,7 @@ export interface Attempted {
 }
 
 /** A request to the management API that was answered. */
-export interface Requested {
+export interface AnsweredApiRequest {
   method: string
   /** As declared: `/v1/endpoints/{id}`. */
   route: string
@@ -108,19 +108,19 @@ export type EndpointChange = { clientId: string; endpointId: string } & (
 
 /** What rooms tell of work that is done, for whoever counts it, traces it or raises an alarm. Nobody waits for them. */
 export interface Watch {
-  answered?(answered: Answered): void
-  kept?(kept: Kept): void
-  normalized?(batch: NormalizedBatch): void
-  attempted?(attempted: Attempted): void
-  requested?(requested: Requested): void
+  onWebhookAnswered?(webhook: AnsweredWebhook): void
+  onSourceEventsStored?(batch: StoredBatch): void
+  onBatchNormalized?(batch: NormalizedBatch): void
+  onAttemptEnded?(attempt: EndedAttempt): void
+  onApiRequestAnswered?(request: AnsweredApiRequest): void
   /** After the commit that made the change, which endpoint_news or the endpoint's row tells as well. */
-  changed?(change: EndpointChange): void
+  onEndpointChanged?(change: EndpointChange): void
   /** An operational event of this type was told. */
-  told?(told: { type: string }): void
+  onOperationalEventCreated?(event: { type: string }): void
 }
 
 /** Tells all of them. What one throws is logged: counting must not cost an event. */
-export function watching({ log }: { log: Log }, watches: readonly Watch[]): Required<Watch> {
+export function combineWatches({ log }: { log: Log }, watches: readonly Watch[]): Required<Watch> {
   const tell = <What extends keyof Watch>(what: What) => {
     const hear = watches.flatMap((watch) => watch[what]?.bind(watch) ?? []) as ((news: unknown) => void)[]
     return (news: unknown) => {
@@ -133,12 +133,12 @@ export function watching({ log }: { log: Log }, watches: readonly Watch[]): Requ
     }
   }
   return {
-    answered: tell('answered'),
-    kept: tell('kept'),
-    normalized: tell('normalized'),
-    attempted: tell('attempted'),
-    requested: tell('requested'),
-    changed: tell('changed'),
-    told: tell('told'),
+    onWebhookAnswered: tell('onWebhookAnswered'),
+    onSourceEventsStored: tell('onSourceEventsStored'),
+    onBatchNormalized: tell('onBatchNormalized'),
+    onAttemptEnded: tell('onAttemptEnded'),
+    onApiRequestAnswered: tell('onApiRequestAnswered'),
+    onEndpointChanged: tell('onEndpointChanged'),
+    onOperationalEventCreated: tell('onOperationalEventCreated'),
   }
 }

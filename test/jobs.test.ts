@@ -27,7 +27,7 @@ async function newProcess() {
     replay: room('replay'),
   }
   const kept = { payload: 30, metadata: 90 }
-  const jobs: Jobs = await startJobs({ url, db, log, worker, rooms, kept, alarms: async () => {} })
+  const jobs: Jobs = await startJobs({ url, db, log, worker, rooms, retentionDays: kept, raiseAlarms: async () => {} })
   const wakes = await createWakes({ db, log, workerId: () => worker.id })
   afterwards(async () => {
     await jobs.stop()

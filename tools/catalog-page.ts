@@ -18,58 +18,58 @@ export const catalogPage = (): string =>
     INTRO,
     ...Object.entries(describeMappings()).flatMap(([contract, mappings]) => [
       `## ${contract}`,
-      overview(mappings),
+      eventOverview(mappings),
       ...mappings.flatMap(mappingSection),
     ]),
     '## What no mapping reads',
-    `Kept as facts for other events: ${unmappedTypes.kept.map(code).join(', ')}.`,
-    table(['Stripe events that begin with', 'why nothing is told'], unmappedRows()),
+    `Kept as facts for other events: ${unmappedTypes.kept.map(inCode).join(', ')}.`,
+    markdownTable(['Stripe events that begin with', 'why nothing is told'], unmappedRows()),
     'Any other type is unknown to us: it is stored, answered with 200 and ignored as `unknown_type`.',
   ].join('\n\n')}\n`
 
-const code = (text: string) => `\`${text}\``
+const inCode = (text: string) => `\`${text}\``
 
 /** Families of Stripe events by the reason that they share. */
 const unmappedRows = () =>
   [...Map.groupBy(Object.entries(unmappedTypes.families), ([, why]) => why)].map(([why, families]) => [
-    families.map(([family]) => code(family)).join(', '),
+    families.map(([family]) => inCode(family)).join(', '),
     why,
   ])
 
 /** Which Stripe events can lead to each event of the contract. */
-function overview(mappings: readonly MappingWords[]): string {
+function eventOverview(mappings: readonly MappingWords[]): string {
   const told = new Map<string, Set<string>>()
   for (const { rules, owed, name } of mappings)
     for (const { emits } of owed ? [...rules, owed] : rules)
       for (const type of emits) told.set(type, (told.get(type) ?? new Set()).add(name))
   const rows = [...told].sort(([a], [b]) => (a < b ? -1 : 1))
-  return table(
+  return markdownTable(
     ['event', 'told by'],
-    rows.map(([type, names]) => [code(type), [...names].map((name) => `[${name}](#${anchor(name)})`).join(', ')]),
+    rows.map(([type, names]) => [inCode(type), [...names].map((name) => `[${name}](#${anchorOf(name)})`).join(', ')]),
   )
 }
 
-const anchor = (heading: string) => heading.replace(/[^\w-]/g, '').toLowerCase()
+const anchorOf = (heading: string) => heading.replace(/[^\w-]/g, '').toLowerCase()
 
 function mappingSection({ name, types, rules, owed, waitsFor, fields, names }: MappingWords): string[] {
   return [
     `### ${name}`,
-    `Reads ${types.map(code).join(', ')}.`,
+    `Reads ${types.map(inCode).join(', ')}.`,
     ...(waitsFor.length > 0 ? [`Waits for ${waitsFor.join('; ')}.`] : []),
     ...(owed
       ? [`**${owed.emits.join('**, **')}** is owed, and told before what the rules say, when ${owed.when}.`]
       : []),
-    table(
+    markdownTable(
       ['', 'when', 'what is said'],
-      rules.map((rule, at) => [String(at + 1), rule.when, [said(rule), ...rule.remarks].join(' ')]),
+      rules.map((rule, at) => [String(at + 1), rule.when, [ruleEffect(rule), ...rule.remarks].join(' ')]),
     ),
-    table(
+    markdownTable(
       ['field', 'from'],
-      fields.map(({ field, source }) => [code(field), source]),
+      fields.map(({ field, source }) => [inCode(field), source]),
     ),
     ...(names.length > 0
       ? [
-          table(
+          markdownTable(
             ['name', 'what it stands for'],
             names.map(({ name, means }) => [`*${name}*`, means]),
           ),
@@ -78,10 +78,10 @@ function mappingSection({ name, types, rules, owed, waitsFor, fields, names }: M
   ]
 }
 
-const said = ({ emits, ignores }: RuleWords) =>
-  ignores ? `Nothing (${code(ignores.code)}): ${ignores.because}` : `**${emits.join('**, then **')}**.`
+const ruleEffect = ({ emits, ignores }: RuleWords) =>
+  ignores ? `Nothing (${inCode(ignores.code)}): ${ignores.because}` : `**${emits.join('**, then **')}**.`
 
-const table = (head: string[], rows: string[][]) =>
-  [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.map(escaped).join(' | ')} |`).join('\n')
+const markdownTable = (head: string[], rows: string[][]) =>
+  [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.map(escapeCell).join(' | ')} |`).join('\n')
 
-const escaped = (cell: string) => cell.replaceAll('|', '\\|')
+const escapeCell = (cell: string) => cell.replaceAll('|', '\\|')

@@ -8,12 +8,12 @@ const file = fileURLToPath(new URL('../docs/catalog.md', import.meta.url))
 const page = catalogPage()
 
 if (!process.argv.includes('--check')) writeFileSync(file, page)
-else if (written() !== page) {
+else if (readWritten() !== page) {
   console.error('docs/catalog.md is stale: run `npm run catalog`, read what changed, and commit it with the mapping.')
   process.exitCode = 1
 }
 
-function written(): string {
+function readWritten(): string {
   try {
     return readFileSync(file, 'utf8')
   } catch {

@@ -4,26 +4,26 @@ import type { Contract } from '../src/contracts/contract.ts'
 import * as floShapes from '../src/contracts/flo.ts'
 import * as florentinShapes from '../src/contracts/florentin.ts'
 import { appEvents } from '../src/domain/app-events.ts'
-import { doc, interfaceOf, type Names } from './typescript-of.ts'
+import { docComment, interfaceOf, type SchemaNames } from './typescript-of.ts'
 
 const INTRO = '// Written by `npm run sdk:types` from the schemas; not to be edited.'
 
-const page = (parts: readonly string[]): string => `${[INTRO, ...parts].join('\n\n')}\n`
+const typesPage = (parts: readonly string[]): string => `${[INTRO, ...parts].join('\n\n')}\n`
 
 /** The files of sdk/src that are written from the schemas, by name. */
 export const sdkTypePages = (): Record<string, string> => ({
   // What the contracts promise, and the unions of their events.
-  'events.ts': page([
-    ...eventsOf('Flo', floShapes, floShapes.flo, 'eventType'),
-    ...eventsOf('Florentin', florentinShapes, florentinShapes.florentin, 'event'),
+  'events.ts': typesPage([
+    ...contractTypes('Flo', floShapes, floShapes.flo, 'eventType'),
+    ...contractTypes('Florentin', florentinShapes, florentinShapes.florentin, 'event'),
   ]),
   // What an application publishes, and what is answered.
-  'app-event-types.ts': page([
-    ...Object.entries(appEvents).map(([type, schema]) => interfaceOf(`${pascal(type)}Data`, schema, new Map())),
-    mapOf(
+  'app-event-types.ts': typesPage([
+    ...Object.entries(appEvents).map(([type, schema]) => interfaceOf(`${pascalCase(type)}Data`, schema, new Map())),
+    eventMapOf(
       'What is told of an event, by its type.',
       'AppEventData',
-      Object.keys(appEvents).map((type) => ({ type, name: `${pascal(type)}Data` })),
+      Object.keys(appEvents).map((type) => ({ type, name: `${pascalCase(type)}Data` })),
     ),
     interfaceOf('SourceEvent', SourceEvent, new Map()),
   ]),
@@ -33,20 +33,20 @@ export const sdkTypePages = (): Record<string, string> => ({
  * The interfaces of one contract: its named shapes (the object schemas that its module exports), one for each event type, the
  * map of them by type and the union. `tag` is the field that tells the event types apart.
  */
-function eventsOf(prefix: string, shapes: object, contract: Contract, tag: string): string[] {
+function contractTypes(prefix: string, shapes: object, contract: Contract, tag: string): string[] {
   const wire = Object.entries(contract.wireSchemas).map(([type, schema]) => ({
     type,
-    name: prefix + pascal(type),
+    name: prefix + pascalCase(type),
     schema: schema as z.ZodObject,
   }))
-  const names = new Map(Object.entries(shapes).map(([name, schema]) => [schema, prefix + pascal(name)]))
-  const parts = wire.flatMap(({ schema }) => partsOf(schema)).filter((part) => part instanceof z.ZodObject)
+  const names = new Map(Object.entries(shapes).map(([name, schema]) => [schema, prefix + pascalCase(name)]))
+  const parts = wire.flatMap(({ schema }) => schemasWithin(schema)).filter((part) => part instanceof z.ZodObject)
   const named = new Map(parts.flatMap((part) => (names.has(part) ? [[part, names.get(part)!] as const] : [])))
   return [
-    ...[...named].map(([schema, name]) => interfaceOf(name, schema, without(named, schema))),
+    ...[...named].map(([schema, name]) => interfaceOf(name, schema, namesWithout(named, schema))),
     ...wire.map(({ name, schema }) => interfaceOf(name, schema, named)),
-    mapOf(`Every event of ${contract.name} by its type.`, `${prefix}Events`, wire),
-    `${doc(`An event of ${contract.name}: \`${tag}\` says which.`, '')}export type ${prefix}Event = ${prefix}Events[keyof ${prefix}Events]`,
+    eventMapOf(`Every event of ${contract.name} by its type.`, `${prefix}Events`, wire),
+    `${docComment(`An event of ${contract.name}: \`${tag}\` says which.`, '')}export type ${prefix}Event = ${prefix}Events[keyof ${prefix}Events]`,
     `export const ${prefix.toLowerCase()}EventTypes = [\n${wire
       .map(({ type }) => `  '${type}',\n`)
       .join('')}] as const satisfies readonly (keyof ${prefix}Events)[]`,
@@ -54,16 +54,16 @@ function eventsOf(prefix: string, shapes: object, contract: Contract, tag: strin
 }
 
 /** An interface that holds others by event type. */
-const mapOf = (about: string, name: string, types: readonly { type: string; name: string }[]): string =>
-  `${doc(about, '')}export interface ${name} {\n${types.map(({ type, name }) => `  '${type}': ${name}\n`).join('')}}`
+const eventMapOf = (about: string, name: string, types: readonly { type: string; name: string }[]): string =>
+  `${docComment(about, '')}export interface ${name} {\n${types.map(({ type, name }) => `  '${type}': ${name}\n`).join('')}}`
 
-const pascal = (name: string) => name.replace(/(?:^|[._])([a-z])/g, (_, letter: string) => letter.toUpperCase())
+const pascalCase = (name: string) => name.replace(/(?:^|[._])([a-z])/g, (_, letter: string) => letter.toUpperCase())
 
-const without = (names: Names, schema: z.ZodType) => new Map([...names].filter(([one]) => one !== schema))
+const namesWithout = (names: SchemaNames, schema: z.ZodType) => new Map([...names].filter(([one]) => one !== schema))
 
 /** Every schema within a schema, from the outside in and in the order of its members. */
-function partsOf(schema: z.ZodType): z.ZodType[] {
+function schemasWithin(schema: z.ZodType): z.ZodType[] {
   const { innerType, element, valueType } = schema.def as any
   const next = schema instanceof z.ZodObject ? Object.values(schema.shape) : [innerType, element, valueType]
-  return next.filter(Boolean).flatMap((part: any) => [part, ...partsOf(part)])
+  return next.filter(Boolean).flatMap((part: any) => [part, ...schemasWithin(part)])
 }

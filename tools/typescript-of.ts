@@ -1,42 +1,43 @@
 import type { z } from 'zod'
 
 /** The names that schemas have as interfaces; a schema without one is printed where it is used. */
-export type Names = ReadonlyMap<z.ZodType, string>
+export type SchemaNames = ReadonlyMap<z.ZodType, string>
 
 const WIDTH = 120
 
 /** `export interface Name {...}` of an object schema, its descriptions as doc comments. Formatted as biome would. */
-export const interfaceOf = (name: string, schema: z.ZodObject, names: Names): string =>
-  `${doc(schema.description, '')}export interface ${name} ${membersOf(schema, names, '')}`
+export const interfaceOf = (name: string, schema: z.ZodObject, names: SchemaNames): string =>
+  `${docComment(schema.description, '')}export interface ${name} ${membersOf(schema, names, '')}`
 
-function membersOf(schema: z.ZodObject, names: Names, indent: string): string {
+function membersOf(schema: z.ZodObject, names: SchemaNames, indent: string): string {
   const inner = `${indent}  `
   const members = Object.entries(schema.shape as Record<string, z.ZodType>).map(([key, value]) => {
     const optional = value.def.type === 'optional'
     const type = optional ? (value as z.ZodOptional<z.ZodType>).unwrap() : value
     return (
-      doc(told(value, names), inner) + member(`${key}${optional ? '?' : ''}`, alternatives(type, names, inner), inner)
+      docComment(descriptionOf(value, names), inner) +
+      memberLines(`${key}${optional ? '?' : ''}`, typesOf(type, names, inner), inner)
     )
   })
   return `{\n${members.join('')}${indent}}`
 }
 
 /** What a value says of itself, seen through `| null` and `?`; a named one says it on its interface. */
-function told(schema: z.ZodType, names: Names): string | undefined {
+function descriptionOf(schema: z.ZodType, names: SchemaNames): string | undefined {
   if (names.has(schema)) return undefined
   const { innerType } = schema.def as { innerType?: z.ZodType }
-  return schema.description ?? (innerType && told(innerType, names))
+  return schema.description ?? (innerType && descriptionOf(innerType, names))
 }
 
 /** One member, its alternatives one a line where they do not fit beside it. */
-function member(key: string, types: string[], indent: string): string {
+function memberLines(key: string, types: string[], indent: string): string {
   const line = `${indent}${key}: ${types.join(' | ')}\n`
   if (line.length <= WIDTH + 1 || types.length === 1) return line
   return `${indent}${key}:\n${types.map((type) => `${indent}  | ${type}\n`).join('')}`
 }
 
 /** The types that a value may have. Throws for a kind of schema that no contract had so far. */
-function alternatives(schema: z.ZodType, names: Names, indent: string): string[] {
+function typesOf(schema: z.ZodType, names: SchemaNames, indent: string): string[] {
   const name = names.get(schema)
   if (name) return [name]
   const def = schema.def as any
@@ -46,15 +47,15 @@ function alternatives(schema: z.ZodType, names: Names, indent: string): string[]
     case 'boolean':
       return [def.type]
     case 'literal':
-      return def.values.map(quoted)
+      return def.values.map(quoteLiteral)
     case 'enum':
-      return Object.values(def.entries).map(quoted)
+      return Object.values(def.entries).map(quoteLiteral)
     case 'nullable':
-      return [...alternatives(def.innerType, names, indent), 'null']
+      return [...typesOf(def.innerType, names, indent), 'null']
     case 'array':
-      return [`${one(alternatives(def.element, names, indent))}[]`]
+      return [`${unionType(typesOf(def.element, names, indent))}[]`]
     case 'record':
-      return [`Record<string, ${alternatives(def.valueType, names, indent).join(' | ')}>`]
+      return [`Record<string, ${typesOf(def.valueType, names, indent).join(' | ')}>`]
     case 'object':
       return [membersOf(schema as z.ZodObject, names, indent)]
     default:
@@ -62,8 +63,9 @@ function alternatives(schema: z.ZodType, names: Names, indent: string): string[]
   }
 }
 
-const one = (types: string[]) => (types.length === 1 ? types[0] : `(${types.join(' | ')})`)
-const quoted = (value: unknown) => `'${String(value).replace(/['\\]/g, '\\$&')}'`
+const unionType = (types: string[]) => (types.length === 1 ? types[0] : `(${types.join(' | ')})`)
+const quoteLiteral = (value: unknown) => `'${String(value).replace(/['\\]/g, '\\$&')}'`
 
 /** A doc comment on lines of its own; nothing where there is nothing to say. */
-export const doc = (text: string | undefined, indent: string): string => (text ? `${indent}/** ${text} */\n` : '')
+export const docComment = (text: string | undefined, indent: string): string =>
+  text ? `${indent}/** ${text} */\n` : ''

@@ -1,4 +1,4 @@
-import { addsUp, ledgerReport, printed } from '../src/cli/ledger-report.ts'
+import { ledgerAddsUp, readLedgerReport, ledgerText } from '../src/cli/ledger-report.ts'
 import { openPool, type Db } from '../src/database/db.ts'
 import type { Arrival, Receiver } from './receiver.ts'
 import type { Stripe } from './stripe.ts'
@@ -42,7 +42,7 @@ export async function unrecorded(db: Db, receivers: readonly Receiver[], since: 
 export async function sums(url: string, { stripe, receivers }: Witnesses): Promise<Sums> {
   const db = openPool(url, { max: 2 })
   try {
-    const report = await ledgerReport(db, { lateSeconds: 0 })
+    const report = await readLedgerReport(db, { lateSeconds: 0 })
     return {
       accepted: stripe.accepted.size,
       arrivals: receivers.reduce((sum, { arrivals }) => sum + arrivals.length, 0),
@@ -55,8 +55,8 @@ export async function sums(url: string, { stripe, receivers }: Witnesses): Promi
       ),
       twice: receivers.flatMap(({ arrivals }) => deliveredTwice(arrivals)),
       repeats: receivers.flatMap(({ arrivals }) => repeatsOf(arrivals)),
-      ledger: printed(report),
-      addsUp: addsUp(report),
+      ledger: ledgerText(report),
+      addsUp: ledgerAddsUp(report),
     }
   } finally {
     await db.end()

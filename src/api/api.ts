@@ -55,7 +55,7 @@ const watchRequest =
   (_req, res, next) => {
     const startedAt = performance.now()
     res.once('finish', () =>
-      watch?.requested?.({ method, route, status: res.statusCode, seconds: (performance.now() - startedAt) / 1000 }),
+      watch?.onApiRequestAnswered?.({ method, route, status: res.statusCode, seconds: (performance.now() - startedAt) / 1000 }),
     )
     next()
   }

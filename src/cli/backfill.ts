@@ -3,11 +3,11 @@ import { STRIPE_LIST_DAYS, startBackfill } from '../backfill/start.ts'
 import { type Db, inTransaction } from '../database/db.ts'
 import { isUuid } from '../domain/ids.ts'
 import { WAKE_CHANNEL } from '../workers/worker-session.ts'
-import { report, statusLine } from './backfill-text.ts'
-import { type Call, defineCommand, UsageError } from './command.ts'
+import { backfillReportLines, backfillStatusLine } from './backfill-text.ts'
+import { type CommandCall, defineCommand, UsageError } from './command.ts'
 import { withDatabase } from './database.ts'
-import { asTyped, isWorkedOn, untilEnded } from './follow.ts'
-import { timeOf } from './option-values.ts'
+import { followUntilEnded, hasLiveWorker, toUsageError } from './follow.ts'
+import { parseTime } from './option-values.ts'
 
 const options = {
   source: { type: 'string', value: '<id>', about: 'whose events' },
@@ -18,9 +18,9 @@ const options = {
   account: { type: 'string', value: '<acct_...>', about: 'the events of a connected account' },
   follow: { type: 'string', value: '<id>', about: 'start none, but watch this one' },
 } as const
-type Typed = Call<typeof options>
+type BackfillCall = CommandCall<typeof options>
 
-const EXIT = { completed: 0, cancelled: 1, failed: 2 } as const
+const EXIT_CODES = { completed: 0, cancelled: 1, failed: 2 } as const
 
 export default defineCommand({
   name: 'backfill',
@@ -31,45 +31,49 @@ export default defineCommand({
     'backfill --source 01980d3c-5f1a-7c3e-9d52-6b1f0c7a1e11 --since 7d --failed-only',
     'backfill --source 01980d3c-5f1a-7c3e-9d52-6b1f0c7a1e11 --since 2026-04-01 --types invoice.paid,invoice.created',
   ],
-  run: (call) => withDatabase((db) => backfill(db, call)),
+  run: (call) => withDatabase((db) => runBackfill(db, call)),
 })
 
-async function backfill(db: Db, { options, out, note }: Typed): Promise<number> {
-  const id = options.follow ?? (await started(db, options))
+async function runBackfill(db: Db, { options, printLine: out, printNote: note }: BackfillCall): Promise<number> {
+  const id = options.follow ?? (await requestBackfill(db, options))
   if (!isUuid(id) || !(await readBackfillProgress(db, id))) throw new UsageError(`There is no backfill "${id}".`)
-  if (!(await isWorkedOn(db))) {
+  if (!(await hasLiveWorker(db))) {
     note(`No gateway with the role work runs on this database: backfill ${id} begins when one starts.`)
     note(`Watch it then with: flo-gateway backfill --follow ${id}`)
     return 0
   }
   note(`Backfill ${id}: it goes on without this command. Come back with: flo-gateway backfill --follow ${id}`)
-  const { state, ...progress } = await untilEnded(async () => (await readBackfillProgress(db, id))!, statusLine)
-  for (const line of report(progress.counts)) out(line)
+  const { state, ...progress } = await followUntilEnded(
+    async () => (await readBackfillProgress(db, id))!,
+    backfillStatusLine,
+  )
+  for (const line of backfillReportLines(progress.counts)) out(line)
   if (state === 'failed') note(`It has failed: ${progress.reason} What it has received stays.`)
   if (state === 'cancelled') note('It was cancelled before its end.')
-  return EXIT[state]
+  return EXIT_CODES[state]
 }
 
-async function started(db: Db, options: Typed['options']): Promise<string> {
+async function requestBackfill(db: Db, options: BackfillCall['options']): Promise<string> {
   const { source, types, account } = options
   if (source === undefined) throw new UsageError('--source is missing: the id of the source whose events are read.')
-  const since = timeOf(options.since)
-  if (since === undefined) throw new UsageError(`--since is missing: how far back to read, ${STRIPE_LIST_DAYS}d at most.`)
+  const since = parseTime(options.since)
+  if (since === undefined)
+    throw new UsageError(`--since is missing: how far back to read, ${STRIPE_LIST_DAYS}d at most.`)
   const { rows } = await db.query('select client_id from sources where id = $1', [isUuid(source) ? source : null])
   const clientId = rows[0]?.client_id
   if (!clientId) throw new UsageError(`No source has the id "${source}".`)
-  const list = types?.split(',').map((type) => type.trim())
-  if (list && list.length > 20) throw new UsageError(`--types takes 20 types at most, not ${list.length}.`)
-  const asked = {
+  const typeList = types?.split(',').map((type) => type.trim())
+  if (typeList && typeList.length > 20) throw new UsageError(`--types takes 20 types at most, not ${typeList.length}.`)
+  const request = {
     sourceId: source,
     since,
-    until: timeOf(options.until),
-    types: list,
+    until: parseTime(options.until),
+    types: typeList,
     account,
     deliverySuccess: options['failed-only'] ? false : undefined,
   }
-  const id = await inTransaction(db, (tx) => startBackfill(tx, clientId, asked, new Date())).catch((error) => {
-    throw asTyped(error)
+  const id = await inTransaction(db, (tx) => startBackfill(tx, clientId, request, new Date())).catch((error) => {
+    throw toUsageError(error)
   })
   await db.query('select pg_notify($1, $2)', [WAKE_CHANNEL, `backfill:${clientId}`])
   return id

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 
 /** One thing that `flo-gateway` can do: a file, and a line in commands.ts. */
-export interface Command<O extends Options = Options> {
+export interface Command<O extends CommandOptions = CommandOptions> {
   /** As it is typed: `ledger`, `mappings diff`. */
   name: string
   /** One line, for the list of commands. */
@@ -13,29 +13,29 @@ export interface Command<O extends Options = Options> {
   options?: O
   examples?: readonly string[]
   /** Answers the exit code: 0, or 1 where the command asks a question whose answer is no. What throws ends with 2. */
-  run(call: Call<O>): Promise<number>
+  run(call: CommandCall<O>): Promise<number>
 }
 
-export type Options = Readonly<Record<string, Option>>
-interface Option {
+export type CommandOptions = Readonly<Record<string, CommandOption>>
+interface CommandOption {
   type: 'string' | 'boolean'
   about: string
   /** What is to be written behind it: `<time>`. */
   value?: string
 }
-type Values<O> = { [K in keyof O]: O[K] extends { type: 'boolean' } ? boolean : string | undefined }
+type OptionValues<O> = { [K in keyof O]: O[K] extends { type: 'boolean' } ? boolean : string | undefined }
 
 /** What was typed, read. */
-export interface Call<O extends Options = Options> {
+export interface CommandCall<O extends CommandOptions = CommandOptions> {
   args: readonly string[]
-  options: Values<O>
-  out: (text: string) => void
+  options: OptionValues<O>
+  printLine: (text: string) => void
   /** Progress and remarks, so that the output itself can go into a file. */
-  note: (text: string) => void
+  printNote: (text: string) => void
 }
 
 /** Types the options that `run` gets by those declared. */
-export const defineCommand = <const O extends Options>(command: Command<O>): Command<O> => command
+export const defineCommand = <const O extends CommandOptions>(command: Command<O>): Command<O> => command
 
 /** What was typed cannot be done as it stands: shown with the way to the help, exit code 2. */
 export class UsageError extends Error {
@@ -43,21 +43,21 @@ export class UsageError extends Error {
 }
 
 /** Reads what stands behind a command's name. Throws a UsageError that says what is wrong. */
-export function parsed<O extends Options>(
+export function parseCall<O extends CommandOptions>(
   command: Command<O>,
   typed: readonly string[],
-): Pick<Call<O>, 'args' | 'options'> {
+): Pick<CommandCall<O>, 'args' | 'options'> {
   const declared = Object.entries(command.options ?? {})
-  const { values, positionals } = read(typed, declared)
+  const { values, positionals } = readWords(typed, declared)
   const args = command.args ?? []
   const missing = args.find(({ name }, at) => !name.endsWith('?') && positionals[at] === undefined)
   if (missing) throw new UsageError(`<${missing.name}> is missing: ${missing.about}`)
   if (positionals.length > args.length) throw new UsageError(`"${positionals[args.length]}" is one word too many.`)
   const options = declared.map(([name, { type }]) => [name, values[name] ?? (type === 'boolean' ? false : undefined)])
-  return { args: positionals, options: Object.fromEntries(options) as Values<O> }
+  return { args: positionals, options: Object.fromEntries(options) as OptionValues<O> }
 }
 
-function read(typed: readonly string[], declared: readonly (readonly [string, Option])[]) {
+function readWords(typed: readonly string[], declared: readonly (readonly [string, CommandOption])[]) {
   try {
     return parseArgs({
       args: [...typed],

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Config, readConfig } from '../config.ts'
-import { openPool, type Db } from '../database/db.ts'
+import { type Db, openPool } from '../database/db.ts'
 import { runningPostgres, startPostgres } from '../embedded-postgres/start.ts'
 import { ConfigError } from '../errors.ts'
 import { newLog } from '../log.ts'
@@ -14,10 +14,10 @@ import { offerModules } from '../offers.ts'
 export async function withDatabase<T>(work: (db: Db, config: Config) => Promise<T>): Promise<T> {
   const config = readConfig(process.env)
   await offerModules(config.contracts)
-  return atDatabase(config, async (url) => {
+  return withDatabaseUrl(config, async (url) => {
     const db = openPool(url, { max: 2 })
     try {
-      await checked(db)
+      await assertGatewayDatabase(db)
       return await work(db, config)
     } finally {
       await db.end()
@@ -26,8 +26,8 @@ export async function withDatabase<T>(work: (db: Db, config: Config) => Promise<
 }
 
 /** Runs `work` with the way to the gateway's database, which may hold nothing yet. Throws a ConfigError when there is none. */
-export async function atDatabase<T>(config: Config, work: (url: string) => Promise<T>): Promise<T> {
-  const { url, close } = await reached(config)
+export async function withDatabaseUrl<T>(config: Config, work: (url: string) => Promise<T>): Promise<T> {
+  const { url, close } = await openDatabase(config)
   try {
     return await work(url)
   } finally {
@@ -35,7 +35,7 @@ export async function atDatabase<T>(config: Config, work: (url: string) => Promi
   }
 }
 
-async function reached({ databaseUrl, dataDir }: Config): Promise<{ url: string; close: () => Promise<void> }> {
+async function openDatabase({ databaseUrl, dataDir }: Config): Promise<{ url: string; close: () => Promise<void> }> {
   const url = databaseUrl ?? (await runningPostgres(dataDir))
   if (url) return { url, close: async () => {} }
   if (!existsSync(join(dataDir, 'pg')))
@@ -44,7 +44,7 @@ async function reached({ databaseUrl, dataDir }: Config): Promise<{ url: string;
   return { url: started, close: stop }
 }
 
-async function checked(db: Db) {
+async function assertGatewayDatabase(db: Db) {
   const { rows } = await db.query(`select to_regclass('source_events') is not null as ours`).catch((cause) => {
     throw new ConfigError(
       `The database cannot be reached (${cause.message}): check DATABASE_URL and that PostgreSQL runs.`,

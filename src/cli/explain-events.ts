@@ -1,5 +1,5 @@
 import type { ExplainedDelivery, ExplainedEvent, ExplainedField, ReadValue } from '../normalize/explain/explanation.ts'
-import { bad, columns, counted, faint, good, moment, odd, shown, sign, strong } from './paint.ts'
+import { bad, columnLines, countText, faint, good, jsonText, momentText, strong, truthSign, warning } from './paint.ts'
 
 /** One event: its key, its fields with what they were made of, and its way. */
 export function eventText(event: ExplainedEvent, { brief }: { brief: boolean }): string[] {
@@ -8,12 +8,13 @@ export function eventText(event: ExplainedEvent, { brief }: { brief: boolean }):
     `  ${strong(type)}  ${faint(`${stored ? `event ${stored.id}, ` : ''}key ${key}`)}`,
     ...(toldBefore
       ? [
-          `    ${odd('told before')} by ${toldBefore.eventId ?? 'an earlier event'} (${toldBefore.type ?? 'no longer kept'})`,
+          `    ${warning('told before')} by ${toldBefore.eventId ?? 'an earlier event'} (${toldBefore.type ?? 'no longer kept'})`,
         ]
       : []),
     ...(brief || toldBefore ? [] : fieldsText(fields)),
     ...differs.map(
-      ({ field, stored: then, now }) => `    ${odd('today')} ${field} would be ${shown(now)}, sent was ${shown(then)}`,
+      ({ field, stored: then, now }) =>
+        `    ${warning('today')} ${field} would be ${jsonText(now)}, sent was ${jsonText(then)}`,
     ),
     ...wayText(event),
   ]
@@ -24,10 +25,10 @@ function fieldsText(fields: readonly ExplainedField[]): string[] {
   const present = fields.filter(({ value }) => value !== null)
   const absent = fields.filter(({ value }) => value === null)
   return [
-    ...columns(
+    ...columnLines(
       present.map(({ field, value, reads, absent, through }) => [
         field,
-        shown(value, 44),
+        jsonText(value, 44),
         faint(sourceText({ reads, absent, through })),
       ]),
       { indent: 4 },
@@ -37,53 +38,55 @@ function fieldsText(fields: readonly ExplainedField[]): string[] {
 }
 
 function sourceText({ reads, absent, through }: Pick<ExplainedField, 'reads' | 'absent' | 'through'>): string {
-  const told = reads.map((read) => (read.path === 'always' ? 'always so' : `${place(read)} ${shown(read.value, 40)}`))
+  const told = reads.map((read) =>
+    read.path === 'always' ? 'always so' : `${readPlace(read)} ${jsonText(read.value, 40)}`,
+  )
   return [
     `← ${[told.join(', '), ...through].filter(Boolean).join(' → ')}`,
-    ...(absent.length > 0 ? [`(absent: ${[...new Set(absent.map(place))].join(', ')})`] : []),
+    ...(absent.length > 0 ? [`(absent: ${[...new Set(absent.map(readPlace))].join(', ')})`] : []),
   ].join('  ')
 }
 
 const nullText = ({ field, absent, reads }: ExplainedField): string => {
-  const looked = [...new Set([...absent, ...reads].map(place))]
+  const looked = [...new Set([...absent, ...reads].map(readPlace))]
   return looked.length > 0 ? `${field} (${looked.join(', ')})` : field
 }
 
-const place = ({ path, object, until }: ReadValue): string => {
+const readPlace = ({ path, object, until }: ReadValue): string => {
   if (object?.id === null) return `no ${object.kind}`
   return `${path}${object ? ` of the ${object.kind} ${object.id}` : ''}${until ? ` (before ${until})` : ''}`
 }
 
 function wayText({ deliveries, passedOver, wouldGoTo }: ExplainedEvent): string[] {
   return [
-    ...columns(
-      deliveries.map((one) => [`${arrow(one)} ${one.url}`, deliveryText(one)]),
+    ...columnLines(
+      deliveries.map((one) => [`${deliveryArrow(one)} ${one.url}`, deliveryText(one)]),
       { indent: 4, most: 60 },
     ),
-    ...columns(
+    ...columnLines(
       wouldGoTo.map(({ url }) => [`${faint('→')} ${url}`, 'would get it']),
       { indent: 4, most: 60 },
     ),
-    ...columns(
-      passedOver.map(({ url, message }) => [`${sign(false)} ${url}`, message]),
+    ...columnLines(
+      passedOver.map(({ url, message }) => [`${truthSign(false)} ${url}`, message]),
       { indent: 4, most: 60 },
     ),
   ]
 }
 
 const waitText = ({ for: what, until, message }: NonNullable<ExplainedDelivery['waitsFor']>): string =>
-  what === 'schedule' && until ? `next at ${moment(until)}` : message.replace(/\.$/, '')
+  what === 'schedule' && until ? `next at ${momentText(until)}` : message.replace(/\.$/, '')
 
-const arrow = ({ state }: ExplainedDelivery) =>
-  state === 'delivered' ? good('→') : state === 'failed' ? bad('→') : odd('→')
+const deliveryArrow = ({ state }: ExplainedDelivery) =>
+  state === 'delivered' ? good('→') : state === 'failed' ? bad('→') : warning('→')
 
 function deliveryText({ id, state, reason, attempts, origin, waitsFor, lastAttempt }: ExplainedDelivery): string {
   return [
     `${state}${reason ? ` (${reason})` : ''}`,
-    attempts === 0 ? 'no attempt yet' : counted(attempts, 'attempt'),
+    attempts === 0 ? 'no attempt yet' : countText(attempts, 'attempt'),
     ...(lastAttempt
       ? [
-          `last ${lastAttempt.outcome}${lastAttempt.message ? ` ${lastAttempt.message}` : ''} at ${moment(lastAttempt.at)}`,
+          `last ${lastAttempt.outcome}${lastAttempt.message ? ` ${lastAttempt.message}` : ''} at ${momentText(lastAttempt.at)}`,
         ]
       : []),
     ...(waitsFor ? [waitText(waitsFor)] : []),

@@ -1,5 +1,5 @@
 import type { ExplainedCondition, ExplainedMapping, ExplainedRule } from '../normalize/explain/explanation.ts'
-import { bad, faint, good, shown, sign, strong } from './paint.ts'
+import { bad, faint, good, jsonText, strong, truthSign } from './paint.ts'
 
 /** What one mapping said, rule by rule; without `all` only what settled it. */
 export function mappingText({ mapping, again, says, rules, owed }: ExplainedMapping, all: boolean): string[] {
@@ -16,20 +16,20 @@ export function mappingText({ mapping, again, says, rules, owed }: ExplainedMapp
     ...tried.flatMap((rule) => ruleText(rule, all)),
     ...(untried > 0 ? [faint(`       · ${untried} more ${untried === 1 ? 'was' : 'were'} not tried`)] : []),
     ...(owed && (all || owed.holds)
-      ? [`     ${sign(owed.holds)} ${owed.says}, owed since an earlier event`, ...partsText(owed.condition, all)]
+      ? [`     ${truthSign(owed.holds)} ${owed.says}, owed since an earlier event`, ...partsText(owed.condition, all)]
       : []),
   ]
 }
 
 function ruleText({ at, says, when, holds, condition }: ExplainedRule, all: boolean): string[] {
-  const head = `    ${String(at).padStart(2)} ${sign(holds)} ${holds === true ? strong(says) : says}`
+  const head = `    ${String(at).padStart(2)} ${truthSign(holds)} ${holds === true ? strong(says) : says}`
   if (!condition) return [`${head}${when === null && holds !== null ? faint('  whatever else') : ''}`]
-  const type = all ? null : wrongType(condition)
+  const type = all ? null : wrongTypeWords(condition)
   return type ? [`${head}${faint(`  only if ${type}`)}`] : [head, ...partsText(condition, all)]
 }
 
 /** Most rules fail for the type of the event alone: that needs one line. */
-function wrongType(condition: ExplainedCondition): string | null {
+function wrongTypeWords(condition: ExplainedCondition): string | null {
   const parts = condition.needs === 'all' ? (condition.of ?? []) : [condition]
   return parts.find(({ words, holds }) => !holds && words.startsWith('the event is '))?.words ?? null
 }
@@ -62,8 +62,8 @@ function conditionText(
   }
   const pad = ' '.repeat(indent)
   return [
-    `${pad}${sign(outer)} ${named}${words}${values(condition)}`,
-    ...changes.map(({ field, before, now }) => `${pad}    ${field}: ${shown(before, 40)} → ${shown(now, 40)}`),
+    `${pad}${truthSign(outer)} ${named}${words}${valuesText(condition)}`,
+    ...changes.map(({ field, before, now }) => `${pad}    ${field}: ${jsonText(before, 40)} → ${jsonText(now, 40)}`),
     ...parts.flatMap((part) => conditionText(part, all, indent + 2)),
   ]
 }
@@ -77,9 +77,9 @@ function partsOf(condition: ExplainedCondition, all: boolean): ExplainedConditio
     .flatMap((part) => (needs !== undefined && part.needs === needs && !part.called ? partsOf(part, all) : [part]))
 }
 
-function values(condition: ExplainedCondition): string {
+function valuesText(condition: ExplainedCondition): string {
   const told = (['now', 'before', 'stored'] as const).flatMap((when) =>
-    when in condition ? [`${when} ${shown(condition[when], 50)}`] : [],
+    when in condition ? [`${when} ${jsonText(condition[when], 50)}`] : [],
   )
   return told.length > 0 ? faint(`  (${told.join(', ')})`) : ''
 }

@@ -1,7 +1,7 @@
-import type { ExplainedSourceEvent, Explanation, ExplainedLookup } from '../normalize/explain/explanation.ts'
+import type { ExplainedLookup, ExplainedSourceEvent, Explanation } from '../normalize/explain/explanation.ts'
 import { eventText } from './explain-events.ts'
 import { mappingText } from './explain-rules.ts'
-import { bad, columns, faint, good, moment, odd, strong } from './paint.ts'
+import { bad, columnLines, faint, good, momentText, strong, warning } from './paint.ts'
 
 /** An explanation for a person at a terminal. */
 export function explanationText(
@@ -13,31 +13,31 @@ export function explanationText(
     ...headText(explanation),
     '',
     `  ${stateWord(sourceEvent)}  ${summary}`,
-    ...[pastRetention, differs].flatMap((words) => (words ? ['', `  ${odd(words)}`] : [])),
-    ...section(
+    ...[pastRetention, differs].flatMap((words) => (words ? ['', `  ${warning(words)}`] : [])),
+    ...sectionLines(
       'What to do',
       hints.map((hint) => `  ${hint}`),
     ),
     ...(brief
       ? []
-      : section(
+      : sectionLines(
           'What the mappings said',
           mappings.flatMap((mapping) => mappingText(mapping, all)),
         )),
-    ...section(
+    ...sectionLines(
       'What it became, and where that went',
       events.flatMap((event) => eventText(event, { brief })),
     ),
-    ...(brief ? [] : section('What was looked up', lookupText(lookups))),
+    ...(brief ? [] : sectionLines('What was looked up', lookupText(lookups))),
   ].join('\n')
 }
 
 function headText({ sourceEvent, about }: Explanation): string[] {
   const { type, eventId, id, receivedAt, createdAt, apiVersion, livemode, account, origin } = sourceEvent
   const made = {
-    stripe: `made ${moment(createdAt)}`,
+    stripe: `made ${momentText(createdAt)}`,
     timer: 'made by the gateway’s own timer',
-    app: `of ${moment(createdAt)}, published by the application`,
+    app: `of ${momentText(createdAt)}, published by the application`,
   }[origin]
   const before = {
     previous_attributes: 'its state before is in previous_attributes',
@@ -46,7 +46,7 @@ function headText({ sourceEvent, about }: Explanation): string[] {
   }
   return [
     `${strong(type)}  ${eventId}`,
-    faint(`  source event ${id}, received ${moment(receivedAt)}, ${made}`),
+    faint(`  source event ${id}, received ${momentText(receivedAt)}, ${made}`),
     ...(origin === 'app'
       ? []
       : [
@@ -59,17 +59,18 @@ function headText({ sourceEvent, about }: Explanation): string[] {
 }
 
 function stateWord({ state }: ExplainedSourceEvent): string {
-  const colour = { normalized: good, ignored: odd, held: odd, received: odd, failed: bad }[state]
+  const colour = { normalized: good, ignored: warning, held: warning, received: warning, failed: bad }[state]
   return colour(strong(state.toUpperCase()))
 }
 
 const lookupText = (lookups: readonly ExplainedLookup[]): string[] =>
-  columns(
+  columnLines(
     // Most things are tied to nothing: that is no news.
     lookups
       .filter(({ kind, known }) => known || kind !== 'link')
-      .map(({ kind, id, known, words }) => [`${kind} ${id}`, known ? words : odd(words)]),
+      .map(({ kind, id, known, words }) => [`${kind} ${id}`, known ? words : warning(words)]),
     { indent: 2 },
   )
 
-const section = (title: string, lines: readonly string[]) => (lines.length > 0 ? ['', strong(title), ...lines] : [])
+const sectionLines = (title: string, lines: readonly string[]) =>
+  lines.length > 0 ? ['', strong(title), ...lines] : []

@@ -4,7 +4,7 @@ import { explainSourceEvent } from '../normalize/explain/explain.ts'
 import { defineCommand, UsageError } from './command.ts'
 import { withDatabase } from './database.ts'
 import { explanationText } from './explain-text.ts'
-import { clientsOf } from './option-values.ts'
+import { findClients } from './option-values.ts'
 
 export default defineCommand({
   name: 'explain',
@@ -19,9 +19,9 @@ export default defineCommand({
     json: { type: 'boolean', about: 'print what GET /v1/source-events/{id}/explain answers' },
   },
   examples: ['explain evt_1TKx2v', 'explain evt_1TKx2v --json | jq .events'],
-  run: ({ args, options, out }) =>
+  run: ({ args, options, printLine: out }) =>
     withDatabase(async (db) => {
-      const found = await sourceEvents(db, args[0]!, options.client)
+      const found = await findSourceEvents(db, args[0]!, options.client)
       const explanations = []
       for (const { client_id, id } of found)
         explanations.push(await explainSourceEvent({ db, now: () => new Date() }, client_id, id))
@@ -32,8 +32,8 @@ export default defineCommand({
 })
 
 /** The source events that an id names: one of ours, all that came with Stripe's id, or an app event by its own. */
-async function sourceEvents(db: Queryable, id: string, client: string | undefined) {
-  const clients = await clientsOf(db, client)
+async function findSourceEvents(db: Queryable, id: string, client: string | undefined) {
+  const clients = await findClients(db, client)
   const named = isUuid(id)
     ? `(id = $2::uuid or source_id = client_id and account = '' and livemode and event_id = $2::text)`
     : 'event_id = $2'

@@ -5,10 +5,10 @@ import { UsageError } from './command.ts'
 
 // What commands share that start something which a running gateway does, and watch it.
 
-const LOOK_MS = 300
+const POLL_MS = 300
 
 /** Whether a live process works on this database: a lock that can be had belongs to a dead one. */
-export async function isWorkedOn(db: Queryable): Promise<boolean> {
+export async function hasLiveWorker(db: Queryable): Promise<boolean> {
   const { rows } = await db.query(
     `select from workers where 'work' = any(roles) and not pg_try_advisory_xact_lock(lock_key)`,
   )
@@ -16,7 +16,7 @@ export async function isWorkedOn(db: Queryable): Promise<boolean> {
 }
 
 /** Reads the progress until it is no longer `running`, with a line that moves where there is a terminal to show it. */
-export async function untilEnded<Progress extends { state: string }>(
+export async function followUntilEnded<Progress extends { state: string }>(
   read: () => Promise<Progress>,
   line: (progress: Progress, width: number) => string,
 ): Promise<Progress & { state: Exclude<Progress['state'], 'running'> }> {
@@ -28,12 +28,12 @@ export async function untilEnded<Progress extends { state: string }>(
       if (isTTY) process.stderr.write('\n')
       return progress as Progress & { state: Exclude<Progress['state'], 'running'> }
     }
-    await delay(LOOK_MS)
+    await delay(POLL_MS)
   }
 }
 
 /** A refusal in the words of the command line, any other error as it is. `names`: options that are called otherwise than their fields. */
-export function asTyped(error: unknown, names: Readonly<Record<string, string>> = {}): unknown {
+export function toUsageError(error: unknown, names: Readonly<Record<string, string>> = {}): unknown {
   if (!(error instanceof Refusal)) return error
   const { code, message, details } = error
   const words = details.map(({ path, message }) => {
@@ -43,10 +43,10 @@ export function asTyped(error: unknown, names: Readonly<Record<string, string>> 
   return new UsageError((code === 'invalid' ? words : [message, ...words]).join('\n'), { cause: error })
 }
 
-const BAR = 24
+const BAR_WIDTH = 24
 
 /** How far something is, from 0 to 1: `██████░░  75 %`. */
-export function bar(share: number): string {
-  const filled = Math.round(share * BAR)
-  return `${'█'.repeat(filled)}${'░'.repeat(BAR - filled)} ${String(Math.floor(share * 100)).padStart(3)} %`
+export function progressBar(share: number): string {
+  const filled = Math.round(share * BAR_WIDTH)
+  return `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)} ${String(Math.floor(share * 100)).padStart(3)} %`
 }

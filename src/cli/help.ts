@@ -2,13 +2,13 @@ import type { Command } from './command.ts'
 import { faint, strong } from './paint.ts'
 
 /** The list of commands; of one family when `family` is the first word of some (`mappings`). */
-export function overview(commands: readonly Command[], family?: string): string {
+export function commandOverview(commands: readonly Command[], family?: string): string {
   const some = commands.filter(({ name }) => name.split(' ')[0] === family)
   const shown = some.length > 0 ? some : commands
   return [
     `${strong('flo-gateway')} <command> [options]`,
     '',
-    ...columns(shown.map((command) => [typedAs(command), command.summary])),
+    ...twoColumns(shown.map((command) => [usageOf(command), command.summary])),
     '',
     faint(
       'flo-gateway <command> --help tells more. The environment is the one of the gateway: DATABASE_URL, or FLO_DATA_DIR.',
@@ -17,22 +17,22 @@ export function overview(commands: readonly Command[], family?: string): string 
 }
 
 /** Everything about one command. */
-export function helpOf(command: Command): string {
+export function commandHelp(command: Command): string {
   const options = Object.entries(command.options ?? {}).map(([name, { value, about }]) => [
     `--${name}${value ? ` ${value}` : ''}`,
     about,
   ])
   return [
-    `${strong(`flo-gateway ${typedAs(command)}`)}${options.length > 0 ? ' [options]' : ''}`,
+    `${strong(`flo-gateway ${usageOf(command)}`)}${options.length > 0 ? ' [options]' : ''}`,
     '',
     command.summary,
     ...(command.about ? ['', command.about] : []),
-    ...section(
+    ...sectionLines(
       'Arguments',
-      columns((command.args ?? []).map(({ name, about }) => [`<${name.replace('?', '')}>`, about])),
+      twoColumns((command.args ?? []).map(({ name, about }) => [`<${name.replace('?', '')}>`, about])),
     ),
-    ...section('Options', columns(options)),
-    ...section(
+    ...sectionLines('Options', twoColumns(options)),
+    ...sectionLines(
       'Examples',
       (command.examples ?? []).map((example) => `  flo-gateway ${example}`),
     ),
@@ -40,12 +40,13 @@ export function helpOf(command: Command): string {
 }
 
 /** The name with its arguments: `explain <id>`, `trigger <what> [where]`. */
-export const typedAs = ({ name, args = [] }: Command): string =>
+export const usageOf = ({ name, args = [] }: Command): string =>
   [name, ...args.map((arg) => (arg.name.endsWith('?') ? `[${arg.name.slice(0, -1)}]` : `<${arg.name}>`))].join(' ')
 
-const section = (title: string, lines: readonly string[]) => (lines.length > 0 ? ['', strong(title), ...lines] : [])
+const sectionLines = (title: string, lines: readonly string[]) =>
+  lines.length > 0 ? ['', strong(title), ...lines] : []
 
-function columns(rows: readonly (readonly string[])[]): string[] {
+function twoColumns(rows: readonly (readonly string[])[]): string[] {
   const width = Math.max(0, ...rows.map(([first = '']) => first.length))
   return rows.map(([first = '', second = '']) => `  ${first.padEnd(width)}  ${second}`)
 }

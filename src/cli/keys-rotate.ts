@@ -1,6 +1,6 @@
 import type { Db } from '../database/db.ts'
 import { ConfigError } from '../errors.ts'
-import { assertKeysOpen, type KeyUse, countKeyUses, findProcessesWithout, rotateKeys } from '../secrets/key-rotation.ts'
+import { assertKeysOpen, countKeyUses, findProcessesWithout, type KeyUse, rotateKeys } from '../secrets/key-rotation.ts'
 import { type KeyRing, loadKeyRing } from '../secrets/keyring.ts'
 import { defineCommand } from './command.ts'
 import { withDatabase } from './database.ts'
@@ -15,22 +15,22 @@ export default defineCommand({
     check: { type: 'boolean', about: 'change nothing, only tell what is left' },
   },
   examples: ['keys rotate', 'keys rotate --check'],
-  run: ({ options, out }) =>
+  run: ({ options, printLine: out }) =>
     withDatabase(async (db, config) => {
       const keyRing = await loadKeyRing(config)
       await assertKeysOpen(db, keyRing)
       const [newest = ''] = keyRing.ids
       if (!options.check) {
-        await assertEverybodyHas(db, newest)
+        await assertEveryProcessHas(db, newest)
         await rotateKeys(db, keyRing)
       }
       const uses = await countKeyUses(db, { replies: true })
       for (const { keyId, count, kind } of uses) out(`${keyId === newest ? good(keyId) : bad(keyId)}  ${count} ${kind}`)
-      return told(uses, keyRing, out)
+      return reportKeyUses(uses, keyRing, out)
     }),
 })
 
-async function assertEverybodyHas(db: Db, keyId: string) {
+async function assertEveryProcessHas(db: Db, keyId: string) {
   const without = await findProcessesWithout(db, keyId)
   if (without.length === 0) return
   const who = without.map(({ host, pid }) => `process ${pid} on ${host}`).join(', ')
@@ -39,7 +39,11 @@ async function assertEverybodyHas(db: Db, keyId: string) {
   )
 }
 
-function told(uses: readonly KeyUse[], { ids: [newest, ...older] }: KeyRing, out: (text: string) => void): number {
+function reportKeyUses(
+  uses: readonly KeyUse[],
+  { ids: [newest, ...older] }: KeyRing,
+  out: (text: string) => void,
+): number {
   const left = new Set(uses.map(({ keyId }) => keyId).filter((keyId) => keyId !== newest))
   const free = older.filter((keyId) => !left.has(keyId))
   if (left.size > 0) out(bad(`Something is left under ${[...left].join(', ')}.`))

@@ -6,7 +6,7 @@ import { FANOUT_ORIGIN, NO_SOURCE_EVENT } from '../domain/ids.ts'
  * the moment before which metadata may be gone.
  * `since` lies within the retention of what the check reads.
  */
-export interface Check {
+export interface LedgerCheck {
   name: string
   reads: RetainedKind
   sql: string
@@ -15,7 +15,7 @@ export interface Check {
 const inPeriod = (id: string) => `${id} >= uuid7_floor($1)`
 
 // In the order of the flow. Every join is within one client, as every query on these tables has to be.
-export const checks: readonly Check[] = [
+export const ledgerChecks: readonly LedgerCheck[] = [
   {
     name: 'every source event has the raw bytes that were signed',
     reads: 'payload',

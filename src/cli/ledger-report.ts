@@ -1,6 +1,6 @@
 import { type Db, inTransaction, type Queryable } from '../database/db.ts'
 import { type RetentionHorizons, readHorizons } from '../database/retention-horizons.ts'
-import { checks } from './ledger-checks.ts'
+import { ledgerChecks } from './ledger-checks.ts'
 
 /** Does what came in add up with what went out? */
 export interface LedgerReport {
@@ -12,7 +12,7 @@ export interface LedgerReport {
   pastRetention: { payload: Date | null; metadata: Date | null }
 }
 
-interface Asked {
+interface LedgerOptions {
   /** Rows older than this are left out. */
   days?: number
   /** Work that has been due for longer is late. */
@@ -24,35 +24,35 @@ interface Asked {
 const EXAMPLES = 5
 
 /** Counts and checks everything in one snapshot of the database, so that a gateway may run meanwhile. */
-export const ledgerReport = (
+export const readLedgerReport = (
   db: Db,
-  { days = 28, lateSeconds = 60, unsureSeconds = 5 }: Asked = {},
+  { days = 28, lateSeconds = 60, unsureSeconds = 5 }: LedgerOptions = {},
 ): Promise<LedgerReport> =>
   inTransaction(db, async (tx) => {
     await tx.query('set transaction isolation level repeatable read, read only')
     const since = new Date(Date.now() - days * 86_400_000)
     const kept = await readHorizons(tx)
     const findings = []
-    for (const { name, reads, sql } of checks) {
+    for (const { name, reads, sql } of ledgerChecks) {
       const { rows } = await tx.query(
         // Each check uses some of the parameters; all must have a type.
         `select count(*) as wrong, (array_agg(id))[1:${EXAMPLES}] as examples from (${sql}) found
           where ($1::timestamptz, $2::float8, $3::float8, $4::timestamptz) is not null`,
-        [later(since, kept[reads]), lateSeconds, unsureSeconds, kept.metadata],
+        [laterOf(since, kept[reads]), lateSeconds, unsureSeconds, kept.metadata],
       )
       findings.push({ name, wrong: rows[0].wrong, examples: rows[0].examples ?? [] })
     }
-    return { counts: await counted(tx, since), findings, pastRetention: within(kept, since) }
+    return { counts: await countRows(tx, since), findings, pastRetention: pastRetentionSince(kept, since) }
   })
 
-const later = (one: Date, other: Date) => (one > other ? one : other)
+const laterOf = (one: Date, other: Date) => (one > other ? one : other)
 
-const within = ({ payload, metadata }: RetentionHorizons, since: Date): LedgerReport['pastRetention'] => ({
+const pastRetentionSince = ({ payload, metadata }: RetentionHorizons, since: Date): LedgerReport['pastRetention'] => ({
   payload: payload > since ? payload : null,
   metadata: metadata > since ? metadata : null,
 })
 
-async function counted(tx: Queryable, since: Date): Promise<LedgerReport['counts']> {
+async function countRows(tx: Queryable, since: Date): Promise<LedgerReport['counts']> {
   const { rows } = await tx.query(
     `select 'source events' as of, state, count(*) from source_events where id >= uuid7_floor($1) group by state
      union all select 'events', contract, count(*) from events where id >= uuid7_floor($1) group by contract
@@ -68,7 +68,7 @@ async function counted(tx: Queryable, since: Date): Promise<LedgerReport['counts
 }
 
 /** The ledger as a person reads it. */
-export function printed({ counts, findings, pastRetention }: LedgerReport): string {
+export function ledgerText({ counts, findings, pastRetention }: LedgerReport): string {
   const lines = Object.entries(counts).map(([of, states]) => {
     const total = Object.values(states).reduce((sum, count) => sum + count, 0)
     const parts = Object.entries(states).map(([state, count]) => `${state} ${count}`)
@@ -77,12 +77,12 @@ export function printed({ counts, findings, pastRetention }: LedgerReport): stri
   const said = findings.map(({ name, wrong, examples }) =>
     wrong === 0 ? `  yes  ${name}` : `  NO   ${name}: not so for ${wrong}, such as ${examples.join(', ')}`,
   )
-  const end = addsUp({ findings }) ? 'The ledger adds up.' : 'The ledger does NOT add up.'
+  const end = ledgerAddsUp({ findings }) ? 'The ledger adds up.' : 'The ledger does NOT add up.'
   const gone = Object.entries(pastRetention).flatMap(([what, before]) =>
     before ? [`  -    ${what} before ${before.toISOString()} is past its retention, and not judged`] : [],
   )
   return [...lines, '', ...said, ...gone, '', end, ''].join('\n')
 }
 
-export const addsUp = ({ findings }: Pick<LedgerReport, 'findings'>): boolean =>
+export const ledgerAddsUp = ({ findings }: Pick<LedgerReport, 'findings'>): boolean =>
   findings.every(({ wrong }) => wrong === 0)

@@ -1,15 +1,15 @@
 import { defineCommand } from './command.ts'
 import { withDatabase } from './database.ts'
-import { addsUp, ledgerReport, printed } from './ledger-report.ts'
+import { ledgerAddsUp, ledgerText, readLedgerReport } from './ledger-report.ts'
 
 export default defineCommand({
   name: 'ledger',
   summary: 'Check that everything that came in adds up with everything that went out',
   about: 'Exits with 0 when the ledger adds up, with 1 when it does not. It may run beside a gateway at work.',
-  run: ({ out }) =>
+  run: ({ printLine: out }) =>
     withDatabase(async (db) => {
-      const report = await ledgerReport(db)
-      out(printed(report).trimEnd())
-      return addsUp(report) ? 0 : 1
+      const report = await readLedgerReport(db)
+      out(ledgerText(report).trimEnd())
+      return ledgerAddsUp(report) ? 0 : 1
     }),
 })

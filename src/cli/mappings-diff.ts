@@ -3,10 +3,10 @@ import { diffClient } from '../normalize/diff/diff.ts'
 import type { SourceEventDifference } from '../normalize/diff/differences.ts'
 import { defineCommand, UsageError } from './command.ts'
 import { withDatabase } from './database.ts'
-import { differenceText, type Summary, summaryText } from './diff-text.ts'
-import { clientsOf, countOf, timeOf } from './option-values.ts'
+import { type DiffSummary, differenceText, summaryText } from './diff-text.ts'
+import { findClients, parseCount, parseTime } from './option-values.ts'
 
-const SHOWN = 50
+const DEFAULT_LIMIT = 50
 
 export default defineCommand({
   name: 'mappings diff',
@@ -18,35 +18,40 @@ export default defineCommand({
     until: { type: 'string', value: '<time>', about: 'up to those received before (default: now)' },
     client: { type: 'string', value: '<id|name>', about: 'only of this client' },
     type: { type: 'string', value: '<type>', about: 'tell only of events of this Stripe type' },
-    limit: { type: 'string', value: '<n>', about: `show ${SHOWN} source events at most; all are counted` },
+    limit: { type: 'string', value: '<n>', about: `show ${DEFAULT_LIMIT} source events at most; all are counted` },
     json: { type: 'boolean', about: 'print JSON' },
   },
   examples: [
     'mappings diff --since 7d',
     'mappings diff --since 2026-04-01 --until 2026-04-08 --type invoice.paid --json',
   ],
-  run({ options, out, note }) {
-    const since = timeOf(options.since)
+  run({ options, printLine: out, printNote: note }) {
+    const since = parseTime(options.since)
     if (!since) throw new UsageError('--since is missing: from when on are events to be compared?')
-    const until = timeOf(options.until)
-    const limit = countOf(options.limit, 'limit') ?? SHOWN
+    const until = parseTime(options.until)
+    const limit = parseCount(options.limit, 'limit') ?? DEFAULT_LIMIT
     const { type, json } = options
     return withDatabase(async (db, { holdSeconds }) => {
       const shown: SourceEventDifference[] = []
       const summary = newSummary(since, until ?? new Date())
-      const found = (difference: SourceEventDifference) => {
+      const onDifference = (difference: SourceEventDifference) => {
         if (type !== undefined && difference.sourceEvent.type !== type) return
-        count(summary, difference)
+        addToSummary(summary, difference)
         if (summary.sourceEvents > limit) return
         if (json) shown.push(difference)
         else out(`${differenceText(difference)}\n`)
       }
-      await readOnly(db, async (reading) => {
-        for (const { id, name } of await clientsOf(reading, options.client)) {
+      await withReadOnlySession(db, async (reading) => {
+        for (const { id, name } of await findClients(reading, options.client)) {
           const progress = (examined: number) => {
             if (process.stderr.isTTY) process.stderr.write(`\r${name}: ${examined} source events`)
           }
-          const totals = await diffClient({ db: reading, holdSeconds }, id, { since, until }, { found, progress })
+          const totals = await diffClient(
+            { db: reading, holdSeconds },
+            id,
+            { since, until },
+            { found: onDifference, progress },
+          )
           if (process.stderr.isTTY) process.stderr.write('\r\u001b[K')
           summary.examined += totals.examined
           summary.withoutBody += totals.withoutBody
@@ -63,7 +68,7 @@ export default defineCommand({
 })
 
 /** A session in which PostgreSQL itself refuses to write. */
-async function readOnly<T>(db: Db, work: (reading: Queryable) => Promise<T>): Promise<T> {
+async function withReadOnlySession<T>(db: Db, work: (reading: Queryable) => Promise<T>): Promise<T> {
   const session = await db.connect()
   try {
     await session.query('set default_transaction_read_only = on')
@@ -73,7 +78,7 @@ async function readOnly<T>(db: Db, work: (reading: Queryable) => Promise<T>): Pr
   }
 }
 
-const newSummary = (since: Date, until: Date): Summary => ({
+const newSummary = (since: Date, until: Date): DiffSummary => ({
   since,
   until,
   examined: 0,
@@ -84,7 +89,7 @@ const newSummary = (since: Date, until: Date): Summary => ({
   registeredSince: 0,
 })
 
-function count(summary: Summary, { added, removed, changed, unsure }: SourceEventDifference) {
+function addToSummary(summary: DiffSummary, { added, removed, changed, unsure }: SourceEventDifference) {
   summary.sourceEvents += 1
   if (unsure) summary.unsure += 1
   summary.events.added += added.length

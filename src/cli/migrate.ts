@@ -4,7 +4,7 @@ import { migrateDatabase } from '../database/migrate.ts'
 import { ConfigError } from '../errors.ts'
 import { newLog } from '../log.ts'
 import { defineCommand } from './command.ts'
-import { atDatabase } from './database.ts'
+import { withDatabaseUrl } from './database.ts'
 import { good } from './paint.ts'
 
 export default defineCommand({
@@ -19,10 +19,10 @@ export default defineCommand({
     },
   },
   examples: ['migrate', 'migrate --distribute'],
-  run: ({ options, out }) =>
-    atDatabase(readConfig(process.env), async (url) => {
+  run: ({ options, printLine: out }) =>
+    withDatabaseUrl(readConfig(process.env), async (url) => {
       const log = newLog('warn')
-      if (options.distribute) await assertNobodyWorks(url)
+      if (options.distribute) await assertNoGatewayRuns(url)
       const ran = await migrateDatabase({ url, log, distribute: options.distribute })
       for (const name of ran) out(name)
       out(good(options.distribute ? 'The tables are distributed by client.' : 'The database is up to date.'))
@@ -30,11 +30,11 @@ export default defineCommand({
     }),
 })
 
-async function assertNobodyWorks(url: string): Promise<void> {
+async function assertNoGatewayRuns(url: string): Promise<void> {
   const db = openPool(url, { max: 1 })
   try {
-    const { rows: ours } = await db.query(`select to_regclass('workers') is not null as there`)
-    if (!ours[0].there) return
+    const { rows: tables } = await db.query(`select to_regclass('workers') is not null as there`)
+    if (!tables[0].there) return
     const { rows } = await db.query('select host, pid from workers where not pg_try_advisory_xact_lock(lock_key)')
     if (rows.length === 0) return
     const who = rows.map(({ host, pid }) => `process ${pid} on ${host}`).join(', ')

@@ -7,7 +7,7 @@ import { UsageError } from './command.ts'
 const UNITS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 /** `2026-04-10T12:00:00Z`, a date, or how long ago (`90s`, `30m`, `6h`, `7d`); undefined stays so. Throws a UsageError. */
-export function timeOf(text: string | undefined, now = new Date()): Date | undefined {
+export function parseTime(text: string | undefined, now = new Date()): Date | undefined {
   if (text === undefined) return undefined
   const [, count, unit] = /^(\d+)([smhd])$/.exec(text) ?? []
   if (unit) return new Date(now.getTime() - Number(count) * UNITS[unit]!)
@@ -19,7 +19,7 @@ export function timeOf(text: string | undefined, now = new Date()): Date | undef
 }
 
 /** A whole number of at least 1; undefined stays so. Throws a UsageError. */
-export function countOf(text: string | undefined, option: string): number | undefined {
+export function parseCount(text: string | undefined, option: string): number | undefined {
   if (text === undefined) return undefined
   if (!/^[1-9]\d{0,8}$/.test(text))
     throw new UsageError(`--${option} needs a whole number of 1 or more, not "${text}".`)
@@ -27,11 +27,14 @@ export function countOf(text: string | undefined, option: string): number | unde
 }
 
 /** The clients meant by an id or a name; all when nothing is said. Throws a UsageError when there is none. */
-export async function clientsOf(db: Queryable, asked: string | undefined): Promise<{ id: string; name: string }[]> {
+export async function findClients(
+  db: Queryable,
+  idOrName: string | undefined,
+): Promise<{ id: string; name: string }[]> {
   const { rows } = await db.query(
     'select id, name from clients where $1::text is null or id = $2 or name = $1 order by id',
-    [asked ?? null, asked && isUuid(asked) ? asked : null],
+    [idOrName ?? null, idOrName && isUuid(idOrName) ? idOrName : null],
   )
-  if (rows.length === 0 && asked !== undefined) throw new UsageError(`No client has the id or name "${asked}".`)
+  if (rows.length === 0 && idOrName !== undefined) throw new UsageError(`No client has the id or name "${idOrName}".`)
   return rows
 }

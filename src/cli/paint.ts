@@ -6,25 +6,25 @@ export const strong = (text: string) => styleText('bold', text)
 export const faint = (text: string) => styleText('dim', text)
 export const good = (text: string) => styleText('green', text)
 export const bad = (text: string) => styleText('red', text)
-export const odd = (text: string) => styleText('yellow', text)
+export const warning = (text: string) => styleText('yellow', text)
 
 /** A truth as a sign. */
-export const sign = (holds: boolean | null) => (holds === null ? faint('·') : holds ? good('✓') : bad('✗'))
+export const truthSign = (holds: boolean | null) => (holds === null ? faint('·') : holds ? good('✓') : bad('✗'))
 
 /** A value as JSON, cut where it would fill the line. */
-export function shown(value: unknown, most = 60): string {
+export function jsonText(value: unknown, most = 60): string {
   const text = value === undefined ? 'left out' : JSON.stringify(value)
   return text.length > most ? `${text.slice(0, most - 1)}…` : text
 }
 
 /** `1 source event`, `2 source events`. */
-export const counted = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`
+export const countText = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`
 
 /** A moment to the second, in UTC. */
-export const moment = (time: Date) => time.toISOString().replace(/\.\d+Z$/, 'Z')
+export const momentText = (time: Date) => time.toISOString().replace(/\.\d+Z$/, 'Z')
 
 /** Rows in columns, each as wide as its widest cell up to `most`; the last one is not padded. */
-export function columns(rows: readonly (readonly string[])[], { indent = 0, most = 48 } = {}): string[] {
+export function columnLines(rows: readonly (readonly string[])[], { indent = 0, most = 48 } = {}): string[] {
   const wide = (text: string) => stripVTControlCharacters(text).length
   const widths = (rows[0] ?? []).map((_, at) => Math.min(most, Math.max(...rows.map((row) => wide(row[at] ?? '')))))
   return rows.map((row) =>

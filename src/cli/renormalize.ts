@@ -1,10 +1,10 @@
 import { type Db, inTransaction } from '../database/db.ts'
-import { renormalizeMatching, type RenormalizeFilter } from '../normalize/renormalize.ts'
+import { type RenormalizeFilter, renormalizeMatching } from '../normalize/renormalize.ts'
 import { WAKE_CHANNEL } from '../workers/worker-session.ts'
 import { defineCommand, UsageError } from './command.ts'
 import { withDatabase } from './database.ts'
-import { clientsOf, timeOf } from './option-values.ts'
-import { counted } from './paint.ts'
+import { findClients, parseTime } from './option-values.ts'
+import { countText } from './paint.ts'
 
 /** Source events put back in one transaction. */
 const BATCH = 1000
@@ -23,29 +23,37 @@ export default defineCommand({
     client: { type: 'string', value: '<id|name>', about: 'only of this client' },
   },
   examples: ['renormalize --state failed', 'renormalize --state ignored --code needs_api_key --since 7d'],
-  run({ options, out }) {
+  run({ options, printLine: out }) {
     const { state, code, type } = options
     if (state !== 'failed' && state !== 'ignored') throw new UsageError('--state must be failed or ignored.')
     if (state === 'ignored' && code === undefined)
       throw new UsageError('--state ignored needs --code: what was ignored for another reason is ignored again.')
-    const which: RenormalizeFilter = { state, code, type, since: timeOf(options.since), until: timeOf(options.until) }
+    const which: RenormalizeFilter = {
+      state,
+      code,
+      type,
+      since: parseTime(options.since),
+      until: parseTime(options.until),
+    }
     return withDatabase(async (db) => {
       let total = 0
-      for (const { id, name } of await clientsOf(db, options.client)) {
-        const count = await again(db, id, which)
+      for (const { id, name } of await findClients(db, options.client)) {
+        const count = await renormalizeClient(db, id, which)
         if (count > 0) out(`${name}: ${count}`)
         total += count
       }
-      out(`${counted(total, 'source event')} ${total === 1 ? 'goes' : 'go'} through once more.`)
+      out(`${countText(total, 'source event')} ${total === 1 ? 'goes' : 'go'} through once more.`)
       return 0
     })
   },
 })
 
-async function again(db: Db, clientId: string, which: RenormalizeFilter): Promise<number> {
+async function renormalizeClient(db: Db, clientId: string, which: RenormalizeFilter): Promise<number> {
   let [count, last] = [0, null as string | null]
   do {
-    const done = await inTransaction(db, (tx) => renormalizeMatching(tx, clientId, which, { after: last, limit: BATCH }))
+    const done = await inTransaction(db, (tx) =>
+      renormalizeMatching(tx, clientId, which, { after: last, limit: BATCH }),
+    )
     count += done.count
     last = done.last
     // Whichever process has the client's lanes takes it up.

@@ -3,14 +3,14 @@ import { type Db, inTransaction } from '../database/db.ts'
 import { isUuid } from '../domain/ids.ts'
 import { previewReplay } from '../replay/preview.ts'
 import { readReplayProgress } from '../replay/progress.ts'
+import type { ReplayMode } from '../replay/select-events.ts'
 import { type ReplayRequest, startReplay } from '../replay/start.ts'
-import type { ReplayMode } from '../replay/walk.ts'
 import { WAKE_CHANNEL } from '../workers/worker-session.ts'
-import { type Call, defineCommand, UsageError } from './command.ts'
+import { type CommandCall, defineCommand, UsageError } from './command.ts'
 import { withDatabase } from './database.ts'
-import { asTyped, isWorkedOn, untilEnded } from './follow.ts'
-import { timeOf } from './option-values.ts'
-import { previewed, report, statusLine } from './replay-text.ts'
+import { followUntilEnded, hasLiveWorker, toUsageError } from './follow.ts'
+import { parseTime } from './option-values.ts'
+import { previewLines, replayReportLines, replayStatusLine } from './replay-text.ts'
 
 const options = {
   mode: {
@@ -24,10 +24,10 @@ const options = {
   'dry-run': { type: 'boolean', about: 'only count what would be sent' },
   follow: { type: 'string', value: '<id>', about: 'start none, but watch this one' },
 } as const
-type Typed = Call<typeof options>
+type ReplayCall = CommandCall<typeof options>
 
 const MODES: readonly string[] = ['failed', 'missing', 'all'] satisfies ReplayMode[]
-const EXIT = { done: 0, cancelled: 1, failed: 2 } as const
+const EXIT_CODES = { done: 0, cancelled: 1, failed: 2 } as const
 const deps = { contracts, now: () => new Date() }
 
 export default defineCommand({
@@ -41,46 +41,46 @@ export default defineCommand({
     'replay 01980d3c-5f1a-7c3e-9d52-6b1f0c7a1e11 --mode failed --since 2d --dry-run',
     'replay 01980d3c-5f1a-7c3e-9d52-6b1f0c7a1e11 --mode missing --types subscription.*,invoice.paid',
   ],
-  run: (call) => withDatabase((db) => replay(db, call)),
+  run: (call) => withDatabase((db) => runReplay(db, call)),
 })
 
-async function replay(db: Db, call: Typed): Promise<number> {
-  const { options, out, note } = call
-  if (options.follow === undefined && options['dry-run']) return preview(db, call)
-  const id = options.follow ?? (await started(db, call))
+async function runReplay(db: Db, call: ReplayCall): Promise<number> {
+  const { options, printLine: out, printNote: note } = call
+  if (options.follow === undefined && options['dry-run']) return printPreview(db, call)
+  const id = options.follow ?? (await requestReplay(db, call))
   if (!isUuid(id) || !(await readReplayProgress(db, id))) throw new UsageError(`There is no replay "${id}".`)
-  if (!(await isWorkedOn(db))) {
+  if (!(await hasLiveWorker(db))) {
     note(`No gateway with the role work runs on this database: replay ${id} begins when one starts.`)
     note(`Watch it then with: flo-gateway replay --follow ${id}`)
     return 0
   }
   note(`Replay ${id}: it goes on without this command. Come back with: flo-gateway replay --follow ${id}`)
-  const progress = await untilEnded(async () => (await readReplayProgress(db, id))!, statusLine)
-  for (const line of report(progress)) out(line)
+  const progress = await followUntilEnded(async () => (await readReplayProgress(db, id))!, replayStatusLine)
+  for (const line of replayReportLines(progress)) out(line)
   if (progress.state === 'failed') note(`It has failed: ${progress.reason} What it has sent stays.`)
   if (progress.state === 'cancelled') note('It was cancelled before its end.')
-  return EXIT[progress.state]
+  return EXIT_CODES[progress.state]
 }
 
-async function preview(db: Db, call: Typed): Promise<number> {
-  const { clientId, asked } = await readAsked(db, call)
+async function printPreview(db: Db, call: ReplayCall): Promise<number> {
+  const { clientId, asked } = await readRequest(db, call)
   const found = await inTransaction(db, (tx) => previewReplay(deps, tx, clientId, asked)).catch((error) => {
-    throw asTyped(error, { eventTypes: 'types' })
+    throw toUsageError(error, { eventTypes: 'types' })
   })
-  for (const line of previewed(found)) call.out(line)
+  for (const line of previewLines(found)) call.printLine(line)
   return 0
 }
 
-async function started(db: Db, call: Typed): Promise<string> {
-  const { clientId, asked } = await readAsked(db, call)
+async function requestReplay(db: Db, call: ReplayCall): Promise<string> {
+  const { clientId, asked } = await readRequest(db, call)
   const id = await inTransaction(db, (tx) => startReplay(deps, tx, clientId, asked)).catch((error) => {
-    throw asTyped(error, { eventTypes: 'types' })
+    throw toUsageError(error, { eventTypes: 'types' })
   })
   await db.query('select pg_notify($1, $2)', [WAKE_CHANNEL, `replay:${clientId}`])
   return id
 }
 
-async function readAsked(db: Db, { args, options }: Typed): Promise<{ clientId: string; asked: ReplayRequest }> {
+async function readRequest(db: Db, { args, options }: ReplayCall): Promise<{ clientId: string; asked: ReplayRequest }> {
   const [endpointId] = args
   const { mode, since, until, types } = options
   if (endpointId === undefined) throw new UsageError('<endpointId> is missing: the endpoint that the events go to.')
@@ -94,8 +94,8 @@ async function readAsked(db: Db, { args, options }: Typed): Promise<{ clientId: 
     asked: {
       endpointId,
       mode: mode as ReplayMode,
-      since: timeOf(since),
-      until: timeOf(until),
+      since: parseTime(since),
+      until: parseTime(until),
       eventTypes: types?.split(',').map((type) => type.trim()),
     },
   }

@@ -2,14 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Queryable } from '../database/db.ts'
 
 /** What became of one Stripe event, as far as it has come. */
-export interface Outcome {
+export interface TriggerOutcome {
   eventId: string
   type: string
   state: string
   reason: string | null
-  events: { id: string; contract: string; type: string; deliveries: Delivery[] }[]
+  events: { id: string; contract: string; type: string; deliveries: TriggeredDelivery[] }[]
 }
-interface Delivery {
+interface TriggeredDelivery {
   url: string
   state: string
   attempts: number
@@ -20,28 +20,28 @@ interface Delivery {
  * What became of these Stripe events, in their order: asked again and again until all are settled and each of their
  * deliveries was tried, or `waitMs` have passed.
  */
-export async function outcomesOf(
+export async function awaitOutcomes(
   db: Queryable,
   source: { id: string; clientId: string },
   eventIds: readonly string[],
   { waitMs }: { waitMs: number },
-): Promise<Outcome[]> {
+): Promise<TriggerOutcome[]> {
   const deadline = performance.now() + waitMs
   for (;;) {
-    const outcomes = await stored(db, source, eventIds)
-    if (outcomes.length === eventIds.length && outcomes.every(settled)) return outcomes
+    const outcomes = await readOutcomes(db, source, eventIds)
+    if (outcomes.length === eventIds.length && outcomes.every(isSettled)) return outcomes
     if (performance.now() > deadline) return outcomes
     await delay(100)
   }
 }
 
 /** Nothing more happens to it by itself, but for retries. */
-export const settled = ({ state, events }: Outcome): boolean =>
+export const isSettled = ({ state, events }: TriggerOutcome): boolean =>
   !['received', 'held'].includes(state) &&
   events.every(({ deliveries }) => deliveries.every((one) => one.state !== 'pending' || one.attempts > 0))
 
-async function stored(db: Queryable, source: { id: string; clientId: string }, eventIds: readonly string[]) {
-  const { rows } = await db.query<Outcome>(
+async function readOutcomes(db: Queryable, source: { id: string; clientId: string }, eventIds: readonly string[]) {
+  const { rows } = await db.query<TriggerOutcome>(
     `select s.event_id as "eventId", s.type, s.state, coalesce(s.reason_message, array_to_string(s.held_for, ', ')) as reason,
        coalesce((
          select json_agg(json_build_object('id', e.id, 'contract', e.contract, 'type', e.type, 'deliveries', (

@@ -4,7 +4,7 @@ import { simulate } from '../../simulator/simulate.ts'
 import { ConfigError } from '../errors.ts'
 
 type StripeEvent = ReturnType<typeof simulate>[number]
-interface Options {
+interface StoryOptions {
   seed: string
   apiVersion: string
   clientUserId: string | null
@@ -14,7 +14,7 @@ interface Options {
 }
 
 /** The events of a scenario, the last of which was created about now, as if its story had just come to its end. */
-export function eventsUntilNow(scenario: Scenario, { now, customer, ...simulation }: Options): StripeEvent[] {
+export function eventsUntilNow(scenario: Scenario, { now, customer, ...simulation }: StoryOptions): StripeEvent[] {
   const play = (start: Date) => simulate(scenario, { ...simulation, start })
   let start = now
   // Months differ in length: the second guess corrects the first one.
@@ -23,17 +23,17 @@ export function eventsUntilNow(scenario: Scenario, { now, customer, ...simulatio
     if (guess > 0 && end <= now.getTime()) break
     start = new Date(start.getTime() - (end - now.getTime()))
   }
-  return ofCustomer(play(start), customer)
+  return replaceCustomer(play(start), customer)
 }
 
-function ofCustomer(events: StripeEvent[], customer: string | undefined): StripeEvent[] {
+function replaceCustomer(events: StripeEvent[], customer: string | undefined): StripeEvent[] {
   const own = events.find(({ type }) => type === 'customer.created')?.data.object.id
   if (customer === undefined || own === undefined) return events
   return JSON.parse(JSON.stringify(events).replaceAll(`"${own}"`, () => JSON.stringify(customer)))
 }
 
 /** Posts one event, signed as of now, as Stripe would. Throws a ConfigError when the gateway cannot be reached or refuses it. */
-export async function post(webhookUrl: string, event: StripeEvent, secret: string): Promise<void> {
+export async function postEvent(webhookUrl: string, event: StripeEvent, secret: string): Promise<void> {
   const request = signedRequest(event, secret, new Date())
   const response = await fetch(webhookUrl, { method: 'POST', ...request }).catch((cause) => {
     throw new ConfigError(`No gateway answers at ${webhookUrl}: start it, or say with --url where it listens.`, {

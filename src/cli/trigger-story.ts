@@ -5,38 +5,40 @@ import { dateOf, VERSIONS } from '../../simulator/versions.ts'
 import { UsageError } from './command.ts'
 
 /** What is played, and the events that have to come of it: the one that was asked for, or all that the scenario names. */
-export interface Choice {
+export interface StoryChoice {
   scenario: Scenario
   expects: readonly string[]
 }
 
-type Heard = (typeof CONTRACTS)[number]
+type ContractName = (typeof CONTRACTS)[number]
 
 /** Every event of a contract that some scenario leads to in this API version, with the shortest that does. */
-export function shortestStories(apiVersion: string, contract: Heard = 'flo'): Map<string, Scenario> {
+export function shortestStories(apiVersion: string, contract: ContractName = 'flo'): Map<string, Scenario> {
   const shortest = new Map<string, Scenario>()
   const byLength = scenarios
     .map((scenario) => ({ scenario, length: simulate(scenario, { apiVersion }).length }))
     .sort((a, b) => a.length - b.length)
   for (const { scenario } of byLength)
-    for (const type of expects(scenario, apiVersion, contract)) if (!shortest.has(type)) shortest.set(type, scenario)
+    for (const type of expectedTypes(scenario, apiVersion, contract))
+      if (!shortest.has(type)) shortest.set(type, scenario)
   return shortest
 }
 
 /** What comes of it whatever the source is told: without the ranks that a scenario gives its plans they are not compared. */
-const expects = (scenario: Scenario, apiVersion: string, contract: Heard) =>
+const expectedTypes = (scenario: Scenario, apiVersion: string, contract: ContractName) =>
   contract === 'florentin' && scenario.ranks ? [] : expected(scenario, dateOf(apiVersion), contract)
 
 /** The scenario of this name, or the shortest that leads to the event of this name, Flo's first. Throws a UsageError with what is alike. */
-export function storyOf(asked: string, apiVersion: string): Choice {
+export function storyOf(asked: string, apiVersion: string): StoryChoice {
   const scenario = scenarios.find(({ name }) => name === asked)
-  if (scenario) return { scenario, expects: CONTRACTS.flatMap((contract) => expects(scenario, apiVersion, contract)) }
+  if (scenario)
+    return { scenario, expects: CONTRACTS.flatMap((contract) => expectedTypes(scenario, apiVersion, contract)) }
   const stories = new Map(CONTRACTS.toReversed().flatMap((contract) => [...shortestStories(apiVersion, contract)]))
   const shortest = stories.get(asked)
   if (shortest) return { scenario: shortest, expects: [asked] }
   const names = [...stories.keys(), ...scenarios.map(({ name }) => name)]
   throw new UsageError(
-    `"${asked}" is neither an event nor a scenario${alike(asked, names)}. flo-gateway trigger --list shows all.`,
+    `"${asked}" is neither an event nor a scenario${suggestNames(asked, names)}. flo-gateway trigger --list shows all.`,
   )
 }
 
@@ -47,10 +49,10 @@ export function versionOf(text: string): string {
 }
 
 /** `: did you mean a, b?`, or nothing. */
-function alike(asked: string, names: readonly string[]): string {
+function suggestNames(asked: string, names: readonly string[]): string {
   const near = names
-    .map((name) => ({ name, far: distance(asked.toLowerCase(), name) }))
-    .filter(({ name, far }) => far <= 3 || shared(asked, name))
+    .map((name) => ({ name, far: editDistance(asked.toLowerCase(), name) }))
+    .filter(({ name, far }) => far <= 3 || shareWord(asked, name))
     .sort((a, b) => a.far - b.far)
     .slice(0, 4)
   return near.length > 0 ? `: did you mean ${near.map(({ name }) => name).join(', ')}?` : ''
@@ -58,11 +60,11 @@ function alike(asked: string, names: readonly string[]): string {
 
 const wordsOf = (text: string) => text.toLowerCase().split(/[^a-z]+/)
 /** They have a word of substance, or the beginning of one, in common. */
-const shared = (asked: string, name: string) =>
+const shareWord = (asked: string, name: string) =>
   wordsOf(asked).some((word) => word.length > 3 && wordsOf(name).some((other) => other.startsWith(word.slice(0, 5))))
 
 /** How many letters have to be put in, left out or changed to make one text of the other (Levenshtein). */
-function distance(one: string, other: string): number {
+function editDistance(one: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, at) => at)
   for (const [i, letter] of [...one].entries()) {
     const next = [i + 1]

@@ -1,7 +1,7 @@
 import { CONTRACTS } from '../../simulator/scenario.ts'
 import { scenarios } from '../../simulator/scenarios.ts'
-import { bad, columns, faint, good, odd, sign, strong } from './paint.ts'
-import type { Outcome } from './trigger-outcome.ts'
+import { bad, columnLines, faint, good, strong, truthSign, warning } from './paint.ts'
+import type { TriggerOutcome } from './trigger-outcome.ts'
 import { shortestStories } from './trigger-story.ts'
 
 /** All that can be asked for in an API version. */
@@ -9,7 +9,7 @@ export function listText(apiVersion: string): string {
   return [
     ...CONTRACTS.flatMap((contract) => [
       strong(`Events of ${contract}`),
-      ...columns(
+      ...columnLines(
         [...shortestStories(apiVersion, contract)]
           .sort(([a], [b]) => a.localeCompare(b))
           .map(([type, { name }]) => [type, faint(`by ${name}`)]),
@@ -18,7 +18,7 @@ export function listText(apiVersion: string): string {
       '',
     ]),
     strong('Scenarios'),
-    ...columns(
+    ...columnLines(
       scenarios.map(({ name, about }) => [name, about]),
       { indent: 2 },
     ),
@@ -26,18 +26,18 @@ export function listText(apiVersion: string): string {
 }
 
 /** What went in, line by line, and under each what came out and where it went. */
-export const outcomesText = (outcomes: readonly Outcome[]): string => outcomes.flatMap(outcomeText).join('\n')
+export const outcomesText = (outcomes: readonly TriggerOutcome[]): string => outcomes.flatMap(outcomeText).join('\n')
 
-function outcomeText({ eventId, type, state, reason, events }: Outcome): string[] {
+function outcomeText({ eventId, type, state, reason, events }: TriggerOutcome): string[] {
   const became = state === 'normalized' ? (events.length > 0 ? '' : faint('nothing to tell')) : stateText(state, reason)
   return [
     `→ ${type}  ${faint(eventId)}  ${became}`.trimEnd(),
     ...events.flatMap(({ id, contract, type, deliveries }) => [
       `    ${good('✓')} ${strong(type)}  ${faint(`${contract}  ${id}`)}`,
       ...(deliveries.length === 0 ? [`        ${faint('no endpoint wants it')}`] : []),
-      ...columns(
+      ...columnLines(
         deliveries.map(({ url, state, attempts, reason }) => [
-          `${sign(state === 'delivered')} ${url}`,
+          `${truthSign(state === 'delivered')} ${url}`,
           `${state === 'pending' && attempts > 0 ? 'will be tried again' : state}${reason ? ` (${reason})` : ''}`,
         ]),
         { indent: 8, most: 60 },
@@ -47,4 +47,4 @@ function outcomeText({ eventId, type, state, reason, events }: Outcome): string[
 }
 
 const stateText = (state: string, reason: string | null) =>
-  (state === 'failed' ? bad : state === 'ignored' ? faint : odd)(`${state}${reason ? `: ${reason}` : ''}`)
+  (state === 'failed' ? bad : state === 'ignored' ? faint : warning)(`${state}${reason ? `: ${reason}` : ''}`)

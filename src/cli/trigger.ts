@@ -4,12 +4,12 @@ import type { Config } from '../config.ts'
 import type { Db } from '../database/db.ts'
 import { isUuid } from '../domain/ids.ts'
 import { loadKeyRing } from '../secrets/keyring.ts'
-import { type Call, defineCommand, UsageError } from './command.ts'
+import { type CommandCall, defineCommand, UsageError } from './command.ts'
 import { withDatabase } from './database.ts'
-import { countOf } from './option-values.ts'
+import { parseCount } from './option-values.ts'
 import { bad, faint, good } from './paint.ts'
-import { type Outcome, outcomesOf, settled } from './trigger-outcome.ts'
-import { eventsUntilNow, post } from './trigger-post.ts'
+import { awaitOutcomes, isSettled, type TriggerOutcome } from './trigger-outcome.ts'
+import { eventsUntilNow, postEvent } from './trigger-post.ts'
 import { storyOf, versionOf } from './trigger-story.ts'
 import { listText, outcomesText } from './trigger-text.ts'
 
@@ -39,7 +39,7 @@ export default defineCommand({
   async run(call) {
     const apiVersion = versionOf(call.options['api-version'] ?? NEWEST)
     if (call.options.list) {
-      call.out(listText(apiVersion))
+      call.printLine(listText(apiVersion))
       return 0
     }
     const [what] = call.args
@@ -48,18 +48,26 @@ export default defineCommand({
     const { source } = call.options
     if (source === undefined)
       throw new UsageError('--source is missing: the id of the source that the events come from.')
-    return withDatabase((db, config) => triggered({ ...call, db, config }, { ...choice, sourceId: source, apiVersion }))
+    return withDatabase((db, config) =>
+      runTrigger({ ...call, db, config }, { ...choice, sourceId: source, apiVersion }),
+    )
   },
 })
 
-type Told = ReturnType<typeof storyOf> & { sourceId: string; apiVersion: string }
+type TriggerChoice = ReturnType<typeof storyOf> & { sourceId: string; apiVersion: string }
 
-async function triggered(
-  { db, config, options: asked, out, note }: Call<typeof options> & { db: Db; config: Config },
-  { scenario, expects, sourceId, apiVersion }: Told,
+async function runTrigger(
+  {
+    db,
+    config,
+    options: asked,
+    printLine: out,
+    printNote: note,
+  }: CommandCall<typeof options> & { db: Db; config: Config },
+  { scenario, expects, sourceId, apiVersion }: TriggerChoice,
 ): Promise<number> {
-  const waitSeconds = countOf(asked.wait, 'wait') ?? 60
-  const source = await sourceOf(db, config, sourceId)
+  const waitSeconds = parseCount(asked.wait, 'wait') ?? 60
+  const source = await findSource(db, config, sourceId)
   const seed = asked.seed ?? randomBytes(4).toString('hex')
   const events = eventsUntilNow(scenario, {
     seed,
@@ -69,21 +77,25 @@ async function triggered(
     now: new Date(),
   })
   note(faint(`${scenario.name}, ${events.length} events of ${apiVersion}, seed ${seed}: ${scenario.about}`))
-  const webhookUrl = `${(asked.url ?? own(config)).replace(/\/+$/, '')}/webhooks/stripe/${source.id}`
+  const webhookUrl = `${(asked.url ?? gatewayUrl(config)).replace(/\/+$/, '')}/webhooks/stripe/${source.id}`
   // One after another: whoever looks at the gateway sees the story in its order.
-  for (const event of events) await post(webhookUrl, event, source.secret)
+  for (const event of events) await postEvent(webhookUrl, event, source.secret)
   const ids = events.map(({ id }) => id)
-  const outcomes = await outcomesOf(db, source, ids, { waitMs: waitSeconds * 1000 })
+  const outcomes = await awaitOutcomes(db, source, ids, { waitMs: waitSeconds * 1000 })
   out(outcomesText(outcomes))
-  return verdict(outcomes, expects, out)
+  return reportOutcomes(outcomes, expects, out)
 }
 
-const own = ({ host, port }: Config) => `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+const gatewayUrl = ({ host, port }: Config) => `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 
-function verdict(outcomes: readonly Outcome[], expects: readonly string[], out: (text: string) => void): number {
+function reportOutcomes(
+  outcomes: readonly TriggerOutcome[],
+  expects: readonly string[],
+  out: (text: string) => void,
+): number {
   const came = outcomes.flatMap(({ events }) => events.map(({ type }) => type))
   const missing = [...new Set(expects)].filter((type) => !came.includes(type))
-  const waiting = outcomes.filter((one) => !settled(one)).length
+  const waiting = outcomes.filter((one) => !isSettled(one)).length
   out('')
   if (waiting > 0) out(`${waiting} ${waiting === 1 ? 'event is' : 'events are'} still under way: --wait waits longer.`)
   out(
@@ -94,7 +106,7 @@ function verdict(outcomes: readonly Outcome[], expects: readonly string[], out: 
   return missing.length > 0 ? 1 : 0
 }
 
-async function sourceOf(db: Db, config: Config, id: string) {
+async function findSource(db: Db, config: Config, id: string) {
   const { rows } = isUuid(id)
     ? await db.query('select client_id, signing_secrets[1] as sealed from sources where id = $1', [id])
     : { rows: [] }

@@ -9,7 +9,7 @@ const END_TO_END_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30
 const BATCH_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 240]
 
 /** Counts what the rooms report. Labels are our own kinds and codes, never ids, so the number of series is bounded. */
-export const createCounters = (registry: Registry): Omit<Required<Watch>, 'changed'> => ({
+export const createCounters = (registry: Registry): Omit<Required<Watch>, 'onEndpointChanged'> => ({
   ...createReceiveCounters(registry),
   ...createNormalizeCounters(registry),
   ...createDeliveryCounters(registry),
@@ -21,7 +21,9 @@ function showZeros(counter: Counter, ...series: readonly string[][]): void {
   for (const labels of series) counter.labels(...labels).inc(0)
 }
 
-function createReceiveCounters(registry: Registry): Pick<Required<Watch>, 'answered' | 'kept'> {
+function createReceiveCounters(
+  registry: Registry,
+): Pick<Required<Watch>, 'onWebhookAnswered' | 'onSourceEventsStored'> {
   const registers = [registry]
   const webhooks = new Counter({
     name: 'flo_webhooks_total',
@@ -63,7 +65,7 @@ function createReceiveCounters(registry: Registry): Pick<Required<Watch>, 'answe
   }
 }
 
-function createNormalizeCounters(registry: Registry): Pick<Required<Watch>, 'normalized'> {
+function createNormalizeCounters(registry: Registry): Pick<Required<Watch>, 'onBatchNormalized'> {
   const registers = [registry]
   const outcomeCounter = new Counter({
     name: 'flo_normalize_outcomes_total',
@@ -109,7 +111,7 @@ function createNormalizeCounters(registry: Registry): Pick<Required<Watch>, 'nor
   }
 }
 
-function createDeliveryCounters(registry: Registry): Pick<Required<Watch>, 'attempted'> {
+function createDeliveryCounters(registry: Registry): Pick<Required<Watch>, 'onAttemptEnded'> {
   const registers = [registry]
   const labelNames = ['contract']
   const attempts = new Counter({
@@ -151,7 +153,9 @@ function createDeliveryCounters(registry: Registry): Pick<Required<Watch>, 'atte
   }
 }
 
-function createApiCounters(registry: Registry): Pick<Required<Watch>, 'requested' | 'told'> {
+function createApiCounters(
+  registry: Registry,
+): Pick<Required<Watch>, 'onApiRequestAnswered' | 'onOperationalEventCreated'> {
   const registers = [registry]
   const requests = new Counter({
     name: 'flo_api_requests_total',

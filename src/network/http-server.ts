@@ -2,7 +2,7 @@ import { createServer, type RequestListener, type ServerResponse, STATUS_CODES }
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { newId } from '../domain/ids.ts'
-import { type Code, ConfigError, Refusal, refusalBody } from '../errors.ts'
+import { type RefusalCode, ConfigError, Refusal, refusalBody } from '../errors.ts'
 
 /** The HTTP server of a process: it takes the port before anything else starts, and answers 503 until it is told whom to ask. */
 export interface HttpServer {
@@ -96,7 +96,7 @@ function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex) {
   )
 }
 
-const CODE_OF_PARSER_ERROR: Readonly<Record<string, Code>> = {
+const CODE_OF_PARSER_ERROR: Readonly<Record<string, RefusalCode>> = {
   HPE_HEADER_OVERFLOW: 'headers_too_large',
   ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
 }

@@ -76,7 +76,7 @@ async function commitAndReport(
 ): Promise<BatchResult> {
   const startedAt = Date.now()
   const { result, report: news } = await inTransaction(db, work)
-  if (news) watch?.normalized?.({ ...news, startedAt, committedAt: Date.now() })
+  if (news) watch?.onBatchNormalized?.({ ...news, startedAt, committedAt: Date.now() })
   return result
 }
 

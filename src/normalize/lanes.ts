@@ -115,7 +115,7 @@ export function normalizer(deps: NormalizerDeps): Normalizer {
       client.nextTimerAt = next
       if (fired.length > 0) {
         client.dirty = true
-        deps.watch?.kept?.({ via: 'timer', events: fired, duplicates: 0, committedAt: Date.now() })
+        deps.watch?.onSourceEventsStored?.({ via: 'timer', events: fired, duplicates: 0, committedAt: Date.now() })
       } else if (next <= deps.now().getTime()) client.dirty = true
     }
     if (heldUntil < Date.now() + IDLE_MS) wakeClientAt(clientId, client, heldUntil)

@@ -3,7 +3,7 @@ import { type Db, inTransaction, type Queryable } from '../database/db.ts'
 import { TIMER_BODY, TIMER_EVENT_PREFIX } from '../domain/event-origin.ts'
 import { newId } from '../domain/ids.ts'
 import { type Facts, isTrue, readValue } from '../language/read.ts'
-import type { Arrived } from '../watch.ts'
+import type { StoredSourceEvent } from '../watch.ts'
 import type { SourceEvent } from './source-event.ts'
 import { bareInput } from './world/bare-input.ts'
 import { type KnownObject, keyOf, type World } from './world/world.ts'
@@ -64,7 +64,7 @@ export function fireOverdueTimers(
   { db, now }: { db: Db; now: () => Date },
   clientId: string,
   lanes: readonly number[],
-): Promise<{ fired: Arrived[]; next: number }> {
+): Promise<{ fired: StoredSourceEvent[]; next: number }> {
   return inTransaction(db, async (tx) => {
     const { rows: due } = await tx.query(
       `delete from invoice_dues where client_id = $1 and (source_id, invoice_id) in (
@@ -82,7 +82,7 @@ export function fireOverdueTimers(
   })
 }
 
-async function insertTimerEvents(tx: Queryable, clientId: string, due: readonly any[]): Promise<Arrived[]> {
+async function insertTimerEvents(tx: Queryable, clientId: string, due: readonly any[]): Promise<StoredSourceEvent[]> {
   const events = due.map((one) => ({ ...one, id: newId() }))
   const { rows: fresh } = await tx.query(
     `insert into source_events (client_id, id, source_id, account, livemode, event_id, type, lane, created_at)

@@ -80,13 +80,13 @@ export function createOperationsNotifier(deps: NotifierDeps) {
     },
   })
   const watch: Watch = {
-    answered,
-    changed(change) {
+    onWebhookAnswered: answered,
+    onEndpointChanged(change) {
       const { what, endpointId } = change
       if (what === 'disabled' && isFluttering(`${what} ${endpointId}`)) return log.warn(change, 'operations.flutters')
       enqueue(createEndpointFinding(change, deps), change)
     },
-    normalized: createFailureListener((clientId, failure) =>
+    onBatchNormalized: createFailureListener((clientId, failure) =>
       enqueue(createFailureFinding(clientId, failure, now), { clientId, what: 'mapping_failed', code: failure.code }),
     ),
   }

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Queryable } from '../database/db.ts'
-import type { Answered } from '../watch.ts'
+import type { AnsweredWebhook } from '../watch.ts'
 import type { Finding } from './tell.ts'
 
 /** So many webhooks refused in a row, within such a time, and the source's signatures fail. */
@@ -28,7 +28,7 @@ export function createSignatureListener({
   onRecovered: (source: { id: string; clientId: string }) => void
 }) {
   const refused = new LRUCache<string, { count: number; since: Date }>({ max: SOURCES_MAX })
-  return ({ source, code }: Answered) => {
+  return ({ source, code }: AnsweredWebhook) => {
     if (!source) return
     const { id, clientId, signatureFailingAt } = source
     if (SIGNATURE_CODES.has(code)) {

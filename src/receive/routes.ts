@@ -4,7 +4,7 @@ import { isUuid, newId } from '../domain/ids.ts'
 import { Refusal, refusalBody } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { KeyRing } from '../secrets/keyring.ts'
-import type { Answered, Watch } from '../watch.ts'
+import type { AnsweredWebhook, Watch } from '../watch.ts'
 import type { AddToBatch } from '../workers/batcher.ts'
 import { readRawBody } from './body.ts'
 import { readEnvelope } from './envelope.ts'
@@ -17,14 +17,14 @@ interface Deps {
   keyRing: KeyRing
   log: Log
   now: () => Date
-  /** Called after the commit for each client that got something new; never awaited, must not throw. */
+  /** Called after the commit for each client that has new source events; never awaited, must not throw. */
   onStored: (clientId: string) => void
   watch?: Watch
 }
 
 /**
  * POST /webhooks/stripe/:sourceId. Answers 200 `{received: true, duplicate}` once the event is committed, else a refusal
- * of src/errors.ts; whatever is not a 200 is sent again by Stripe for three days.
+ * of src/errors.ts; Stripe sends again for three days whatever was not answered with 200.
  */
 export function receiveRoutes({ db, keyRing, log, now, onStored, watch }: Deps): Router {
   const router = express.Router()
@@ -65,10 +65,10 @@ export function stripeWebhookHandler({
     verifySignature(bytes, req.get('stripe-signature'), source.sealedSecrets.map(keyRing.decrypt), now())
     const envelope = readEnvelope(bytes, source.id, now())
     const { duplicate } = await storeEvent({ ...envelope, clientId: source.clientId, sourceId: source.id, bytes })
-    // Written by hand: res.json would spend as long on an ETag as the signature takes.
+    // Written by hand: res.json would spend as much time on an ETag as the signature takes.
     res.setHeader('content-type', 'application/json; charset=utf-8')
     res.end(duplicate ? '{"received":true,"duplicate":true}' : '{"received":true,"duplicate":false}')
-    watch?.answered?.(answerFacts(res, { code: null, duplicate }))
+    watch?.onWebhookAnswered?.(answerFacts(res, { code: null, duplicate }))
   }
 }
 
@@ -83,10 +83,10 @@ const refusalHandler =
     else log.error({ err: error, requestId, sourceId: req.params.sourceId }, 'receive.failed')
     res.setHeader('x-request-id', requestId)
     res.status(refusal.status).json(refusalBody(refusal, requestId))
-    watch?.answered?.(answerFacts(res, { code: refusal.code, duplicate: false }))
+    watch?.onWebhookAnswered?.(answerFacts(res, { code: refusal.code, duplicate: false }))
   }
 
-const answerFacts = ({ locals }: Response, how: Pick<Answered, 'code' | 'duplicate'>): Answered => ({
+const answerFacts = ({ locals }: Response, how: Pick<AnsweredWebhook, 'code' | 'duplicate'>): AnsweredWebhook => ({
   ...how,
   seconds: (performance.now() - locals.startedAt) / 1000,
   source: locals.source ?? null,

@@ -3,12 +3,13 @@ import { splitUntilAlone } from '../database/split-until-alone.ts'
 import { newId } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
 import type { Log } from '../log.ts'
-import type { Arrived, Via, Watch } from '../watch.ts'
+import type { ArrivalVia, StoredSourceEvent, Watch } from '../watch.ts'
 import { type AddToBatch, createBatcher } from '../workers/batcher.ts'
 import { encodeByteaArray } from './bytea.ts'
 import type { Envelope } from './envelope.ts'
+import { pairUp } from './pair-up.ts'
 
-/** An event to keep: read, verified, with its bytes as signed. */
+/** An event to store: verified, its envelope read, with the bytes as signed. */
 export interface IncomingEvent extends Envelope {
   clientId: string
   sourceId: string
@@ -18,27 +19,31 @@ export interface IncomingEvent extends Envelope {
 interface Deps {
   db: Db
   log: Log
-  /** Called after the commit for each client that got something new; must not throw. */
+  /** Called after the commit for each client that has new source events; must not throw. */
   onStored: (clientId: string) => void
   watch?: Watch | undefined
   /** How these events come in, for `watch`. */
-  via?: Via
+  via?: ArrivalVia
 }
 
-/** What became of an event: the row that it has become, or that it was there already. */
+/** What became of an event: the row it was stored as, or that it was there already. */
 export type StoreResult = { duplicate: false; id: string; receivedAt: Date } | { duplicate: true }
 
 /** `groupStore` for events that come one by one. */
 export const createEventStore = (deps: Deps): AddToBatch<IncomingEvent, StoreResult> => {
-  const store = createGroupStore(deps)
-  return async (event) => (await store([event]))[0]!
+  const storeGroup = createGroupStore(deps)
+  return async (event) => {
+    const [result] = await storeGroup([event])
+    if (!result) throw new Error('The store gave no result for an event.')
+    return result
+  }
 }
 
 /**
- * Stores groups of events durably, all of a group or none; the promise settles after the commit and says of each whether it
- * was there already. Groups that arrive within a few milliseconds share one transaction, since a commit costs as much for one
- * event as for a hundred. Throws `event_unstorable` for a group that PostgreSQL cannot hold (its neighbours are kept), and
- * `unavailable` when nothing can be stored, or nothing of its client: the sender has to come again.
+ * Stores groups of events durably, all of a group or none. The promise settles after the commit and says of each event whether
+ * it was there already. Groups that arrive within a few milliseconds share one transaction, since a commit costs as much for
+ * one event as for a hundred. Throws `event_unstorable` for a group that PostgreSQL cannot hold (the others of its transaction
+ * are stored), and `unavailable` when nothing can be stored, or nothing of this client: the sender has to send it again.
  */
 export const createGroupStore = ({
   db,
@@ -58,10 +63,10 @@ export const createGroupStore = ({
       })
       const refused = groups.filter((_, at) => results[at] === 'unavailable')
       if (refused.length > 0) log.error({ events: countEvents(refused) }, 'receive.store_partly_unavailable')
-      const fresh = groups.flatMap((group, at) => arrivedEventsOf(group, results[at]!))
+      const fresh = pairUp(groups, results).flatMap(([group, result]) => arrivedEventsOf(group, result))
       for (const clientId of new Set(fresh.map((event) => event.clientId))) onStored(clientId)
       const duplicates = results.flat().filter((result) => typeof result !== 'string' && result.duplicate).length
-      watch?.kept?.({ via, events: fresh, duplicates, committedAt: Date.now() })
+      watch?.onSourceEventsStored?.({ via, events: fresh, duplicates, committedAt: Date.now() })
       return results
     },
     { max: 250, inFlight: 2, spacingMs: 4, size: ({ events }) => events.length },
@@ -80,13 +85,12 @@ type SourceEventRow = IncomingEvent & { id: string; identity: string }
 
 const countEvents = (groups: readonly EventGroup[]) => groups.reduce((sum, { events }) => sum + events.length, 0)
 
-const arrivedEventsOf = ({ events, arrivedAt }: EventGroup, results: GroupResult): Arrived[] =>
+const arrivedEventsOf = ({ events, arrivedAt }: EventGroup, results: GroupResult): StoredSourceEvent[] =>
   typeof results === 'string'
     ? []
-    : events.flatMap(({ clientId, sourceId, eventId, type }, at) => {
-        const result = results[at]!
-        return result.duplicate ? [] : [{ id: result.id, clientId, sourceId, eventId, type, arrivedAt }]
-      })
+    : pairUp(events, results).flatMap(([{ clientId, sourceId, eventId, type }, result]) =>
+        result.duplicate ? [] : [{ id: result.id, clientId, sourceId, eventId, type, arrivedAt }],
+      )
 
 const assignId = (event: IncomingEvent): SourceEventRow => ({
   ...event,
@@ -97,16 +101,16 @@ const assignId = (event: IncomingEvent): SourceEventRow => ({
 const unavailableRefusal = () =>
   new Refusal('unavailable', { message: 'The event cannot be stored at present: send it again.' })
 
-/** Stores each group or says why not: one with an event that PostgreSQL refuses is `unstorable`, its neighbours are stored. */
+/** Stores each group or says why not: one with an event that PostgreSQL refuses is `unstorable`, the others are stored. */
 const storeGroups = (db: Db, groups: readonly SourceEventRow[][]): Promise<GroupResult[]> =>
   splitUntilAlone<SourceEventRow[], GroupResult>(groups, {
     work: (some) => storeTogether(db, some),
     onAlone: () => 'unstorable',
   })
 
-// When a node of a cluster is away, the groups of each client are tried apart. And when two batches that share events have met
-// in another order on one node than on the other, Citus ends one of them: a client's rows alone are locked in one order, but
-// for changes of partitions, after which they are tried once more.
+// When a node of a cluster is down, each client's groups are stored separately. So they are when two batches that share events
+// have locked them in different orders on different nodes, and Citus ends one of them. The rows of one client are always locked
+// in one order, unless a partition changes meanwhile: then they are tried once more.
 async function storeTogether(db: Db, groups: readonly SourceEventRow[][]): Promise<GroupResult[]> {
   try {
     return await insertGroups(db, groups)
@@ -126,8 +130,8 @@ async function storeByClient(
 ): Promise<GroupResult[]> {
   const results = new Map<SourceEventRow[], GroupResult>()
   for (const ofClient of clients) {
-    const stored = await storeGroups(db, ofClient).catch((): GroupResult[] => [])
-    for (const [at, group] of ofClient.entries()) results.set(group, stored[at] ?? 'unavailable')
+    const stored = await storeGroups(db, ofClient).catch((): GroupResult[] => ofClient.map(() => 'unavailable'))
+    for (const [group, result] of pairUp(ofClient, stored)) results.set(group, result)
   }
   return groups.map((group) => results.get(group) ?? 'unavailable')
 }
@@ -142,11 +146,11 @@ async function insertGroups(db: Db, groups: readonly SourceEventRow[][]): Promis
   )
 }
 
-// Two statements and no CTE that writes: the tables may be distributed by client, and a batch holds many clients.
+// Two statements rather than a CTE that writes: the tables may be distributed by client, and a batch holds many clients.
 async function insertSourceEvents(tx: Tx, rows: SourceEventRow[]): Promise<Map<string, Date>> {
-  // All processes insert in the same order: two batches with the same events in another order would wait for each other.
+  // All processes insert in the same order: two batches with the same events in different orders would deadlock.
   const ordered = rows.toSorted((a, b) => (a.identity < b.identity ? -1 : 1))
-  const column = <K extends keyof SourceEventRow>(name: K) => ordered.map((row) => row[name])
+  const columnOf = <K extends keyof SourceEventRow>(name: K) => ordered.map((row) => row[name])
   const { rows: inserted } = await tx.query<{ id: string; received_at: Date }>({
     name: 'receive.source_events',
     text: `insert into source_events
@@ -156,20 +160,20 @@ async function insertSourceEvents(tx: Tx, rows: SourceEventRow[]): Promise<Map<s
            on conflict do nothing
            returning id, received_at`,
     values: [
-      column('clientId'),
-      column('id'),
-      column('sourceId'),
-      column('account'),
-      column('livemode'),
-      column('eventId'),
-      column('type'),
-      column('apiVersion'),
-      column('lane'),
+      columnOf('clientId'),
+      columnOf('id'),
+      columnOf('sourceId'),
+      columnOf('account'),
+      columnOf('livemode'),
+      columnOf('eventId'),
+      columnOf('type'),
+      columnOf('apiVersion'),
+      columnOf('lane'),
       ordered.map(({ createdAt }) => createdAt.toISOString()),
     ],
   })
-  const kept = new Map(inserted.map(({ id, received_at }) => [id, received_at]))
-  const fresh = ordered.filter(({ id }) => kept.has(id))
+  const receivedAtById = new Map(inserted.map(({ id, received_at }) => [id, received_at]))
+  const fresh = ordered.filter(({ id }) => receivedAtById.has(id))
   if (fresh.length > 0)
     await tx.query({
       name: 'receive.source_event_bodies',
@@ -181,5 +185,5 @@ async function insertSourceEvents(tx: Tx, rows: SourceEventRow[]): Promise<Map<s
         encodeByteaArray(fresh.map(({ bytes }) => bytes)),
       ],
     })
-  return kept
+  return receivedAtById
 }

@@ -43,7 +43,7 @@ export function startTraces({ url, serviceName, tracedShare, version, log }: Tra
 
 /** What was told, as spans. */
 const createTraceWatch = (send: (happened: SpanRecord) => void): Watch => ({
-  kept({ via, events, committedAt }) {
+  onSourceEventsStored({ via, events, committedAt }) {
     for (const { id, clientId, sourceId, eventId, type, arrivedAt } of events)
       send({
         name: 'receive',
@@ -62,7 +62,7 @@ const createTraceWatch = (send: (happened: SpanRecord) => void): Watch => ({
         },
       })
   },
-  normalized({ clientId, startedAt, committedAt, fanOut, outcomes, events }) {
+  onBatchNormalized({ clientId, startedAt, committedAt, fanOut, outcomes, events }) {
     const made = Map.groupBy(events, ({ sourceEventId }) => sourceEventId)
     for (const { id, type, state, code, message } of outcomes)
       send({
@@ -102,7 +102,7 @@ const createTraceWatch = (send: (happened: SpanRecord) => void): Watch => ({
         },
       })
   },
-  attempted(attempt) {
+  onAttemptEnded(attempt) {
     const { eventId, sourceEventId, outcome, status, startedAt, durationMs } = attempt
     send({
       name: 'attempt',

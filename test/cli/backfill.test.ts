@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest'
 import { startBackfill } from '../../src/backfill/start.ts'
-import { report, statusLine } from '../../src/cli/backfill-text.ts'
+import { backfillReportLines, backfillStatusLine } from '../../src/cli/backfill-text.ts'
 import { inTransaction } from '../../src/database/db.ts'
 import { runCommand } from '../support/command.ts'
 import { emptyDatabase, freshDatabase } from '../support/database.ts'
@@ -88,12 +88,12 @@ test('the line of a running backfill shows how far it is and fits the terminal',
     counts: { 'invoice.paid': { listed: 1200, known: 1190, new: 10, refused: 0 } },
     reason: 'Stripe has had too many requests (429).',
   }
-  const line = statusLine(progress, 200)
+  const line = backfillStatusLine(progress, 200)
   expect(line).toBe(
     `${'█'.repeat(12)}${'░'.repeat(12)}  50 %  2026-04-02T00:00:00Z  1200 listed, 10 new  waiting: Stripe has had too many requests (429).`,
   )
-  expect(statusLine(progress, 60)).toHaveLength(59)
-  expect(report({}).join()).toContain('no event')
+  expect(backfillStatusLine(progress, 60)).toHaveLength(59)
+  expect(backfillReportLines({}).join()).toContain('no event')
 })
 
 test('of two that begin at once the later one says so', async () => {

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { commands } from '../../src/cli/commands.ts'
-import { typedAs } from '../../src/cli/help.ts'
+import { usageOf } from '../../src/cli/help.ts'
 import { runCommand } from '../support/command.ts'
 import { emptyDatabase, freshDatabase } from '../support/database.ts'
 import { environment, temporaryFolder } from '../support/gateway.ts'
@@ -18,7 +18,7 @@ test('the help lists every command with its arguments', async () => {
   const { code, stdout } = await runCommand('--help', folder)
   expect(code).toBe(0)
   for (const command of commands) {
-    expect(stdout).toContain(typedAs(command))
+    expect(stdout).toContain(usageOf(command))
     expect(stdout).toContain(command.summary)
   }
 })
@@ -29,8 +29,8 @@ test.each(commands.map((command) => [command.name, command] as const))(
     const { code, stdout } = await runCommand([...name.split(' '), '--help'], folder)
     expect(code).toBe(0)
     const [chapter] =
-      docs.match(new RegExp(`^## \`${typedAs(command).replace(/[[\]]/g, '\\$&')}\`$[^]*?(?=^## |$(?![^]))`, 'm')) ?? []
-    expect(chapter, `a chapter "## \`${typedAs(command)}\`"`).toBeDefined()
+      docs.match(new RegExp(`^## \`${usageOf(command).replace(/[[\]]/g, '\\$&')}\`$[^]*?(?=^## |$(?![^]))`, 'm')) ?? []
+    expect(chapter, `a chapter "## \`${usageOf(command)}\`"`).toBeDefined()
     for (const option of Object.keys(command.options ?? {})) {
       expect(stdout).toContain(`--${option}`)
       expect(chapter).toContain(`--${option}`)
@@ -40,7 +40,7 @@ test.each(commands.map((command) => [command.name, command] as const))(
 
 test('docs/cli.md tells of no command that does not exist', () => {
   const chapters = [...docs.matchAll(/^## `(.+)`$/gm)].map(([, typed]) => typed)
-  expect(chapters.sort()).toEqual(commands.map(typedAs).sort())
+  expect(chapters.sort()).toEqual(commands.map(usageOf).sort())
 })
 
 test.each([

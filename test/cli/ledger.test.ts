@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { addsUp, ledgerReport, printed } from '../../src/cli/ledger-report.ts'
+import { ledgerAddsUp, readLedgerReport, ledgerText } from '../../src/cli/ledger-report.ts'
 import { eventually } from '../support/eventually.ts'
 import { startTestGateway } from '../support/gateway.ts'
 import { startReceiver } from '../support/receiver.ts'
@@ -15,7 +15,7 @@ await eventually(async () => (await way.deliveries())[0]?.state === 'delivered')
 // Nothing may mend what the tests break.
 await gateway.stop()
 
-const report = () => ledgerReport(gateway.db, { unsureSeconds: 0 })
+const report = () => readLedgerReport(gateway.db, { unsureSeconds: 0 })
 
 test('counts everything by state', async () => {
   const ledger = await report()
@@ -25,7 +25,7 @@ test('counts everything by state', async () => {
     deliveries: { delivered: 1 },
     attempts: { accepted: 1 },
   })
-  expect(addsUp(ledger)).toBe(true)
+  expect(ledgerAddsUp(ledger)).toBe(true)
 })
 
 // Each sabotage is undone by restoring the rows as they were.
@@ -95,8 +95,8 @@ test.each([
   await gateway.db.query(sabotage)
   const ledger = await report()
   expect(ledger.findings.filter(({ wrong }) => wrong > 0).map((finding) => finding.name)).toContain(name)
-  expect(printed(ledger)).toMatch(/not so for [12], such as [0-9a-f-]{36}/)
-  expect(printed(ledger)).toContain('The ledger does NOT add up.')
+  expect(ledgerText(ledger)).toMatch(/not so for [12], such as [0-9a-f-]{36}/)
+  expect(ledgerText(ledger)).toContain('The ledger does NOT add up.')
 })
 
 test('a delivery that its endpoint holds up, by an open breaker or a rate limit, is not late', async () => {
@@ -120,5 +120,5 @@ test('a delivery that its endpoint holds up, by an open breaker or a rate limit,
 
 test('an endpoint that has been changed since is not judged by what it wants now', async () => {
   await gateway.db.query(`update endpoints set event_types = '{invoice.paid}'`)
-  expect(addsUp(await report())).toBe(true)
+  expect(ledgerAddsUp(await report())).toBe(true)
 })

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { contracts } from '../../mappings/index.ts'
-import { previewed, report, statusLine } from '../../src/cli/replay-text.ts'
+import { previewLines, replayReportLines, replayStatusLine } from '../../src/cli/replay-text.ts'
 import { inTransaction } from '../../src/database/db.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { startReplay } from '../../src/replay/start.ts'
@@ -100,10 +100,10 @@ test('the lines say what there is to say', async () => {
     reason: null,
     deliveries: { delivered: 40, pending: 10 },
   } as const
-  expect(statusLine({ ...progress, found: null }, 80)).toBe('counting …')
-  expect(statusLine(progress, 120)).toMatch(/^█{6}░{18} {2}25 % {2}50 of 200 made {2}40 delivered, 10 pending$/)
-  expect(statusLine(progress, 40)).toHaveLength(39)
-  expect(report({ ...progress, state: 'done', found: 51, skipped: 1 }).join(' ')).toMatch(
+  expect(replayStatusLine({ ...progress, found: null }, 80)).toBe('counting …')
+  expect(replayStatusLine(progress, 120)).toMatch(/^█{6}░{18} {2}25 % {2}50 of 200 made {2}40 delivered, 10 pending$/)
+  expect(replayStatusLine(progress, 40)).toHaveLength(39)
+  expect(replayReportLines({ ...progress, state: 'done', found: 51, skipped: 1 }).join(' ')).toMatch(
     /50 of 51 events are on the way once more\. 1 event had come by another way meanwhile\..* Deliveries: 40 delivered, 10 pending\./,
   )
   const countedUntil = new Date('2026-04-10T00:00:00Z')
@@ -116,8 +116,8 @@ test('the lines say what there is to say', async () => {
     sample: [],
     countedUntil,
   }
-  expect(previewed(counted).join('\n')).toContain(
+  expect(previewLines(counted).join('\n')).toContain(
     '5 events would be sent, and what was made after 2026-04-10T00:00:00Z: counting took too long.',
   )
-  expect(previewed(counted).at(-1)).toBe('2 events cannot be sent any more: the body is past its retention.')
+  expect(previewLines(counted).at(-1)).toBe('2 events cannot be sent any more: the body is past its retention.')
 })

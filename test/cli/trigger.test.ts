@@ -3,7 +3,7 @@ import { contracts } from '../../mappings/index.ts'
 import { firstPayment } from '../../simulator/scenario.ts'
 import { scenarios } from '../../simulator/scenarios.ts'
 import { NEWEST } from '../../simulator/versions.ts'
-import { parsed, UsageError } from '../../src/cli/command.ts'
+import { parseCall, UsageError } from '../../src/cli/command.ts'
 import command from '../../src/cli/trigger.ts'
 import { eventsUntilNow } from '../../src/cli/trigger-post.ts'
 import { shortestStories, storyOf } from '../../src/cli/trigger-story.ts'
@@ -29,7 +29,7 @@ describe('over a running gateway', async () => {
   const trigger = async (...words: string[]) => {
     const [out, notes]: [string[], string[]] = [[], []]
     const call = {
-      ...parsed(command, words),
+      ...parseCall(command, words),
       out: (line: string) => out.push(line),
       note: (line: string) => notes.push(line),
     }

@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest'
-import { ledgerReport } from '../../src/cli/ledger-report.ts'
+import { readLedgerReport } from '../../src/cli/ledger-report.ts'
 import { openPool } from '../../src/database/db.ts'
 import { migrateDatabase } from '../../src/database/migrate.ts'
 import { moveFloor } from '../../src/database/pending-floor.ts'
@@ -14,7 +14,7 @@ import { findBacklogs } from '../../src/operations/backlog.ts'
 import { findRecentFailures } from '../../src/operations/failures.ts'
 import { forgetOldNews, listUnclaimedNews } from '../../src/operations/news.ts'
 import { LANES } from '../../src/receive/lane.ts'
-import { purgeExpired } from '../../src/retention/retain.ts'
+import { purgeExpired } from '../../src/retention/purge-expired.ts'
 import { afterwards } from '../support/afterwards.ts'
 import { judged, type Verdict, type Volatility } from '../support/citus-rules.ts'
 import { onServer } from '../support/database.ts'
@@ -103,7 +103,7 @@ beforeAll(async () => {
   await findBacklogs(db, { lanes: LANES, afterSeconds: 60, now: () => new Date() })
   await moveFloor(db)
   await purgeIdempotencyKeys(db)
-  await ledgerReport(db)
+  await readLedgerReport(db)
   await purgeExpired({ db, log, now: inYears }, { ...kept, graceSeconds: 0 })
   await db.end()
   await gateway.stop()

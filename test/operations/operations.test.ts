@@ -245,7 +245,7 @@ describe('mapping.failed', () => {
       const failed = { id: sourceEventId, sourceId: way.sourceId, type: 'invoice.paid', receivedAt: new Date() }
       const outcomes = [{ ...failed, state: 'failed', code: 'unmapped_value', message: 'unknown' }]
       const batch = { clientId: way.clientId, startedAt: 0, committedAt: 0, fanOut: null, events: [], outcomes }
-      teller.watch.normalized!(batch)
+      teller.watch.onBatchNormalized!(batch)
       await teller.stop()
     }
     const [first, second, third, fourth] = [newId(), newId(), newId(), newId()]

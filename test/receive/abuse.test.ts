@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { sockets } from '../../bench/sockets.ts'
 import { newId } from '../../src/domain/ids.ts'
-import { codes } from '../../src/errors.ts'
+import { refusalCodes } from '../../src/errors.ts'
 import { freshDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
 import { environment, temporaryFolder } from '../support/gateway.ts'
@@ -48,13 +48,13 @@ const deep = (levels: number) => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)
 const rssMb = () => Number(execFileSync('ps', ['-o', 'rss=', '-p', String(gateway.child.pid)])) / 1024
 
 /** Every refusal is a row of the table, in its form. */
-function expectRefused({ status, body }: { status: number; body: any }, code: keyof typeof codes) {
-  expect([status, body?.error?.code]).toEqual([codes[code].status, code])
+function expectRefused({ status, body }: { status: number; body: any }, code: keyof typeof refusalCodes) {
+  expect([status, body?.error?.code]).toEqual([refusalCodes[code].status, code])
   expect(body.error).toEqual({ code, message: expect.any(String), requestId: expect.any(String), details: [] })
 }
 
 describe('what no sender means is refused by a code of the table', () => {
-  test.each<[keyof typeof codes, string, string | Buffer]>([
+  test.each<[keyof typeof refusalCodes, string, string | Buffer]>([
     ['malformed_request', 'no HTTP at all', 'hello there\r\n\r\n'],
     ['malformed_request', 'a TLS handshake', Buffer.from('1603010200010001fc0303', 'hex')],
     ['malformed_request', 'a method of its own', 'BREW /coffee HTTP/1.1\r\nhost: x\r\n\r\n'],
@@ -96,7 +96,7 @@ describe('what no sender means is refused by a code of the table', () => {
     expectRefused(await raw(url, bytes), code)
   })
 
-  test.each<[keyof typeof codes, string, string | Buffer, Record<string, string>]>([
+  test.each<[keyof typeof refusalCodes, string, string | Buffer, Record<string, string>]>([
     ['signature_missing', 'no signature', event(), { 'stripe-signature': '' }],
     ['signature_malformed', 'a signature of garbage', event(), { 'stripe-signature': 'x'.repeat(8000) }],
     ['signature_malformed', 'a thousand commas', event(), { 'stripe-signature': ','.repeat(8000) }],

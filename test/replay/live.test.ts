@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { addsUp, ledgerReport, printed } from '../../src/cli/ledger-report.ts'
+import { ledgerAddsUp, readLedgerReport, ledgerText } from '../../src/cli/ledger-report.ts'
 import type { Db } from '../../src/database/db.ts'
 import { freshDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
@@ -13,8 +13,8 @@ import { layWay } from '../support/way.ts'
 const idOf = ({ headers }: Received) => String(headers['webhook-id'])
 
 async function expectLedger(db: Db) {
-  const ledger = await ledgerReport(db)
-  expect(addsUp(ledger), printed(ledger)).toBe(true)
+  const ledger = await readLedgerReport(db)
+  expect(ledgerAddsUp(ledger), ledgerText(ledger)).toBe(true)
 }
 
 /** What a replay has made: one row an event, in the order it was made. */

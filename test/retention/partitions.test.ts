@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { addsUp, ledgerReport } from '../../src/cli/ledger-report.ts'
+import { ledgerAddsUp, readLedgerReport } from '../../src/cli/ledger-report.ts'
 import { DAILY_TABLES, makePartitions } from '../../src/database/partitions.ts'
 import { newLog } from '../../src/log.ts'
 import { freshDatabase } from '../support/database.ts'
@@ -50,7 +50,7 @@ test('a day without partitions refuses nothing: events of that day are taken in,
     const { rows } = await db.query(`select count(*) from ${parent}_default`)
     expect(rows[0].count, parent).toBeGreaterThanOrEqual(20)
   }
-  expect(addsUp(await ledgerReport(db, { unsureSeconds: 0 }))).toBe(true)
+  expect(ledgerAddsUp(await readLedgerReport(db, { unsureSeconds: 0 }))).toBe(true)
 })
 
 test('a day whose rows are in the default partition stays there, and the days after it are made', async () => {

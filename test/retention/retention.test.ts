@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { addsUp, ledgerReport, printed } from '../../src/cli/ledger-report.ts'
+import { ledgerAddsUp, readLedgerReport, ledgerText } from '../../src/cli/ledger-report.ts'
 import { DAILY_TABLES } from '../../src/database/partitions.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { newLog } from '../../src/log.ts'
@@ -111,13 +111,13 @@ describe('what is past its retention', async () => {
   })
 
   test('is not held against the ledger, which says from when on it judges', async () => {
-    const report = await ledgerReport(db, { days: 365, unsureSeconds: 0 })
-    expect(printed(report)).toContain('The ledger adds up.')
+    const report = await readLedgerReport(db, { days: 365, unsureSeconds: 0 })
+    expect(ledgerText(report)).toContain('The ledger adds up.')
     expect(report.pastRetention.payload!.getTime()).toBeGreaterThan(daysAgo(31).getTime())
     expect(report.pastRetention.metadata!.getTime()).toBeLessThan(daysAgo(90).getTime())
-    expect(printed(report)).toMatch(/payload before \S+T00:00:00.000Z is past its retention, and not judged/)
+    expect(ledgerText(report)).toMatch(/payload before \S+T00:00:00.000Z is past its retention, and not judged/)
     await db.query('delete from attempts where delivery_id = $1', [young.deliveryId])
-    expect(addsUp(await ledgerReport(db, { days: 365, unsureSeconds: 0 }))).toBe(false)
+    expect(ledgerAddsUp(await readLedgerReport(db, { days: 365, unsureSeconds: 0 }))).toBe(false)
   })
 })
 

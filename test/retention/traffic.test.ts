@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { addsUp, ledgerReport } from '../../src/cli/ledger-report.ts'
+import { ledgerAddsUp, readLedgerReport } from '../../src/cli/ledger-report.ts'
 import { DAILY_TABLES } from '../../src/database/partitions.ts'
 import { newLog } from '../../src/log.ts'
 import { purgeExpired } from '../../src/retention/purge-expired.ts'
@@ -70,5 +70,5 @@ test('days are dropped beside traffic, and while somebody reads for long the tra
   expect(seen.refused).toEqual([])
   await eventually(() => new Set(receiver.requests.map(({ headers }) => headers['webhook-id'])).size === seen.accepted)
   expect(receiver.requests).toHaveLength(seen.accepted)
-  await eventually(async () => addsUp(await ledgerReport(db, { unsureSeconds: 0 })))
+  await eventually(async () => ledgerAddsUp(await readLedgerReport(db, { unsureSeconds: 0 })))
 })

@@ -19,7 +19,7 @@ export async function gatewayOnClock({ now } = handedClock(), overrides: Record<
   const told: EndpointChange[] = []
   const gateway = await startTestGateway(
     { LOG_LEVEL: 'error', ...overrides },
-    { now, random: () => 0, watch: { changed: (change) => told.push(change) } },
+    { now, random: () => 0, watch: { onEndpointChanged: (change) => told.push(change) } },
   )
   return { ...gateway, told }
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readConfig } from '../../src/config.ts'
 import { openPool } from '../../src/database/db.ts'
-import { type Surroundings, start } from '../../src/gateway.ts'
+import { type GatewayOptions, startGateway } from '../../src/gateway.ts'
 import { newLog } from '../../src/log.ts'
 import { afterwards } from './afterwards.ts'
 import { freshDatabase } from './database.ts'
@@ -29,11 +29,11 @@ export const environment = (url: string, overrides: Record<string, string> = {})
  */
 export async function startTestGateway(
   overrides: Record<string, string> = {},
-  surroundings: Omit<Surroundings, 'log'> = {},
+  surroundings: Omit<GatewayOptions, 'log'> = {},
 ) {
   const fresh = overrides.DATABASE_URL ? { url: '', db: openPool(overrides.DATABASE_URL) } : await freshDatabase()
   const config = readConfig(environment(fresh.url, overrides))
-  const gateway = await start(config, { log: newLog(config.logLevel), ...surroundings })
+  const gateway = await startGateway(config, { log: newLog(config.logLevel), ...surroundings })
   afterwards(async () => {
     await gateway.stop()
     if (overrides.DATABASE_URL) await fresh.db.end()

@@ -34,7 +34,7 @@ const PLAN_RANKS = { price_1Basic: 1, price_1Plus: 2, price_1PlusYearly: 2 }
 /** A client's world in which nothing has happened, with one source. */
 export const storyWorld = (planRanks: Readonly<Record<string, number>> = PLAN_RANKS): World => {
   const world = emptyWorld(CLIENT)
-  world.sources.set(SOURCE, { hasApiKey: false, shutReason: null, planRanks })
+  world.sources.set(SOURCE, { hasApiKey: false, openCircuitReason: null, planRanks })
   return world
 }
 

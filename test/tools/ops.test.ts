@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { codes } from '../../src/errors.ts'
+import { refusalCodes } from '../../src/errors.ts'
 import { eventually } from '../support/eventually.ts'
 import { fixture } from '../support/fixtures.ts'
 import { startTestGateway } from '../support/gateway.ts'
@@ -72,7 +72,7 @@ function unknownIn(expression: string): string[] {
 const isValue = (metric: string, label: string, word: string) =>
   named(metric).some(({ labels }) => labels[label] === word) ||
   new RegExp(`\\b${word}\\b`).test(helpOf(metric)) ||
-  (label === 'code' && word in codes)
+  (label === 'code' && word in refusalCodes)
 
 describe('ops/alerts.yml', () => {
   test.each(alerts)('$alert asks for what /metrics shows', ({ expr }) => {

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { addsUp, ledgerReport } from '../../src/cli/ledger-report.ts'
+import { ledgerAddsUp, readLedgerReport } from '../../src/cli/ledger-report.ts'
 import { openPool } from '../../src/database/db.ts'
 import { type AppEventType, appEvents } from '../../src/domain/app-events.ts'
 import { runningPostgres } from '../../src/embedded-postgres/start.ts'
@@ -35,9 +35,9 @@ test('20,000 events in batches are all taken in, looked at and counted', async (
   await eventually(async () => (await states()).every(({ state }) => state === 'normalized' || state === 'ignored'), {
     timeoutMs: 120_000,
   })
-  const report = await ledgerReport(gateway.db)
+  const report = await readLedgerReport(gateway.db)
   expect(report.findings.filter(({ wrong }) => wrong > 0)).toEqual([])
-  expect(addsUp(report)).toBe(true)
+  expect(ledgerAddsUp(report)).toBe(true)
   expect((await states()).reduce((sum, { count }) => sum + count, 0)).toBe(20_000)
 })
 

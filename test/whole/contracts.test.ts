@@ -6,7 +6,7 @@ import { expected } from '../../simulator/scenario.ts'
 import { scenarios } from '../../simulator/scenarios.ts'
 import { simulate } from '../../simulator/simulate.ts'
 import { dateOf, NEWEST } from '../../simulator/versions.ts'
-import { addsUp, ledgerReport } from '../../src/cli/ledger-report.ts'
+import { ledgerAddsUp, readLedgerReport } from '../../src/cli/ledger-report.ts'
 import { appEvents } from '../../src/domain/app-events.ts'
 import { eventually } from '../support/eventually.ts'
 import { startTestGateway } from '../support/gateway.ts'
@@ -155,8 +155,8 @@ describe('what the whole scenario set and the application tell', () => {
       requests.map(({ headers }) => headers['webhook-id'] ?? headers['x-florentin-delivery-id']),
     )
     expect(new Set(ids).size).toBe(ids.length)
-    const report = await ledgerReport(gateway.db, { lateSeconds: 0, unsureSeconds: 0 })
-    expect(addsUp(report)).toBe(true)
+    const report = await readLedgerReport(gateway.db, { lateSeconds: 0, unsureSeconds: 0 })
+    expect(ledgerAddsUp(report)).toBe(true)
     expect(report.counts.deliveries).toEqual({ delivered: ids.length })
   })
 })

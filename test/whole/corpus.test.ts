@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { verify } from '../../demo/verify.ts'
-import { addsUp, ledgerReport, printed } from '../../src/cli/ledger-report.ts'
+import { ledgerAddsUp, readLedgerReport, ledgerText } from '../../src/cli/ledger-report.ts'
 import { flo } from '../../src/contracts/flo.ts'
 import { eventually } from '../support/eventually.ts'
 import { startTestGateway } from '../support/gateway.ts'
@@ -50,9 +50,9 @@ test.skipIf(!corpus)(
     })
     expect(wrong).toEqual([])
 
-    const report = await ledgerReport(gateway.db, { lateSeconds: 0, unsureSeconds: 0 })
-    console.log(printed(report))
-    expect(addsUp(report)).toBe(true)
+    const report = await readLedgerReport(gateway.db, { lateSeconds: 0, unsureSeconds: 0 })
+    console.log(ledgerText(report))
+    expect(ledgerAddsUp(report)).toBe(true)
     expect(receiver.requests).toHaveLength(report.counts.deliveries!.delivered!)
   },
   180_000,

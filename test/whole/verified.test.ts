@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { story } from '../../demo/story.ts'
 import { CUSTOMER } from '../../demo/stripe.ts'
 import { verify } from '../../demo/verify.ts'
-import { ledgerReport, printed } from '../../src/cli/ledger-report.ts'
+import { readLedgerReport, ledgerText } from '../../src/cli/ledger-report.ts'
 import { flo } from '../../src/contracts/flo.ts'
 import { eventually } from '../support/eventually.ts'
 import { startTestGateway } from '../support/gateway.ts'
@@ -48,7 +48,7 @@ test('a subscription from trial to end: each endpoint gets what it wants, signed
     }
 
   await eventually(async () => (await way.deliveries()).every(({ state }) => state === 'delivered'))
-  const report = await ledgerReport(gateway.db, { lateSeconds: 0, unsureSeconds: 0 })
-  expect(printed(report)).toContain('The ledger adds up.')
+  const report = await readLedgerReport(gateway.db, { lateSeconds: 0, unsureSeconds: 0 })
+  expect(ledgerText(report)).toContain('The ledger adds up.')
   expect(report.counts.deliveries).toEqual({ delivered: expected.length + wanted.length })
 })

@@ -74,7 +74,7 @@ export async function makeAttempt(
     'delivery.attempted',
   )
   const isLast = nextDelaySeconds === null
-  watch?.attempted?.({ ...attemptReport(clientId, endpoint, delivery, answer), sourceEventId, number, isLast })
+  watch?.onAttemptEnded?.({ ...attemptReport(clientId, endpoint, delivery, answer), sourceEventId, number, isLast })
   return { delivery, number, signature: signatureOf(contract, headers), answer, nextDelaySeconds }
 }
 

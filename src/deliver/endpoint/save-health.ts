@@ -32,7 +32,7 @@ export const createHealthSaver = (
       for (const { endpoint } of due) endpoint.health.unsaved = 'nothing'
       try {
         const written = due.length > 0 ? await writeHealth(db, clientId, due, changes) : new Set()
-        for (const change of changes) if (written.has(change.endpointId)) watch?.changed?.(change)
+        for (const change of changes) if (written.has(change.endpointId)) watch?.onEndpointChanged?.(change)
       } catch (error) {
         for (const [at, { endpoint }] of due.entries()) {
           endpoint.health.unsaved = 'change'
