@@ -1,36 +1,42 @@
 import type { Db } from '../database/db.ts'
 import type { AppEvent, StoredAppEvent } from '../domain/app-events.ts'
 import { appSourceId } from '../domain/event-origin.ts'
+import { Refusal } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Watch } from '../watch.ts'
 import { laneOfUser } from './lane.ts'
+import { pairUp } from './pair-up.ts'
 import { createGroupStore, type IncomingEvent } from './store.ts'
 
 interface Deps {
   db: Db
   log: Log
-  /** Called after the commit for each client that got something new; must not throw. */
+  /** Called after the commit for each client that has new source events; must not throw. */
   onStored: (clientId: string) => void
   watch?: Watch
 }
 
 /**
- * Keeps what a client's application publishes as source events, all or none, in the order given, once per event id. Settles
- * after the commit. They are stored as Stripe's are and share commits among themselves; they have no row in `sources`, their
- * `source_id` is the client's id. Throws `unavailable` when nothing can be stored.
+ * Stores what a client's application publishes as source events: all or none, in the order given, once per event id. The
+ * promise settles after the commit. They are stored like Stripe's events and share commits among themselves. They have no row
+ * in `sources`: their `source_id` is the client's id. Throws `unavailable` when nothing can be stored.
  */
 export function createAppEventStore(
   deps: Deps,
 ): (clientId: string, events: readonly AppEvent[]) => Promise<readonly StoredAppEvent[]> {
-  const store = createGroupStore({ ...deps, via: 'app' })
+  const storeGroup = createGroupStore({ ...deps, via: 'app' })
   return async (clientId, events) => {
-    const results = await store(events.map((event) => sourceEventOf(clientId, event)))
-    const duplicateIds = events.flatMap(({ id }, at) => (results[at]!.duplicate ? [id] : []))
+    const results = pairUp(events, await storeGroup(events.map((event) => sourceEventOf(clientId, event))))
+    const duplicateIds = results.flatMap(([{ id }, { duplicate }]) => (duplicate ? [id] : []))
     const storedById =
       duplicateIds.length > 0 ? await findStored(deps.db, clientId, duplicateIds) : new Map<string, StoredRow>()
-    return results.map((result, at) =>
-      result.duplicate ? { ...storedById.get(events[at]!.id)!, duplicate: true } : result,
-    )
+    return results.map(([{ id }, result]) => {
+      if (!result.duplicate) return result
+      const stored = storedById.get(id)
+      // Deleted in the moment since it was found: sent again, it is new.
+      if (!stored) throw new Refusal('unavailable')
+      return { ...stored, duplicate: true }
+    })
   }
 }
 

@@ -5,9 +5,9 @@ import { Refusal } from '../errors.ts'
 export const MAX_BODY_BYTES = 1024 * 1024
 
 /**
- * The bytes of a request body exactly as they arrived, whatever their content type: the signature is over these.
- * Throws `too_large` as soon as more than `limit` bytes are announced or seen; the rest is read and thrown away, so
- * that the sender gets to read the answer.
+ * Reads a request body exactly as it arrived, whatever its content type: the signature is over these bytes. Throws
+ * `too_large` as soon as more than `limit` bytes are announced or received; the rest is read and discarded, so that the
+ * sender can read the answer. Throws `body_incomplete` when the connection ends before the body does.
  */
 export function readRawBody(req: IncomingMessage, limit = MAX_BODY_BYTES): Promise<Buffer> {
   return new Promise((resolve, reject) => {
@@ -25,7 +25,11 @@ export function readRawBody(req: IncomingMessage, limit = MAX_BODY_BYTES): Promi
       if (length > limit) return rejectTooLarge()
       chunks.push(chunk)
     })
-    req.on('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)))
+    req.on('end', () => {
+      const [first] = chunks
+      // One chunk is passed on without a copy.
+      resolve(first && chunks.length === 1 ? first : Buffer.concat(chunks))
+    })
     req.on('error', () => reject(new Refusal('body_incomplete')))
   })
 }

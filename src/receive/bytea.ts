@@ -1,8 +1,8 @@
 const BYTEA_OID = 17
 
 /**
- * A `bytea[]` parameter in PostgreSQL's binary array format. node-postgres would write each body as hex inside an
- * escaped text, twice the bytes and several copies; a Buffer it sends as it is.
+ * Encodes a `bytea[]` parameter in PostgreSQL's binary array format. node-postgres would write each body as hex inside an
+ * escaped text, which is twice the bytes and several copies; it sends a Buffer unchanged.
  */
 export function encodeByteaArray(values: readonly Buffer[]): Buffer {
   const header = Buffer.alloc(20)

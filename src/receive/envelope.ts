@@ -3,12 +3,12 @@ import { createHash } from 'node:crypto'
 import { Refusal } from '../errors.ts'
 import { type JsonObject, laneOf, nonEmptyString } from './lane.ts'
 
-/** What is read of an event before it is stored: its identity and what lists and lanes need. */
+/** What is read from an event before it is stored: its identity, and what lists and lanes need. */
 export interface Envelope {
   eventId: string
   type: string
   apiVersion: string | null
-  /** The connected account that it is about, '' for the source's own. */
+  /** The connected account that it is about; '' for the source's own account. */
   account: string
   livemode: boolean
   createdAt: Date
@@ -16,8 +16,8 @@ export interface Envelope {
 }
 
 /**
- * Reads the envelope of a snapshot event or of a thin one (`object: "v2.core.event"`). Only an id and a type are asked
- * for; all else may be missing or of another age, since API versions from 2014 on are still sent.
+ * Reads the envelope of a snapshot event or of a thin one (`object: "v2.core.event"`). Only an id and a type are required;
+ * the rest may be missing or have another shape, since Stripe still sends API versions from 2014 on.
  * Throws `malformed_json` or `event_malformed`.
  */
 export function readEnvelope(bytes: Buffer, sourceId: string, receivedAt: Date): Envelope {
@@ -26,7 +26,7 @@ export function readEnvelope(bytes: Buffer, sourceId: string, receivedAt: Date):
   const type = nonEmptyString(event.type)
   if (!id || !type) throw new Refusal('event_malformed')
   return {
-    // The dashboard's test events all have this id: only their content tells them apart.
+    // All test events of Stripe's dashboard have this id: only their content distinguishes them.
     eventId: /^evt_0+$/.test(id) ? `sha256:${createHash('sha256').update(bytes).digest('hex')}` : id,
     type,
     apiVersion: nonEmptyString(event.api_version) ?? null,
@@ -39,7 +39,7 @@ export function readEnvelope(bytes: Buffer, sourceId: string, receivedAt: Date):
 }
 
 function parseJsonObject(bytes: Buffer): JsonObject {
-  // Decoding would put U+FFFD in place of broken bytes, silently.
+  // Decoding would silently replace invalid bytes by U+FFFD.
   if (!isUtf8(bytes)) throw new Refusal('malformed_json', { message: 'The request body is not valid UTF-8.' })
   let value: unknown
   try {
@@ -51,7 +51,8 @@ function parseJsonObject(bytes: Buffer): JsonObject {
   return value as JsonObject
 }
 
-// Seconds in snapshot events, ISO 8601 in thin ones. Missing or out of what PostgreSQL and JavaScript both write: receipt.
+// Seconds in snapshot events, ISO 8601 in thin ones. The time of receipt when it is missing, or outside the years that both
+// PostgreSQL and JavaScript can write.
 function creationTime(created: unknown, receivedAt: Date): Date {
   const at = new Date(typeof created === 'number' ? created * 1000 : (nonEmptyString(created) ?? Number.NaN))
   const year = at.getUTCFullYear()

@@ -9,12 +9,12 @@ interface Deps {
   db: Db
   log: Log
   now: () => Date
-  /** Called after the commit for each client that got something new; must not throw. */
+  /** Called after the commit for each client that has new source events; must not throw. */
   onStored: (clientId: string) => void
   watch?: Watch
 }
 
-/** An event as Stripe's own list shows it; `account` is the connected account whose list it is, '' for the source's own. */
+/** An event out of Stripe's list of events; `account` is the connected account whose list it is, '' for the source's own. */
 interface ListedEvent {
   clientId: string
   sourceId: string
@@ -22,7 +22,7 @@ interface ListedEvent {
   bytes: Buffer
 }
 
-/** Keeps events that Stripe has listed rather than sent, as if they had just arrived: the same store, the same identity. */
+/** Stores events that Stripe has listed, as if it had just sent them: the same store, the same identity. */
 export function createListedEventStore({
   db,
   log,

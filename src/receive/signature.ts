@@ -23,7 +23,7 @@ export function verifySignature(
   if (Math.abs(now.getTime() / 1000 - Number(time)) > TOLERANCE_SECONDS) throw new Refusal('timestamp_out_of_tolerance')
 }
 
-// Other schemes (v0 is Stripe's for test clocks of old) may stand in the header and prove nothing.
+// The header may also hold other schemes (v0: Stripe's, in test mode), which prove nothing.
 function parseSignatureHeader(header: string) {
   let time: string | undefined
   const signatures: Buffer[] = []

@@ -3,18 +3,18 @@ import { Refusal } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { type AddToBatch, createBatcher } from '../workers/batcher.ts'
 
-/** Whose events these are and what they are signed with; the secrets are sealed with the key ring. */
+/** A source as the receiver needs it: whose events it sends, and what they are signed with, sealed by the key ring. */
 export interface SigningSource {
   id: string
   clientId: string
   sealedSecrets: string[]
-  /** Since when its signatures are known to fail; null: they do not. */
+  /** Since when its signatures fail; null: they do not. */
   signatureFailingAt: Date | null
 }
 
 /**
  * Loads sources by id, undefined for one that does not exist. The ids of requests that wait at the same time go into one
- * statement; nothing is kept, so a secret that was withdrawn before the request is not accepted.
+ * statement. Nothing is cached, so a secret that was removed before the request is not accepted.
  * Throws `unavailable` when the database does not answer.
  */
 export const createSourceLoader = ({ db, log }: { db: Db; log: Log }): AddToBatch<string, SigningSource | undefined> =>
