@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import express from 'express'
 import { contracts } from '../mappings/index.ts'
 import { apiRouter } from './api/api.ts'
-import { createFirstAdminKey } from './api/http/caller.ts'
+import { createFirstAdminKey } from './api/resources/create-api-key.ts'
 import { answerHealthz, answerReadyz } from './api/http/health.ts'
 import { answerRefusal } from './api/http/refusals.ts'
 import { startBackfiller } from './backfill/backfiller.ts'
@@ -214,7 +214,7 @@ function startRooms(shared: SharedDeps, wakes: Wakes) {
   })
   const replay = startReplayer({
     ...shared,
-    onReplayed: (clientId, endpointId, replaced) => deliver.wake(clientId, [endpointId], { reread: replaced }),
+    onReplayed: (clientId, endpointId, { replaced }) => deliver.wake(clientId, [endpointId], { reread: replaced }),
     onLeasedElsewhere: (clientId) => wakes.wakeElsewhere('replay', clientId),
   })
   const rooms = { normalize, deliver, hydrate, backfill, replay }

@@ -1,7 +1,7 @@
 import type { Queryable } from '../database/db.ts'
 import type { EventCounts } from './state.ts'
 
-/** How far a backfill is, and what it has found. */
+/** How far a backfill has come, and what it has found. */
 export interface BackfillProgress {
   id: string
   state: 'running' | 'completed' | 'failed' | 'cancelled'
@@ -9,11 +9,11 @@ export interface BackfillProgress {
   until: Date
   readUntil: Date
   counts: Record<string, EventCounts>
-  /** Why it has failed, or what it waits for. */
+  /** Why it failed, or why its last call did. */
   reason: string | null
 }
 
-/** Undefined when there is no such backfill. */
+/** Reads how far a backfill has come; undefined when there is none with this id. */
 export async function readBackfillProgress(db: Queryable, id: string): Promise<BackfillProgress | undefined> {
   const { rows } = await db.query<BackfillProgress>(
     `select b.id, b.state, b.since, b.until, b.read_until as "readUntil", b.counts, b.reason_message as reason

@@ -5,7 +5,7 @@ import type { StripeApi, StripeReply } from '../network/stripe-api.ts'
 import type { KeyRing } from '../secrets/keyring.ts'
 import type { StopSignal } from '../workers/leased-runs.ts'
 import { advanceBackfill, type Backfill, completeBackfill, type EventCounts, recordFailedCall } from './state.ts'
-import { nextWindowSeconds, readWindow, splitBySeconds } from './windows.ts'
+import { type ListedStripeEvent, nextWindowSeconds, readWindow, splitBySeconds } from './windows.ts'
 
 export interface BackfillDeps {
   db: Db
@@ -13,23 +13,23 @@ export interface BackfillDeps {
   keyRing: Pick<KeyRing, 'decrypt'>
   stripe: StripeApi
   random: () => number
-  /** Keeps an event as the receiver does; `known`: it was there already, `refused`: the database cannot hold it. */
+  /** Stores an event as the receiver does. `known`: it was there already; `refused`: the database cannot hold it. */
   storeListed: (event: {
     clientId: string
     sourceId: string
     account: string
     bytes: Buffer
   }) => Promise<'new' | 'known' | 'refused'>
-  /** Between two calls of one backfill. Stripe allows a test key 25 calls a second, and the client has calls of its own. */
+  /** Between two calls of one backfill. Stripe allows a test key 25 calls a second, and the client makes calls of its own. */
   spacingMs?: number
 }
 
 const SPACING_MS = 200
-/** Calls in a row that may fail: about ten minutes, with the pauses between them. */
+/** So many calls in a row may fail: about ten minutes, with the pauses between them. */
 const MAX_FAILURES = 12
 const MAX_PAUSE_SECONDS = 120
 
-/** Reads Stripe's list from where the backfill stands to its end, unless it is cancelled, `stopped`, or a call fails. */
+/** Reads Stripe's list from where the backfill stands to its end, unless it is cancelled or stopped, or a call fails. */
 export async function runBackfill(
   deps: BackfillDeps,
   backfill: Backfill,
@@ -76,7 +76,7 @@ const unixSeconds = (time: Date) => Math.floor(time.getTime() / 1000)
 async function storeEvents(
   { storeListed }: BackfillDeps,
   { clientId, sourceId, account }: Backfill,
-  events: readonly any[],
+  events: readonly ListedStripeEvent[],
 ) {
   const counts: Record<string, EventCounts> = {}
   await Promise.all(
@@ -101,7 +101,7 @@ async function recordFailure({ db, log, random }: BackfillDeps, backfill: Backfi
   const retrySeconds =
     failure.kind === 'trouble' && failures + 1 < MAX_FAILURES ? Math.max(pause, failure.retryAfterSeconds ?? 0) : null
   await recordFailedCall(db, backfill, failure, retrySeconds)
-  const told = { clientId, backfillId: id, code: failure.code, reason: failure.message }
-  if (retrySeconds === null) log.warn(told, 'backfill.failed')
-  else log.info({ ...told, againSeconds: Math.round(retrySeconds) }, 'backfill.set_back')
+  const logged = { clientId, backfillId: id, code: failure.code, reason: failure.message }
+  if (retrySeconds === null) log.warn(logged, 'backfill.failed')
+  else log.info({ ...logged, againSeconds: Math.round(retrySeconds) }, 'backfill.set_back')
 }

@@ -2,14 +2,14 @@ import type { Queryable } from '../database/db.ts'
 import { newId } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
 
-/** What is asked for. Times are Stripe's `created`; `until` is excluded. */
+/** Which events are to be read. Times are Stripe's `created`; `until` is excluded. */
 export interface BackfillRequest {
   sourceId: string
   since: Date
   until?: Date | undefined
-  /** false: only what Stripe could not deliver to some webhook of the account. */
+  /** false: only events that Stripe could not deliver to some webhook of the account. */
   deliverySuccess?: boolean | undefined
-  /** 20 at most, Stripe's limit. */
+  /** At most 20, Stripe's limit. */
   types?: string[] | undefined
   /** A connected account. */
   account?: string | undefined
@@ -17,13 +17,13 @@ export interface BackfillRequest {
 
 /** How far back Stripe's list of events reaches. https://docs.stripe.com/api/events */
 export const STRIPE_LIST_DAYS = 30
-// "30 days ago" was said some moments before it is read here.
+// A request for "30 days ago" was written some moments before it is checked here.
 const SLACK_MS = 3_600_000
 const DAY_MS = 86_400_000
 
 /**
- * Has Stripe's list of events read from `since` on; wake the backfill room afterwards. Returns the backfill's id. Throws
- * `invalid`, `needs_api_key`, and `backfill_running` while another one of the source runs.
+ * Starts to read Stripe's list of events from `since` on; wake the backfill room afterwards. Returns the backfill's id. Throws
+ * `invalid`, `not_found`, `needs_api_key`, and `backfill_running` while another backfill of the source runs.
  */
 export async function startBackfill(
   tx: Queryable,

@@ -1,6 +1,7 @@
 import type { Queryable } from '../database/db.ts'
+import { firstRow } from '../database/rows.ts'
 
-/** A running backfill, and with what its calls are made. */
+/** A running backfill, and the credentials for its calls. */
 export interface Backfill {
   clientId: string
   id: string
@@ -11,12 +12,12 @@ export interface Backfill {
   deliverySuccess: boolean | null
   readUntil: Date
   failures: number
-  /** Sealed; null: the source has none (any more). */
+  /** Encrypted; null: the source has none (any more). */
   apiKey: string | null
   apiVersion: string | null
 }
 
-/** How many events of one type were listed, and of these known before, new, and refused by the database. */
+/** How many events of one type were listed, and how many of these were known before, new, and refused by the database. */
 export interface EventCounts {
   listed: number
   known: number
@@ -24,7 +25,7 @@ export interface EventCounts {
   refused: number
 }
 
-/** The client's running backfills that are due. */
+/** Finds the client's running backfills that are due. */
 export async function findDueBackfills(db: Queryable, clientId: string): Promise<Backfill[]> {
   const { rows } = await db.query<Backfill>(
     `select b.client_id as "clientId", b.id, b.source_id as "sourceId", b.account, b.until, b.types,
@@ -37,22 +38,24 @@ export async function findDueBackfills(db: Queryable, clientId: string): Promise
   return rows
 }
 
-/** The clients that have a running backfill. */
+/** Lists the clients that have a running backfill. */
 export async function listClientsWithBackfills(db: Queryable): Promise<string[]> {
-  const { rows } = await db.query(`select distinct client_id as id from backfills where state = 'running'`)
+  const { rows } = await db.query<{ id: string }>(
+    `select distinct client_id as id from backfills where state = 'running'`,
+  )
   return rows.map(({ id }) => id)
 }
 
 /** When the client's next backfill is due; null: none runs. */
 export async function nextBackfillTime(db: Queryable, clientId: string): Promise<Date | null> {
-  const { rows } = await db.query(
+  const { rows } = await db.query<{ next: Date | null }>(
     `select min(next_attempt_at) as next from backfills where client_id = $1 and state = 'running'`,
     [clientId],
   )
-  return rows[0].next
+  return firstRow(rows).next
 }
 
-/** Everything created before `readUntil` is kept by now. Answers whether to go on: it may have been cancelled. */
+/** Records that everything created before `readUntil` is stored. False: it was cancelled meanwhile, and must not go on. */
 export async function advanceBackfill(
   db: Queryable,
   { clientId, id }: Pick<Backfill, 'clientId' | 'id'>,
@@ -84,7 +87,7 @@ const countColumns = (counts: readonly EventCounts[]) => [
   counts.map(({ refused }) => refused),
 ]
 
-/** All is read. */
+/** Ends a backfill that has read everything. */
 export async function completeBackfill(
   db: Queryable,
   { clientId, id }: Pick<Backfill, 'clientId' | 'id'>,
@@ -96,19 +99,19 @@ export async function completeBackfill(
   )
 }
 
-/** A call did not get through: it goes on in so many seconds, or not at all (null). */
+/** Records a failed call: the backfill goes on in so many seconds, or has failed (null). */
 export async function recordFailedCall(
   db: Queryable,
   { clientId, id }: Pick<Backfill, 'clientId' | 'id'>,
   { code, message }: { code: string; message: string },
   seconds: number | null,
 ): Promise<void> {
-  const then =
+  const nextState =
     seconds === null
       ? `state = 'failed', next_attempt_at = null, finished_at = now()`
       : 'next_attempt_at = now() + make_interval(secs => $5)'
   await db.query(
-    `update backfills set failures = failures + 1, reason_code = $3, reason_message = $4, ${then}
+    `update backfills set failures = failures + 1, reason_code = $3, reason_message = $4, ${nextState}
       where client_id = $1 and id = $2 and state = 'running'`,
     [clientId, id, code, message, ...(seconds === null ? [] : [seconds])],
   )

@@ -1,12 +1,20 @@
 import type { StripeApi, StripeCredentials, StripeReply } from '../network/stripe-api.ts'
 
-// Stripe lists the newest events first. Read like that, what is old would come after what is new, and changes would be taken
-// for overtaken ones: so the time is cut into windows, and each is read to its end and turned round.
+// Stripe lists the newest events first. Stored in that order, older events would arrive after newer ones, and their changes
+// would count as outdated. So the time is cut into windows; each is read to its end and then reversed.
 
-/** A stretch of Stripe's `created`, in Unix seconds; `to` is excluded. */
+/** A range of Stripe's `created`, in Unix seconds; `to` is excluded. */
 export interface TimeWindow {
   from: number
   to: number
+}
+
+/** An event as Stripe lists it, with the fields that a backfill reads. */
+export interface ListedStripeEvent {
+  id: string
+  type: string
+  /** Unix seconds. */
+  created: number
 }
 
 export interface EventListQuery {
@@ -16,14 +24,14 @@ export interface EventListQuery {
 }
 
 const PAGE_SIZE = 100
-/** Events of one window that are held in memory; a window with more is read in smaller pieces. */
+/** How many events of one window are held in memory; a window with more is cut. */
 const MAX_EVENTS = 5000
 const FEW_EVENTS = 500
 const MANY_EVENTS = 2500
 const FIRST_SECONDS = 3600
 const MAX_SECONDS = 7 * 86_400
 
-/** How long the next window is to be, after one of `seconds` with so many events. */
+/** How long the next window should be, after one of `seconds` with so many events. */
 export function nextWindowSeconds(seconds: number | null, events: number): number {
   if (seconds === null) return FIRST_SECONDS
   if (events < FEW_EVENTS) return Math.min(MAX_SECONDS, seconds * 2)
@@ -31,16 +39,16 @@ export function nextWindowSeconds(seconds: number | null, events: number): numbe
 }
 
 /**
- * The events of a window, the oldest first, or how the call failed; `too many` when the window wants to be cut. `paced` is
- * awaited before each call.
+ * Reads the events of a window, oldest first, or how the call failed; `too many` when the window has to be cut. Awaits
+ * `waitForTurn` before each call.
  */
 export async function readWindow(
   stripe: StripeApi,
   query: EventListQuery,
   { from, to }: TimeWindow,
   waitForTurn: () => Promise<void>,
-): Promise<{ events: any[] } | { failure: Exclude<StripeReply, { kind: 'found' }> } | 'too many'> {
-  const events: any[] = []
+): Promise<{ events: ListedStripeEvent[] } | { failure: Exclude<StripeReply, { kind: 'found' }> } | 'too many'> {
+  const events: ListedStripeEvent[] = []
   for (;;) {
     await waitForTurn()
     const page = await stripe.readObject(query.credentials, listPathOf(query, { from, to }, events.at(-1)?.id))
@@ -71,10 +79,10 @@ function listPathOf(
   return `/v1/events?${query}`
 }
 
-/** The events in pieces of about a page, none of which parts events of one second: after each the reading can stop. */
-export function splitBySeconds(events: readonly any[]): { events: any[]; upTo: number }[] {
-  const pieces: { events: any[]; upTo: number }[] = []
-  let piece: any[] = []
+/** Splits events into pieces of about a page, never within one second: after each piece the reading can stop. */
+export function splitBySeconds(events: readonly ListedStripeEvent[]): { events: ListedStripeEvent[]; upTo: number }[] {
+  const pieces: { events: ListedStripeEvent[]; upTo: number }[] = []
+  let piece: ListedStripeEvent[] = []
   for (const [at, event] of events.entries()) {
     piece.push(event)
     const ends = events[at + 1]?.created !== event.created

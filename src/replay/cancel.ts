@@ -1,11 +1,11 @@
 import type { Queryable } from '../database/db.ts'
 
 /**
- * Stops a replay where it is; one that has ended stays as it is. Its deliveries that still wait are cancelled, but for those
- * that took the place of one that was waiting: without the replay the endpoint would still get their event.
+ * Stops a replay where it is; one that has ended stays as it is. Its pending deliveries are cancelled, except those that
+ * replaced another pending delivery: without the replay the endpoint would still get their event.
  */
 export async function cancelReplay(tx: Queryable, clientId: string, id: string): Promise<void> {
-  // Waits for what is being made, and nothing is made afterwards.
+  // Waits for the step that is making deliveries; no step makes any afterwards.
   const { rowCount } = await tx.query(
     `update replays set state = 'cancelled', finished_at = now()
       where client_id = $1 and id = $2 and state = 'running'`,
@@ -13,7 +13,7 @@ export async function cancelReplay(tx: Queryable, clientId: string, id: string):
   )
   if (rowCount === 0) return
   await tx.query(
-    // A transaction has one time: what was cancelled when the delivery was made was cancelled for it.
+    // now() is the same throughout a transaction: what was cancelled at the time the delivery was made was replaced by it.
     `update deliveries d
         set state = 'cancelled', reason = 'replay_cancelled', next_attempt_at = null, finished_at = now()
       where client_id = $1 and origin = $2 and state = 'pending'

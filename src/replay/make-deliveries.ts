@@ -1,20 +1,21 @@
-import { type Db, inTransaction, type Queryable } from '../database/db.ts'
+import { type Db, inTransaction, isDeadlock, type Queryable } from '../database/db.ts'
 import { announcePending } from '../database/pending-floor.ts'
 import { newId } from '../domain/ids.ts'
 import { type MatchingEvent, selectEvents } from './select-events.ts'
 import { advanceReplay, failReplay, finishReplay, lockReplay, type Replay } from './state.ts'
 
-/** What one step has come to: how many deliveries it made, and whether the replay has ended. */
+/** The result of one step: how many deliveries it made, and whether the replay has ended. */
 export interface ReplayStep {
   made: number
-  /** Some of them took the place of one that waited. */
+  /** Some of them replaced one that was pending. */
   replaced: boolean
   ended: boolean
 }
 
 /**
- * Makes the deliveries of the next events, `limit` at most, after a look at `scanLimit` events at most. In one transaction with the
- * replay's place, which it takes from the locked row: what was made before a crash, or by another process, is not made again.
+ * Makes the deliveries of the next events: at most `limit`, after looking at no more than `scanLimit` events. The replay's
+ * position is read from the locked row and moved in the same transaction: what was made before a crash, or by another process,
+ * is not made again.
  */
 export async function makeNextDeliveries(
   db: Db,
@@ -30,42 +31,42 @@ export async function makeNextDeliveries(
         return { made: 0, replaced: false, ended: true }
       }
       const { events, reached, isComplete } = await selectEvents(tx, now, { after: now.reached, scanLimit, limit })
-      if (events.length > 0) await insertDeliveries(tx, now, events)
+      await insertDeliveries(tx, now, events)
       await advanceReplay(tx, now, reached, events.length)
       if (isComplete) await finishReplay(tx, now)
       return { made: events.length, replaced: events.some(({ pending }) => pending.length > 0), ended: isComplete }
     })
   } catch (error) {
-    // The pumps lock deliveries in their own order. Nothing is made, and the next step begins where this one did.
-    if ((error as { code?: string }).code === DEADLOCK) return { made: 0, replaced: false, ended: false }
+    // The pumps of the delivering room lock deliveries in their own order. Nothing was made: the next step starts where this one did.
+    if (isDeadlock(error)) return { made: 0, replaced: false, ended: false }
     throw error
   }
 }
-
-const DEADLOCK = '40P01'
 
 const CLOSED_REASONS = {
   disabled: { code: 'endpoint_disabled', message: 'The endpoint was disabled: enable it, and replay what is left.' },
   deleted: { code: 'endpoint_deleted', message: 'The endpoint was deleted.' },
 } as const
 
-/** New deliveries, in the order of the events; what still waits of the same events is cancelled. */
+/** Inserts deliveries in the order of the events; pending ones of the same events are cancelled. */
 async function insertDeliveries(
   tx: Queryable,
   { clientId, endpointId, id }: Replay,
   events: MatchingEvent[],
 ): Promise<void> {
   const eventIds = events.map((event) => event.id)
-  const waiting = events.flatMap((event) => event.pending.map((id) => ({ eventId: event.id, id })))
-  if (waiting.length > 0)
+  const [firstId] = eventIds
+  if (firstId === undefined) return
+  const replaced = events.flatMap((event) => event.pending.map((id) => ({ eventId: event.id, id })))
+  if (replaced.length > 0)
     await tx.query(
       `update deliveries d set state = 'cancelled', reason = 'resent', next_attempt_at = null, finished_at = now()
          from unnest($2::uuid[], $3::uuid[]) w(event_id, id)
         where d.client_id = $1 and d.event_id = w.event_id and d.id = w.id and d.state = 'pending'
           and d.event_id between $4 and $5`,
-      [clientId, waiting.map(({ eventId }) => eventId), waiting.map(({ id }) => id), eventIds[0], eventIds.at(-1)],
+      [clientId, replaced.map(({ eventId }) => eventId), replaced.map(({ id }) => id), firstId, eventIds.at(-1)],
     )
-  await announcePending(tx, eventIds[0]!)
+  await announcePending(tx, firstId)
   await tx.query(
     `insert into deliveries (client_id, event_id, id, endpoint_id, origin, event_type, user_id)
      select $1, e.event_id, e.id, $2, $3, e.type, e.user_id

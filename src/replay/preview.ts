@@ -8,12 +8,12 @@ export interface ReplayPreview {
   since: Date | null
   until: Date | null
   count: number
-  /** Would be replayed, but for their bodies, which are past their retention. */
+  /** Events that match, but whose bodies are past their retention. */
   expired: number
   byType: Record<string, number>
   /** The first ones, by the ids of their events. */
   sample: { eventId: string; eventType: string; createdAt: Date }[]
-  /** Where the count ended because it took too long: what was made later is not in it. null: all is counted. */
+  /** Where the count was given up because it took too long: later events are not in it. null: everything is counted. */
   countedUntil: Date | null
 }
 
@@ -21,7 +21,7 @@ const SCAN_LIMIT = 5_000
 const SAMPLE_SIZE = 10
 const BUDGET_MS = 2_000
 
-/** Counts what `startReplay` would replay, and stores nothing. Runs inside a transaction. Throws as it does, `invalid` and `not_found`. */
+/** Counts what `startReplay` would replay, and stores nothing. Runs inside a transaction. Throws `invalid` and `not_found`. */
 export async function previewReplay(
   deps: ReplayPlanDeps & { budgetMs?: number },
   tx: Queryable,

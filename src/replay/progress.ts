@@ -1,7 +1,7 @@
 import type { Queryable } from '../database/db.ts'
 import { FANOUT_ORIGIN } from '../domain/ids.ts'
 
-/** How far a replay is, and what has become of its deliveries. */
+/** How far a replay has come, and the states of its deliveries. */
 export interface ReplayProgress {
   id: string
   clientId: string
@@ -11,15 +11,15 @@ export interface ReplayProgress {
   found: number | null
   replayed: number
   skipped: number
-  /** Would be replayed, but for their bodies, which are past their retention. */
+  /** Events that match, but whose bodies are past their retention. */
   expired: number
-  /** Why it has failed. */
+  /** Why it failed. */
   reason: string | null
-  /** By state. */
+  /** How many there are, by state. */
   deliveries: Record<string, number>
 }
 
-/** Undefined when there is no such replay. */
+/** Reads how far a replay has come; undefined when there is none with this id. */
 export async function readReplayProgress(db: Queryable, id: string): Promise<ReplayProgress | undefined> {
   const { rows: clients } = await db.query<{ clientId: string }>(
     `select r.client_id as "clientId" from clients c join replays r on r.client_id = c.id and r.id = $1`,

@@ -8,20 +8,22 @@ import { countWaiting, isRunning, type Replay, saveCounts } from './state.ts'
 import { FIRST_WINDOW_SIZE, nextWindowSize, roomInWindow } from './window.ts'
 import { waitForWriters } from './writers.ts'
 
+/** Called when an endpoint has new deliveries. `replaced`: some of them replaced a pending one. */
+export type OnReplayed = (clientId: string, endpointId: string, how: { replaced: boolean }) => void
+
 export interface ReplayDeps {
   db: Db
   log: Log
-  /** There are new deliveries to this endpoint; `replaced`: some took the place of one that waited. */
-  onReplayed: (clientId: string, endpointId: string, replaced: boolean) => void
-  /** What all replays of this process may do at once in the database: live traffic needs it more. */
+  onReplayed: OnReplayed
+  /** Limits what all replays of this process do in the database at once: live traffic needs it more. */
   runInSlot: RunInSlot
 }
 
-/** Events looked at by one statement: many where few are wanted, few where each is. */
+/** How many events one statement looks at: many where few of them match, few where most do. */
 const SCAN = { most: 5_000, least: 500 }
 const PAUSE_MS = { least: 100, most: 1_000 }
 
-/** Replays from where the row stands to the end, unless it is cancelled, the endpoint is closed, or it is stopped. */
+/** Replays from where the row stands to the end, unless the replay is cancelled or stopped, or the endpoint is disabled or deleted. */
 export async function runReplay(deps: ReplayDeps, replay: Replay, stop: StopSignal): Promise<void> {
   const { db, log, runInSlot, onReplayed } = deps
   const { clientId, endpointId, id } = replay
@@ -35,11 +37,11 @@ export async function runReplay(deps: ReplayDeps, replay: Replay, stop: StopSign
     const waiting = await runInSlot(() => countWaiting(db, replay))
     window = nextWindowSize(window, waiting, wasFilled)
     const room = roomInWindow(window, waiting)
-    // A full window that stays full belongs to an endpoint that is slow or down: looked at ever less often.
+    // A window that stays full belongs to an endpoint that is slow or down: it is looked at less and less often.
     pauseMs = room > 0 ? PAUSE_MS.least : Math.min(2 * pauseMs, PAUSE_MS.most)
     if (room > 0) {
       const step = await runInSlot(() => makeNextDeliveries(db, replay, { limit: room, scanLimit: scan }))
-      if (step.made > 0) onReplayed(clientId, endpointId, step.replaced)
+      if (step.made > 0) onReplayed(clientId, endpointId, { replaced: step.replaced })
       if (step.ended) return log.info({ clientId, replayId: id, endpointId }, 'replay.ended')
       scan = step.made === 0 ? SCAN.most : SCAN.least
       wasFilled = step.made === room
@@ -49,7 +51,7 @@ export async function runReplay(deps: ReplayDeps, replay: Replay, stop: StopSign
   }
 }
 
-/** Counts what there is to replay, by the same look that makes it. False: it was stopped or cancelled meanwhile. */
+/** Counts what there is to replay, by the same statement that selects it. False: it was stopped or cancelled meanwhile. */
 async function countEvents({ db, runInSlot }: ReplayDeps, replay: Replay, stop: StopSignal): Promise<boolean> {
   await waitForWriters(db, replay.clientId, stop)
   let [found, expired] = [0, 0]

@@ -4,27 +4,27 @@ import { idFloor, NO_SOURCE_EVENT } from '../domain/ids.ts'
 
 export type ReplayMode = 'failed' | 'missing' | 'all'
 
-/** Which events of a client a replay is about. */
+/** Which events of a client a replay selects. */
 export interface ReplaySelection {
   clientId: string
   endpointId: string
   mode: ReplayMode
-  /** Names and families; null: all that the endpoint takes. */
+  /** Event types and families (`invoice.*`); null: all that the endpoint subscribes to. */
   eventTypes: string[] | null
-  /** An event id: those from it on are left out. */
+  /** An event id: this one and later ones are left out. */
   upto: string
-  /** A time of the database: what failed later is left out, so that a replay does not follow itself. Null: now. */
+  /** A time by the database's clock: what failed later is left out, so that a replay does not repeat its own failures. Null: now. */
   asOf: string | null
 }
 
-/** Some of these events, in the order they were made. */
+/** Some of the matching events, in the order they were made. */
 export interface SelectedEvents {
   events: MatchingEvent[]
-  /** Others that would fit, but for their bodies, which are past their retention. */
+  /** How many others match, but have bodies that are past their retention. */
   expired: number
-  /** Where the next look goes on. */
+  /** Where to go on. */
   reached: string
-  /** Nothing was left behind that place. */
+  /** There was nothing after that. */
   isComplete: boolean
 }
 
@@ -32,14 +32,14 @@ export interface MatchingEvent {
   id: string
   type: string
   userId: string | null
-  /** Deliveries of the event that still wait at the endpoint. */
+  /** The event's pending deliveries to the endpoint. */
   pending: string[]
 }
 
 const EVENTS_SQL =
   'select id from events where client_id = $1 and $2::uuid is not null and id > $3 and id < $4 order by id limit $5'
 
-/** The events to be judged. Of the failed, there may be few among many events: they have an index of their own. */
+/** The next events to look at. Failed deliveries may be few among many events, and have an index of their own. */
 const pageSql: Readonly<Record<ReplayMode, string>> = {
   failed: `select event_id as id from deliveries
     where client_id = $1 and endpoint_id = $2 and state in ('failed', 'skipped') and event_id > $3 and event_id < $4
@@ -48,7 +48,7 @@ const pageSql: Readonly<Record<ReplayMode, string>> = {
   all: EVENTS_SQL,
 }
 
-/** Whether an event fits, by its deliveries to the endpoint. Cancelled ones say nothing: another took their place, or their replay was given up. */
+/** Whether an event matches, by its deliveries to the endpoint. Cancelled ones do not count: they were replaced, or their replay was cancelled. */
 const matchSql: Readonly<Record<ReplayMode, string>> = {
   failed: 'd.lost > d.delivered',
   missing: 'not d.tried',
@@ -58,8 +58,8 @@ const matchSql: Readonly<Record<ReplayMode, string>> = {
 const takesTypeSql = (types: string) =>
   `(${types} is null or e.type = any(${types}) or split_part(e.type, '.', 1) || '.*' = any(${types}))`
 
-// The order by origin is that of the one index that finds an event's deliveries to an endpoint: of a client that the
-// statistics do not know yet, the planner would else look through all deliveries of the endpoint, for each event.
+// Ordering by origin makes the planner use the one index that finds an event's deliveries to an endpoint. Without it, and
+// without statistics of the client, it would scan all deliveries of the endpoint for each event.
 const matchingEventsSql = (mode: ReplayMode) => `
   select p.id, e.type, e.user_id as "userId", d.pending,
          exists (select from event_bodies
@@ -83,9 +83,9 @@ const matchingEventsSql = (mode: ReplayMode) => `
    limit $8`
 
 /**
- * Looks at up to `scanLimit` events behind the id `after` for those that are to be replayed, and stops when it has `limit`. The
- * endpoint's contract and filter are judged as they are now; a test event is never found, and of one whose body is past its
- * retention only that there is one. Three statements.
+ * Looks at up to `scanLimit` events after the id `after`, selects those that match, and stops at `limit`. The endpoint's
+ * contract and filter are those of now. Test events never match; events with bodies past their retention are only counted.
+ * Runs three statements.
  */
 export async function selectEvents(
   db: Queryable,
@@ -110,7 +110,8 @@ export async function selectEvents(
   ])
   const events = rows.filter(({ kept }) => kept)
   const expired = rows.length - events.length
-  if (rows.length === limit) return { events, expired, reached: rows.at(-1)!.id, isComplete: false }
-  // Not "until nothing comes": where events come all the time, that would be never.
+  const lastMatch = rows.at(-1)
+  if (lastMatch && rows.length === limit) return { events, expired, reached: lastMatch.id, isComplete: false }
+  // An empty page would be too late: where events arrive all the time, there is never one.
   return { events, expired, reached: last, isComplete: page.rows.length < scanLimit }
 }

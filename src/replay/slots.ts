@@ -1,4 +1,4 @@
-/** Runs the work it is given, `max` pieces at once; the others wait in the order they came. */
+/** Returns a function that runs the work it is given, at most `limit` pieces at once; the rest waits in order of arrival. */
 export function createSlots(limit: number) {
   const queue: (() => void)[] = []
   let free = limit

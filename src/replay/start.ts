@@ -5,7 +5,7 @@ import { GREATEST_ID, idFloor, LEAST_ID, newId } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
 import type { ReplayMode, ReplaySelection } from './select-events.ts'
 
-/** What is asked for. Times are those when the events were made; `until` is excluded. */
+/** Which events are to be replayed to which endpoint. Times are when the events were made; `until` is excluded. */
 export interface ReplayRequest {
   endpointId: string
   mode: ReplayMode
@@ -19,7 +19,7 @@ export interface ReplayPlanDeps {
   now: () => Date
 }
 
-/** A replay that could be started: what it is about, and the id behind which it begins. */
+/** A replay that could be started: which events it selects, and the id after which it begins. */
 export interface ReplayPlan {
   selection: ReplaySelection
   after: string
@@ -28,8 +28,8 @@ export interface ReplayPlan {
 }
 
 /**
- * Has an endpoint's events delivered once more; wake the replaying room afterwards. Returns the replay's id. Throws `invalid`,
- * `not_found`, `endpoint_disabled`, and `replay_running` while another one of the endpoint runs.
+ * Starts to deliver an endpoint's events once more; wake the replaying room afterwards. Returns the replay's id. Throws
+ * `invalid`, `not_found`, `endpoint_disabled`, and `replay_running` while another replay of the endpoint runs.
  */
 export async function startReplay(
   deps: ReplayPlanDeps,
@@ -64,7 +64,7 @@ export async function startReplay(
   return id
 }
 
-/** Judges what is asked for. Throws `invalid`, and `not_found` for an endpoint that is not there or deleted. */
+/** Checks a request and plans its replay. Throws `invalid`, and `not_found` for an endpoint that does not exist or was deleted. */
 export async function planReplay(
   { contracts, now }: ReplayPlanDeps,
   db: Queryable,
@@ -82,7 +82,7 @@ export async function planReplay(
   if (since && since >= at) throw invalidField('since', 'must be in the past')
   const end = until && until < at ? until : null
   if (since && end && since >= end) throw invalidField('since', 'must be before `until`')
-  // Events that come while it runs are delivered already: only a replay of all has to be told where they begin.
+  // Events that arrive while it runs are delivered anyway: only a replay of all events needs an end, so as not to send them twice.
   const upto = end ? idFloor(end) : mode === 'all' ? idFloor(new Date(at.getTime() + 1)) : GREATEST_ID
   return {
     selection: { clientId, endpointId, mode, eventTypes: eventTypes ?? null, upto, asOf: null },

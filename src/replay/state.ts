@@ -1,19 +1,20 @@
 import type { Queryable } from '../database/db.ts'
+import { firstRow } from '../database/rows.ts'
 import type { ReplaySelection } from './select-events.ts'
 
 /** A running replay. */
 export interface Replay extends ReplaySelection {
   id: string
-  /** null: still to be counted. */
+  /** How many events match; null: not counted yet. */
   found: number | null
-  /** The last event that was looked at. */
+  /** The id of the last event that was looked at. */
   reached: string
 }
 
 const COLUMNS = `r.client_id as "clientId", r.id, r.endpoint_id as "endpointId", r.mode, r.event_types as "eventTypes",
   r.created_at::text as "asOf", r.found, r.reached, r.upto`
 
-/** The client's running replays. */
+/** Finds the client's running replays. */
 export async function findRunningReplays(db: Queryable, clientId: string): Promise<Replay[]> {
   const { rows } = await db.query<Replay>(
     `select ${COLUMNS} from replays r where r.client_id = $1 and r.state = 'running'`,
@@ -22,15 +23,17 @@ export async function findRunningReplays(db: Queryable, clientId: string): Promi
   return rows
 }
 
-/** The clients that have a running replay. */
+/** Lists the clients that have a running replay. */
 export async function listClientsWithReplays(db: Queryable): Promise<string[]> {
-  const { rows } = await db.query(`select distinct client_id as id from replays where state = 'running'`)
+  const { rows } = await db.query<{ id: string }>(
+    `select distinct client_id as id from replays where state = 'running'`,
+  )
   return rows.map(({ id }) => id)
 }
 
 type ReplayKey = Pick<Replay, 'clientId' | 'id'>
 
-/** The replay as it stands, locked until the transaction ends, and its endpoint; undefined: it runs no more. */
+/** Reads the replay and its endpoint's status, and locks it until the transaction ends; undefined: it no longer runs. */
 export async function lockReplay(
   tx: Queryable,
   { clientId, id }: ReplayKey,
@@ -52,7 +55,7 @@ export async function isRunning(db: Queryable, { clientId, id }: ReplayKey): Pro
   return rows.length > 0
 }
 
-/** So many events are to be replayed, and so many would be, but for their bodies, which are past their retention. */
+/** Saves how many events are to be replayed (`found`), and how many match but are past their retention (`expired`). */
 export async function saveCounts(
   db: Queryable,
   { clientId, id }: ReplayKey,
@@ -66,7 +69,7 @@ export async function saveCounts(
   ])
 }
 
-/** So many deliveries more are made, of the events up to `reached`. */
+/** Records that `made` more deliveries are made, of the events up to `reached`. */
 export async function advanceReplay(
   tx: Queryable,
   { clientId, id }: ReplayKey,
@@ -81,7 +84,7 @@ export async function advanceReplay(
   ])
 }
 
-/** All are made. What was counted and is not made was delivered by something else meanwhile, or is past its retention. */
+/** Ends a replay that has made everything. What was counted and not made was delivered otherwise meanwhile, or has expired. */
 export async function finishReplay(tx: Queryable, { clientId, id }: ReplayKey): Promise<void> {
   await tx.query(
     `update replays
@@ -92,7 +95,7 @@ export async function finishReplay(tx: Queryable, { clientId, id }: ReplayKey): 
   )
 }
 
-/** It cannot go on. */
+/** Ends a replay that cannot go on. */
 export async function failReplay(
   tx: Queryable,
   { clientId, id }: ReplayKey,
@@ -105,14 +108,14 @@ export async function failReplay(
   )
 }
 
-/** How many of its deliveries are due at the endpoint, in flight ones included, and how many wait for a retry. */
+/** Counts its deliveries that are due at the endpoint, including those in flight, and those that wait for a retry. */
 export async function countWaiting(
   db: Queryable,
   { clientId, id }: ReplayKey,
 ): Promise<{ due: number; later: number }> {
   const { rows } = await db.query<{ due: number; later: number }>({
     name: 'replay.waiting',
-    // The nil UUID is said once more so that any plan may use the index of what the fan-out did not make.
+    // The comparison with the nil UUID lets any plan use the partial index of deliveries that the fan-out did not make.
     text: `select count(*) filter (where next_attempt_at <= now()) as due,
                   count(*) filter (where next_attempt_at > now()) as later
              from deliveries
@@ -120,5 +123,5 @@ export async function countWaiting(
               and origin <> '00000000-0000-0000-0000-000000000000'`,
     values: [clientId, id],
   })
-  return rows[0]!
+  return firstRow(rows)
 }

@@ -1,20 +1,20 @@
-/** How many deliveries of a replay wait at its endpoint. */
+/** How many deliveries of a replay are pending at its endpoint. */
 export interface WaitingDeliveries {
-  /** Due now, those in flight included. */
+  /** Due now, including those in flight. */
   due: number
   /** Failed, and waiting for their next attempt. */
   later: number
 }
 
-// Half of the places in flight that an endpoint has by default: at a slow one, a live delivery finds a place free.
+// Half of an endpoint's default concurrency: at a slow endpoint a live delivery still finds a free slot.
 const MIN_WINDOW = 5
 const MAX_WINDOW = 500
-// An endpoint that fails gets no more than this to try again; what is left stays where it is until these have ended.
+// At a failing endpoint no more than this many may wait for a retry; no more are made until some of these have ended.
 const MAX_RETRYING = 5_000
 
 /**
- * How many deliveries may be due at the endpoint at once, after a look. What is due first is sent first, so this is how many
- * a live delivery may find before it: about what the endpoint took since the last look. `filled`: it was full then.
+ * How many deliveries may be due at the endpoint at once. What is due first is sent first, so a live delivery may find as many
+ * ahead of it: about as many as the endpoint has taken since the last look. `wasFilled`: the window was full then.
  */
 export function nextWindowSize(window: number, { due }: WaitingDeliveries, wasFilled: boolean): number {
   if (due > window * 0.75) return Math.max(MIN_WINDOW, window >> 1)

@@ -2,17 +2,17 @@ import type { Queryable } from '../database/db.ts'
 import type { StopSignal } from '../workers/leased-runs.ts'
 
 const POLL_MS = 20
-/** Nobody writes for so long but what no fan-out has to do with: an index that is built, a session that was forgotten. */
+/** No fan-out writes for so long; what does is something else, such as an index being built or a forgotten session. */
 const MAX_WAIT_MS = 15_000
 
 const SNAPSHOT_SQL = 'pg_current_snapshot()'
-/** On Citus the transactions to wait for are those of the server that has the client's rows: it is asked through one of them. */
+/** On Citus the transactions to wait for are those of the node that has the client's rows: reading one of them asks that node. */
 const ON_CLIENT_NODE_SQL = 'left join (select id from events where client_id = $1 limit 1) one on true'
 
 /**
- * Waits until every transaction that writes now, where the client's rows are, has ended. A fan-out under way may have chosen
- * its endpoints before this one was there or enabled, and its events are not to be seen yet: whoever looked for missing ones
- * now would never find them. A fan-out that begins later finds the endpoint.
+ * Waits until every transaction that is writing now, on the node of the client's rows, has ended. A fan-out in progress may
+ * have chosen its endpoints before this one existed or was enabled, and its events are not visible yet: a search for missing
+ * events would overlook them now and never come back. A fan-out that begins later finds the endpoint.
  */
 export async function waitForWriters(
   db: Queryable,

@@ -3,7 +3,7 @@ import { type DailyTable, retryWhileLocked } from '../database/partitions.ts'
 import type { RetainedKind } from '../database/retention-horizons.ts'
 import type { Log } from '../log.ts'
 
-/** Which tables go by which horizon, those first that the others explain. */
+/** Which tables belong to which horizon. Those that refer to others come first. */
 const TABLES: Readonly<Record<RetainedKind, readonly DailyTable[]>> = {
   payload: ['attempts', 'event_bodies', 'source_event_bodies'],
   metadata: ['deliveries', 'events'],
@@ -11,7 +11,7 @@ const TABLES: Readonly<Record<RetainedKind, readonly DailyTable[]>> = {
 
 const PENDING_DELIVERY_SQL = `select 1 from deliveries where state = 'pending' and event_id >= uuid7_floor($1) and event_id < uuid7_floor($2) limit 1`
 
-/** What still needs a day of a table, however old it is: a delivery that waits, or an event that was not normalised yet. */
+/** What still needs a day of a table, however old it is: a pending delivery, or a source event that is not normalised yet. */
 const stillNeededSql: Readonly<Record<DailyTable, string>> = {
   source_event_bodies: `select 1 from source_events where due_at is not null and id >= uuid7_floor($1) and id < uuid7_floor($2) limit 1`,
   event_bodies: PENDING_DELIVERY_SQL,
@@ -21,10 +21,10 @@ const stillNeededSql: Readonly<Record<DailyTable, string>> = {
 }
 
 /**
- * Drops the partitions of the days before a horizon, and returns their names. What is still needed is kept and told. Taking a
- * partition off its table waits for the transactions under way, and everybody for it: 0.1 s at most, then it tries again
- * later. Where somebody reads for long, a dump say, the table is left to the next time. The rows themselves are dropped
- * afterwards, when nobody can see them.
+ * Drops the partitions of the days before a horizon, and returns their names. Days that are still needed are kept and logged.
+ * Detaching a partition waits for the transactions in progress, and everybody else waits for it: 0.1 s at most, then it is
+ * tried again. Where something reads for long, such as a dump, the table is left to the next run. Detached partitions are
+ * dropped afterwards, when no transaction can see them.
  */
 export async function dropExpiredDays(
   { db, log, stopped }: { db: Db; log: Log; stopped: () => boolean },
@@ -61,7 +61,7 @@ interface DayPartition {
   until: Date
 }
 
-/** By their names: `events_20260410` holds what was made on that day, by UTC. */
+/** Finds days by the names of their partitions: `events_20260410` holds what was made on that day, by UTC. */
 async function findDaysBefore(db: Db, tables: readonly DailyTable[], before: Date): Promise<DayPartition[]> {
   const { rows } = await db.query<DayPartition>(
     `select p.relname as parent, c.relname as child, d.day at time zone 'UTC' as since,
@@ -78,7 +78,7 @@ async function findDaysBefore(db: Db, tables: readonly DailyTable[], before: Dat
   return rows
 }
 
-/** What was taken off its table by a process that died before it could drop it. */
+/** Drops what was detached by a process that died before it could drop it. */
 async function dropDetachedDays(db: Db): Promise<string[]> {
   const { rows } = await db.query<{ name: string }>(
     `select c.relname as name from unnest($1::text[]) t(name)

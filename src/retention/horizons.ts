@@ -3,10 +3,10 @@ import type { RetainedKind } from '../database/retention-horizons.ts'
 
 const DAY_MS = 86_400_000
 
-/** Days that payloads and metadata are kept, at least: both go by whole days of UTC. */
+/** For how many days payloads and metadata are kept, at least: they are deleted by whole days of UTC. */
 export type RetentionDays = Readonly<Record<RetainedKind, number>>
 
-/** Says what is past its retention from now on. What has been said is never taken back: it may be gone. */
+/** Records what is past its retention from now on. A horizon never moves back: what is before it may be deleted already. */
 export async function moveHorizons(db: Queryable, days: RetentionDays, now: Date): Promise<void> {
   const startOfDay = (time: number) => new Date(time - (time % DAY_MS))
   const before = (['payload', 'metadata'] as const).map((what) => startOfDay(now.getTime() - days[what] * DAY_MS))
@@ -18,7 +18,7 @@ export async function moveHorizons(db: Queryable, days: RetentionDays, now: Date
   )
 }
 
-/** Of the horizons those that have been known for so long that nothing older is about to be used any more. */
+/** Reads the horizons that were recorded so long ago that nothing before them is still in use. */
 export async function readSettledHorizons(
   db: Queryable,
   graceSeconds: number,

@@ -9,18 +9,18 @@ interface Deps {
   db: Db
   log: Log
   now: () => Date
-  /** The process ends: what is left goes next time. */
+  /** The process is about to end: the rest is deleted next time. */
   isStopping?: () => boolean
 }
 
 interface PurgeOptions extends RetentionDays {
-  /** Between saying that something is past its retention and taking it away: whoever has not read that yet has ended. */
+  /** Between recording a horizon and deleting what is before it, so that everything that had not read the horizon has ended. */
   graceSeconds?: number
-  /** Time for rows that go one by one; the rest of them goes next time. */
+  /** Time for tables without partitions; the rest of their rows is deleted next time. */
   budgetMs?: number
 }
 
-/** What a run has taken away. */
+/** What a run has deleted: partitions by name, and rows counted by purge. */
 export interface PurgeResult {
   partitions: string[]
   rows: Record<string, number>
@@ -30,9 +30,9 @@ const GRACE_SECONDS = 600
 const BUDGET_MS = 60_000
 
 /**
- * Takes away what is past its retention: payloads (raw bodies, bodies of events, attempts) after `payload` days, what says that
- * there was something (source events, events, deliveries) after `metadata` days. Days go whole, as partitions; rows of the
- * other tables in small batches. It may be stopped at any moment and goes on where it was.
+ * Deletes what is past its retention: payloads (raw bodies, bodies of events, attempts) after `payload` days, and the metadata
+ * (source events, events, deliveries) after `metadata` days. Partitioned tables lose whole days, other tables rows in small
+ * batches. It may be stopped at any moment, and the next run goes on from there.
  */
 export async function purgeExpired(
   { db, log, now, isStopping: stopped = () => false }: Deps,

@@ -4,13 +4,13 @@ import type { RowPurge } from './rows.ts'
 const DAY_MS = 86_400_000
 
 /**
- * A business key outlives by far what Stripe can send again or list (30 days) and the source events that catch its
- * duplicates: it is what keeps a fact from being told twice.
+ * Business keys prevent a happening from becoming two events. They are kept far longer than Stripe can send or list an event
+ * again (30 days), and longer than the source events that detect duplicates.
  */
 export const EMISSION_DAYS = 400
 /**
- * A Stripe object of a kind that ends, and what was counted of it, after nothing was heard of it for so long. Customers,
- * subscriptions, products and prices stay: their next event may be years away.
+ * Stripe objects of kinds that come to an end, and what was counted of them, are deleted after so many days without an event.
+ * Customers, subscriptions, products and prices stay: their next event may be years away.
  */
 export const OBJECT_DAYS = 800
 const ENDING_KINDS = ['invoice', 'charge', 'payment_intent', 'checkout.session', 'credit_note', 'link', 'tally']
@@ -20,7 +20,7 @@ const OLDER_ID_SQL = 'id < uuid7_floor($2)'
 const pendingDeliverySql = (event: string) =>
   `exists (select from deliveries d where d.client_id = $1 and d.event_id = ${event} and d.state = 'pending')`
 
-/** What goes with the horizons, and by itself. Rounds of one name go on where the last one ended. */
+/** The deletions that are due: those of the horizons, and those with an age of their own. Rounds of one name continue one another. */
 export function purgesPast(horizons: Partial<Record<RetainedKind, Date>>, now: Date, metadataDays: number): RowPurge[] {
   const { payload, metadata } = horizons
   const daysAgo = (days: number) => new Date(now.getTime() - Math.max(days, metadataDays) * DAY_MS)
@@ -93,7 +93,7 @@ const payloadPurges = (before: Date): RowPurge[] => [
 ]
 
 const metadataPurges = (before: Date): RowPurge[] => [
-  // One that still waits for the normaliser is unfinished work, however old.
+  // A source event that waits for the normaliser is unfinished work, however old.
   { name: 'source_events', table: 'source_events', keys: ID_KEY, within: OLDER_ID_SQL, old: 'due_at is null', before },
   { name: 'replays', table: 'replays', keys: ID_KEY, within: OLDER_ID_SQL, old: `state <> 'running'`, before },
   { name: 'backfills', table: 'backfills', keys: ID_KEY, within: OLDER_ID_SQL, old: `state <> 'running'`, before },
