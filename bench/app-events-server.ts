@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import express from 'express'
 import { contracts } from '../mappings/index.ts'
 import { apiRouter } from '../src/api/api.ts'
-import type { ApiDeps } from '../src/api/http/route.ts'
+import type { ApiDeps } from '../src/api/http/api-deps.ts'
 
 import { type Db, openPool } from '../src/database/db.ts'
 import { newId } from '../src/domain/ids.ts'

@@ -11,12 +11,12 @@ export const DAY = 86400
 /** The first boundary after `after` of a cycle that starts at `anchor`; Unix seconds in UTC. Months keep the anchor's day where they have it. */
 export function boundaryAfter(anchor: number, { interval, intervalCount }: Recurrence, after: number): number {
   for (let cycle = 1; ; cycle += 1) {
-    const at = shifted(anchor, interval, cycle * intervalCount)
+    const at = shiftDate(anchor, interval, cycle * intervalCount)
     if (at > after) return at
   }
 }
 
-function shifted(anchor: number, interval: Interval, count: number): number {
+function shiftDate(anchor: number, interval: Interval, count: number): number {
   if (interval === 'day' || interval === 'week') return anchor + count * DAY * (interval === 'week' ? 7 : 1)
   const from = new Date(anchor * 1000)
   const months = from.getUTCMonth() + count * (interval === 'year' ? 12 : 1)

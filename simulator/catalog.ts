@@ -1,10 +1,10 @@
 import type { Interval } from './calendar.ts'
 import type { Price, Product, Tier } from './facts.ts'
-import { byRequest, change, newId, tell, type World } from './world.ts'
+import { asOneRequest, changeObject, newId, recordEvent, type World } from './world.ts'
 
 /** A product in the catalogue. */
-export function sell(world: World, name: string, description: string | null = null): Product {
-  return byRequest(world, () => {
+export function createProduct(world: World, name: string, description: string | null = null): Product {
+  return asOneRequest(world, () => {
     const product: Product = {
       kind: 'product',
       id: newId(world, 'prod'),
@@ -14,17 +14,17 @@ export function sell(world: World, name: string, description: string | null = nu
       metadata: {},
       updated: world.now,
     }
-    tell(world, 'product.created', product)
+    recordEvent(world, 'product.created', product)
     return product
   })
 }
 
-export function rename(world: World, product: Product, name: string): void {
-  byRequest(world, () => change(world, product, { name, updated: world.now }, 'product.updated'))
+export function renameProduct(world: World, product: Product, name: string): void {
+  asOneRequest(world, () => changeObject(world, product, { name, updated: world.now }, 'product.updated'))
 }
 
 /** A price: `amount` in minor units, a decimal string where they are fractional. Recurring unless `once`. */
-export function price(
+export function createPrice(
   world: World,
   product: Product,
   amount: number | string | null,
@@ -38,7 +38,7 @@ export function price(
     nickname?: string
   } = {},
 ): Price {
-  return byRequest(world, () => {
+  return asOneRequest(world, () => {
     const made: Price = {
       kind: 'price',
       id: newId(world, 'price'),
@@ -57,16 +57,16 @@ export function price(
       nickname: options.nickname ?? null,
       metadata: {},
     }
-    tell(world, 'price.created', made)
-    if (made.recurring) tell(world, 'plan.created', made)
+    recordEvent(world, 'price.created', made)
+    if (made.recurring) recordEvent(world, 'plan.created', made)
     return made
   })
 }
 
 /** A product with one recurring price. */
-export const plan = (world: World, name: string, amount: number, currency = 'usd'): Price =>
-  price(world, sell(world, name, `${name} subscription`), amount, { currency })
+export const createPlan = (world: World, name: string, amount: number, currency = 'usd'): Price =>
+  createPrice(world, createProduct(world, name, `${name} subscription`), amount, { currency })
 
 /** A product with one price that is paid once. */
-export const goods = (world: World, name: string, amount: number, currency = 'usd'): Price =>
-  price(world, sell(world, name), amount, { currency, once: true })
+export const createOneOffPrice = (world: World, name: string, amount: number, currency = 'usd'): Price =>
+  createPrice(world, createProduct(world, name), amount, { currency, once: true })

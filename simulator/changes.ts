@@ -2,20 +2,20 @@ import { boundaryAfter } from './calendar.ts'
 import type { Customer, Item, Line, PauseReason, Price, Subscription } from './facts.ts'
 import { newInvoice, pendingItem, settleAtOnce } from './invoices.ts'
 import { periodLines, prorationLine } from './lines.ts'
-import { finalize, pay } from './payments.ts'
-import type { Wanted } from './subscriptions.ts'
-import { total } from './totals.ts'
-import { byRequest, change, tell, type World, wait } from './world.ts'
+import { finalizeInvoice, payInvoice } from './payments.ts'
+import type { WantedItem } from './subscriptions.ts'
+import { totalOf } from './totals.ts'
+import { advanceClock, asOneRequest, changeObject, recordEvent, type World } from './world.ts'
 
 /**
  * Swaps price or quantity of the first item in the midst of a period. The proration lines are billed at once, or returned
  * to wait for the next invoice.
  */
-export function swap(
+export function swapItem(
   world: World,
   customer: Customer,
   subscription: Subscription,
-  to: Wanted,
+  to: WantedItem,
   billing: 'at once' | 'next invoice',
 ): Line[] {
   const [item, ...others] = subscription.items as [Item, ...Item[]]
@@ -25,11 +25,11 @@ export function swap(
     prorationLine(world, subscription, { ...next, quantity: next.quantity! }, 1),
   ]
   const news = { items: [next, ...others], configuredAt: world.now }
-  if (billing === 'at once') byRequest(world, () => billChange(world, customer, subscription, news, lines))
+  if (billing === 'at once') asOneRequest(world, () => billChange(world, customer, subscription, news, lines))
   else
-    byRequest(world, () => {
+    asOneRequest(world, () => {
       for (const line of lines) pendingItem(world, customer, line)
-      change(world, subscription, news, 'customer.subscription.updated')
+      changeObject(world, subscription, news, 'customer.subscription.updated')
     })
   return lines
 }
@@ -39,19 +39,19 @@ function billChange(
   world: World,
   customer: Customer,
   subscription: Subscription,
-  news: Partial<Subscription>,
+  changes: Partial<Subscription>,
   lines: Line[],
 ): void {
   const invoice = newInvoice(world, customer, { billingReason: 'subscription_update', lines, subscription })
-  change(world, subscription, { ...news, latestInvoice: invoice.id }, 'customer.subscription.updated')
-  if (total(invoice) <= 0) {
+  changeObject(world, subscription, { ...changes, latestInvoice: invoice.id }, 'customer.subscription.updated')
+  if (totalOf(invoice) <= 0) {
     settleAtOnce(world, customer, invoice)
     return
   }
-  tell(world, 'invoice.created', invoice)
-  const payment = finalize(world, customer, invoice)
-  wait(world, 1)
-  pay(world, customer, invoice, payment)
+  recordEvent(world, 'invoice.created', invoice)
+  const payment = finalizeInvoice(world, customer, invoice)
+  advanceClock(world, 1)
+  payInvoice(world, customer, invoice, payment)
 }
 
 /** To a price of another interval: a new period begins now, what is left of the old one is given back. */
@@ -63,17 +63,17 @@ export function switchInterval(world: World, customer: Customer, subscription: S
   const lines = [credit, ...periodLines(world, subscription, items[0]!, period)]
   const { start, end: periodEnd } = period
   const news = { items, configuredAt: start, anchor: start, periodStart: start, periodEnd }
-  byRequest(world, () => billChange(world, customer, subscription, news, lines))
+  asOneRequest(world, () => billChange(world, customer, subscription, news, lines))
 }
 
 /** One change through the API, told by `customer.subscription.updated`. */
-export function revise(world: World, subscription: Subscription, news: Partial<Subscription>): void {
-  byRequest(world, () => change(world, subscription, news, 'customer.subscription.updated'))
+export function updateSubscription(world: World, subscription: Subscription, news: Partial<Subscription>): void {
+  asOneRequest(world, () => changeObject(world, subscription, news, 'customer.subscription.updated'))
 }
 
 /** Asked for through API or dashboard: the boolean, and the date with it. */
 export const cancelAtPeriodEnd = (world: World, subscription: Subscription): void =>
-  revise(world, subscription, {
+  updateSubscription(world, subscription, {
     cancelAtPeriodEnd: true,
     cancelAt: subscription.periodEnd,
     canceledAt: world.now,
@@ -82,25 +82,32 @@ export const cancelAtPeriodEnd = (world: World, subscription: Subscription): voi
 
 /** Asked for in the customer portal: of a flexible subscription the date alone is set (stripe.md 2.2). */
 export const cancelInPortal = (world: World, subscription: Subscription): void =>
-  subscription.flexible ? cancelAt(world, subscription, subscription.periodEnd) : cancelAtPeriodEnd(world, subscription)
+  subscription.flexible
+    ? cancelAtDate(world, subscription, subscription.periodEnd)
+    : cancelAtPeriodEnd(world, subscription)
 
-export const cancelAt = (world: World, subscription: Subscription, at: number): void =>
-  revise(world, subscription, {
+export const cancelAtDate = (world: World, subscription: Subscription, at: number): void =>
+  updateSubscription(world, subscription, {
     cancelAt: at,
     canceledAt: world.now,
     cancellationReason: 'cancellation_requested',
   })
 
 /** The customer stays. */
-export const keep = (world: World, subscription: Subscription): void =>
-  revise(world, subscription, { cancelAtPeriodEnd: false, cancelAt: null, canceledAt: null, cancellationReason: null })
+export const undoCancellation = (world: World, subscription: Subscription): void =>
+  updateSubscription(world, subscription, {
+    cancelAtPeriodEnd: false,
+    cancelAt: null,
+    canceledAt: null,
+    cancellationReason: null,
+  })
 
 export function cancelNow(world: World, subscription: Subscription): void {
-  byRequest(world, () => end(world, subscription, 'cancellation_requested'))
+  asOneRequest(world, () => endSubscription(world, subscription, 'cancellation_requested'))
 }
 
 /** The subscription ends now; an earlier request to cancel keeps its time. */
-export function end(
+export function endSubscription(
   world: World,
   subscription: Subscription,
   reason: Subscription['cancellationReason'] = subscription.cancellationReason,
@@ -111,7 +118,7 @@ export function end(
     endedAt: world.now,
     cancellationReason: reason,
   })
-  tell(world, 'customer.subscription.deleted', subscription)
+  recordEvent(world, 'customer.subscription.deleted', subscription)
 }
 
 /** Invoices go on, nobody is charged; the status stays as it is. */
@@ -120,11 +127,11 @@ export const pauseCollection = (
   subscription: Subscription,
   behavior: NonNullable<Subscription['pauseCollection']>['behavior'],
   resumesAt: number | null = null,
-): void => revise(world, subscription, { pauseCollection: { behavior, resumesAt } })
+): void => updateSubscription(world, subscription, { pauseCollection: { behavior, resumesAt } })
 
 /** By request, or by itself when the date of the pause is reached. */
 export const resumeCollection = (world: World, subscription: Subscription): void =>
-  change(world, subscription, { pauseCollection: null }, 'customer.subscription.updated')
+  changeObject(world, subscription, { pauseCollection: null }, 'customer.subscription.updated')
 
 /** The status becomes `paused`: no invoices, no periods. Two events tell it. */
 export const pauseHard = (
@@ -133,7 +140,7 @@ export const pauseHard = (
   why: PauseReason,
   news: Partial<Subscription> = {},
 ): void =>
-  change(
+  changeObject(
     world,
     subscription,
     { ...news, status: 'paused', paused: { at: world.now, why } },
@@ -142,8 +149,8 @@ export const pauseHard = (
   )
 
 export function resumeHard(world: World, subscription: Subscription, news: Partial<Subscription> = {}): void {
-  byRequest(world, () =>
-    change(
+  asOneRequest(world, () =>
+    changeObject(
       world,
       subscription,
       { ...news, status: 'active', paused: null },
@@ -155,10 +162,10 @@ export function resumeHard(world: World, subscription: Subscription, news: Parti
 
 /** A deleted customer's subscriptions end with them. */
 export function deleteCustomer(world: World, customer: Customer): void {
-  byRequest(world, () => {
+  asOneRequest(world, () => {
     const running = customer.subscriptions.filter(({ status }) => status !== 'canceled')
     customer.subscriptions = []
-    tell(world, 'customer.deleted', customer)
-    for (const subscription of running) end(world, subscription, null)
+    recordEvent(world, 'customer.deleted', customer)
+    for (const subscription of running) endSubscription(world, subscription, null)
   })
 }

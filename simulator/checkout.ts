@@ -1,24 +1,24 @@
 import { DAY } from './calendar.ts'
-import { addCard, customer as newCustomer } from './customers.ts'
+import { addCard, createCustomer as newCustomer } from './customers.ts'
 import type { Customer, Price, Session } from './facts.ts'
 import { finalState, newInvoice, paidState } from './invoices.ts'
 import { amountOf, oneOffLine } from './lines.ts'
 import type { Charge, PaymentIntent } from './payment-facts.ts'
-import { charge, finalize, newIntent, pay } from './payments.ts'
+import { chargeCard, finalizeInvoice, newIntent, payInvoice } from './payments.ts'
 import {
-  complete,
+  completeFirstPayment,
   firstLines,
   newSubscription,
-  type Started,
+  type StartedSubscription,
   subscribeIncomplete,
-  type Wanted,
+  type WantedItem,
 } from './subscriptions.ts'
-import { byRequest, change, newId, tell, type World, wait } from './world.ts'
+import { advanceClock, asOneRequest, changeObject, newId, recordEvent, type World } from './world.ts'
 
 type Basket = { price: Price; quantity?: number }[]
 
 /** A Checkout page is opened for a basket; opening tells no event. */
-export function open(
+export function openSession(
   world: World,
   mode: Session['mode'],
   basket: Basket,
@@ -47,13 +47,13 @@ export function open(
   }
 }
 
-const VISITOR = { email: 'grace@example.com', name: 'Grace Example' }
+const VISITOR_DETAILS = { email: 'grace@example.com', name: 'Grace Example' }
 
 /** The visitor stays without a customer since 2022-08-01; before, each became one. */
-function begin(world: World, session: Session) {
-  const customer = world.behaves.checkoutMakesCustomers ? newCustomer(world, VISITOR) : null
+function beginPayment(world: World, session: Session) {
+  const customer = world.defaults.checkoutMakesCustomers ? newCustomer(world, VISITOR_DETAILS) : null
   const intent = newIntent(world, { ...session, customer, invoice: null, description: null })
-  tell(world, 'payment_intent.created', intent)
+  recordEvent(world, 'payment_intent.created', intent)
   return { customer, intent }
 }
 const linksOf = (customer: Customer | null, intent: PaymentIntent): Partial<Session> => ({
@@ -63,57 +63,58 @@ const linksOf = (customer: Customer | null, intent: PaymentIntent): Partial<Sess
 
 /** The visitor pays by card, with nothing but the page between them. */
 export function payByCard(world: World, session: Session): Charge {
-  wait(world, 60)
-  const { customer, intent } = begin(world, session)
-  const made = charge(world, customer, intent, 'succeeded')
-  wait(world, 1)
-  finish(world, session, { ...linksOf(customer, intent), paymentStatus: 'paid' })
+  advanceClock(world, 60)
+  const { customer, intent } = beginPayment(world, session)
+  const made = chargeCard(world, customer, intent, 'succeeded')
+  advanceClock(world, 1)
+  completeSession(world, session, { ...linksOf(customer, intent), paymentStatus: 'paid' })
   return made
 }
 
 /** Nothing to pay: a coupon or a free product. */
 export function takeForFree(world: World, session: Session): void {
-  wait(world, 60)
-  finish(world, session, { paymentStatus: 'no_payment_required' })
+  advanceClock(world, 60)
+  completeSession(world, session, { paymentStatus: 'no_payment_required' })
 }
 
 /** The visitor leaves a bank debit or voucher behind: the money arrives (or not) days later. */
-export function payByBank(world: World, session: Session): { arrives(): Charge; bounces(): void } {
-  wait(world, 60)
-  const { customer, intent } = begin(world, session)
-  const pending = charge(world, customer, intent, 'pending')
-  finish(world, session, linksOf(customer, intent))
+export function payByBank(world: World, session: Session): { settlePayment(): Charge; bouncePayment(): void } {
+  advanceClock(world, 60)
+  const { customer, intent } = beginPayment(world, session)
+  const pending = chargeCard(world, customer, intent, 'pending')
+  completeSession(world, session, linksOf(customer, intent))
   return {
-    arrives() {
-      wait(world, 4 * DAY)
-      change(world, pending, { status: 'succeeded', balanceTransaction: newId(world, 'txn') }, 'charge.succeeded')
-      change(world, intent, { status: 'succeeded' }, 'payment_intent.succeeded')
-      change(world, session, { paymentStatus: 'paid' }, 'checkout.session.async_payment_succeeded')
+    settlePayment() {
+      advanceClock(world, 4 * DAY)
+      changeObject(world, pending, { status: 'succeeded', balanceTransaction: newId(world, 'txn') }, 'charge.succeeded')
+      changeObject(world, intent, { status: 'succeeded' }, 'payment_intent.succeeded')
+      changeObject(world, session, { paymentStatus: 'paid' }, 'checkout.session.async_payment_succeeded')
       return pending
     },
-    bounces() {
-      wait(world, 4 * DAY)
-      change(world, pending, { status: 'failed', failure: 'insufficient_funds' }, 'charge.failed')
+    bouncePayment() {
+      advanceClock(world, 4 * DAY)
+      changeObject(world, pending, { status: 'failed', failure: 'insufficient_funds' }, 'charge.failed')
       const failed = { status: 'requires_payment_method', failure: 'insufficient_funds' } as const
-      change(world, intent, failed, 'payment_intent.payment_failed')
-      tell(world, 'checkout.session.async_payment_failed', session)
+      changeObject(world, intent, failed, 'payment_intent.payment_failed')
+      recordEvent(world, 'checkout.session.async_payment_failed', session)
     },
   }
 }
 
 /** With `invoice_creation` the payment leaves a paid invoice behind, and its customer. */
 export function payWithInvoice(world: World, session: Session, basket: Basket): Charge {
-  wait(world, 60)
-  const customer = newCustomer(world, VISITOR)
+  advanceClock(world, 60)
+  const customer = newCustomer(world, VISITOR_DETAILS)
   const lines = basket.map(({ price, quantity }) => oneOffLine(world, price, quantity ?? 1))
   const invoice = newInvoice(world, customer, { billingReason: 'manual', lines, autoAdvance: false })
   const intent = newIntent(world, { ...session, customer, invoice: invoice.id, description: null })
-  tell(world, 'payment_intent.created', intent)
-  const made = charge(world, customer, intent, 'succeeded')
+  recordEvent(world, 'payment_intent.created', intent)
+  const made = chargeCard(world, customer, intent, 'succeeded')
   Object.assign(invoice, finalState(world, customer, invoice))
   Object.assign(invoice, paidState(world, invoice), { paymentIntent: intent.id, charge: made.id })
-  for (const type of ['created', 'finalized', 'paid', 'payment_succeeded']) tell(world, `invoice.${type}`, invoice)
-  tell(world, 'invoice_payment.paid', {
+  for (const type of ['created', 'finalized', 'paid', 'payment_succeeded'])
+    recordEvent(world, `invoice.${type}`, invoice)
+  recordEvent(world, 'invoice_payment.paid', {
     kind: 'invoice_payment',
     id: newId(world, 'inpay'),
     created: world.now,
@@ -124,7 +125,7 @@ export function payWithInvoice(world: World, session: Session, basket: Basket): 
     paidAt: world.now,
   })
   const links = { customer: customer.id, invoice: invoice.id, paymentIntent: intent.id }
-  finish(world, session, { ...links, paymentStatus: 'paid' })
+  completeSession(world, session, { ...links, paymentStatus: 'paid' })
   return made
 }
 
@@ -132,16 +133,16 @@ export function payWithInvoice(world: World, session: Session, basket: Basket): 
 export function subscribeByCheckout(
   world: World,
   session: Session,
-  wanted: Wanted[],
-): Omit<Started, 'payment'> & { customer: Customer } {
-  wait(world, 60)
-  const customer = newCustomer(world, { ...VISITOR, card: false })
+  wanted: WantedItem[],
+): Omit<StartedSubscription, 'payment'> & { customer: Customer } {
+  advanceClock(world, 60)
+  const customer = newCustomer(world, { ...VISITOR_DETAILS, card: false })
   addCard(world, customer)
   const terms = { metadata: session.metadata }
-  const started = world.behaves.subscribesAfterPayment
+  const started = world.defaults.subscribesAfterPayment
     ? payThenSubscribe(world, customer, wanted, terms)
     : payIncomplete(world, customer, wanted, terms)
-  finish(world, session, {
+  completeSession(world, session, {
     customer: customer.id,
     invoice: started.invoice.id,
     subscription: started.subscription.id,
@@ -153,41 +154,41 @@ export function subscribeByCheckout(
 function payIncomplete(
   world: World,
   customer: Customer,
-  wanted: Wanted[],
+  wanted: WantedItem[],
   terms: { metadata: Record<string, string> },
 ) {
   const started = subscribeIncomplete(world, customer, wanted, terms)
-  wait(world, 1)
-  return { ...started, charge: complete(world, customer, started) }
+  advanceClock(world, 1)
+  return { ...started, charge: completeFirstPayment(world, customer, started) }
 }
 
 function payThenSubscribe(
   world: World,
   customer: Customer,
-  wanted: Wanted[],
+  wanted: WantedItem[],
   terms: { metadata: Record<string, string> },
 ) {
   const subscription = newSubscription(world, customer, wanted, terms)
-  const invoice = byRequest(world, () => {
+  const invoice = asOneRequest(world, () => {
     const lines = firstLines(world, subscription, terms)
     const first = newInvoice(world, customer, { billingReason: 'subscription_create', lines, subscription })
-    tell(world, 'invoice.created', first)
+    recordEvent(world, 'invoice.created', first)
     return first
   })
-  const payment = finalize(world, customer, invoice)
-  wait(world, 1)
-  const made = pay(world, customer, invoice, payment)
+  const payment = finalizeInvoice(world, customer, invoice)
+  advanceClock(world, 1)
+  const made = payInvoice(world, customer, invoice, payment)
   Object.assign(subscription, { latestInvoice: invoice.id, paymentMethod: customer.card?.paymentMethod ?? null })
   customer.subscriptions.push(subscription)
-  tell(world, 'customer.subscription.created', subscription)
+  recordEvent(world, 'customer.subscription.created', subscription)
   return { subscription, invoice, charge: made }
 }
 
 /** Nobody paid within a day. */
-export function expire(world: World, session: Session): void {
-  wait(world, Math.max(0, session.expiresAt - world.now))
-  change(world, session, { status: 'expired' }, 'checkout.session.expired')
+export function expireSession(world: World, session: Session): void {
+  advanceClock(world, Math.max(0, session.expiresAt - world.now))
+  changeObject(world, session, { status: 'expired' }, 'checkout.session.expired')
 }
 
-const finish = (world: World, session: Session, news: Partial<Session>): void =>
-  change(world, session, { ...VISITOR, ...news, status: 'complete' }, 'checkout.session.completed')
+const completeSession = (world: World, session: Session, news: Partial<Session>): void =>
+  changeObject(world, session, { ...VISITOR_DETAILS, ...news, status: 'complete' }, 'checkout.session.completed')

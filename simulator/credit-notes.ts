@@ -1,9 +1,9 @@
 import type { Invoice, Line } from './facts.ts'
 import type { Charge, CreditNote } from './payment-facts.ts'
-import { refund } from './refunds.ts'
-import { byRequest, change, newId, tell, type World } from './world.ts'
+import { createRefund } from './refunds.ts'
+import { asOneRequest, changeObject, newId, recordEvent, type World } from './world.ts'
 
-const note = (
+const newCreditNote = (
   world: World,
   invoice: Invoice,
   credits: { line: Line; amount: number }[],
@@ -23,19 +23,27 @@ const sumOf = (credits: readonly { amount: number }[]) => credits.reduce((sum, {
 
 /** Lines of a paid invoice are given back through a refund of its charge. */
 export function creditPaid(world: World, invoice: Invoice, charge: Charge, credits: { line: Line; amount: number }[]) {
-  byRequest(world, () => {
-    const given = refund(world, charge, sumOf(credits))
-    tell(world, 'credit_note.created', note(world, invoice, credits, { type: 'post_payment', refund: given }))
+  asOneRequest(world, () => {
+    const given = createRefund(world, charge, sumOf(credits))
+    recordEvent(
+      world,
+      'credit_note.created',
+      newCreditNote(world, invoice, credits, { type: 'post_payment', refund: given }),
+    )
     const creditedAfterPayment = invoice.creditedAfterPayment + given.amount
-    change(world, invoice, { creditedAfterPayment }, 'invoice.updated')
+    changeObject(world, invoice, { creditedAfterPayment }, 'invoice.updated')
   })
 }
 
 /** Lines of an open invoice are waived: less is due. */
 export function creditOpen(world: World, invoice: Invoice, credits: { line: Line; amount: number }[]) {
-  byRequest(world, () => {
-    tell(world, 'credit_note.created', note(world, invoice, credits, { type: 'pre_payment', refund: null }))
+  asOneRequest(world, () => {
+    recordEvent(
+      world,
+      'credit_note.created',
+      newCreditNote(world, invoice, credits, { type: 'pre_payment', refund: null }),
+    )
     const creditedBeforePayment = invoice.creditedBeforePayment + sumOf(credits)
-    change(world, invoice, { creditedBeforePayment }, 'invoice.updated')
+    changeObject(world, invoice, { creditedBeforePayment }, 'invoice.updated')
   })
 }

@@ -1,9 +1,12 @@
 import type { Customer, Discount, Line } from './facts.ts'
-import { byRequest, change, newId, tell, type World } from './world.ts'
+import { asOneRequest, changeObject, newId, recordEvent, type World } from './world.ts'
 
 /** A customer who pays with a card, or has none yet. The world's clientUserId stands in the metadata of the first one. */
-export function customer(world: World, options: { email?: string; name?: string; card?: boolean } = {}): Customer {
-  return byRequest(world, () => {
+export function createCustomer(
+  world: World,
+  options: { email?: string; name?: string; card?: boolean } = {},
+): Customer {
+  return asOneRequest(world, () => {
     const isFirst = world.customers.size === 0
     const made: Customer = {
       kind: 'customer',
@@ -21,32 +24,32 @@ export function customer(world: World, options: { email?: string; name?: string;
       subscriptions: [],
     }
     world.customers.set(made.id, made)
-    tell(world, 'customer.created', made)
+    recordEvent(world, 'customer.created', made)
     if (options.card !== false) addCard(world, made)
     return made
   })
 }
 
 export function addCard(world: World, customer: Customer): void {
-  byRequest(world, () => {
+  asOneRequest(world, () => {
     const card = { paymentMethod: newId(world, 'pm'), id: newId(world, 'card'), fingerprint: world.random.letters(16) }
-    change(world, customer, { card }, 'customer.updated')
+    changeObject(world, customer, { card }, 'customer.updated')
   })
 }
 
 /** The client tells afterwards which of its users this is. */
 export function tellUser(world: World, customer: Customer, clientUserId: string): void {
   const metadata = { ...customer.metadata, client_user_id: clientUserId }
-  byRequest(world, () => change(world, customer, { metadata }, 'customer.updated'))
+  asOneRequest(world, () => changeObject(world, customer, { metadata }, 'customer.updated'))
 }
 
 /** Stripe fixes a customer's currency with the first invoice. */
 export function settleCurrency(world: World, customer: Customer, currency: string): void {
-  if (customer.currency === null) change(world, customer, { currency }, 'customer.updated')
+  if (customer.currency === null) changeObject(world, customer, { currency }, 'customer.updated')
 }
 
 /** A coupon that the customer brings along. */
-export const coupon = (world: World, percentOff: number): Discount => ({
+export const newDiscount = (world: World, percentOff: number): Discount => ({
   id: newId(world, 'di'),
   start: world.now,
   coupon: { id: world.random.letters(8), created: world.now, percentOff },

@@ -1,19 +1,19 @@
 import { boundaryAfter, DAY, HOUR } from './calendar.ts'
-import { end } from './changes.ts'
+import { endSubscription } from './changes.ts'
 import type { Customer, Invoice, Item, Line, Subscription } from './facts.ts'
-import { announce, finalState, newInvoice, paidState } from './invoices.ts'
+import { finalState, newInvoice, paidState, previewInvoice } from './invoices.ts'
 import { periodLines } from './lines.ts'
 import type { Charge } from './payment-facts.ts'
-import { finalize, type Payment, pay } from './payments.ts'
-import { change, tell, type World, wait } from './world.ts'
+import { finalizeInvoice, type Payment, payInvoice } from './payments.ts'
+import { advanceClock, changeObject, recordEvent, type World } from './world.ts'
 
-type Cycle = {
+type CycleOptions = {
   /** Lines that waited for this invoice. */
   waiting?: Line[]
   /** What a metered item has used up in the period that ends. */
   usage?: number
   /** Tells `invoice.upcoming` a week before. */
-  announced?: boolean
+  isAnnounced?: boolean
   /** Items as they are from the new period on, e.g. by a schedule. */
   items?: Item[]
   /** How many periods are billed in advance. */
@@ -23,10 +23,15 @@ type Cycle = {
 
 /** The clock goes on to the end of the running period. */
 export const toPeriodEnd = (world: World, subscription: Subscription): void =>
-  wait(world, Math.max(0, subscription.periodEnd - world.now))
+  advanceClock(world, Math.max(0, subscription.periodEnd - world.now))
 
 /** The period (or trial) is over: the subscription rolls into the next one, and its draft invoice comes into being. */
-export function roll(world: World, customer: Customer, subscription: Subscription, cycle: Cycle = {}): Invoice {
+export function rollPeriod(
+  world: World,
+  customer: Customer,
+  subscription: Subscription,
+  cycle: CycleOptions = {},
+): Invoice {
   const { recurring } = subscription.items[0]!.price
   const past = { start: subscription.periodStart, end: subscription.periodEnd }
   const next = { start: past.end, end: boundaryAfter(subscription.anchor, recurring!, past.end) }
@@ -39,7 +44,7 @@ export function roll(world: World, customer: Customer, subscription: Subscriptio
     }
     return periods
   }
-  const linesOf = () => {
+  const cycleLines = () => {
     const lines = [
       ...(cycle.waiting ?? []),
       ...items.flatMap((item) =>
@@ -51,24 +56,24 @@ export function roll(world: World, customer: Customer, subscription: Subscriptio
     cycle.adjust?.(lines)
     return lines
   }
-  if (cycle.announced) {
-    wait(world, Math.max(0, past.end - 7 * DAY - world.now))
-    announce(world, customer, { lines: linesOf(), subscription, period: past })
+  if (cycle.isAnnounced) {
+    advanceClock(world, Math.max(0, past.end - 7 * DAY - world.now))
+    previewInvoice(world, customer, { lines: cycleLines(), subscription, period: past })
   }
   toPeriodEnd(world, subscription)
   const invoice = newInvoice(world, customer, {
     billingReason: 'subscription_cycle',
-    lines: linesOf(),
+    lines: cycleLines(),
     subscription,
     period: past,
     autoAdvance: subscription.pauseCollection?.behavior !== 'keep_as_draft',
   })
-  change(
+  changeObject(
     world,
     subscription,
     {
       items,
-      configuredAt: sameWants(items, subscription.items) ? subscription.configuredAt : world.now,
+      configuredAt: haveSameItems(items, subscription.items) ? subscription.configuredAt : world.now,
       periodStart: next.start,
       periodEnd: next.end,
       latestInvoice: invoice.id,
@@ -76,11 +81,11 @@ export function roll(world: World, customer: Customer, subscription: Subscriptio
     },
     'customer.subscription.updated',
   )
-  tell(world, 'invoice.created', invoice)
+  recordEvent(world, 'invoice.created', invoice)
   return invoice
 }
 
-const sameWants = (some: readonly Item[], others: readonly Item[]) =>
+const haveSameItems = (some: readonly Item[], others: readonly Item[]) =>
   some.length === others.length &&
   some.every(({ price, quantity }, at) => price.id === others[at]!.price.id && quantity === others[at]!.quantity)
 
@@ -91,16 +96,29 @@ export function finalizeLater(
   invoice: Invoice,
   daysUntilDue: number | null = null,
 ): Payment {
-  wait(world, HOUR)
-  return finalize(world, customer, invoice, daysUntilDue)
+  advanceClock(world, HOUR)
+  return finalizeInvoice(world, customer, invoice, daysUntilDue)
 }
 
 /** A cycle that costs nothing: its draft is final and paid in one. */
-export function renewForNothing(world: World, customer: Customer, subscription: Subscription, cycle: Cycle): void {
-  const invoice = roll(world, customer, subscription, cycle)
-  wait(world, HOUR)
+export function renewForNothing(
+  world: World,
+  customer: Customer,
+  subscription: Subscription,
+  cycle: CycleOptions,
+): void {
+  const invoice = rollPeriod(world, customer, subscription, cycle)
+  advanceClock(world, HOUR)
   const paid = { ...finalState(world, customer, invoice), ...paidState(world, invoice) }
-  change(world, invoice, paid, 'invoice.finalized', 'invoice.updated', 'invoice.paid', 'invoice.payment_succeeded')
+  changeObject(
+    world,
+    invoice,
+    paid,
+    'invoice.finalized',
+    'invoice.updated',
+    'invoice.paid',
+    'invoice.payment_succeeded',
+  )
 }
 
 /** The period rolls without an invoice: it was billed in advance. */
@@ -108,7 +126,7 @@ export function rollBilled(world: World, subscription: Subscription): void {
   toPeriodEnd(world, subscription)
   const { anchor, items, periodEnd } = subscription
   const news = { periodStart: periodEnd, periodEnd: boundaryAfter(anchor, items[0]!.price.recurring!, periodEnd) }
-  change(world, subscription, news, 'customer.subscription.updated')
+  changeObject(world, subscription, news, 'customer.subscription.updated')
 }
 
 /** Usage reaches a threshold in the midst of a period: what was used is billed at once. */
@@ -116,30 +134,35 @@ export function billThreshold(world: World, customer: Customer, subscription: Su
   const past = { start: subscription.periodStart, end: world.now }
   const lines = subscription.items.flatMap((item) => periodLines(world, subscription, item, past, usage))
   const invoice = newInvoice(world, customer, { billingReason: 'subscription_threshold', lines, subscription })
-  change(world, subscription, { latestInvoice: invoice.id }, 'customer.subscription.updated')
-  tell(world, 'invoice.created', invoice)
+  changeObject(world, subscription, { latestInvoice: invoice.id }, 'customer.subscription.updated')
+  recordEvent(world, 'invoice.created', invoice)
   const payment = finalizeLater(world, customer, invoice)
-  wait(world, 1)
-  pay(world, customer, invoice, payment)
+  advanceClock(world, 1)
+  payInvoice(world, customer, invoice, payment)
 }
 
 /** A whole cycle: roll, an hour as a draft, payment. */
-export function renew(world: World, customer: Customer, subscription: Subscription, cycle: Cycle = {}): Charge {
-  const invoice = roll(world, customer, subscription, cycle)
+export function renewSubscription(
+  world: World,
+  customer: Customer,
+  subscription: Subscription,
+  cycle: CycleOptions = {},
+): Charge {
+  const invoice = rollPeriod(world, customer, subscription, cycle)
   const payment = finalizeLater(world, customer, invoice)
-  wait(world, 1)
-  return pay(world, customer, invoice, payment)
+  advanceClock(world, 1)
+  return payInvoice(world, customer, invoice, payment)
 }
 
 /** A cycle while collection is paused: the invoice stays a draft, or comes to its end as soon as it would be final. */
 export function rollPaused(world: World, customer: Customer, subscription: Subscription): void {
-  const invoice = roll(world, customer, subscription)
+  const invoice = rollPeriod(world, customer, subscription)
   const { behavior } = subscription.pauseCollection!
   if (behavior === 'keep_as_draft') return
-  wait(world, HOUR)
+  advanceClock(world, HOUR)
   const final = { ...finalState(world, customer, invoice), autoAdvance: false, nextPaymentAttempt: null }
   if (behavior === 'void')
-    change(
+    changeObject(
       world,
       invoice,
       { ...final, status: 'void', voidedAt: world.now },
@@ -148,7 +171,7 @@ export function rollPaused(world: World, customer: Customer, subscription: Subsc
       'invoice.updated',
     )
   else
-    change(
+    changeObject(
       world,
       invoice,
       { ...final, status: 'uncollectible', uncollectibleAt: world.now },
@@ -160,6 +183,6 @@ export function rollPaused(world: World, customer: Customer, subscription: Subsc
 
 /** A subscription whose cancellation was scheduled reaches its end. */
 export function reachEnd(world: World, subscription: Subscription): void {
-  wait(world, Math.max(0, (subscription.cancelAt ?? subscription.periodEnd) - world.now))
-  end(world, subscription)
+  advanceClock(world, Math.max(0, (subscription.cancelAt ?? subscription.periodEnd) - world.now))
+  endSubscription(world, subscription)
 }

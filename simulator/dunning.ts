@@ -1,22 +1,27 @@
-import { finalizeLater, roll } from './cycles.ts'
+import { finalizeLater, rollPeriod } from './cycles.ts'
 import type { Customer, Invoice, Subscription } from './facts.ts'
 import type { Charge } from './payment-facts.ts'
-import { fail, type Payment, pay } from './payments.ts'
-import { change, type World, wait } from './world.ts'
+import { failPayment, type Payment, payInvoice } from './payments.ts'
+import { advanceClock, changeObject, type World } from './world.ts'
 
 /** An invoice that is open, and what is under way to pay it. */
-export interface Unpaid {
+export interface UnpaidInvoice {
   invoice: Invoice
   payment: Payment
 }
 
 /** A cycle whose payment fails at the first try: the subscription is past due. */
-export function renewInVain(world: World, customer: Customer, subscription: Subscription, retryIn: number): Unpaid {
-  const invoice = roll(world, customer, subscription)
+export function renewInVain(
+  world: World,
+  customer: Customer,
+  subscription: Subscription,
+  retryIn: number,
+): UnpaidInvoice {
+  const invoice = rollPeriod(world, customer, subscription)
   const payment = finalizeLater(world, customer, invoice)
-  wait(world, 1)
-  fail(world, customer, invoice, payment, retryIn)
-  change(world, subscription, { status: 'past_due' }, 'customer.subscription.updated')
+  advanceClock(world, 1)
+  failPayment(world, customer, invoice, payment, retryIn)
+  changeObject(world, subscription, { status: 'past_due' }, 'customer.subscription.updated')
   return { invoice, payment }
 }
 
@@ -24,22 +29,22 @@ export function renewInVain(world: World, customer: Customer, subscription: Subs
 export function retryInVain(
   world: World,
   customer: Customer,
-  { invoice, payment }: Unpaid,
+  { invoice, payment }: UnpaidInvoice,
   after: number,
   retryIn: number | null,
 ): void {
-  wait(world, after)
-  fail(world, customer, invoice, payment, retryIn)
+  advanceClock(world, after)
+  failPayment(world, customer, invoice, payment, retryIn)
 }
 
 /** The open invoice is paid after all. */
-export function recover(
+export function payAfterAll(
   world: World,
   customer: Customer,
   subscription: Subscription,
-  { invoice, payment }: Unpaid,
+  { invoice, payment }: UnpaidInvoice,
 ): Charge {
-  const charge = pay(world, customer, invoice, payment)
-  change(world, subscription, { status: 'active' }, 'customer.subscription.updated')
+  const charge = payInvoice(world, customer, invoice, payment)
+  changeObject(world, subscription, { status: 'active' }, 'customer.subscription.updated')
   return charge
 }

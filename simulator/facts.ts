@@ -4,13 +4,13 @@ import type { Charge, CreditNote, InvoicePayment, PaymentIntent, Refund } from '
 // What is so in the simulated billing world, whatever API version tells it. Times are Unix seconds, money is in minor units.
 
 /** What every object has. */
-export interface Fact {
+export interface BillingObject {
   id: string
   created: number
 }
 export type Metadata = Record<string, string>
 
-export interface Customer extends Fact {
+export interface Customer extends BillingObject {
   kind: 'customer'
   email: string | null
   name: string | null
@@ -32,7 +32,7 @@ export interface Card {
   fingerprint: string
 }
 
-export interface Product extends Fact {
+export interface Product extends BillingObject {
   kind: 'product'
   name: string
   description: string | null
@@ -40,7 +40,7 @@ export interface Product extends Fact {
   updated: number
 }
 
-export interface Price extends Fact {
+export interface Price extends BillingObject {
   kind: 'price'
   product: Product
   currency: string
@@ -67,9 +67,9 @@ export type SubscriptionStatus =
   | 'paused'
   | 'canceled'
 export type PauseReason = 'pause_requested' | 'trial_end_without_payment_method' | 'final_payment_failure'
-export type Collection = 'charge_automatically' | 'send_invoice'
+export type CollectionMethod = 'charge_automatically' | 'send_invoice'
 
-export interface Subscription extends Fact {
+export interface Subscription extends BillingObject {
   kind: 'subscription'
   customer: string
   status: SubscriptionStatus
@@ -88,7 +88,7 @@ export interface Subscription extends Fact {
   canceledAt: number | null
   endedAt: number | null
   cancellationReason: 'cancellation_requested' | 'payment_failed' | null
-  collection: Collection
+  collection: CollectionMethod
   daysUntilDue: number | null
   paymentMethod: string | null
   latestInvoice: string | null
@@ -100,7 +100,7 @@ export interface Subscription extends Fact {
   testClock: string | null
 }
 
-export interface Item extends Fact {
+export interface Item extends BillingObject {
   kind: 'subscription_item'
   subscription: string
   price: Price
@@ -120,7 +120,7 @@ export type BillingReason =
   | 'manual'
   | 'upcoming'
 
-export interface Invoice extends Omit<Fact, 'id'> {
+export interface Invoice extends Omit<BillingObject, 'id'> {
   kind: 'invoice'
   /** Null on a preview. */
   id: string | null
@@ -131,7 +131,7 @@ export interface Invoice extends Omit<Fact, 'id'> {
   subscriptionMetadata: Metadata | null
   status: 'draft' | 'open' | 'paid' | 'void' | 'uncollectible'
   billingReason: BillingReason
-  collection: Collection
+  collection: CollectionMethod
   currency: string
   lines: Line[]
   number: string | null
@@ -167,7 +167,7 @@ export interface Discount {
   coupon: { id: string; created: number; percentOff: number }
 }
 
-export interface Line extends Fact {
+export interface Line extends BillingObject {
   kind: 'line'
   invoice: string | null
   /** A period of a subscription, or an invoice item. */
@@ -188,7 +188,7 @@ export interface Line extends Fact {
   tax: { rate: string; amount: number } | null
 }
 
-export interface InvoiceItem extends Fact {
+export interface InvoiceItem extends BillingObject {
   kind: 'invoiceitem'
   customer: string
   invoice: string | null
@@ -196,7 +196,7 @@ export interface InvoiceItem extends Fact {
   testClock: string | null
 }
 
-export interface Session extends Fact {
+export interface Session extends BillingObject {
   kind: 'checkout.session'
   mode: 'payment' | 'subscription'
   amount: number
@@ -217,7 +217,7 @@ export interface Session extends Fact {
   metadata: Metadata
 }
 
-export interface Schedule extends Fact {
+export interface Schedule extends BillingObject {
   kind: 'subscription_schedule'
   customer: string
   subscription: string | null
@@ -233,7 +233,7 @@ export interface Schedule extends Fact {
 }
 
 /** A customer's use of a meter has reached what an alert was set to. Stripe gives it no id. */
-export interface Alert extends Omit<Fact, 'id'> {
+export interface Alert extends Omit<BillingObject, 'id'> {
   kind: 'billing.alert_triggered'
   id: null
   alert: string
@@ -244,7 +244,7 @@ export interface Alert extends Omit<Fact, 'id'> {
   value: number
 }
 
-export type Facts =
+export type AnyBillingObject =
   | Alert
   | Customer
   | Product

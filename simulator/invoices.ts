@@ -1,27 +1,36 @@
 import { DAY, HOUR } from './calendar.ts'
 import { settleCurrency } from './customers.ts'
-import type { BillingReason, Collection, Customer, Invoice, InvoiceItem, Line, Price, Subscription } from './facts.ts'
+import type {
+  BillingReason,
+  CollectionMethod,
+  Customer,
+  Invoice,
+  InvoiceItem,
+  Line,
+  Price,
+  Subscription,
+} from './facts.ts'
 import { oneOffLine } from './lines.ts'
-import { amountDue, total } from './totals.ts'
-import { byRequest, change, newId, tell, type World, wait } from './world.ts'
+import { amountDue, totalOf } from './totals.ts'
+import { advanceClock, asOneRequest, changeObject, newId, recordEvent, type World } from './world.ts'
 
-type Draft = {
+type InvoiceDraft = {
   billingReason: BillingReason
   lines: Line[]
   subscription?: Subscription
   period?: { start: number; end: number }
-  collection?: Collection
+  collection?: CollectionMethod
   daysUntilDue?: number | null
   /** Whether Stripe finalises it by itself after an hour. */
   autoAdvance?: boolean
 }
 
 /** An invoice as a draft, not told yet. */
-export function newInvoice(world: World, customer: Customer, draft: Draft): Invoice {
+export function newInvoice(world: World, customer: Customer, draft: InvoiceDraft): Invoice {
   const { subscription, lines } = draft
   const id = newId(world, 'in')
   for (const line of lines) line.invoice = id
-  const byItself = draft.autoAdvance ?? true
+  const finalizesItself = draft.autoAdvance ?? true
   return {
     kind: 'invoice',
     id,
@@ -42,9 +51,9 @@ export function newInvoice(world: World, customer: Customer, draft: Draft): Invo
     dueDate: null,
     attempts: 0,
     attempted: false,
-    autoAdvance: byItself,
-    nextPaymentAttempt: byItself && draft.collection !== 'send_invoice' ? world.now + HOUR : null,
-    finalizesAt: byItself ? world.now + HOUR : null,
+    autoAdvance: finalizesItself,
+    nextPaymentAttempt: finalizesItself && draft.collection !== 'send_invoice' ? world.now + HOUR : null,
+    finalizesAt: finalizesItself ? world.now + HOUR : null,
     finalizedAt: null,
     paidAt: null,
     voidedAt: null,
@@ -72,7 +81,7 @@ export function billFor(
   const items = goods.map(({ price, quantity }) =>
     pendingItem(world, customer, oneOffLine(world, price, quantity ?? 1)),
   )
-  return byRequest(world, () => {
+  return asOneRequest(world, () => {
     const invoice = newInvoice(world, customer, {
       billingReason: 'manual',
       lines: items.map(({ line }) => line),
@@ -81,15 +90,15 @@ export function billFor(
     })
     if (options.daysUntilDue !== undefined) invoice.dueDate = world.now + options.daysUntilDue * DAY
     settleCurrency(world, customer, invoice.currency)
-    for (const item of items) change(world, item, { invoice: invoice.id }, 'invoiceitem.updated')
-    tell(world, 'invoice.created', invoice)
+    for (const item of items) changeObject(world, item, { invoice: invoice.id }, 'invoiceitem.updated')
+    recordEvent(world, 'invoice.created', invoice)
     return invoice
   })
 }
 
 /** An invoice item that waits for the customer's next invoice. */
 export function pendingItem(world: World, customer: Customer, line: Line): InvoiceItem {
-  return byRequest(world, () => {
+  return asOneRequest(world, () => {
     const item: InvoiceItem = {
       kind: 'invoiceitem',
       id: line.invoiceItem ?? newId(world, 'ii'),
@@ -100,7 +109,7 @@ export function pendingItem(world: World, customer: Customer, line: Line): Invoi
       testClock: customer.testClock,
     }
     line.invoiceItem = item.id
-    tell(world, 'invoiceitem.created', item)
+    recordEvent(world, 'invoiceitem.created', item)
     return item
   })
 }
@@ -114,7 +123,7 @@ export function finalState(world: World, customer: Customer, invoice: Invoice): 
     number: `${customer.invoicePrefix}-${String(customer.invoicesSoFar).padStart(4, '0')}`,
     finalizedAt: world.now,
     finalizesAt: null,
-    endingBalance: Math.min(0, total(invoice)),
+    endingBalance: Math.min(0, totalOf(invoice)),
     urlKey,
   }
 }
@@ -134,37 +143,39 @@ export function settleAtOnce(world: World, customer: Customer, invoice: Invoice)
   Object.assign(invoice, finalState(world, customer, invoice))
   Object.assign(invoice, paidState(world, invoice))
   settleCurrency(world, customer, invoice.currency)
-  for (const type of ['created', 'finalized', 'paid', 'payment_succeeded']) tell(world, `invoice.${type}`, invoice)
-  if (total(invoice) < 0) change(world, customer, { balance: customer.balance + total(invoice) }, 'customer.updated')
+  for (const type of ['created', 'finalized', 'paid', 'payment_succeeded'])
+    recordEvent(world, `invoice.${type}`, invoice)
+  if (totalOf(invoice) < 0)
+    changeObject(world, customer, { balance: customer.balance + totalOf(invoice) }, 'customer.updated')
 }
 
 export function deleteDraft(world: World, invoice: Invoice): void {
-  byRequest(world, () => tell(world, 'invoice.deleted', invoice))
+  asOneRequest(world, () => recordEvent(world, 'invoice.deleted', invoice))
 }
 
 export function voidInvoice(world: World, invoice: Invoice): void {
   const news: Partial<Invoice> = { status: 'void', voidedAt: world.now, autoAdvance: false, nextPaymentAttempt: null }
-  byRequest(world, () => change(world, invoice, news, 'invoice.voided', 'invoice.updated'))
+  asOneRequest(world, () => changeObject(world, invoice, news, 'invoice.voided', 'invoice.updated'))
 }
 
-export function giveUp(world: World, invoice: Invoice): void {
+export function markUncollectible(world: World, invoice: Invoice): void {
   const news: Partial<Invoice> = {
     status: 'uncollectible',
     uncollectibleAt: world.now,
     autoAdvance: false,
     nextPaymentAttempt: null,
   }
-  byRequest(world, () => change(world, invoice, news, 'invoice.marked_uncollectible', 'invoice.updated'))
+  asOneRequest(world, () => changeObject(world, invoice, news, 'invoice.marked_uncollectible', 'invoice.updated'))
 }
 
 /** The due date passes; Stripe tells it where an automation asks for it. */
 export function passDueDate(world: World, invoice: Invoice): void {
-  wait(world, Math.max(0, invoice.dueDate! + DAY - world.now))
-  tell(world, 'invoice.overdue', invoice)
+  advanceClock(world, Math.max(0, invoice.dueDate! + DAY - world.now))
+  recordEvent(world, 'invoice.overdue', invoice)
 }
 
 /** The preview that comes some days before a renewal: an invoice without an id. */
-export function announce(world: World, customer: Customer, draft: Omit<Draft, 'billingReason'>): void {
+export function previewInvoice(world: World, customer: Customer, draft: Omit<InvoiceDraft, 'billingReason'>): void {
   const preview = newInvoice(world, customer, { ...draft, billingReason: 'upcoming' })
-  tell(world, 'invoice.upcoming', { ...preview, id: null, finalizesAt: null })
+  recordEvent(world, 'invoice.upcoming', { ...preview, id: null, finalizesAt: null })
 }

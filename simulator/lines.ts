@@ -70,9 +70,9 @@ function subscriptionLine(
 ): Line {
   const { price, quantity, period } = of
   const each =
-    of.unitAmount === null ? '' : ` (at ${money(of.unitAmount, price.currency)} / ${price.recurring!.interval})`
+    of.unitAmount === null ? '' : ` (at ${moneyText(of.unitAmount, price.currency)} / ${price.recurring!.interval})`
   return {
-    ...blank(world, price),
+    ...blankLine(world, price),
     of: 'subscription',
     amount: of.amount,
     description: `${quantity} × ${price.product.name}${each}`,
@@ -98,7 +98,7 @@ export function prorationLine(
   const day = new Date(world.now * 1000).toUTCString().slice(5, 16)
   const amount = sign * Math.round(amountOf(item.price, item.quantity) * share)
   return {
-    ...blank(world, item.price),
+    ...blankLine(world, item.price),
     // Flexible billing shows a proration as a part of the subscription, classic billing as the invoice item that it is.
     of: flexible ? 'subscription' : 'invoiceitem',
     invoiceItem: newId(world, 'ii'),
@@ -116,7 +116,7 @@ export function prorationLine(
 
 /** Something bought once. */
 export const oneOffLine = (world: World, price: Price, quantity: number, subscription: string | null = null): Line => ({
-  ...blank(world, price),
+  ...blankLine(world, price),
   of: 'invoiceitem',
   invoiceItem: newId(world, 'ii'),
   amount: amountOf(price, quantity),
@@ -128,7 +128,7 @@ export const oneOffLine = (world: World, price: Price, quantity: number, subscri
   subscription,
 })
 
-const blank = (world: World, price: Price): Line => ({
+const blankLine = (world: World, price: Price): Line => ({
   kind: 'line',
   id: newId(world, 'il'),
   created: world.now,
@@ -150,7 +150,7 @@ const blank = (world: World, price: Price): Line => ({
   tax: null,
 })
 
-const money = (minor: string, currency: string): string => {
+const moneyText = (minor: string, currency: string): string => {
   const digits = minorDigits(currency)
   const major = (Number(minor) / 10 ** digits).toFixed(digits)
   return currency === 'usd' ? `$${major}` : `${major} ${currency.toUpperCase()}`

@@ -1,8 +1,8 @@
-import type { Card, Fact, Line, Metadata } from './facts.ts'
+import type { BillingObject, Card, Line, Metadata } from './facts.ts'
 
 // How money moves; see facts.ts.
 
-export interface PaymentIntent extends Fact {
+export interface PaymentIntent extends BillingObject {
   kind: 'payment_intent'
   customer: string | null
   amount: number
@@ -18,7 +18,7 @@ export interface PaymentIntent extends Fact {
   metadata: Metadata
 }
 
-export interface Charge extends Fact {
+export interface Charge extends BillingObject {
   kind: 'charge'
   customer: string | null
   amount: number
@@ -37,7 +37,7 @@ export interface Charge extends Fact {
   metadata: Metadata
 }
 
-export interface Refund extends Fact {
+export interface Refund extends BillingObject {
   kind: 'refund'
   amount: number
   currency: string
@@ -50,7 +50,7 @@ export interface Refund extends Fact {
   failure: { reason: string; balanceTransaction: string } | null
 }
 
-export interface InvoicePayment extends Fact {
+export interface InvoicePayment extends BillingObject {
   kind: 'invoice_payment'
   invoice: string
   amount: number
@@ -59,7 +59,7 @@ export interface InvoicePayment extends Fact {
   paidAt: number | null
 }
 
-export interface CreditNote extends Fact {
+export interface CreditNote extends BillingObject {
   kind: 'credit_note'
   customer: string
   invoice: string

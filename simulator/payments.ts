@@ -3,7 +3,7 @@ import type { Customer, Invoice, Metadata } from './facts.ts'
 import { finalState, paidState } from './invoices.ts'
 import type { Charge, InvoicePayment, PaymentIntent } from './payment-facts.ts'
 import { amountDue } from './totals.ts'
-import { byRequest, change, newId, tell, type World, wait } from './world.ts'
+import { advanceClock, asOneRequest, changeObject, newId, recordEvent, type World } from './world.ts'
 
 /** What is under way to pay an invoice. */
 export interface Payment {
@@ -42,16 +42,16 @@ export function newIntent(
 
 /** A payment that neither an invoice nor a Checkout page collects. */
 export function payBare(world: World, customer: Customer, amount: number, metadata: Metadata): Charge {
-  return byRequest(world, () => {
+  return asOneRequest(world, () => {
     const of = { customer, amount, currency: 'usd', invoice: null, description: 'Order 1815' }
     const intent: PaymentIntent = { ...newIntent(world, of), metadata }
-    tell(world, 'payment_intent.created', intent)
-    return charge(world, customer, intent, 'succeeded')
+    recordEvent(world, 'payment_intent.created', intent)
+    return chargeCard(world, customer, intent, 'succeeded')
   })
 }
 
 /** A draft becomes open: from here on it can be paid. Send-invoice ones get their due date and are mailed. */
-export function finalize(
+export function finalizeInvoice(
   world: World,
   customer: Customer,
   invoice: Invoice,
@@ -66,9 +66,9 @@ export function finalize(
   })
   const news = finalState(world, customer, invoice)
   const dueDate = daysUntilDue === null ? invoice.dueDate : world.now + daysUntilDue * 24 * HOUR
-  change(world, invoice, { ...news, paymentIntent: intent.id, dueDate }, 'invoice.finalized', 'invoice.updated')
-  tell(world, 'payment_intent.created', intent)
-  if (invoice.collection === 'send_invoice') tell(world, 'invoice.sent', invoice)
+  changeObject(world, invoice, { ...news, paymentIntent: intent.id, dueDate }, 'invoice.finalized', 'invoice.updated')
+  recordEvent(world, 'payment_intent.created', intent)
+  if (invoice.collection === 'send_invoice') recordEvent(world, 'invoice.sent', invoice)
   const link: InvoicePayment = {
     kind: 'invoice_payment',
     id: newId(world, 'inpay'),
@@ -83,26 +83,26 @@ export function finalize(
 }
 
 /** The card pays; the invoice is paid a second later. */
-export function pay(world: World, customer: Customer, invoice: Invoice, { intent, link }: Payment): Charge {
+export function payInvoice(world: World, customer: Customer, invoice: Invoice, { intent, link }: Payment): Charge {
   // A credit note may have lowered what was due when the payment was prepared.
   intent.amount = link.amount = amountDue(invoice)
-  const made = charge(world, customer, intent, 'succeeded')
-  wait(world, 1)
+  const made = chargeCard(world, customer, intent, 'succeeded')
+  advanceClock(world, 1)
   const news = { ...paidState(world, invoice), charge: made.id, attempts: invoice.attempts + 1 }
-  change(world, invoice, news, 'invoice.updated', 'invoice.paid', 'invoice.payment_succeeded')
-  change(world, link, { paidAt: world.now }, 'invoice_payment.paid')
+  changeObject(world, invoice, news, 'invoice.updated', 'invoice.paid', 'invoice.payment_succeeded')
+  changeObject(world, link, { paidAt: world.now }, 'invoice_payment.paid')
   return made
 }
 
 /** The card is declined; `retryIn` seconds until Stripe tries again, null when it gives up. */
-export function fail(
+export function failPayment(
   world: World,
   customer: Customer,
   invoice: Invoice,
   { intent }: Payment,
   retryIn: number | null,
 ): void {
-  const declined = charge(world, customer, intent, 'failed')
+  const declined = chargeCard(world, customer, intent, 'failed')
   const news: Partial<Invoice> = {
     attempted: true,
     attempts: invoice.attempts + 1,
@@ -110,17 +110,17 @@ export function fail(
     nextPaymentAttempt: retryIn === null ? null : world.now + retryIn,
     autoAdvance: retryIn !== null,
   }
-  change(world, invoice, news, 'invoice.updated', 'invoice.payment_failed')
+  changeObject(world, invoice, news, 'invoice.updated', 'invoice.payment_failed')
 }
 
 /** Paid by other means than Stripe: no charge, no payment intent. */
 export function payOutOfBand(world: World, invoice: Invoice): void {
   const news = { ...paidState(world, invoice), paidOutOfBand: true }
-  byRequest(world, () => change(world, invoice, news, 'invoice.updated', 'invoice.paid'))
+  asOneRequest(world, () => changeObject(world, invoice, news, 'invoice.updated', 'invoice.paid'))
 }
 
 /** One attempt to charge the customer's card for a payment intent. */
-export function charge(
+export function chargeCard(
   world: World,
   customer: Customer | null,
   intent: PaymentIntent,
@@ -152,13 +152,13 @@ export function charge(
   }
   const charges = [made, ...intent.charges]
   const paymentMethod = card.paymentMethod
-  tell(world, `charge.${status}`, made)
+  recordEvent(world, `charge.${status}`, made)
   if (status === 'succeeded')
-    change(world, intent, { status, charges, paymentMethod, failure: null }, 'payment_intent.succeeded')
+    changeObject(world, intent, { status, charges, paymentMethod, failure: null }, 'payment_intent.succeeded')
   if (status === 'pending')
-    change(world, intent, { status: 'processing', charges, paymentMethod }, 'payment_intent.processing')
+    changeObject(world, intent, { status: 'processing', charges, paymentMethod }, 'payment_intent.processing')
   if (status === 'failed')
-    change(
+    changeObject(
       world,
       intent,
       { status: 'requires_payment_method', charges, paymentMethod: null, failure: 'card_declined' },

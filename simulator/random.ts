@@ -10,8 +10,8 @@ export interface Random {
 }
 
 /** The same seed gives the same stream, in every process. */
-export function seeded(seed: string): Random {
-  let state = hash(seed)
+export function seededRandom(seed: string): Random {
+  let state = hashText(seed)
   // mulberry32: 32 bits of state are plenty for a world of a few thousand objects.
   const next = () => {
     state = (state + 0x6d2b79f5) | 0
@@ -37,7 +37,7 @@ export function lettersOfTime(seconds: number): string {
   return text
 }
 
-function hash(text: string): number {
+function hashText(text: string): number {
   let value = 2166136261
   for (const letter of text) value = Math.imul(value ^ letter.codePointAt(0)!, 16777619)
   return value

@@ -1,9 +1,14 @@
 import type { Charge, Refund } from './payment-facts.ts'
-import { byRequest, change, newId, tell, type World } from './world.ts'
+import { asOneRequest, changeObject, newId, recordEvent, type World } from './world.ts'
 
 /** Money goes back: at once to a card, after days to a bank account (`pending`). */
-export function refund(world: World, charge: Charge, amount: number, options: { pending?: boolean } = {}): Refund {
-  return byRequest(world, () => {
+export function createRefund(
+  world: World,
+  charge: Charge,
+  amount: number,
+  options: { pending?: boolean } = {},
+): Refund {
+  return asOneRequest(world, () => {
     const made: Refund = {
       kind: 'refund',
       id: newId(world, options.pending ? 'pyr' : 're'),
@@ -18,8 +23,8 @@ export function refund(world: World, charge: Charge, amount: number, options: { 
       balanceTransaction: newId(world, 'txn'),
       failure: null,
     }
-    tell(world, 'refund.created', made)
-    change(
+    recordEvent(world, 'refund.created', made)
+    changeObject(
       world,
       charge,
       // Newest first; the amount is cumulative.
@@ -31,13 +36,13 @@ export function refund(world: World, charge: Charge, amount: number, options: { 
 }
 
 /** A refund that was under way arrives. */
-export function arrive(world: World, refund: Refund): void {
-  change(world, refund, { status: 'succeeded' }, 'charge.refund.updated', 'refund.updated')
+export function completeRefund(world: World, refund: Refund): void {
+  changeObject(world, refund, { status: 'succeeded' }, 'charge.refund.updated', 'refund.updated')
 }
 
 /** A refund that was under way comes back: the money is Stripe's customer's again. */
-export function bounce(world: World, charge: Charge, refund: Refund): void {
+export function failRefund(world: World, charge: Charge, refund: Refund): void {
   const failure = { reason: 'lost_or_stolen_card', balanceTransaction: newId(world, 'txn') }
-  change(world, refund, { status: 'failed', failure }, 'charge.refund.updated', 'refund.updated', 'refund.failed')
-  change(world, charge, { amountRefunded: charge.amountRefunded - refund.amount }, 'charge.updated')
+  changeObject(world, refund, { status: 'failed', failure }, 'charge.refund.updated', 'refund.updated', 'refund.failed')
+  changeObject(world, charge, { amountRefunded: charge.amountRefunded - refund.amount }, 'charge.updated')
 }

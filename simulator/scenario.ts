@@ -18,13 +18,13 @@ export interface Scenario {
 }
 
 /** Keeps a scenario's literal types in check. */
-export const scenario = (told: Scenario): Scenario => told
+export const defineScenario = (declared: Scenario): Scenario => declared
 
 /** The contracts whose events every scenario names. */
 export const CONTRACTS = ['flo', 'florentin'] as const
 
 /** The event types that a contract's clients hear of a scenario, told in one API version. */
-export const expected = (scenario: Scenario, date: string, contract: (typeof CONTRACTS)[number]): string[] =>
+export const expectedEventTypes = (scenario: Scenario, date: string, contract: (typeof CONTRACTS)[number]): string[] =>
   scenario[contract]
     .map((one) => (typeof one === 'string' ? { type: one } : one))
     .filter(({ since = '', before = '9' }: { since?: string; before?: string }) => date >= since && date < before)
@@ -49,12 +49,12 @@ export const cycle: readonly Expectation[] = [...paidInvoice, 'subscription.rene
 // Florentin tells less: that there is an account, a subscription, an invoice.
 
 /** Somebody becomes a customer, subscribes, and is sent the first invoice. */
-export const bought: readonly Expectation[] = ['account.created', 'subscription.purchased', 'invoice.created']
+export const firstPurchase: readonly Expectation[] = ['account.created', 'subscription.purchased', 'invoice.created']
 /** The first invoice has to be paid before the subscription is usable. */
 export const paidFirst: readonly Expectation[] = ['account.created', 'invoice.created', 'subscription.purchased']
 /** A customer is sent an invoice. */
-export const billed: readonly Expectation[] = ['account.created', 'invoice.created']
+export const firstInvoice: readonly Expectation[] = ['account.created', 'invoice.created']
 /** Checkout made a customer of everybody who paid. */
-export const visitor: Expectation = { type: 'account.created', before: '2022-08-01' }
+export const checkoutVisitor: Expectation = { type: 'account.created', before: '2022-08-01' }
 /** Before invoices had a status a draft was not known as one. */
 export const unknownDraft: Expectation = { type: 'invoice.created', before: '2018-11-08' }

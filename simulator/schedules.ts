@@ -1,9 +1,9 @@
 import { boundaryAfter } from './calendar.ts'
 import type { Item, Price, Schedule, Subscription } from './facts.ts'
-import { byRequest, change, newId, tell, type World } from './world.ts'
+import { asOneRequest, changeObject, newId, recordEvent, type World } from './world.ts'
 
 /** A schedule takes over a subscription: the running period as its first phase, another one with `price` after it. */
-export function schedule(
+export function createSchedule(
   world: World,
   subscription: Subscription,
   price: Price,
@@ -32,23 +32,23 @@ export function schedule(
     flexible: subscription.flexible,
     testClock: subscription.testClock,
   }
-  byRequest(world, () => {
-    tell(world, 'subscription_schedule.created', made)
-    change(world, subscription, { schedule: made.id }, 'customer.subscription.updated')
+  asOneRequest(world, () => {
+    recordEvent(world, 'subscription_schedule.created', made)
+    changeObject(world, subscription, { schedule: made.id }, 'customer.subscription.updated')
   })
   return made
 }
 
 /** The second phase begins with the period that the caller rolls into; what it asks for is returned as items. */
 export function nextPhase(world: World, plan: Schedule, subscription: Subscription): Item[] {
-  change(world, plan, { currentPhase: 1 }, 'subscription_schedule.updated')
+  changeObject(world, plan, { currentPhase: 1 }, 'subscription_schedule.updated')
   const [first] = subscription.items as [Item]
   return plan.phases[1]!.items.map(({ price, quantity }) => ({ ...first, price, quantity }))
 }
 
 /** In its last phase a schedule that ends with `cancel` sets the date on the subscription. */
 export const announceEnd = (world: World, plan: Schedule, subscription: Subscription): void =>
-  change(
+  changeObject(
     world,
     subscription,
     { cancelAt: plan.phases.at(-1)!.end, canceledAt: world.now },
@@ -56,7 +56,7 @@ export const announceEnd = (world: World, plan: Schedule, subscription: Subscrip
   )
 
 /** The schedule lets the subscription go on by itself. */
-export function release(world: World, plan: Schedule, subscription: Subscription): void {
+export function releaseSchedule(world: World, plan: Schedule, subscription: Subscription): void {
   const news: Partial<Schedule> = {
     status: 'released',
     releasedAt: world.now,
@@ -64,13 +64,13 @@ export function release(world: World, plan: Schedule, subscription: Subscription
     subscription: null,
     currentPhase: null,
   }
-  change(world, plan, news, 'subscription_schedule.released')
-  change(world, subscription, { schedule: null }, 'customer.subscription.updated')
+  changeObject(world, plan, news, 'subscription_schedule.released')
+  changeObject(world, subscription, { schedule: null }, 'customer.subscription.updated')
 }
 
 /** The schedule has come to its end with the subscription. */
 export const finishSchedule = (world: World, plan: Schedule): void =>
-  change(
+  changeObject(
     world,
     plan,
     { status: 'completed', completedAt: world.now, currentPhase: null },

@@ -1,4 +1,4 @@
-import { rendered, type StripeEvent } from './render/event.ts'
+import { renderEvents, type StripeEvent } from './render/event.ts'
 import type { Scenario } from './scenario.ts'
 import { scenarios } from './scenarios.ts'
 import { NEWEST } from './versions.ts'
@@ -32,5 +32,5 @@ export function simulate(scenario: string | Scenario, simulation: Simulation = {
   const start = simulation.start ?? new Date('2026-03-01T09:30:00Z')
   const world = newWorld({ seed: String(simulation.seed ?? 1), apiVersion, start, livemode, clientUserId })
   story.play(world)
-  return rendered(world.happened, { apiVersion, livemode, account })
+  return renderEvents(world.happenings, { apiVersion, livemode, account })
 }

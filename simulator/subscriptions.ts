@@ -1,17 +1,17 @@
 import { boundaryAfter, DAY, HOUR } from './calendar.ts'
 import { settleCurrency } from './customers.ts'
-import type { Collection, Customer, Invoice, Item, Line, Price, Subscription } from './facts.ts'
+import type { CollectionMethod, Customer, Invoice, Item, Line, Price, Subscription } from './facts.ts'
 import { newInvoice, settleAtOnce, voidInvoice } from './invoices.ts'
 import { oneOffLine, periodLines, trialLine } from './lines.ts'
 import type { Charge } from './payment-facts.ts'
-import { fail, finalize, type Payment, pay } from './payments.ts'
-import { total } from './totals.ts'
-import { byRequest, change, newId, tell, type World, wait } from './world.ts'
+import { failPayment, finalizeInvoice, type Payment, payInvoice } from './payments.ts'
+import { totalOf } from './totals.ts'
+import { advanceClock, asOneRequest, changeObject, newId, recordEvent, type World } from './world.ts'
 
-export interface Terms {
+export interface SubscriptionTerms {
   trialDays?: number
   missingPaymentMethod?: Subscription['missingPaymentMethod']
-  collection?: Collection
+  collection?: CollectionMethod
   daysUntilDue?: number
   /** A trial of the items, as opposed to one of the subscription. */
   offer?: NonNullable<Item['trialOffer']>
@@ -21,10 +21,10 @@ export interface Terms {
   /** Changes the lines of the first invoice, e.g. adds tax. */
   adjust?: (lines: Line[]) => void
 }
-export type Wanted = { price: Price; quantity?: number }
+export type WantedItem = { price: Price; quantity?: number }
 
 /** A subscription with what its scenario goes on with. */
-export interface Started {
+export interface StartedSubscription {
   subscription: Subscription
   invoice: Invoice
   payment: Payment | null
@@ -32,7 +32,12 @@ export interface Started {
 }
 
 /** Whatever is wanted, as a subscription that has not started yet. */
-export function newSubscription(world: World, customer: Customer, wanted: Wanted[], terms: Terms): Subscription {
+export function newSubscription(
+  world: World,
+  customer: Customer,
+  wanted: WantedItem[],
+  terms: SubscriptionTerms,
+): Subscription {
   const id = newId(world, 'sub')
   const { offer = null, trialDays } = terms
   const trialEnd = trialDays === undefined ? null : world.now + trialDays * DAY
@@ -65,13 +70,13 @@ export function newSubscription(world: World, customer: Customer, wanted: Wanted
     pauseCollection: null,
     paused: null,
     schedule: null,
-    flexible: world.behaves.flexible,
+    flexible: world.defaults.flexible,
     metadata: terms.metadata ?? {},
     testClock: customer.testClock,
   }
 }
 
-const newItem = (world: World, subscription: string, { price, quantity }: Wanted): Item => ({
+const newItem = (world: World, subscription: string, { price, quantity }: WantedItem): Item => ({
   kind: 'subscription_item',
   id: newId(world, 'si'),
   created: world.now,
@@ -83,7 +88,7 @@ const newItem = (world: World, subscription: string, { price, quantity }: Wanted
 })
 
 /** The first invoice's lines: the trial or the first period, and what is bought with it. */
-export function firstLines(world: World, subscription: Subscription, terms: Terms): Line[] {
+export function firstLines(world: World, subscription: Subscription, terms: SubscriptionTerms): Line[] {
   const period = { start: subscription.periodStart, end: subscription.periodEnd }
   const lines = [
     ...subscription.items.flatMap((item) =>
@@ -98,51 +103,61 @@ export function firstLines(world: World, subscription: Subscription, terms: Term
 }
 
 /** A customer subscribes through the API and pays the first invoice with the card at hand; invoices that are sent stay open. */
-export function subscribe(world: World, customer: Customer, wanted: Wanted[], terms: Terms = {}): Started {
+export function subscribe(
+  world: World,
+  customer: Customer,
+  wanted: WantedItem[],
+  terms: SubscriptionTerms = {},
+): StartedSubscription {
   const subscription = newSubscription(world, customer, wanted, terms)
   customer.subscriptions.push(subscription)
   const lines = firstLines(world, subscription, terms)
   const draft = { billingReason: 'subscription_create', lines, subscription } as const
-  if (total({ lines }) === 0)
-    return byRequest(world, () => {
+  if (totalOf({ lines }) === 0)
+    return asOneRequest(world, () => {
       const invoice = newInvoice(world, customer, draft)
       subscription.latestInvoice = invoice.id
-      tell(world, 'customer.subscription.created', subscription)
+      recordEvent(world, 'customer.subscription.created', subscription)
       settleAtOnce(world, customer, invoice)
       return { subscription, invoice, payment: null, charge: null }
     })
-  const invoice = byRequest(world, () => {
+  const invoice = asOneRequest(world, () => {
     const first = newInvoice(world, customer, draft)
     subscription.latestInvoice = first.id
-    tell(world, 'customer.subscription.created', subscription)
+    recordEvent(world, 'customer.subscription.created', subscription)
     settleCurrency(world, customer, first.currency)
-    tell(world, 'invoice.created', first)
+    recordEvent(world, 'invoice.created', first)
     return first
   })
   if (subscription.collection === 'send_invoice') {
-    wait(world, HOUR)
-    const payment = finalize(world, customer, invoice, subscription.daysUntilDue)
+    advanceClock(world, HOUR)
+    const payment = finalizeInvoice(world, customer, invoice, subscription.daysUntilDue)
     return { subscription, invoice, payment, charge: null }
   }
-  const payment = byRequest(world, () => finalize(world, customer, invoice))
-  wait(world, 1)
-  return { subscription, invoice, payment, charge: pay(world, customer, invoice, payment) }
+  const payment = asOneRequest(world, () => finalizeInvoice(world, customer, invoice))
+  advanceClock(world, 1)
+  return { subscription, invoice, payment, charge: payInvoice(world, customer, invoice, payment) }
 }
 
 /** The first payment needs the customer once more (another card, a confirmation): the subscription is `incomplete`. */
-export function subscribeIncomplete(world: World, customer: Customer, wanted: Wanted[], terms: Terms = {}) {
+export function subscribeIncomplete(
+  world: World,
+  customer: Customer,
+  wanted: WantedItem[],
+  terms: SubscriptionTerms = {},
+) {
   const subscription = newSubscription(world, customer, wanted, terms)
   subscription.status = 'incomplete'
   customer.subscriptions.push(subscription)
-  return byRequest(world, () => {
+  return asOneRequest(world, () => {
     const lines = firstLines(world, subscription, terms)
     const draft = { billingReason: 'subscription_create', lines, subscription, autoAdvance: false } as const
     const invoice = newInvoice(world, customer, draft)
     subscription.latestInvoice = invoice.id
-    tell(world, 'customer.subscription.created', subscription)
+    recordEvent(world, 'customer.subscription.created', subscription)
     settleCurrency(world, customer, invoice.currency)
-    tell(world, 'invoice.created', invoice)
-    return { subscription, invoice, payment: finalize(world, customer, invoice) }
+    recordEvent(world, 'invoice.created', invoice)
+    return { subscription, invoice, payment: finalizeInvoice(world, customer, invoice) }
   })
 }
 
@@ -152,18 +167,18 @@ export function declineFirst(
   customer: Customer,
   { invoice, payment }: { invoice: Invoice; payment: Payment },
 ) {
-  byRequest(world, () => fail(world, customer, invoice, payment, null))
+  asOneRequest(world, () => failPayment(world, customer, invoice, payment, null))
 }
 
 /** The first payment succeeds after all. */
-export function complete(
+export function completeFirstPayment(
   world: World,
   customer: Customer,
   { subscription, invoice, payment }: { subscription: Subscription; invoice: Invoice; payment: Payment },
 ): Charge {
-  const charge = pay(world, customer, invoice, payment)
+  const charge = payInvoice(world, customer, invoice, payment)
   const paymentMethod = customer.card?.paymentMethod ?? null
-  change(world, subscription, { status: 'active', paymentMethod }, 'customer.subscription.updated')
+  changeObject(world, subscription, { status: 'active', paymentMethod }, 'customer.subscription.updated')
   return charge
 }
 
@@ -172,14 +187,14 @@ export function expireIncomplete(
   world: World,
   { subscription, invoice }: { subscription: Subscription; invoice: Invoice },
 ): void {
-  wait(world, 23 * HOUR)
+  advanceClock(world, 23 * HOUR)
   const news: Partial<Subscription> = { status: 'incomplete_expired', endedAt: world.now }
-  change(world, subscription, news, 'customer.subscription.updated')
+  changeObject(world, subscription, news, 'customer.subscription.updated')
   voidInvoice(world, invoice)
 }
 
 /** The bank wants the customer to confirm the first payment. */
 export function askToConfirm(world: World, { invoice, payment }: { invoice: Invoice; payment: Payment }): void {
-  change(world, payment.intent, { status: 'requires_action' }, 'payment_intent.requires_action')
-  change(world, invoice, { attempted: true }, 'invoice.payment_action_required')
+  changeObject(world, payment.intent, { status: 'requires_action' }, 'payment_intent.requires_action')
+  changeObject(world, invoice, { attempted: true }, 'invoice.payment_action_required')
 }

@@ -1,22 +1,22 @@
 import { boundaryAfter, DAY } from './calendar.ts'
-import { end, pauseHard, resumeHard } from './changes.ts'
+import { endSubscription, pauseHard, resumeHard } from './changes.ts'
 import { toPeriodEnd } from './cycles.ts'
 import type { Customer, Subscription } from './facts.ts'
 import { newInvoice } from './invoices.ts'
 import { periodLines } from './lines.ts'
-import { finalize, pay } from './payments.ts'
-import { tell, type World, wait } from './world.ts'
+import { finalizeInvoice, payInvoice } from './payments.ts'
+import { advanceClock, recordEvent, type World } from './world.ts'
 
 /** Three days before a trial ends. */
 export function warnOfTrialEnd(world: World, subscription: Subscription): void {
-  wait(world, Math.max(0, subscription.trialEnd! - 3 * DAY - world.now))
-  tell(world, 'customer.subscription.trial_will_end', subscription)
+  advanceClock(world, Math.max(0, subscription.trialEnd! - 3 * DAY - world.now))
+  recordEvent(world, 'customer.subscription.trial_will_end', subscription)
 }
 
 /** The trial ends and nobody can be charged: the subscription ends or is paused, as it was agreed. */
 export function endTrialUnpayable(world: World, subscription: Subscription): void {
   toPeriodEnd(world, subscription)
-  if (subscription.missingPaymentMethod === 'cancel') end(world, subscription)
+  if (subscription.missingPaymentMethod === 'cancel') endSubscription(world, subscription)
   else pauseHard(world, subscription, 'trial_end_without_payment_method')
 }
 
@@ -32,8 +32,8 @@ export function resumeWithInvoice(world: World, customer: Customer, subscription
     periodEnd: period.end,
     latestInvoice: invoice.id,
   })
-  tell(world, 'invoice.created', invoice)
-  const payment = finalize(world, customer, invoice)
-  wait(world, 1)
-  pay(world, customer, invoice, payment)
+  recordEvent(world, 'invoice.created', invoice)
+  const payment = finalizeInvoice(world, customer, invoice)
+  advanceClock(world, 1)
+  payInvoice(world, customer, invoice, payment)
 }

@@ -1,9 +1,9 @@
 import type { Customer } from './facts.ts'
-import { newId, tell, type World } from './world.ts'
+import { newId, recordEvent, type World } from './world.ts'
 
 /** The customer's use of a meter reaches the threshold of an alert: by then it is `value`. */
 export const reachThreshold = (world: World, customer: Customer, threshold: number, value: number): void =>
-  tell(world, 'billing.alert.triggered', {
+  recordEvent(world, 'billing.alert.triggered', {
     kind: 'billing.alert_triggered',
     id: null,
     created: world.now,

@@ -1,9 +1,9 @@
-import type { Customer, Facts } from './facts.ts'
-import { lettersOfTime, type Random, seeded } from './random.ts'
+import type { AnyBillingObject, Customer } from './facts.ts'
+import { lettersOfTime, type Random, seededRandom } from './random.ts'
 import { BASIL, CLOVER, dateOf } from './versions.ts'
 
 /** Who made something happen: a request to Stripe's API, or nobody (a renewal, a retry, a date that was reached). */
-export interface Request {
+export interface ApiRequest {
   id: string | null
   idempotencyKey: string | null
 }
@@ -13,12 +13,12 @@ export interface Happening {
   id: string
   type: string
   created: number
-  request: Request
+  request: ApiRequest
   /** How many endpoints still wait for it. */
   pendingWebhooks: number
-  after: Facts
+  after: AnyBillingObject
   /** The state before, where the event is about a change. */
-  before: Facts | null
+  before: AnyBillingObject | null
 }
 
 /** A billing account on a clock of its own. */
@@ -33,14 +33,14 @@ export interface World {
   livemode: boolean
   clientUserId: string | null
   testClock: string | null
-  request: Request
+  request: ApiRequest
   /** What the version of the API requests decides beside the shape of its events (stripe.md 1.2). */
-  behaves: { flexible: boolean; subscribesAfterPayment: boolean; checkoutMakesCustomers: boolean }
+  defaults: { flexible: boolean; subscribesAfterPayment: boolean; checkoutMakesCustomers: boolean }
   customers: Map<string, Customer>
-  happened: Happening[]
+  happenings: Happening[]
 }
 
-const NOBODY: Request = { id: null, idempotencyKey: null }
+const NOBODY: ApiRequest = { id: null, idempotencyKey: null }
 
 /** An empty account at `start`. The same seed and requests give the same ids under every version. */
 export function newWorld(options: {
@@ -50,7 +50,7 @@ export function newWorld(options: {
   livemode: boolean
   clientUserId: string | null
 }): World {
-  const random = seeded(options.seed)
+  const random = seededRandom(options.seed)
   const date = dateOf(options.apiVersion)
   return {
     now: Math.floor(options.start.getTime() / 1000),
@@ -61,31 +61,31 @@ export function newWorld(options: {
     clientUserId: options.clientUserId,
     testClock: null,
     request: NOBODY,
-    behaves: {
+    defaults: {
       flexible: date >= CLOVER,
       subscribesAfterPayment: date >= BASIL,
       checkoutMakesCustomers: date < '2022-08-01',
     },
     customers: new Map(),
-    happened: [],
+    happenings: [],
   }
 }
 
-const SHORT = new Set(['cus', 'prod', 'si', 'req'])
-const OF_PAYMENTS = new Set(['pi', 'ch', 're', 'pyr', 'txn'])
+const SHORT_PREFIXES = new Set(['cus', 'prod', 'si', 'req'])
+const PAYMENT_PREFIXES = new Set(['pi', 'ch', 're', 'pyr', 'txn'])
 
 /** A new id with Stripe's prefix and length. */
 export function newId(world: World, prefix: string): string {
-  if (SHORT.has(prefix)) return `${prefix}_${world.random.letters(14)}`
+  if (SHORT_PREFIXES.has(prefix)) return `${prefix}_${world.random.letters(14)}`
   if (prefix === 'cs') return `cs_${world.livemode ? 'live' : 'test'}_a1${world.random.letters(56)}`
   const time = lettersOfTime(world.now).slice(1)
   const { account, random } = world
-  if (OF_PAYMENTS.has(prefix)) return `${prefix}_3${time}${account}${random.below(2)}${random.letters(7)}`
+  if (PAYMENT_PREFIXES.has(prefix)) return `${prefix}_3${time}${account}${random.below(2)}${random.letters(7)}`
   return `${prefix}_1${time}${account}${random.letters(8)}`
 }
 
 /** The virtual clock moves on by seconds. */
-export function wait(world: World, seconds: number): void {
+export function advanceClock(world: World, seconds: number): void {
   world.now += seconds
 }
 
@@ -96,7 +96,7 @@ export function startTestClock(world: World): void {
 }
 
 /** What happens inside is one API request: its events share the request's id and idempotency key. */
-export function byRequest<T>(world: World, act: () => T): T {
+export function asOneRequest<T>(world: World, act: () => T): T {
   if (world.request.id !== null) return act()
   world.request = { id: newId(world, 'req'), idempotencyKey: world.random.uuid() }
   try {
@@ -110,11 +110,16 @@ export function byRequest<T>(world: World, act: () => T): T {
 const EVENTS_PER_SECOND = 40
 
 /** An event about an object as it is now; `before` where it changed. */
-export function tell(world: World, type: string, facts: Facts, before: Facts | null = null): void {
-  if (world.wall !== null && world.happened.length % EVENTS_PER_SECOND === EVENTS_PER_SECOND - 1) world.wall += 1
-  const prefix = OF_PAYMENTS.has(facts.id?.split('_')[0] ?? '') ? '3' : '1'
+export function recordEvent(
+  world: World,
+  type: string,
+  facts: AnyBillingObject,
+  before: AnyBillingObject | null = null,
+): void {
+  if (world.wall !== null && world.happenings.length % EVENTS_PER_SECOND === EVENTS_PER_SECOND - 1) world.wall += 1
+  const prefix = PAYMENT_PREFIXES.has(facts.id?.split('_')[0] ?? '') ? '3' : '1'
   const { account, random } = world
-  world.happened.push({
+  world.happenings.push({
     id: `evt_${prefix}${lettersOfTime(world.now).slice(1)}${account}${random.letters(8)}`,
     type,
     created: world.wall ?? world.now,
@@ -126,8 +131,13 @@ export function tell(world: World, type: string, facts: Facts, before: Facts | n
 }
 
 /** Changes an object and tells it by one event per type; the types of one change show the same state. */
-export function change<F extends Facts>(world: World, facts: F, news: Partial<F>, ...types: string[]): void {
+export function changeObject<F extends AnyBillingObject>(
+  world: World,
+  facts: F,
+  news: Partial<F>,
+  ...types: string[]
+): void {
   const before = structuredClone(facts)
   Object.assign(facts, news)
-  for (const type of types) tell(world, type, facts, before)
+  for (const type of types) recordEvent(world, type, facts, before)
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { machine } from '../bench/machine.ts'
-import { seeded } from '../simulator/random.ts'
+import { seededRandom } from '../simulator/random.ts'
 import * as faults from './faults.ts'
 import { BAD, type Receiver, startReceiver } from './receiver.ts'
 import { putUp, type Setting } from './setting.ts'
@@ -47,7 +47,7 @@ const perSecond = number('per-second', 1, 1000)
 const GRACE_MINUTES = 10
 
 const chance = (seed: string) => {
-  const { below } = seeded(seed)
+  const { below } = seededRandom(seed)
   return () => below(1_000_000) / 1_000_000
 }
 const random = chance(flags.seed)

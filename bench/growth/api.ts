@@ -1,5 +1,6 @@
 import { contracts } from '../../mappings/index.ts'
-import type { ApiDeps, Route } from '../../src/api/http/route.ts'
+import type { ApiDeps } from '../../src/api/http/api-deps.ts'
+import type { Route } from '../../src/api/http/route.ts'
 import { declareRoutes } from '../../src/api/routes.ts'
 import type { Queryable } from '../../src/database/db.ts'
 import { resendDelivery } from '../../src/deliver/resend.ts'

@@ -60,7 +60,7 @@ export const cardDetails: Node<Charge> = {
 }
 
 /** What the bank and Stripe's risk check said. */
-export const outcome: Node<Charge> = {
+export const chargeOutcome: Node<Charge> = {
   advice_code: since(CLOVER, null),
   network_advice_code: since(CLOVER, null),
   network_decline_code: since(CLOVER, null),

@@ -35,14 +35,14 @@ const isInteger = (decimal: string) => !decimal.includes('.')
 /** Null where the amount has a fraction of a minor unit, or tiers set it. */
 const integerAmount = ({ unitAmount }: Price) =>
   unitAmount !== null && isInteger(unitAmount) ? Number(unitAmount) : null
-const scheme = ({ tiers }: Price) => (tiers ? 'tiered' : 'per_unit')
+const billingScheme = ({ tiers }: Price) => (tiers ? 'tiered' : 'per_unit')
 const tiersMode = ({ tiers }: Price) => (tiers ? 'graduated' : null)
 
 export const priceFields: Fields<Price> = {
   id: ({ id }) => id,
   object: 'price',
   active: true,
-  billing_scheme: scheme,
+  billing_scheme: billingScheme,
   created: ({ created }) => created,
   currency: ({ currency }) => currency,
   custom_unit_amount: since('2022-08-01', null),
@@ -78,7 +78,7 @@ export const planFields: Fields<Price> = {
   ),
   amount: integerAmount,
   amount_decimal: since('2020-08-27', ({ unitAmount }: Price) => unitAmount),
-  billing_scheme: since('2018-02-28', scheme),
+  billing_scheme: since('2018-02-28', billingScheme),
   created: ({ created }) => created,
   currency: ({ currency }) => currency,
   interval: ({ recurring }) => recurring!.interval,

@@ -1,11 +1,22 @@
 import type { Charge, Refund } from '../payment-facts.ts'
 import { BASIL } from '../versions.ts'
-import { cardDetails, oldCard, outcome } from './card.ts'
-import { added, between, either, type Fields, list, livemode, type Shape, shaped, since, until } from './fields.ts'
+import { cardDetails, chargeOutcome, oldCard } from './card.ts'
+import {
+  added,
+  between,
+  either,
+  type Fields,
+  livemode,
+  renderList,
+  renderObject,
+  type Shape,
+  since,
+  until,
+} from './fields.ts'
 
 const SOURCES_GONE = '2020-08-27'
 const NO_ADDRESS = { city: null, country: null, line1: null, line2: null, postal_code: null, state: null }
-const always = () => true
+const showAlways = () => true
 const sourceOf = ({ card, customer }: Charge) => card && oldCard(card, customer)
 
 export const refundFields: Fields<Refund> = {
@@ -22,7 +33,7 @@ export const refundFields: Fields<Refund> = {
   failure_balance_transaction: ({ failure }) => failure?.balanceTransaction,
   failure_reason: ({ failure }) => failure?.reason,
   metadata: () => ({}),
-  payment_intent: added('2019-02-11', ({ paymentIntent }: Refund) => paymentIntent, always),
+  payment_intent: added('2019-02-11', ({ paymentIntent }: Refund) => paymentIntent, showAlways),
   payment_method: since('2026-07-29', ({ paymentMethod }: Refund) => paymentMethod),
   reason: null,
   receipt_number: null,
@@ -67,14 +78,14 @@ export const chargeFields: Fields<Charge> = {
   metadata: ({ metadata }) => metadata,
   on_behalf_of: since('2018-05-21', null),
   order: between('2018-02-05', '2022-08-01', null),
-  outcome: since('2018-05-21', outcome),
+  outcome: since('2018-05-21', chargeOutcome),
   paid: ({ status }) => status !== 'failed',
-  payment_intent: added('2018-11-08', ({ paymentIntent }: Charge) => paymentIntent, always),
+  payment_intent: added('2018-11-08', ({ paymentIntent }: Charge) => paymentIntent, showAlways),
   payment_method: since('2020-03-02', ({ card }: Charge) => card?.paymentMethod ?? null),
   payment_method_details: since('2020-03-02', (charge: Charge, shape: Shape) =>
     charge.byBank
       ? { sepa_debit: { bank_code: '37040044', branch_code: '', country: 'DE', last4: '3000' }, type: 'sepa_debit' }
-      : { card: shaped(cardDetails as Fields<Charge>, charge, shape), type: 'card' },
+      : { card: renderObject(cardDetails as Fields<Charge>, charge, shape), type: 'card' },
   ),
   receipt_email: null,
   receipt_number: null,
@@ -86,8 +97,8 @@ export const chargeFields: Fields<Charge> = {
   ),
   refunded: ({ amount, amountRefunded }) => amountRefunded === amount,
   refunds: until('2022-11-15', (charge: Charge, shape: Shape) =>
-    list(
-      charge.refunds.map((refund) => shaped(refundFields, refund, shape)),
+    renderList(
+      charge.refunds.map((refund) => renderObject(refundFields, refund, shape)),
       `/v1/charges/${charge.id}/refunds`,
     ),
   ),

@@ -2,7 +2,7 @@ import type { Session } from '../facts.ts'
 import { ACACIA, BASIL, CLOVER, DAHLIA } from '../versions.ts'
 import { added, between, either, type Fields, livemode, type Shape, since, until } from './fields.ts'
 
-const noAddress = () => ({ city: null, country: 'US', line1: null, line2: null, postal_code: null, state: null })
+const emptyAddress = () => ({ city: null, country: 'US', line1: null, line2: null, postal_code: null, state: null })
 /** One of the modes only: null in the others. */
 const inMode = (mode: Session['mode'], value: string) => (session: Session) => (session.mode === mode ? value : null)
 
@@ -50,7 +50,7 @@ export const sessionFields: Fields<Session> = {
     until('2022-08-01', inMode('payment', 'always')),
     since('2022-08-01', inMode('payment', 'if_required')),
   ),
-  customer_details: detailsOf,
+  customer_details: customerDetails,
   customer_email: null,
   discounts: since(BASIL, []),
   expires_at: ({ expiresAt }) => expiresAt,
@@ -112,10 +112,10 @@ export const sessionFields: Fields<Session> = {
   wallet_options: since(CLOVER, null),
 }
 
-function detailsOf({ email, name }: Session, { date }: Shape) {
+function customerDetails({ email, name }: Session, { date }: Shape) {
   if (email === null) return null
   return {
-    ...(date >= '2022-08-01' && { address: noAddress() }),
+    ...(date >= '2022-08-01' && { address: emptyAddress() }),
     ...(date >= CLOVER && { business_name: null }),
     email,
     ...(date >= CLOVER && { individual_name: null }),

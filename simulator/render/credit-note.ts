@@ -1,6 +1,6 @@
 import type { CreditNote } from '../payment-facts.ts'
 import { BASIL, CLOVER, DAHLIA } from '../versions.ts'
-import { between, type Fields, list, livemode, type Shape, shaped, since, until } from './fields.ts'
+import { between, type Fields, livemode, renderList, renderObject, type Shape, since, until } from './fields.ts'
 
 type Credit = CreditNote['lines'][number]
 const creditLineFields: Fields<Credit> = {
@@ -27,11 +27,11 @@ const creditLineFields: Fields<Credit> = {
   ),
 }
 
-const credited = ({ lines }: CreditNote) => lines.reduce((sum, { amount }) => sum + amount, 0)
+const creditedAmount = ({ lines }: CreditNote) => lines.reduce((sum, { amount }) => sum + amount, 0)
 export const creditNoteFields: Fields<CreditNote> = {
   id: ({ id }) => id,
   object: 'credit_note',
-  amount: credited,
+  amount: creditedAmount,
   amount_shipping: since('2023-10-16', 0),
   created: ({ created }) => created,
   currency: ({ currency }) => currency,
@@ -43,8 +43,8 @@ export const creditNoteFields: Fields<CreditNote> = {
   effective_at: since('2023-10-16', ({ created }: CreditNote) => created),
   invoice: ({ invoice }) => invoice,
   lines: (note, shape) =>
-    list(
-      note.lines.map((line) => shaped(creditLineFields, line, shape)),
+    renderList(
+      note.lines.map((line) => renderObject(creditLineFields, line, shape)),
       `/v1/credit_notes/${note.id}/lines`,
     ),
   livemode,
@@ -53,19 +53,19 @@ export const creditNoteFields: Fields<CreditNote> = {
   number: ({ number }) => number,
   out_of_band_amount: null,
   pdf: ({ id }) => `https://pay.stripe.com/credit_notes/acct_simulated/${id}/pdf?s=ap`,
-  post_payment_amount: since(CLOVER, (note: CreditNote) => (note.type === 'post_payment' ? credited(note) : 0)),
-  pre_payment_amount: since(CLOVER, (note: CreditNote) => (note.type === 'pre_payment' ? credited(note) : 0)),
+  post_payment_amount: since(CLOVER, (note: CreditNote) => (note.type === 'post_payment' ? creditedAmount(note) : 0)),
+  pre_payment_amount: since(CLOVER, (note: CreditNote) => (note.type === 'pre_payment' ? creditedAmount(note) : 0)),
   pretax_credit_amounts: since(BASIL, []),
   reason: null,
   refund: until(BASIL, ({ refund }: CreditNote) => refund?.id ?? null),
   refunds: since(BASIL, refundsOf),
   shipping_cost: since('2023-10-16', null),
   status: 'issued',
-  subtotal: credited,
-  subtotal_excluding_tax: since('2022-08-01', credited),
+  subtotal: creditedAmount,
+  subtotal_excluding_tax: since('2022-08-01', creditedAmount),
   tax_amounts: until(BASIL, []),
-  total: credited,
-  total_excluding_tax: since('2022-08-01', credited),
+  total: creditedAmount,
+  total_excluding_tax: since('2022-08-01', creditedAmount),
   total_taxes: since(BASIL, []),
   type: ({ type }) => type,
   voided_at: null,

@@ -1,13 +1,13 @@
 import type { Customer } from '../facts.ts'
 import { oldCard } from './card.ts'
-import { added, between, type Fields, list, livemode, type Shape, shaped, since, until } from './fields.ts'
+import { added, between, type Fields, livemode, renderList, renderObject, type Shape, since, until } from './fields.ts'
 import { subscriptionFields } from './subscription.ts'
 
 const EMBEDDED_LISTS_GONE = '2020-08-27'
 const cardId = ({ card }: Customer) => card?.id ?? null
 
-const cards = (of: string) => (customer: Customer) =>
-  list(customer.card ? [oldCard(customer.card, customer.id)] : [], `/v1/customers/${customer.id}/${of}`)
+const cardList = (of: string) => (customer: Customer) =>
+  renderList(customer.card ? [oldCard(customer.card, customer.id)] : [], `/v1/customers/${customer.id}/${of}`)
 
 export const customerFields: Fields<Customer> = {
   id: ({ id }) => id,
@@ -15,7 +15,7 @@ export const customerFields: Fields<Customer> = {
   account_balance: until('2019-10-17', ({ balance }: Customer) => balance),
   address: since('2020-03-02', null),
   balance: since('2019-10-17', ({ balance }: Customer) => balance),
-  cards: until('2015-02-18', cards('cards')),
+  cards: until('2015-02-18', cardList('cards')),
   created: ({ created }) => created,
   currency: ({ currency }) => currency,
   default_card: until('2015-02-18', cardId),
@@ -38,18 +38,18 @@ export const customerFields: Fields<Customer> = {
   phone: since('2020-03-02', null),
   preferred_locales: since('2020-03-02', []),
   shipping: since('2018-02-05', null),
-  sources: until(EMBEDDED_LISTS_GONE, cards('sources')),
+  sources: until(EMBEDDED_LISTS_GONE, cardList('sources')),
   subscriptions: until(EMBEDDED_LISTS_GONE, (customer: Customer, shape: Shape) =>
-    list(
+    renderList(
       customer.subscriptions
         .filter(({ endedAt }) => endedAt === null)
-        .map((one) => shaped(subscriptionFields, one, shape)),
+        .map((one) => renderObject(subscriptionFields, one, shape)),
       `/v1/customers/${customer.id}/subscriptions`,
     ),
   ),
   tax_exempt: since('2020-03-02', 'none'),
   tax_ids: between('2020-03-02', EMBEDDED_LISTS_GONE, (customer: Customer) =>
-    list([], `/v1/customers/${customer.id}/tax_ids`),
+    renderList([], `/v1/customers/${customer.id}/tax_ids`),
   ),
   test_clock: added(
     '2020-08-27',

@@ -1,4 +1,4 @@
-import type { Facts } from '../facts.ts'
+import type { AnyBillingObject } from '../facts.ts'
 import { ACACIA, BASIL, dateOf } from '../versions.ts'
 import type { Happening } from '../world.ts'
 import { alertFields } from './alert.ts'
@@ -7,7 +7,7 @@ import { chargeFields, refundFields } from './charge.ts'
 import { sessionFields } from './checkout.ts'
 import { creditNoteFields } from './credit-note.ts'
 import { customerFields } from './customer.ts'
-import { type Fields, type Json, type Shape, shaped } from './fields.ts'
+import { type Fields, type Json, renderObject, type Shape } from './fields.ts'
 import { invoiceFields } from './invoice.ts'
 import { invoiceItemFields } from './invoice-item.ts'
 import { invoicePaymentFields, paymentIntentFields } from './payment-intent.ts'
@@ -31,7 +31,7 @@ export interface StripeEvent {
   type: string
 }
 
-const tables = {
+const fieldTables = {
   'billing.alert_triggered': alertFields,
   customer: customerFields,
   product: productFields,
@@ -46,7 +46,7 @@ const tables = {
   credit_note: creditNoteFields,
   'checkout.session': sessionFields,
   subscription_schedule: scheduleFields,
-} satisfies { [K in Facts['kind']]: Fields<Extract<Facts, { kind: K }>> }
+} satisfies { [K in AnyBillingObject['kind']]: Fields<Extract<AnyBillingObject, { kind: K }>> }
 
 /** What a version does not send at all. */
 const SENT_SINCE: Record<string, string> = {
@@ -56,25 +56,25 @@ const SENT_SINCE: Record<string, string> = {
   'refund.updated': ACACIA,
   'refund.failed': ACACIA,
 }
-const tellsBefore = (type: string) => type.endsWith('.updated') || type === 'charge.refunded'
+const hasPreviousAttributes = (type: string) => type.endsWith('.updated') || type === 'charge.refunded'
 
 /** All that happened, as a source with this API version is told it; in causal order. */
-export function rendered(
-  happened: readonly Happening[],
+export function renderEvents(
+  happenings: readonly Happening[],
   to: { apiVersion: string; livemode: boolean; account: string | null },
 ): StripeEvent[] {
   const date = dateOf(to.apiVersion)
-  const shape: Shape = { version: to.apiVersion, date, livemode: to.livemode, filled: new Set() }
-  const sent = happened.filter(({ type }) => date >= (SENT_SINCE[type] ?? ''))
-  const events = () => sent.map((one) => eventOf(one, shape, to.account))
+  const shape: Shape = { version: to.apiVersion, date, livemode: to.livemode, filledMembers: new Set() }
+  const sent = happenings.filter(({ type }) => date >= (SENT_SINCE[type] ?? ''))
+  const events = () => sent.map((one) => renderEvent(one, shape, to.account))
   // The first round only finds out which additive members hold something in the life of an object.
   events()
   return events()
 }
 
-function eventOf(happening: Happening, shape: Shape, account: string | null): StripeEvent {
+function renderEvent(happening: Happening, shape: Shape, account: string | null): StripeEvent {
   const { type, before, after, request } = happening
-  const object = objectOf(type, after, shape)
+  const object = renderBillingObject(type, after, shape)
   return {
     id: happening.id,
     object: 'event',
@@ -84,8 +84,8 @@ function eventOf(happening: Happening, shape: Shape, account: string | null): St
     data: {
       object,
       ...(before &&
-        tellsBefore(type) && {
-          previous_attributes: previousAttributes(objectOf(type, before, shape), object, shape.date),
+        hasPreviousAttributes(type) && {
+          previous_attributes: previousAttributes(renderBillingObject(type, before, shape), object, shape.date),
         }),
     },
     livemode: shape.livemode,
@@ -95,5 +95,5 @@ function eventOf(happening: Happening, shape: Shape, account: string | null): St
   }
 }
 
-const objectOf = (type: string, facts: Facts, shape: Shape): Json =>
-  shaped((type.startsWith('plan.') ? planFields : tables[facts.kind]) as Fields<any>, facts as any, shape)
+const renderBillingObject = (type: string, facts: AnyBillingObject, shape: Shape): Json =>
+  renderObject((type.startsWith('plan.') ? planFields : fieldTables[facts.kind]) as Fields<any>, facts as any, shape)

@@ -8,7 +8,7 @@ export interface Shape {
   date: string
   livemode: boolean
   /** `<object id> <member>` of the additive members that hold something in some state of the object, see `added`. */
-  filled: Set<string>
+  filledMembers: Set<string>
 }
 
 const RANGE = Symbol('range')
@@ -18,7 +18,7 @@ interface Range<F> {
   until: string
   node: Node<F>
   /** Of an additive member: whether a value is worth showing before the member's time. */
-  worth: ((facts: F) => boolean) | null
+  isWorthShowing: ((facts: F) => boolean) | null
 }
 /** How one member of an object is rendered: a constant, a function of the facts, a nested table, or these for some versions. */
 export type Node<F> =
@@ -33,57 +33,64 @@ export type Node<F> =
 /** A member is absent where its node says `undefined` or the version is out of its range. */
 export type Fields<F> = Record<string, Node<F>>
 
-const range = <F>(since: string, until: string, node: Node<F>, worth: Range<F>['worth'] = null): Range<F> => ({
+const newRange = <F>(
+  since: string,
+  until: string,
+  node: Node<F>,
+  worth: Range<F>['isWorthShowing'] = null,
+): Range<F> => ({
   [RANGE]: true,
   since,
   until,
   node,
-  worth,
+  isWorthShowing: worth,
 })
 /** From this version on. */
-export const since = <F>(date: string, node: Node<F>): Range<F> => range(date, '9', node)
+export const since = <F>(date: string, node: Node<F>): Range<F> => newRange(date, '9', node)
 /** Before this version. */
-export const until = <F>(date: string, node: Node<F>): Range<F> => range('0', date, node)
+export const until = <F>(date: string, node: Node<F>): Range<F> => newRange('0', date, node)
 /** From one version on, before another. */
-export const between = <F>(from: string, to: string, node: Node<F>): Range<F> => range(from, to, node)
+export const between = <F>(from: string, to: string, node: Node<F>): Range<F> => newRange(from, to, node)
 /**
  * A member that Stripe added to all versions alike (https://docs.stripe.com/upgrades#what-changes-does-stripe-consider-to-be-backward-compatible).
  * Recordings of older versions are from before its time, so these versions show it only on objects in whose life it holds something.
  */
 export const added = <F>(date: string, node: Node<F>, worth: (facts: F) => boolean): Range<F> =>
-  range(date, '9', node, worth)
+  newRange(date, '9', node, worth)
 /** The first of several ranges that the version falls into. */
 export const either =
   <F>(...nodes: Range<F>[]): ((facts: F, shape: Shape) => Json) =>
   (facts, shape) => {
-    const fits = nodes.find((node) => shape.date >= node.since && shape.date < node.until)
-    return fits && rendered(fits.node, facts, shape)
+    const matching = nodes.find((node) => shape.date >= node.since && shape.date < node.until)
+    return matching && renderNode(matching.node, facts, shape)
   }
 
 /** An object in the shape of a version. Render all states of all objects once before the rendering that counts: `added` looks at whole lives. */
-export function shaped<F extends { id?: string | null }>(fields: Fields<F>, facts: F, shape: Shape): Json {
+export function renderObject<F extends { id?: string | null }>(fields: Fields<F>, facts: F, shape: Shape): Json {
   const json: Record<string, Json> = {}
   for (const [member, node] of Object.entries(fields)) {
-    const value = isRange(node) ? inRange(node, member, facts, shape) : rendered(node, facts, shape)
+    const value = isRange(node) ? renderRange(node, member, facts, shape) : renderNode(node, facts, shape)
     if (value !== undefined) json[member] = value
   }
   return json
 }
 
-function inRange<F extends { id?: string | null }>(node: Range<F>, member: string, facts: F, shape: Shape): Json {
+function renderRange<F extends { id?: string | null }>(node: Range<F>, member: string, facts: F, shape: Shape): Json {
   const key = `${facts.id} ${member}`
-  if (node.worth?.(facts)) shape.filled.add(key)
+  if (node.isWorthShowing?.(facts)) shape.filledMembers.add(key)
   const fits = shape.date >= node.since && shape.date < node.until
-  return fits || (node.worth !== null && shape.filled.has(key)) ? rendered(node.node, facts, shape) : undefined
+  return fits || (node.isWorthShowing !== null && shape.filledMembers.has(key))
+    ? renderNode(node.node, facts, shape)
+    : undefined
 }
 
-function rendered<F>(node: Node<F>, facts: F, shape: Shape): Json {
+function renderNode<F>(node: Node<F>, facts: F, shape: Shape): Json {
   if (typeof node === 'function') return node(facts, shape)
   if (node === null || typeof node !== 'object') return node
   if (Array.isArray(node)) return []
   return isRange(node)
-    ? inRange(node as Range<any>, '', facts as any, shape)
-    : shaped(node as Fields<any>, facts as any, shape)
+    ? renderRange(node as Range<any>, '', facts as any, shape)
+    : renderObject(node as Fields<any>, facts as any, shape)
 }
 
 const isRange = (node: unknown): node is Range<any> => typeof node === 'object' && node !== null && RANGE in node
@@ -92,7 +99,7 @@ const isRange = (node: unknown): node is Range<any> => typeof node === 'object' 
 const PAGE = 10
 
 /** A list as Stripe embeds it: its first page. */
-export const list = (data: Json[], url: string): Json => ({
+export const renderList = (data: Json[], url: string): Json => ({
   object: 'list',
   data: data.slice(0, PAGE),
   has_more: data.length > PAGE,

@@ -1,9 +1,9 @@
 import type { InvoiceItem } from '../facts.ts'
 import { BASIL, CLOVER, DAHLIA } from '../versions.ts'
 import { planFields, priceFields } from './catalog.ts'
-import { between, either, type Fields, livemode, type Shape, shaped, since, until } from './fields.ts'
+import { between, either, type Fields, livemode, renderObject, type Shape, since, until } from './fields.ts'
 
-const integer = (decimal: string | null) => (decimal === null || decimal.includes('.') ? null : Number(decimal))
+const integerOrNull = (decimal: string | null) => (decimal === null || decimal.includes('.') ? null : Number(decimal))
 
 export const invoiceItemFields: Fields<InvoiceItem> = {
   id: ({ id }) => id,
@@ -30,7 +30,9 @@ export const invoiceItemFields: Fields<InvoiceItem> = {
   ),
   period: since('2018-02-05', ({ line }: InvoiceItem) => ({ end: line.periodEnd, start: line.periodStart })),
   plan: either(until('2022-08-01', planOf), between('2024-06-20', BASIL, planOf)),
-  price: between('2020-08-27', BASIL, ({ line }: InvoiceItem, shape: Shape) => shaped(priceFields, line.price, shape)),
+  price: between('2020-08-27', BASIL, ({ line }: InvoiceItem, shape: Shape) =>
+    renderObject(priceFields, line.price, shape),
+  ),
   pricing: since(BASIL, ({ line }: InvoiceItem) => ({
     price_details: { price: line.price.id, product: line.price.product.id },
     type: 'price_details',
@@ -42,10 +44,10 @@ export const invoiceItemFields: Fields<InvoiceItem> = {
   subscription: until(BASIL, ({ line }: InvoiceItem) => line.subscription),
   tax_rates: since('2019-03-14', []),
   test_clock: since('2020-08-27', ({ testClock }: InvoiceItem) => testClock),
-  unit_amount: between('2018-02-28', BASIL, ({ line }: InvoiceItem) => integer(line.unitAmount)),
+  unit_amount: between('2018-02-28', BASIL, ({ line }: InvoiceItem) => integerOrNull(line.unitAmount)),
   unit_amount_decimal: between('2020-08-27', BASIL, ({ line }: InvoiceItem) => line.unitAmount),
 }
 
 function planOf({ line }: InvoiceItem, shape: Shape) {
-  return line.price.recurring && shaped(planFields, line.price, shape)
+  return line.price.recurring && renderObject(planFields, line.price, shape)
 }

@@ -1,14 +1,25 @@
 import type { Invoice, Line } from '../facts.ts'
-import { amountDue, amountRemaining, discount, subtotal, tax, total } from '../totals.ts'
+import { amountDue, amountRemaining, discountOf, subtotalOf, taxOf, totalOf } from '../totals.ts'
 import { ACACIA, BASIL, ENDIVE } from '../versions.ts'
 import { discountFields } from './discount.ts'
-import { added, between, type Fields, type Json, list, livemode, type Shape, shaped, since, until } from './fields.ts'
+import {
+  added,
+  between,
+  type Fields,
+  type Json,
+  livemode,
+  renderList,
+  renderObject,
+  type Shape,
+  since,
+  until,
+} from './fields.ts'
 import { lineFields, taxesOf } from './line.ts'
 
 type One = Invoice
 const isPaid = ({ status }: One) => status === 'paid'
 /** Sums of the lines' amounts by what they are for (a discount, a tax rate). */
-function summed(
+function sumByKey(
   invoice: One,
   entries: (line: Line) => Json[],
   key: (entry: Json) => string,
@@ -22,24 +33,24 @@ function summed(
   }
   return [...byKey.values()]
 }
-const discounts = (invoice: One) =>
-  summed(
+const discountAmounts = (invoice: One) =>
+  sumByKey(
     invoice,
     (line) => (line.discount ? [{ amount: line.discount.amount, discount: line.discount.of.id }] : []),
     (entry) => entry.discount,
     'amount',
   )
-const oldTaxes = (invoice: One) =>
-  summed(
+const taxAmounts = (invoice: One) =>
+  sumByKey(
     invoice,
     (line) => (line.tax ? [{ amount: line.tax.amount, inclusive: false, tax_rate: line.tax.rate }] : []),
     (entry) => entry.tax_rate,
     'amount',
   )
-const taxes = (invoice: One) =>
-  summed(invoice, taxesOf, (entry) => entry.tax_rate_details.tax_rate, 'amount', 'taxable_amount')
+const totalTaxes = (invoice: One) =>
+  sumByKey(invoice, taxesOf, (entry) => entry.tax_rate_details.tax_rate, 'amount', 'taxable_amount')
 const hasTax = ({ lines }: One) => lines.some((line) => line.tax !== null)
-const page = ({ urlKey }: One, host: string, end = '') =>
+const pageUrl = ({ urlKey }: One, host: string, end = '') =>
   urlKey && `https://${host}/acct_simulated/${urlKey}${end}?s=ap`
 
 export const invoiceFields: Fields<One> = {
@@ -90,8 +101,8 @@ export const invoiceFields: Fields<One> = {
   default_source: since('2019-03-14', null),
   default_tax_rates: since('2019-03-14', []),
   description: null,
-  discount: until(BASIL, discountOf),
-  discounts: since('2020-08-27', (invoice: One) => discounts(invoice).map((entry) => entry.discount)),
+  discount: until(BASIL, firstDiscount),
+  discounts: since('2020-08-27', (invoice: One) => discountAmounts(invoice).map((entry) => entry.discount)),
   due_date: added(
     '2018-02-05',
     ({ dueDate }: One) => dueDate,
@@ -102,14 +113,14 @@ export const invoiceFields: Fields<One> = {
   footer: since('2019-03-14', null),
   forgiven: until('2018-11-08', ({ status }: One) => status === 'uncollectible'),
   from_invoice: since('2022-11-15', null),
-  hosted_invoice_url: since('2018-02-28', (invoice: One) => page(invoice, 'invoice.stripe.com/i')),
-  invoice_pdf: since('2018-02-28', (invoice: One) => page(invoice, 'pay.stripe.com/invoice', '/pdf')),
+  hosted_invoice_url: since('2018-02-28', (invoice: One) => pageUrl(invoice, 'invoice.stripe.com/i')),
+  invoice_pdf: since('2018-02-28', (invoice: One) => pageUrl(invoice, 'pay.stripe.com/invoice', '/pdf')),
   issuer: since('2024-06-20', { type: 'self' }),
   last_finalization_error: since('2020-08-27', null),
   latest_revision: since('2022-11-15', null),
   lines: (invoice: One, shape: Shape) =>
-    list(
-      invoice.lines.map((line) => shaped(lineFields, line, shape)),
+    renderList(
+      invoice.lines.map((line) => renderObject(lineFields, line, shape)),
       `/v1/invoices/${invoice.id ?? 'upcoming'}/lines`,
     ),
   livemode,
@@ -140,7 +151,7 @@ export const invoiceFields: Fields<One> = {
   statement_description: until('2015-01-11', null),
   statement_descriptor: null,
   status: since('2018-11-08', ({ status }: One) => status),
-  status_details: since(ENDIVE, whyGivenUp),
+  status_details: since(ENDIVE, statusDetails),
   status_transitions: since('2019-03-14', {
     finalized_at: ({ finalizedAt }: One) => finalizedAt,
     marked_uncollectible_at: ({ uncollectibleAt }: One) => uncollectibleAt,
@@ -151,21 +162,21 @@ export const invoiceFields: Fields<One> = {
   subscription_details: between('2023-10-16', BASIL, {
     metadata: ({ subscriptionMetadata }: One) => subscriptionMetadata,
   }),
-  subtotal,
-  subtotal_excluding_tax: since('2022-08-01', subtotal),
-  tax: until(BASIL, (invoice: One) => (hasTax(invoice) ? tax(invoice) : null)),
+  subtotal: subtotalOf,
+  subtotal_excluding_tax: since('2022-08-01', subtotalOf),
+  tax: until(BASIL, (invoice: One) => (hasTax(invoice) ? taxOf(invoice) : null)),
   tax_percent: until('2020-08-27', null),
   test_clock: added(
     '2020-08-27',
     ({ testClock }: One) => testClock,
     ({ testClock }) => testClock !== null,
   ),
-  total,
-  total_discount_amounts: since('2020-08-27', discounts),
-  total_excluding_tax: since('2022-08-01', (invoice: One) => subtotal(invoice) - discount(invoice)),
+  total: totalOf,
+  total_discount_amounts: since('2020-08-27', discountAmounts),
+  total_excluding_tax: since('2022-08-01', (invoice: One) => subtotalOf(invoice) - discountOf(invoice)),
   total_pretax_credit_amounts: since(BASIL, []),
-  total_tax_amounts: between('2019-03-14', BASIL, oldTaxes),
-  total_taxes: since(BASIL, taxes),
+  total_tax_amounts: between('2019-03-14', BASIL, taxAmounts),
+  total_taxes: since(BASIL, totalTaxes),
   transfer_data: between('2020-03-02', BASIL, null),
   webhooks_delivered_at: ({ created, status }) => (status === 'draft' ? null : created),
 }
@@ -175,12 +186,12 @@ function billingReason({ billingReason }: One, { date }: Shape): string {
   return date < '2018-05-21' && billingReason.startsWith('subscription_') ? 'subscription' : billingReason
 }
 
-function discountOf({ lines, customer }: One, shape: Shape) {
+function firstDiscount({ lines, customer }: One, shape: Shape) {
   const of = lines.find((line) => line.discount)?.discount?.of
-  return of ? shaped(discountFields, { ...of, customer }, shape) : null
+  return of ? renderObject(discountFields, { ...of, customer }, shape) : null
 }
 
-function whyGivenUp({ status, subscription }: One) {
+function statusDetails({ status, subscription }: One) {
   const reason = subscription === null ? 'user_forgiven' : 'subscription_paused'
   return status === 'uncollectible' ? { uncollectible: { reason } } : undefined
 }

@@ -1,7 +1,7 @@
 import type { Line } from '../facts.ts'
 import { BASIL, DAHLIA } from '../versions.ts'
 import { planFields, priceFields } from './catalog.ts'
-import { between, type Fields, livemode, type Shape, shaped, since, until } from './fields.ts'
+import { between, type Fields, livemode, renderObject, type Shape, since, until } from './fields.ts'
 
 const fromItem = ({ of }: Line) => of === 'invoiceitem'
 const amountWithoutTax = ({ amount, discount }: Line) => amount - (discount?.amount ?? 0)
@@ -31,9 +31,9 @@ export const lineFields: Fields<Line> = {
   metadata: () => ({}),
   parent: since(BASIL, parentOf),
   period: ({ periodStart, periodEnd }) => ({ end: periodEnd, start: periodStart }),
-  plan: until(BASIL, ({ price }: Line, shape: Shape) => price.recurring && shaped(planFields, price, shape)),
+  plan: until(BASIL, ({ price }: Line, shape: Shape) => price.recurring && renderObject(planFields, price, shape)),
   pretax_credit_amounts: since(BASIL, []),
-  price: between('2020-08-27', BASIL, ({ price }: Line, shape: Shape) => shaped(priceFields, price, shape)),
+  price: between('2020-08-27', BASIL, ({ price }: Line, shape: Shape) => renderObject(priceFields, price, shape)),
   pricing: since(BASIL, ({ price, unitAmount }: Line) => ({
     price_details: { price: price.id, product: price.product.id },
     type: 'price_details',

@@ -1,11 +1,11 @@
 import type { InvoicePayment, PaymentIntent } from '../payment-facts.ts'
 import { BASIL } from '../versions.ts'
 import { chargeFields } from './charge.ts'
-import { either, type Fields, list, livemode, type Shape, shaped, since, until } from './fields.ts'
+import { either, type Fields, livemode, renderList, renderObject, type Shape, since, until } from './fields.ts'
 
 const chargesOf = (intent: PaymentIntent, shape: Shape) =>
-  list(
-    intent.charges.map((charge) => shaped(chargeFields, charge, shape)),
+  renderList(
+    intent.charges.map((charge) => renderObject(chargeFields, charge, shape)),
     `/v1/charges?payment_intent=${intent.id}`,
   )
 

@@ -1,7 +1,18 @@
 import type { Item, Subscription } from '../facts.ts'
 import { BASIL, CLOVER, ENDIVE } from '../versions.ts'
 import { planFields, priceFields } from './catalog.ts'
-import { added, between, either, type Fields, list, livemode, type Shape, shaped, since, until } from './fields.ts'
+import {
+  added,
+  between,
+  either,
+  type Fields,
+  livemode,
+  renderList,
+  renderObject,
+  type Shape,
+  since,
+  until,
+} from './fields.ts'
 
 type One = Subscription
 type ItemOf = { id: string; item: Item; subscription: Subscription }
@@ -17,8 +28,8 @@ const itemFields: Fields<ItemOf> = {
   current_trial: added(ENDIVE, trialOf, ({ item }) => item.trialOffer !== null),
   discounts: since('2024-04-12', []),
   metadata: () => ({}),
-  plan: ({ item }, shape) => shaped(planFields, item.price, shape),
-  price: since('2020-08-27', ({ item }: ItemOf, shape: Shape) => shaped(priceFields, item.price, shape)),
+  plan: ({ item }, shape) => renderObject(planFields, item.price, shape),
+  price: since('2020-08-27', ({ item }: ItemOf, shape: Shape) => renderObject(priceFields, item.price, shape)),
   quantity: ({ item }) => item.quantity ?? undefined,
   subscription: ({ subscription }) => subscription.id,
   tax_rates: since('2020-03-02', []),
@@ -29,8 +40,8 @@ function trialOf({ item: { trialOffer } }: ItemOf) {
 }
 
 /** A subscription of one item shows its plan and quantity at the top too, in every version that was recorded. */
-const single = ({ items }: One): Item | null => (items.length === 1 ? items[0]! : null)
-const paused = ({ paused }: One) =>
+const onlyItem = ({ items }: One): Item | null => (items.length === 1 ? items[0]! : null)
+const pauseDetails = ({ paused }: One) =>
   paused && {
     paused: { type: 'subscription', transitioned_at: paused.at, subscription: { type: paused.why } },
   }
@@ -104,11 +115,11 @@ export const subscriptionFields: Fields<One> = {
   pending_setup_intent: since('2020-03-02', null),
   pending_update: since('2020-03-02', null),
   plan: (subscription, shape) => {
-    const item = single(subscription)
-    return item && shaped(planFields, item.price, shape)
+    const item = onlyItem(subscription)
+    return item && renderObject(planFields, item.price, shape)
   },
   quantity: (subscription) => {
-    const item = single(subscription)
+    const item = onlyItem(subscription)
     return item ? (item.quantity ?? undefined) : null
   },
   schedule: added(
@@ -120,7 +131,7 @@ export const subscriptionFields: Fields<One> = {
   start: until('2019-10-17', ({ configuredAt }: One) => configuredAt),
   start_date: since('2019-10-17', ({ startDate }: One) => startDate),
   status: ({ status }) => status,
-  status_details: since(ENDIVE, (subscription: One) => paused(subscription) ?? undefined),
+  status_details: since(ENDIVE, (subscription: One) => pauseDetails(subscription) ?? undefined),
   tax_percent: until('2020-08-27', null),
   test_clock: added(
     '2020-08-27',
@@ -147,8 +158,8 @@ function schedulesOf({ items }: One) {
 }
 
 function itemsOf(subscription: One, shape: Shape) {
-  const data = subscription.items.map((item) => shaped(itemFields, { id: item.id, item, subscription }, shape))
-  return list(data, `/v1/subscription_items?subscription=${subscription.id}`)
+  const data = subscription.items.map((item) => renderObject(itemFields, { id: item.id, item, subscription }, shape))
+  return renderList(data, `/v1/subscription_items?subscription=${subscription.id}`)
 }
 
 function pauseOf({ pauseCollection }: One) {

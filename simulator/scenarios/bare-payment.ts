@@ -1,12 +1,12 @@
-import { customer } from '../customers.ts'
+import { createCustomer } from '../customers.ts'
 import { payBare } from '../payments.ts'
-import { scenario } from '../scenario.ts'
+import { defineScenario } from '../scenario.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'bare-payment',
   about: 'Two payments without invoice or Checkout: the one whose metadata names a product is a purchase.',
   play(world) {
-    const ada = customer(world)
+    const ada = createCustomer(world)
     payBare(world, ada, 1999, {})
     payBare(world, ada, 4900, { flo_product: 'workshop' })
   },

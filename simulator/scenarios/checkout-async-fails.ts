@@ -1,14 +1,14 @@
-import { goods } from '../catalog.ts'
-import { open, payByBank } from '../checkout.ts'
-import { scenario, visitor } from '../scenario.ts'
+import { createOneOffPrice } from '../catalog.ts'
+import { openSession, payByBank } from '../checkout.ts'
+import { checkoutVisitor, defineScenario } from '../scenario.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'checkout-async-fails',
   about: 'A bank debit that bounces: nothing was bought.',
   play(world) {
-    const basket = [{ price: goods(world, 'Workshop', 15000, 'eur') }]
-    payByBank(world, open(world, 'payment', basket)).bounces()
+    const basket = [{ price: createOneOffPrice(world, 'Workshop', 15000, 'eur') }]
+    payByBank(world, openSession(world, 'payment', basket)).bouncePayment()
   },
   flo: [],
-  florentin: [visitor],
+  florentin: [checkoutVisitor],
 })

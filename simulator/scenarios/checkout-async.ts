@@ -1,14 +1,14 @@
-import { goods } from '../catalog.ts'
-import { open, payByBank } from '../checkout.ts'
-import { scenario, visitor } from '../scenario.ts'
+import { createOneOffPrice } from '../catalog.ts'
+import { openSession, payByBank } from '../checkout.ts'
+import { checkoutVisitor, defineScenario } from '../scenario.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'checkout-async',
   about: 'A bank debit: the session is complete at once, the money arrives days later and only then is it a purchase.',
   play(world) {
-    const basket = [{ price: goods(world, 'Workshop', 15000, 'eur') }]
-    payByBank(world, open(world, 'payment', basket)).arrives()
+    const basket = [{ price: createOneOffPrice(world, 'Workshop', 15000, 'eur') }]
+    payByBank(world, openSession(world, 'payment', basket)).settlePayment()
   },
   flo: ['item.purchased'],
-  florentin: [visitor],
+  florentin: [checkoutVisitor],
 })

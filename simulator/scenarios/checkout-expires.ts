@@ -1,12 +1,12 @@
-import { goods } from '../catalog.ts'
-import { expire, open } from '../checkout.ts'
-import { scenario } from '../scenario.ts'
+import { createOneOffPrice } from '../catalog.ts'
+import { expireSession, openSession } from '../checkout.ts'
+import { defineScenario } from '../scenario.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'checkout-expires',
   about: 'A Checkout page that nobody pays.',
   play(world) {
-    expire(world, open(world, 'payment', [{ price: goods(world, 'Workshop', 15000) }]))
+    expireSession(world, openSession(world, 'payment', [{ price: createOneOffPrice(world, 'Workshop', 15000) }]))
   },
   flo: [],
   florentin: [],

@@ -1,12 +1,12 @@
-import { goods } from '../catalog.ts'
-import { open, takeForFree } from '../checkout.ts'
-import { scenario } from '../scenario.ts'
+import { createOneOffPrice } from '../catalog.ts'
+import { openSession, takeForFree } from '../checkout.ts'
+import { defineScenario } from '../scenario.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'checkout-free',
   about: 'A Checkout page with nothing to pay: there is no payment, yet something was bought.',
   play(world) {
-    takeForFree(world, open(world, 'payment', [{ price: goods(world, 'Sample', 0) }]))
+    takeForFree(world, openSession(world, 'payment', [{ price: createOneOffPrice(world, 'Sample', 0) }]))
   },
   flo: ['item.purchased'],
   florentin: [],

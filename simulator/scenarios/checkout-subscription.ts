@@ -1,13 +1,13 @@
-import { plan } from '../catalog.ts'
-import { open, subscribeByCheckout } from '../checkout.ts'
-import { openInvoice, paidFirst, scenario } from '../scenario.ts'
+import { createPlan } from '../catalog.ts'
+import { openSession, subscribeByCheckout } from '../checkout.ts'
+import { defineScenario, openInvoice, paidFirst } from '../scenario.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'checkout-subscription',
   about: 'A visitor subscribes through a Checkout page; before basil the subscription is incomplete until it is paid.',
   play(world) {
-    const wanted = [{ price: plan(world, 'Pro', 2900) }]
-    subscribeByCheckout(world, open(world, 'subscription', wanted), wanted)
+    const wanted = [{ price: createPlan(world, 'Pro', 2900) }]
+    subscribeByCheckout(world, openSession(world, 'subscription', wanted), wanted)
   },
   flo: [...openInvoice, 'invoice.paid', 'subscription.created'],
   florentin: paidFirst,

@@ -1,13 +1,13 @@
-import { plan } from '../catalog.ts'
-import { open, subscribeByCheckout } from '../checkout.ts'
-import { openInvoice, paidFirst, scenario } from '../scenario.ts'
+import { createPlan } from '../catalog.ts'
+import { openSession, subscribeByCheckout } from '../checkout.ts'
+import { defineScenario, openInvoice, paidFirst } from '../scenario.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'checkout-terms',
   about: 'A visitor accepts the terms of service on the Checkout page, and subscribes.',
   play(world) {
-    const wanted = [{ price: plan(world, 'Pro', 2900) }]
-    subscribeByCheckout(world, open(world, 'subscription', wanted, { terms: true }), wanted)
+    const wanted = [{ price: createPlan(world, 'Pro', 2900) }]
+    subscribeByCheckout(world, openSession(world, 'subscription', wanted, { terms: true }), wanted)
   },
   flo: [...openInvoice, 'invoice.paid', 'subscription.created'],
   florentin: [...paidFirst, 'tos.accepted'],

@@ -1,24 +1,24 @@
 import { DAY } from '../calendar.ts'
-import { goods } from '../catalog.ts'
+import { createOneOffPrice } from '../catalog.ts'
 import { creditOpen } from '../credit-notes.ts'
-import { customer } from '../customers.ts'
+import { createCustomer } from '../customers.ts'
 import { billFor } from '../invoices.ts'
-import { finalize, pay } from '../payments.ts'
-import { billed, openInvoice, scenario } from '../scenario.ts'
-import { wait } from '../world.ts'
+import { finalizeInvoice, payInvoice } from '../payments.ts'
+import { defineScenario, firstInvoice, openInvoice } from '../scenario.ts'
+import { advanceClock } from '../world.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'credit-note-before-payment',
   about: 'Part of an open invoice is waived: less is due.',
   play(world) {
-    const ada = customer(world)
-    const invoice = billFor(world, ada, [{ price: goods(world, 'Workshop', 15000) }], { daysUntilDue: 30 })
-    const payment = finalize(world, ada, invoice)
-    wait(world, 2 * DAY)
+    const ada = createCustomer(world)
+    const invoice = billFor(world, ada, [{ price: createOneOffPrice(world, 'Workshop', 15000) }], { daysUntilDue: 30 })
+    const payment = finalizeInvoice(world, ada, invoice)
+    advanceClock(world, 2 * DAY)
     creditOpen(world, invoice, [{ line: invoice.lines[0]!, amount: 3000 }])
-    wait(world, DAY)
-    pay(world, ada, invoice, payment)
+    advanceClock(world, DAY)
+    payInvoice(world, ada, invoice, payment)
   },
   flo: [...openInvoice, 'invoice.updated', 'invoice.paid', 'item.purchased'],
-  florentin: billed,
+  florentin: firstInvoice,
 })

@@ -1,23 +1,26 @@
 import { DAY } from '../calendar.ts'
-import { goods } from '../catalog.ts'
+import { createOneOffPrice } from '../catalog.ts'
 import { creditPaid } from '../credit-notes.ts'
-import { customer } from '../customers.ts'
+import { createCustomer } from '../customers.ts'
 import { billFor } from '../invoices.ts'
-import { finalize, pay } from '../payments.ts'
-import { billed, paidInvoice, scenario } from '../scenario.ts'
-import { wait } from '../world.ts'
+import { finalizeInvoice, payInvoice } from '../payments.ts'
+import { defineScenario, firstInvoice, paidInvoice } from '../scenario.ts'
+import { advanceClock } from '../world.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'credit-note-refund',
   about: 'One of two things is given back: the credit note says which, its refund moves the money.',
   play(world) {
-    const ada = customer(world)
-    const wanted = [{ price: goods(world, 'Workshop', 15000) }, { price: goods(world, 'Book', 2450) }]
+    const ada = createCustomer(world)
+    const wanted = [
+      { price: createOneOffPrice(world, 'Workshop', 15000) },
+      { price: createOneOffPrice(world, 'Book', 2450) },
+    ]
     const invoice = billFor(world, ada, wanted)
-    const charge = pay(world, ada, invoice, finalize(world, ada, invoice))
-    wait(world, 4 * DAY)
+    const charge = payInvoice(world, ada, invoice, finalizeInvoice(world, ada, invoice))
+    advanceClock(world, 4 * DAY)
     creditPaid(world, invoice, charge, [{ line: invoice.lines[1]!, amount: 2450 }])
   },
   flo: [...paidInvoice, 'item.purchased', 'item.purchased', 'item.refunded'],
-  florentin: billed,
+  florentin: firstInvoice,
 })

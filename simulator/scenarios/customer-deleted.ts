@@ -1,21 +1,21 @@
 import { DAY } from '../calendar.ts'
-import { plan } from '../catalog.ts'
+import { createPlan } from '../catalog.ts'
 import { deleteCustomer } from '../changes.ts'
-import { customer } from '../customers.ts'
-import { bought, firstPayment, scenario } from '../scenario.ts'
+import { createCustomer } from '../customers.ts'
+import { defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
-import { wait } from '../world.ts'
+import { advanceClock } from '../world.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'customer-deleted',
   about: 'A customer is deleted, and their subscription ends with them.',
   play(world) {
-    const pro = plan(world, 'Pro', 2900)
-    const ada = customer(world)
+    const pro = createPlan(world, 'Pro', 2900)
+    const ada = createCustomer(world)
     subscribe(world, ada, [{ price: pro }])
-    wait(world, 20 * DAY)
+    advanceClock(world, 20 * DAY)
     deleteCustomer(world, ada)
   },
   flo: [...firstPayment, 'subscription.expired'],
-  florentin: bought,
+  florentin: firstPurchase,
 })

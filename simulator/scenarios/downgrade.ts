@@ -1,21 +1,21 @@
 import { DAY } from '../calendar.ts'
-import { plan } from '../catalog.ts'
-import { swap } from '../changes.ts'
-import { customer } from '../customers.ts'
-import { bought, firstPayment, scenario, settledInvoice } from '../scenario.ts'
+import { createPlan } from '../catalog.ts'
+import { swapItem } from '../changes.ts'
+import { createCustomer } from '../customers.ts'
+import { defineScenario, firstPayment, firstPurchase, settledInvoice } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
-import { wait } from '../world.ts'
+import { advanceClock } from '../world.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'downgrade',
   about: 'A customer goes to the cheaper plan: the invoice of the difference is negative and becomes a balance.',
   play(world) {
-    const [pro, team] = [plan(world, 'Pro', 2900), plan(world, 'Team', 9900)]
-    const ada = customer(world)
+    const [pro, team] = [createPlan(world, 'Pro', 2900), createPlan(world, 'Team', 9900)]
+    const ada = createCustomer(world)
     const { subscription } = subscribe(world, ada, [{ price: team }])
-    wait(world, 10 * DAY)
-    swap(world, ada, subscription, { price: pro }, 'at once')
+    advanceClock(world, 10 * DAY)
+    swapItem(world, ada, subscription, { price: pro }, 'at once')
   },
   flo: [...firstPayment, 'subscription.updated', ...settledInvoice],
-  florentin: [...bought, 'subscription.downgraded', 'invoice.created'],
+  florentin: [...firstPurchase, 'subscription.downgraded', 'invoice.created'],
 })

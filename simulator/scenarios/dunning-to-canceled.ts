@@ -1,23 +1,23 @@
 import { DAY } from '../calendar.ts'
-import { plan } from '../catalog.ts'
-import { end } from '../changes.ts'
-import { customer } from '../customers.ts'
+import { createPlan } from '../catalog.ts'
+import { endSubscription } from '../changes.ts'
+import { createCustomer } from '../customers.ts'
 import { renewInVain, retryInVain } from '../dunning.ts'
-import { bought, firstPayment, openInvoice, scenario } from '../scenario.ts'
+import { defineScenario, firstPayment, firstPurchase, openInvoice } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'dunning-to-canceled',
   about: 'A renewal cannot be charged: three retries later the subscription is cancelled.',
   play(world) {
-    const pro = plan(world, 'Pro', 2900)
-    const ada = customer(world)
+    const pro = createPlan(world, 'Pro', 2900)
+    const ada = createCustomer(world)
     const { subscription } = subscribe(world, ada, [{ price: pro }])
     const unpaid = renewInVain(world, ada, subscription, 3 * DAY)
     retryInVain(world, ada, unpaid, 3 * DAY, 5 * DAY)
     retryInVain(world, ada, unpaid, 5 * DAY, 7 * DAY)
     retryInVain(world, ada, unpaid, 7 * DAY, null)
-    end(world, subscription, 'payment_failed')
+    endSubscription(world, subscription, 'payment_failed')
   },
   flo: [
     ...firstPayment,
@@ -29,5 +29,5 @@ export default scenario({
     'invoice.updated',
     'subscription.expired',
   ],
-  florentin: [...bought, 'invoice.created'],
+  florentin: [...firstPurchase, 'invoice.created'],
 })

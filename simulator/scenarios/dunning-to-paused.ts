@@ -1,17 +1,17 @@
 import { DAY } from '../calendar.ts'
-import { plan } from '../catalog.ts'
+import { createPlan } from '../catalog.ts'
 import { pauseHard } from '../changes.ts'
-import { customer } from '../customers.ts'
+import { createCustomer } from '../customers.ts'
 import { renewInVain, retryInVain } from '../dunning.ts'
-import { bought, firstPayment, openInvoice, scenario } from '../scenario.ts'
+import { defineScenario, firstPayment, firstPurchase, openInvoice } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'dunning-to-paused',
   about: 'After the last retry the subscription is paused instead of cancelled (endive).',
   play(world) {
-    const pro = plan(world, 'Pro', 2900)
-    const ada = customer(world)
+    const pro = createPlan(world, 'Pro', 2900)
+    const ada = createCustomer(world)
     const { subscription } = subscribe(world, ada, [{ price: pro }])
     const unpaid = renewInVain(world, ada, subscription, 3 * DAY)
     retryInVain(world, ada, unpaid, 3 * DAY, null)
@@ -25,5 +25,5 @@ export default scenario({
     'invoice.updated',
     'subscription.paused',
   ],
-  florentin: [...bought, 'invoice.created'],
+  florentin: [...firstPurchase, 'invoice.created'],
 })

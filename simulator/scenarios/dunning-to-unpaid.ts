@@ -1,23 +1,23 @@
 import { DAY } from '../calendar.ts'
-import { plan } from '../catalog.ts'
-import { customer } from '../customers.ts'
-import { recover, renewInVain, retryInVain } from '../dunning.ts'
-import { bought, firstPayment, openInvoice, scenario } from '../scenario.ts'
+import { createPlan } from '../catalog.ts'
+import { createCustomer } from '../customers.ts'
+import { payAfterAll, renewInVain, retryInVain } from '../dunning.ts'
+import { defineScenario, firstPayment, firstPurchase, openInvoice } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
-import { change, wait } from '../world.ts'
+import { advanceClock, changeObject } from '../world.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'dunning-to-unpaid',
   about: 'After the last retry the subscription is unpaid, which is no end: weeks later the customer pays.',
   play(world) {
-    const pro = plan(world, 'Pro', 2900)
-    const ada = customer(world)
+    const pro = createPlan(world, 'Pro', 2900)
+    const ada = createCustomer(world)
     const { subscription } = subscribe(world, ada, [{ price: pro }])
     const unpaid = renewInVain(world, ada, subscription, 3 * DAY)
     retryInVain(world, ada, unpaid, 3 * DAY, null)
-    change(world, subscription, { status: 'unpaid' }, 'customer.subscription.updated')
-    wait(world, 10 * DAY)
-    recover(world, ada, subscription, unpaid)
+    changeObject(world, subscription, { status: 'unpaid' }, 'customer.subscription.updated')
+    advanceClock(world, 10 * DAY)
+    payAfterAll(world, ada, subscription, unpaid)
   },
   flo: [
     ...firstPayment,
@@ -30,5 +30,5 @@ export default scenario({
     'subscription.renewed',
     'subscription.updated',
   ],
-  florentin: [...bought, 'invoice.created'],
+  florentin: [...firstPurchase, 'invoice.created'],
 })

@@ -1,20 +1,20 @@
 import { MINUTE } from '../calendar.ts'
-import { plan } from '../catalog.ts'
-import { customer } from '../customers.ts'
-import { openInvoice, paidFirst, scenario } from '../scenario.ts'
-import { askToConfirm, complete, subscribeIncomplete } from '../subscriptions.ts'
-import { wait } from '../world.ts'
+import { createPlan } from '../catalog.ts'
+import { createCustomer } from '../customers.ts'
+import { defineScenario, openInvoice, paidFirst } from '../scenario.ts'
+import { askToConfirm, completeFirstPayment, subscribeIncomplete } from '../subscriptions.ts'
+import { advanceClock } from '../world.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'first-payment-confirmed',
   about: 'The bank asks the customer to confirm the first payment, which they do minutes later.',
   play(world) {
-    const pro = plan(world, 'Pro', 2900)
-    const ada = customer(world)
+    const pro = createPlan(world, 'Pro', 2900)
+    const ada = createCustomer(world)
     const started = subscribeIncomplete(world, ada, [{ price: pro }])
     askToConfirm(world, started)
-    wait(world, 3 * MINUTE)
-    complete(world, ada, started)
+    advanceClock(world, 3 * MINUTE)
+    completeFirstPayment(world, ada, started)
   },
   flo: [...openInvoice, 'invoice.paid', 'subscription.created'],
   florentin: paidFirst,

@@ -1,22 +1,22 @@
 import { DAY } from '../calendar.ts'
-import { plan } from '../catalog.ts'
+import { createPlan } from '../catalog.ts'
 import { pauseHard, resumeHard } from '../changes.ts'
-import { customer } from '../customers.ts'
-import { bought, firstPayment, scenario } from '../scenario.ts'
+import { createCustomer } from '../customers.ts'
+import { defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
-import { byRequest, wait } from '../world.ts'
+import { advanceClock, asOneRequest } from '../world.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'hard-pause',
   about: 'The pause endpoint: the status is paused, no invoices are made, and a request resumes it.',
   play(world) {
-    const pro = plan(world, 'Pro', 2900)
-    const { subscription } = subscribe(world, customer(world), [{ price: pro }])
-    wait(world, 5 * DAY)
-    byRequest(world, () => pauseHard(world, subscription, 'pause_requested'))
-    wait(world, 7 * DAY)
+    const pro = createPlan(world, 'Pro', 2900)
+    const { subscription } = subscribe(world, createCustomer(world), [{ price: pro }])
+    advanceClock(world, 5 * DAY)
+    asOneRequest(world, () => pauseHard(world, subscription, 'pause_requested'))
+    advanceClock(world, 7 * DAY)
     resumeHard(world, subscription)
   },
   flo: [...firstPayment, 'subscription.paused', 'subscription.resumed'],
-  florentin: bought,
+  florentin: firstPurchase,
 })

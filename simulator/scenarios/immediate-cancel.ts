@@ -1,20 +1,20 @@
 import { DAY } from '../calendar.ts'
-import { plan } from '../catalog.ts'
+import { createPlan } from '../catalog.ts'
 import { cancelNow } from '../changes.ts'
-import { customer } from '../customers.ts'
-import { bought, firstPayment, scenario } from '../scenario.ts'
+import { createCustomer } from '../customers.ts'
+import { defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
-import { wait } from '../world.ts'
+import { advanceClock } from '../world.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'immediate-cancel',
   about: 'A cancellation that ends the subscription at once.',
   play(world) {
-    const pro = plan(world, 'Pro', 2900)
-    const { subscription } = subscribe(world, customer(world), [{ price: pro }])
-    wait(world, 9 * DAY)
+    const pro = createPlan(world, 'Pro', 2900)
+    const { subscription } = subscribe(world, createCustomer(world), [{ price: pro }])
+    advanceClock(world, 9 * DAY)
     cancelNow(world, subscription)
   },
   flo: [...firstPayment, 'subscription.cancelled', 'subscription.expired'],
-  florentin: [...bought, 'subscription.cancelled'],
+  florentin: [...firstPurchase, 'subscription.cancelled'],
 })

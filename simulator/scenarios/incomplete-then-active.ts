@@ -1,20 +1,20 @@
 import { MINUTE } from '../calendar.ts'
-import { plan } from '../catalog.ts'
-import { customer } from '../customers.ts'
-import { openInvoice, paidFirst, scenario } from '../scenario.ts'
-import { complete, declineFirst, subscribeIncomplete } from '../subscriptions.ts'
-import { wait } from '../world.ts'
+import { createPlan } from '../catalog.ts'
+import { createCustomer } from '../customers.ts'
+import { defineScenario, openInvoice, paidFirst } from '../scenario.ts'
+import { completeFirstPayment, declineFirst, subscribeIncomplete } from '../subscriptions.ts'
+import { advanceClock } from '../world.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'incomplete-then-active',
   about: 'The first payment is declined; the subscription is incomplete until the second try succeeds.',
   play(world) {
-    const pro = plan(world, 'Pro', 2900)
-    const ada = customer(world)
+    const pro = createPlan(world, 'Pro', 2900)
+    const ada = createCustomer(world)
     const started = subscribeIncomplete(world, ada, [{ price: pro }])
     declineFirst(world, ada, started)
-    wait(world, 5 * MINUTE)
-    complete(world, ada, started)
+    advanceClock(world, 5 * MINUTE)
+    completeFirstPayment(world, ada, started)
   },
   flo: [...openInvoice, 'invoice.updated', 'invoice.paid', 'subscription.created'],
   florentin: paidFirst,

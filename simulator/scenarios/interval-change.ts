@@ -1,22 +1,22 @@
 import { DAY } from '../calendar.ts'
-import { plan, price } from '../catalog.ts'
+import { createPlan, createPrice } from '../catalog.ts'
 import { switchInterval } from '../changes.ts'
-import { customer } from '../customers.ts'
-import { bought, firstPayment, paidInvoice, scenario } from '../scenario.ts'
+import { createCustomer } from '../customers.ts'
+import { defineScenario, firstPayment, firstPurchase, paidInvoice } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
-import { wait } from '../world.ts'
+import { advanceClock } from '../world.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'interval-change',
   about: 'From monthly to yearly: a new period begins at once, which is a change and no renewal.',
   play(world) {
-    const monthly = plan(world, 'Pro', 2900)
-    const yearly = price(world, monthly.product, 29_000, { interval: 'year' })
-    const ada = customer(world)
+    const monthly = createPlan(world, 'Pro', 2900)
+    const yearly = createPrice(world, monthly.product, 29_000, { interval: 'year' })
+    const ada = createCustomer(world)
     const { subscription } = subscribe(world, ada, [{ price: monthly }])
-    wait(world, 10 * DAY)
+    advanceClock(world, 10 * DAY)
     switchInterval(world, ada, subscription, yearly)
   },
   flo: [...firstPayment, 'subscription.updated', ...paidInvoice],
-  florentin: [...bought, 'subscription.downgraded', 'invoice.created'],
+  florentin: [...firstPurchase, 'subscription.downgraded', 'invoice.created'],
 })

@@ -1,21 +1,23 @@
-import { goods } from '../catalog.ts'
-import { customer } from '../customers.ts'
+import { createOneOffPrice } from '../catalog.ts'
+import { createCustomer } from '../customers.ts'
 import { billFor } from '../invoices.ts'
-import { finalize, pay } from '../payments.ts'
-import { billed, paidInvoice, scenario } from '../scenario.ts'
+import { finalizeInvoice, payInvoice } from '../payments.ts'
+import { defineScenario, firstInvoice, paidInvoice } from '../scenario.ts'
 
 const BOUGHT = 12
 const SHOWN = 10
 
-export default scenario({
+export default defineScenario({
   name: 'many-lines',
   about: 'An invoice of twelve things: an event shows the first ten, the rest can only be asked for.',
   play(world) {
-    const ada = customer(world)
-    const wanted = Array.from({ length: BOUGHT }, (_, at) => ({ price: goods(world, `Volume ${at + 1}`, 1000 + at) }))
+    const ada = createCustomer(world)
+    const wanted = Array.from({ length: BOUGHT }, (_, at) => ({
+      price: createOneOffPrice(world, `Volume ${at + 1}`, 1000 + at),
+    }))
     const invoice = billFor(world, ada, wanted)
-    pay(world, ada, invoice, finalize(world, ada, invoice))
+    payInvoice(world, ada, invoice, finalizeInvoice(world, ada, invoice))
   },
   flo: [...paidInvoice, ...Array.from({ length: SHOWN }, () => 'item.purchased')],
-  florentin: billed,
+  florentin: firstInvoice,
 })

@@ -1,20 +1,20 @@
 import { DAY } from '../calendar.ts'
-import { plan } from '../catalog.ts'
-import { revise } from '../changes.ts'
-import { customer } from '../customers.ts'
-import { bought, firstPayment, scenario } from '../scenario.ts'
+import { createPlan } from '../catalog.ts'
+import { updateSubscription } from '../changes.ts'
+import { createCustomer } from '../customers.ts'
+import { defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
-import { wait } from '../world.ts'
+import { advanceClock } from '../world.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'metadata-change',
   about: 'The client writes something onto a subscription.',
   play(world) {
-    const pro = plan(world, 'Pro', 2900)
-    const { subscription } = subscribe(world, customer(world), [{ price: pro }], { metadata: { team: 'red' } })
-    wait(world, DAY)
-    revise(world, subscription, { metadata: { team: 'red', seat_limit: '20' } })
+    const pro = createPlan(world, 'Pro', 2900)
+    const { subscription } = subscribe(world, createCustomer(world), [{ price: pro }], { metadata: { team: 'red' } })
+    advanceClock(world, DAY)
+    updateSubscription(world, subscription, { metadata: { team: 'red', seat_limit: '20' } })
   },
   flo: [...firstPayment, 'subscription.updated'],
-  florentin: bought,
+  florentin: firstPurchase,
 })

@@ -1,26 +1,26 @@
 import { DAY } from '../calendar.ts'
-import { price, sell } from '../catalog.ts'
-import { revise } from '../changes.ts'
-import { customer } from '../customers.ts'
-import { renew } from '../cycles.ts'
-import { bought, cycle, scenario, trialStart } from '../scenario.ts'
+import { createPrice, createProduct } from '../catalog.ts'
+import { updateSubscription } from '../changes.ts'
+import { createCustomer } from '../customers.ts'
+import { renewSubscription } from '../cycles.ts'
+import { cycle, defineScenario, firstPurchase, trialStart } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
-import { wait } from '../world.ts'
+import { advanceClock } from '../world.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'metered-plan-change',
   about: 'From one metered plan to another, which nobody has ranked: neither an upgrade nor a downgrade.',
   play(world) {
     const [calls, bulk] = ['API calls', 'API calls in bulk'].map((name, at) =>
-      price(world, sell(world, name), ['0.25', '0.2'][at]!, { usage: 'metered' }),
+      createPrice(world, createProduct(world, name), ['0.25', '0.2'][at]!, { usage: 'metered' }),
     )
-    const ada = customer(world)
+    const ada = createCustomer(world)
     const { subscription } = subscribe(world, ada, [{ price: calls! }])
-    wait(world, 10 * DAY)
+    advanceClock(world, 10 * DAY)
     const items = subscription.items.map((item) => ({ ...item, price: bulk! }))
-    revise(world, subscription, { items, configuredAt: world.now })
-    renew(world, ada, subscription, { usage: 40_000 })
+    updateSubscription(world, subscription, { items, configuredAt: world.now })
+    renewSubscription(world, ada, subscription, { usage: 40_000 })
   },
   flo: [...trialStart, 'subscription.updated', ...cycle],
-  florentin: [...bought, 'invoice.created'],
+  florentin: [...firstPurchase, 'invoice.created'],
 })

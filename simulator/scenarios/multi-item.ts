@@ -1,25 +1,29 @@
 import { DAY } from '../calendar.ts'
-import { plan } from '../catalog.ts'
-import { revise } from '../changes.ts'
-import { customer } from '../customers.ts'
-import { renew } from '../cycles.ts'
-import { bought, cycle, firstPayment, scenario } from '../scenario.ts'
+import { createPlan } from '../catalog.ts'
+import { updateSubscription } from '../changes.ts'
+import { createCustomer } from '../customers.ts'
+import { renewSubscription } from '../cycles.ts'
+import { cycle, defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
-import { wait } from '../world.ts'
+import { advanceClock } from '../world.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'multi-item',
   about: 'A subscription of a plan and two kinds of seats; the number of one kind changes.',
   play(world) {
-    const [pro, seat, guest] = [plan(world, 'Pro', 9900), plan(world, 'Seat', 1200), plan(world, 'Guest', 300)]
-    const ada = customer(world)
+    const [pro, seat, guest] = [
+      createPlan(world, 'Pro', 9900),
+      createPlan(world, 'Seat', 1200),
+      createPlan(world, 'Guest', 300),
+    ]
+    const ada = createCustomer(world)
     const wanted = [{ price: seat, quantity: 4 }, { price: pro }, { price: guest, quantity: 10 }]
     const { subscription } = subscribe(world, ada, wanted)
-    wait(world, 10 * DAY)
+    advanceClock(world, 10 * DAY)
     const [seats, ...rest] = subscription.items
-    revise(world, subscription, { items: [{ ...seats!, quantity: 6 }, ...rest], configuredAt: world.now })
-    renew(world, ada, subscription)
+    updateSubscription(world, subscription, { items: [{ ...seats!, quantity: 6 }, ...rest], configuredAt: world.now })
+    renewSubscription(world, ada, subscription)
   },
   flo: [...firstPayment, 'subscription.updated', ...cycle],
-  florentin: [...bought, 'subscription.upgraded', 'invoice.created'],
+  florentin: [...firstPurchase, 'subscription.upgraded', 'invoice.created'],
 })

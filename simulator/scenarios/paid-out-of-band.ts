@@ -1,21 +1,21 @@
 import { DAY } from '../calendar.ts'
-import { goods } from '../catalog.ts'
-import { customer } from '../customers.ts'
+import { createOneOffPrice } from '../catalog.ts'
+import { createCustomer } from '../customers.ts'
 import { billFor } from '../invoices.ts'
-import { finalize, payOutOfBand } from '../payments.ts'
-import { billed, paidInvoice, scenario } from '../scenario.ts'
-import { wait } from '../world.ts'
+import { finalizeInvoice, payOutOfBand } from '../payments.ts'
+import { defineScenario, firstInvoice, paidInvoice } from '../scenario.ts'
+import { advanceClock } from '../world.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'paid-out-of-band',
   about: 'An invoice is paid by bank transfer outside Stripe: no charge, no payment_succeeded.',
   play(world) {
-    const ada = customer(world)
-    const invoice = billFor(world, ada, [{ price: goods(world, 'Workshop', 15000) }], { daysUntilDue: 30 })
-    finalize(world, ada, invoice)
-    wait(world, 6 * DAY)
+    const ada = createCustomer(world)
+    const invoice = billFor(world, ada, [{ price: createOneOffPrice(world, 'Workshop', 15000) }], { daysUntilDue: 30 })
+    finalizeInvoice(world, ada, invoice)
+    advanceClock(world, 6 * DAY)
     payOutOfBand(world, invoice)
   },
   flo: [...paidInvoice, 'item.purchased'],
-  florentin: billed,
+  florentin: firstInvoice,
 })

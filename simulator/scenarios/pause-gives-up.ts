@@ -1,23 +1,23 @@
 import { DAY } from '../calendar.ts'
-import { plan } from '../catalog.ts'
+import { createPlan } from '../catalog.ts'
 import { pauseCollection } from '../changes.ts'
-import { customer } from '../customers.ts'
+import { createCustomer } from '../customers.ts'
 import { rollPaused } from '../cycles.ts'
-import { bought, firstPayment, scenario } from '../scenario.ts'
+import { defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
-import { wait } from '../world.ts'
+import { advanceClock } from '../world.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'pause-gives-up',
   about: 'Collection is paused, and what falls due in the meantime is given up as uncollectible.',
   play(world) {
-    const pro = plan(world, 'Pro', 2900)
-    const ada = customer(world)
+    const pro = createPlan(world, 'Pro', 2900)
+    const ada = createCustomer(world)
     const { subscription } = subscribe(world, ada, [{ price: pro }])
-    wait(world, 5 * DAY)
+    advanceClock(world, 5 * DAY)
     pauseCollection(world, subscription, 'mark_uncollectible')
     rollPaused(world, ada, subscription)
   },
   flo: [...firstPayment, 'subscription.paused', 'invoice.created', 'invoice.updated'],
-  florentin: [...bought, 'invoice.created'],
+  florentin: [...firstPurchase, 'invoice.created'],
 })

@@ -1,23 +1,23 @@
 import { DAY } from '../calendar.ts'
-import { plan } from '../catalog.ts'
-import { swap } from '../changes.ts'
-import { customer } from '../customers.ts'
-import { renew } from '../cycles.ts'
-import { bought, cycle, firstPayment, paidInvoice, scenario } from '../scenario.ts'
+import { createPlan } from '../catalog.ts'
+import { swapItem } from '../changes.ts'
+import { createCustomer } from '../customers.ts'
+import { renewSubscription } from '../cycles.ts'
+import { cycle, defineScenario, firstPayment, firstPurchase, paidInvoice } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
-import { wait } from '../world.ts'
+import { advanceClock } from '../world.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'plan-change',
   about: 'In the midst of a month a customer goes to the dearer plan, pays the difference and later renews it.',
   play(world) {
-    const [pro, team] = [plan(world, 'Pro', 2900), plan(world, 'Team', 9900)]
-    const ada = customer(world)
+    const [pro, team] = [createPlan(world, 'Pro', 2900), createPlan(world, 'Team', 9900)]
+    const ada = createCustomer(world)
     const { subscription } = subscribe(world, ada, [{ price: pro }])
-    wait(world, 10 * DAY)
-    swap(world, ada, subscription, { price: team }, 'at once')
-    renew(world, ada, subscription)
+    advanceClock(world, 10 * DAY)
+    swapItem(world, ada, subscription, { price: team }, 'at once')
+    renewSubscription(world, ada, subscription)
   },
   flo: [...firstPayment, 'subscription.updated', ...paidInvoice, ...cycle],
-  florentin: [...bought, 'subscription.upgraded', 'invoice.created', 'invoice.created'],
+  florentin: [...firstPurchase, 'subscription.upgraded', 'invoice.created', 'invoice.created'],
 })

@@ -1,20 +1,20 @@
 import { DAY } from '../calendar.ts'
-import { plan, rename } from '../catalog.ts'
-import { customer } from '../customers.ts'
-import { bought, firstPayment, scenario } from '../scenario.ts'
+import { createPlan, renameProduct } from '../catalog.ts'
+import { createCustomer } from '../customers.ts'
+import { defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
-import { wait } from '../world.ts'
+import { advanceClock } from '../world.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'product-renamed',
   about: 'A product gets another name before somebody subscribes to it.',
   play(world) {
-    const pro = plan(world, 'Pro', 2900)
-    wait(world, DAY)
-    rename(world, pro.product, 'Professional')
-    wait(world, DAY)
-    subscribe(world, customer(world), [{ price: pro }])
+    const pro = createPlan(world, 'Pro', 2900)
+    advanceClock(world, DAY)
+    renameProduct(world, pro.product, 'Professional')
+    advanceClock(world, DAY)
+    subscribe(world, createCustomer(world), [{ price: pro }])
   },
   flo: firstPayment,
-  florentin: bought,
+  florentin: firstPurchase,
 })

@@ -1,23 +1,23 @@
 import { DAY } from '../calendar.ts'
-import { plan } from '../catalog.ts'
-import { swap } from '../changes.ts'
-import { customer } from '../customers.ts'
-import { renew } from '../cycles.ts'
-import { bought, cycle, firstPayment, scenario } from '../scenario.ts'
+import { createPlan } from '../catalog.ts'
+import { swapItem } from '../changes.ts'
+import { createCustomer } from '../customers.ts'
+import { renewSubscription } from '../cycles.ts'
+import { cycle, defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
-import { wait } from '../world.ts'
+import { advanceClock } from '../world.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'quantity-change',
   about: 'Two more seats: their share of the month waits for the next invoice.',
   play(world) {
-    const seats = plan(world, 'Seats', 1200)
-    const ada = customer(world)
+    const seats = createPlan(world, 'Seats', 1200)
+    const ada = createCustomer(world)
     const { subscription } = subscribe(world, ada, [{ price: seats, quantity: 3 }])
-    wait(world, 12 * DAY)
-    const waiting = swap(world, ada, subscription, { price: seats, quantity: 5 }, 'next invoice')
-    renew(world, ada, subscription, { waiting })
+    advanceClock(world, 12 * DAY)
+    const waiting = swapItem(world, ada, subscription, { price: seats, quantity: 5 }, 'next invoice')
+    renewSubscription(world, ada, subscription, { waiting })
   },
   flo: [...firstPayment, 'subscription.updated', ...cycle],
-  florentin: [...bought, 'subscription.upgraded', 'invoice.created'],
+  florentin: [...firstPurchase, 'subscription.upgraded', 'invoice.created'],
 })

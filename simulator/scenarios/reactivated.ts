@@ -1,25 +1,25 @@
 import { DAY } from '../calendar.ts'
-import { plan } from '../catalog.ts'
-import { cancelInPortal, keep } from '../changes.ts'
-import { customer } from '../customers.ts'
-import { renew } from '../cycles.ts'
-import { bought, cycle, firstPayment, scenario } from '../scenario.ts'
+import { createPlan } from '../catalog.ts'
+import { cancelInPortal, undoCancellation } from '../changes.ts'
+import { createCustomer } from '../customers.ts'
+import { renewSubscription } from '../cycles.ts'
+import { cycle, defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
-import { wait } from '../world.ts'
+import { advanceClock } from '../world.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'reactivated',
   about: 'The customer cancels in the portal, thinks better of it and renews.',
   play(world) {
-    const pro = plan(world, 'Pro', 2900)
-    const ada = customer(world)
+    const pro = createPlan(world, 'Pro', 2900)
+    const ada = createCustomer(world)
     const { subscription } = subscribe(world, ada, [{ price: pro }])
-    wait(world, 9 * DAY)
+    advanceClock(world, 9 * DAY)
     cancelInPortal(world, subscription)
-    wait(world, DAY)
-    keep(world, subscription)
-    renew(world, ada, subscription)
+    advanceClock(world, DAY)
+    undoCancellation(world, subscription)
+    renewSubscription(world, ada, subscription)
   },
   flo: [...firstPayment, 'subscription.cancelled', 'subscription.reactivated', ...cycle],
-  florentin: [...bought, 'subscription.cancelled', 'invoice.created'],
+  florentin: [...firstPurchase, 'subscription.cancelled', 'invoice.created'],
 })

@@ -1,23 +1,23 @@
 import { DAY } from '../calendar.ts'
-import { plan } from '../catalog.ts'
-import { addCard, customer } from '../customers.ts'
-import { recover, renewInVain } from '../dunning.ts'
-import { bought, firstPayment, openInvoice, scenario } from '../scenario.ts'
+import { createPlan } from '../catalog.ts'
+import { addCard, createCustomer } from '../customers.ts'
+import { payAfterAll, renewInVain } from '../dunning.ts'
+import { defineScenario, firstPayment, firstPurchase, openInvoice } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
-import { wait } from '../world.ts'
+import { advanceClock } from '../world.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'recovers',
   about: 'A renewal fails once; the customer brings a new card and the retry succeeds.',
   play(world) {
-    const pro = plan(world, 'Pro', 2900)
-    const ada = customer(world)
+    const pro = createPlan(world, 'Pro', 2900)
+    const ada = createCustomer(world)
     const { subscription } = subscribe(world, ada, [{ price: pro }])
     const unpaid = renewInVain(world, ada, subscription, 3 * DAY)
-    wait(world, 2 * DAY)
+    advanceClock(world, 2 * DAY)
     addCard(world, ada)
-    wait(world, DAY)
-    recover(world, ada, subscription, unpaid)
+    advanceClock(world, DAY)
+    payAfterAll(world, ada, subscription, unpaid)
   },
   flo: [
     ...firstPayment,
@@ -28,5 +28,5 @@ export default scenario({
     'subscription.renewed',
     'subscription.updated',
   ],
-  florentin: [...bought, 'invoice.created'],
+  florentin: [...firstPurchase, 'invoice.created'],
 })

@@ -1,24 +1,24 @@
 import { DAY } from '../calendar.ts'
-import { goods } from '../catalog.ts'
-import { open, payByBank } from '../checkout.ts'
-import { bounce, refund } from '../refunds.ts'
-import { scenario, visitor } from '../scenario.ts'
+import { createOneOffPrice } from '../catalog.ts'
+import { openSession, payByBank } from '../checkout.ts'
+import { createRefund, failRefund } from '../refunds.ts'
+import { checkoutVisitor, defineScenario } from '../scenario.ts'
 import { ACACIA } from '../versions.ts'
-import { wait } from '../world.ts'
+import { advanceClock } from '../world.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'refund-fails',
   about: 'A refund to a bank account comes back. Before acacia its charge alone told it, at once.',
   play(world) {
     const charge = payByBank(
       world,
-      open(world, 'payment', [{ price: goods(world, 'Workshop', 15000, 'eur') }]),
-    ).arrives()
-    wait(world, DAY)
-    const given = refund(world, charge, 15000, { pending: true })
-    wait(world, 5 * DAY)
-    bounce(world, charge, given)
+      openSession(world, 'payment', [{ price: createOneOffPrice(world, 'Workshop', 15000, 'eur') }]),
+    ).settlePayment()
+    advanceClock(world, DAY)
+    const given = createRefund(world, charge, 15000, { pending: true })
+    advanceClock(world, 5 * DAY)
+    failRefund(world, charge, given)
   },
   flo: ['item.purchased', { type: 'item.refunded', before: ACACIA }],
-  florentin: [visitor],
+  florentin: [checkoutVisitor],
 })

@@ -1,18 +1,18 @@
-import { plan } from '../catalog.ts'
-import { customer } from '../customers.ts'
-import { renew } from '../cycles.ts'
-import { bought, cycle, firstPayment, scenario } from '../scenario.ts'
+import { createPlan } from '../catalog.ts'
+import { createCustomer } from '../customers.ts'
+import { renewSubscription } from '../cycles.ts'
+import { cycle, defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'renewal',
   about: 'A monthly subscription is announced a week before, renewed and paid.',
   play(world) {
-    const pro = plan(world, 'Pro', 2900)
-    const ada = customer(world)
+    const pro = createPlan(world, 'Pro', 2900)
+    const ada = createCustomer(world)
     const { subscription } = subscribe(world, ada, [{ price: pro }])
-    renew(world, ada, subscription, { announced: true })
+    renewSubscription(world, ada, subscription, { isAnnounced: true })
   },
   flo: [...firstPayment, ...cycle],
-  florentin: [...bought, 'invoice.created'],
+  florentin: [...firstPurchase, 'invoice.created'],
 })

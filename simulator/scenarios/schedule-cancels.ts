@@ -1,30 +1,30 @@
 import { DAY } from '../calendar.ts'
-import { plan } from '../catalog.ts'
-import { customer } from '../customers.ts'
-import { finalizeLater, reachEnd, roll, toPeriodEnd } from '../cycles.ts'
-import { pay } from '../payments.ts'
-import { bought, cycle, firstPayment, scenario } from '../scenario.ts'
-import { announceEnd, finishSchedule, nextPhase, schedule } from '../schedules.ts'
+import { createPlan } from '../catalog.ts'
+import { createCustomer } from '../customers.ts'
+import { finalizeLater, reachEnd, rollPeriod, toPeriodEnd } from '../cycles.ts'
+import { payInvoice } from '../payments.ts'
+import { cycle, defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
+import { announceEnd, createSchedule, finishSchedule, nextPhase } from '../schedules.ts'
 import { subscribe } from '../subscriptions.ts'
-import { wait } from '../world.ts'
+import { advanceClock } from '../world.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'schedule-cancels',
   about: 'A schedule that ends with a cancellation: its last phase sets the date.',
   play(world) {
-    const pro = plan(world, 'Pro', 2900)
-    const ada = customer(world)
+    const pro = createPlan(world, 'Pro', 2900)
+    const ada = createCustomer(world)
     const { subscription } = subscribe(world, ada, [{ price: pro }])
-    wait(world, 10 * DAY)
-    const ending = schedule(world, subscription, pro, 'cancel')
+    advanceClock(world, 10 * DAY)
+    const ending = createSchedule(world, subscription, pro, 'cancel')
     toPeriodEnd(world, subscription)
-    const invoice = roll(world, ada, subscription, { items: nextPhase(world, ending, subscription) })
+    const invoice = rollPeriod(world, ada, subscription, { items: nextPhase(world, ending, subscription) })
     const payment = finalizeLater(world, ada, invoice)
-    pay(world, ada, invoice, payment)
+    payInvoice(world, ada, invoice, payment)
     announceEnd(world, ending, subscription)
     reachEnd(world, subscription)
     finishSchedule(world, ending)
   },
   flo: [...firstPayment, ...cycle, 'subscription.cancelled', 'subscription.expired'],
-  florentin: [...bought, 'invoice.created', 'subscription.cancelled'],
+  florentin: [...firstPurchase, 'invoice.created', 'subscription.cancelled'],
 })

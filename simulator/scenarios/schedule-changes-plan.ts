@@ -1,29 +1,29 @@
 import { DAY } from '../calendar.ts'
-import { plan } from '../catalog.ts'
-import { customer } from '../customers.ts'
-import { finalizeLater, roll, toPeriodEnd } from '../cycles.ts'
-import { pay } from '../payments.ts'
-import { bought, cycle, firstPayment, scenario } from '../scenario.ts'
-import { nextPhase, release, schedule } from '../schedules.ts'
+import { createPlan } from '../catalog.ts'
+import { createCustomer } from '../customers.ts'
+import { finalizeLater, rollPeriod, toPeriodEnd } from '../cycles.ts'
+import { payInvoice } from '../payments.ts'
+import { cycle, defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
+import { createSchedule, nextPhase, releaseSchedule } from '../schedules.ts'
 import { subscribe } from '../subscriptions.ts'
-import { wait } from '../world.ts'
+import { advanceClock } from '../world.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'schedule-changes-plan',
   about: 'A downgrade is scheduled for the end of the month: only then does the subscription change.',
   play(world) {
-    const [team, pro] = [plan(world, 'Team', 9900), plan(world, 'Pro', 2900)]
-    const ada = customer(world)
+    const [team, pro] = [createPlan(world, 'Team', 9900), createPlan(world, 'Pro', 2900)]
+    const ada = createCustomer(world)
     const { subscription } = subscribe(world, ada, [{ price: team }])
-    wait(world, 10 * DAY)
-    const downgrade = schedule(world, subscription, pro, 'release')
+    advanceClock(world, 10 * DAY)
+    const downgrade = createSchedule(world, subscription, pro, 'release')
     toPeriodEnd(world, subscription)
-    const invoice = roll(world, ada, subscription, { items: nextPhase(world, downgrade, subscription) })
+    const invoice = rollPeriod(world, ada, subscription, { items: nextPhase(world, downgrade, subscription) })
     const payment = finalizeLater(world, ada, invoice)
-    pay(world, ada, invoice, payment)
+    payInvoice(world, ada, invoice, payment)
     toPeriodEnd(world, subscription)
-    release(world, downgrade, subscription)
+    releaseSchedule(world, downgrade, subscription)
   },
   flo: [...firstPayment, 'subscription.updated', ...cycle],
-  florentin: [...bought, 'subscription.downgraded', 'invoice.created'],
+  florentin: [...firstPurchase, 'subscription.downgraded', 'invoice.created'],
 })

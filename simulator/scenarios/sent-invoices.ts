@@ -1,30 +1,30 @@
 import { DAY } from '../calendar.ts'
-import { plan } from '../catalog.ts'
-import { customer } from '../customers.ts'
-import { finalizeLater, roll } from '../cycles.ts'
-import { pay } from '../payments.ts'
-import { bought, scenario } from '../scenario.ts'
+import { createPlan } from '../catalog.ts'
+import { createCustomer } from '../customers.ts'
+import { finalizeLater, rollPeriod } from '../cycles.ts'
+import { payInvoice } from '../payments.ts'
+import { defineScenario, firstPurchase } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
-import { wait } from '../world.ts'
+import { advanceClock } from '../world.ts'
 
 // Finalising sets the due date, which shows in every shape.
 const paid = ['invoice.created', 'invoice.updated', 'invoice.paid']
 
-export default scenario({
+export default defineScenario({
   name: 'sent-invoices',
   about: 'A subscription whose invoices are mailed: the period rolls first, the renewal is told when it is paid.',
   play(world) {
-    const pro = plan(world, 'Pro', 2900)
-    const ada = customer(world)
+    const pro = createPlan(world, 'Pro', 2900)
+    const ada = createCustomer(world)
     const terms = { collection: 'send_invoice', daysUntilDue: 14 } as const
     const { subscription, invoice, payment } = subscribe(world, ada, [{ price: pro }], terms)
-    wait(world, 3 * DAY)
-    pay(world, ada, invoice, payment!)
-    const second = roll(world, ada, subscription)
+    advanceClock(world, 3 * DAY)
+    payInvoice(world, ada, invoice, payment!)
+    const second = rollPeriod(world, ada, subscription)
     const due = finalizeLater(world, ada, second, 14)
-    wait(world, 9 * DAY)
-    pay(world, ada, second, due)
+    advanceClock(world, 9 * DAY)
+    payInvoice(world, ada, second, due)
   },
   flo: ['subscription.created', ...paid, ...paid, 'subscription.renewed'],
-  florentin: [...bought, 'invoice.created'],
+  florentin: [...firstPurchase, 'invoice.created'],
 })

@@ -1,14 +1,14 @@
-import { plan } from '../catalog.ts'
-import { customer } from '../customers.ts'
-import { bought, firstPayment, scenario } from '../scenario.ts'
+import { createPlan } from '../catalog.ts'
+import { createCustomer } from '../customers.ts'
+import { defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'special-decimal',
   about: 'Icelandic krónur have no smaller unit, yet Stripe sends two decimals: 290000 is 2,900 ISK.',
   play(world) {
-    subscribe(world, customer(world), [{ price: plan(world, 'Pro', 290_000, 'isk') }])
+    subscribe(world, createCustomer(world), [{ price: createPlan(world, 'Pro', 290_000, 'isk') }])
   },
   flo: firstPayment,
-  florentin: bought,
+  florentin: firstPurchase,
 })

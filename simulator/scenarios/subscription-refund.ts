@@ -1,23 +1,23 @@
 import { DAY } from '../calendar.ts'
-import { plan } from '../catalog.ts'
+import { createPlan } from '../catalog.ts'
 import { cancelNow } from '../changes.ts'
-import { customer } from '../customers.ts'
-import { refund } from '../refunds.ts'
-import { bought, firstPayment, scenario } from '../scenario.ts'
+import { createCustomer } from '../customers.ts'
+import { createRefund } from '../refunds.ts'
+import { defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
-import { wait } from '../world.ts'
+import { advanceClock } from '../world.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'subscription-refund',
   about: 'A subscription is cancelled at once and its last payment refunded.',
   play(world) {
-    const pro = plan(world, 'Pro', 2900)
-    const { subscription, charge } = subscribe(world, customer(world), [{ price: pro }])
-    wait(world, DAY)
+    const pro = createPlan(world, 'Pro', 2900)
+    const { subscription, charge } = subscribe(world, createCustomer(world), [{ price: pro }])
+    advanceClock(world, DAY)
     cancelNow(world, subscription)
-    wait(world, 1)
-    refund(world, charge!, 2900)
+    advanceClock(world, 1)
+    createRefund(world, charge!, 2900)
   },
   flo: [...firstPayment, 'subscription.cancelled', 'subscription.expired', 'item.refunded'],
-  florentin: [...bought, 'subscription.cancelled'],
+  florentin: [...firstPurchase, 'subscription.cancelled'],
 })

@@ -1,10 +1,10 @@
-import { price, sell } from '../catalog.ts'
-import { customer } from '../customers.ts'
-import { renew } from '../cycles.ts'
-import { bought, cycle, firstPayment, scenario } from '../scenario.ts'
+import { createPrice, createProduct } from '../catalog.ts'
+import { createCustomer } from '../customers.ts'
+import { renewSubscription } from '../cycles.ts'
+import { cycle, defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'tiered',
   about: 'Graduated tiers: the price has no unit amount, the invoice a line for each tier.',
   play(world) {
@@ -13,11 +13,11 @@ export default scenario({
       { upTo: 20, unitAmount: 800 },
       { upTo: null, unitAmount: 500 },
     ]
-    const seats = price(world, sell(world, 'Seats'), null, { tiers })
-    const ada = customer(world)
+    const seats = createPrice(world, createProduct(world, 'Seats'), null, { tiers })
+    const ada = createCustomer(world)
     const { subscription } = subscribe(world, ada, [{ price: seats, quantity: 25 }])
-    renew(world, ada, subscription)
+    renewSubscription(world, ada, subscription)
   },
   flo: [...firstPayment, ...cycle],
-  florentin: [...bought, 'invoice.created'],
+  florentin: [...firstPurchase, 'invoice.created'],
 })

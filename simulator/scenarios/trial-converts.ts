@@ -1,20 +1,20 @@
-import { plan } from '../catalog.ts'
-import { customer } from '../customers.ts'
-import { renew } from '../cycles.ts'
-import { bought, cycle, scenario, trialStart } from '../scenario.ts'
+import { createPlan } from '../catalog.ts'
+import { createCustomer } from '../customers.ts'
+import { renewSubscription } from '../cycles.ts'
+import { cycle, defineScenario, firstPurchase, trialStart } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 import { warnOfTrialEnd } from '../trials.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'trial-converts',
   about: 'A trial of 14 days ends, and its first paid month begins.',
   play(world) {
-    const pro = plan(world, 'Pro', 2900)
-    const ada = customer(world)
+    const pro = createPlan(world, 'Pro', 2900)
+    const ada = createCustomer(world)
     const { subscription } = subscribe(world, ada, [{ price: pro }], { trialDays: 14 })
     warnOfTrialEnd(world, subscription)
-    renew(world, ada, subscription)
+    renewSubscription(world, ada, subscription)
   },
   flo: [...trialStart, 'subscription.updated', ...cycle],
-  florentin: [...bought, 'invoice.created'],
+  florentin: [...firstPurchase, 'invoice.created'],
 })

@@ -1,18 +1,18 @@
-import { plan } from '../catalog.ts'
-import { customer } from '../customers.ts'
-import { renew } from '../cycles.ts'
-import { bought, cycle, firstPayment, scenario } from '../scenario.ts'
+import { createPlan } from '../catalog.ts'
+import { createCustomer } from '../customers.ts'
+import { renewSubscription } from '../cycles.ts'
+import { cycle, defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
 import { subscribe } from '../subscriptions.ts'
 
-export default scenario({
+export default defineScenario({
   name: 'zero-decimal',
   about: 'Japanese yen have no smaller unit: 2900 is ¥2,900.',
   play(world) {
-    const pro = plan(world, 'Pro', 2900, 'jpy')
-    const ada = customer(world)
+    const pro = createPlan(world, 'Pro', 2900, 'jpy')
+    const ada = createCustomer(world)
     const { subscription } = subscribe(world, ada, [{ price: pro, quantity: 3 }])
-    renew(world, ada, subscription)
+    renewSubscription(world, ada, subscription)
   },
   flo: [...firstPayment, ...cycle],
-  florentin: [...bought, 'invoice.created'],
+  florentin: [...firstPurchase, 'invoice.created'],
 })

@@ -1,4 +1,4 @@
-import { CONTRACTS, expected, type Scenario } from '../../simulator/scenario.ts'
+import { CONTRACTS, expectedEventTypes, type Scenario } from '../../simulator/scenario.ts'
 import { scenarios } from '../../simulator/scenarios.ts'
 import { simulate } from '../../simulator/simulate.ts'
 import { dateOf, VERSIONS } from '../../simulator/versions.ts'
@@ -26,7 +26,7 @@ export function shortestStories(apiVersion: string, contract: ContractName = 'fl
 
 /** What comes of it whatever the source is told: without the ranks that a scenario gives its plans they are not compared. */
 const expectedTypes = (scenario: Scenario, apiVersion: string, contract: ContractName) =>
-  contract === 'florentin' && scenario.ranks ? [] : expected(scenario, dateOf(apiVersion), contract)
+  contract === 'florentin' && scenario.ranks ? [] : expectedEventTypes(scenario, dateOf(apiVersion), contract)
 
 /** The scenario of this name, or the shortest that leads to the event of this name, Flo's first. Throws a UsageError with what is alike. */
 export function storyOf(asked: string, apiVersion: string): StoryChoice {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { seeded } from '../../simulator/random.ts'
+import { seededRandom } from '../../simulator/random.ts'
 import { belongings, markedClient } from '../support/fuzzed-client.ts'
 import { startTestGateway } from '../support/gateway.ts'
 import { startReceiver } from '../support/receiver.ts'
@@ -59,7 +59,7 @@ interface Sent {
   /** What the answer must be one of; nothing said: anything but our own fault. */
   allowed?: readonly number[]
 }
-const random = seeded(SEED)
+const random = seededRandom(SEED)
 const pick = <T>(list: readonly T[]): T => list[random.below(list.length)]!
 const known = {
   url: () => `${receiver.url}/${random.letters(4)}`,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { mappings } from '../../mappings/index.ts'
-import { CONTRACTS, expected } from '../../simulator/scenario.ts'
+import { CONTRACTS, expectedEventTypes } from '../../simulator/scenario.ts'
 import { scenarios } from '../../simulator/scenarios.ts'
 import { simulate } from '../../simulator/simulate.ts'
 import { dateOf, VERSIONS } from '../../simulator/versions.ts'
@@ -19,7 +19,7 @@ describe.each(Object.keys(mappings))('%s', (contract) => {
     const events = simulate(scenario, { apiVersion })
     const told = story(events, { world: storyWorld(ranksOf(scenario, events)) })
     expect(told.outcomes.filter(({ outcome }) => outcome.state === 'failed')).toEqual([])
-    const wanted = expected(scenario, dateOf(apiVersion), folderOf(contract) as (typeof CONTRACTS)[number])
+    const wanted = expectedEventTypes(scenario, dateOf(apiVersion), folderOf(contract) as (typeof CONTRACTS)[number])
     expect(heard(told, contract).map(({ type }) => type)).toEqual(wanted)
   })
 })

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { verify } from '../../demo/verify.ts'
 import { contracts } from '../../mappings/index.ts'
-import { expected } from '../../simulator/scenario.ts'
+import { expectedEventTypes } from '../../simulator/scenario.ts'
 import { scenarios } from '../../simulator/scenarios.ts'
 import { simulate } from '../../simulator/simulate.ts'
 import { dateOf, NEWEST } from '../../simulator/versions.ts'
@@ -50,7 +50,7 @@ beforeAll(async () => {
     for (let one = waiting.pop(); one; one = waiting.pop()) {
       for (const event of one.events) expect((await way.post(gateway.url, JSON.stringify(event))).status).toBe(200)
       for (const contract of ['flo', 'florentin'] as const)
-        sent[`${contract}.v1`]!.push(...expected(one.scenario, dateOf(NEWEST), contract))
+        sent[`${contract}.v1`]!.push(...expectedEventTypes(one.scenario, dateOf(NEWEST), contract))
     }
   }
   await Promise.all(Array.from({ length: 8 }, sender))
