@@ -8,7 +8,7 @@ const DISTINCT_EVENTS = 100_000
 /** Deliveries/s with a million waiting for the one endpoint, beside a backlog that is only what is measured. */
 export const backlog: Row = {
   name: 'backlog',
-  about: `Deliveries to one endpoint while a million wait for it, beside a backlog of just those that are measured.`,
+  about: `Deliveries to one endpoint while a million deliveries wait for it. Baseline: a backlog of only the measured deliveries.`,
   async measure(bench) {
     const receiver = await newReceiver()
     const scale = bench.quick ? 0.1 : 1

@@ -31,9 +31,9 @@ const queueRuns: (Pick<QueueRun, 'script' | 'batched'> & { what: string; atLeast
 /** Deliveries/s to one endpoint with 64 in flight, beside bare undici and beside two job queues. */
 export const deliver: Row = {
   name: 'deliver',
-  about: `Deliveries of some 1.5 KB to one endpoint that answers at once, in a process of its own; ${CONCURRENCY} in flight, commits durable.
-Beside it a loop of undici that signs and posts the same bodies and records nothing, and workers of BullMQ and pg-boss that
-sign and post them and record each attempt in PostgreSQL: one statement for each, or as many in one as we do.`,
+  about: `Deliveries of about 1.5 KB to one endpoint that answers at once, in a process of its own; ${CONCURRENCY} in flight, durable commits.
+Baselines: a loop of undici that signs and posts the same bodies and records nothing; and BullMQ and pg-boss workers that sign
+and post them and record each attempt in PostgreSQL, with one statement per attempt or in batches as large as ours.`,
   async measure(bench: Bench): Promise<Figure[]> {
     const receiver = await newReceiver()
     const rounds = bench.quick ? 1 : 3

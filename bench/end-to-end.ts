@@ -26,9 +26,9 @@ interface Setting {
 /** Stripe's events in, four endpoints out: sustained rate, delay at a fifth of it, and what one hanging endpoint does to it. */
 export const endToEnd: Row = {
   name: 'end-to-end',
-  about: `Signed Stripe events in, normalised into both contracts, delivered to ${FAN_OUT} endpoints; Stripe, gateway, PostgreSQL and receivers share
-the machine. Beside it a gateway of the usual form: one transaction and one Graphile Worker job for each request. The delays
-are from sending an event to seeing each of its deliveries.`,
+  about: `Signed Stripe events in, normalised into both contracts, delivered to ${FAN_OUT} endpoints; Stripe simulator, gateway, PostgreSQL and
+receivers share the machine. Baseline: a gateway of the usual design, with one transaction and one Graphile Worker job per
+request. Latency is from sending an event to receiving each of its deliveries.`,
   async measure(bench: Bench): Promise<Figure[]> {
     const rounds = bench.quick ? 1 : 3
     const seconds = bench.quick ? 3 : 8

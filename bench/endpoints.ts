@@ -7,8 +7,8 @@ const CONCURRENCY = 64
 /** The same deliveries to 1,000 endpoints of one client, and of 1,000 clients, beside one endpoint. */
 export const endpoints: Row = {
   name: 'endpoints',
-  about: `The same deliveries spread over 1,000 endpoints of one client, and over 1,000 clients with an endpoint each, beside one
-endpoint. Every reading, loading and recording names one client, so 1,000 clients share no statement.`,
+  about: `The same deliveries spread over 1,000 endpoints of one client, and over 1,000 clients with one endpoint each. Baseline: one
+endpoint. Every statement that reads or records deliveries names one client, so 1,000 clients share no statements.`,
   async measure(bench) {
     const receiver = await newReceiver()
     const scale = bench.quick ? 0.2 : 1

@@ -9,18 +9,18 @@ export function performancePage(report: Report): string {
   return `<!-- Made by \`npm run bench -- --publish\` from bench/published.json. -->
 # Performance
 
-What the gateway does beside what one would do without it, measured in one run on one machine: ratios travel to other
-machines, the figures themselves do not. Rounds of ours and of the baseline take turns; a ratio is the median over the
-rounds, each against its neighbour, with the lowest and the highest behind it. Everything that takes part (Stripe, gateway,
-PostgreSQL, receivers, loads) shares the machine.
+How fast the gateway is compared with baselines, measured in one run on one machine. Ratios carry over to other machines, the
+absolute figures do not. Measurements of the gateway and of the baseline alternate; a ratio is the median over the rounds,
+each compared with the baseline round next to it, with the lowest and highest in brackets. Everything involved (Stripe
+simulator, gateway, PostgreSQL, receivers, load generators) shares the machine.
 
-**${held} of ${judged.length} bars hold** in the run of ${date.slice(0, 10)}: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB,
-${machine.system}, load ${loadBefore.toFixed(1)} before it began; ${Object.entries(versions)
+**${held} of ${judged.length} targets met** in the run of ${date.slice(0, 10)}: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB,
+${machine.system}, load ${loadBefore.toFixed(1)} before the start; ${Object.entries(versions)
     .map(([name, version]) => `${name} ${version.replace(/^v/, '')}`)
     .join(', ')}.
 
-Run it yourself: \`npm run bench\` (all), \`npm run bench -- ingest\` (one row), \`--quick\` (shows that it runs). BullMQ needs
-\`redis-server\`.
+Run it yourself: \`npm run bench\` (all), \`npm run bench -- ingest\` (one section), \`--quick\` (only checks that it runs). BullMQ
+needs \`redis-server\`.
 
 ${results.map(section).join('\n\n')}
 `
@@ -35,7 +35,7 @@ function section({ row, about, figures = [], error }: Report['results'][number])
       figure.note ?? figure.ratio?.of ?? '',
       ratio(figure),
       bar(figure).replace('>=', '≥').replace('<=', '≤'),
-      held === undefined ? '' : held ? 'holds' : '**missed**',
+      held === undefined ? '' : held ? 'met' : '**missed**',
     ].join(' | ')
   })
   const costs = figures.map(cost).filter((line) => line !== '')
@@ -44,12 +44,12 @@ function section({ row, about, figures = [], error }: Report['results'][number])
     about,
     ...(figures.length > 0
       ? [
-          '| what | measured | beside | ratio | bar | |\n| --- | ---: | --- | ---: | ---: | --- |\n' +
+          '| what | measured | baseline | ratio | target | |\n| --- | ---: | --- | ---: | ---: | --- |\n' +
             lines.map((line) => `| ${line} |`).join('\n'),
         ]
       : []),
-    ...(costs.length > 0 ? [`Processor time of each one: ${costs.join('; ')}.`] : []),
-    ...(error ? [`The row failed: ${error.split('\n')[0]}`] : []),
+    ...(costs.length > 0 ? [`CPU time per item: ${costs.join('; ')}.`] : []),
+    ...(error ? [`The measurement failed: ${error.split('\n')[0]}`] : []),
   ].join('\n\n')
 }
 
@@ -60,7 +60,7 @@ function ratio({ ratio }: Figure): string {
   return value.toFixed(2) + spread
 }
 
-/** Where a row measured it. */
+/** CPU time per item, if the row measured it. */
 function cost({ what, detail = {} }: Figure): string {
   const of = (name: string) => {
     const each = detail[name]

@@ -16,8 +16,8 @@ const COUNTED_MS = 11_000
 export const scaling: Row = {
   name: 'scaling',
   about: `What one Stripe event costs the database from its arrival to its last delivery, normalised into both contracts and
-delivered to ${FAN_OUT} endpoints, under load: the figures that docs/scaling.md reckons with. All but the processor time is counted,
-not timed: another machine counts much the same.`,
+delivered to ${FAN_OUT} endpoints, under load: the figures that docs/scaling.md is based on. Everything except CPU time is counted,
+not timed: another machine counts nearly the same.`,
   async measure(bench: Bench): Promise<Figure[]> {
     const events = bench.quick ? 2_000 : 30_000
     const database = await bench.postgres.fresh()

@@ -23,8 +23,8 @@ test('docs/performance.md is what the published run says: `npm run bench -- --pu
 test('each ratio is the median of rounds beside their neighbours, and says how far they lie apart', () => {
   const ratio = beside('the baseline', [30, 10, 20], [10, 10, 10], { atLeast: 2 })
   const page = performancePage(report([{ what: 'events', value: 20, unit: '/s', ratio }]))
-  expect(page).toContain('| events | 20.0 /s | the baseline | 2.00 (1.00 to 3.00) | ≥ 2 | holds |')
-  expect(page).toContain('**1 of 1 bars hold**')
+  expect(page).toContain('| events | 20.0 /s | the baseline | 2.00 (1.00 to 3.00) | ≥ 2 | met |')
+  expect(page).toContain('**1 of 1 targets met**')
 })
 
 test('the median of two rounds lies between them', () => {
@@ -34,9 +34,9 @@ test('the median of two rounds lies between them', () => {
 test('a bar that was missed and a row that failed are said', () => {
   const page = performancePage(report([{ what: 'p99', value: 30, unit: 'ms', atMost: 25 }]))
   expect(page).toContain('| p99 | 30.0 ms |  |  | ≤ 25 | **missed** |')
-  expect(page).toContain('**0 of 1 bars hold**')
+  expect(page).toContain('**0 of 1 targets met**')
   const failed = { ...report([]), results: [{ row: 'ingest', about: '', error: 'Error: so\n  at x' }] }
-  expect(performancePage(failed)).toContain('The row failed: Error: so')
+  expect(performancePage(failed)).toContain('The measurement failed: Error: so')
 })
 
 test('a row that nobody knows is refused with the names of those there are', () => {
