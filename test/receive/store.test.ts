@@ -9,8 +9,8 @@ const { db } = await freshDatabase()
 const { post } = await receiving(db)
 const { clientId, sourceId } = await newSource(db)
 
-const store = (stored: (clientId: string) => void = () => {}) =>
-  createEventStore({ db, log: newLog('silent'), onStored: stored })
+const newStore = (onStored: (clientId: string) => void = () => {}) =>
+  createEventStore({ db, log: newLog('silent'), onStored })
 const event = (eventId: string, fields: Partial<IncomingEvent> = {}): IncomingEvent => ({
   clientId,
   sourceId,
@@ -24,7 +24,7 @@ const event = (eventId: string, fields: Partial<IncomingEvent> = {}): IncomingEv
   bytes: Buffer.from(eventId),
   ...fields,
 })
-const kept = async (prefix: string) =>
+const storedEvents = async (prefix: string) =>
   (
     await db.query(
       `select event_id, convert_from(body, 'UTF8') as body from source_events e
@@ -34,39 +34,39 @@ const kept = async (prefix: string) =>
     )
   ).rows
 
-test('one event sent a hundred times at once is kept once and new to one sender', async () => {
+test('one event sent a hundred times at once is stored once and new to one sender', async () => {
   const body = stripeEvent({ id: 'evt_hundredfold' })
   const answers = await Promise.all(Array.from({ length: 100 }, () => post(sourceId, body)))
   expect(answers.every(({ status }) => status === 200)).toBe(true)
   expect(answers.filter(({ body }) => body.duplicate === false)).toHaveLength(1)
-  expect(await kept('evt_hundredfold')).toEqual([{ event_id: 'evt_hundredfold', body }])
+  expect(await storedEvents('evt_hundredfold')).toEqual([{ event_id: 'evt_hundredfold', body }])
 })
 
-test('several processes storing the same events in any order keep each once and wait for no one for ever', async () => {
-  const stores = Array.from({ length: 8 }, () => store())
+test('several processes that store the same events in any order store each once and do not deadlock', async () => {
+  const stores = Array.from({ length: 8 }, () => newStore())
   const ids = Array.from({ length: 250 }, (_, n) => `evt_crossing_${n}`)
   const results = await Promise.all(
     stores.flatMap((add, at) => (at % 2 ? ids : ids.toReversed()).map((id) => add(event(id)))),
   )
   expect(results.filter(({ duplicate }) => !duplicate)).toHaveLength(ids.length)
-  expect(await kept('evt_crossing_')).toHaveLength(ids.length)
+  expect(await storedEvents('evt_crossing_')).toHaveLength(ids.length)
 })
 
 test.each([
   ['a NUL in its type', { type: 'x\u0000' }],
   ['a NUL in its id', { eventId: 'evt_poison\u0000' }],
   ['an account too long for the index', { account: Array.from({ length: 999 }, newId).join('') }],
-])('an event with %s fails alone, its neighbours are kept', async (_, poison) => {
+])('an event with %s fails alone, the others of its batch are stored', async (_, poison) => {
   const run = newId()
-  const add = store()
+  const add = newStore()
   const events = Array.from({ length: 20 }, (_, n) => event(`${run}_${n}`, n === 7 ? poison : {}))
   const results = await Promise.allSettled(events.map(add))
   expect(results.map(({ status }) => status)).toEqual(events.map((_, n) => (n === 7 ? 'rejected' : 'fulfilled')))
   expect(results[7]).toMatchObject({ reason: { code: 'event_unstorable' } })
-  expect(await kept(run)).toHaveLength(19)
+  expect(await storedEvents(run)).toHaveLength(19)
 })
 
-test('a group is kept whole or not at all, whatever its neighbours hold', async () => {
+test('a group is stored whole or not at all, whatever the other groups hold', async () => {
   const run = newId()
   const add = createGroupStore({ db, log: newLog('silent'), onStored: () => {} })
   const groups = Array.from({ length: 6 }, (_, group) =>
@@ -77,9 +77,9 @@ test('a group is kept whole or not at all, whatever its neighbours hold', async 
   const results = await Promise.allSettled(groups.map(add))
   expect(results.map(({ status }) => status)).toEqual(groups.map((_, n) => (n === 3 ? 'rejected' : 'fulfilled')))
   expect(results[3]).toMatchObject({ reason: { code: 'event_unstorable' } })
-  expect(await kept(run)).toHaveLength(400 + 4 * 5)
-  const again = await add(groups[1]!)
-  expect(again).toEqual(groups[1]!.map(() => ({ duplicate: true })))
+  expect(await storedEvents(run)).toHaveLength(400 + 4 * 5)
+  const [, second = []] = groups
+  expect(await add(second)).toEqual(second.map(() => ({ duplicate: true })))
 })
 
 test('a poisoned event is refused with a code over HTTP', async () => {
@@ -91,21 +91,21 @@ test('a poisoned event is refused with a code over HTTP', async () => {
   expect(fine.status).toBe(200)
 })
 
-test('a failing store answers 503, keeps nothing by half and takes the event later', async () => {
+test('a failing store answers 503, stores no half and takes the event later', async () => {
   const body = stripeEvent({ id: 'evt_comes_again' })
   await db.query('alter table source_event_bodies rename to hidden')
   expect((await post(sourceId, body)).status).toBe(503)
   await db.query('alter table hidden rename to source_event_bodies')
-  expect(await kept('evt_comes_again')).toEqual([])
+  expect(await storedEvents('evt_comes_again')).toEqual([])
   expect(await post(sourceId, body)).toMatchObject({ status: 200, body: { received: true, duplicate: false } })
 })
 
-test('each client that got something new is named once per batch, after the commit', async () => {
+test('onStored is called once per batch for each client with new events, after the commit', async () => {
   const other = await newSource(db)
-  const named: { clientId: string; visible: Promise<number> }[] = []
+  const named: { clientId: string; visible: Promise<number | null> }[] = []
   const count = async (id: string) =>
-    (await db.query(`select 1 from source_events where client_id = $1 and event_id like 'evt_named%'`, [id])).rowCount!
-  const add = store((id) => named.push({ clientId: id, visible: count(id) }))
+    (await db.query(`select 1 from source_events where client_id = $1 and event_id like 'evt_named%'`, [id])).rowCount
+  const add = newStore((id) => named.push({ clientId: id, visible: count(id) }))
   await Promise.all([
     ...[1, 2, 3].map((n) => add(event(`evt_named_${n}`))),
     add(event('evt_named_4', { clientId: other.clientId, sourceId: other.sourceId })),
@@ -116,33 +116,33 @@ test('each client that got something new is named once per batch, after the comm
   expect(named).toHaveLength(2)
 })
 
-test('a node of a cluster that is away takes its clients’ events with it, and no others', async () => {
+test('when a node of a cluster is down, only the events of its clients are refused', async () => {
   const theirs = await newSource(db)
   const run = newId()
-  // As the coordinator says it; a connection of ours that breaks has no such words from the server.
+  // The coordinator's words; a broken connection of our own gives an error without a server message.
   await db.query(
     `create function node_away() returns trigger language plpgsql as $$ begin
        raise exception 'connection to the remote node failed' using errcode = '08006'; end $$;
      create trigger node_away before insert on source_events for each row
        when (new.client_id = '${theirs.clientId}') execute function node_away()`,
   )
-  const add = store()
+  const add = newStore()
   const of = (n: number) => (n % 3 === 0 ? { clientId: theirs.clientId, sourceId: theirs.sourceId } : {})
   const events = Array.from({ length: 9 }, (_, n) => event(`${run}_${n}`, of(n)))
   const results = await Promise.allSettled(events.map(add))
   expect(results.map(({ status }) => status)).toEqual(events.map((_, n) => (n % 3 === 0 ? 'rejected' : 'fulfilled')))
   expect(results[0]).toMatchObject({ reason: { code: 'unavailable' } })
-  expect(await kept(run)).toHaveLength(6)
+  expect(await storedEvents(run)).toHaveLength(6)
   await db.query('drop trigger node_away on source_events')
   expect((await Promise.all(events.map(add))).map(({ duplicate }) => duplicate)).toEqual(
     events.map((_, n) => n % 3 !== 0),
   )
 })
 
-test('batches of several clients that lock each other out on a cluster are kept client by client', async () => {
+test('batches of several clients that deadlock on a cluster are stored client by client', async () => {
   const theirs = await newSource(db)
   const run = newId()
-  // A client's rows alone are locked in one order; those of several, on several nodes, are not.
+  // The rows of one client are locked in one order; those of several clients, on several nodes, are not.
   await db.query(
     `create function locked_out() returns trigger language plpgsql as $$ begin
        if (select count(distinct client_id) from fresh) > 1 then
@@ -152,15 +152,15 @@ test('batches of several clients that lock each other out on a cluster are kept 
      create trigger locked_out after insert on source_events referencing new table as fresh
        for each statement execute function locked_out()`,
   )
-  const add = store()
+  const add = newStore()
   const of = (n: number) => (n % 2 === 0 ? { clientId: theirs.clientId, sourceId: theirs.sourceId } : {})
   const results = await Promise.all(Array.from({ length: 6 }, (_, n) => add(event(`${run}_${n}`, of(n)))))
   await db.query('drop trigger locked_out on source_events')
   expect(results.map(({ duplicate }) => duplicate)).toEqual(results.map(() => false))
-  expect(await kept(run)).toHaveLength(6)
+  expect(await storedEvents(run)).toHaveLength(6)
 })
 
-test('events of one client that a change of partitions has locked out are stored again', async () => {
+test('events of one client that deadlock with a change of partitions are tried once more', async () => {
   const run = newId()
   await db.query(
     `create sequence lockouts;
@@ -169,9 +169,9 @@ test('events of one client that a change of partitions has locked out are stored
        return null; end $$;
      create trigger locked_out_once after insert on source_events for each statement execute function locked_out_once()`,
   )
-  const add = store()
+  const add = newStore()
   const results = await Promise.all([1, 2].map((n) => add(event(`${run}_${n}`))))
   await db.query('drop trigger locked_out_once on source_events')
   expect(results.map(({ duplicate }) => duplicate)).toEqual([false, false])
-  expect(await kept(run)).toHaveLength(2)
+  expect(await storedEvents(run)).toHaveLength(2)
 })

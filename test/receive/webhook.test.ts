@@ -21,7 +21,7 @@ const rows = async (eventId: string) =>
   ).rows
 
 describe('POST /webhooks/stripe/:sourceId', () => {
-  test('keeps an event with the bytes as signed, and answers when it is committed', async () => {
+  test('stores an event with the bytes as signed, and answers when it is committed', async () => {
     const event = stripeEvent({
       id: 'evt_kept',
       account: 'acct_7',
@@ -58,7 +58,7 @@ describe('POST /webhooks/stripe/:sourceId', () => {
     expect(await rows('evt_twice')).toHaveLength(1)
   })
 
-  test('tells events apart by source, account and mode', async () => {
+  test('distinguishes events by source, account and mode', async () => {
     const other = await newSource(db)
     const answers = [
       await post(sourceId, stripeEvent({ id: 'evt_same' })),
@@ -85,13 +85,13 @@ describe('POST /webhooks/stripe/:sourceId', () => {
   })
 
   test.each(['text/plain', 'application/x-www-form-urlencoded', 'application/json; charset=latin1', ''])(
-    'does not care for the content type: %s',
+    'ignores the content type: %s',
     async (type) => {
       expect((await post(sourceId, stripeEvent(), { 'content-type': type })).status).toBe(200)
     },
   )
 
-  test('keeps dashboard test events apart, which all have one id', async () => {
+  test('distinguishes test events of the dashboard, which all have one id', async () => {
     const event = (amount: number) => stripeEvent({ id: 'evt_00000000000000', data: { object: { amount } } })
     const answers = [await post(sourceId, event(1)), await post(sourceId, event(2)), await post(sourceId, event(1))]
     expect(answers.map(({ body }) => body.duplicate)).toEqual([false, false, true])
@@ -101,10 +101,10 @@ describe('POST /webhooks/stripe/:sourceId', () => {
     ['no signature', { 'stripe-signature': '' }, 400, 'signature_missing'],
     ['a malformed signature', { 'stripe-signature': 'v0=1' }, 400, 'signature_malformed'],
     ['another secret', { 'stripe-signature': stripeSignature(' ', 'whsec_other') }, 400, 'signature_invalid'],
-  ])('refuses %s by code and keeps nothing', async (_, headers, status, code) => {
+  ])('refuses %s by code and stores nothing', async (_, headers, status, code) => {
     const answer = await post(sourceId, stripeEvent({ id: 'evt_refused' }), headers)
     expect(answer).toMatchObject({ status, body: { error: { code, details: [] } } })
-    expect(answer.body.error.requestId).toBe(answer.requestId)
+    expect(answer.body.error?.requestId).toBe(answer.requestId)
     expect(await rows('evt_refused')).toEqual([])
   })
 
@@ -124,14 +124,14 @@ describe('POST /webhooks/stripe/:sourceId', () => {
     ['malformed_json', ''],
   ])('refuses a signed body that is no event: %s', async (code, body) => {
     const answer = await post(sourceId, body, { 'stripe-signature': signed(body, SECRET) })
-    expect([answer.status, answer.body.error.code]).toEqual([400, code])
+    expect([answer.status, answer.body.error?.code]).toEqual([400, code])
   })
 
-  test.each([newId(), 'nonsense', '%00'])('knows no source %s', async (id) => {
+  test.each([newId(), 'nonsense', '%00'])('answers 404 for the source id %s', async (id) => {
     expect(await post(id, stripeEvent())).toMatchObject({ status: 404, body: { error: { code: 'source_not_found' } } })
   })
 
-  test('takes 1 MiB and not a byte more, announced or not', async () => {
+  test('takes 1 MiB and not a byte more, with or without a content-length', async () => {
     const padded = (length: number) => {
       const event = stripeEvent()
       return event + ' '.repeat(length - event.length)
@@ -147,7 +147,7 @@ describe('POST /webhooks/stripe/:sourceId', () => {
     expect(chunked.status).toBe(413)
   })
 
-  test('outlives a sender that hangs up in the middle', async () => {
+  test('survives a sender that hangs up in the middle of its body', async () => {
     const socket = dial(Number(new URL(url).port), '127.0.0.1')
     const head = `POST /webhooks/stripe/${sourceId} HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n`
     await new Promise<void>((resolve) => socket.write(`${head}{"id"`, () => resolve()))
@@ -155,7 +155,7 @@ describe('POST /webhooks/stripe/:sourceId', () => {
     expect((await post(sourceId, stripeEvent())).status).toBe(200)
   })
 
-  test('knows every live secret of a source, and a withdrawn one no more', async () => {
+  test('accepts every live secret of a source, and no longer one that was removed', async () => {
     const rolling = await newSource(db, ['whsec_new', 'whsec_old'])
     const send = (secret: string) => {
       const body = stripeEvent()
@@ -171,15 +171,16 @@ describe('POST /webhooks/stripe/:sourceId', () => {
     expect((await send('whsec_new')).status).toBe(200)
   })
 
-  test('a source whose secret cannot be opened troubles no other', async () => {
+  test('a source whose secret cannot be decrypted does not affect others', async () => {
     const broken = await newSource(db)
     await db.query(`update sources set signing_secrets = '{gone:AAAA}' where id = $1`, [broken.sourceId])
     const answers = await Promise.all([post(broken.sourceId, stripeEvent()), post(sourceId, stripeEvent())])
     expect(answers.map(({ status }) => status)).toEqual([500, 200])
-    expect(answers[0]!.body.error.message).not.toMatch(/gone/)
+    expect(answers[0]?.body.error?.message).toBeDefined()
+    expect(answers[0]?.body.error?.message).not.toMatch(/gone/)
   })
 
-  test('answers 503 while the database is down, so that Stripe comes again', async () => {
+  test('answers 503 while the database is down, so that Stripe sends the event again', async () => {
     const down = openPool('postgres://nobody@127.0.0.1:1/nothing')
     const room = await receiving(down)
     expect(await room.post(sourceId, stripeEvent())).toMatchObject({

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ledgerAddsUp, readLedgerReport, ledgerText } from '../../src/cli/ledger-report.ts'
+import { ledgerAddsUp, ledgerText, readLedgerReport } from '../../src/cli/ledger-report.ts'
 import type { Db } from '../../src/database/db.ts'
 import { freshDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
@@ -119,7 +119,8 @@ test('after kill -9, twice, a replay goes on elsewhere with nothing twice and no
       'select w.pid from leases l join workers w on w.id = l.worker_id where l.client_id = $1 and l.unit = $2',
       [clientId, `replay:${id}`],
     )
-    const holder = processes.find(({ child }) => child.pid === rows[0]?.pid)!
+    const holder = processes.find(({ child }) => child.pid === rows[0]?.pid)
+    if (!holder) throw new Error('No process holds the lease of the replay.')
     holder.child.kill('SIGKILL')
     await holder.ended
     killed += 1
@@ -128,8 +129,9 @@ test('after kill -9, twice, a replay goes on elsewhere with nothing twice and no
     const known = new Set(recorded.rows.map(({ id }) => id))
     unrecorded += new Set(receiver.requests.map(idOf).filter((one) => !known.has(one))).size
     if (killed === 1) {
-      processes.push(runGateway(await temporaryFolder(), env))
-      await processes.at(-1)!.listening()
+      const third = runGateway(await temporaryFolder(), env)
+      processes.push(third)
+      await third.listening()
     }
   }
   await eventually(async () => (await row()).state === 'done', { timeoutMs: 120_000 })

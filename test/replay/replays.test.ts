@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { inTransaction } from '../../src/database/db.ts'
-import { GREATEST_ID, LEAST_ID, NO_SOURCE_EVENT, newId } from '../../src/domain/ids.ts'
+import { GREATEST_ID, idTime, LEAST_ID, NO_SOURCE_EVENT, newId } from '../../src/domain/ids.ts'
 import { selectEvents } from '../../src/replay/select-events.ts'
 import { nextWindowSize, roomInWindow } from '../../src/replay/window.ts'
 import { freshDatabase } from '../support/database.ts'
-import { startDelivering, readDelivery, newClient, newEndpoint } from '../support/delivering.ts'
+import { newClient, newEndpoint, readDelivery, startDelivering } from '../support/delivering.ts'
 import { eventually } from '../support/eventually.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { newDeliveryIn, newEvents, replaying, replaysOf } from '../support/replaying.ts'
@@ -36,7 +36,7 @@ async function oneEndpoint({ url = NOWHERE, ...fields }: Partial<Parameters<type
 }
 
 describe('what is replayed', () => {
-  test('failed: what ended failed or skipped and was not delivered afterwards', async () => {
+  test('failed: events that failed or were skipped, and were not delivered afterwards', async () => {
     const { endpointId, event, done, replayed } = await oneEndpoint()
     const failed = await event('failed')
     await event('delivered')
@@ -53,7 +53,7 @@ describe('what is replayed', () => {
     expect(await replayed(replay.id)).toEqual([failed, skipped, failedAgain, lostAgain, waiting])
   })
 
-  test('missing: what the endpoint takes and was never tried', async () => {
+  test('missing: events that the endpoint subscribes to and that were never tried', async () => {
     const { clientId, endpointId, event, done, replayed } = await oneEndpoint({ eventTypes: ['subscription.*'] })
     const before = await event()
     await event('delivered')
@@ -69,7 +69,7 @@ describe('what is replayed', () => {
     expect(await replayed(replay.id)).toEqual([before, whileOff, givenUp])
   })
 
-  test('all: what the endpoint takes, whatever became of it', async () => {
+  test('all: events that the endpoint subscribes to, whatever became of them', async () => {
     const { clientId, endpointId, event, done, replayed } = await oneEndpoint({ eventTypes: ['subscription.*'] })
     const events = [await event('delivered'), await event('failed'), await event(), await event('cancelled')]
     await newEvents(db, clientId, { eventType: 'invoice.paid' })
@@ -78,7 +78,7 @@ describe('what is replayed', () => {
     expect(await replayed(replay.id)).toEqual(events)
   })
 
-  test('never what belongs to another endpoint or client', async () => {
+  test('never events of another endpoint or client', async () => {
     const { clientId, endpointId, event, done, replayed } = await oneEndpoint()
     const { id: neighbour } = await newEndpoint(db, clientId, { url: NOWHERE })
     const eventId = await event()
@@ -88,7 +88,7 @@ describe('what is replayed', () => {
     expect(await replayed((await done({ endpointId, mode: 'missing' })).id)).toEqual([eventId])
   })
 
-  test('only the types and the time that are asked for', async () => {
+  test('only the requested types and times', async () => {
     const { clientId, endpointId, done, replayed } = await oneEndpoint()
     const [early = ''] = await newEvents(db, clientId)
     await eventually(() => newId().slice(0, 13) > early.slice(0, 13))
@@ -117,7 +117,7 @@ describe('what is replayed', () => {
     })
   })
 
-  test('a fan-out under way that did not see the endpoint is waited for', async () => {
+  test('a fan-out in progress that did not see the endpoint is waited for', async () => {
     const { clientId, endpointId, start, ended, replayed, read } = await oneEndpoint()
     const late = await inTransaction(db, async (tx) => {
       const [eventId = ''] = await newEvents(tx as never, clientId)
@@ -136,7 +136,7 @@ describe('what is replayed', () => {
   })
 })
 
-test('a look that finds less than it could ends the replay: where events come all the time, there is always one more', async () => {
+test('a page that is not full ends the replay: where events arrive all the time, there is never an empty one', async () => {
   const { clientId, endpointId, event } = await oneEndpoint()
   for (let at = 0; at < 3; at += 1) await event('failed', 'failed')
   for (const mode of ['failed', 'missing', 'all'] as const) {
@@ -160,31 +160,31 @@ describe('a dry run', () => {
     }
     await newEvents(db, clientId, { eventType: 'invoice.paid', count: 3 })
     const before = await db.query('select count(*) from deliveries where client_id = $1', [clientId])
-    const told = await preview({ endpointId, mode })
+    const dry = await preview({ endpointId, mode })
     expect((await db.query('select count(*) from deliveries where client_id = $1', [clientId])).rows).toEqual(
       before.rows,
     )
     expect((await db.query('select from replays where client_id = $1', [clientId])).rows).toEqual([])
     const replay = await done({ endpointId, mode })
     const deliveries = await made(replay.id)
-    expect(told.count).toBe(deliveries.length)
+    expect(dry.count).toBe(deliveries.length)
     expect(replay.found).toBe(deliveries.length)
-    expect(told.sample.map(({ eventId }) => eventId)).toEqual(deliveries.slice(0, 10).map(({ eventId }) => eventId))
-    expect(Object.values(told.byType).reduce((sum, count) => sum + count, 0)).toBe(told.count)
-    expect(told.countedUntil).toBeNull()
+    expect(dry.sample.map(({ eventId }) => eventId)).toEqual(deliveries.slice(0, 10).map(({ eventId }) => eventId))
+    expect(Object.values(dry.byType).reduce((sum, count) => sum + count, 0)).toBe(dry.count)
+    expect(dry.countedUntil).toBeNull()
   })
 
-  test('that would take too long says how far it has counted', async () => {
+  test('that takes too long says how far it has counted', async () => {
     const { clientId, endpointId, preview } = await oneEndpoint()
     const ids = await newEvents(db, clientId, { count: 5_010 })
-    const told = await preview({ endpointId, mode: 'all' }, -1)
-    expect(told.count).toBe(5_000)
-    expect(told.countedUntil?.getTime()).toBe(Number.parseInt(ids[4_999]!.slice(0, 8) + ids[4_999]!.slice(9, 13), 16))
+    const dry = await preview({ endpointId, mode: 'all' }, -1)
+    expect(dry.count).toBe(5_000)
+    expect(dry.countedUntil).toEqual(idTime(ids[4_999] ?? ''))
   })
 })
 
 describe('a replayed delivery', () => {
-  test('has an id of its own and the full schedule, and takes the place of one that waits', async () => {
+  test('has an id of its own and the full schedule, and replaces a pending one', async () => {
     const receiver = await startReceiver({ status: 500 })
     const { clientId, endpointId, event, done, made } = await oneEndpoint({ ...receiver, retrySchedule: [0] })
     const eventId = await event()
@@ -192,9 +192,13 @@ describe('a replayed delivery', () => {
     const { id } = await done({ endpointId, mode: 'all' })
     const delivery = await eventually(async () => (await made(id)).find(({ state }) => state !== 'pending'))
     expect(delivery).toMatchObject({ eventId, state: 'failed', attempts: 2 })
-    expect(delivery!.id).not.toBe(waiting)
-    expect(await readDelivery(db, waiting)).toMatchObject({ state: 'cancelled', reason: 'resent', next_attempt_at: null })
-    expect(receiver.requests.map(({ body }) => JSON.parse(body).eventId)).toEqual([delivery!.id, delivery!.id])
+    expect(delivery.id).not.toBe(waiting)
+    expect(await readDelivery(db, waiting)).toMatchObject({
+      state: 'cancelled',
+      reason: 'resent',
+      next_attempt_at: null,
+    })
+    expect(receiver.requests.map(({ body }) => JSON.parse(body).eventId)).toEqual([delivery.id, delivery.id])
   })
 })
 
@@ -222,7 +226,7 @@ describe('at an endpoint that does not answer', () => {
     return { ...one, receiver }
   }
 
-  test('as few deliveries wait as it takes to see whether it does', async () => {
+  test('only the smallest window of deliveries is made', async () => {
     const { clientId, endpointId, start, read, made, cancel, receiver } = await hanging()
     await newEvents(db, clientId, { count: 200 })
     const id = await start({ endpointId, mode: 'missing' })
@@ -233,7 +237,7 @@ describe('at an endpoint that does not answer', () => {
     await receiver.stop()
   })
 
-  test('a cancelled replay takes back what waits, but for what took the place of a delivery that waited', async () => {
+  test('a cancelled replay cancels its pending deliveries, except those that replaced a pending one', async () => {
     const { clientId, endpointId, event, start, read, made, cancel, ended, receiver, ...replays } = await hanging()
     const [first, waiting] = [await event('delivered'), await event('pending')]
     const others = await newEvents(db, clientId, { count: 40 })
@@ -250,7 +254,7 @@ describe('at an endpoint that does not answer', () => {
     expect(await read(id)).toEqual(stopped)
 
     receiver.behave({})
-    await eventually(async () => (await made(id))[1]!.state === 'delivered')
+    await eventually(async () => (await made(id))[1]?.state === 'delivered')
     const again = await replays.done({ endpointId, mode: 'missing' })
     expect(await replays.replayed(again.id)).toEqual(others)
     await eventually(async () => (await made(again.id)).every(({ state }) => state === 'delivered'))
@@ -273,13 +277,13 @@ describe('at an endpoint that does not answer', () => {
     await receiver.stop()
   })
 
-  test('what was delivered by something else before its turn is skipped', async () => {
+  test('an event that was delivered otherwise before its turn is skipped', async () => {
     const { clientId, endpointId, event, start, ended, read, replayed, receiver } = await hanging()
     const events: string[] = []
     for (let at = 0; at < 30; at += 1) events.push(await event('failed'))
     const id = await start({ endpointId, mode: 'failed' })
     await eventually(async () => (await read(id)).replayed === 5)
-    const eventId = events.at(-1)!
+    const [eventId = ''] = events.slice(-1)
     await newDeliveryIn(db, { clientId, eventId, endpointId }, 'delivered', { origin: newId(), secondsAgo: 0 })
     receiver.behave({})
     expect(await ended(id)).toMatchObject({ state: 'done', found: 30, replayed: 29, skipped: 1 })
@@ -287,13 +291,14 @@ describe('at an endpoint that does not answer', () => {
   })
 })
 
-describe('the window of deliveries that may wait at the endpoint', () => {
+describe('the window of pending deliveries at the endpoint', () => {
   const waiting = (due: number, later = 0) => ({ due, later })
 
   test('doubles when it was filled and is nearly empty, up to 500, and halves when it stays full, down to 5', () => {
     const windows = (due: (window: number) => number) => {
-      const seen = [5]
-      while (seen.length < 10) seen.push(nextWindowSize(seen.at(-1)!, waiting(due(seen.at(-1)!)), true))
+      const seen: number[] = []
+      for (let window = 5; seen.length < 10; window = nextWindowSize(window, waiting(due(window)), true))
+        seen.push(window)
       return seen
     }
     expect(windows(() => 0)).toEqual([5, 10, 20, 40, 80, 160, 320, 500, 500, 500])
@@ -306,7 +311,7 @@ describe('the window of deliveries that may wait at the endpoint', () => {
     expect(nextWindowSize(80, waiting(0), false)).toBe(80)
   })
 
-  test('leaves out what waits for a retry, until that is too much', () => {
+  test('does not count what waits for a retry, until that is too much', () => {
     expect(roomInWindow(80, waiting(30, 4_999))).toBe(50)
     expect(roomInWindow(80, waiting(90))).toBe(0)
     expect(roomInWindow(80, waiting(0, 5_000))).toBe(0)
@@ -317,17 +322,21 @@ test('two processes do not make a delivery twice, and one goes on where the othe
   const receiver = await startReceiver()
   const { clientId, endpointId } = await oneEndpoint(receiver)
   const events = await newEvents(db, clientId, { count: 400 })
-  const [first, second, third] = await Promise.all([0, 1, 2].map(() => replaying(database, room.wake)))
+  const [first, second, third] = [
+    await replaying(database, room.wake),
+    await replaying(database, room.wake),
+    await replaying(database, room.wake),
+  ]
   const { start, ended, read, replayed } = replaysOf(db, clientId, first)
   const id = await start({ endpointId, mode: 'missing' })
-  second!.wake(clientId)
-  third!.wake(clientId)
+  second.wake(clientId)
+  third.wake(clientId)
   await eventually(async () => (await read(id)).replayed > 0)
-  await first!.stop()
-  second!.wake(clientId)
+  await first.stop()
+  second.wake(clientId)
   await eventually(async () => (await read(id)).replayed > 200)
-  await second!.stop()
-  await third!.sweep()
+  await second.stop()
+  await third.sweep()
   expect(await ended(id)).toMatchObject({ state: 'done', found: 400, replayed: 400, skipped: 0 })
   expect(await replayed(id)).toEqual(events)
 })

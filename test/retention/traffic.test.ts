@@ -39,7 +39,7 @@ function traffic() {
   }
 }
 
-test('days are dropped beside traffic, and while somebody reads for long the traffic goes on and the day waits', async () => {
+test('days are dropped under traffic, and while something reads for long the traffic goes on and the day waits', async () => {
   for (const days of DAYS) {
     await pastDay(db, daysAgo(days))
     await toldAt(db, { ...way, at: daysAgo(days) })

@@ -12,6 +12,13 @@ import { afterwards } from './afterwards.ts'
 export const SECRET = 'whsec_test_secret'
 export const keys = createKeyRing([{ id: 'test', key: Buffer.alloc(32, 7) }])
 
+/** What the webhook route answers: that the event was received, or why it was refused. */
+export interface WebhookAnswer {
+  received?: boolean
+  duplicate?: boolean
+  error?: { code: string; message: string; requestId: string; details: unknown[] }
+}
+
 /** Stripe's own signature over a body, as the test header of its SDK writes it. */
 export const stripeSignature = (body: string | Buffer, secret = SECRET, at = new Date()): string =>
   Stripe.webhooks.generateTestHeaderString({
@@ -34,7 +41,7 @@ export async function newSource(db: Db, secrets: string[] = [SECRET]) {
   return { clientId, sourceId }
 }
 
-/** The receiving room alone on a real server; `stored` lists the clients it called for. */
+/** The receiving room alone on a real server; `stored` lists the clients that it called `onStored` for. */
 export async function receiving(db: Db, { now = () => new Date() } = {}) {
   const stored: string[] = []
   const app = express()
@@ -55,7 +62,7 @@ export async function receiving(db: Db, { now = () => new Date() } = {}) {
     return {
       status: response.status,
       requestId: response.headers.get('x-request-id'),
-      body: (await response.json()) as any,
+      body: (await response.json()) as WebhookAnswer,
     }
   }
   return { url, stored, post }
