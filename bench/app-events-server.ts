@@ -38,7 +38,10 @@ function withDatabase(url: string): [Db, ApiDeps['storeAppEvents']] {
   return [db, createAppEventStore({ db, log, onStored: () => {} })]
 }
 
-function withoutDatabase({ secretHash, ...key }: NonNullable<AppEventsConfig['apiKey']>): [Db, ApiDeps['storeAppEvents']] {
+function withoutDatabase({
+  secretHash,
+  ...key
+}: NonNullable<AppEventsConfig['apiKey']>): [Db, ApiDeps['storeAppEvents']] {
   const rows = [{ ...key, secretHash: Buffer.from(secretHash, 'hex') }]
   const db = { query: async () => ({ rows }) } as unknown as Db
   return [db, async (_, events) => events.map(() => ({ id: newId(), receivedAt: new Date(), duplicate: false }))]

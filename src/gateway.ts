@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
 import express from 'express'
-import { contracts } from '../mappings/index.ts'
+import type { Offers } from '../mappings/offer.ts'
 import { apiRouter } from './api/api.ts'
-import { createFirstAdminKey } from './api/resources/create-api-key.ts'
 import { answerHealthz, answerReadyz } from './api/http/health.ts'
 import { answerRefusal } from './api/http/refusals.ts'
+import { createFirstAdminKey } from './api/resources/create-api-key.ts'
 import { startBackfiller } from './backfill/backfiller.ts'
 import { cancelBackfill, startBackfill } from './backfill/start.ts'
 import type { Config } from './config.ts'
@@ -17,7 +17,7 @@ import { startPostgres } from './embedded-postgres/start.ts'
 import { Refusal, refusalBody } from './errors.ts'
 import { fanOut } from './fanout/fanout.ts'
 import { forgetFailures } from './hydrate/circuit.ts'
-import { hydrator } from './hydrate/hydrator.ts'
+import { createHydrator } from './hydrate/hydrator.ts'
 import { type Jobs, startJobs } from './jobs.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics/metrics.ts'
@@ -28,12 +28,12 @@ import { createStripeApi } from './network/stripe-api.ts'
 import { describeMappings } from './normalize/catalog.ts'
 import { dryRun } from './normalize/explain/dry-run.ts'
 import { explainSourceEvent } from './normalize/explain/explain.ts'
-import { normalizer } from './normalize/lanes.ts'
+import { createNormalizer } from './normalize/lanes.ts'
 import { releaseHeldFor } from './normalize/missing/holds.ts'
 import { renormalizeMatching, renormalizeOne } from './normalize/renormalize.ts'
 import { readAdoptedUuids } from './normalize/world/adopted-uuids.ts'
 import { startObservers } from './observe.ts'
-import { offerModules } from './offers.ts'
+import { loadOffers } from './offers.ts'
 import { createOperationsNotifier } from './operations/operations.ts'
 import { createAppEventStore } from './receive/app-events.ts'
 import { LANES, laneOf } from './receive/lane.ts'
@@ -90,7 +90,7 @@ export async function startGateway(
       await step().catch((error) => log.error({ err: error }, 'gateway.stop_failed'))
   }
   try {
-    await offerModules(config.contracts)
+    const { contracts, mappings } = await loadOffers(config.contracts)
     const http = await startHttpServer(config)
     steps.push(http.drain)
     const embedded = config.databaseUrl ? undefined : await startPostgres({ dataDir: config.dataDir, log, crashed })
@@ -123,7 +123,7 @@ export async function startGateway(
     })
     steps.push(observed.stop, operations.stop)
     const { watch, metrics } = observed
-    const shared = { db, log, config, keyRing: keys, contracts, worker, watch, now, random }
+    const shared = { db, log, config, keyRing: keys, contracts, mappings, worker, watch, now, random }
     const work = config.roles.has('work') ? startRooms(shared, wakes) : null
     const wake = work?.wake ?? wakeElsewhere(wakes)
     // No new work from anywhere, and what is under way ends side by side.
@@ -168,12 +168,11 @@ type Wake = Record<Exclude<WorkRoom, 'deliver'>, (clientId: string) => void> & {
   deliver: (clientId: string, endpointIds?: string[], options?: { reread?: boolean }) => void
 }
 
-interface SharedDeps {
+interface SharedDeps extends Offers {
   db: Db
   log: Log
   config: Config
   keyRing: KeyRing
-  contracts: typeof contracts
   worker: RegisteredWorker
   watch: Required<Watch>
   now: () => Date
@@ -189,7 +188,7 @@ function startRooms(shared: SharedDeps, wakes: Wakes) {
     onLeasedElsewhere: (clientId) => wakes.wakeElsewhere('deliver', clientId),
     scheduleBackstop: wakes.wakeDeliverAt,
   })
-  const normalize = normalizer({
+  const normalize = createNormalizer({
     ...shared,
     ...shared.config,
     laneCount: LANES,
@@ -199,7 +198,7 @@ function startRooms(shared: SharedDeps, wakes: Wakes) {
     onLeasedElsewhere: (clientId) => wakes.wakeElsewhere('normalize', clientId),
   })
   const stripe = createStripeApi({ base: shared.config.stripeApiBase, tunnels })
-  const hydrate = hydrator({
+  const hydrate = createHydrator({
     ...shared,
     stripe,
     laneOf,
@@ -248,7 +247,7 @@ function gatewayRoutes(
   shared: SharedDeps,
   { wake, url, jobs, metrics }: { wake: Wake; url: string; jobs: Jobs | undefined; metrics: Metrics },
 ) {
-  const { config, worker, db, log } = shared
+  const { config, worker, db, log, mappings } = shared
   const app = express().disable('x-powered-by')
   const checkReadiness = () => {
     const details = { database: worker.isRegistered(), ...(jobs && { work: jobs.isRunning() }) }
@@ -263,10 +262,11 @@ function gatewayRoutes(
         checkReadiness,
         publicUrl: () => config.publicUrl ?? url,
         resendDelivery,
-        describeMappings,
-        explainSourceEvent: (read, clientId, id) => explainSourceEvent({ db: read, now: shared.now }, clientId, id),
+        describeMappings: () => describeMappings(mappings),
+        explainSourceEvent: (read, clientId, id) =>
+          explainSourceEvent({ db: read, mappings, now: shared.now }, clientId, id),
         dryRunEvent: (read, clientId, sourceId, event) =>
-          dryRun({ db: read, now: shared.now, holdSeconds: config.holdSeconds }, clientId, sourceId, event),
+          dryRun({ db: read, mappings, now: shared.now, holdSeconds: config.holdSeconds }, clientId, sourceId, event),
         renormalizeOne,
         renormalizeMatching,
         loadAdoptedUuids: readAdoptedUuids,

@@ -1,4 +1,4 @@
-import { contracts } from '../../mappings/index.ts'
+import { contracts, mappings } from '../../mappings/index.ts'
 import type { ApiDeps } from '../../src/api/http/api-deps.ts'
 import type { Route } from '../../src/api/http/route.ts'
 import { declareRoutes } from '../../src/api/routes.ts'
@@ -18,7 +18,7 @@ const deps = {
   resend: resendDelivery,
   adopted: async () => () => null,
   mappingsInWords: () => ({}),
-  explain: (db: Queryable, clientId: string, id: string) => explainSourceEvent({ db, now }, clientId, id),
+  explain: (db: Queryable, clientId: string, id: string) => explainSourceEvent({ db, mappings, now }, clientId, id),
   previewReplay: (tx: Queryable, clientId: string, asked: Parameters<typeof previewReplay>[3]) =>
     previewReplay({ contracts, now }, tx, clientId, asked),
   wakes: { deliver() {} },

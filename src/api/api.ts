@@ -2,13 +2,15 @@ import express, { type RequestHandler, type Router } from 'express'
 import { Refusal } from '../errors.ts'
 import { version } from '../version.ts'
 import { asyncApiDocument } from './asyncapi.ts'
+import type { ApiDeps } from './http/api-deps.ts'
 import { DEFAULT_MAX_BYTES, readJsonBody } from './http/body.ts'
+import type { Caller } from './http/caller.ts'
 import { apiKeyLoader, authenticateCaller } from './http/caller.ts'
 import { answerHealthz, answerReadyz } from './http/health.ts'
 import { clientRate, rateLimiter } from './http/rate-limit.ts'
 import { answerRefusal } from './http/refusals.ts'
 import { logRequests } from './http/request-log.ts'
-import type { ApiDeps, Caller, Route } from './http/route.ts'
+import type { Route } from './http/route.ts'
 import { serveRoute } from './http/serve.ts'
 import { openApiDocument } from './openapi.ts'
 import { serveReference } from './reference.ts'
@@ -55,7 +57,12 @@ const watchRequest =
   (_req, res, next) => {
     const startedAt = performance.now()
     res.once('finish', () =>
-      watch?.onApiRequestAnswered?.({ method, route, status: res.statusCode, seconds: (performance.now() - startedAt) / 1000 }),
+      watch?.onApiRequestAnswered?.({
+        method,
+        route,
+        status: res.statusCode,
+        seconds: (performance.now() - startedAt) / 1000,
+      }),
     )
     next()
   }

@@ -1,4 +1,5 @@
-import type { ApiDeps, Route } from './http/route.ts'
+import type { ApiDeps } from './http/api-deps.ts'
+import type { Route } from './http/route.ts'
 import { apiKeyRoutes } from './resources/api-keys.ts'
 import { appEventRoutes } from './resources/app-events.ts'
 import { backfillRoutes } from './resources/backfills.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { createFirstAdminKey } from '../../src/api/http/caller.ts'
+import { createFirstAdminKey } from '../../src/api/resources/create-api-key.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { apiOn, newDelivery, twoClients } from '../support/api.ts'
 import { freshDatabase } from '../support/database.ts'

@@ -1,7 +1,7 @@
 import express from 'express'
 import supertest from 'supertest'
 import { expect } from 'vitest'
-import { contracts } from '../../mappings/index.ts'
+import { contracts, mappings } from '../../mappings/index.ts'
 import { apiRouter } from '../../src/api/api.ts'
 import type { ApiDeps } from '../../src/api/http/api-deps.ts'
 import type { Route } from '../../src/api/http/route.ts'
@@ -44,10 +44,11 @@ export function apiOn(db: Db, changed: Partial<ApiDeps> = {}) {
       throw new Error('this test has no resend')
     },
     loadAdoptedUuids: async () => () => null,
-    describeMappings: describeMappings,
-    explainSourceEvent: (read, clientId, id) => explainSourceEvent({ db: read, now: () => new Date() }, clientId, id),
+    describeMappings: () => describeMappings(mappings),
+    explainSourceEvent: (read, clientId, id) =>
+      explainSourceEvent({ db: read, mappings, now: () => new Date() }, clientId, id),
     dryRunEvent: (read, clientId, sourceId, event) =>
-      dryRun({ db: read, now: () => new Date(), holdSeconds: 10 }, clientId, sourceId, event),
+      dryRun({ db: read, mappings, now: () => new Date(), holdSeconds: 10 }, clientId, sourceId, event),
     renormalizeOne: renormalizeOne,
     renormalizeMatching: renormalizeMatching,
     onFactsArrived: (clientId, arrived) => facts.push({ clientId, facts: arrived }),

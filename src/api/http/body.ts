@@ -1,6 +1,6 @@
 import express, { type RequestHandler } from 'express'
 import type { z } from 'zod'
-import { type RefusalDetail, Refusal } from '../../errors.ts'
+import { Refusal, type RefusalDetail } from '../../errors.ts'
 
 /** What a route takes unless it says otherwise. */
 export const DEFAULT_MAX_BYTES = 256 * 1024

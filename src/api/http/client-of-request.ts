@@ -1,7 +1,8 @@
 import type { Queryable } from '../../database/db.ts'
 import { Refusal } from '../../errors.ts'
+import type { Caller } from './caller.ts'
 import { ownerOfId } from './id-owners.ts'
-import type { Caller, Route } from './route.ts'
+import type { Route } from './route.ts'
 
 /** What a request names, before anything of it is checked. */
 export interface UncheckedRequest {

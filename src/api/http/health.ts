@@ -1,7 +1,7 @@
 import type { RequestHandler } from 'express'
 import { z } from 'zod'
 import type { ZodOpenApiPathsObject } from 'zod-openapi'
-import type { ApiDeps } from './route.ts'
+import type { ApiDeps } from './api-deps.ts'
 
 const Health = z.strictObject({ status: z.literal('ok') })
 const Ready = z.strictObject({ status: z.enum(['ready', 'unavailable']), details: z.record(z.string(), z.unknown()) })

@@ -1,7 +1,7 @@
 import type { ErrorRequestHandler, Request } from 'express'
 import { isDatabaseAway } from '../../database/db.ts'
 import { newId } from '../../domain/ids.ts'
-import { type RefusalCode, Refusal, refusalBody } from '../../errors.ts'
+import { Refusal, type RefusalCode, refusalBody } from '../../errors.ts'
 
 // What body-parser names its own errors.
 const BODY_ERRORS: Readonly<Record<string, RefusalCode>> = {

@@ -1,149 +1,35 @@
 import { z } from 'zod'
-import type { Config } from '../../config.ts'
-import type { Contract } from '../../contracts/contract.ts'
-import type { Db, Queryable } from '../../database/db.ts'
-import type { AppEvent, StoredAppEvent } from '../../domain/app-events.ts'
-import type { Log } from '../../log.ts'
-import type { KeyRing } from '../../secrets/keyring.ts'
-import type { Watch } from '../../watch.ts'
+import type { Queryable } from '../../database/db.ts'
+import type { Caller, Scope } from './caller.ts'
 import { clientId } from './field-schemas.ts'
 import type { IdKind } from './id-owners.ts'
 import type { IdempotentRequest } from './idempotency.ts'
 
-/** What the management API needs of the rest of the gateway; `main.ts` hands it over. */
-export interface ApiDeps {
-  db: Db
-  keyRing: KeyRing
-  config: Pick<Config, 'adminKey' | 'allowedSubnets'>
-  log: Log
-  now: () => Date
-  contracts: Readonly<Record<string, Contract>>
-  /** Where Stripe reaches this gateway, without a slash at the end. */
-  publicUrl: () => string
-  checkReadiness: () => Readiness
-  /** Makes the delivery once more, inside the given transaction, and answers the new one's id; refuses with a Refusal. */
-  resendDelivery: (tx: Queryable, clientId: string, deliveryId: string) => Promise<{ id: string; endpointId: string }>
-  /** Every mapping of every contract in words; see src/normalize/catalog. */
-  describeMappings: () => Record<string, readonly MappingInWords[]>
-  /** Why a source event became what it became, and what an event of a source would become; see src/normalize/explain. */
-  explainSourceEvent: (db: Queryable, clientId: string, id: string) => Promise<object>
-  dryRunEvent: (
-    db: Queryable,
-    clientId: string,
-    sourceId: string,
-    event: { type: string; [field: string]: unknown },
-  ) => Promise<object>
-  /** Lets source events be normalised once more, inside the given transaction: one, or all that fit; refuses with a Refusal. */
-  renormalizeOne: (tx: Queryable, clientId: string, id: string) => Promise<void>
-  renormalizeMatching: (tx: Queryable, clientId: string, which: RenormalizeFilter) => Promise<{ count: number }>
-  /** Tells the normaliser that facts have come which events may wait for, e.g. `client_user_id:cus_1`. */
-  onFactsArrived: (clientId: string, facts: string[]) => void
-  /** The uuids that subscriptions of registered checkouts were told with before the checkout was known. */
-  loadAdoptedUuids: (db: Queryable, checkouts: readonly RegisteredCheckout[]) => Promise<AdoptedUuid>
-  /** A source has another key or version: what failed before is tried anew. */
-  forgetFailures: (tx: Queryable, clientId: string, sourceId: string) => Promise<void>
-  /** Has Stripe's list of events read, inside the given transaction, and answers the backfill's id; refuses with a Refusal. */
-  startBackfill: (tx: Queryable, clientId: string, asked: BackfillRequest, now: Date) => Promise<string>
-  cancelBackfill: (tx: Queryable, clientId: string, id: string) => Promise<void>
-  /** Keeps what a client's application publishes, all or none, once per event id; by itself, in no transaction of the API's. */
-  storeAppEvents: (clientId: string, events: readonly AppEvent[]) => Promise<readonly StoredAppEvent[]>
-  /** Has an endpoint's events delivered once more, or tells which would be, inside the given transaction; refuses with a Refusal. */
-  startReplay: (tx: Queryable, clientId: string, asked: ReplayRequest) => Promise<string>
-  previewReplay: (tx: Queryable, clientId: string, asked: ReplayRequest) => Promise<object>
-  cancelReplay: (tx: Queryable, clientId: string, id: string) => Promise<void>
-  /** Told of each request that was answered, and of endpoints that were disabled. */
-  watch?: Watch
-  wakes: {
-    normalize: (clientId: string) => void
-    /** `reread`: deliveries that waited there were cancelled. */
-    deliver: (clientId: string, endpointIds?: string[], options?: { reread?: boolean }) => void
-    hydrate: (clientId: string) => void
-    backfill: (clientId: string) => void
-    replay: (clientId: string) => void
-  }
-}
-
-/** As far as lists choose by it. */
-interface MappingInWords {
-  name: string
-  types: readonly string[]
-}
-
-/** A registered checkout, as far as the uuids of its subscriptions go. */
-interface RegisteredCheckout {
-  clientId: string
-  stripeSessionId: string | null
-  subscriptions: readonly { id: string }[]
-}
-type AdoptedUuid = (checkout: RegisteredCheckout, subscription: { id: string }) => string | null
-
-/** Which of Stripe's events are listed; times are Stripe's `created`. */
-export interface BackfillRequest {
-  sourceId: string
-  since: Date
-  until?: Date | undefined
-  deliverySuccess?: boolean | undefined
-  types?: string[] | undefined
-  account?: string | undefined
-}
-
-/** Which events are replayed to an endpoint; times are those when they were made. */
-export interface ReplayRequest {
-  endpointId: string
-  mode: 'failed' | 'missing' | 'all'
-  since?: Date | undefined
-  until?: Date | undefined
-  eventTypes?: string[] | undefined
-}
-
-/** Which source events go through once more; times bound their receipt. */
-export interface RenormalizeFilter {
-  state: 'failed' | 'ignored'
-  code?: string | undefined
-  type?: string | undefined
-  sourceId?: string | undefined
-  since?: Date | undefined
-  until?: Date | undefined
-}
-
-/** `details` says per part (database, roles) how it is. */
-export interface Readiness {
-  isReady: boolean
-  details: Record<string, unknown>
-}
-
-export const SCOPES = ['read', 'write', 'admin'] as const
-export type Scope = (typeof SCOPES)[number]
-
-/** Who asks: an operator (`clientId` null) or one client. */
-export interface Caller {
-  keyId: string
-  clientId: string | null
-  scopes: readonly Scope[]
-  /** The quota of its client. */
-  requestsPerSecond: number | null
-}
-
-/** One request that is known, allowed and valid. `Client` is what the route knows about whose it is. */
-export interface ApiCall<Query = unknown, Body = unknown, Client = string> {
+/** One request, authenticated, authorised and valid. `Client` is what the route knows about the client that it concerns. */
+export interface ApiCall<Query = unknown, Body = unknown, Client = string, Params = Readonly<Record<string, string>>> {
   caller: Caller
-  /** The client it is about; null where an operator asks across all. */
+  /** The client that it concerns; null when an operator asks across all clients. */
   clientId: Client
-  params: Record<string, string>
+  params: Params
   query: Query
   body: Body
   /** The pool, or the transaction of a request that writes. */
   db: Queryable
-  /** What the request's Idempotency-Key says; null: it has none. Seen to already, but for a route of intake. */
+  /** The Idempotency-Key with the request that it belongs to; null without one. Only intake routes have to act on it. */
   idempotency: IdempotentRequest | null
-  /** Remembers what must happen once the transaction is committed. */
+  /** Runs `work` once the transaction is committed. */
   afterCommit: (work: () => void) => void
 }
 
-/** `status` is the route's unless it says otherwise; `replayed`: all of it was done before, for the same Idempotency-Key. */
-export type ApiReply = { data: unknown; meta?: object; status?: number; isReplayed?: boolean }
+/** `status` defaults to the route's. `isReplayed`: the same Idempotency-Key had done all of it before. */
+export interface ApiReply {
+  data: unknown
+  meta?: object
+  status?: number
+  isReplayed?: boolean
+}
 
-/** One route: what the router runs and what /openapi.json tells are both made of it. */
+/** One route. Both the router and /openapi.json are built from it. */
 export interface Route {
   method: 'get' | 'post' | 'put' | 'patch' | 'delete'
   /** As OpenAPI writes it: `/v1/endpoints/{id}`. */
@@ -151,11 +37,11 @@ export interface Route {
   summary: string
   description?: string
   scope: Scope
-  /** Ids in the path, query or body: those that are not the caller's own are not found. */
+  /** Ids in the path, query or body; an id that is not the caller's own is answered with 404. */
   ids: Readonly<Record<string, IdKind>>
-  /** `one`: needs a client; `any`: an operator may leave it out and asks across all; `none`: is about no single client. */
+  /** `one`: needs a client; `any`: an operator may leave it out to ask across all; `none`: concerns no single client. */
   client: 'one' | 'any' | 'none'
-  /** What stands in the path beside the ids. */
+  /** Path parameters other than the ids. */
   params: Readonly<Record<string, z.ZodType<string>>>
   query: z.ZodObject
   body: z.ZodType
@@ -163,79 +49,94 @@ export interface Route {
   /** The reply is a page of rows of `reply`. */
   isList: boolean
   status: number
-  /** Takes events in: without a rate limit, and stored by a commit of its own, so that repeated work must come to the same. */
+  /** Takes events in: no rate limit, and a commit of its own, so that doing it again must give the same result. */
   intake: { maxBytes: number } | null
-  /** What it answers instead when it is asked otherwise: a dry run, say. */
+  /** Another reply that the same route can give, for example to a dry run. */
   otherwise?: { status: number; reply: z.ZodType; when: string }
-  answerCall: (call: ApiCall<any, any, any>) => Promise<ApiReply>
+  answerCall(call: ApiCall<unknown, unknown, string | null>): Promise<ApiReply>
 }
 
 const NO_FIELDS = z.strictObject({})
 type NoFields = typeof NO_FIELDS
-// Every route of a client's things lets the client be named, also where an id says it already.
+// Every route about a client's resources lets the caller name the client, even where an id implies it.
 const CLIENT_ONLY = z.strictObject({ clientId })
 
-interface RouteDeclaration<Q extends z.ZodObject, B extends z.ZodType, Client> {
-  summary: string
-  description?: string
-  scope?: Scope
-  ids?: Route['ids']
-  params?: Route['params']
-  query?: Q
-  body?: B
-  reply: z.ZodType
-  isList?: boolean
-  status?: number
-  intake?: Route['intake']
-  otherwise?: Route['otherwise']
-  answerCall: (call: ApiCall<z.infer<Q>, z.infer<B>, Client>) => Promise<ApiReply>
-}
 type HttpMethod = Route['method']
-type RouteKind = Pick<Route, 'client' | 'isList'> & { scope: Scope }
+type RouteLine = `${Uppercase<HttpMethod>} ${string}`
 
-function makeRoute(
-  line: `${Uppercase<HttpMethod>} ${string}`,
-  declared: RouteDeclaration<any, any, any>,
-  { client, isList: list, scope }: RouteKind,
+/** The parameters in a path: `GET /v1/endpoints/{id}` has `id`. */
+type PathParams<Path extends string> = Path extends `${string}{${infer Name}}${infer Rest}`
+  ? { readonly [name in Name]: string } & PathParams<Rest>
+  : Readonly<Record<string, string>>
+
+interface RouteDeclaration<
+  Query extends z.ZodObject,
+  Body extends z.ZodType,
+  Client extends string | null,
+  Params extends ApiCall['params'],
+> extends Partial<
+      Pick<Route, 'description' | 'scope' | 'ids' | 'params' | 'isList' | 'status' | 'intake' | 'otherwise'>
+    >,
+    Pick<Route, 'summary' | 'reply'> {
+  query?: Query
+  body?: Body
+  answerCall(call: ApiCall<z.infer<Query>, z.infer<Body>, Client, Params>): Promise<ApiReply>
+}
+
+function makeRoute<
+  Query extends z.ZodObject,
+  Body extends z.ZodType,
+  Client extends string | null,
+  Params extends ApiCall['params'],
+>(
+  line: RouteLine,
+  declaration: RouteDeclaration<Query, Body, Client, Params>,
+  defaults: Pick<Route, 'client' | 'isList' | 'scope'>,
 ): Route {
   const [method = '', path = ''] = line.split(' ')
   return {
-    scope,
     ids: {},
     params: {},
-    query: client === 'none' ? NO_FIELDS : CLIENT_ONLY,
+    query: defaults.client === 'none' ? NO_FIELDS : CLIENT_ONLY,
     body: NO_FIELDS,
     status: 200,
     intake: null,
-    client,
-    isList: list,
-    ...declared,
+    ...defaults,
+    ...declaration,
     method: method.toLowerCase() as HttpMethod,
     path,
   }
 }
 
-/** A route of one client's things: `GET /v1/endpoints/{id}`. Its scope is `read` for a GET, else `write`. */
-export const route = <Q extends z.ZodObject = NoFields, B extends z.ZodType = NoFields>(
-  line: `${Uppercase<HttpMethod>} ${string}`,
-  declared: RouteDeclaration<Q, B, string>,
+/** A route about the resources of one client: `GET /v1/endpoints/{id}`. Its scope is `read` for a GET, otherwise `write`. */
+export const resourceRoute = <
+  const Line extends RouteLine,
+  Query extends z.ZodObject = NoFields,
+  Body extends z.ZodType = NoFields,
+>(
+  line: Line,
+  declaration: RouteDeclaration<Query, Body, string, PathParams<Line>>,
 ): Route =>
-  makeRoute(line, declared, { client: 'one', isList: false, scope: line.startsWith('GET') ? 'read' : 'write' })
+  makeRoute(line, declaration, { client: 'one', isList: false, scope: line.startsWith('GET') ? 'read' : 'write' })
 
-/** A list of things that clients own: an operator may leave out the client. `run` gets the page asked for in `query`. */
-export const listRoute = <Q extends z.ZodObject = NoFields>(
-  line: `GET ${string}`,
-  declared: RouteDeclaration<Q, NoFields, string | null>,
-): Route => makeRoute(line, declared, { client: 'any', isList: true, scope: 'read' })
+/** A list of resources of clients: an operator may leave out the client. The page asked for is in the call's `query`. */
+export const listRoute = <const Line extends `GET ${string}`, Query extends z.ZodObject = NoFields>(
+  line: Line,
+  declaration: RouteDeclaration<Query, NoFields, string | null, PathParams<Line>>,
+): Route => makeRoute(line, declaration, { client: 'any', isList: true, scope: 'read' })
 
-/** A route for operators alone. */
-export const adminRoute = <Q extends z.ZodObject = NoFields, B extends z.ZodType = NoFields>(
-  line: `${Uppercase<HttpMethod>} ${string}`,
-  declared: RouteDeclaration<Q, B, string | null>,
-): Route => makeRoute(line, declared, { client: 'none', isList: false, scope: 'admin' })
+/** A route for operators only. */
+export const adminRoute = <
+  const Line extends RouteLine,
+  Query extends z.ZodObject = NoFields,
+  Body extends z.ZodType = NoFields,
+>(
+  line: Line,
+  declaration: RouteDeclaration<Query, Body, string | null, PathParams<Line>>,
+): Route => makeRoute(line, declaration, { client: 'none', isList: false, scope: 'admin' })
 
-/** What is the same for every client, and asked for with any key that may read. */
-export const commonRoute = <Q extends z.ZodObject>(
-  line: `GET ${string}`,
-  declared: RouteDeclaration<Q, NoFields, unknown>,
-): Route => makeRoute(line, declared, { client: 'none', isList: false, scope: 'read' })
+/** A route whose reply is the same for every client, for any key with the scope `read`. */
+export const commonRoute = <const Line extends `GET ${string}`, Query extends z.ZodObject>(
+  line: Line,
+  declaration: RouteDeclaration<Query, NoFields, string | null, PathParams<Line>>,
+): Route => makeRoute(line, declaration, { client: 'none', isList: false, scope: 'read' })

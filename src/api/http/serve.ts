@@ -2,26 +2,35 @@ import type { Request, RequestHandler, Response } from 'express'
 import { z } from 'zod'
 import { inTransaction, type Queryable } from '../../database/db.ts'
 import { Refusal } from '../../errors.ts'
+import type { ApiDeps } from './api-deps.ts'
 import { findUnstorableText, parseOrRefuse } from './body.ts'
-import { hasScope } from './caller.ts'
-import { clientOfRequest } from './client-of-request.ts'
+import { type Caller, hasScope } from './caller.ts'
+import { clientOfRequest, type UncheckedRequest } from './client-of-request.ts'
 import { answerOnce, type IdempotentRequest, type WireAnswer } from './idempotency.ts'
-import type { ApiCall, ApiDeps, Caller, Route } from './route.ts'
+import type { ApiCall, Route } from './route.ts'
+
+type RequestCall = ApiCall<unknown, unknown, string | null>
+type ParsedRequest = Pick<RequestCall, 'params' | 'query' | 'body'>
 
 /**
- * The Express handler of a route. In this order: whose it is (404), the scope (403), the schema (422), the work; a request
- * that writes is one transaction, unless it takes events in. Expects the caller in `res.locals.caller` and the parsed body in
- * `req.body`.
+ * The Express handler of a route. It checks, in this order, the client (404), the scope (403) and the schema (422), then runs
+ * the route. A request that writes is one transaction, except intake. Expects the caller in `res.locals.caller` and the parsed
+ * body in `req.body`.
  */
 export function serveRoute(deps: ApiDeps, route: Route): RequestHandler {
   const paramsSchema = z.object(route.params)
   return async (req, res) => {
     const caller: Caller = res.locals.caller
-    const named = { params: req.params as Record<string, string>, query: req.query, body: req.body }
-    const clientId = await clientOfRequest(deps.db, route, caller, named)
+    const unchecked = { params: req.params as Record<string, string>, query: req.query, body: req.body }
+    const clientId = await clientOfRequest(deps.db, route, caller, unchecked)
     if (!hasScope(caller, route.scope)) throw new Refusal('forbidden')
-    const read = parseRequest(route, paramsSchema, named, clientId)
-    const request = { caller, clientId, ...read, idempotency: idempotencyOf(route, caller, read, req) }
+    const parsed = parseRequest(route, paramsSchema, unchecked)
+    if (route.client === 'one' && clientId === null)
+      throw new Refusal('invalid', {
+        details: [{ path: 'clientId', code: 'required', message: "is required with an operator's key" }],
+      })
+    const idempotency = idempotencyOf(req, caller, parsed)
+    const request = { caller, clientId, ...parsed, idempotency }
     const answer =
       route.method === 'get' || route.intake
         ? await runRoute(route, { ...request, db: deps.db, afterCommit: (work) => work() })
@@ -31,76 +40,65 @@ export function serveRoute(deps: ApiDeps, route: Route): RequestHandler {
   }
 }
 
-type ParsedRequest = Pick<ApiCall, 'params' | 'query' | 'body'>
-
 function parseRequest(
   route: Route,
-  paramsSchema: z.ZodObject,
-  { params, query, body }: { params: Record<string, string>; query: unknown; body: unknown },
-  clientId: string | null,
+  paramsSchema: z.ZodType<Record<string, string>>,
+  { params, query, body }: UncheckedRequest,
 ): ParsedRequest {
-  const poisoned = findUnstorableText(params)
-  if (poisoned.length > 0) throw new Refusal('invalid', { details: poisoned })
-  const read = {
-    params: { ...params, ...(parseOrRefuse(paramsSchema, params) as Record<string, string>) },
+  const unstorable = findUnstorableText(params)
+  if (unstorable.length > 0) throw new Refusal('invalid', { details: unstorable })
+  return {
+    params: { ...params, ...parseOrRefuse(paramsSchema, params) },
     query: parseOrRefuse(route.query, query),
     body: parseOrRefuse(route.body, body === undefined ? {} : body),
   }
-  if (route.client === 'one' && clientId === null)
-    throw new Refusal('invalid', {
-      details: [{ path: 'clientId', code: 'required', message: "is required with an operator's key" }],
-    })
-  return read
 }
 
-/** What the request's Idempotency-Key says; null where there is none, or nothing to repeat. */
-function idempotencyOf(
-  route: Route,
-  { keyId }: Caller,
-  { body }: ParsedRequest,
-  req: Request,
-): IdempotentRequest | null {
-  const key = route.method === 'post' ? req.get('idempotency-key') : undefined
-  return key === undefined ? null : { keyId, key, method: route.method, url: req.originalUrl, body }
+/** The request's Idempotency-Key with what it belongs to; null without one, and for methods that may be repeated anyway. */
+function idempotencyOf(req: Request, { keyId }: Caller, { body }: ParsedRequest): IdempotentRequest | null {
+  const key = req.method === 'POST' ? req.get('idempotency-key') : undefined
+  return key === undefined ? null : { keyId, key, method: 'post', url: req.originalUrl, body }
 }
 
-async function runRoute(route: Route, call: ApiCall<any, any, any>): Promise<WireAnswer> {
-  const { data, meta = {}, status = route.status, isReplayed: replayed = false } = await route.answerCall(call)
-  return { status, text: status === 204 ? '' : JSON.stringify({ data, meta }), isReplayed: replayed }
+async function runRoute(route: Route, call: RequestCall): Promise<WireAnswer> {
+  const { data, meta = {}, status = route.status, isReplayed = false } = await route.answerCall(call)
+  return { status, text: status === 204 ? '' : JSON.stringify({ data, meta }), isReplayed }
 }
 
 async function runInTransaction(
   { db, keyRing }: Pick<ApiDeps, 'db' | 'keyRing'>,
   route: Route,
-  request: ParsedRequest & Pick<ApiCall<any, any, any>, 'caller' | 'clientId' | 'idempotency'>,
+  request: Omit<RequestCall, 'db' | 'afterCommit'>,
 ): Promise<WireAnswer> {
-  const { answer, after } = await retryLostRaces(db, async (tx) => {
-    const after: (() => void)[] = []
-    const work = () => runRoute(route, { ...request, db: tx, afterCommit: (later) => after.push(later) })
-    const answer = request.idempotency ? await answerOnce({ tx, keyRing }, request.idempotency, work) : await work()
-    return { answer, after }
+  const { answer, later } = await retryLostRaces(db, async (tx) => {
+    const later: (() => void)[] = []
+    const runOnce = () => runRoute(route, { ...request, db: tx, afterCommit: (work) => later.push(work) })
+    const answer = request.idempotency
+      ? await answerOnce({ tx, keyRing }, request.idempotency, runOnce)
+      : await runOnce()
+    return { answer, later }
   })
-  for (const work of after) work()
+  for (const work of later) work()
   return answer
 }
 
-// Deadlock: the pumps lock deliveries in their own order. Unique violation: two requests made the same thing at once.
-const LOST_A_RACE = new Set(['40P01', '23505'])
-const TRIES = 3
+// A deadlock: deliverers lock deliveries in an order of their own. A unique violation: two requests created the same thing.
+const LOST_RACE_CODES = new Set(['40P01', '23505'])
+const MAX_TRIES = 3
 
-/** Who loses a race begins again, and then finds what the winner has done. */
+/** Runs the transaction again after it lost a race; it then finds what the winner committed. */
 async function retryLostRaces<T>(db: ApiDeps['db'], work: (tx: Queryable) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await inTransaction(db, work)
     } catch (error) {
-      if (!LOST_A_RACE.has((error as { code?: string }).code ?? '') || attempt === TRIES) throw error
+      if (!LOST_RACE_CODES.has((error as { code?: string }).code ?? '') || attempt === MAX_TRIES) throw error
     }
   }
 }
 
-function sendAnswer(res: Response, { status, text, isReplayed: replayed }: WireAnswer) {
-  if (replayed) res.setHeader('idempotency-replayed', 'true')
+function sendAnswer(res: Response, { status, text, isReplayed }: WireAnswer) {
+  if (isReplayed) res.setHeader('idempotency-replayed', 'true')
   res.status(status)
   if (status !== 204) res.setHeader('content-type', 'application/json; charset=utf-8')
   res.end(text)

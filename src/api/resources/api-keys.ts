@@ -1,9 +1,11 @@
 import { z } from 'zod'
 import { Refusal } from '../../errors.ts'
-import { createApiKey } from '../http/caller.ts'
+import type { ApiDeps } from '../http/api-deps.ts'
+import { SCOPES } from '../http/caller.ts'
 import { id, idReference, name, pageQuery, replyTime } from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
-import { type ApiDeps, adminRoute, type Route, SCOPES } from '../http/route.ts'
+import { adminRoute, type Route } from '../http/route.ts'
+import { createApiKey } from './create-api-key.ts'
 
 const ApiKey = z
   .strictObject({

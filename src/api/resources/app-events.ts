@@ -3,8 +3,9 @@ import type { AppEvent, StoredAppEvent } from '../../domain/app-events.ts'
 import { appSourceId, originOf } from '../../domain/event-origin.ts'
 import { idOfWords, isUuid, newId } from '../../domain/ids.ts'
 import { Refusal } from '../../errors.ts'
+import type { ApiDeps } from '../http/api-deps.ts'
 import { type IntakeClaim, idempotencyKeyClaimer } from '../http/intake-idempotency.ts'
-import { type ApiCall, type ApiDeps, type Route, route } from '../http/route.ts'
+import { type ApiCall, type Route, resourceRoute } from '../http/route.ts'
 import { appEventBodies, type GivenAppEvent } from './app-event-schema.ts'
 import { SourceEvent } from './source-events.ts'
 import { userNameLoader } from './user-name-loader.ts'
@@ -38,7 +39,7 @@ export function appEventRoutes(deps: Pick<ApiDeps, 'db' | 'now' | 'storeAppEvent
   }
 
   return [
-    route('POST /v1/app-events', {
+    resourceRoute('POST /v1/app-events', {
       summary: 'Publish an event of your application',
       description:
         'Answers once the event is committed, as it was taken in: what becomes of it is told by the source event. No rate limit; 1 MiB at most.',
@@ -51,7 +52,7 @@ export function appEventRoutes(deps: Pick<ApiDeps, 'db' | 'now' | 'storeAppEvent
         return { data: rows[0], isReplayed: replayed }
       },
     }),
-    route('POST /v1/app-events/batch', {
+    resourceRoute('POST /v1/app-events/batch', {
       summary: 'Publish up to 1,000 events of your application',
       description: 'All of them or, where one is refused, none; in the order given. No rate limit; 8 MiB at most.',
       body: batch,

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
+import type { ApiDeps } from '../http/api-deps.ts'
 import { clientId, id, idReference, pageQuery, replyTime, requestTime, textUpTo } from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
-import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
+import { listRoute, type Route, resourceRoute } from '../http/route.ts'
 
 const STATES = ['running', 'completed', 'failed', 'cancelled'] as const
 
@@ -73,7 +74,7 @@ const readBackfill = async (db: Queryable, clientId: string, id: string) => {
 export const backfillRoutes = (
   deps: Pick<ApiDeps, 'keyRing' | 'now' | 'startBackfill' | 'cancelBackfill' | 'wakes'>,
 ): Route[] => [
-  route('POST /v1/backfills', {
+  resourceRoute('POST /v1/backfills', {
     summary: "Read Stripe's list of events",
     description:
       'Stripe keeps events for 30 days. What has arrived before is known by its id; what has not is received as if it had just come.',
@@ -92,10 +93,10 @@ export const backfillRoutes = (
     }),
     reply: Backfill,
     status: 202,
-    async answerCall({ db, clientId, body, afterCommit: after }) {
+    async answerCall({ db, clientId, body, afterCommit }) {
       const { clientId: _, ...asked } = body
       const id = await deps.startBackfill(db, clientId, asked, deps.now())
-      after(() => deps.wakes.backfill(clientId))
+      afterCommit(() => deps.wakes.backfill(clientId))
       return { data: await readBackfill(db, clientId, id) }
     },
   }),
@@ -110,30 +111,30 @@ export const backfillRoutes = (
     }),
     reply: Backfill,
     async answerCall(call) {
-      const { data, meta } = await readPage(deps, call, {
+      const { data, meta } = await readPage<BackfillRow>(deps, call, {
         list: 'backfills',
         columns: COLUMNS,
         table: 'backfills',
         filters: { sourceId: ['t.source_id = ?', call.query.sourceId], state: ['t.state = ?', call.query.state] },
         indexedFilters: [],
       })
-      return { data: (data as BackfillRow[]).map(showBackfill), meta: meta ?? {} }
+      return { data: data.map(showBackfill), meta }
     },
   }),
-  route('GET /v1/backfills/{id}', {
+  resourceRoute('GET /v1/backfills/{id}', {
     summary: 'See how far a backfill is, and what was missing',
     ids: { id: 'backfill' },
     reply: Backfill,
-    answerCall: async ({ db, clientId, params }) => ({ data: await readBackfill(db, clientId, params.id!) }),
+    answerCall: async ({ db, clientId, params }) => ({ data: await readBackfill(db, clientId, params.id) }),
   }),
-  route('POST /v1/backfills/{id}/cancel', {
+  resourceRoute('POST /v1/backfills/{id}/cancel', {
     summary: 'Stop a backfill',
     description: 'What it has received stays. One that has ended stays as it is.',
     ids: { id: 'backfill' },
     reply: Backfill,
     async answerCall({ db, clientId, params }) {
-      await deps.cancelBackfill(db, clientId, params.id!)
-      return { data: await readBackfill(db, clientId, params.id!) }
+      await deps.cancelBackfill(db, clientId, params.id)
+      return { data: await readBackfill(db, clientId, params.id) }
     },
   }),
 ]

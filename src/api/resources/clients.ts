@@ -2,9 +2,10 @@ import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { newId } from '../../domain/ids.ts'
 import { Refusal } from '../../errors.ts'
+import type { ApiDeps } from '../http/api-deps.ts'
 import { id, name, pageQuery, replyTime } from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
-import { type ApiDeps, adminRoute, type Route } from '../http/route.ts'
+import { adminRoute, type Route } from '../http/route.ts'
 import { updateSet } from '../http/update-set.ts'
 
 const quotas = z
@@ -57,7 +58,7 @@ export const clientRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
     ids: { id: 'client' },
     reply: Client,
     async answerCall({ db, params }) {
-      const client = await readClient(db, params.id!)
+      const client = await readClient(db, params.id)
       if (!client) throw new Refusal('not_found')
       return { data: client }
     },
@@ -79,7 +80,7 @@ export const clientRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
         2,
       )
       if (set) await db.query(`update clients set ${set.sql} where id = $1`, [params.id, ...set.values])
-      return { data: await readClient(db, params.id!) }
+      return { data: await readClient(db, params.id) }
     },
   }),
 ]

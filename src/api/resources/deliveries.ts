@@ -8,9 +8,10 @@ import {
   findEarlierDelivery,
 } from '../../database/delivery-waits.ts'
 import { FANOUT_ORIGIN } from '../../domain/ids.ts'
+import type { ApiDeps } from '../http/api-deps.ts'
 import { clientId, eventType, id, idReference, pageQuery, replyTime, windowQuery } from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
-import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
+import { listRoute, type Route, resourceRoute } from '../http/route.ts'
 
 export const DELIVERY_STATES = ['pending', 'delivered', 'failed', 'skipped', 'cancelled'] as const
 
@@ -120,7 +121,7 @@ export const deliveryRoutes = (
     }),
     reply: deliveryReply,
     async answerCall(call) {
-      const { data, meta = {} } = await readPage(deps, call, {
+      const { data, meta } = await readPage<DeliveryRow>(deps, call, {
         list: 'deliveries',
         columns: COLUMNS,
         table: 'deliveries',
@@ -134,15 +135,15 @@ export const deliveryRoutes = (
         },
         indexedFilters: indexedDeliveryFilters(call.query.state),
       })
-      return { data: (data as DeliveryRow[]).map((row) => showDelivery(row, deps.now())), meta }
+      return { data: data.map((row) => showDelivery(row, deps.now())), meta }
     },
   }),
-  route('GET /v1/deliveries/{id}', {
+  resourceRoute('GET /v1/deliveries/{id}', {
     summary: 'Get a delivery with its body',
     ids: { id: 'delivery' },
     reply: DeliveryWithBody,
     async answerCall({ db, clientId, params }) {
-      const delivery = await readDelivery(db, clientId, params.id!, deps.now())
+      const delivery = await readDelivery(db, clientId, params.id, deps.now())
       const { rows } = await db.query(
         `select e.contract, b.body from events e
            left join event_bodies b on b.client_id = $1 and b.event_id = $2
@@ -153,14 +154,14 @@ export const deliveryRoutes = (
       return { data: { ...delivery, contract, body: body && deps.contracts[contract]!.wireBody(delivery.id, body) } }
     },
   }),
-  route('GET /v1/deliveries/{id}/attempts', {
+  resourceRoute('GET /v1/deliveries/{id}/attempts', {
     summary: 'List the attempts of a delivery',
     ids: { id: 'delivery' },
     query: z.strictObject({ clientId, ...pageQuery }),
     reply: Attempt,
     isList: true,
     async answerCall(call) {
-      const { eventId, id, attempts } = await readDelivery(call.db, call.clientId, call.params.id!, deps.now())
+      const { eventId, id, attempts } = await readDelivery(call.db, call.clientId, call.params.id, deps.now())
       const { data, meta } = await readPage(deps, call, {
         list: `attempts of ${id}`,
         columns: `t.number, t.started_at as "startedAt", t.duration_ms as "durationMs", t.status, t.error,
@@ -171,20 +172,20 @@ export const deliveryRoutes = (
         keys: [['t.number', 'int']],
       })
       // Attempts go with the payloads, their count with the delivery.
-      const gone = attempts > 0 && call.query.cursor === undefined && (data as unknown[]).length === 0
+      const gone = attempts > 0 && call.query.cursor === undefined && data.length === 0
       return { data, meta: { ...meta, ...(gone && { pastRetention: true }) } }
     },
   }),
-  route('POST /v1/deliveries/{id}/resend', {
+  resourceRoute('POST /v1/deliveries/{id}/resend', {
     summary: 'Send a delivery once more',
     description:
       "A new delivery with an id of its own and the endpoint's full schedule; one that is still pending is cancelled.",
     ids: { id: 'delivery' },
     reply: deliveryReply,
     status: 201,
-    async answerCall({ db, clientId, params, afterCommit: after }) {
-      const made = await deps.resendDelivery(db, clientId, params.id!)
-      after(() => deps.wakes.deliver(clientId, [made.endpointId], { reread: true }))
+    async answerCall({ db, clientId, params, afterCommit }) {
+      const made = await deps.resendDelivery(db, clientId, params.id)
+      afterCommit(() => deps.wakes.deliver(clientId, [made.endpointId], { reread: true }))
       return { data: await readDelivery(db, clientId, made.id, deps.now()) }
     },
   }),

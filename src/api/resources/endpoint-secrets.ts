@@ -2,8 +2,9 @@ import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { ENDPOINT_CHANGED } from '../../database/endpoint-version.ts'
 import { Refusal } from '../../errors.ts'
+import type { ApiDeps } from '../http/api-deps.ts'
 import { replyTime } from '../http/field-schemas.ts'
-import { type ApiDeps, type Route, route } from '../http/route.ts'
+import { type Route, resourceRoute } from '../http/route.ts'
 import {
   customSecret,
   liveSecrets,
@@ -69,24 +70,24 @@ export function endpointSecretRoutes({
   }
 
   return [
-    route('GET /v1/endpoints/{id}/secret', {
+    resourceRoute('GET /v1/endpoints/{id}/secret', {
       summary: 'Read the signing secret',
       scope: 'write',
       ids: { id: 'endpoint' },
       reply: EndpointSecret,
       answerCall: async ({ db, clientId, params }) => ({
-        data: showSecrets((await readSecrets(db, clientId, params.id!)).secrets),
+        data: showSecrets((await readSecrets(db, clientId, params.id)).secrets),
       }),
     }),
-    route('POST /v1/endpoints/{id}/secret/rotate', {
+    resourceRoute('POST /v1/endpoints/{id}/secret/rotate', {
       summary: 'Rotate the signing secret',
       description:
         'Deliveries are signed with the new and the old secret until the grace period ends; five live at most. The new one may be of another kind: until then both kinds are sent.',
       ids: { id: 'endpoint' },
       body: rotationBody,
       reply: EndpointSecret,
-      async answerCall({ db, clientId, params, body, afterCommit: after }) {
-        const { contract, secrets } = await readSecrets(db, clientId, params.id!, 'for update')
+      async answerCall({ db, clientId, params, body, afterCommit }) {
+        const { contract, secrets } = await readSecrets(db, clientId, params.id, 'for update')
         const fresh = makeSigningSecret(contracts[contract]!, {
           ...body,
           signature: body.signature ?? signatureKind(secrets[0]!),
@@ -97,7 +98,7 @@ export function endpointSecretRoutes({
           params.id,
           JSON.stringify(kept),
         ])
-        after(() => wakes.deliver(clientId, [params.id!]))
+        afterCommit(() => wakes.deliver(clientId, [params.id]))
         return { data: showSecrets(kept) }
       },
     }),

@@ -2,8 +2,9 @@ import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { PENDING_FLOOR } from '../../database/pending-floor.ts'
 import { Refusal } from '../../errors.ts'
+import type { ApiDeps } from '../http/api-deps.ts'
 import { clientId, id, replyTime, requestTime } from '../http/field-schemas.ts'
-import { type ApiDeps, type Route, route } from '../http/route.ts'
+import { type Route, resourceRoute } from '../http/route.ts'
 import { DELIVERY_STATES } from './deliveries.ts'
 
 const DAY_MS = 86_400_000
@@ -45,7 +46,7 @@ const Stats = z
 
 /** GET /v1/endpoints/{id}/stats, read from the rows that the lists of deliveries and attempts show. */
 export const endpointStatsRoutes = ({ now }: Pick<ApiDeps, 'now'>): Route[] => [
-  route('GET /v1/endpoints/{id}/stats', {
+  resourceRoute('GET /v1/endpoints/{id}/stats', {
     summary: 'Count what became of deliveries to an endpoint',
     description:
       'Of those made in a window: the last 24 hours unless `since` and `until` say otherwise, 31 days at most.',
@@ -56,7 +57,7 @@ export const endpointStatsRoutes = ({ now }: Pick<ApiDeps, 'now'>): Route[] => [
       const until = query.until ?? now()
       const since = query.since ?? new Date(until.getTime() - DAY_MS)
       assertWindow(since, until)
-      return { data: await readStats(db, clientId, params.id!, { since, until }) }
+      return { data: await readStats(db, clientId, params.id, { since, until }) }
     },
   }),
 ]

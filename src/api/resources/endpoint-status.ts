@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { ENDPOINT_CHANGED } from '../../database/endpoint-version.ts'
 import { Refusal } from '../../errors.ts'
+import type { ApiDeps } from '../http/api-deps.ts'
 import { eventType } from '../http/field-schemas.ts'
-import { type ApiDeps, type Route, route } from '../http/route.ts'
+import { type Route, resourceRoute } from '../http/route.ts'
 import { deliveryReply, readDelivery } from './deliveries.ts'
 import { endWaiting } from './end-waiting.ts'
 import { forgetHealth } from './endpoint-health.ts'
@@ -18,59 +19,60 @@ export const endpointStatusRoutes = ({
   now,
   watch,
 }: Pick<ApiDeps, 'contracts' | 'keyRing' | 'wakes' | 'now' | 'watch'>): Route[] => [
-  route('POST /v1/endpoints/{id}/enable', {
+  resourceRoute('POST /v1/endpoints/{id}/enable', {
     summary: 'Enable an endpoint',
     description:
       'Events are delivered again from now on; those that were skipped meanwhile can be replayed. What failed before is forgotten.',
     ids: { id: 'endpoint' },
     reply: endpointReply,
-    async answerCall({ db, clientId, params, afterCommit: after }) {
+    async answerCall({ db, clientId, params, afterCommit }) {
       const { rowCount } = await db.query(
         `update endpoints set status = 'enabled', disabled_reason = null, disabled_at = null, ${ENDPOINT_CHANGED}
           where client_id = $1 and id = $2 and status = 'disabled'`,
         [clientId, params.id],
       )
-      if (rowCount === 1) await forgetHealth(db, clientId, params.id!, { stillFailing: false })
-      after(() => wakes.deliver(clientId, [params.id!]))
-      return { data: await readEndpoint({ db, keyRing }, clientId, params.id!) }
+      if (rowCount === 1) await forgetHealth(db, clientId, params.id, { stillFailing: false })
+      afterCommit(() => wakes.deliver(clientId, [params.id]))
+      return { data: await readEndpoint({ db, keyRing }, clientId, params.id) }
     },
   }),
-  route('POST /v1/endpoints/{id}/disable', {
+  resourceRoute('POST /v1/endpoints/{id}/disable', {
     summary: 'Disable an endpoint',
     description: 'Deliveries that wait, and those of new events, become `skipped`; they can be replayed.',
     ids: { id: 'endpoint' },
     reply: endpointReply,
-    async answerCall({ db, clientId, params, afterCommit: after }) {
+    async answerCall({ db, clientId, params, afterCommit }) {
       const { rowCount } = await db.query(
         `update endpoints set status = 'disabled', disabled_reason = 'manual', disabled_at = now(), ${ENDPOINT_CHANGED}
           where client_id = $1 and id = $2 and status = 'enabled'`,
         [clientId, params.id],
       )
-      await endWaiting(db, clientId, params.id!, { state: 'skipped', reason: 'endpoint_disabled' })
-      after(() => {
-        wakes.deliver(clientId, [params.id!])
-        if (rowCount === 1) watch?.onEndpointChanged?.({ clientId, endpointId: params.id!, what: 'disabled', reason: 'manual' })
+      await endWaiting(db, clientId, params.id, { state: 'skipped', reason: 'endpoint_disabled' })
+      afterCommit(() => {
+        wakes.deliver(clientId, [params.id])
+        if (rowCount === 1)
+          watch?.onEndpointChanged?.({ clientId, endpointId: params.id, what: 'disabled', reason: 'manual' })
       })
-      return { data: await readEndpoint({ db, keyRing }, clientId, params.id!) }
+      return { data: await readEndpoint({ db, keyRing }, clientId, params.id) }
     },
   }),
-  route('POST /v1/endpoints/{id}/test', {
+  resourceRoute('POST /v1/endpoints/{id}/test', {
     summary: 'Send a test event to an endpoint',
     description: "Delivers the contract's example of an event type to this endpoint alone, whatever its filter says.",
     ids: { id: 'endpoint' },
     body: z.strictObject({ eventType: eventType.optional() }),
     reply: deliveryReply,
     status: 201,
-    async answerCall({ db, clientId, params, body, afterCommit: after }) {
-      const endpoint = await readEndpoint({ db, keyRing }, clientId, params.id!)
+    async answerCall({ db, clientId, params, body, afterCommit }) {
+      const endpoint = await readEndpoint({ db, keyRing }, clientId, params.id)
       if (endpoint.status === 'disabled') throw new Refusal('endpoint_disabled')
       const id = await storeTestEvent(db, clientId, {
-        endpointId: params.id!,
+        endpointId: params.id,
         contract: contracts[endpoint.contract]!,
         eventType: body.eventType,
         at: now(),
       })
-      after(() => wakes.deliver(clientId, [params.id!]))
+      afterCommit(() => wakes.deliver(clientId, [params.id]))
       return { data: await readDelivery(db, clientId, id, now()) }
     },
   }),

@@ -1,12 +1,13 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type RefusalCode, Refusal } from '../../errors.ts'
+import { Refusal, type RefusalCode } from '../../errors.ts'
 import { isAllowedAddress, isInnerName, isRefusedPort, refusedReason } from '../../network/addresses.ts'
 
 const LOOKUP_MS = 3_000
 
-const urlRefusal = (code: RefusalCode, message: string) => new Refusal(code, { details: [{ path: 'url', code, message }] })
+const urlRefusal = (code: RefusalCode, message: string) =>
+  new Refusal(code, { details: [{ path: 'url', code, message }] })
 
 /**
  * The URL as it is stored: parsed and written anew by the WHATWG rules, which turn every notation of an IPv4 address into

@@ -7,10 +7,11 @@ import { newId } from '../../domain/ids.ts'
 import { Refusal } from '../../errors.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
 import { sealHeaders } from '../../secrets/sealed-headers.ts'
+import type { ApiDeps } from '../http/api-deps.ts'
 import { clientId, pageQuery } from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
 import { pinClient } from '../http/page-sql.ts'
-import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
+import { listRoute, type Route, resourceRoute } from '../http/route.ts'
 import { updateSet } from '../http/update-set.ts'
 import { endWaiting } from './end-waiting.ts'
 import { assertNoContractHeaders } from './endpoint-headers.ts'
@@ -47,7 +48,7 @@ export function endpointRoutes(deps: Pick<ApiDeps, 'keyRing' | 'config' | 'contr
   const contractNamed = (name: string): Contract => contracts[name]!
 
   return [
-    route('POST /v1/endpoints', {
+    resourceRoute('POST /v1/endpoints', {
       summary: 'Make an endpoint',
       description:
         'The reply holds the signing secret, or the public key; later they are read with `GET /v1/endpoints/{id}/secret`.',
@@ -100,31 +101,31 @@ export function endpointRoutes(deps: Pick<ApiDeps, 'keyRing' | 'config' | 'contr
       query: z.strictObject({ clientId, ...pageQuery }),
       reply: endpointReply,
       async answerCall(call) {
-        const { data, meta = {} } = await readPage(deps, call, {
+        const { data, meta } = await readPage<EndpointRow>(deps, call, {
           list: 'endpoints',
           columns: ENDPOINT_COLUMNS,
           table: 'endpoints',
           where: 't.deleted_at is null',
         })
-        return { data: (data as EndpointRow[]).map(showEndpoint(keyRing)), meta }
+        return { data: data.map(showEndpoint(keyRing)), meta }
       },
     }),
-    route('GET /v1/endpoints/{id}', {
+    resourceRoute('GET /v1/endpoints/{id}', {
       summary: 'Get an endpoint',
       ids: { id: 'endpoint' },
       reply: endpointReply,
       answerCall: async ({ db, clientId, params }) => ({
-        data: await readEndpoint({ db, keyRing }, clientId, params.id!),
+        data: await readEndpoint({ db, keyRing }, clientId, params.id),
       }),
     }),
-    route('PATCH /v1/endpoints/{id}', {
+    resourceRoute('PATCH /v1/endpoints/{id}', {
       summary: 'Change an endpoint',
       description: '`metadata`, `headers` and `tls` are replaced as a whole.',
       ids: { id: 'endpoint' },
       body: changedEndpointBody,
       reply: endpointReply,
-      async answerCall({ db, clientId, params, body, afterCommit: after }) {
-        const before = await readEndpoint({ db, keyRing }, clientId, params.id!)
+      async answerCall({ db, clientId, params, body, afterCommit }) {
+        const before = await readEndpoint({ db, keyRing }, clientId, params.id)
         checkEventTypes(contractNamed(before.contract), body.eventTypes)
         assertNoContractHeaders(contracts, body.headers)
         const url = body.url === undefined ? undefined : await parseEndpointUrl(body.url, config)
@@ -152,19 +153,18 @@ export function endpointRoutes(deps: Pick<ApiDeps, 'keyRing' | 'config' | 'contr
           params.id,
           ...set.values,
         ])
-        if (url !== undefined && url !== before.url)
-          await forgetHealth(db, clientId, params.id!, { stillFailing: true })
-        after(() => wakes.deliver(clientId, [params.id!]))
-        return { data: await readEndpoint({ db, keyRing }, clientId, params.id!) }
+        if (url !== undefined && url !== before.url) await forgetHealth(db, clientId, params.id, { stillFailing: true })
+        afterCommit(() => wakes.deliver(clientId, [params.id]))
+        return { data: await readEndpoint({ db, keyRing }, clientId, params.id) }
       },
     }),
-    route('DELETE /v1/endpoints/{id}', {
+    resourceRoute('DELETE /v1/endpoints/{id}', {
       summary: 'Delete an endpoint',
       description: 'What was sent to it stays readable; deliveries that still wait for it are cancelled.',
       ids: { id: 'endpoint' },
       reply: z.null(),
       status: 204,
-      async answerCall({ db, clientId, params, afterCommit: after }) {
+      async answerCall({ db, clientId, params, afterCommit }) {
         // Its secrets are of no more use, and so the least that can leak.
         await db.query(
           `update endpoints
@@ -172,8 +172,8 @@ export function endpointRoutes(deps: Pick<ApiDeps, 'keyRing' | 'config' | 'contr
             where client_id = $1 and id = $2`,
           [clientId, params.id],
         )
-        await endWaiting(db, clientId, params.id!, { state: 'cancelled', reason: 'endpoint_deleted' })
-        after(() => wakes.deliver(clientId, [params.id!]))
+        await endWaiting(db, clientId, params.id, { state: 'cancelled', reason: 'endpoint_deleted' })
+        afterCommit(() => wakes.deliver(clientId, [params.id]))
         return { data: null }
       },
     }),

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { type Contract, wireExample } from '../../contracts/contract.ts'
 import { Refusal } from '../../errors.ts'
+import type { ApiDeps } from '../http/api-deps.ts'
 import { clientId, eventType, textUpTo } from '../http/field-schemas.ts'
-import { type ApiDeps, commonRoute, type Route } from '../http/route.ts'
+import { commonRoute, type Route } from '../http/route.ts'
 
 const EventType = z
   .strictObject({

@@ -1,17 +1,18 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { GATEWAY_ITSELF, idTime, NO_SOURCE_EVENT } from '../../domain/ids.ts'
+import type { ApiDeps } from '../http/api-deps.ts'
 import { clientId, eventType, id, idReference, pageQuery, replyTime, windowQuery } from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
-import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
+import { listRoute, type Route, resourceRoute } from '../http/route.ts'
 
 const Event = z
   .strictObject({
     id,
     clientId: id,
-    sourceEventId: id
-      .nullable()
-      .meta({ description: 'What it was made of; null for a test event, and for what the gateway tells of itself.' }),
+    sourceEventId: id.nullable().meta({
+      description: 'The source event that it was made from; null for test events and operational events.',
+    }),
     contract: z.string(),
     eventType,
     userId: id.nullable(),
@@ -19,40 +20,18 @@ const Event = z
     createdAt: replyTime,
     deliveries: z
       .record(z.string(), z.number().int())
-      .meta({ description: 'How many deliveries it has, by state.', example: { delivered: 2, pending: 1 } }),
+      .meta({ description: 'The number of its deliveries in each state.', example: { delivered: 2, pending: 1 } }),
   })
-  .meta({ id: 'Event', description: 'One happening in the words of one contract.' })
+  .meta({ id: 'Event', description: 'Something that happened, as one contract describes it.' })
 
 const EventWithBody = Event.extend({
   body: z.string().nullable().meta({
     description:
-      'What is delivered, as JSON text; each delivery of Flo puts its own `eventId` in front. null once past its retention.',
+      "What is delivered, as JSON text, without Flo's `eventId`, which each delivery adds. null when it is past its retention.",
   }),
 }).meta({ id: 'EventWithBody' })
 
-const COLUMNS = `t.id, t.client_id as "clientId",
-  case when t.source_event_id not in ('${NO_SOURCE_EVENT}', '${GATEWAY_ITSELF}') then t.source_event_id end as "sourceEventId",
-  t.contract, t.type as "eventType", t.user_id as "userId", t.occurred_at as "occurredAt"`
-
-interface EventRow {
-  id: string
-  clientId: string
-}
-
-/** With the time and the deliveries of each. A statement of its own, which looks at the days of these events only. */
-async function showEvents<R extends EventRow>(db: Queryable, rows: readonly R[]) {
-  const counts: Record<string, Record<string, number>> = {}
-  for (const [clientId, events] of Map.groupBy(rows, (row) => row.clientId)) {
-    const { rows: states } = await db.query<{ id: string; state: string; count: number }>(
-      `select event_id as id, state, count(*) from deliveries where client_id = $1 and event_id = any($2) group by 1, 2`,
-      [clientId, events.map(({ id }) => id)],
-    )
-    for (const { id, state, count } of states) counts[id] = { ...counts[id], [state]: count }
-  }
-  return rows.map((row) => ({ ...row, createdAt: idTime(row.id), deliveries: counts[row.id] ?? {} }))
-}
-
-/** /v1/events: what the sources' events became. */
+/** /v1/events: what source events became. */
 export const eventRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
   listRoute('GET /v1/events', {
     summary: 'List events',
@@ -68,7 +47,7 @@ export const eventRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
     }),
     reply: Event,
     async answerCall(call) {
-      const { data, meta = {} } = await readPage(deps, call, {
+      const { data, meta } = await readPage<EventRow>(deps, call, {
         list: 'events',
         columns: COLUMNS,
         table: 'events',
@@ -78,13 +57,13 @@ export const eventRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
           eventType: ['t.type = ?', call.query.eventType],
           contract: ['t.contract = ?', call.query.contract],
         },
-        // A source event has few events: what its index finds is put in order.
+        // A source event has few events, so what its index finds is sorted.
         indexedFilters: [['sourceEventId'], ['userId'], ['eventType']],
       })
-      return { data: await showEvents(call.db, data as EventRow[]), meta }
+      return { data: await showEvents(call.db, data), meta }
     },
   }),
-  route('GET /v1/events/{id}', {
+  resourceRoute('GET /v1/events/{id}', {
     summary: 'Get an event with its body',
     ids: { id: 'event' },
     reply: EventWithBody,
@@ -100,3 +79,25 @@ export const eventRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
     },
   }),
 ]
+
+const COLUMNS = `t.id, t.client_id as "clientId",
+  case when t.source_event_id not in ('${NO_SOURCE_EVENT}', '${GATEWAY_ITSELF}') then t.source_event_id end as "sourceEventId",
+  t.contract, t.type as "eventType", t.user_id as "userId", t.occurred_at as "occurredAt"`
+
+interface EventRow {
+  id: string
+  clientId: string
+}
+
+/** The rows with the time and the deliveries of each. A separate statement, which reads only the days of these events. */
+async function showEvents<R extends EventRow>(db: Queryable, rows: readonly R[]) {
+  const counts: Record<string, Record<string, number>> = {}
+  for (const [clientId, events] of Map.groupBy(rows, (row) => row.clientId)) {
+    const { rows: states } = await db.query<{ id: string; state: string; count: number }>(
+      `select event_id as id, state, count(*) from deliveries where client_id = $1 and event_id = any($2) group by 1, 2`,
+      [clientId, events.map(({ id }) => id)],
+    )
+    for (const { id, state, count } of states) counts[id] = { ...counts[id], [state]: count }
+  }
+  return rows.map((row) => ({ ...row, createdAt: idTime(row.id), deliveries: counts[row.id] ?? {} }))
+}

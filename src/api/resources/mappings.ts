@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import type { ApiDeps } from '../http/api-deps.ts'
 import { clientId, eventType, textUpTo } from '../http/field-schemas.ts'
-import { type ApiDeps, commonRoute, type Route } from '../http/route.ts'
+import { commonRoute, type Route } from '../http/route.ts'
 
 const RuleInWords = z
   .strictObject({

@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import type { ApiDeps } from '../http/api-deps.ts'
 import { clientId, idReference, requestTime, textUpTo } from '../http/field-schemas.ts'
-import { type ApiDeps, type Route, route } from '../http/route.ts'
+import { type Route, resourceRoute } from '../http/route.ts'
 import { readSourceEvent, SourceEvent } from './source-events.ts'
 
 const RenormalizeBody = z
@@ -22,19 +23,19 @@ const RenormalizeBody = z
 export const renormalizationRoutes = (
   deps: Pick<ApiDeps, 'renormalizeOne' | 'renormalizeMatching' | 'wakes'>,
 ): Route[] => [
-  route('POST /v1/source-events/{id}/renormalize', {
+  resourceRoute('POST /v1/source-events/{id}/renormalize', {
     summary: 'Normalise a failed or ignored source event once more',
     description: 'One that waits already is left alone. What was told before is not told again.',
     ids: { id: 'sourceEvent' },
     reply: SourceEvent,
     status: 202,
-    async answerCall({ db, clientId, params, afterCommit: after }) {
-      await deps.renormalizeOne(db, clientId, params.id!)
-      after(() => deps.wakes.normalize(clientId))
-      return { data: await readSourceEvent(db, clientId, params.id!) }
+    async answerCall({ db, clientId, params, afterCommit }) {
+      await deps.renormalizeOne(db, clientId, params.id)
+      afterCommit(() => deps.wakes.normalize(clientId))
+      return { data: await readSourceEvent(db, clientId, params.id) }
     },
   }),
-  route('POST /v1/source-events/renormalize', {
+  resourceRoute('POST /v1/source-events/renormalize', {
     summary: 'Normalise all failed or ignored source events that fit once more',
     ids: { sourceId: 'sourceOrApp' },
     body: RenormalizeBody,
@@ -42,10 +43,10 @@ export const renormalizationRoutes = (
       .strictObject({ count: z.number().int().meta({ description: 'How many go through once more.' }) })
       .meta({ id: 'Renormalized' }),
     status: 202,
-    async answerCall({ db, clientId, body, afterCommit: after }) {
+    async answerCall({ db, clientId, body, afterCommit }) {
       const { clientId: _, ...which } = body
       const { count } = await deps.renormalizeMatching(db, clientId, which)
-      after(() => deps.wakes.normalize(clientId))
+      afterCommit(() => deps.wakes.normalize(clientId))
       return { data: { count } }
     },
   }),

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { FANOUT_ORIGIN } from '../../domain/ids.ts'
+import type { ApiDeps } from '../http/api-deps.ts'
 import {
   clientId,
   eventType,
@@ -12,7 +13,7 @@ import {
   textUpTo,
 } from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
-import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
+import { listRoute, type Route, resourceRoute } from '../http/route.ts'
 
 const REPLAY_STATES = ['running', 'done', 'cancelled', 'failed'] as const
 const MODES = ['failed', 'missing', 'all'] as const
@@ -101,7 +102,7 @@ async function readReplay(db: Queryable, clientId: string, id: string) {
 export const replayRoutes = (
   deps: Pick<ApiDeps, 'keyRing' | 'startReplay' | 'previewReplay' | 'cancelReplay' | 'wakes'>,
 ): Route[] => [
-  route('POST /v1/replays', {
+  resourceRoute('POST /v1/replays', {
     summary: 'Replay events to an endpoint',
     description:
       "Each event becomes a new delivery with an id of its own and the endpoint's full schedule, in the original order; one of the same event that is still pending is cancelled. They are made as the endpoint takes them, so that live deliveries hardly wait.",
@@ -123,7 +124,7 @@ export const replayRoutes = (
     reply: ReplayWithDeliveries,
     status: 202,
     otherwise: { status: 200, reply: ReplayPreview, when: 'With `dryRun`: what would be sent. Nothing is stored.' },
-    async answerCall({ db, clientId, body, afterCommit: after }) {
+    async answerCall({ db, clientId, body, afterCommit }) {
       const { clientId: _, dryRun, ...asked } = body
       if (dryRun) {
         const preview = await deps.previewReplay(db, clientId, asked)
@@ -131,7 +132,7 @@ export const replayRoutes = (
         return { status: 200, data: { dryRun, clientId, endpointId, mode, eventTypes, ...preview } }
       }
       const id = await deps.startReplay(db, clientId, asked)
-      after(() => deps.wakes.replay(clientId))
+      afterCommit(() => deps.wakes.replay(clientId))
       return { data: await readReplay(db, clientId, id) }
     },
   }),
@@ -157,22 +158,22 @@ export const replayRoutes = (
         indexedFilters: [],
       }),
   }),
-  route('GET /v1/replays/{id}', {
+  resourceRoute('GET /v1/replays/{id}', {
     summary: 'See how far a replay is, and what became of its deliveries',
     ids: { id: 'replay' },
     reply: ReplayWithDeliveries,
-    answerCall: async ({ db, clientId, params }) => ({ data: await readReplay(db, clientId, params.id!) }),
+    answerCall: async ({ db, clientId, params }) => ({ data: await readReplay(db, clientId, params.id) }),
   }),
-  route('POST /v1/replays/{id}/cancel', {
+  resourceRoute('POST /v1/replays/{id}/cancel', {
     summary: 'Stop a replay',
     description:
       'What it has delivered stays delivered. Its deliveries that still wait are cancelled, but for those that took the place of one that was waiting before. A replay that has ended stays as it is.',
     ids: { id: 'replay' },
     reply: ReplayWithDeliveries,
-    async answerCall({ db, clientId, params, afterCommit: after }) {
-      await deps.cancelReplay(db, clientId, params.id!)
-      const data = await readReplay(db, clientId, params.id!)
-      after(() => deps.wakes.deliver(clientId, [data.endpointId], { reread: true }))
+    async answerCall({ db, clientId, params, afterCommit }) {
+      await deps.cancelReplay(db, clientId, params.id)
+      const data = await readReplay(db, clientId, params.id)
+      afterCommit(() => deps.wakes.deliver(clientId, [data.endpointId], { reread: true }))
       return { data }
     },
   }),

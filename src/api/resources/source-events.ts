@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { EVENT_ORIGINS, originOf } from '../../domain/event-origin.ts'
+import type { ApiDeps } from '../http/api-deps.ts'
 import { clientId, id, idReference, pageQuery, replyTime, textUpTo, windowQuery } from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
-import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
+import { listRoute, type Route, resourceRoute } from '../http/route.ts'
 
 const STATES = ['received', 'normalized', 'ignored', 'held', 'failed'] as const
 /** Those that few are in: an index finds them. */
@@ -77,7 +78,7 @@ export const sourceEventRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
     }),
     reply: SourceEvent,
     async answerCall(call) {
-      const { data, meta } = await readPage(deps, call, {
+      const { data, meta } = await readPage<SourceEventRow>(deps, call, {
         list: 'source-events',
         columns: COLUMNS,
         table: 'source_events',
@@ -89,10 +90,10 @@ export const sourceEventRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
         },
         indexedFilters: [['eventId'], ...(INDEXED_STATES.includes(call.query.state) ? [['state']] : []), ['sourceId']],
       })
-      return { data: (data as SourceEventRow[]).map(showSourceEvent), meta: meta ?? {} }
+      return { data: data.map(showSourceEvent), meta }
     },
   }),
-  route('GET /v1/source-events/{id}', {
+  resourceRoute('GET /v1/source-events/{id}', {
     summary: 'Get a source event with its raw body',
     ids: { id: 'sourceEvent' },
     reply: SourceEventWithBody,

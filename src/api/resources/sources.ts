@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { newId } from '../../domain/ids.ts'
+import type { ApiDeps } from '../http/api-deps.ts'
 import { clientId, id, name, pageQuery, replyTime, textUpTo } from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
-import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
+import { listRoute, type Route, resourceRoute } from '../http/route.ts'
 import { updateSet } from '../http/update-set.ts'
 
 const Hydration = z
@@ -98,7 +99,7 @@ export function sourceRoutes(deps: Pick<ApiDeps, 'keyRing' | 'publicUrl' | 'forg
     )
 
   return [
-    route('POST /v1/sources', {
+    resourceRoute('POST /v1/sources', {
       summary: 'Make a source',
       body: z.strictObject({
         clientId,
@@ -135,22 +136,22 @@ export function sourceRoutes(deps: Pick<ApiDeps, 'keyRing' | 'publicUrl' | 'forg
       query: z.strictObject({ clientId, ...pageQuery }),
       reply: Source,
       async answerCall(call) {
-        const { data, meta } = await readPage(deps, call, {
+        const { data, meta } = await readPage<SourceRow>(deps, call, {
           list: 'sources',
           columns: COLUMNS,
           table: 'sources',
           joins: JOINS,
         })
-        return { data: (data as SourceRow[]).map(showSource), meta: meta ?? {} }
+        return { data: data.map(showSource), meta }
       },
     }),
-    route('GET /v1/sources/{id}', {
+    resourceRoute('GET /v1/sources/{id}', {
       summary: 'Get a source',
       ids: { id: 'source' },
       reply: Source,
-      answerCall: async ({ db, clientId, params }) => ({ data: await readSource(db, clientId, params.id!) }),
+      answerCall: async ({ db, clientId, params }) => ({ data: await readSource(db, clientId, params.id) }),
     }),
-    route('PATCH /v1/sources/{id}', {
+    resourceRoute('PATCH /v1/sources/{id}', {
       summary: 'Change a source',
       ids: { id: 'source' },
       body: z.strictObject({
@@ -161,7 +162,7 @@ export function sourceRoutes(deps: Pick<ApiDeps, 'keyRing' | 'publicUrl' | 'forg
         planRanks: planRanks.optional(),
       }),
       reply: Source,
-      async answerCall({ db, clientId, params, body, afterCommit: after }) {
+      async answerCall({ db, clientId, params, body, afterCommit }) {
         const set = updateSet(
           {
             name: body.name,
@@ -179,10 +180,10 @@ export function sourceRoutes(deps: Pick<ApiDeps, 'keyRing' | 'publicUrl' | 'forg
             ...set.values,
           ])
         if (body.apiKey || body.apiVersion !== undefined) {
-          await deps.forgetFailures(db, clientId, params.id!)
-          after(() => deps.wakes.hydrate(clientId))
+          await deps.forgetFailures(db, clientId, params.id)
+          afterCommit(() => deps.wakes.hydrate(clientId))
         }
-        return { data: await readSource(db, clientId, params.id!) }
+        return { data: await readSource(db, clientId, params.id) }
       },
     }),
   ]

@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { Refusal } from '../../errors.ts'
+import type { ApiDeps } from '../http/api-deps.ts'
 import { clientId, id, pageQuery, replyTime, textUpTo } from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
 import { pinClient } from '../http/page-sql.ts'
-import { type ApiDeps, listRoute, type Route, route } from '../http/route.ts'
+import { listRoute, type Route, resourceRoute } from '../http/route.ts'
 import { registerUser } from './register-user.ts'
 
 const User = z
@@ -41,7 +42,7 @@ const params = { clientUserId: textUpTo(500) }
 
 /** /v1/users: the client tells who is who, so that events carry its own user ids. */
 export const userRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'onFactsArrived'>): Route[] => [
-  route('PUT /v1/users/{clientUserId}', {
+  resourceRoute('PUT /v1/users/{clientUserId}', {
     summary: 'Register a user, or change one',
     description:
       'Links the Stripe customer to the user; events of the customer that wait for it go on. What is left out stays as it is.',
@@ -52,11 +53,11 @@ export const userRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'onFactsArrived'>): R
       stripeCustomerId: stripeCustomerId.optional(),
     }),
     reply: User,
-    async answerCall({ db, clientId, params, body, afterCommit: after }) {
+    async answerCall({ db, clientId, params, body, afterCommit }) {
       const { email, stripeCustomerId } = body
-      const id = await registerUser(db, clientId, { clientUserId: params.clientUserId!, email, stripeCustomerId })
+      const id = await registerUser(db, clientId, { clientUserId: params.clientUserId, email, stripeCustomerId })
       if (stripeCustomerId !== undefined)
-        after(() => deps.onFactsArrived(clientId, [`client_user_id:${stripeCustomerId}`]))
+        afterCommit(() => deps.onFactsArrived(clientId, [`client_user_id:${stripeCustomerId}`]))
       const { rows } = await db.query(`select ${COLUMNS_OF_CLIENT} from users t where client_id = $1 and id = $2`, [
         clientId,
         id,
@@ -86,7 +87,7 @@ export const userRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'onFactsArrived'>): R
         ],
       }),
   }),
-  route('GET /v1/users/{clientUserId}', {
+  resourceRoute('GET /v1/users/{clientUserId}', {
     summary: 'Get a user',
     params,
     query: z.strictObject({ clientId }),
