@@ -3,7 +3,7 @@ import { floWebhook } from 'flo-gateway-receiver/express'
 
 const app = express()
 
-// Before express.json(), which would leave nothing of the bytes that were signed.
+// Before express.json(), which would consume the raw bytes that were signed.
 app.post(
   '/webhooks/flo',
   floWebhook({

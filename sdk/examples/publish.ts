@@ -5,7 +5,7 @@ const { publish, publishAll } = appEvents({
   apiKey: process.env.FLO_API_KEY,
 })
 
-// As your own database has it: published again, it has to be the same event.
+// From your own database: published again, it must be exactly the same event.
 const login = { id: 4711, userId: 'user_123', at: '2026-06-06T14:00:00+02:00', ip: '203.0.113.7' }
 const { type, state } = await publish(
   {

@@ -1,12 +1,12 @@
 import { VerificationError, verifyFlo } from 'flo-gateway-receiver'
 
-/** For any framework: `body` is what came over the wire, as text or bytes. */
+/** For any framework: `body` is the raw request body, as text or bytes. */
 export async function receive(body: string | Uint8Array, headers: Headers): Promise<number> {
   try {
     const { event } = await verifyFlo({
       body,
       headers,
-      // While you change from one secret to another, both are right.
+      // During a rotation, both secrets are accepted.
       secret: [process.env.FLO_SECRET, process.env.FLO_SECRET_BEFORE],
     })
     if (event.eventType === 'invoice.overdue') console.log(`${event.user.email} owes ${event.invoice.amountRemaining}`)
