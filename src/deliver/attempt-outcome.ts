@@ -36,10 +36,37 @@ export function nextDelay(
   random = Math.random,
 ): number | null {
   const step = plan.schedule[attempt - 1]
-  if (step === undefined || outcome.kind === 'delivered' || outcome.kind === 'gone') return null
+  if (step === undefined) return null
   const delay = step * (1 + plan.jitter * random())
-  const retryAfter = outcome.kind === 'refused' ? (outcome.retryAfterSeconds ?? 0) : 0
-  return Math.max(delay, Math.min(retryAfter, delay + RETRY_AFTER_MAX_SECONDS))
+  switch (outcome.kind) {
+    case 'delivered':
+    case 'gone':
+      return null
+    case 'refused':
+      return Math.max(delay, Math.min(outcome.retryAfterSeconds ?? 0, delay + RETRY_AFTER_MAX_SECONDS))
+    case 'unreachable':
+      return delay
+    default:
+      return outcome satisfies never
+  }
+}
+
+/** How an outcome stands in a row of `attempts`: the status that came, or why none did. */
+export function outcomeColumns(outcome: AttemptOutcome): {
+  status: number | null
+  error: UnreachableReason | null
+  errorMessage: string | null
+} {
+  switch (outcome.kind) {
+    case 'delivered':
+    case 'refused':
+    case 'gone':
+      return { status: outcome.status, error: null, errorMessage: null }
+    case 'unreachable':
+      return { status: null, error: outcome.reason, errorMessage: outcome.message }
+    default:
+      return outcome satisfies never
+  }
 }
 
 // Date.parse takes much that is no HTTP date ("1", "May"); all three forms of RFC 9110 begin with a day's name.

@@ -23,6 +23,7 @@ const ANNOUNCE_AGAIN_MS = 1_000
 /** Deliveries due later than this are found by the sweep in time. */
 const HORIZON_SECONDS = 90
 
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: one closure around the state of a client's pumps; its parts are short functions.
 export function createClientDeliveries(shared: DeliverContext, id: string): ClientDeliveries {
   const { db, log, worker, slots } = shared
   const pumps = new Map<string, Pump>()
@@ -121,9 +122,10 @@ export function createClientDeliveries(shared: DeliverContext, id: string): Clie
       )
       // Loaded here, hundreds at once, they are at hand when the attempts start.
       await shared.loadEventBodies(id, new Set(reads.flatMap(({ rows }) => rows.map(({ eventId }) => eventId))))
-      for (const [at, { pump, queue, rewindCount }] of needing.entries()) {
-        const read = reads[at]!
-        if (pump.haltReason || queue.rewindCount !== rewindCount) continue
+      for (const [at, read] of reads.entries()) {
+        const asked = needing[at]
+        if (!asked || asked.pump.haltReason || asked.queue.rewindCount !== asked.rewindCount) continue
+        const { pump, queue } = asked
         absorbRows(queue, read, inHandIds)
         pump.startsWhileUnknown = read.startsWhileUnknown ?? pump.startsWhileUnknown
         if (read.isClosed) closePump(shared, client, pump)

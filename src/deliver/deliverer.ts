@@ -42,32 +42,21 @@ const SWEEP_AHEAD_SECONDS = 90
  * `wake` says that a client has deliveries, of these endpoints or of any; `sweep` looks for due ones of all clients; `stop`
  * starts nothing more, and settles when what was under way is recorded and every lease given back.
  */
-export function createDeliverer({
-  config,
-  resolveHost,
-  tunnels,
-  random = Math.random,
-  scheduleBackstop = () => {},
-  slots = 512,
-  ...deps
-}: DelivererDeps) {
+export function createDeliverer({ config, resolveHost, tunnels, slots = 512, ...deps }: DelivererDeps) {
   const clients = new Map<string, ClientDeliveries>()
   const http = createSender({
-    allowedSubnets: config.allowedSubnets,
-    now: deps.now,
-    tunnels,
+    ...{ allowedSubnets: config.allowedSubnets, now: deps.now, tunnels },
     ...(resolveHost && { resolveHost }),
   })
+  const tasks = createTaskCount()
   const pumps = { count: 0 }
   let isStopping = false
   let retryRecordingUntil = Number.POSITIVE_INFINITY
-  let taskCount = 0
-  let onDrained = () => {}
 
   const shared: DeliverContext = {
+    random: Math.random,
+    scheduleBackstop: () => {},
     ...deps,
-    random,
-    scheduleBackstop,
     sendPost: http.sendPost,
     loadEventBodies: createEventBodyLoader(deps),
     loggedErrors: new WeakSet(),
@@ -86,15 +75,7 @@ export function createDeliverer({
     onClientIdle(clientId) {
       if (clients.get(clientId)?.isIdle()) clients.delete(clientId)
     },
-    tasks: {
-      begin() {
-        taskCount += 1
-      },
-      end() {
-        taskCount -= 1
-        if (taskCount === 0) onDrained()
-      },
-    },
+    tasks,
   }
 
   function deliveriesOf(clientId: string): ClientDeliveries {
@@ -111,35 +92,15 @@ export function createDeliverer({
   }
 
   const sweep = async () => {
-    if (isStopping) return
-    const next = await sweepDueEndpoints(deps.db, SWEEP_AHEAD_SECONDS)
-    const [hidden] = next.flatMap(({ hiddenEventId }) => hiddenEventId ?? []).toSorted()
-    if (hidden) {
-      // A clock may have been set back for days, or somebody may have written a delivery by hand.
-      deps.log.warn({ eventId: hidden }, 'delivery.floor_too_high')
-      await lowerFloor(deps.db, hidden)
-    }
-    for (const [clientId, endpoints] of Map.groupBy(next, ({ clientId }) => clientId)) {
-      const client = deliveriesOf(clientId)
-      for (const { endpointId, seconds } of endpoints) if (seconds > 0) client.clock.setDue(endpointId, seconds)
-      const dueNow = endpoints.filter(({ seconds }) => seconds <= 0)
-      if (dueNow.length > 0)
-        wake(
-          clientId,
-          dueNow.map(({ endpointId }) => endpointId),
-        )
-    }
+    if (!isStopping) await sweepAllClients(deps, deliveriesOf)
   }
-
-  const wake = (clientId: string, endpointIds?: string[], options?: WakeOptions) => {
-    if (!isStopping) deliveriesOf(clientId).wakeEndpoints(endpointIds, options)
-  }
-
   deps.worker.onLost(() => haltAllPumps('lost'))
   deps.worker.onReady(sweep)
 
   return {
-    wake,
+    wake(clientId: string, endpointIds?: string[], options?: WakeOptions) {
+      if (!isStopping) deliveriesOf(clientId).wakeEndpoints(endpointIds, options)
+    },
     sweep,
     /** How many attempts are under way. */
     inFlight: http.countUnderWay,
@@ -147,12 +108,49 @@ export function createDeliverer({
       isStopping = true
       retryRecordingUntil = performance.now() + STOP_PATIENCE_MS
       haltAllPumps('stopping')
-      if (taskCount > 0)
-        await new Promise<void>((resolve) => {
-          onDrained = resolve
-        })
+      await tasks.untilNone()
       await Promise.allSettled([...clients.values()].map((client) => client.stop()))
       await http.closeConnections()
     },
+  }
+}
+
+/** Wakes the endpoints, of all clients, that have due deliveries, and sets the retry clocks of those that soon will. */
+async function sweepAllClients(
+  { db, log }: Pick<DeliverContext, 'db' | 'log'>,
+  deliveriesOf: (clientId: string) => ClientDeliveries,
+): Promise<void> {
+  const found = await sweepDueEndpoints(db, SWEEP_AHEAD_SECONDS)
+  const [oldestHidden] = found.flatMap(({ hiddenEventId }) => hiddenEventId ?? []).toSorted()
+  if (oldestHidden) {
+    // A clock may have been set back for days, or somebody may have written a delivery by hand.
+    log.warn({ eventId: oldestHidden }, 'delivery.floor_too_high')
+    await lowerFloor(db, oldestHidden)
+  }
+  for (const [clientId, endpoints] of Map.groupBy(found, ({ clientId }) => clientId)) {
+    const client = deliveriesOf(clientId)
+    for (const { endpointId, seconds } of endpoints) if (seconds > 0) client.clock.setDue(endpointId, seconds)
+    const dueNow = endpoints.filter(({ seconds }) => seconds <= 0).map(({ endpointId }) => endpointId)
+    if (dueNow.length > 0) client.wakeEndpoints(dueNow)
+  }
+}
+
+/** Counts tasks that have begun and have to end before the process may. */
+function createTaskCount() {
+  let count = 0
+  let onNone = () => {}
+  return {
+    begin() {
+      count += 1
+    },
+    end() {
+      count -= 1
+      if (count === 0) onNone()
+    },
+    untilNone: () =>
+      new Promise<void>((resolve) => {
+        onNone = resolve
+        if (count === 0) resolve()
+      }),
   }
 }

@@ -1,4 +1,4 @@
-import { disableEndpoint, endEndpointDeliveries, endPendingDelivery } from './attempt/end-deliveries.ts'
+import { disableEndpoint, endAllDeliveries, endPendingDelivery } from './attempt/end-deliveries.ts'
 import { makeAttempt } from './attempt/make-attempt.ts'
 import { type AttemptMade, stateAfter } from './attempt/record-attempts.ts'
 import type { ClientDeliveries, DeliverContext } from './context.ts'
@@ -8,16 +8,24 @@ import type { EndpointNews } from './endpoint-news.ts'
 import type { DueDelivery } from './queue/due-deliveries.ts'
 import { hasWaiting, type Pump, pumpNeedsRows, queueFor, takeNextWaiting } from './queue/pump.ts'
 import { putBackDelivery } from './queue/queue.ts'
-import { AFTER_ANOTHER_ENDS, countEnd, nextStartAt } from './queue/start-gate.ts'
+import { AFTER_ANOTHER_ENDS, nextStartAt } from './queue/start-gate.ts'
 import type { StartVerdict } from './start-check.ts'
 
-/** Whether the pump's next delivery may start now. Where only time holds it up, a timer offers the pump again. */
+/** One delivery of a pump, from its start check to its record. */
+interface DeliveryRun {
+  shared: DeliverContext
+  client: ClientDeliveries
+  pump: Pump
+  delivery: DueDelivery
+}
+
+/** Whether the pump's next delivery may start now. Where only time holds it up, a timer requests a slot again. */
 export function canStartNext({ now, slots }: Pick<DeliverContext, 'now' | 'slots'>, pump: Pump): boolean {
   if (pump.haltReason !== null || !hasWaiting(pump)) return false
   if (pump.endpoint === null) return pump.inFlight < pump.startsWhileUnknown
-  const asked = pump.inFlight - pump.sending
-  if (pump.mustRecheck) return asked === 0
-  const at = nextStartAt(pump, asked, now)
+  const notStarted = pump.inFlight - pump.sending
+  if (pump.mustRecheck) return notStarted === 0
+  const at = nextStartAt(pump, pump.endpoint, { notStarted, now })
   if (at === 0) return true
   if (at === AFTER_ANOTHER_ENDS) return false
   const onStartTime = () => {
@@ -29,11 +37,12 @@ export function canStartNext({ now, slots }: Pick<DeliverContext, 'now' | 'slots
 }
 
 /**
- * Starts the pump's next delivery and sees it through: asked for, sent, recorded, forgotten. Never rejects: what goes wrong
- * on our side is logged, the delivery stays due, and the pump pauses.
+ * Runs the pump's next delivery to its end: checked, sent, recorded, forgotten. Never rejects: a fault on our side is
+ * logged, the delivery stays due, and the pump pauses.
  */
 export async function runNextDelivery(shared: DeliverContext, client: ClientDeliveries, pump: Pump): Promise<void> {
   const delivery = takeNextWaiting(pump)
+  const run: DeliveryRun = { shared, client, pump, delivery }
   const known = pump.mustRecheck ? null : pump.endpoint
   const slot = trackSlot(shared, pump)
   shared.tasks.begin()
@@ -43,25 +52,25 @@ export async function runNextDelivery(shared: DeliverContext, client: ClientDeli
   try {
     verdict = await client.startCheck({ pump, delivery })
     if (pump.endpoint !== known) shared.slots.requestSlot(pump)
-    if (!verdict.go) await onNotStarted(shared, client, pump, delivery, verdict)
-    else made = await sendOne(shared, client, pump, delivery, verdict, slot.onSlow)
+    if (verdict.canStart) made = await sendOne(run, verdict, slot.onSlow)
+    else await onNotStarted(run, verdict)
   } catch (error) {
     pauseAfterFault(shared, client, pump, error)
   }
   pump.inFlight -= 1
-  const isHeld = verdict?.go === false && verdict.why === 'held' && pump.haltReason === null
-  if (isHeld) putBackDelivery(queueFor(pump, delivery), delivery)
-  slot.release(made !== null)
+  const mustWait = verdict?.canStart === false && verdict.reason === 'must_wait' && pump.haltReason === null
+  if (mustWait) putBackDelivery(queueFor(pump, delivery), delivery)
+  slot.release({ wasSent: made !== null })
   // One that could not be recorded stays in hand: sending it again would be worse than leaving it to the next start.
-  if (!isHeld && (!made || (await recordAttempt(shared, client, pump, made)))) client.forgetDelivery(pump, delivery)
-  // With the lease goes the right to say how the endpoint fares.
-  if (verdict?.go && verdict.endpoint.health.unsaved === 'change' && pump.haltReason !== 'lost')
+  if (!mustWait && (!made || (await recordAttempt(run, made)))) client.forgetDelivery(pump, delivery)
+  // A process that has lost the lease must not overwrite the endpoint's health.
+  if (verdict?.canStart && verdict.endpoint.health.unsaved === 'change' && pump.haltReason !== 'lost')
     await client.saveHealth({ endpoint: verdict.endpoint, starts: pump.starts })
   if (pumpNeedsRows(pump, shared.queueLimit())) client.requestRows()
   shared.tasks.end()
 }
 
-/** The place that an attempt holds, given back when it ends; one that takes long steps aside before. */
+/** The slot that an attempt holds until it ends; a slow attempt moves to a slow slot before. */
 function trackSlot({ slots }: DeliverContext, pump: Pump) {
   let isSlow = false
   let usesSlowSlot = false
@@ -71,7 +80,7 @@ function trackSlot({ slots }: DeliverContext, pump: Pump) {
       pump.isSlow = true
       usesSlowSlot = slots.moveToSlowSlot(pump)
     },
-    release(wasSent: boolean) {
+    release({ wasSent }: { wasSent: boolean }) {
       if (wasSent) pump.isSlow = isSlow
       if (usesSlowSlot) slots.releaseSlowSlot(pump)
       else slots.releaseSlot(pump)
@@ -79,32 +88,27 @@ function trackSlot({ slots }: DeliverContext, pump: Pump) {
   }
 }
 
+/** Sends a delivery whose start was counted, and counts its end; null: the lease is lost or the process ends, nothing was sent. */
 async function sendOne(
-  shared: DeliverContext,
-  client: ClientDeliveries,
-  pump: Pump,
-  delivery: DueDelivery,
-  verdict: StartVerdict & { go: true },
+  { shared, client, pump, delivery }: DeliveryRun,
+  { endpoint, event, countEnd }: StartVerdict & { canStart: true },
   onSlow: () => void,
 ): Promise<AttemptMade | null> {
-  const { endpoint, event } = verdict
   try {
     if (pump.haltReason === 'lost' || shared.isStopping()) return null
-    const made = await makeAttempt(shared, client.id, endpoint, delivery, event, onSlow)
-    await chargeEndpoint(shared, client, pump, endpoint, made).catch((error) =>
+    const made = await makeAttempt(shared, { clientId: client.id, endpoint, delivery, event, onSlow })
+    await chargeEndpoint({ shared, client, pump }, endpoint, made).catch((error) =>
       pauseAfterFault(shared, client, pump, error),
     )
     return made
   } finally {
-    countEnd(pump, verdict)
+    countEnd()
   }
 }
 
-/** What the attempt says of its endpoint, which may be the end of it. */
+/** Counts the attempt's outcome in the endpoint's health, and disables an endpoint that is gone or given up. */
 async function chargeEndpoint(
-  shared: DeliverContext,
-  client: ClientDeliveries,
-  pump: Pump,
+  { shared, client, pump }: Omit<DeliveryRun, 'delivery'>,
   endpoint: Endpoint,
   { answer: { outcome, startedAt } }: AttemptMade,
 ): Promise<void> {
@@ -117,16 +121,12 @@ async function chargeEndpoint(
   closePump(shared, client, pump)
 }
 
-async function recordAttempt(
-  { log }: DeliverContext,
-  client: ClientDeliveries,
-  pump: Pump,
-  made: AttemptMade,
-): Promise<boolean> {
+/** Whether the attempt is in the database. Plans what follows from it. */
+async function recordAttempt({ shared: { log }, client, pump }: DeliveryRun, made: AttemptMade): Promise<boolean> {
   const { delivery, nextDelaySeconds } = made
   try {
-    const written = await client.recordAttempt({ ...made, exhaustedNews: exhaustedNews(client, pump, made) })
-    if (written === 'lost') return false
+    const result = await client.recordAttempt({ ...made, exhaustedNews: exhaustedNews(client, pump, made) })
+    if (result === 'lost') return false
   } catch (error) {
     log.error({ err: error, clientId: client.id, deliveryId: delivery.id }, 'delivery.record_failed')
     return false
@@ -139,7 +139,7 @@ async function recordAttempt(
   return true
 }
 
-/** What to tell of a delivery that this attempt ends in vain; null: it does not. */
+/** The news of a delivery that has failed for good by this attempt; null: it has not. */
 function exhaustedNews(
   { id: clientId }: ClientDeliveries,
   { endpointId, endpoint }: Pump,
@@ -148,9 +148,9 @@ function exhaustedNews(
   const { delivery, number, answer } = made
   if (stateAfter(made) !== 'failed' || answer.outcome.kind === 'gone') return null
   const { outcome, startedAt } = answer
-  const isOurs = outcome.kind === 'unreachable' && outcome.reason === 'proxy'
-  // A success in the meantime has ended the row already.
-  const failingSince = isOurs ? null : new Date(endpoint?.health.failingSince ?? startedAt)
+  const isOurFault = outcome.kind === 'unreachable' && outcome.reason === 'proxy'
+  // A success in the meantime has ended the row of failures already.
+  const failingSince = isOurFault ? null : new Date(endpoint?.health.failingSince ?? startedAt)
   return {
     clientId,
     endpointId,
@@ -168,28 +168,28 @@ function exhaustedNews(
 const startOfDay = (at: Date) => new Date(at.getTime() - (at.getTime() % 86_400_000))
 
 async function onNotStarted(
-  shared: DeliverContext,
-  client: ClientDeliveries,
-  pump: Pump,
-  delivery: DueDelivery,
-  verdict: StartVerdict & { go: false },
+  { shared, client, pump, delivery }: DeliveryRun,
+  verdict: StartVerdict & { canStart: false },
 ): Promise<void> {
-  switch (verdict.why) {
+  switch (verdict.reason) {
     case 'lost':
       client.haltPump(pump, 'lost')
       return client.wakeEndpoints([pump.endpointId])
     case 'closed':
       return closePump(shared, client, pump)
     case 'filtered':
-      return endPendingDelivery(shared.db, client.id, delivery, 'skipped', 'filtered')
+      return endPendingDelivery(shared.db, client.id, delivery, { state: 'skipped', reason: 'filtered' })
     case 'event_missing':
-      return endPendingDelivery(shared.db, client.id, delivery, 'cancelled', 'event_missing')
+      return endPendingDelivery(shared.db, client.id, delivery, { state: 'cancelled', reason: 'event_missing' })
     case 'outdated':
       return client.rereadPump(pump)
     case 'fault':
       throw verdict.error
-    case 'held':
+    case 'must_wait':
     case 'settled':
+      return
+    default:
+      return verdict satisfies never
   }
 }
 
@@ -213,10 +213,10 @@ export function closePump(shared: DeliverContext, client: ClientDeliveries, pump
     queue.isStale = false
     queue.hasMore = false
   }
-  // It may be enabled again, and then nothing counts of what was met before.
+  // The endpoint may be enabled again, and its deliveries then start as if it were not known.
   pump.mustRecheck = true
   shared.tasks.begin()
-  endEndpointDeliveries(shared.db, client.id, pump.endpointId)
+  endAllDeliveries(shared.db, client.id, pump.endpointId)
     .then(
       (deliveries) => {
         if (pump.haltReason === 'closing') pump.haltReason = null

@@ -44,9 +44,9 @@ export function createBatcher<In, Out>(
     scheduleFlush()
     try {
       const results = await flushBatch(batch.map(({ item }) => item))
-      batch.forEach(({ resolve }, at) => {
-        resolve(results[at]!)
-      })
+      if (results.length !== batch.length)
+        throw new Error(`a batch of ${batch.length} items was answered with ${results.length} results`)
+      for (const [at, result] of results.entries()) batch[at]?.resolve(result)
     } catch (error) {
       for (const { reject } of batch) reject(error)
     }

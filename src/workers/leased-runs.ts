@@ -51,9 +51,10 @@ export interface LeasedRuns {
 
 const RETRY_MS = 1000
 
-/** Works on all runs of a kind, each in one process at a time. After `kill -9` another one goes on where the row says. */
+/** Works on all runs of a kind, each in one process at a time. After `kill -9` another process continues from the row. */
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: one closure around the state of the runs; its parts are short functions.
 export function createLeasedRuns<Run extends LongRun>(
-  { log, worker, onLeasedElsewhere: tell }: LeasedRunsDeps,
+  { log, worker, onLeasedElsewhere }: LeasedRunsDeps,
   kind: RunKind<Run>,
 ): LeasedRuns {
   const looksUnderWay = new Map<string, Promise<void>>()
@@ -66,7 +67,7 @@ export function createLeasedRuns<Run extends LongRun>(
   // Not a race with the promise above, which would keep every pause of a long run in memory.
   const sleepers = new Set<() => void>()
   let stopped = false
-  let leases = 0
+  let leaseGeneration = 0
   const unitOf = (id: string) => `${kind.name}:${id}`
 
   const wake = (clientId: string) => {
@@ -89,7 +90,7 @@ export function createLeasedRuns<Run extends LongRun>(
       (await kind.readDueRuns(clientId)).filter(({ id }) => !running.has(id) && !paused.has(id))
     const units = (await readIdleRuns()).map(({ id }) => unitOf(id))
     const { held, elsewhere } = await worker.claimUnits(clientId, units)
-    if (elsewhere.length > 0) tell(clientId)
+    if (elsewhere.length > 0) onLeasedElsewhere(clientId)
     // Looked at again under the lease: it may have gone on, or ended, between the look and the claim.
     const mine = held.length > 0 ? (await readIdleRuns()).filter(({ id }) => held.includes(unitOf(id))) : []
     if (!stopped) for (const run of mine) beginRun(run)
@@ -104,16 +105,20 @@ export function createLeasedRuns<Run extends LongRun>(
 
   const beginRun = (run: Run) => {
     const { clientId, id } = run
-    const told = { clientId, [`${kind.name}Id`]: id }
-    const mine = leases
+    const logFields = { clientId, [`${kind.name}Id`]: id }
+    const generation = leaseGeneration
     const ended = kind
-      .workOn(run, { isStopped: () => stopped || mine !== leases, stopping: stopping.promise, pause: sleepFor })
+      .workOn(run, {
+        isStopped: () => stopped || generation !== leaseGeneration,
+        stopping: stopping.promise,
+        pause: sleepFor,
+      })
       .catch((error) => {
-        log.error({ ...told, err: error }, `${kind.name}.broke_off`)
+        log.error({ ...logFields, err: error }, `${kind.name}.broke_off`)
         pauseRun(run)
       })
       .then(() => worker.releaseUnits(clientId, [unitOf(id)]))
-      .catch((error) => log.error({ ...told, err: error }, `${kind.name}.not_released`))
+      .catch((error) => log.error({ ...logFields, err: error }, `${kind.name}.not_released`))
       .finally(() => {
         running.delete(id)
         wake(clientId)
@@ -156,7 +161,7 @@ export function createLeasedRuns<Run extends LongRun>(
   }
 
   worker.onLost(() => {
-    leases += 1
+    leaseGeneration += 1
   })
   worker.onReady(sweep)
 

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Db, inTransaction } from '../database/db.ts'
 import type { Log } from '../log.ts'
 import { freeDeadWorkers } from './janitor.ts'
+import { type ClaimedUnits, claimLeases, releaseLeases } from './leases.ts'
 import { retryUntilDone } from './retry-until-done.ts'
 import { HEARTBEAT_MS, openSession, type SessionLoss, WAKE_CHANNEL, type WorkerSession } from './worker-session.ts'
 
@@ -13,7 +14,7 @@ export interface Worker {
    * Claims units of work of one client (`endpoint:<id>`, `lane:<n>`): `held` are those this worker has now (newly or already),
    * `elsewhere` those another live worker has. One statement. While the session is lost both are empty.
    */
-  claimUnits(clientId: string, units: string[]): Promise<{ held: string[]; elsewhere: string[] }>
+  claimUnits(clientId: string, units: string[]): Promise<ClaimedUnits>
   /** Gives units back; a unit that is not held is passed over. */
   releaseUnits(clientId: string, units: string[]): Promise<void>
   /** Called when the session that keeps this worker alive is lost: forget all leases at once, others may have them by now. */
@@ -36,6 +37,23 @@ export interface RegisteredWorker extends Worker {
   stop(): Promise<void>
 }
 
+interface WorkerDeps {
+  url: string
+  db: Db
+  log: Log
+  roles: readonly string[]
+  /** The keys of the ring that this process has. */
+  keyIds?: readonly string[]
+}
+
+/** What was given to onLost, onReady, onSilence and onNotice, in this order each. */
+interface WorkerCallbacks {
+  onLost: (() => void)[]
+  onReady: (() => unknown)[]
+  onSilence: (() => void)[]
+  onNotice: ((payload: string) => void)[]
+}
+
 const JANITOR_MS = 2000
 const REOPEN_MS = 500
 
@@ -43,68 +61,12 @@ const REOPEN_MS = 500
  * Registers this process. A lost session is opened again, under a new id. At once and every 2 s it also frees what dead
  * workers of any process held. Rejects when the first registration fails.
  */
-export async function registerWorker({
-  url,
-  db,
-  log,
-  roles,
-  keyIds = [],
-}: {
-  url: string
-  db: Db
-  log: Log
-  roles: readonly string[]
-  /** The keys of the ring that this process has. */
-  keyIds?: readonly string[]
-}): Promise<RegisteredWorker> {
-  const lostCalls: (() => void)[] = []
-  const readyCalls: (() => unknown)[] = []
-  const silenceCalls: (() => void)[] = []
-  const noticeCalls: ((payload: string) => void)[] = []
-  let pool: string | null = null
-  let stopped = false
-
-  const openNext = () =>
-    openSession({
-      url,
-      roles,
-      keyIds,
-      onLost: (how) => void reopenSession(how),
-      onNotice(payload) {
-        for (const call of noticeCalls) call(payload)
-      },
-    })
-  let session: WorkerSession = await openNext()
-  let isLost = false
-
-  const reopenSession = async (how: SessionLoss) => {
-    isLost = true
-    const { id: former } = session
-    log.error({ workerId: former, how }, 'worker.session_lost')
-    for (const call of lostCalls) call()
-    if (how === 'silent') for (const call of silenceCalls) call()
-    while (isLost && !stopped) {
-      await delay(REOPEN_MS, undefined, { ref: false })
-      const fresh = await openNext().catch((error) => log.warn({ err: error }, 'worker.not_registered'))
-      if (!fresh) continue
-      session = fresh
-      isLost = false
-    }
-    if (isLost || stopped) return
-    await session.setGraphilePool(pool).catch(() => {})
-    // All of it was forgotten at the loss. The server may take the old session for alive for some seconds more.
-    await leaveWorkers(db, former).catch((error) => log.warn({ err: error }, 'worker.not_left'))
-    log.info({ workerId: session.id }, 'worker.registered_again')
-    const { id } = session
-    for (const call of readyCalls)
-      void retryUntilDone(call, {
-        isWanted: () => !isLost && !stopped && session.id === id,
-        onFailed: (error) => log.error({ err: error }, 'worker.not_ready'),
-      })
-  }
-
+export async function registerWorker(deps: WorkerDeps): Promise<RegisteredWorker> {
+  const { db, log } = deps
+  const callbacks: WorkerCallbacks = { onLost: [], onReady: [], onSilence: [], onNotice: [] }
+  const sessions = await keepSession(deps, callbacks)
   const heartbeat = repeatWithPause(HEARTBEAT_MS, async () => {
-    if (!isLost) await session.sendHeartbeat()
+    if (!sessions.isLost()) await sessions.currentSession().sendHeartbeat()
   })
   // Apart from the heartbeat, which alone can tell that the pool's connections are dead.
   const freeDead = () =>
@@ -118,57 +80,91 @@ export async function registerWorker({
 
   return {
     get id() {
-      return session.id
+      return sessions.currentSession().id
     },
     async claimUnits(clientId, units) {
-      if (isLost || units.length === 0) return { held: [], elsewhere: [] }
-      const { id } = session
-      // In one order everywhere: two workers that claim the same units wait for each other in a line, not in a ring.
-      const { rows } = await db.query(
-        `with claimed as (
-           insert into leases (client_id, unit, worker_id)
-           select $1, unit, $3 from unnest($2::text[]) unit order by unit
-           on conflict (client_id, unit) do nothing
-           returning unit)
-         select unit from claimed
-         union all
-         select unit from leases where client_id = $1 and unit = any($2) and worker_id = $3`,
-        [clientId, units, id],
-      )
+      const { id } = sessions.currentSession()
+      if (sessions.isLost() || units.length === 0) return { held: [], elsewhere: [] }
+      const claimed = await claimLeases(db, clientId, units, id)
       // Claimed under an id that is lost by now: the janitor frees it.
-      if (isLost || session.id !== id) return { held: [], elsewhere: [] }
-      const held = new Set(rows.map(({ unit }) => unit))
-      return { held: [...held], elsewhere: units.filter((unit) => !held.has(unit)) }
+      return sessions.isLost() || sessions.currentSession().id !== id ? { held: [], elsewhere: [] } : claimed
     },
     async releaseUnits(clientId, units) {
-      if (units.length === 0) return
-      await db.query('delete from leases where client_id = $1 and unit = any($2) and worker_id = $3', [
-        clientId,
-        units,
-        session.id,
-      ])
+      if (units.length > 0) await releaseLeases(db, clientId, units, sessions.currentSession().id)
     },
-    onLost: (callback) => void lostCalls.push(callback),
-    onReady: (callback) => void readyCalls.push(callback),
-    onSilence: (callback) => void silenceCalls.push(callback),
-    onNotice: (callback) => void noticeCalls.push(callback),
-    isRegistered: () => !isLost && !stopped,
-    async setGraphilePool(graphilePool) {
-      pool = graphilePool
-      await session.setGraphilePool(pool)
-    },
+    onLost: (callback) => void callbacks.onLost.push(callback),
+    onReady: (callback) => void callbacks.onReady.push(callback),
+    onSilence: (callback) => void callbacks.onSilence.push(callback),
+    onNotice: (callback) => void callbacks.onNotice.push(callback),
+    isRegistered: () => !sessions.isLost() && !sessions.isStopped(),
+    setGraphilePool: sessions.setGraphilePool,
     async stop() {
-      stopped = true
+      sessions.stopReopening()
       await janitor.stop()
-      await leaveWorkers(db, session.id)
-      // To the last: without it, a database that vanishes now would be waited for in vain.
+      await leaveWorkers(db, sessions.currentSession().id)
+      // The heartbeat goes on to the last: without it, a database that vanishes now would be waited for in vain.
       await heartbeat.stop()
-      await session.endSession()
+      await sessions.currentSession().endSession()
     },
   }
 }
 
-/** Strikes a worker off the list and gives back what it held; the others are told to sweep when that was anything. */
+/** Opens the worker's session, and another one, under a new id, whenever it is lost. Rejects when the first cannot be opened. */
+async function keepSession({ url, db, log, roles, keyIds = [] }: WorkerDeps, callbacks: WorkerCallbacks) {
+  let pool: string | null = null
+  let isStopped = false
+  let isLost = false
+
+  const openNext = () =>
+    openSession({
+      ...{ url, roles, keyIds },
+      onLost: (how) => void reopenSession(how),
+      onNotice(payload) {
+        for (const call of callbacks.onNotice) call(payload)
+      },
+    })
+  let session: WorkerSession = await openNext()
+
+  const reopenSession = async (how: SessionLoss) => {
+    isLost = true
+    const { id: former } = session
+    log.error({ workerId: former, how }, 'worker.session_lost')
+    for (const call of callbacks.onLost) call()
+    if (how === 'silent') for (const call of callbacks.onSilence) call()
+    while (isLost && !isStopped) {
+      await delay(REOPEN_MS, undefined, { ref: false })
+      const fresh = await openNext().catch((error) => log.warn({ err: error }, 'worker.not_registered'))
+      if (!fresh) continue
+      session = fresh
+      isLost = false
+    }
+    if (isLost || isStopped) return
+    await session.setGraphilePool(pool).catch(() => {})
+    // Its leases were forgotten at the loss. The server may take the old session for alive for some seconds more.
+    await leaveWorkers(db, former).catch((error) => log.warn({ err: error }, 'worker.not_left'))
+    log.info({ workerId: session.id }, 'worker.registered_again')
+    const { id } = session
+    for (const call of callbacks.onReady)
+      void retryUntilDone(call, {
+        isWanted: () => !isLost && !isStopped && session.id === id,
+        onFailed: (error) => log.error({ err: error }, 'worker.not_ready'),
+      })
+  }
+  return {
+    currentSession: () => session,
+    isLost: () => isLost,
+    isStopped: () => isStopped,
+    async setGraphilePool(graphilePool: string) {
+      pool = graphilePool
+      await session.setGraphilePool(pool)
+    },
+    stopReopening() {
+      isStopped = true
+    },
+  }
+}
+
+/** Takes a worker off the list and gives back its leases; when there were any, the other workers are notified to sweep. */
 const leaveWorkers = (db: Db, id: string) =>
   inTransaction(db, async (tx) => {
     await tx.query('delete from workers where id = $1', [id])
@@ -176,7 +172,7 @@ const leaveWorkers = (db: Db, id: string) =>
     if (rowCount) await tx.query('select pg_notify($1, $2)', [WAKE_CHANNEL, 'sweep'])
   })
 
-/** Does the work again and again, `pauseMs` after its last end. `stop` waits for the one that is under way. */
+/** Repeats the work, each time `pauseMs` after it ended. `stop` waits for what is under way. */
 function repeatWithPause(pauseMs: number, work: () => Promise<void>) {
   let running = Promise.resolve()
   let stopped = false

@@ -68,7 +68,7 @@ test('what a killed process held is free within seconds, and the survivors are t
   const notices: string[] = []
   survivor.onNotice((payload) => notices.push(payload))
   const client = newId()
-  const script = fileURLToPath(new URL('support/claiming-process.ts', import.meta.url))
+  const script = fileURLToPath(new URL('../support/claiming-process.ts', import.meta.url))
   const child = spawn(process.execPath, [script, url, client, 'endpoint:1'], { stdio: ['ignore', 'pipe', 'inherit'] })
   const [said] = await once(child.stdout, 'data')
   expect(JSON.parse(String(said)).held).toEqual(['endpoint:1'])

@@ -3,7 +3,7 @@ import { FANOUT_ORIGIN } from '../../domain/ids.ts'
 import type { Log } from '../../log.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
 import type { EndedAttempt, Watch } from '../../watch.ts'
-import { excusedDelay, isExcused, nextDelay } from '../attempt-outcome.ts'
+import { excusedDelay, isExcused, nextDelay, outcomeColumns } from '../attempt-outcome.ts'
 import { type Endpoint, liveSecrets } from '../endpoint/endpoint.ts'
 import type { DueDelivery } from '../queue/due-deliveries.ts'
 import type { AttemptAnswer } from './answer.ts'
@@ -20,18 +20,22 @@ interface AttemptDeps {
   watch?: Watch
 }
 
+interface AttemptInput {
+  clientId: string
+  endpoint: Endpoint
+  delivery: DueDelivery
+  event: EventBody
+  /** Called when no answer has come after half a second. */
+  onSlow: () => void
+}
+
 /**
  * Makes one attempt: signs, sends, plans the next one. Settles when the answer is there, with what has to be recorded.
- * Rejects only by our own fault, a secret that cannot be decrypted say: then nothing was sent. `slow` is called when no
- * answer has come after half a second.
+ * Rejects only by our own fault, such as a secret that cannot be decrypted: then nothing was sent.
  */
 export async function makeAttempt(
-  { keyRing, log, now, random, sendPost: send, watch }: AttemptDeps,
-  clientId: string,
-  endpoint: Endpoint,
-  delivery: DueDelivery,
-  { body, sourceEventId }: EventBody,
-  onSlow: () => void,
+  { keyRing, log, now, random, sendPost, watch }: AttemptDeps,
+  { clientId, endpoint, delivery, event: { body, sourceEventId }, onSlow }: AttemptInput,
 ): Promise<AttemptMade> {
   const { contract } = endpoint
   const at = now()
@@ -45,7 +49,7 @@ export async function makeAttempt(
     secrets: liveSecrets(endpoint, at, keyRing),
     at,
   })
-  const answer = await send({
+  const answer = await sendPost({
     origin: endpoint.origin,
     path: endpoint.path,
     headers: addEndpointHeaders(headers, endpoint.headers),
@@ -95,18 +99,18 @@ const attemptReport = (
   isFannedOut: delivery.origin === FANOUT_ORIGIN,
   startedAt: answer.startedAt.getTime(),
   durationMs: answer.durationMs,
-  outcome: outcome.kind === 'unreachable' ? outcome.reason : outcome.kind,
-  status: 'status' in outcome ? outcome.status : null,
+  outcome: outcomeColumns(outcome).error ?? outcome.kind,
+  status: outcomeColumns(outcome).status,
 })
 
-// Header names are case-insensitive, and the contract's win.
+// Header names are case-insensitive. Where both name one, the contract's value is sent.
 function addEndpointHeaders(
   headers: Record<string, string>,
   endpointHeaders: Readonly<Record<string, string>>,
 ): Record<string, string> {
-  const names = Object.keys(endpointHeaders)
-  if (names.length === 0) return headers
+  const added = Object.entries(endpointHeaders)
+  if (added.length === 0) return headers
   const contractNames = new Set(Object.keys(headers).map((name) => name.toLowerCase()))
-  for (const name of names) if (!contractNames.has(name.toLowerCase())) headers[name] = endpointHeaders[name]!
+  for (const [name, value] of added) if (!contractNames.has(name.toLowerCase())) headers[name] = value
   return headers
 }

@@ -1,8 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Db, Queryable } from '../../database/db.ts'
+import { isRefusedData, splitUntilAlone } from '../../database/split-until-alone.ts'
 import type { Log } from '../../log.ts'
 import type { Watch } from '../../watch.ts'
 import { type AddToBatch, createBatcher } from '../../workers/batcher.ts'
-import { isExcused } from '../attempt-outcome.ts'
+import { isExcused, outcomeColumns } from '../attempt-outcome.ts'
 import { type EndpointNews, insertNewsSql, newsParameter } from '../endpoint-news.ts'
 import type { DueDelivery } from '../queue/due-deliveries.ts'
 import { idBounds } from '../queue/id-bounds.ts'
@@ -32,50 +34,58 @@ const WAIT_MS = { first: 100, longest: 5_000 }
 
 /**
  * Writes attempts down, those of one client together. The promise is fulfilled when the attempt is in the database (or
- * cannot ever be), and takes as long as the database does to come back, or until `patient` says no. The first delivery in a
- * row of failures that is exhausted is told.
+ * never can be); while the database does not answer it is tried again, until `canRetryRecording` says no. Of several
+ * exhausted deliveries in one row of failures, the first is reported.
  */
 export function createAttemptRecorder(
   { db, log, canRetryRecording, watch }: { db: Db; log: Log; canRetryRecording: () => boolean; watch?: Watch },
   clientId: string,
 ): AddToBatch<AttemptMade, RecordResult> {
-  const recordBatch = async (batch: AttemptMade[]): Promise<RecordResult[]> => {
+  const recordOnce = async (batch: readonly AttemptMade[]): Promise<RecordResult[]> => {
+    const written = await insertAttempts(db, clientId, batch)
+    if (written.size < batch.length) {
+      const deliveryIds = batch.filter(({ delivery }) => !written.has(delivery.id)).map(({ delivery }) => delivery.id)
+      log.warn({ clientId, deliveryIds }, 'delivery.attempt_recorded_elsewhere')
+    }
+    for (const { delivery, exhaustedNews } of batch)
+      if (exhaustedNews && written.get(delivery.id)?.isNews) watch?.onEndpointChanged?.(exhaustedNews)
+    return batch.map(({ delivery }) => (written.has(delivery.id) ? 'recorded' : 'elsewhere'))
+  }
+  /** Throws only what is the fault of an attempt's own values. */
+  const recordPersistently = async (batch: readonly AttemptMade[]): Promise<RecordResult[]> => {
     for (let waitMs = WAIT_MS.first; ; waitMs = Math.min(2 * waitMs, WAIT_MS.longest)) {
       try {
-        const written = await insertAttempts(db, clientId, batch)
-        if (written.size < batch.length) {
-          const lost = batch.filter(({ delivery }) => !written.has(delivery.id)).map(({ delivery }) => delivery.id)
-          log.warn({ clientId, deliveryIds: lost }, 'delivery.attempt_recorded_elsewhere')
-        }
-        for (const { delivery, exhaustedNews } of batch)
-          if (exhaustedNews && written.get(delivery.id)?.isNews) watch?.onEndpointChanged?.(exhaustedNews)
-        return batch.map(({ delivery }) => (written.has(delivery.id) ? 'recorded' : 'elsewhere'))
+        return await recordOnce(batch)
       } catch (error) {
-        if (isRefusedData(error)) return recordHalves(batch, error)
+        if (isAttemptsFault(error)) throw error
         log.error({ err: error, clientId, attempts: batch.length, waitMs }, 'delivery.record_delayed')
         if (!canRetryRecording()) return batch.map(() => 'lost')
-        await new Promise((resolve) => setTimeout(resolve, waitMs))
+        await delay(waitMs)
       }
     }
   }
-  // What PostgreSQL refuses fails the whole statement: halves are tried until it stands alone, and then once more without
-  // what came from outside.
-  const recordHalves = async (batch: AttemptMade[], error: unknown): Promise<RecordResult[]> => {
-    if (batch.length > 1) {
-      const half = batch.length >> 1
-      return [...(await recordBatch(batch.slice(0, half))), ...(await recordBatch(batch.slice(half)))]
+  // An attempt that PostgreSQL refuses is tried once more without what came from outside.
+  const recordWithoutAnswer = async (made: AttemptMade, error: unknown): Promise<RecordResult> => {
+    if (made.answer.headers || made.answer.body !== null) {
+      const bare = { ...made, answer: { ...made.answer, headers: null, body: null } }
+      const [result = 'lost'] = await recordBatch([bare])
+      return result
     }
-    const made = batch[0]!
-    if (made.answer.headers || made.answer.body !== null)
-      return recordBatch([{ ...made, answer: { ...made.answer, headers: null, body: null } }])
     log.error({ err: error, clientId, deliveryId: made.delivery.id }, 'delivery.record_refused')
-    return ['lost']
+    return 'lost'
   }
+  const recordBatch = (batch: readonly AttemptMade[]): Promise<RecordResult[]> =>
+    splitUntilAlone(batch, {
+      work: recordPersistently,
+      isItemsFault: isAttemptsFault,
+      onAlone: recordWithoutAnswer,
+    })
   return createBatcher(recordBatch, { max: BATCH_MAX, inFlight: IN_FLIGHT, spacingMs: SPACING_MS })
 }
 
-// Classes 22 and 23 speak of the data at hand; all others of the database.
-const isRefusedData = (error: unknown) => /^2[23]/.test(String((error as { code?: unknown }).code))
+// Class 23, a constraint, is permanent here too: no row that comes later makes an attempt valid.
+const isAttemptsFault = (error: unknown): boolean =>
+  isRefusedData(error) || /^23/.test(String((error as { code?: unknown } | null)?.code))
 
 // Citus takes no now() within a case of an update, and offset 0 keeps the planner from putting it there.
 const CLOCK = '(select now() as at, extract(epoch from now())::float8 as seconds offset 0) clock'
@@ -100,10 +110,11 @@ const INSERT_ATTEMPTS_AND_NEWS = `, ${insertNewsSql(20, `(n.about->>'deliveryId'
 async function insertAttempts(
   db: Queryable,
   clientId: string,
-  batch: AttemptMade[],
+  batch: readonly AttemptMade[],
 ): Promise<Map<string, { isNews: boolean }>> {
   const exhausted = batch.flatMap((made) => made.exhaustedNews ?? [])
   const isPlain = exhausted.length === 0
+  const columns = batch.map(({ answer }) => outcomeColumns(answer.outcome))
   const { rows } = await db.query<{ id: string; isNews: boolean }>({
     name: isPlain ? 'deliver.record' : 'deliver.record_exhausted',
     text: `with made as (
@@ -134,9 +145,9 @@ async function insertAttempts(
       batch.map(({ number }) => number),
       batch.map(({ answer }) => answer.startedAt.getTime() / 1000),
       batch.map(({ answer }) => answer.durationMs),
-      batch.map(({ answer: { outcome } }) => ('status' in outcome ? outcome.status : null)),
-      batch.map(({ answer: { outcome } }) => (outcome.kind === 'unreachable' ? outcome.reason : null)),
-      batch.map(({ answer: { outcome } }) => (outcome.kind === 'unreachable' ? outcome.message : null)),
+      columns.map(({ status }) => status),
+      columns.map(({ error }) => error),
+      columns.map(({ errorMessage }) => errorMessage),
       batch.map(({ signature }) => signature),
       batch.map(({ answer }) => answer.headers && JSON.stringify(answer.headers)),
       batch.map(({ answer }) => answer.body),
@@ -151,6 +162,16 @@ async function insertAttempts(
   return new Map(rows.map(({ id, isNews }) => [id, { isNews }]))
 }
 
-/** What a delivery becomes by an attempt. */
-export const stateAfter = ({ answer, nextDelaySeconds }: AttemptMade): 'delivered' | 'pending' | 'failed' =>
-  answer.outcome.kind === 'delivered' ? 'delivered' : nextDelaySeconds === null ? 'failed' : 'pending'
+/** The state of the delivery after this attempt. */
+export function stateAfter({ answer: { outcome }, nextDelaySeconds }: AttemptMade): 'delivered' | 'pending' | 'failed' {
+  switch (outcome.kind) {
+    case 'delivered':
+      return 'delivered'
+    case 'gone':
+    case 'refused':
+    case 'unreachable':
+      return nextDelaySeconds === null ? 'failed' : 'pending'
+    default:
+      return outcome satisfies never
+  }
+}

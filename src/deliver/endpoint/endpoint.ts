@@ -91,9 +91,9 @@ export async function refreshEndpoints(
   clientId: string,
   endpoints: { id: string; known: Endpoint | null }[],
 ): Promise<Map<string, FreshEndpoint>> {
-  const { rows } = await db.query<{ at: number; version: number | null; changed: EndpointRow | null }>({
+  const { rows } = await db.query<{ id: string; version: number | null; changed: EndpointRow | null }>({
     name: 'deliver.endpoints',
-    text: `select k.at - 1 as at, e.version,
+    text: `select k.id, e.version,
                   case when e.version <> k.version then jsonb_build_object(
                     'url', e.url, 'contract', e.contract, 'event_types', e.event_types, 'headers', e.headers,
                     'sealed_headers', e.sealed_headers, 'tls', e.tls,
@@ -103,16 +103,18 @@ export async function refreshEndpoints(
                     'health', (select to_jsonb(h) from endpoint_health h
                                 where h.client_id = $1 and h.endpoint_id = e.id),
                     'deleted', e.deleted_at is not null, 'secrets', e.secrets) end as changed
-             from unnest($2::uuid[], $3::bigint[]) with ordinality as k(id, version, at)
+             from unnest($2::uuid[], $3::bigint[]) as k(id, version)
              join leases l on l.client_id = $1 and l.unit = 'endpoint:' || k.id and l.worker_id = $4
              left join endpoints e on e.client_id = $1 and e.id = k.id`,
     values: [clientId, endpoints.map(({ id }) => id), endpoints.map(({ known }) => known?.version ?? 0), worker.id],
   })
+  const known = new Map(endpoints.map(({ id, known }) => [id, known]))
   return new Map(
-    rows.map(({ at, version, changed }): [string, FreshEndpoint] => {
-      const { id, known } = endpoints[at]!
+    rows.map(({ id, version, changed }): [string, FreshEndpoint] => {
       if (version === null) return [id, 'gone']
-      return [id, changed ? endpointFromRow(deps, id, version, changed) : known!]
+      const unchanged = known.get(id)
+      if (changed) return [id, endpointFromRow(deps, id, version, changed)]
+      return [id, unchanged ?? new Error(`endpoint ${id} was read without its row`)]
     }),
   )
 }

@@ -34,21 +34,34 @@ export const newHealth = (): EndpointHealth => ({
   news: [],
 })
 
-/** Counts how an attempt ended. A 410 ends the endpoint anyhow, and what is excused is not the endpoint's doing. */
+/** Counts how an attempt ended. A 410 disables the endpoint anyway, and an excused attempt says nothing about it. */
 export function countOutcome(health: EndpointHealth, outcome: AttemptOutcome, startedAt: number, now: number): void {
-  if (outcome.kind === 'gone') return
   if (isExcused(outcome)) {
     postponeProbe(health, startedAt)
     return
   }
+  switch (outcome.kind) {
+    case 'gone':
+      break
+    case 'delivered':
+      addToBucket(health, { hasFailed: false, now })
+      countSuccess(health, startedAt)
+      break
+    case 'refused':
+    case 'unreachable':
+      addToBucket(health, { hasFailed: true, now })
+      countFailure(health, startedAt, now)
+      break
+    default:
+      outcome satisfies never
+  }
+}
+
+function addToBucket(health: EndpointHealth, { hasFailed, now }: { hasFailed: boolean; now: number }): void {
   const bucket = currentBucket(health, now)
   bucket[1] += 1
+  if (hasFailed) bucket[2] += 1
   if (health.unsaved === 'nothing') health.unsaved = 'counts'
-  if (outcome.kind === 'delivered') countSuccess(health, startedAt)
-  else {
-    bucket[2] += 1
-    countFailure(health, startedAt, now)
-  }
 }
 
 function countSuccess(health: EndpointHealth, startedAt: number): void {
@@ -81,8 +94,8 @@ function countFailure(health: EndpointHealth, startedAt: number, now: number): v
   health.news.push({ what: 'failing', since: health.failingSince })
 }
 
-function postponeProbe({ breaker: open }: EndpointHealth, startedAt: number): void {
-  if (open && startedAt >= open.since) open.probeAt = startedAt + PROBE_MS
+function postponeProbe({ breaker }: EndpointHealth, startedAt: number): void {
+  if (breaker && startedAt >= breaker.since) breaker.probeAt = startedAt + PROBE_MS
 }
 
 /** Nothing but failures for so long, and so many, that nobody seems to be there. */
@@ -93,7 +106,7 @@ function currentBucket({ recent }: EndpointHealth, now: number): [number, number
   const at = now - (now % BUCKET_MS)
   const last = recent.at(-1)
   if (last && last[0] === at) return last
-  while (recent.length > 0 && recent[0]![0] <= at - WINDOW_MS) recent.shift()
+  while (recent[0] && recent[0][0] <= at - WINDOW_MS) recent.shift()
   const bucket: [number, number, number] = [at, 0, 0]
   recent.push(bucket)
   return bucket

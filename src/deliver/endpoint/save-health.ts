@@ -26,17 +26,21 @@ export const createHealthSaver = (
 ): AddToBatch<HealthSave, void> =>
   createBatcher(
     async (saves) => {
-      const due = [...latestSaves(saves).values()].filter(({ endpoint }) => endpoint.health.unsaved !== 'nothing')
-      const news = due.map(({ endpoint: { health } }) => health.news.splice(0))
-      const changes = due.flatMap(({ endpoint: { id } }, at) => news[at]!.map((one) => newsOf(clientId, id, one)))
-      for (const { endpoint } of due) endpoint.health.unsaved = 'nothing'
+      const unsaved = latestSaves(saves)
+        .filter(({ endpoint }) => endpoint.health.unsaved !== 'nothing')
+        .map((save) => ({ save, health: save.endpoint.health, news: save.endpoint.health.news.splice(0) }))
+      const changes = unsaved.flatMap(({ save, news }) => news.map((one) => newsOf(clientId, save.endpoint.id, one)))
+      for (const { health } of unsaved) health.unsaved = 'nothing'
       try {
-        const written = due.length > 0 ? await writeHealth(db, clientId, due, changes) : new Set()
-        for (const change of changes) if (written.has(change.endpointId)) watch?.onEndpointChanged?.(change)
+        if (unsaved.length > 0) {
+          const all = unsaved.map(({ save }) => save)
+          const written = await writeHealth(db, clientId, all, changes)
+          for (const change of changes) if (written.has(change.endpointId)) watch?.onEndpointChanged?.(change)
+        }
       } catch (error) {
-        for (const [at, { endpoint }] of due.entries()) {
-          endpoint.health.unsaved = 'change'
-          endpoint.health.news.unshift(...news[at]!)
+        for (const { health, news } of unsaved) {
+          health.unsaved = 'change'
+          health.news.unshift(...news)
         }
         log.error({ err: error, clientId }, 'delivery.health_not_kept')
       }
@@ -45,11 +49,13 @@ export const createHealthSaver = (
     { max: BATCH_MAX, spacingMs: SPACING_MS },
   )
 
-function latestSaves(saves: HealthSave[]): Map<string, HealthSave> {
-  const kept = new Map<string, HealthSave>()
-  for (const one of saves)
-    if (one.endpoint.version >= (kept.get(one.endpoint.id)?.endpoint.version ?? 0)) kept.set(one.endpoint.id, one)
-  return kept
+/** Of each endpoint the last save of its latest version. */
+function latestSaves(saves: HealthSave[]): HealthSave[] {
+  const latest = new Map<string, HealthSave>()
+  for (const save of saves)
+    if (save.endpoint.version >= (latest.get(save.endpoint.id)?.endpoint.version ?? 0))
+      latest.set(save.endpoint.id, save)
+  return [...latest.values()]
 }
 
 const newsOf = (

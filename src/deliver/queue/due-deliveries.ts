@@ -1,5 +1,6 @@
 import type { Queryable } from '../../database/db.ts'
 import { PENDING_FLOOR } from '../../database/pending-floor.ts'
+import { firstRow } from '../../database/rows.ts'
 import { idBounds } from './id-bounds.ts'
 import { type OldestPending, readFromOldestPending } from './oldest-pending.ts'
 
@@ -64,13 +65,30 @@ export const readDueDeliveries = (
   readFromOldestPending(oldestPending, async (from) => {
     const readAt = performance.now()
     const rows = await selectDueRows(db, clientId, queries, from)
-    return { floor: rows[0]![OLDEST_PENDING_COLUMN], found: groupByQuery(queries, rows, readAt) }
+    const [, , , , , , , , , , , floor] = firstRow(rows)
+    return { floor, found: groupByQuery(queries, rows, readAt) }
   })
 
-async function selectDueRows(db: Queryable, clientId: string, queries: DueQuery[], from: string): Promise<any[][]> {
-  const { rows } = await db.query({
+/** A row of the statement, as an array: it is read for every attempt. `id` is null where nothing is due. */
+type DueRow = [
+  asOf: string,
+  query: number,
+  isClosed: boolean,
+  startsWhileUnknown: number | null,
+  id: string | null,
+  eventId: string,
+  eventType: string,
+  origin: string,
+  attempts: number,
+  excused: number,
+  nextAttemptAt: string,
+  pendingFloor: string,
+  isOrdered: boolean,
+]
+
+async function selectDueRows(db: Queryable, clientId: string, queries: DueQuery[], from: string): Promise<DueRow[]> {
+  const { rows } = await db.query<DueRow>({
     name: 'deliver.due',
-    // Rows, not objects: this is read for every attempt.
     rowMode: 'array',
     text: `select now()::text, w.query::int, e.id is null or e.status = 'disabled' or e.deleted_at is not null,
                   case when w.is_new then
@@ -110,36 +128,25 @@ async function selectDueRows(db: Queryable, clientId: string, queries: DueQuery[
       queries.map(({ isNew }) => isNew),
       from,
     ],
-  } as never)
-  return rows as unknown as any[][]
+  })
+  return rows
 }
 
-/** Where the floor stands in a row of the statement. */
-const OLDEST_PENDING_COLUMN = 11
-
-function groupByQuery(queries: DueQuery[], rows: any[][], readAt: number): DueResult[] {
-  const reads = queries.map(
-    ({ after }): DueResult => ({
-      rows: [],
-      last: after,
-      isComplete: true,
-      isClosed: false,
-      startsWhileUnknown: null,
-      asOf: '',
-    }),
-  )
-  for (const row of rows) {
-    const [asOf, want, closed, ahead, id, eventId, eventType, origin, attempts, excused, at, , inOrder] = row
-    const read = reads[want - 1]!
-    read.isClosed = closed
-    read.startsWhileUnknown = ahead
-    read.asOf = asOf
-    if (id === null) continue
-    read.rows.push({ id, eventId, eventType, origin, attempts, excused, isFirstOfUser: inOrder, readAt, readOrder: 0 })
-    read.last = { at, id }
-  }
-  for (const [at, { limit }] of queries.entries()) reads[at]!.isComplete = reads[at]!.rows.length < limit
-  return reads
+function groupByQuery(queries: DueQuery[], rows: DueRow[], readAt: number): DueResult[] {
+  const byQuery = Map.groupBy(rows, ([, query]) => query)
+  return queries.map(({ after, limit }, at): DueResult => {
+    const found = byQuery.get(at + 1) ?? []
+    const [asOf, , isClosed, startsWhileUnknown] = firstRow(found)
+    const result: DueResult = { rows: [], last: after, isComplete: true, isClosed, startsWhileUnknown, asOf }
+    for (const row of found) {
+      const [, , , , id, eventId, eventType, origin, attempts, excused, nextAttemptAt, , isFirstOfUser] = row
+      if (id === null) continue
+      result.rows.push({ id, eventId, eventType, origin, attempts, excused, isFirstOfUser, readAt, readOrder: 0 })
+      result.last = { at: nextAttemptAt, id }
+    }
+    result.isComplete = result.rows.length < limit
+    return result
+  })
 }
 
 /** Those of `deliveries` that are still pending. One statement. */

@@ -4,7 +4,9 @@
  * planner's statistics do not know yet, from walking through all of the client's rows; and they rule out partitions.
  */
 export function idBounds(ids: readonly string[]): [string, string] {
-  let [least, most] = [ids[0]!, ids[0]!]
+  const [first] = ids
+  if (first === undefined) throw new Error('the bounds of no ids were asked for')
+  let [least, most] = [first, first]
   for (const id of ids) {
     if (id < least) least = id
     if (id > most) most = id

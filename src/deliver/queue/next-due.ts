@@ -1,6 +1,7 @@
 import type { Queryable } from '../../database/db.ts'
 import { queryEachClient } from '../../database/each-client.ts'
 import { PENDING_FLOOR } from '../../database/pending-floor.ts'
+import { firstRow } from '../../database/rows.ts'
 import { type OldestPending, readFromOldestPending } from './oldest-pending.ts'
 
 /** An endpoint and the seconds until its next delivery is due, by the database's clock; 0 or less: now. */
@@ -91,6 +92,6 @@ export const findNextDue = (
 
 /** Where nothing is due there is one row, with the floor alone. */
 const splitOldestPending = (rows: (NextDue & { floor: string })[]) => ({
-  floor: rows[0]!.floor,
+  floor: firstRow(rows).floor,
   found: rows.filter(({ endpointId }) => endpointId !== null),
 })

@@ -73,7 +73,9 @@ export function takeNextWaiting(pump: Pump): DueDelivery {
   const { firstAttempts, retries } = pump
   const retry = retries.waiting.length > 0 && (pump.isRetryNext || firstAttempts.waiting.length === 0)
   pump.isRetryNext = !retry
-  return (retry ? retries : firstAttempts).waiting.shift()!
+  const delivery = (retry ? retries : firstAttempts).waiting.shift()
+  if (!delivery) throw new Error('a slot was given to a pump in which no delivery waits')
+  return delivery
 }
 
 /** Rows are wanted, of first attempts or of retries. */

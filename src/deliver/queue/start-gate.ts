@@ -1,3 +1,4 @@
+import type { Endpoint } from '../endpoint/endpoint.ts'
 import { PROBE_MS } from '../endpoint/health.ts'
 import type { Pump } from './pump.ts'
 
@@ -5,22 +6,26 @@ import type { Pump } from './pump.ts'
 export const AFTER_ANOTHER_ENDS = Number.POSITIVE_INFINITY
 
 /**
- * When the pump's next attempt may start: 0 for now, AFTER_ANOTHER, or a moment in milliseconds since 1970. `asked` are
- * those that have been let through already and have not started. The endpoint must be known. Rules: DESIGN.md 4.
+ * When the pump's next attempt at `endpoint` may start: 0 for now, AFTER_ANOTHER_ENDS, or a moment in milliseconds since
+ * 1970. `notStarted` counts those that were let through already and have not started. In this order: at most `maxInFlight`
+ * at once; while the breaker is open one probe every 30 s; at most so many starts in the rate limit's span.
  */
-export function nextStartAt(pump: Pump, asked: number, now: () => Date): number {
-  const { maxInFlight, rateLimit, health } = pump.endpoint!
-  if (pump.sending + asked >= maxInFlight) return AFTER_ANOTHER_ENDS
+export function nextStartAt(
+  pump: Pump,
+  { maxInFlight, rateLimit, health }: Endpoint,
+  { notStarted, now }: { notStarted: number; now: () => Date },
+): number {
+  if (pump.sending + notStarted >= maxInFlight) return AFTER_ANOTHER_ENDS
   if (!health.breaker && !rateLimit) return 0
   const at = now().getTime()
   if (health.breaker) {
-    if (pump.isProbing || asked > 0) return AFTER_ANOTHER_ENDS
+    if (pump.isProbing || notStarted > 0) return AFTER_ANOTHER_ENDS
     if (isStillAhead(health.breaker.probeAt, at, PROBE_MS)) return health.breaker.probeAt
   }
   if (!rateLimit) return 0
   const { count, seconds } = rateLimit
-  if (asked >= count) return AFTER_ANOTHER_ENDS
-  const oldest = pump.starts.at(asked - count)
+  if (notStarted >= count) return AFTER_ANOTHER_ENDS
+  const oldest = pump.starts.at(notStarted - count)
   if (oldest === undefined) return 0
   return isStillAhead(oldest + seconds * 1000, at, seconds * 1000) ? oldest + seconds * 1000 : 0
 }
@@ -28,16 +33,18 @@ export function nextStartAt(pump: Pump, asked: number, now: () => Date): number 
 /** The breaker or the rate limit, as far as the pump knows, lets nothing start for a time. */
 export function mustWaitForTime(pump: Pump, now: () => Date): boolean {
   if (pump.endpoint === null) return false
-  const at = nextStartAt(pump, 0, now)
+  const at = nextStartAt(pump, pump.endpoint, { notStarted: 0, now })
   return at > 0 && at !== AFTER_ANOTHER_ENDS
 }
 
-// Further ahead than it could have been set: the clock was set back since.
+// A moment further ahead than it could have been set says that the clock was set back since.
 const isStillAhead = (moment: number, now: number, within: number) => moment > now && moment <= now + within
 
-/** Counts an attempt as started; answers whether it is the one that tries whether the breaker may close. */
-export function countStart(pump: Pump, now: () => Date): { isProbe: boolean } {
-  const { health, rateLimit } = pump.endpoint!
+/**
+ * Counts an attempt at `endpoint` as started, and against its rate limit; with an open breaker it is the probe. The
+ * function returned counts it as ended, and is to be called once.
+ */
+export function countStart(pump: Pump, { health, rateLimit }: Endpoint, now: () => Date): () => void {
   pump.sending += 1
   if (rateLimit) {
     pump.starts.push(now().getTime())
@@ -45,11 +52,8 @@ export function countStart(pump: Pump, now: () => Date): { isProbe: boolean } {
   }
   const isProbe = health.breaker !== null
   if (isProbe) pump.isProbing = true
-  return { isProbe }
-}
-
-/** And as ended. */
-export function countEnd(pump: Pump, { isProbe }: { isProbe: boolean }): void {
-  pump.sending -= 1
-  if (isProbe) pump.isProbing = false
+  return () => {
+    pump.sending -= 1
+    if (isProbe) pump.isProbing = false
+  }
 }
