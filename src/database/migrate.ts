@@ -5,54 +5,74 @@ import type pg from 'pg'
 import { ConfigError } from '../errors.ts'
 import { graphileLogger } from '../graphile-log.ts'
 import type { Log } from '../log.ts'
+import { version } from '../version.ts'
 import { createSession, openPool } from './db.ts'
 import { distributeTables, isDistributed } from './distribution.ts'
-import { makePartitions } from './partitions.ts'
-import { splitStatements } from './sql-statements.ts'
+import { makePartitions, retryWhileLocked } from './partitions.ts'
+import { assertProgramIsCompatible } from './schema-compatibility.ts'
+import { createStatementwiseClient } from './statementwise-client.ts'
 
 const OLDEST_POSTGRES = 15
 const ENOUGH_LOCKS = 256
 
-/** Of the files in sql/: what Citus alone is told, and hidden ones. */
-const NOT_MIGRATIONS = '(\\..*|citus\\.sql)'
+/** Of the files in sql/: hidden ones, what is for Citus alone, and the page that shows the tables. */
+const NOT_MIGRATIONS = '(\\..*|citus\\.sql|schema\\.sql)'
 
 // Any number, the same in every gateway.
 const MIGRATION_LOCK = 7_061_002
 
 /**
  * Brings the database up to date: our migrations, Graphile Worker's, and the partitions of the days ahead; on a Citus cluster
- * new tables are spread like the others. `spread` spreads those of a database that was on one server so far. Processes that
- * start at once wait for one another. Returns the names of our migrations that ran now; throws a ConfigError when the
- * database cannot be reached, is older than PostgreSQL 15, or cannot be spread.
+ * new tables are distributed like the others. `distribute` distributes the tables of a database that was on one server so far.
+ * Processes that start at once wait for one another. Returns the names of our migrations that ran now. Throws a ConfigError when
+ * the database cannot be reached, is older than PostgreSQL 15, needs a newer program than `program` (this one, by its version),
+ * stays locked, or cannot be distributed.
  */
 export async function migrateDatabase({
   url,
   log,
   distribute = false,
+  program = version,
 }: {
   url: string
   log: Log
   distribute?: boolean
+  program?: string
 }): Promise<string[]> {
   const session = createSession(url, { application_name: 'flo-gateway migrations' })
   session.on('error', (error) => log.error({ err: error }, 'migrate.session_lost'))
   await session.connect().catch((cause) => {
     throw new ConfigError(
       `The database cannot be reached (${cause.message}): check DATABASE_URL and that PostgreSQL runs.`,
-      {
-        cause,
-      },
+      { cause },
     )
   })
   try {
     await assertPostgresVersion(session)
     await warnOfFewLocks(session, log)
-    // Held by this session: it falls with it, whatever happens.
+    // A lock of this session: it ends with the session, whatever happens.
     await session.query('select pg_advisory_lock($1)', [MIGRATION_LOCK])
-    // Of Citus, and nothing without it: a migration changes several tables of a cluster in one transaction.
+    await assertProgramIsCompatible(session, program)
+    // Only Citus reads this: a migration changes several tables of a cluster in one transaction.
     await session.query(`set citus.multi_shard_modify_mode to 'sequential'`)
-    const ran = await runner({
-      dbClient: createStatementwiseClient(session),
+    const names = await runMigrations(session, log)
+    await migrateGraphile(url, log)
+    if (distribute || (await isDistributed(session))) await distributeTables(session, log)
+    const partitions = await makePartitions({ db: session, log })
+    if (names.length > 0 || partitions > 0) log.info({ migrations: names, partitions }, 'database.migrated')
+    return names
+  } finally {
+    await session.end()
+  }
+}
+
+/** Runs what has not run yet, each migration in a transaction; one that finds a table locked is tried again. */
+async function runMigrations(session: pg.Client, log: Log): Promise<string[]> {
+  const before = new Set(await listMigrations(session))
+  const client = createStatementwiseClient(session)
+  const runAll = () =>
+    runner({
+      dbClient: client,
       dir: fileURLToPath(new URL('../../sql', import.meta.url)),
       ignorePattern: NOT_MIGRATIONS,
       direction: 'up',
@@ -60,16 +80,24 @@ export async function migrateDatabase({
       checkOrder: true,
       noLock: true,
       logger: createMigrationLogger(log),
+    }).catch(async (error) => {
+      await session.query('rollback').catch(() => {})
+      throw error
     })
-    await migrateGraphile(url, log)
-    if (distribute || (await isDistributed(session))) await distributeTables(session, log)
-    const partitions = await makePartitions({ db: session, log })
-    const names = ran.map(({ name }) => name)
-    if (names.length > 0 || partitions > 0) log.info({ migrations: names, partitions }, 'database.migrated')
-    return names
-  } finally {
-    await session.end()
-  }
+  if (!(await retryWhileLocked(runAll)))
+    throw new ConfigError(
+      'A migration waits for a lock on a table that somebody holds for long: look for old transactions in pg_stat_activity, then start again.',
+    )
+  return (await listMigrations(session)).filter((name) => !before.has(name))
+}
+
+async function listMigrations(session: pg.Client): Promise<string[]> {
+  const { rows: tables } = await session.query<{ exists: boolean }>(
+    `select to_regclass('migrations') is not null as exists`,
+  )
+  if (!tables[0]?.exists) return []
+  const { rows } = await session.query<{ name: string }>('select name from migrations order by id')
+  return rows.map(({ name }) => name)
 }
 
 async function assertPostgresVersion(session: pg.Client) {
@@ -98,20 +126,6 @@ async function migrateGraphile(url: string, log: Log) {
     await utils.release()
     await pgPool.end()
   }
-}
-
-/**
- * Sends the statements of a migration one by one: Citus hands a change of a table to the nodes as the text that it came in,
- * and they take no text of several statements (citusdata/citus#6608).
- */
-function createStatementwiseClient(session: pg.Client): pg.ClientBase {
-  const query = async (text: string, values?: unknown[]) => {
-    if (values) return session.query(text, values)
-    let result: unknown
-    for (const statement of splitStatements(text)) result = await session.query(statement)
-    return result
-  }
-  return { query } as unknown as pg.ClientBase
 }
 
 /** node-pg-migrate tells each statement; only its troubles are news. */

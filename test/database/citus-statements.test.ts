@@ -109,7 +109,7 @@ beforeAll(async () => {
   await gateway.stop()
   const { functions, statements } = await remembered()
   for (const { sql, calls } of statements) ran.push({ sql, calls, ...judged(sql, functions) })
-}, 240_000)
+})
 
 async function remembered(): Promise<{ functions: Volatility; statements: { sql: string; calls: number }[] }> {
   const statements = await onServer(
