@@ -51,6 +51,23 @@ export interface Contract {
   example(eventType: string): object
 }
 
+/** The contract of this name. Throws for one that this process does not offer. */
+export function contractNamed(contracts: Readonly<Record<string, Contract>>, name: string): Contract {
+  const contract = contracts[name]
+  if (!contract) throw new Error(`There is no contract ${name}: name the module that offers it in FLO_CONTRACTS.`)
+  return contract
+}
+
+/** The schema of an event type's wire body. Throws for a type that the contract does not have. */
+export function wireSchemaOf(
+  { name, wireSchemas }: Pick<Contract, 'name' | 'wireSchemas'>,
+  eventType: string,
+): z.ZodType {
+  const schema = wireSchemas[eventType]
+  if (!schema) throw new Error(`${name} has no schema for ${eventType}.`)
+  return schema
+}
+
 /** The signature that these headers of the contract carry, for the log. */
 export const signatureOf = (
   { signatureHeader, keyPairs }: Pick<Contract, 'signatureHeader' | 'keyPairs'>,

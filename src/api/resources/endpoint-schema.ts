@@ -7,7 +7,7 @@ import { endpointHeaders, headersReply, hideSensitiveValues } from './endpoint-h
 import { endpointTls, showTls, tlsReply } from './endpoint-tls.ts'
 import { customSecret, signature } from './signing-secrets.ts'
 
-const WEEK = 604_800
+const WEEK_SECONDS = 604_800
 
 const eventTypes = z
   .array(textUpTo(100))
@@ -16,25 +16,25 @@ const eventTypes = z
   .nullable()
   .meta({ description: 'Names such as `invoice.paid` or families such as `subscription.*`; null: all.' })
 const retrySchedule = z
-  .array(z.number().int().min(0).max(WEEK))
+  .array(z.number().int().min(0).max(WEEK_SECONDS))
   .max(20)
   .nullable()
-  .meta({ description: "Seconds before the 2nd, 3rd, ... attempt; null: the contract's own.", example: [5, 30, 300] })
+  .meta({ description: "Seconds before the 2nd, 3rd, ... attempt; null: the contract's.", example: [5, 30, 300] })
 
 const rateLimit = z
   .strictObject({ count: z.number().int().min(1).max(1000), seconds: z.number().int().min(1).max(3600) })
   .nullable()
-  .meta({ description: 'So many attempts start in any span of so many seconds, at most; null: no limit.' })
+  .meta({ description: 'At most `count` attempts start in any window of `seconds`; null: no limit.' })
 
 const ordering = z.enum(['none', 'user']).meta({
   description:
-    "user: an event is sent when all earlier ones of its user were delivered or have failed for good; others' go on meanwhile. Default none.",
+    "`user`: an event is sent once all earlier events of its user were delivered or have failed for good; other users' events are not held up. Default `none`.",
 })
 
-/** What a PATCH may change, and a POST may give beside the contract. */
+/** What a PATCH may change, and a POST may set as well. */
 const changeableFields = {
   url: textUpTo(2048).meta({
-    description: 'https://; http:// to allowed subnets alone.',
+    description: 'https://; http:// only to addresses that FLO_ALLOWED_SUBNETS opens.',
     example: 'https://example.com/flo',
   }),
   eventTypes: eventTypes.optional(),
@@ -49,25 +49,24 @@ const changeableFields = {
     .min(1)
     .max(60)
     .optional()
-    .meta({ description: 'For one attempt in all; default 15.' }),
+    .meta({ description: 'The time limit of a whole attempt; default 15.' }),
   maxInFlight: z
     .number()
     .int()
     .min(1)
     .max(256)
     .optional()
-    .meta({ description: 'Attempts under way at once, at most; default 10.' }),
+    .meta({ description: 'The most attempts that run at the same time; default 10.' }),
   rateLimit: rateLimit.optional(),
   ordering: ordering.optional(),
 }
 
-/** The first contract that is offered is the one of an endpoint that names none. */
+/** The name of an offered contract. The first one is the default. */
 function contractName(contracts: Readonly<Record<string, Contract>>) {
   const names = Object.keys(contracts) as [string, ...string[]]
   return z.enum(names).default(names[0])
 }
 
-/** The body that makes an endpoint. */
 export const newEndpointBody = (contracts: Readonly<Record<string, Contract>>) =>
   z.strictObject({
     clientId,
@@ -77,7 +76,6 @@ export const newEndpointBody = (contracts: Readonly<Record<string, Contract>>) =
     ...changeableFields,
   })
 
-/** The body that changes one. */
 export const changedEndpointBody = z.strictObject({ ...changeableFields, url: changeableFields.url.optional() })
 
 /** An endpoint in a reply. */
@@ -107,11 +105,13 @@ export const endpointReply = z
       })
       .meta({
         description:
-          'Open after too many failures: deliveries wait without an attempt, and one at a time tries; a success closes it.',
+          'The circuit breaker. It is open after too many failures: deliveries wait and use up no attempts, one probe at a time is sent, and a success closes it.',
       }),
     failingSince: replyTime
       .nullable()
-      .meta({ description: 'Since then every attempt has failed; null: the last one has not.' }),
+      .meta({
+        description: 'Every attempt since then has failed; null: the last attempt succeeded, or there is none.',
+      }),
     status: z.enum(['enabled', 'disabled']),
     disabledReason: z.enum(['manual', 'gone', 'failing']).nullable(),
     disabledAt: replyTime.nullable(),
@@ -129,23 +129,31 @@ export const ENDPOINT_COLUMNS = `t.id, t.client_id as "clientId", t.url, t.contr
   (select jsonb_build_object('openedAt', h.opened_at, 'nextProbeAt', h.probe_at, 'failingSince', h.failing_since)
      from endpoint_health h where h.client_id = t.client_id and h.endpoint_id = t.id) as health`
 
+/** A row of ENDPOINT_COLUMNS, as far as the code reads it. */
 export interface EndpointRow extends StoredHeaders {
+  id: string
+  clientId: string
+  url: string
+  contract: string
+  status: 'enabled' | 'disabled'
   tls: StoredTls | null
   health: Record<'openedAt' | 'nextProbeAt' | 'failingSince', string | null> | null
 }
-const dateOf = (text: string | null | undefined) => (text ? new Date(text) : null)
 
-/** Makes of a row of ENDPOINT_COLUMNS what a reply shows. */
-export const showEndpoint =
-  (keyRing: Pick<KeyRing, 'decrypt'>) =>
-  <Row extends EndpointRow>({ headers, sealedHeaders, tls, health, ...row }: Row) => ({
-    ...row,
-    tls: showTls(tls),
-    headers: hideSensitiveValues(openHeaders(keyRing, { headers, sealedHeaders })),
-    breaker: {
-      state: health?.openedAt ? 'open' : 'closed',
-      openedAt: dateOf(health?.openedAt),
-      nextProbeAt: dateOf(health?.nextProbeAt),
-    },
-    failingSince: dateOf(health?.failingSince),
-  })
+/** A row of ENDPOINT_COLUMNS as a reply shows it. */
+export const showEndpoint = (
+  keyRing: Pick<KeyRing, 'decrypt'>,
+  { headers, sealedHeaders, tls, health, ...row }: EndpointRow,
+) => ({
+  ...row,
+  tls: showTls(tls),
+  headers: hideSensitiveValues(openHeaders(keyRing, { headers, sealedHeaders })),
+  breaker: {
+    state: health?.openedAt ? 'open' : 'closed',
+    openedAt: dateOf(health?.openedAt),
+    nextProbeAt: dateOf(health?.nextProbeAt),
+  },
+  failingSince: dateOf(health?.failingSince),
+})
+
+const dateOf = (text: string | null | undefined) => (text ? new Date(text) : null)

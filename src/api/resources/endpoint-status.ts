@@ -1,11 +1,12 @@
 import { z } from 'zod'
+import { contractNamed } from '../../contracts/contract.ts'
+import { endEndpointDeliveries } from '../../database/end-endpoint-deliveries.ts'
 import { ENDPOINT_CHANGED } from '../../database/endpoint-version.ts'
 import { Refusal } from '../../errors.ts'
 import type { ApiDeps } from '../http/api-deps.ts'
 import { eventType } from '../http/field-schemas.ts'
 import { type Route, resourceRoute } from '../http/route.ts'
 import { deliveryReply, readDelivery } from './deliveries.ts'
-import { endWaiting } from './end-waiting.ts'
 import { forgetHealth } from './endpoint-health.ts'
 import { endpointReply } from './endpoint-schema.ts'
 import { readEndpoint } from './endpoints.ts'
@@ -22,7 +23,7 @@ export const endpointStatusRoutes = ({
   resourceRoute('POST /v1/endpoints/{id}/enable', {
     summary: 'Enable an endpoint',
     description:
-      'Events are delivered again from now on; those that were skipped meanwhile can be replayed. What failed before is forgotten.',
+      'Events are delivered again from now on; deliveries that were skipped in the meantime can be replayed. Earlier failures no longer count.',
     ids: { id: 'endpoint' },
     reply: endpointReply,
     async answerCall({ db, clientId, params, afterCommit }) {
@@ -38,7 +39,7 @@ export const endpointStatusRoutes = ({
   }),
   resourceRoute('POST /v1/endpoints/{id}/disable', {
     summary: 'Disable an endpoint',
-    description: 'Deliveries that wait, and those of new events, become `skipped`; they can be replayed.',
+    description: 'Pending deliveries, and those of new events, become `skipped`; they can be replayed.',
     ids: { id: 'endpoint' },
     reply: endpointReply,
     async answerCall({ db, clientId, params, afterCommit }) {
@@ -47,7 +48,8 @@ export const endpointStatusRoutes = ({
           where client_id = $1 and id = $2 and status = 'enabled'`,
         [clientId, params.id],
       )
-      await endWaiting(db, clientId, params.id, { state: 'skipped', reason: 'endpoint_disabled' })
+      // The deliverer ends any that are left: more would hold their locks, and this request, for too long.
+      await endEndpointDeliveries(db, clientId, params.id)
       afterCommit(() => {
         wakes.deliver(clientId, [params.id])
         if (rowCount === 1)
@@ -58,7 +60,8 @@ export const endpointStatusRoutes = ({
   }),
   resourceRoute('POST /v1/endpoints/{id}/test', {
     summary: 'Send a test event to an endpoint',
-    description: "Delivers the contract's example of an event type to this endpoint alone, whatever its filter says.",
+    description:
+      "Delivers the contract's example of an event type to this endpoint only, even if its filter excludes the type.",
     ids: { id: 'endpoint' },
     body: z.strictObject({ eventType: eventType.optional() }),
     reply: deliveryReply,
@@ -68,7 +71,7 @@ export const endpointStatusRoutes = ({
       if (endpoint.status === 'disabled') throw new Refusal('endpoint_disabled')
       const id = await storeTestEvent(db, clientId, {
         endpointId: params.id,
-        contract: contracts[endpoint.contract]!,
+        contract: contractNamed(contracts, endpoint.contract),
         eventType: body.eventType,
         at: now(),
       })
