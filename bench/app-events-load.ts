@@ -1,6 +1,6 @@
-import { answer, config, usage } from './child.ts'
-import { percentile } from './figures.ts'
-import { sockets } from './sockets.ts'
+import { answerParent, cpuUsage, readConfigOf } from './child.ts'
+import { percentileOf } from './figures.ts'
+import { countSockets } from './sockets.ts'
 
 export interface AppEventsLoad {
   url: string
@@ -11,12 +11,12 @@ export interface AppEventsLoad {
   /** Each request with an Idempotency-Key of its own. */
   once: boolean
 }
-const { url, key, concurrency, batch, once } = config<AppEventsLoad>()
+const { url, key, concurrency, batch, once } = readConfigOf<AppEventsLoad>()
 const { pathname, host } = new URL(url)
-const send = sockets(url)
+const send = countSockets(url)
 let sent = 0
 
-const event = () => ({
+const newAppEvent = () => ({
   type: 'user.login',
   clientUserId: `user_${++sent % 10_000}`,
   data: {
@@ -26,8 +26,8 @@ const event = () => ({
   },
 })
 
-function request(): string {
-  const body = JSON.stringify(batch === 1 ? event() : { events: Array.from({ length: batch }, event) })
+function sendRequest(): string {
+  const body = JSON.stringify(batch === 1 ? newAppEvent() : { events: Array.from({ length: batch }, newAppEvent) })
   return (
     `POST ${pathname}${batch === 1 ? '' : '/batch'} HTTP/1.1\r\nhost: ${host}\r\nauthorization: Bearer ${key}\r\n` +
     `content-type: application/json\r\ncontent-length: ${body.length}\r\n` +
@@ -36,7 +36,7 @@ function request(): string {
 }
 
 /** Publishes for `seconds`, as fast as `concurrency` allows. */
-async function load(seconds: number) {
+async function runLoad(seconds: number) {
   const failures: string[] = []
   const latencies: number[] = []
   const start = performance.now()
@@ -45,7 +45,7 @@ async function load(seconds: number) {
     Array.from({ length: concurrency }, async () => {
       while (performance.now() < end) {
         const at = performance.now()
-        const reply = await send(request())
+        const reply = await send(sendRequest())
         if (reply.startsWith('HTTP/1.1 202')) latencies.push(performance.now() - at)
         else if (failures.length < 3) failures.push(reply)
       }
@@ -55,11 +55,11 @@ async function load(seconds: number) {
   return {
     accepted,
     perSecond: (accepted * 1000) / (performance.now() - start),
-    p99: percentile(latencies, 99),
+    p99: percentileOf(latencies, 99),
     failures,
   }
 }
 
-const commands = { load, usage }
+const commands = { load: runLoad, usage: cpuUsage }
 export type AppEventsLoader = typeof commands
-answer({}, commands)
+answerParent({}, commands)

@@ -9,7 +9,7 @@ import { type Db, openPool } from '../src/database/db.ts'
 import { newId } from '../src/domain/ids.ts'
 import { newLog } from '../src/log.ts'
 import { createAppEventStore } from '../src/receive/app-events.ts'
-import { answer, config, usage } from './child.ts'
+import { answerParent, cpuUsage, readConfigOf } from './child.ts'
 import { keys } from './seed.ts'
 
 /** `apiKey` given: the same handler with that key at hand and nothing to store. */
@@ -17,7 +17,7 @@ export interface AppEventsConfig {
   databaseUrl?: string
   apiKey?: { id: string; clientId: string; scopes: string[]; secretHash: string }
 }
-const { databaseUrl, apiKey } = config<AppEventsConfig>()
+const { databaseUrl, apiKey } = readConfigOf<AppEventsConfig>()
 
 const log = newLog('warn')
 const [db, keepAppEvents] = apiKey ? withoutDatabase(apiKey) : withDatabase(databaseUrl!)
@@ -49,7 +49,7 @@ function withoutDatabase({
 
 const server = createServer({ keepAliveTimeout: 65_000 }, express().use(apiRouter(deps))).listen(0, '127.0.0.1', () => {
   const { port } = server.address() as AddressInfo
-  answer({ url: `http://127.0.0.1:${port}/v1/app-events` }, commands)
+  answerParent({ url: `http://127.0.0.1:${port}/v1/app-events` }, commands)
 })
-const commands = { usage }
+const commands = { usage: cpuUsage }
 export type AppEventsServer = typeof commands

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import type { AppEventsLoad, AppEventsLoader } from './app-events-load.ts'
 import type { AppEventsConfig, AppEventsServer } from './app-events-server.ts'
 import type { Bench, Figure, Row } from './bench.ts'
-import { child } from './child.ts'
-import { beside, median } from './figures.ts'
+import { startChild } from './child.ts'
+import { medianOf, runBeside } from './figures.ts'
 import type { BenchPostgres } from './postgres.ts'
 import { newClient } from './seed.ts'
 
@@ -28,12 +28,15 @@ export const appEvents: Row = {
 same handler, which stores nothing.`,
   async measure(bench: Bench) {
     const figures: Figure[] = []
-    for (const form of forms) figures.push(await measured(bench, form))
+    for (const form of forms) figures.push(await measureRate(bench, form))
     return figures
   },
 }
 
-async function measured({ postgres, quick, say }: Bench, { what, ...form }: (typeof forms)[number]): Promise<Figure> {
+async function measureRate(
+  { postgres, quick, say }: Bench,
+  { what, ...form }: (typeof forms)[number],
+): Promise<Figure> {
   const database = await postgres.fresh()
   const clientId = await newClient(database.db)
   const apiKey = await newKey(database, clientId)
@@ -63,10 +66,10 @@ async function measured({ postgres, quick, say }: Bench, { what, ...form }: (typ
   await database.drop()
   return {
     what,
-    value: median(stored!),
+    value: medianOf(stored!),
     unit: '/s',
-    ratio: beside('the same handler, nothing stored', stored!, answered!),
-    detail: { rounds: stored, answeredRounds: answered, p99Ms: median(p99!), rssMb },
+    ratio: runBeside('the same handler, nothing stored', stored!, answered!),
+    detail: { rounds: stored, answeredRounds: answered, p99Ms: medianOf(p99!), rssMb },
   }
 }
 
@@ -87,8 +90,8 @@ async function newKey({ db }: Awaited<ReturnType<BenchPostgres['fresh']>>, clien
 }
 
 async function serverAndLoad(form: Pick<AppEventsLoad, 'concurrency' | 'batch' | 'once'>, config: AppEventsConfig) {
-  const server = await child<{ url: string }, AppEventsServer>('app-events-server.ts', config)
-  const load = await child<object, AppEventsLoader>('app-events-load.ts', {
+  const server = await startChild<{ url: string }, AppEventsServer>('app-events-server.ts', config)
+  const load = await startChild<object, AppEventsLoader>('app-events-load.ts', {
     url: server.ready.url,
     key: `flo_sk_${API_KEY}_${SECRET}`,
     ...form,

@@ -1,6 +1,6 @@
 import type { Row } from './bench.ts'
-import { drained, newReceiver } from './drain.ts'
-import { beside, median } from './figures.ts'
+import { measureDrain, newReceiver } from './drain.ts'
+import { medianOf, runBeside } from './figures.ts'
 
 const CONCURRENCY = 64
 const DISTINCT_EVENTS = 100_000
@@ -17,9 +17,9 @@ export const backlog: Row = {
     let rssMb = 0
     for (let round = 1; round <= (bench.quick ? 1 : 2); round++) {
       const size = { concurrency: CONCURRENCY, skip, measured }
-      empty!.push((await drained(bench, receiver, { ...size, waiting: skip + measured })).perSecond)
+      empty!.push((await measureDrain(bench, receiver, { ...size, waiting: skip + measured })).perSecond)
       bench.say(`round ${round}: laying out ${waiting} deliveries`)
-      const million = await drained(bench, receiver, { ...size, waiting, events: DISTINCT_EVENTS * scale })
+      const million = await measureDrain(bench, receiver, { ...size, waiting, events: DISTINCT_EVENTS * scale })
       full!.push(million.perSecond)
       rssMb = Math.max(rssMb, million.rssMb)
       bench.say(`round ${round}: without ${Math.round(empty!.at(-1)!)}/s, with ${Math.round(million.perSecond)}/s`)
@@ -28,9 +28,9 @@ export const backlog: Row = {
     return [
       {
         what: `deliveries with ${waiting.toLocaleString('en')} waiting`,
-        value: median(full!),
+        value: medianOf(full!),
         unit: '/s',
-        ratio: beside('an empty backlog', full!, empty!, { atLeast: 0.9 }),
+        ratio: runBeside('an empty backlog', full!, empty!, { atLeast: 0.9 }),
         detail: { rounds: full, emptyRounds: empty },
       },
       { what: 'memory of the delivering process with them', value: rssMb, unit: 'MB RSS', atMost: 300 },

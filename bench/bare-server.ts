@@ -1,17 +1,17 @@
 import { Agent, request } from 'undici'
 import { contracts } from '../mappings/index.ts'
 import { newId } from '../src/domain/ids.ts'
-import { answer, config, usage } from './child.ts'
+import { answerParent, cpuUsage, readConfigOf } from './child.ts'
 import { bodyOf, CONTRACT, FLO_SECRET } from './seed.ts'
 
 // The bar: what undici alone does with the same bodies, signed the same way, with nothing loaded and nothing recorded.
-const { url, concurrency } = config<{ url: string; concurrency: number }>()
+const { url, concurrency } = readConfigOf<{ url: string; concurrency: number }>()
 const contract = contracts[CONTRACT]!
 const agent = new Agent({ connections: concurrency, pipelining: 1 })
 let running = false
 let n = 0
 
-async function post() {
+async function postDelivery() {
   const deliveryId = newId()
   const eventType = 'subscription.created'
   const wireBody = contract.wireBody(deliveryId, bodyOf(n++))
@@ -28,12 +28,12 @@ async function post() {
 }
 
 const commands = {
-  usage,
+  usage: cpuUsage,
   start() {
     running = true
     for (let at = 0; at < concurrency; at++)
       void (async () => {
-        while (running) await post()
+        while (running) await postDelivery()
       })()
   },
   halt() {
@@ -41,4 +41,4 @@ const commands = {
   },
 }
 export type BareServer = typeof commands
-answer({}, commands)
+answerParent({}, commands)

@@ -45,7 +45,7 @@ export interface Row {
 }
 
 /** Whether a figure holds its bar; undefined when it has none. */
-export function holds({ value, ratio, atLeast, atMost }: Figure): boolean | undefined {
+export function isMet({ value, ratio, atLeast, atMost }: Figure): boolean | undefined {
   const [measured, least, most] = ratio ? [ratio.value, ratio.atLeast, ratio.atMost] : [value, atLeast, atMost]
   if (least === undefined && most === undefined) return undefined
   return (least === undefined || measured >= least) && (most === undefined || measured <= most)

@@ -18,7 +18,7 @@ type Answers = Record<string, (...args: any[]) => unknown>
 export const childFlags: string[] = []
 
 /** Starts `bench/<script>` with `config`; rejects when it ends before it is ready. */
-export async function child<Ready, Commands extends Answers>(
+export async function startChild<Ready, Commands extends Answers>(
   script: string,
   config: object = {},
 ): Promise<Child<Ready, Commands>> {
@@ -58,7 +58,7 @@ export async function child<Ready, Commands extends Answers>(
 }
 
 /** The other side: tells the parent that we are ready, answers what it asks, and ends when it lets go. */
-export function answer(ready: unknown, commands: Answers): void {
+export function answerParent(ready: unknown, commands: Answers): void {
   process.on('message', async ({ id, name, args }: any) => {
     try {
       process.send!({ id, result: await commands[name]!(...args) })
@@ -71,10 +71,10 @@ export function answer(ready: unknown, commands: Answers): void {
 }
 
 /** What the parent handed over. */
-export const config = <T>(): T => JSON.parse(process.argv[2]!) as T
+export const readConfigOf = <T>(): T => JSON.parse(process.argv[2]!) as T
 
 /** What this process has used so far. */
-export const usage = () => {
+export const cpuUsage = () => {
   const { user, system } = process.cpuUsage()
   return { cpuSeconds: (user + system) / 1e6, rssMb: Math.round(process.memoryUsage.rss() / 1024 / 1024) }
 }

@@ -6,7 +6,7 @@ import { newLog } from '../src/log.ts'
 import { createCounters } from '../src/metrics/counters.ts'
 import { combineWatches } from '../src/watch.ts'
 import { registerWorker } from '../src/workers/worker.ts'
-import { answer, config, usage } from './child.ts'
+import { answerParent, cpuUsage, readConfigOf } from './child.ts'
 import { keys } from './seed.ts'
 
 /** The delivering room alone, with so many places for requests under way. */
@@ -14,7 +14,7 @@ export interface DeliverConfig {
   databaseUrl: string
   places: number
 }
-const { databaseUrl, places } = config<DeliverConfig>()
+const { databaseUrl, places } = readConfigOf<DeliverConfig>()
 
 const log = newLog('error')
 const db = openPool(databaseUrl, { max: 10 })
@@ -33,7 +33,7 @@ const room = createDeliverer({
 })
 
 const commands = {
-  usage,
+  usage: cpuUsage,
   wake(clientIds: string[]) {
     for (const clientId of clientIds) room.wake(clientId)
   },
@@ -44,4 +44,4 @@ const commands = {
   },
 }
 export type DeliverServer = typeof commands
-answer({}, commands)
+answerParent({}, commands)

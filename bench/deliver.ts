@@ -1,16 +1,16 @@
 import type { BareServer } from './bare-server.ts'
 import type { Bench, Figure, Row } from './bench.ts'
-import { child } from './child.ts'
-import { drained, newReceiver, type Receiving } from './drain.ts'
-import { beside, median } from './figures.ts'
+import { startChild } from './child.ts'
+import { measureDrain, newReceiver, type Receiving } from './drain.ts'
+import { medianOf, runBeside } from './figures.ts'
 import { redisVersion } from './machine.ts'
 import { type QueueRun, throughQueue } from './queues.ts'
 
 const CONCURRENCY = 64
 
 /** Bare undici in a process of its own, signing and posting the same bodies to the same receiver. */
-export async function bare(receiver: Receiving, skip: number, measured: number) {
-  const server = await child<object, BareServer>('bare-server.ts', {
+export async function measureBare(receiver: Receiving, skip: number, measured: number) {
+  const server = await startChild<object, BareServer>('bare-server.ts', {
     url: receiver.ready.url,
     concurrency: CONCURRENCY,
   })
@@ -42,10 +42,10 @@ and post them and record each attempt in PostgreSQL, with one statement per atte
     const ours: number[] = []
     const bar: number[] = []
     const others = new Map<string, number[]>()
-    let last: Awaited<ReturnType<typeof drained>> | undefined
+    let last: Awaited<ReturnType<typeof measureDrain>> | undefined
     for (let round = 1; round <= rounds; round++) {
-      bar.push((await bare(receiver, skip, measured)).perSecond)
-      last = await drained(bench, receiver, { waiting: skip + measured, concurrency: CONCURRENCY, skip, measured })
+      bar.push((await measureBare(receiver, skip, measured)).perSecond)
+      last = await measureDrain(bench, receiver, { waiting: skip + measured, concurrency: CONCURRENCY, skip, measured })
       ours.push(last.perSecond)
       bench.say(`round ${round}: bare undici ${Math.round(bar.at(-1)!)}/s, ours ${Math.round(last.perSecond)}/s`)
       for (const { what, script, batched } of queueRuns) {
@@ -61,9 +61,9 @@ and post them and record each attempt in PostgreSQL, with one statement per atte
     return [
       {
         what: 'deliveries to one endpoint, 64 in flight',
-        value: median(ours),
+        value: medianOf(ours),
         unit: '/s',
-        ratio: beside('bare undici, signed, same bodies', ours, bar, { atLeast: 0.5 }),
+        ratio: runBeside('bare undici, signed, same bodies', ours, bar, { atLeast: 0.5 }),
         detail: {
           rounds: ours,
           bareRounds: bar,
@@ -77,9 +77,9 @@ and post them and record each attempt in PostgreSQL, with one statement per atte
         if (!measuredRounds) return { what, value: Number.NaN, unit: '/s', note: 'no redis-server on this machine' }
         return {
           what: `the same, beside ${what}`,
-          value: median(ours),
+          value: medianOf(ours),
           unit: '/s',
-          ratio: beside(what, ours, measuredRounds, { atLeast }),
+          ratio: runBeside(what, ours, measuredRounds, { atLeast }),
           detail: { rounds: measuredRounds },
         }
       }),

@@ -1,11 +1,11 @@
 import type { Bench } from './bench.ts'
-import { type Child, child } from './child.ts'
+import { type Child, startChild } from './child.ts'
 import type { DeliverConfig, DeliverServer } from './deliver-server.ts'
 import type { Receiver } from './receiver.ts'
-import { newClient, newDeliveries, newEndpoints, settle } from './seed.ts'
+import { newClient, newDeliveries, newEndpoints, vacuumTables } from './seed.ts'
 
 export type Receiving = Child<{ url: string }, Receiver>
-export const newReceiver = (): Promise<Receiving> => child('receiver.ts')
+export const newReceiver = (): Promise<Receiving> => startChild('receiver.ts')
 
 export interface Drain {
   /** Deliveries that wait, in all. */
@@ -23,7 +23,7 @@ export interface Drain {
 const TIMEOUT_SECONDS = 90
 
 /** Lets the delivering room, in a process of its own, loose on what waits; deliveries/s as the receiver sees them. */
-export async function drained(bench: Bench, receiver: Receiving, drain: Drain) {
+export async function measureDrain(bench: Bench, receiver: Receiving, drain: Drain) {
   const { waiting, events = waiting, clients = 1, endpoints = 1, concurrency, skip, measured } = drain
   const database = await bench.postgres.fresh()
   const clientIds: string[] = []
@@ -33,8 +33,8 @@ export async function drained(bench: Bench, receiver: Receiving, drain: Drain) {
     await newDeliveries(database.db, clientId, endpointIds, waiting / clients, events / clients)
     clientIds.push(clientId)
   }
-  await settle(database.db)
-  const server = await child<object, DeliverServer>('deliver-server.ts', {
+  await vacuumTables(database.db)
+  const server = await startChild<object, DeliverServer>('deliver-server.ts', {
     databaseUrl: database.url,
     // One endpoint gets half of the places.
     places: endpoints === 1 ? 2 * concurrency : concurrency,
@@ -50,11 +50,11 @@ export async function drained(bench: Bench, receiver: Receiving, drain: Drain) {
        from deliveries`,
   )
   await database.drop()
-  const each = (seconds: number) => Math.round((seconds / (skip + rate.deliveries)) * 1e6)
+  const deliveryCost = (seconds: number) => Math.round((seconds / (skip + rate.deliveries)) * 1e6)
   return {
     ...rate,
-    nodeMicroseconds: each(after.cpuSeconds - before.cpuSeconds),
-    postgresMicroseconds: each(after.postgres - before.postgres),
+    nodeMicroseconds: deliveryCost(after.cpuSeconds - before.cpuSeconds),
+    postgresMicroseconds: deliveryCost(after.postgres - before.postgres),
     rssMb: after.rssMb,
     recorded: rows[0] as { delivered: number; attempts: number },
   }

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Bench, Figure, Row } from './bench.ts'
-import { type Child, child } from './child.ts'
+import { type Child, startChild } from './child.ts'
 import { newReceiver, type Receiving } from './drain.ts'
-import { beside, median } from './figures.ts'
+import { medianOf, runBeside } from './figures.ts'
 import type { GatewayServer } from './gateway-server.ts'
 import type { NaiveConfig } from './naive-server.ts'
 import { newClient, newDeliveries, newEndpoints, newSource, STRIPE_SECRET } from './seed.ts'
@@ -32,11 +32,11 @@ request. Latency is from sending an event to receiving each of its deliveries.`,
   async measure(bench: Bench): Promise<Figure[]> {
     const rounds = bench.quick ? 1 : 3
     const seconds = bench.quick ? 3 : 8
-    const ours = await setting(bench, 'gateway-server.ts')
-    const naive = await setting(bench, 'naive-server.ts')
+    const ours = await startSetting(bench, 'gateway-server.ts')
+    const naive = await startSetting(bench, 'naive-server.ts')
     const [fast, plain, statements, node, postgres]: number[][] = [[], [], [], [], []]
     for (let round = 0; round <= rounds; round++) {
-      const [a, b] = [await sustained(ours, seconds), await sustained(naive, round === 0 ? 2 : seconds)]
+      const [a, b] = [await findSustainedRate(ours, seconds), await findSustainedRate(naive, round === 0 ? 2 : seconds)]
       // The first round warms both up.
       if (round === 0) continue
       fast!.push(a.perSecond)
@@ -50,17 +50,17 @@ request. Latency is from sending an event to receiving each of its deliveries.`,
     }
     await naive.stop()
     const { rssMb } = await ours.server.ask('usage')
-    const perSecond = Math.round(0.2 * median(fast!))
-    const calm = await delays(ours, perSecond, seconds)
+    const perSecond = Math.round(0.2 * medianOf(fast!))
+    const calm = await readDelays(ours, perSecond, seconds)
     await ours.addHanging()
-    const troubled = await delays(ours, perSecond, seconds)
+    const troubled = await readDelays(ours, perSecond, seconds)
     await ours.stop()
     return [
       {
         what: `end to end, fan-out ${FAN_OUT}, no growing backlog`,
-        value: median(fast!),
+        value: medianOf(fast!),
         unit: 'events/s',
-        ratio: beside('one transaction and one job per request', fast!, plain!, { atLeast: 2.5 }),
+        ratio: runBeside('one transaction and one job per request', fast!, plain!, { atLeast: 2.5 }),
         detail: {
           rounds: fast,
           plainRounds: plain,
@@ -69,8 +69,8 @@ request. Latency is from sending an event to receiving each of its deliveries.`,
           rssMb,
         },
       },
-      { what: 'the same, in events/s', value: median(fast!), unit: 'events/s', atLeast: 1200 },
-      { what: 'SQL statements per event', value: median(statements!), unit: '', atMost: 2 },
+      { what: 'the same, in events/s', value: medianOf(fast!), unit: 'events/s', atLeast: 1200 },
+      { what: 'SQL statements per event', value: medianOf(statements!), unit: '', atMost: 2 },
       { what: `receive to client at ${perSecond} events/s, p50`, value: calm.p50, unit: 'ms', atMost: 25 },
       { what: `receive to client at ${perSecond} events/s, p99`, value: calm.p99, unit: 'ms', atMost: 250 },
       {
@@ -83,16 +83,16 @@ request. Latency is from sending an event to receiving each of its deliveries.`,
   },
 }
 
-async function setting(bench: Bench, script: 'gateway-server.ts' | 'naive-server.ts'): Promise<Setting> {
+async function startSetting(bench: Bench, script: 'gateway-server.ts' | 'naive-server.ts'): Promise<Setting> {
   const database = await bench.postgres.fresh()
   const receiver = await newReceiver()
   const clientId = await newClient(database.db)
   const source = await newSource(database.db, clientId)
   await newEndpoints(database.db, clientId, receiver.ready.url, FAN_OUT)
   const config = { databaseUrl: database.url, source } satisfies NaiveConfig
-  const server = await child<{ url: string }, GatewayServer>(script, config)
+  const server = await startChild<{ url: string }, GatewayServer>(script, config)
   const url = server.ready.url + source.id
-  const load = await child<object, StripeLoad>('stripe-load.ts', { url, secret: STRIPE_SECRET, concurrency: 128 })
+  const load = await startChild<object, StripeLoad>('stripe-load.ts', { url, secret: STRIPE_SECRET, concurrency: 128 })
   return {
     server,
     receiver,
@@ -114,26 +114,26 @@ async function setting(bench: Bench, script: 'gateway-server.ts' | 'naive-server
  * Keeps OUTSTANDING events on their way for so many seconds and a lead-in; events/s that had all of their deliveries, and
  * statements and processor time for each, after the lead-in.
  */
-async function sustained({ server, receiver, postgres, load }: Setting, seconds: number) {
+async function findSustainedRate({ server, receiver, postgres, load }: Setting, seconds: number) {
   const first = await receiver.ask('count')
-  const look = async () => ({
+  const isKeepingUp = async () => ({
     at: performance.now(),
     done: ((await receiver.ask('count')) - first) / FAN_OUT,
   })
-  const used = async () => ({
+  const cpuUsed = async () => ({
     statements: await server.ask('statements'),
     node: (await server.ask('usage')).cpuSeconds,
     postgres: postgres.cpuSeconds(),
   })
   const lead = Math.min(2, seconds / 2) * 1000
   const start = performance.now()
-  let from: (Awaited<ReturnType<typeof look>> & Awaited<ReturnType<typeof used>>) | undefined
-  let now = await look()
-  for (let fed = 0; ; now = await look()) {
-    if (!from && now.at - start > lead) from = { ...(await used()), ...(await look()) }
+  let from: (Awaited<ReturnType<typeof isKeepingUp>> & Awaited<ReturnType<typeof cpuUsed>>) | undefined
+  let now = await isKeepingUp()
+  for (let fed = 0; ; now = await isKeepingUp()) {
+    if (!from && now.at - start > lead) from = { ...(await cpuUsed()), ...(await isKeepingUp()) }
     if (from && now.at - from.at > seconds * 1000) {
-      const until = await used()
-      await Promise.race([receiver.ask('reach', first + fed * FAN_OUT), late(60, fed)])
+      const until = await cpuUsed()
+      await Promise.race([receiver.ask('reach', first + fed * FAN_OUT), lateShare(60, fed)])
       const done = now.done - from.done
       return {
         perSecond: (done / (now.at - from.at)) * 1000,
@@ -150,13 +150,13 @@ async function sustained({ server, receiver, postgres, load }: Setting, seconds:
   }
 }
 
-async function late(seconds: number, fed: number): Promise<never> {
+async function lateShare(seconds: number, fed: number): Promise<never> {
   await delay(seconds * 1000, undefined, { ref: false })
   throw new Error(`${seconds} s after ${fed} events, deliveries were still missing`)
 }
 
 /** Milliseconds from sending an event to seeing each of its deliveries, at so many events a second. */
-async function delays({ receiver, load }: Setting, perSecond: number, seconds: number) {
+async function readDelays({ receiver, load }: Setting, perSecond: number, seconds: number) {
   await load.ask('load', 1, perSecond)
   const before = await receiver.ask('count')
   await receiver.ask('watch')

@@ -1,6 +1,6 @@
 import type { Row } from './bench.ts'
-import { drained, newReceiver } from './drain.ts'
-import { beside, median } from './figures.ts'
+import { measureDrain, newReceiver } from './drain.ts'
+import { medianOf, runBeside } from './figures.ts'
 
 const CONCURRENCY = 64
 
@@ -14,18 +14,18 @@ endpoint. Every statement that reads or records deliveries names one client, so 
     const scale = bench.quick ? 0.2 : 1
     const [skip, measured] = [5_000 * scale, 35_000 * scale]
     const size = { waiting: skip + measured, concurrency: CONCURRENCY, skip, measured }
-    const [one, many, clients]: Awaited<ReturnType<typeof drained>>[][] = [[], [], []]
+    const [one, many, clients]: Awaited<ReturnType<typeof measureDrain>>[][] = [[], [], []]
     for (let round = 1; round <= (bench.quick ? 1 : 3); round++) {
-      one!.push(await drained(bench, receiver, size))
-      many!.push(await drained(bench, receiver, { ...size, endpoints: 1000 }))
-      clients!.push(await drained(bench, receiver, { ...size, endpoints: 1000, clients: 1000 }))
+      one!.push(await measureDrain(bench, receiver, size))
+      many!.push(await measureDrain(bench, receiver, { ...size, endpoints: 1000 }))
+      clients!.push(await measureDrain(bench, receiver, { ...size, endpoints: 1000, clients: 1000 }))
       const last = [one, many, clients].map((rounds) => Math.round(rounds!.at(-1)!.perSecond))
       bench.say(`round ${round}: one endpoint ${last[0]}/s, 1,000 ${last[1]}/s, of 1,000 clients ${last[2]}/s`)
     }
     await receiver.stop()
-    const rounds = (runs: typeof one) => runs!.map(({ perSecond }) => perSecond)
-    const detail = (runs: typeof one) => ({
-      rounds: rounds(runs),
+    const runRounds = (runs: typeof one) => runs!.map(({ perSecond }) => perSecond)
+    const detailText = (runs: typeof one) => ({
+      rounds: runRounds(runs),
       nodeMicrosecondsEach: runs!.map((run) => run.nodeMicroseconds),
       postgresMicrosecondsEach: runs!.map((run) => run.postgresMicroseconds),
     })
@@ -33,17 +33,17 @@ endpoint. Every statement that reads or records deliveries names one client, so 
     return [
       {
         what: '1,000 endpoints of one client',
-        value: median(rounds(many)),
+        value: medianOf(runRounds(many)),
         unit: '/s',
-        ratio: beside(of, rounds(many), rounds(one), { atLeast: 0.7 }),
-        detail: { ...detail(many), oneEndpoint: detail(one) },
+        ratio: runBeside(of, runRounds(many), runRounds(one), { atLeast: 0.7 }),
+        detail: { ...detailText(many), oneEndpoint: detailText(one) },
       },
       {
         what: '1,000 endpoints of 1,000 clients',
-        value: median(rounds(clients)),
+        value: medianOf(runRounds(clients)),
         unit: '/s',
-        ratio: beside(of, rounds(clients), rounds(one)),
-        detail: detail(clients),
+        ratio: runBeside(of, runRounds(clients), runRounds(one)),
+        detail: detailText(clients),
       },
     ]
   },

@@ -2,11 +2,11 @@ import { createRequire } from 'node:module'
 import { readConfig } from '../src/config.ts'
 import { startGateway } from '../src/gateway.ts'
 import { newLog } from '../src/log.ts'
-import { answer, config, usage } from './child.ts'
+import { answerParent, cpuUsage, readConfigOf } from './child.ts'
 import { ENCRYPTION_KEYS } from './seed.ts'
 
 /** The whole gateway as one process, every role in it. */
-const { databaseUrl } = config<{ databaseUrl: string }>()
+const { databaseUrl } = readConfigOf<{ databaseUrl: string }>()
 
 // Every statement of this process goes through here: ours, Graphile Worker's, begin and commit. The `pg` of this folder
 // is another one, pg-boss's.
@@ -28,6 +28,6 @@ const gateway = await startGateway(
   { log: newLog('error') },
 )
 
-const commands = { usage, statements: () => statements, stop: () => gateway.stop() }
+const commands = { usage: cpuUsage, statements: () => statements, stop: () => gateway.stop() }
 export type GatewayServer = typeof commands
-answer({ url: `${gateway.url}/webhooks/stripe/` }, commands)
+answerParent({ url: `${gateway.url}/webhooks/stripe/` }, commands)

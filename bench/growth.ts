@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os'
 import type { Db } from '../src/database/db.ts'
 import { newLog } from '../src/log.ts'
 import type { Bench, Figure, Row } from './bench.ts'
-import { median, percentile } from './figures.ts'
-import { forgotten } from './growth/api.ts'
-import { type Case, listCases, listed } from './growth/cases.ts'
+import { medianOf, percentileOf } from './figures.ts'
+import { dropCaches } from './growth/api.ts'
+import { type Case, listCase, listCases } from './growth/cases.ts'
 import { daysUnderTraffic, type Held } from './growth/days.ts'
-import { type Filled, fill } from './growth/fill.ts'
-import { type Measured, measured } from './growth/measured.ts'
+import { type Filled, fillDatabase } from './growth/fill.ts'
+import { type Measured, measureCase } from './growth/measured.ts'
 import { workCases } from './growth/work.ts'
 
 const SMALL = { deliveries: 10_000, days: 2 }
@@ -37,7 +37,7 @@ export const growth: Row = {
 look for: on ten million deliveries of 90 days, half of them of one client, beside 10,000 of two days. Times are of warm caches.`,
   alone: true,
   async measure(bench) {
-    const size = await fitting(bench)
+    const size = await fittingCases(bench)
     const endBy = performance.now() + MINUTES * 60_000
     const isLate = () => performance.now() > endBy
     const back = await withSettings(bench)
@@ -48,17 +48,17 @@ look for: on ten million deliveries of 90 days, half of them of one client, besi
       const grown = await laidOut(bench, size, isLate)
       laid.push(grown)
       const beside = new Map<string, Measured>()
-      for (const one of await casesOf(young)) beside.set(one.what, await measured(young.db, one))
+      for (const one of await casesOf(young)) beside.set(one.what, await measureCase(young.db, one))
       const figures: Figure[] = []
       const cases = await casesOf(grown)
       for (const one of cases) {
         if (isLate()) break
-        figures.push(figureOf(one, await measured(grown.db, one), beside.get(one.what)))
+        figures.push(figureOf(one, await measureCase(grown.db, one), beside.get(one.what)))
       }
       const left = { what: 'cases that were left out', value: cases.length - figures.length, unit: '', atMost: 0 }
       const { quiet, making, dropping } = await daysUnderTraffic(grown.db, newLog('warn'), grown.filled)
       return [
-        ...judged(figures),
+        ...judgeCase(figures),
         left,
         ...figures,
         ...ofDays('making', making, quiet),
@@ -90,7 +90,7 @@ async function withSettings({ postgres }: Bench): Promise<() => Promise<void>> {
 }
 
 /** As large as it should be, or as the disk allows. */
-async function fitting({ quick, say }: Bench): Promise<typeof LARGE> {
+async function fittingCases({ quick, say }: Bench): Promise<typeof LARGE> {
   const { bavail, bsize } = await statfs(tmpdir())
   const most = Math.floor((bavail * bsize) / 2 / BYTES_EACH)
   const wanted = LARGE.deliveries / (quick ? 50 : 1)
@@ -100,14 +100,14 @@ async function fitting({ quick, say }: Bench): Promise<typeof LARGE> {
 
 async function laidOut({ postgres, say }: Bench, size: typeof LARGE, isLate: () => boolean): Promise<Laid> {
   const { db, drop } = await postgres.fresh()
-  const filled = await fill(db, size, { isLate, say })
+  const filled = await fillDatabase(db, size, { isLate, say })
   const { rows } = await db.query('select pg_size_pretty(pg_database_size(current_database())) as size')
   say(`${filled.deliveries.toLocaleString('en')} deliveries over ${filled.days} days, ${rows[0].size}`)
   return { db, drop, filled }
 }
 
 async function casesOf({ db, filled }: Laid): Promise<Case[]> {
-  const [missing] = forgotten(await listed(db, filled))
+  const [missing] = dropCaches(await listCase(db, filled))
   if (missing) throw new Error(`Nobody asks for GET ${missing}: bench/growth/cases.ts needs a case.`)
   return [...(await listCases(db, filled)), ...(await workCases(db, filled))]
 }
@@ -123,16 +123,16 @@ function figureOf({ what, page }: Case, { p50, ...rest }: Measured, young: Measu
 }
 
 /** What has to hold of every page: how many blocks the worst one looks at, and that none reads a table from end to end. */
-function judged(figures: readonly Figure[]): Figure[] {
-  const worst = (kind: string, atMost: number, what: string): Figure => {
+function judgeCase(figures: readonly Figure[]): Figure[] {
+  const worstOf = (kind: string, atMost: number, what: string): Figure => {
     const pages = figures.filter(({ detail }) => detail?.page === kind)
     const [most] = pages.toSorted((a, b) => buffersOf(b) - buffersOf(a))
     return { what, value: most ? buffersOf(most) : 0, unit: 'buffers', atMost, note: most?.what ?? '' }
   }
   const whole = figures.filter(({ detail }) => detail?.page && (detail.whole as string[]).length > 0)
   return [
-    worst('found', BUFFERS, 'a page by an index looks at'),
-    worst('judged', JUDGED_BUFFERS, 'a page whose rows are judged looks at'),
+    worstOf('found', BUFFERS, 'a page by an index looks at'),
+    worstOf('judged', JUDGED_BUFFERS, 'a page whose rows are judged looks at'),
     {
       what: 'pages that read a table from end to end',
       value: whole.length,
@@ -146,18 +146,18 @@ function judged(figures: readonly Figure[]): Figure[] {
 const buffersOf = ({ detail }: Figure) => detail?.buffers as number
 
 function ofDays(doing: string, { writes, partitions, ms }: Held, quiet: Held): Figure[] {
-  const p95 = percentile(writes, 95)
+  const p95 = percentileOf(writes, 95)
   return [
     { what: `${doing} a partition under traffic`, value: ms / partitions, unit: 'ms' },
     {
       what: `a write meanwhile, p95`,
       value: p95,
       unit: 'ms',
-      ratio: { of: 'otherwise', value: p95 / percentile(quiet.writes, 95) },
+      ratio: { of: 'otherwise', value: p95 / percentileOf(quiet.writes, 95) },
       detail: {
-        p50: median(writes),
+        p50: medianOf(writes),
         most: Math.max(...writes),
-        otherwise: median(quiet.writes),
+        otherwise: medianOf(quiet.writes),
         writes: writes.length,
       },
     },

@@ -1,6 +1,6 @@
 import type { Bench, Row } from './bench.ts'
-import { child } from './child.ts'
-import { beside, median } from './figures.ts'
+import { startChild } from './child.ts'
+import { medianOf, runBeside } from './figures.ts'
 import type { IngestConfig, IngestServer } from './ingest-server.ts'
 import { newClient, newSource, STRIPE_SECRET } from './seed.ts'
 import type { StripeLoad } from './stripe-load.ts'
@@ -24,9 +24,9 @@ handler, which verifies, parses and answers but stores nothing.`,
     for (let round = 0; round <= (bench.quick ? 1 : 7); round++) {
       const [nodeBefore, postgresBefore] = [await storing.server.ask('usage'), bench.postgres.cpuSeconds()]
       const store = await storing.load.ask('load', seconds)
-      const each = (from: number, to: number) => Math.round(((to - from) / store.accepted) * 1e6)
-      const nodeEach = each(nodeBefore.cpuSeconds, (await storing.server.ask('usage')).cpuSeconds)
-      const postgresEach = each(postgresBefore, bench.postgres.cpuSeconds())
+      const webhookCost = (from: number, to: number) => Math.round(((to - from) / store.accepted) * 1e6)
+      const nodeEach = webhookCost(nodeBefore.cpuSeconds, (await storing.server.ask('usage')).cpuSeconds)
+      const postgresEach = webhookCost(postgresBefore, bench.postgres.cpuSeconds())
       const answer = await answering.load.ask('load', seconds)
       for (const { failures } of [store, answer]) if (failures.length > 0) throw new Error(failures.join('\n'))
       accepted += store.accepted
@@ -53,13 +53,13 @@ handler, which verifies, parses and answers but stores nothing.`,
     return [
       {
         what: `events accepted and committed, ${CONCURRENCY} connections`,
-        value: median(stored!),
+        value: medianOf(stored!),
         unit: '/s',
-        ratio: beside('the same handler, nothing stored', stored!, answered!, { atLeast: 0.6 }),
+        ratio: runBeside('the same handler, nothing stored', stored!, answered!, { atLeast: 0.6 }),
         detail: {
           rounds: stored,
           answeredRounds: answered,
-          p99Ms: median(p99!),
+          p99Ms: medianOf(p99!),
           nodeMicrosecondsEach: node,
           postgresMicrosecondsEach: postgres,
           rssMb,
@@ -70,9 +70,9 @@ handler, which verifies, parses and answers but stores nothing.`,
 }
 
 async function serverAndLoad(sourceId: string, config: IngestConfig) {
-  const server = await child<{ url: string }, IngestServer>('ingest-server.ts', config)
+  const server = await startChild<{ url: string }, IngestServer>('ingest-server.ts', config)
   const url = server.ready.url + sourceId
-  const load = await child<object, StripeLoad>('stripe-load.ts', {
+  const load = await startChild<object, StripeLoad>('stripe-load.ts', {
     url,
     secret: STRIPE_SECRET,
     concurrency: CONCURRENCY,

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { arch, cpus, platform, release, totalmem } from 'node:os'
 
-const version = (file: string): string => {
+const versionOf = (file: string): string => {
   try {
     return JSON.parse(readFileSync(new URL(file, import.meta.url), 'utf8')).version
   } catch {
@@ -20,21 +20,21 @@ export function redisVersion(): string | null {
 }
 
 /** On what the figures were measured. */
-export const machine = () => ({
+export const describeMachine = () => ({
   cpu: cpus()[0]?.model.trim() ?? 'unknown',
   cores: cpus().length,
   memoryGb: Math.round(totalmem() / 2 ** 30),
   system: `${platform()} ${release()} ${arch()}`,
 })
 
-export const versions = (postgres: string) => ({
+export const readVersions = (postgres: string) => ({
   node: process.version,
   postgres,
-  undici: version('../node_modules/undici/package.json'),
-  pg: version('../node_modules/pg/package.json'),
-  express: version('../node_modules/express/package.json'),
-  'graphile-worker': version('../node_modules/graphile-worker/package.json'),
-  bullmq: version('node_modules/bullmq/package.json'),
-  'pg-boss': version('node_modules/pg-boss/package.json'),
+  undici: versionOf('../node_modules/undici/package.json'),
+  pg: versionOf('../node_modules/pg/package.json'),
+  express: versionOf('../node_modules/express/package.json'),
+  'graphile-worker': versionOf('../node_modules/graphile-worker/package.json'),
+  bullmq: versionOf('node_modules/bullmq/package.json'),
+  'pg-boss': versionOf('node_modules/pg-boss/package.json'),
   redis: redisVersion() ?? 'not installed',
 })

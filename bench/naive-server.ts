@@ -11,12 +11,12 @@ import { newLog } from '../src/log.ts'
 import { stripeWebhookHandler } from '../src/receive/routes.ts'
 import type { IncomingEvent } from '../src/receive/store.ts'
 import { registerWorker } from '../src/workers/worker.ts'
-import { answer, config, usage } from './child.ts'
+import { answerParent, cpuUsage, readConfigOf } from './child.ts'
 import type { GatewayServer } from './gateway-server.ts'
 import { bodyOf, CONTRACT, keys } from './seed.ts'
 
 // The plain way, to compare with: a transaction and a job for each request, then the same delivering room.
-const { databaseUrl, source } = config<NaiveConfig>()
+const { databaseUrl, source } = readConfigOf<NaiveConfig>()
 export interface NaiveConfig {
   databaseUrl: string
   source: { id: string; clientId: string; sealedSecrets: string[]; signatureFailingAt: null }
@@ -39,7 +39,7 @@ const room = createDeliverer({
 
 const job = `select graphile_worker.add_job($1, $2::json)`
 
-async function store(event: IncomingEvent) {
+async function storeEvent(event: IncomingEvent) {
   const id = newId()
   const kept = await inTransaction(db, async (tx) => {
     const { rowCount } = await tx.query(
@@ -70,7 +70,7 @@ async function store(event: IncomingEvent) {
   return { duplicate: !kept }
 }
 
-async function normalized({ id }: { id: string }) {
+async function normalizeEvent({ id }: { id: string }) {
   const { rows } = await db.query(
     'select body from source_event_bodies where client_id = $1 and source_event_id = $2',
     [clientId, id],
@@ -102,7 +102,7 @@ const runner = await run({
   noHandleSignals: true,
   pollInterval: 1000,
   taskList: {
-    event: (payload) => normalized(payload as { id: string }),
+    event: (payload) => normalizeEvent(payload as { id: string }),
   },
   logger: new Logger(() => (level, message) => level === 'error' && console.error(message)),
 })
@@ -110,10 +110,15 @@ const runner = await run({
 const app = express()
 app.post(
   '/webhooks/stripe/:sourceId',
-  stripeWebhookHandler({ loadSource: async () => source, storeEvent: store, keyRing: keys, now: () => new Date() }),
+  stripeWebhookHandler({
+    loadSource: async () => source,
+    storeEvent: storeEvent,
+    keyRing: keys,
+    now: () => new Date(),
+  }),
 )
 const commands: GatewayServer = {
-  usage,
+  usage: cpuUsage,
   statements: () => 0,
   async stop() {
     await runner.stop()
@@ -123,5 +128,5 @@ const commands: GatewayServer = {
 }
 const server = createServer({ keepAliveTimeout: 65_000 }, app).listen(0, '127.0.0.1', () => {
   const { port } = server.address() as AddressInfo
-  answer({ url: `http://127.0.0.1:${port}/webhooks/stripe/` }, commands)
+  answerParent({ url: `http://127.0.0.1:${port}/webhooks/stripe/` }, commands)
 })

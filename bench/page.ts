@@ -1,10 +1,10 @@
-import { type Figure, holds, type Report } from './bench.ts'
-import { bar, round } from './table.ts'
+import { type Figure, isMet, type Report } from './bench.ts'
+import { barText, roundFigure } from './table.ts'
 
 /** docs/performance.md, from what a whole run wrote. */
 export function performancePage(report: Report): string {
   const { date, machine, loadBefore, versions, results } = report
-  const judged = results.flatMap(({ figures = [] }) => figures.map(holds)).filter((held) => held !== undefined)
+  const judged = results.flatMap(({ figures = [] }) => figures.map(isMet)).filter((held) => held !== undefined)
   const held = judged.filter(Boolean).length
   return `<!-- Made by \`npm run bench -- --publish\` from bench/published.json. -->
 # Performance
@@ -22,23 +22,23 @@ ${machine.system}, load ${loadBefore.toFixed(1)} before the start; ${Object.entr
 Run it yourself: \`npm run bench\` (all), \`npm run bench -- ingest\` (one section), \`--quick\` (only checks that it runs). BullMQ
 needs \`redis-server\`.
 
-${results.map(section).join('\n\n')}
+${results.map(sectionText).join('\n\n')}
 `
 }
 
-function section({ row, about, figures = [], error }: Report['results'][number]): string {
+function sectionText({ row, about, figures = [], error }: Report['results'][number]): string {
   const lines = figures.map((figure) => {
-    const held = holds(figure)
+    const held = isMet(figure)
     return [
       figure.what,
-      `${round(figure.value)} ${figure.unit}`.trim(),
+      `${roundFigure(figure.value)} ${figure.unit}`.trim(),
       figure.note ?? figure.ratio?.of ?? '',
-      ratio(figure),
-      bar(figure).replace('>=', '≥').replace('<=', '≤'),
+      ratioText(figure),
+      barText(figure).replace('>=', '≥').replace('<=', '≤'),
       held === undefined ? '' : held ? 'met' : '**missed**',
     ].join(' | ')
   })
-  const costs = figures.map(cost).filter((line) => line !== '')
+  const costs = figures.map(costText).filter((line) => line !== '')
   return [
     `## ${row}`,
     about,
@@ -53,7 +53,7 @@ function section({ row, about, figures = [], error }: Report['results'][number])
   ].join('\n\n')
 }
 
-function ratio({ ratio }: Figure): string {
+function ratioText({ ratio }: Figure): string {
   if (!ratio) return ''
   const { value, rounds = [] } = ratio
   const spread = rounds.length > 1 ? ` (${Math.min(...rounds).toFixed(2)} to ${Math.max(...rounds).toFixed(2)})` : ''
@@ -61,12 +61,12 @@ function ratio({ ratio }: Figure): string {
 }
 
 /** CPU time per item, if the row measured it. */
-function cost({ what, detail = {} }: Figure): string {
-  const of = (name: string) => {
+function costText({ what, detail = {} }: Figure): string {
+  const figureOf = (name: string) => {
     const each = detail[name]
     const values = (Array.isArray(each) ? each : [each]).filter((one): one is number => typeof one === 'number')
     return values.length > 0 ? Math.min(...values) : undefined
   }
-  const [node, postgres] = [of('nodeMicrosecondsEach'), of('postgresMicrosecondsEach')]
+  const [node, postgres] = [figureOf('nodeMicrosecondsEach'), figureOf('postgresMicrosecondsEach')]
   return node === undefined || postgres === undefined ? '' : `${what}: Node ${node} µs, PostgreSQL ${postgres} µs`
 }

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openPool, type Db } from '../src/database/db.ts'
+import { type Db, openPool } from '../src/database/db.ts'
 import { migrateDatabase } from '../src/database/migrate.ts'
 import { startPostgres } from '../src/embedded-postgres/start.ts'
 import { newLog } from '../src/log.ts'
@@ -22,9 +22,9 @@ export async function benchPostgres(): Promise<BenchPostgres> {
   const log = newLog('warn')
   const server = await startPostgres({ dataDir: folder, log })
   const admin = openPool(server.url, { max: 1 })
-  const named = (name: string) => server.url.replace(/postgres$/, name)
+  const databaseNamed = (name: string) => server.url.replace(/postgres$/, name)
   await admin.query('create database template_bench')
-  await migrateDatabase({ url: named('template_bench'), log })
+  await migrateDatabase({ url: databaseNamed('template_bench'), log })
   const { rows } = await admin.query(`select current_setting('server_version') as version`)
   const pid = Number((await readFile(join(folder, 'pg', 'postmaster.pid'), 'utf8')).split('\n')[0])
   let count = 0
@@ -34,9 +34,9 @@ export async function benchPostgres(): Promise<BenchPostgres> {
     async fresh() {
       const name = `bench_${++count}`
       await admin.query(`create database ${name} template template_bench`)
-      const db = openPool(named(name), { max: 4 })
+      const db = openPool(databaseNamed(name), { max: 4 })
       return {
-        url: named(name),
+        url: databaseNamed(name),
         db,
         async drop() {
           await db.end()

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 const TICKS_PER_SECOND = 100
 
 /** [user, system, user of ended children, system of ended children] and the parent, of a process that may just have ended. */
-function times(pid: string): { parent: string; ticks: number[] } | undefined {
+function cpuTimes(pid: string): { parent: string; ticks: number[] } | undefined {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /s, '')
@@ -20,9 +20,9 @@ export function processorSeconds(pid: number): number {
   if (!existsSync('/proc/self/stat')) return Number.NaN
   const children = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
-    .map(times)
+    .map(cpuTimes)
     .filter((one) => one?.parent === String(pid))
     .map((one) => one!.ticks[0]! + one!.ticks[1]!)
-  const own = times(String(pid))?.ticks ?? []
+  const own = cpuTimes(String(pid))?.ticks ?? []
   return [...own, ...children].reduce((sum, ticks) => sum + ticks, 0) / TICKS_PER_SECOND
 }

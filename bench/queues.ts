@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Bench } from './bench.ts'
-import { child, type usage } from './child.ts'
+import { type cpuUsage, startChild } from './child.ts'
 import type { Receiving } from './drain.ts'
-import { newClient, newDeliveries, newEndpoints, settle } from './seed.ts'
+import { newClient, newDeliveries, newEndpoints, vacuumTables } from './seed.ts'
 
 export interface QueueConfig {
   databaseUrl: string
@@ -20,7 +20,7 @@ export interface QueueConfig {
 
 /** What the process around a job queue answers. */
 export type QueueServer = {
-  usage: typeof usage
+  usage: typeof cpuUsage
   /** Puts every pending delivery into the queue. */
   fill(): Promise<void>
   start(): void
@@ -44,8 +44,8 @@ export async function throughQueue(bench: Bench, receiver: Receiving, run: Queue
     const clientId = await newClient(database.db)
     const endpointIds = await newEndpoints(database.db, clientId, receiver.ready.url)
     await newDeliveries(database.db, clientId, endpointIds, skip + measured)
-    await settle(database.db)
-    const server = await child<object, QueueServer>(script, {
+    await vacuumTables(database.db)
+    const server = await startChild<object, QueueServer>(script, {
       databaseUrl: database.url,
       redisPort: redis.port,
       concurrency,
@@ -70,7 +70,7 @@ async function startRedis() {
   const flags = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'yes']
   const server = spawn('redis-server', [...flags, '--maxmemory-policy', 'noeviction'], { stdio: 'ignore' })
   const exited = once(server, 'exit')
-  while (!(await answers(port))) {
+  while (!(await isReachable(port))) {
     if (server.exitCode !== null) throw new Error('redis-server ended at its start')
     await delay(20)
   }
@@ -92,7 +92,7 @@ async function freePort(): Promise<number> {
   return port
 }
 
-const answers = (port: number) =>
+const isReachable = (port: number) =>
   new Promise<boolean>((resolve) => {
     const socket = connect(port, '127.0.0.1', () => {
       socket.destroy()

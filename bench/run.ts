@@ -12,13 +12,13 @@ import { endToEnd } from './end-to-end.ts'
 import { endpoints } from './endpoints.ts'
 import { growth } from './growth.ts'
 import { ingest } from './ingest.ts'
-import { machine, versions } from './machine.ts'
+import { describeMachine, readVersions } from './machine.ts'
 import { performancePage } from './page.ts'
 import { benchPostgres } from './postgres.ts'
 import { scaling } from './scaling.ts'
-import { table } from './table.ts'
+import { printTable } from './table.ts'
 
-const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+const inBench = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const allRows = [ingest, appEvents, deliver, endpoints, backlog, endToEnd, scaling, growth]
 
 const { values: flags, positionals: wanted } = parseArgs({
@@ -41,23 +41,23 @@ if (flags.publish && (flags.quick || wanted.length > 0)) {
   process.exit(1)
 }
 // Every process runs under the flags that `npm start` gives the gateway.
-const { scripts } = JSON.parse(readFileSync(here('../package.json'), 'utf8'))
+const { scripts } = JSON.parse(readFileSync(inBench('../package.json'), 'utf8'))
 childFlags.push(...scripts.start.split(' ').filter((word: string) => word.startsWith('--')))
-if (flags['cpu-prof']) childFlags.push('--cpu-prof', `--cpu-prof-dir=${here('results/profiles')}`)
+if (flags['cpu-prof']) childFlags.push('--cpu-prof', `--cpu-prof-dir=${inBench('results/profiles')}`)
 
 // BullMQ and pg-boss are in a package of their own, so that nobody but the benchmark has to install them.
-if (!existsSync(here('node_modules/.package-lock.json')))
-  execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--ignore-scripts'], { cwd: here('.'), stdio: 'inherit' })
+if (!existsSync(inBench('node_modules/.package-lock.json')))
+  execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--ignore-scripts'], { cwd: inBench('.'), stdio: 'inherit' })
 
-const say = (line: string) => console.error(`  ${line}`)
+const printLine = (line: string) => console.error(`  ${line}`)
 const started = new Date()
 const postgres = await benchPostgres()
 let stopped: Promise<void> | undefined
-const stop = () => (stopped ??= postgres.stop())
-const bench: Bench = { postgres, quick: flags.quick, say }
+const stopAll = () => (stopped ??= postgres.stop())
+const bench: Bench = { postgres, quick: flags.quick, say: printLine }
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.on(signal, async () => {
-    await stop()
+    await stopAll()
     process.exit(1)
   })
 const loadBefore = loadavg()[0]!
@@ -73,26 +73,26 @@ try {
     }
   }
 } finally {
-  await stop()
+  await stopAll()
 }
 
-console.log(table(results))
+console.log(printTable(results))
 const report: Report = {
   date: started.toISOString(),
   quick: flags.quick,
-  machine: machine(),
+  machine: describeMachine(),
   loadBefore,
-  versions: versions(postgres.version),
+  versions: readVersions(postgres.version),
   results,
 }
 const file = `results/${report.date.replaceAll(':', '-').slice(0, 19)}.json`
-mkdirSync(here('results'), { recursive: true })
+mkdirSync(inBench('results'), { recursive: true })
 const text = `${JSON.stringify(report, null, 2)}\n`
-writeFileSync(here(file), text)
+writeFileSync(inBench(file), text)
 console.log(`\nWritten to bench/${file}`)
 if (flags.publish) {
-  writeFileSync(here('published.json'), text)
-  writeFileSync(here('../docs/performance.md'), performancePage(report))
+  writeFileSync(inBench('published.json'), text)
+  writeFileSync(inBench('../docs/performance.md'), performancePage(report))
   console.log('Published in docs/performance.md')
 }
 process.exit()

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Db } from '../src/database/db.ts'
 import type { Bench, Figure, Row } from './bench.ts'
-import { child } from './child.ts'
+import { startChild } from './child.ts'
 import { newReceiver } from './drain.ts'
 import type { GatewayServer } from './gateway-server.ts'
 import { newClient, newEndpoints, newSource, STRIPE_SECRET } from './seed.ts'
@@ -26,14 +26,18 @@ not timed: another machine counts nearly the same.`,
     const clientId = await newClient(db)
     const source = await newSource(db, clientId)
     await newEndpoints(db, clientId, receiver.ready.url, FAN_OUT)
-    const server = await child<{ url: string }, GatewayServer>('gateway-server.ts', {
+    const server = await startChild<{ url: string }, GatewayServer>('gateway-server.ts', {
       databaseUrl: database.url,
       source,
     })
     const url = server.ready.url + source.id
-    const load = await child<object, StripeLoad>('stripe-load.ts', { url, secret: STRIPE_SECRET, concurrency: 128 })
+    const load = await startChild<object, StripeLoad>('stripe-load.ts', {
+      url,
+      secret: STRIPE_SECRET,
+      concurrency: 128,
+    })
 
-    const through = async (count: number) => {
+    const measureThroughput = async (count: number) => {
       const first = await receiver.ask('count')
       for (let fed = 0; fed < count; ) {
         const done = ((await receiver.ask('count')) - first) / FAN_OUT
@@ -44,26 +48,26 @@ not timed: another machine counts nearly the same.`,
         } else await delay(2)
       }
       await receiver.ask('reach', first + count * FAN_OUT)
-      await settled(db)
+      await untilSettled(db)
     }
     // The first events meet clients and endpoints that nobody has cached, and pages that were never written.
-    await through(events / 10)
-    const used = async () => ({
-      ...(await counted(db)),
+    await measureThroughput(events / 10)
+    const cpuUsed = async () => ({
+      ...(await countDeliveries(db)),
       statements: await server.ask('statements'),
       processor: bench.postgres.cpuSeconds(),
     })
-    const before = await used()
+    const before = await cpuUsed()
     const at = performance.now()
-    await through(events)
+    await measureThroughput(events)
     const seconds = (performance.now() - at) / 1000
-    const after = await used()
+    const after = await cpuUsed()
     await server.ask('stop')
     for (const process of [load, receiver, server]) await process.stop()
     await database.drop()
     bench.say(`${events} events at ${Math.round(events / seconds)} a second`)
 
-    const each = (name: keyof Omit<typeof after, 'tables'>) => (after[name] - before[name]) / events
+    const costEach = (name: keyof Omit<typeof after, 'tables'>) => (after[name] - before[name]) / events
     const perTable = (what: 'inserted' | 'updated' | 'deleted' | 'bytes') =>
       Object.fromEntries(
         Object.entries(after.tables)
@@ -71,38 +75,43 @@ not timed: another machine counts nearly the same.`,
           .filter(([, count]) => count >= 0.01)
           .sort(([, a], [, b]) => b - a),
       )
-    const rows = (what: 'inserted' | 'updated' | 'deleted') => {
+    const countRows = (what: 'inserted' | 'updated' | 'deleted') => {
       const detail = perTable(what)
       const value = Object.values(detail).reduce((sum, count) => sum + count, 0)
-      return { what: `rows ${what} per event`, value, unit: '', note: listed(detail, 2), detail }
+      return { what: `rows ${what} per event`, value, unit: '', note: listText(detail, 2), detail }
     }
     const bytes = perTable('bytes')
     return [
-      { what: `SQL statements per event at fan-out ${FAN_OUT}`, value: each('statements'), unit: '', atMost: 2 },
-      { what: 'processor time of PostgreSQL per event', value: each('processor') * 1000, unit: 'ms' },
-      { what: 'commits per event', value: each('commits'), unit: '' },
-      { what: 'writes of WAL to disk (fsync) per event', value: each('syncs'), unit: '' },
-      { what: 'WAL per event', value: each('wal') / 1000, unit: 'KB', detail: { fullPageImages: each('images') } },
-      rows('inserted'),
-      rows('updated'),
-      rows('deleted'),
+      { what: `SQL statements per event at fan-out ${FAN_OUT}`, value: costEach('statements'), unit: '', atMost: 2 },
+      { what: 'processor time of PostgreSQL per event', value: costEach('processor') * 1000, unit: 'ms' },
+      { what: 'commits per event', value: costEach('commits'), unit: '' },
+      { what: 'writes of WAL to disk (fsync) per event', value: costEach('syncs'), unit: '' },
+      {
+        what: 'WAL per event',
+        value: costEach('wal') / 1000,
+        unit: 'KB',
+        detail: { fullPageImages: costEach('images') },
+      },
+      countRows('inserted'),
+      countRows('updated'),
+      countRows('deleted'),
       {
         what: 'disk per event, tables and indexes',
         value: Object.values(bytes).reduce((sum, count) => sum + count, 0) / 1000,
         unit: 'KB',
-        note: `bytes: ${listed(bytes, 0)}`,
+        note: `bytes: ${listText(bytes, 0)}`,
         detail: bytes,
       },
     ]
   },
 }
 
-const listed = (counts: Record<string, number>, digits: number) =>
+const listText = (counts: Record<string, number>, digits: number) =>
   Object.entries(counts)
     .map(([table, count]) => `${table} ${count.toFixed(digits)}`)
     .join(', ')
 
-async function settled(db: Db): Promise<void> {
+async function untilSettled(db: Db): Promise<void> {
   for (;;) {
     const { rows } = await db.query(`select count(*)::int as waiting from deliveries where state = 'pending'`)
     if (rows[0].waiting === 0) break
@@ -119,7 +128,7 @@ interface OfTable {
 }
 
 /** Everything that this database has counted so far; partitions count for their table. */
-async function counted(db: Db) {
+async function countDeliveries(db: Db) {
   const { rows } = await db.query(
     `select xact_commit::float8 as commits, pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8 as wal,
             (select wal_fpi::float8 from pg_stat_wal) as images,

@@ -14,14 +14,14 @@ const MARK = '%n%'
 const BODY_BYTES = 1500
 
 /** A stored body of about 1.5 KB in which MARK stands for a number. */
-function template(): string {
+function bodyTemplate(): string {
   const body = contracts[CONTRACT]!.example('subscription.created') as Record<string, any>
   body.user.clientUserId = `user_${MARK}`
   const short = JSON.stringify(body).length
   body.subscription.metadata = { note: 'x'.repeat(Math.max(0, BODY_BYTES - short)) }
   return JSON.stringify(body)
 }
-const BODY = template()
+const BODY = bodyTemplate()
 const parts = BODY.split(MARK)
 
 /** The n-th of the bodies that are delivered. */
@@ -100,4 +100,4 @@ export async function newDeliveries(
 }
 
 /** What autovacuum would have done by the time a backlog of this size has gathered. */
-export const settle = (db: Db) => db.query('vacuum analyze')
+export const vacuumTables = (db: Db) => db.query('vacuum analyze')

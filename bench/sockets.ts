@@ -12,18 +12,18 @@ declare module 'node:net' {
  * Sends requests, each a whole HTTP/1.1 message of latin1, on as many kept connections to `url` as are needed; answers the
  * reply, or the error as text. Bare sockets: an HTTP client would take as much of the machine as what it measures.
  */
-export function sockets(url: string): (request: string) => Promise<string> {
+export function countSockets(url: string): (request: string) => Promise<string> {
   const { hostname, port } = new URL(url)
   const free: Socket[] = []
 
   /** A connection that the gateway has not closed while nothing was sent. */
-  const kept = (): Socket | undefined => {
+  const keptSockets = (): Socket | undefined => {
     for (;;) {
       const socket = free.pop()
       if (!socket?.destroyed) return socket
     }
   }
-  const opened = async (): Promise<Socket> => {
+  const openedSockets = async (): Promise<Socket> => {
     const socket = connect({ host: hostname, port: Number(port), noDelay: true })
     socket.setEncoding('latin1')
     socket.on('data', (chunk) => socket.ondata?.(String(chunk)))
@@ -33,7 +33,7 @@ export function sockets(url: string): (request: string) => Promise<string> {
     return socket
   }
   return async (request) => {
-    const socket = kept() ?? (await opened())
+    const socket = keptSockets() ?? (await openedSockets())
     const reply = await new Promise<string>((resolve) => {
       let text = ''
       socket.ondata = (chunk) => {

@@ -1,4 +1,4 @@
-const subscription = (n: string) => ({
+const subscriptionObject = (n: string) => ({
   id: `evt_${n}`,
   object: 'event',
   api_version: '2026-10-28.endive',
@@ -88,7 +88,7 @@ const subscription = (n: string) => ({
 })
 
 const MARK = '%%n%%'
-const parts = JSON.stringify(subscription(MARK)).split(MARK)
+const parts = JSON.stringify(subscriptionObject(MARK)).split(MARK)
 
 /**
  * A `customer.subscription.created` of a customer of its own, about 2 KB, the median of recorded events. It carries its

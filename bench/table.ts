@@ -1,25 +1,25 @@
-import { type Figure, holds, type Report } from './bench.ts'
+import { type Figure, isMet, type Report } from './bench.ts'
 
 /** As people read it: three digits that count. */
-export const round = (value: number): string =>
+export const roundFigure = (value: number): string =>
   Number.isNaN(value) ? '-' : value >= 100 ? Math.round(value).toLocaleString('en') : value.toFixed(value >= 10 ? 1 : 2)
 
-export const bar = ({ ratio, atLeast, atMost }: Figure): string => {
+export const barText = ({ ratio, atLeast, atMost }: Figure): string => {
   const [least, most] = ratio ? [ratio.atLeast, ratio.atMost] : [atLeast, atMost]
   return least !== undefined ? `>= ${least}` : most !== undefined ? `<= ${most}` : ''
 }
 
 /** The figures for the person at the terminal: what was measured, beside what, and whether it holds its bar. */
-export function table(results: Report['results']): string {
+export function printTable(results: Report['results']): string {
   const lines = [['', 'measured', 'ratio', 'bar', '', 'beside']]
   for (const { row, figures = [], error } of results) {
     for (const figure of figures) {
-      const held = holds(figure)
+      const held = isMet(figure)
       lines.push([
         figure.what,
-        `${round(figure.value)} ${figure.unit}`,
+        `${roundFigure(figure.value)} ${figure.unit}`,
         figure.ratio ? figure.ratio.value.toFixed(2) : '',
-        bar(figure),
+        barText(figure),
         held === undefined ? '' : held ? 'holds' : 'MISSED',
         figure.note ?? figure.ratio?.of ?? '',
       ])

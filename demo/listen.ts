@@ -1,15 +1,15 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type Check, verify } from './verify.ts'
+import { type Verification, verifyDelivery } from './verify.ts'
 
 /** One delivery as it arrived. */
-export interface Arrival {
+export interface ReceivedDelivery {
   /** The same on every attempt: Flo's `eventId`, Florentin's delivery id. */
   deliveryId: string
   eventType: string
   /** The raw body as text. */
   body: string
-  checks: Check[]
+  checks: Verification[]
   /** Milliseconds of the monotonic clock. */
   at: number
 }
@@ -18,14 +18,14 @@ export interface Arrival {
  * A client's side of the wire: an HTTP server on 127.0.0.1 that verifies every POST with the secret of its path, whatever
  * comes of it, and answers with the status that `arrived` returns. Port 0 takes any free one; resolves when it listens, rejects when it cannot.
  */
-export async function listen({
+export async function startReceiver({
   port = 0,
   secret,
   arrived,
 }: {
   port?: number
   secret: (path: string) => string
-  arrived: (arrival: Arrival) => number
+  arrived: (arrival: ReceivedDelivery) => number
 }) {
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = []
@@ -37,7 +37,7 @@ export async function listen({
       deliveryId: String(headers['webhook-id'] ?? headers['x-florentin-delivery-id']),
       eventType: String(headers['flo-event-type'] ?? headers['x-florentin-event']),
       body: bytes.toString(),
-      checks: verify(bytes, headers, secret(request.url ?? '')),
+      checks: verifyDelivery(bytes, headers, secret(request.url ?? '')),
       at,
     })
     response.writeHead(status).end()

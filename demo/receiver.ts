@@ -1,5 +1,5 @@
 // A receiver for endpoints of either contract, to try things with: npm run receiver -- <the endpoint's secret>
-import { type Arrival, listen } from './listen.ts'
+import { type ReceivedDelivery, startReceiver } from './listen.ts'
 
 const [secret = ''] = process.argv.slice(2)
 const port = process.env.RECEIVER_PORT ?? '4242'
@@ -10,7 +10,7 @@ if (!secret.startsWith('flo_whsec_')) {
 
 const attempts = new Map<string, number>()
 
-function arrived({ deliveryId, eventType, body, checks }: Arrival): number {
+function printDelivery({ deliveryId, eventType, body, checks }: ReceivedDelivery): number {
   const attempt = (attempts.get(deliveryId) ?? 0) + 1
   attempts.set(deliveryId, attempt)
   const verdicts = checks.map(({ by, refusal }) => (refusal ? `REFUSED by ${by}: ${refusal}` : `verified by ${by}`))
@@ -21,8 +21,10 @@ function arrived({ deliveryId, eventType, body, checks }: Arrival): number {
   return 200
 }
 
-const receiver = await listen({ port: Number(port), secret: () => secret, arrived }).catch((error) => {
-  process.stderr.write(`The receiver cannot listen on port ${port}: ${error.message}\n`)
-  process.exit(1)
-})
+const receiver = await startReceiver({ port: Number(port), secret: () => secret, arrived: printDelivery }).catch(
+  (error) => {
+    process.stderr.write(`The receiver cannot listen on port ${port}: ${error.message}\n`)
+    process.exit(1)
+  },
+)
 process.stdout.write(`Waiting for deliveries on ${receiver.url}, Ctrl-C ends it\n`)

@@ -7,15 +7,15 @@ import Stripe from 'stripe'
 import { readConfig } from '../src/config.ts'
 import { startGateway } from '../src/gateway.ts'
 import { newLog } from '../src/log.ts'
-import { type Arrival, listen } from './listen.ts'
+import { type ReceivedDelivery, startReceiver } from './listen.ts'
 import { CUSTOMER, type StripeEvent } from './stripe.ts'
 
 /** What became of one Stripe event: its state, why it told nothing, and what arrived at the endpoint. */
-export interface Outcome {
+export interface EventOutcome {
   state: string
   reason: { code: string; message: string | null } | null
   /** One per event of a contract, in order; the attempts that arrived, the accepted one last. */
-  told: { contract: string; eventType: string; arrivals: Arrival[] }[]
+  told: { contract: string; eventType: string; arrivals: ReceivedDelivery[] }[]
 }
 
 export type Stage = Awaited<ReturnType<typeof setStage>>
@@ -26,7 +26,7 @@ const WHSEC = `whsec_${randomBytes(24).toString('base64url')}`
 /** A gateway with a database of its own in a temporary folder; `stop` ends both and removes the folder. */
 export async function startDemoGateway() {
   const folder = await mkdtemp(join(tmpdir(), 'flo-gateway-demo-'))
-  const remove = () => rm(folder, { recursive: true, force: true })
+  const removeFolder = () => rm(folder, { recursive: true, force: true })
   const adminKey = randomBytes(24).toString('base64url')
   const config = readConfig({
     PORT: '0',
@@ -42,11 +42,11 @@ export async function startDemoGateway() {
       adminKey,
       async stop() {
         await gateway.stop()
-        await remove()
+        await removeFolder()
       },
     }
   } catch (error) {
-    await remove()
+    await removeFolder()
     throw error
   }
 }
@@ -55,18 +55,18 @@ const CONTRACTS = ['flo', 'florentin']
 
 /** A client with a source, a registered user and an endpoint of each contract, all made over the API, and their receiver. */
 export async function setStage(gateway: { url: string; adminKey: string }) {
-  const arrivals = new Map<string, Arrival[]>()
+  const arrivals = new Map<string, ReceivedDelivery[]>()
   const secrets = new Map<string, string>()
-  let down = false
-  const receiver = await listen({
+  let isDown = false
+  const receiver = await startReceiver({
     secret: (path) => secrets.get(path) ?? '',
     arrived(arrival) {
       const earlier = arrivals.get(arrival.deliveryId) ?? []
       arrivals.set(arrival.deliveryId, [...earlier, arrival])
-      return down && earlier.length === 0 ? 503 : 200
+      return isDown && earlier.length === 0 ? 503 : 200
     },
   })
-  const api = async (method: string, path: string, body?: object) => {
+  const callApi = async (method: string, path: string, body?: object) => {
     const response = await fetch(`${gateway.url}${path}`, {
       method,
       headers: { authorization: `Bearer ${gateway.adminKey}`, ...(body && { 'content-type': 'application/json' }) },
@@ -76,12 +76,12 @@ export async function setStage(gateway: { url: string; adminKey: string }) {
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${JSON.stringify(answer)}`)
     return answer.data
   }
-  const { id: clientId } = await api('POST', '/v1/clients', { name: 'Demo shop' })
-  const source = await api('POST', '/v1/sources', { clientId, kind: 'stripe', signingSecrets: [WHSEC] })
-  await api('PUT', '/v1/users/user_ada', { clientId, email: 'ada@example.com', stripeCustomerId: CUSTOMER })
+  const { id: clientId } = await callApi('POST', '/v1/clients', { name: 'Demo shop' })
+  const source = await callApi('POST', '/v1/sources', { clientId, kind: 'stripe', signingSecrets: [WHSEC] })
+  await callApi('PUT', '/v1/users/user_ada', { clientId, email: 'ada@example.com', stripeCustomerId: CUSTOMER })
   // A retry after a second: nobody wants to watch the contract's own five.
   for (const name of CONTRACTS) {
-    const { secret } = await api('POST', '/v1/endpoints', {
+    const { secret } = await callApi('POST', '/v1/endpoints', {
       clientId,
       url: `${receiver.url}/${name}`,
       contract: `${name}.v1`,
@@ -94,11 +94,11 @@ export async function setStage(gateway: { url: string; adminKey: string }) {
     endpointUrls: CONTRACTS.map((name) => `${receiver.url}/${name}`),
     close: receiver.close,
     /** From now on first attempts are answered with 503. */
-    endpointIsDown(is: boolean) {
-      down = is
+    setEndpointDown(is: boolean) {
+      isDown = is
     },
     /** Posts an event as Stripe does; `forged`: signed with a secret that is not the source's. */
-    async post(event: StripeEvent, { forged = false } = {}) {
+    async postEvent(event: StripeEvent, { forged = false } = {}) {
       const payload = JSON.stringify(event)
       const signature = Stripe.webhooks.generateTestHeaderString({ payload, secret: forged ? 'whsec_guessed' : WHSEC })
       const postedAt = performance.now()
@@ -111,13 +111,13 @@ export async function setStage(gateway: { url: string; adminKey: string }) {
       return { status: response.status, ...answer, postedAt, answeredMs: performance.now() - postedAt }
     },
     /** Waits until the gateway has done with an event and its deliveries; after 15 s tells how far it came. */
-    async outcome(event: StripeEvent): Promise<Outcome> {
+    async awaitOutcome(event: StripeEvent): Promise<EventOutcome> {
       const deadline = performance.now() + WAIT_MS
       for (let pauseMs = 15; ; pauseMs = Math.min(pauseMs * 1.2, 300)) {
-        const [row] = await api('GET', `/v1/source-events?clientId=${clientId}&eventId=${event.id}`)
-        const events = await api('GET', `/v1/events?clientId=${clientId}&sourceEventId=${row.id}&order=asc`)
+        const [row] = await callApi('GET', `/v1/source-events?clientId=${clientId}&eventId=${event.id}`)
+        const events = await callApi('GET', `/v1/events?clientId=${clientId}&sourceEventId=${row.id}&order=asc`)
         const deliveries = await Promise.all(
-          events.map(({ id }: { id: string }) => api('GET', `/v1/deliveries?clientId=${clientId}&eventId=${id}`)),
+          events.map(({ id }: { id: string }) => callApi('GET', `/v1/deliveries?clientId=${clientId}&eventId=${id}`)),
         )
         const done = deliveries.flat().every(({ state }: { state: string }) => state === 'delivered')
         const settled = !['received', 'held'].includes(row.state)

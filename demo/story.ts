@@ -1,16 +1,16 @@
 import type { Twist } from './play.ts'
 import {
   type Bill,
-  calendar,
-  customer,
-  invoice,
-  type Life,
+  customerObject,
+  invoiceObject,
+  newCalendar,
   type Plan,
   pro,
-  product,
+  productObject,
   type StripeEvent,
+  type SubscriptionLife,
   stripeEvent,
-  subscription,
+  subscriptionObject,
   team,
 } from './stripe.ts'
 
@@ -31,23 +31,23 @@ export interface Chapter {
 const LAST_DAY = 74
 
 /** A subscription's life as Stripe tells it: trial, first payment, renewal, plan change, cancellation, end. */
-export function story(): Chapter[] {
-  const at = calendar(LAST_DAY)
+export function demoStory(): Chapter[] {
+  const at = newCalendar(LAST_DAY)
   const chapters: Chapter[] = []
   let serial = 0
   let created = 0
-  const chapter = (day: number, title: string) => {
+  const startChapter = (day: number, title: string) => {
     created = at(day)
     chapters.push({ day, title, steps: [] })
   }
-  const steps = () => chapters.at(-1)!.steps
-  const tell = (type: string, object: object, expect: string[], previous?: object) => {
+  const currentSteps = () => chapters.at(-1)!.steps
+  const addEvent = (type: string, object: object, expect: string[], previous?: object) => {
     serial += 1
     created += 1
-    steps().push({ event: stripeEvent(serial, created, type, object, previous), expect })
+    currentSteps().push({ event: stripeEvent(serial, created, type, object, previous), expect })
   }
 
-  let life: Life = {
+  let life: SubscriptionLife = {
     plan: pro,
     status: 'trialing',
     start: at(0),
@@ -58,65 +58,70 @@ export function story(): Chapter[] {
     endedAt: null,
   }
   /** What the event before tells Florentin's endpoints. */
-  const florentin = (...types: string[]) => {
-    steps().at(-1)!.florentin = types
+  const expectFlorentin = (...types: string[]) => {
+    currentSteps().at(-1)!.florentin = types
   }
   /** The subscription changes: the event carries what was there before, as Stripe's does. */
-  const change = (changed: Partial<Life>, expect: string[]) => {
-    const before = subscription(life)
+  const changeSubscription = (changed: Partial<SubscriptionLife>, expect: string[]) => {
+    const before = subscriptionObject(life)
     life = { ...life, ...changed }
-    tell('customer.subscription.updated', subscription(life), expect, previousAttributes(before, subscription(life)))
+    addEvent(
+      'customer.subscription.updated',
+      subscriptionObject(life),
+      expect,
+      previousAttributes(before, subscriptionObject(life)),
+    )
   }
   let bills = 0
   /** An invoice from draft to paid. */
-  const bill = (reason: Bill['reason'], cents: number, expect: { finalized: string[]; paid: string[] }) => {
+  const addInvoice = (reason: Bill['reason'], cents: number, expect: { finalized: string[]; paid: string[] }) => {
     bills += 1
     const one: Bill = { number: bills, reason, plan: life.plan, cents, created, period: life.period }
-    tell('invoice.created', invoice(one, 'draft', created), ['invoice.created'])
-    tell('invoice.finalized', invoice(one, cents === 0 ? 'paid' : 'open', created), expect.finalized)
-    florentin('invoice.created')
-    tell('invoice.paid', invoice(one, 'paid', created), expect.paid)
-    tell('invoice.payment_succeeded', invoice(one, 'paid', created), [])
+    addEvent('invoice.created', invoiceObject(one, 'draft', created), ['invoice.created'])
+    addEvent('invoice.finalized', invoiceObject(one, cents === 0 ? 'paid' : 'open', created), expect.finalized)
+    expectFlorentin('invoice.created')
+    addEvent('invoice.paid', invoiceObject(one, 'paid', created), expect.paid)
+    addEvent('invoice.payment_succeeded', invoiceObject(one, 'paid', created), [])
   }
-  const renewal = (plan: Plan) =>
-    bill('subscription_cycle', plan.cents, {
+  const addRenewal = (plan: Plan) =>
+    addInvoice('subscription_cycle', plan.cents, {
       finalized: ['invoice.updated'],
       paid: ['invoice.paid', 'subscription.renewed'],
     })
 
-  chapter(0, 'Ada starts a trial')
-  tell('product.created', product(pro, created), [])
-  tell('product.created', product(team, created), [])
-  tell('customer.created', customer(created), [])
-  florentin('account.created')
-  tell('customer.subscription.created', subscription(life), ['subscription.created'])
-  florentin('subscription.purchased')
-  bill('subscription_create', 0, { finalized: [], paid: ['invoice.paid'] })
+  startChapter(0, 'Ada starts a trial')
+  addEvent('product.created', productObject(pro, created), [])
+  addEvent('product.created', productObject(team, created), [])
+  addEvent('customer.created', customerObject(created), [])
+  expectFlorentin('account.created')
+  addEvent('customer.subscription.created', subscriptionObject(life), ['subscription.created'])
+  expectFlorentin('subscription.purchased')
+  addInvoice('subscription_create', 0, { finalized: [], paid: ['invoice.paid'] })
 
-  chapter(14, 'The trial ends: the first payment')
-  change({ status: 'active', period: [at(14), at(44)] }, ['subscription.updated'])
-  renewal(pro)
+  startChapter(14, 'The trial ends: the first payment')
+  changeSubscription({ status: 'active', period: [at(14), at(44)] }, ['subscription.updated'])
+  addRenewal(pro)
 
-  steps().push({ ...steps().at(-2)!, expect: [], twist: 'sent_again' })
+  currentSteps().push({ ...currentSteps().at(-2)!, expect: [], twist: 'sent_again' })
 
-  chapter(44, 'A month later: the renewal')
-  change({ period: [at(44), at(74)] }, [])
-  renewal(pro)
+  startChapter(44, 'A month later: the renewal')
+  changeSubscription({ period: [at(44), at(74)] }, [])
+  addRenewal(pro)
 
-  chapter(55, 'She moves from Pro to Team')
-  change({ plan: team }, ['subscription.updated'])
-  florentin('subscription.upgraded')
-  steps().at(-1)!.twist = 'endpoint_down'
+  startChapter(55, 'She moves from Pro to Team')
+  changeSubscription({ plan: team }, ['subscription.updated'])
+  expectFlorentin('subscription.upgraded')
+  currentSteps().at(-1)!.twist = 'endpoint_down'
 
-  chapter(60, 'She cancels, for the end of the period')
-  change({ cancelAt: at(74), canceledAt: at(60) }, ['subscription.cancelled'])
-  florentin('subscription.cancelled')
+  startChapter(60, 'She cancels, for the end of the period')
+  changeSubscription({ cancelAt: at(74), canceledAt: at(60) }, ['subscription.cancelled'])
+  expectFlorentin('subscription.cancelled')
 
-  chapter(LAST_DAY, 'The period is over')
+  startChapter(LAST_DAY, 'The period is over')
   life = { ...life, status: 'canceled', endedAt: at(LAST_DAY) }
-  tell('customer.subscription.deleted', subscription(life), ['subscription.expired'])
-  tell('customer.subscription.created', subscription({ ...life, status: 'active' }), [])
-  steps().at(-1)!.twist = 'forged'
+  addEvent('customer.subscription.deleted', subscriptionObject(life), ['subscription.expired'])
+  addEvent('customer.subscription.created', subscriptionObject({ ...life, status: 'active' }), [])
+  currentSteps().at(-1)!.twist = 'forged'
   return chapters
 }
 

@@ -21,7 +21,7 @@ export const pro: Plan = { price: 'price_1SQkD0Pro', product: 'prod_TQkDPro', na
 export const team: Plan = { price: 'price_1SQkD0Team', product: 'prod_TQkDTeam', name: 'Team', cents: 9900 }
 
 /** Unix seconds of a day of the story; it ends today, so that dates look like yours. */
-export function calendar(lastDay: number): (day: number) => number {
+export function newCalendar(lastDay: number): (day: number) => number {
   const noon = Math.floor(Date.now() / 1000 / DAY) * DAY - DAY / 2
   return (day) => noon + Math.round((day - lastDay) * DAY)
 }
@@ -47,7 +47,7 @@ export function stripeEvent(
   } as StripeEvent
 }
 
-export const product = ({ product: id, name }: Plan, created: number) => ({
+export const productObject = ({ product: id, name }: Plan, created: number) => ({
   id,
   object: 'product',
   active: true,
@@ -65,7 +65,7 @@ export const product = ({ product: id, name }: Plan, created: number) => ({
   url: null,
 })
 
-export const customer = (created: number) => ({
+export const customerObject = (created: number) => ({
   id: CUSTOMER,
   object: 'customer',
   address: null,
@@ -88,7 +88,7 @@ export const customer = (created: number) => ({
 })
 
 /** What changes in the life of the subscription. */
-export interface Life {
+export interface SubscriptionLife {
   plan: Plan
   status: 'trialing' | 'active' | 'canceled'
   start: number
@@ -99,7 +99,7 @@ export interface Life {
   endedAt: number | null
 }
 
-export const subscription = (life: Life) => ({
+export const subscriptionObject = (life: SubscriptionLife) => ({
   id: SUBSCRIPTION,
   object: 'subscription',
   application: null,
@@ -134,7 +134,7 @@ export const subscription = (life: Life) => ({
         current_period_start: life.period[0],
         discounts: [],
         metadata: {},
-        price: price(life.plan, life.start),
+        price: priceObject(life.plan, life.start),
         quantity: 1,
         subscription: SUBSCRIPTION,
         tax_rates: [],
@@ -155,7 +155,7 @@ export const subscription = (life: Life) => ({
   trial_start: life.start,
 })
 
-const price = ({ price: id, product, name, cents }: Plan, created: number) => ({
+const priceObject = ({ price: id, product, name, cents }: Plan, created: number) => ({
   id,
   object: 'price',
   active: true,
@@ -186,7 +186,7 @@ export interface Bill {
 }
 
 /** An invoice in one of its states; `paidAt` is when it was paid, of a paid one. */
-export function invoice(bill: Bill, status: 'draft' | 'open' | 'paid', at: number) {
+export function invoiceObject(bill: Bill, status: 'draft' | 'open' | 'paid', at: number) {
   const id = `in_1SQkDemoBill000${bill.number}`
   const paid = status === 'paid' ? bill.cents : 0
   return {
@@ -215,7 +215,7 @@ export function invoice(bill: Bill, status: 'draft' | 'open' | 'paid', at: numbe
     invoice_pdf: status === 'draft' ? null : `https://pay.stripe.com/invoice/demo/${id}/pdf`,
     lines: {
       object: 'list',
-      data: [line(id, bill)],
+      data: [lineObject(id, bill)],
       has_more: false,
       total_count: 1,
       url: `/v1/invoices/${id}/lines`,
@@ -244,7 +244,7 @@ export function invoice(bill: Bill, status: 'draft' | 'open' | 'paid', at: numbe
   }
 }
 
-const line = (invoiceId: string, { number, plan, cents, period }: Bill) => ({
+const lineObject = (invoiceId: string, { number, plan, cents, period }: Bill) => ({
   id: `il_1SQkDemoLine000${number}`,
   object: 'line_item',
   amount: cents,

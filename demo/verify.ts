@@ -4,7 +4,7 @@ import { Webhook } from 'standardwebhooks'
 import Stripe from 'stripe'
 
 /** What one verifier says: why it refused a delivery; undefined: it accepted it. */
-export interface Check {
+export interface Verification {
   by: string
   refusal: string | undefined
 }
@@ -14,23 +14,23 @@ export interface Check {
  * Stripe's, and that of Standard Webhooks. Florentin's: the one line of its public page. `secret` is the endpoint's,
  * `flo_whsec_` included.
  */
-export const verify = (bytes: Buffer, headers: IncomingHttpHeaders, secret: string): Check[] =>
+export const verifyDelivery = (bytes: Buffer, headers: IncomingHttpHeaders, secret: string): Verification[] =>
   'x-florentin-signature' in headers
-    ? [check('hmac', () => florentin(bytes, headers, secret))]
+    ? [runVerifier('hmac', () => verifyFlorentin(bytes, headers, secret))]
     : [
-        check('stripe', () => Stripe.webhooks.constructEvent(bytes, String(headers['flo-signature']), secret)),
+        runVerifier('stripe', () => Stripe.webhooks.constructEvent(bytes, String(headers['flo-signature']), secret)),
         // Standard Webhooks knows the prefix `whsec_` alone.
-        check('standardwebhooks', () =>
+        runVerifier('standardwebhooks', () =>
           new Webhook(secret.slice('flo_'.length)).verify(bytes, headers as Record<string, string>),
         ),
       ]
 
-function florentin(bytes: Buffer, headers: IncomingHttpHeaders, secret: string) {
+function verifyFlorentin(bytes: Buffer, headers: IncomingHttpHeaders, secret: string) {
   const expected = `sha256=${createHmac('sha256', secret).update(bytes).digest('hex')}`
   if (headers['x-florentin-signature'] !== expected) throw new Error('X-Florentin-Signature does not match the body')
 }
 
-function check(by: string, verification: () => unknown): Check {
+function runVerifier(by: string, verification: () => unknown): Verification {
   try {
     verification()
     return { by, refusal: undefined }

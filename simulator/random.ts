@@ -13,19 +13,19 @@ export interface Random {
 export function seededRandom(seed: string): Random {
   let state = hashText(seed)
   // mulberry32: 32 bits of state are plenty for a world of a few thousand objects.
-  const next = () => {
+  const nextInteger = () => {
     state = (state + 0x6d2b79f5) | 0
     let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
     return (mixed ^ (mixed >>> 14)) >>> 0
   }
-  const below = (limit: number) => Math.floor((next() / 2 ** 32) * limit)
+  const below = (limit: number) => Math.floor((nextInteger() / 2 ** 32) * limit)
   const letters = (length: number) => Array.from({ length }, () => LETTERS[below(LETTERS.length)]).join('')
-  const hex = (length: number) => Array.from({ length }, () => below(16).toString(16)).join('')
+  const randomHex = (length: number) => Array.from({ length }, () => below(16).toString(16)).join('')
   return {
     below,
     letters,
-    uuid: () => `${hex(8)}-${hex(4)}-4${hex(3)}-a${hex(3)}-${hex(12)}`,
+    uuid: () => `${randomHex(8)}-${randomHex(4)}-4${randomHex(3)}-a${randomHex(3)}-${randomHex(12)}`,
   }
 }
 

@@ -103,7 +103,7 @@ export function firstLines(world: World, subscription: Subscription, terms: Subs
 }
 
 /** A customer subscribes through the API and pays the first invoice with the card at hand; invoices that are sent stay open. */
-export function subscribe(
+export function startSubscription(
   world: World,
   customer: Customer,
   wanted: WantedItem[],

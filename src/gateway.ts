@@ -85,7 +85,7 @@ export async function startGateway(
   { log, now = () => new Date(), random = Math.random, crashed = () => {}, watch: alsoTold = {} }: GatewayOptions,
 ): Promise<Gateway> {
   const steps: (() => Promise<unknown>)[] = []
-  const undo = async () => {
+  const undoSteps = async () => {
     for (const step of steps.toReversed())
       await step().catch((error) => log.error({ err: error }, 'gateway.stop_failed'))
   }
@@ -154,11 +154,11 @@ export async function startGateway(
       url: http.url,
       dataDir,
       adminKey,
-      stop: () => (stopped ??= undo()),
+      stop: () => (stopped ??= undoSteps()),
       abandon: () => embedded?.abandon(),
     }
   } catch (error) {
-    await undo()
+    await undoSteps()
     throw error
   }
 }
@@ -217,7 +217,7 @@ function startRooms(shared: SharedDeps, wakes: Wakes) {
     onLeasedElsewhere: (clientId) => wakes.wakeElsewhere('replay', clientId),
   })
   const rooms = { normalize, deliver, hydrate, backfill, replay }
-  const of = <T>(work: (room: (typeof rooms)[WorkRoom]) => T) => Object.values(rooms).map(work)
+  const mapRooms = <T>(work: (room: (typeof rooms)[WorkRoom]) => T) => Object.values(rooms).map(work)
   return {
     rooms,
     wake: {
@@ -228,8 +228,8 @@ function startRooms(shared: SharedDeps, wakes: Wakes) {
       replay: replay.wake,
     },
     underWay: () => ({ clientsWaiting: normalize.waitingClientCount(), attemptsInFlight: deliver.inFlight() }),
-    sweep: () => Promise.all(of((room) => room.sweep())),
-    stop: () => Promise.all(of((room) => room.stop())),
+    sweep: () => Promise.all(mapRooms((room) => room.sweep())),
+    stop: () => Promise.all(mapRooms((room) => room.stop())),
   }
 }
 

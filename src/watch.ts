@@ -121,10 +121,10 @@ export interface Watch {
 
 /** Tells all of them. What one throws is logged: counting must not cost an event. */
 export function combineWatches({ log }: { log: Log }, watches: readonly Watch[]): Required<Watch> {
-  const tell = <What extends keyof Watch>(what: What) => {
-    const hear = watches.flatMap((watch) => watch[what]?.bind(watch) ?? []) as ((news: unknown) => void)[]
+  const notifyAll = <What extends keyof Watch>(what: What) => {
+    const listeners = watches.flatMap((watch) => watch[what]?.bind(watch) ?? []) as ((news: unknown) => void)[]
     return (news: unknown) => {
-      for (const one of hear)
+      for (const one of listeners)
         try {
           one(news)
         } catch (error) {
@@ -133,12 +133,12 @@ export function combineWatches({ log }: { log: Log }, watches: readonly Watch[])
     }
   }
   return {
-    onWebhookAnswered: tell('onWebhookAnswered'),
-    onSourceEventsStored: tell('onSourceEventsStored'),
-    onBatchNormalized: tell('onBatchNormalized'),
-    onAttemptEnded: tell('onAttemptEnded'),
-    onApiRequestAnswered: tell('onApiRequestAnswered'),
-    onEndpointChanged: tell('onEndpointChanged'),
-    onOperationalEventCreated: tell('onOperationalEventCreated'),
+    onWebhookAnswered: notifyAll('onWebhookAnswered'),
+    onSourceEventsStored: notifyAll('onSourceEventsStored'),
+    onBatchNormalized: notifyAll('onBatchNormalized'),
+    onAttemptEnded: notifyAll('onAttemptEnded'),
+    onApiRequestAnswered: notifyAll('onApiRequestAnswered'),
+    onEndpointChanged: notifyAll('onEndpointChanged'),
+    onOperationalEventCreated: notifyAll('onOperationalEventCreated'),
   }
 }

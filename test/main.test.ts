@@ -3,7 +3,6 @@ import { stat } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { isProcessAlive } from '../src/embedded-postgres/pid-file.ts'
 import { afterwards } from './support/afterwards.ts'
@@ -159,9 +158,10 @@ test('a second signal, a second after the first, ends at once', async () => {
   const { gateway } = await deliveringTo(receiver.url)
   await eventually(() => receiver.requests.length === 1)
   gateway.child.kill('SIGTERM')
-  await delay(1100)
-  gateway.child.kill('SIGTERM')
+  // More than a second after it has heard the first one, which a busy machine may tell it late.
+  const again = setInterval(() => gateway.child.kill('SIGTERM'), 1100)
   expect((await gateway.ended).code).toBe(1)
+  clearInterval(again)
   await eventually(async () => (await gateway.postmaster()) === null)
 })
 

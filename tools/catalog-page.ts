@@ -1,3 +1,4 @@
+import { mappings as productMappings } from '../mappings/index.ts'
 import { describeMappings, type MappingWords, type RuleWords, unmappedTypes } from '../src/normalize/catalog.ts'
 
 const INTRO = `# What Stripe says, and what clients hear
@@ -16,7 +17,7 @@ Printed from \`mappings/\` by \`npm run catalog\`; not to be edited.
 export const catalogPage = (): string =>
   `${[
     INTRO,
-    ...Object.entries(describeMappings()).flatMap(([contract, mappings]) => [
+    ...Object.entries(describeMappings(productMappings)).flatMap(([contract, mappings]) => [
       `## ${contract}`,
       eventOverview(mappings),
       ...mappings.flatMap(mappingSection),

@@ -1,16 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { promote, type Server, standbyOf, synchronous } from './server.ts'
+import { type PostgresServer, promoteStandby, setSynchronous, startStandby } from './server.ts'
 import type { Setting } from './setting.ts'
 import type { Fault } from './strike.ts'
 import type { Wire } from './wire.ts'
 
-const between = (random: () => number, least: number, most: number) => least + Math.floor(random() * (most - least))
-const one = <T>(list: readonly T[], random: () => number): T => list[between(random, 0, list.length)]!
+const randomBetween = (random: () => number, least: number, most: number) =>
+  least + Math.floor(random() * (most - least))
+const pickOne = <T>(list: readonly T[], random: () => number): T => list[randomBetween(random, 0, list.length)]!
 
 /** `kill -9` of one process, which a supervisor starts again. */
 export const killOne: Fault = {
   name: 'kill -9 of one process',
-  strike: ({ gateways }, random) => one(gateways, random).kill(),
+  strike: ({ gateways }, random) => pickOne(gateways, random).kill(),
 }
 
 /** `kill -9` of all processes at once. The fault lasts until one is there again: how long a start takes is the machine's. */
@@ -27,7 +28,7 @@ export const restartDatabase = (how: 'fast' | 'immediate'): Fault => ({
   name: `PostgreSQL stopped (${how}) and started`,
   async strike({ server }, random) {
     await server.stop(how)
-    await delay(between(random, 200, 3000))
+    await delay(randomBetween(random, 200, 3000))
     await server.start()
   },
 })
@@ -36,40 +37,43 @@ export const restartDatabase = (how: 'fast' | 'immediate'): Fault => ({
 export const killBackend: Fault = {
   name: 'kill -9 of a PostgreSQL back end',
   async strike({ server }, random) {
-    process.kill(one(await server.backends(), random), 'SIGKILL')
+    process.kill(pickOne(await server.backendPids(), random), 'SIGKILL')
     while (!(await server.run('select 1').catch(() => null))) await delay(50)
   },
 }
 
-/** No table grows any more for a while, as on a full disk. */
+/** No table grows any more for a while, as on a full disk, and until an event was refused for it; half a minute at most. */
 export const diskFull: Fault = {
   name: 'the disk is full',
-  async strike({ server }, random) {
-    await server.full(true)
-    await delay(between(random, 2000, 5000))
-    await server.full(false)
+  async strike({ server, stripe }, random) {
+    const refusals = () => stripe.refusals.get('503') ?? 0
+    const before = refusals()
+    await server.setDiskFull(true)
+    await delay(randomBetween(random, 2000, 5000))
+    for (let waitedMs = 0; refusals() === before && waitedMs < 30_000; waitedMs += 50) await delay(50)
+    await server.setDiskFull(false)
   },
 }
 
-const ways = ({ wires }: Setting, who: 'one' | 'all', random: () => number): Wire[] =>
-  who === 'all' ? wires.flat() : one(wires, random)
+const wiresOf = ({ wires }: Setting, who: 'one' | 'all', random: () => number): Wire[] =>
+  who === 'all' ? wires.flat() : pickOne(wires, random)
 
 /** The way from one process, or from all, to the database is cut for a while. */
 export const cutOff = (how: 'drop' | 'stall', who: 'one' | 'all', least = 500, most = 4000): Fault => ({
   name: `connections ${how === 'drop' ? 'reset' : 'stalled'}, of ${who === 'all' ? 'every process' : 'one process'}`,
   async strike(setting, random) {
-    const cut = ways(setting, who, random)
+    const cut = wiresOf(setting, who, random)
     for (const way of cut) way[how]()
-    await delay(between(random, least, most))
+    await delay(randomBetween(random, least, most))
     for (const way of cut) way.pass()
   },
 })
 
 /** The open connections of one process, or of all, carry nothing any more, and nobody is told; new ones work. */
-export const vanish = (who: 'one' | 'all'): Fault => ({
+export const silence = (who: 'one' | 'all'): Fault => ({
   name: `connections that fall silent, of ${who === 'all' ? 'every process' : 'one process'}`,
   async strike(setting, random) {
-    for (const way of ways(setting, who, random)) way.vanish()
+    for (const way of wiresOf(setting, who, random)) way.vanish()
   },
 })
 
@@ -77,8 +81,8 @@ export const vanish = (who: 'one' | 'all'): Fault => ({
 export const cutInTheMiddle = (of: 'statement' | 'answer'): Fault => ({
   name: `connections reset in the middle of ${of === 'answer' ? 'an answer' : 'a statement'}`,
   async strike(setting, random) {
-    for (const way of ways(setting, 'all', random))
-      way[of === 'answer' ? 'cutAnswers' : 'cutStatements'](between(random, 1, 400))
+    for (const way of wiresOf(setting, 'all', random))
+      way[of === 'answer' ? 'cutAnswers' : 'cutStatements'](randomBetween(random, 1, 400))
     await delay(500)
   },
 })
@@ -87,7 +91,7 @@ export const cutInTheMiddle = (of: 'statement' | 'answer'): Fault => ({
 export const halfClosed = (towards: 'client' | 'server'): Fault => ({
   name: `connections half closed, towards the ${towards}`,
   async strike(setting, random) {
-    for (const way of ways(setting, 'all', random)) way.halfClose(towards)
+    for (const way of wiresOf(setting, 'all', random)) way.halfClose(towards)
   },
 })
 
@@ -95,10 +99,10 @@ export const halfClosed = (towards: 'client' | 'server'): Fault => ({
 export const freeze: Fault = {
   name: 'a process stands still',
   async strike({ gateways }, random) {
-    const gateway = one(gateways, random)
+    const gateway = pickOne(gateways, random)
     const pid = gateway.pid()
     process.kill(pid, 'SIGSTOP')
-    await delay(between(random, 1000, 8000))
+    await delay(randomBetween(random, 1000, 8000))
     process.kill(pid, 'SIGCONT')
   },
 }
@@ -110,9 +114,9 @@ export const freeze: Fault = {
 export const failover: Fault = {
   name: 'the standby is promoted',
   async strike({ servers }) {
-    const [primary, standby] = servers as [Server, Server]
+    const [primary, standby] = servers as [PostgresServer, PostgresServer]
     await primary.stop('immediate')
-    await promote(standby)
+    await promoteStandby(standby)
     servers.reverse()
   },
 }
@@ -138,8 +142,8 @@ export const atOnce = (one: Fault, other: Fault): Fault => ({
 
 /** Sets the former primary up anew, as the standby of the present one. */
 export async function rebuildStandby({ servers, wires }: Setting): Promise<void> {
-  const [primary, { folder, port }] = servers as [Server, Server]
-  servers[1] = await standbyOf(primary, folder, port)
-  await synchronous(primary, 'on')
+  const [primary, { folder, port }] = servers as [PostgresServer, PostgresServer]
+  servers[1] = await startStandby(primary, folder, port)
+  await setSynchronous(primary, 'on')
   for (const wire of wires.flat()) wire.pass()
 }

@@ -7,12 +7,12 @@ const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 
 /** A process that ended by itself. `atWork`: it had listened; one that starts while the database is away gives up at once. */
 export interface Crash {
-  atWork: boolean
+  wasListening: boolean
   message: string
 }
 
 /** A gateway process that is started again, as a supervisor does, for as long as it is wanted. */
-export interface Gateway {
+export interface GatewayProcess {
   /** Where it listens; null while it does not. */
   url(): string | null
   pid(): number
@@ -23,14 +23,14 @@ export interface Gateway {
 }
 
 /** A gateway in `folder` with nothing in its environment but `env`. Returns before it listens. */
-export function runGateway(folder: string, env: Record<string, string>): Gateway {
+export function runGateway(folder: string, env: Record<string, string>): GatewayProcess {
   let child: ChildProcess
   let url: string | null = null
-  let wanted = true
+  let isWanted = true
   let killed = false
   const crashes: Crash[] = []
 
-  const start = () => {
+  const startChild = () => {
     killed = false
     const started = spawn(process.execPath, [MAIN], {
       cwd: folder,
@@ -52,15 +52,15 @@ export function runGateway(folder: string, env: Record<string, string>): Gateway
       if (started !== child) return
       const atWork = url !== null
       url = null
-      if (!wanted) return
-      if (!killed) crashes.push({ atWork, message: `ended with ${code ?? signal}: ${log.trim()}` })
+      if (!isWanted) return
+      if (!killed) crashes.push({ wasListening: atWork, message: `ended with ${code ?? signal}: ${log.trim()}` })
       // A database that is away is told at once: give it a moment.
-      setTimeout(() => wanted && start(), killed ? 0 : 500)
+      setTimeout(() => isWanted && startChild(), killed ? 0 : 500)
     })
     child = started
   }
-  start()
-  const gone = async (signal: NodeJS.Signals) => {
+  startChild()
+  const endChild = async (signal: NodeJS.Signals) => {
     if (child.exitCode !== null || child.signalCode !== null) return
     const exit = once(child, 'exit')
     child.kill(signal)
@@ -72,11 +72,11 @@ export function runGateway(folder: string, env: Record<string, string>): Gateway
     crashes,
     async kill() {
       killed = true
-      await gone('SIGKILL')
+      await endChild('SIGKILL')
     },
     async stop() {
-      wanted = false
-      await gone('SIGKILL')
+      isWanted = false
+      await endChild('SIGKILL')
     },
   }
 }

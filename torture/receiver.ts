@@ -9,15 +9,17 @@ export interface Arrival {
   attempt: number
   /** Whose event it is: the number that its sender gave it. */
   user: string
-  /** Milliseconds since 1970. */
+  /** When it arrived; milliseconds since 1970. */
   at: number
+  /** The second in which it was signed, from its signature: earlier than `at` where the receiver or the machine is busy. */
+  sentAt: number
 }
 
 /** What a receiver does beside taking the delivery and answering with 200. */
-export type Manner = 'well' | 'refuse' | 'reset' | 'half a head' | 'half a body' | 'drip' | 'late'
+export type AnswerManner = 'well' | 'refuse' | 'reset' | 'half a head' | 'half a body' | 'drip' | 'late'
 
 /** The manners that end in a failed attempt; of `half a body` the status line has said that all is well. */
-export const BAD: readonly Manner[] = ['refuse', 'reset', 'half a head', 'drip', 'late']
+export const BAD: readonly AnswerManner[] = ['refuse', 'reset', 'half a head', 'drip', 'late']
 
 export interface Receiver {
   url: string
@@ -25,13 +27,13 @@ export interface Receiver {
   arrivals: Arrival[]
   /** Users whose event has arrived and was answered well. */
   served: Set<string>
-  behave(next: (arrival: Arrival) => Manner): void
+  behave(next: (arrival: Arrival) => AnswerManner): void
   stop(): Promise<void>
 }
 
 /** A client's endpoint on a free port of 127.0.0.1. */
 export async function startReceiver(
-  behave: (arrival: Arrival) => Manner = () => 'well',
+  behave: (arrival: Arrival) => AnswerManner = () => 'well',
   { lateMs = 1500 } = {},
 ): Promise<Receiver> {
   const arrivals: Arrival[] = []
@@ -52,11 +54,12 @@ export async function startReceiver(
       attempt: Number(headers['flo-delivery-attempt']),
       user: user.clientUserId,
       at: Date.now(),
+      sentAt: 1000 * Number(/\bt=(\d+)/.exec(String(headers['flo-signature']))?.[1]),
     }
     arrivals.push(arrival)
     const told = manner(arrival)
     if (!BAD.includes(told)) served.add(arrival.user)
-    await answered(told, request, answer, lateMs).catch(() => {})
+    await answerLike(told, request, answer, lateMs).catch(() => {})
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
@@ -73,7 +76,7 @@ export async function startReceiver(
   }
 }
 
-async function answered(told: Manner, { socket }: IncomingMessage, answer: ServerResponse, lateMs: number) {
+async function answerLike(told: AnswerManner, { socket }: IncomingMessage, answer: ServerResponse, lateMs: number) {
   switch (told) {
     case 'well':
       return void answer.end('ok')

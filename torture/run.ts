@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { parseArgs } from 'node:util'
-import { machine } from '../bench/machine.ts'
+import { describeMachine } from '../bench/machine.ts'
 import { seededRandom } from '../simulator/random.ts'
 import * as faults from './faults.ts'
 import { BAD, type Receiver, startReceiver } from './receiver.ts'
-import { putUp, type Setting } from './setting.ts'
-import { type Fault, type Struck, settled, strike, told, unexplained } from './strike.ts'
-import { isWell, RECOVERY_BAR_MS, report } from './table.ts'
+import { type Setting, startSetting } from './setting.ts'
+import { type Fault, type StrikeReport, settleAndAddUp, strikeFault, strikeLine, unexplainedRepeats } from './strike.ts'
+import { isWell, RECOVERY_BAR_MS, tortureReport } from './table.ts'
 
 const HELP = `npm run torture -- [options]
 
@@ -33,26 +33,26 @@ if (flags.help) {
   console.log(HELP)
   process.exit()
 }
-const number = (name: 'minutes' | 'processes' | 'per-second', least: number, most: number) => {
+const numberFlag = (name: 'minutes' | 'processes' | 'per-second', least: number, most: number) => {
   const value = Number(flags[name])
   if (value >= least && value <= most) return value
   console.error(`--${name} must be a number from ${least} to ${most}.`)
   process.exit(2)
 }
-const minutes = number('minutes', 0.1, 240)
-const processes = number('processes', 1, 10)
-const perSecond = number('per-second', 1, 1000)
+const minutes = numberFlag('minutes', 0.1, 240)
+const processes = numberFlag('processes', 1, 10)
+const perSecond = numberFlag('per-second', 1, 1000)
 
 /** Whatever happens: a run that hangs ends by itself. */
 const GRACE_MINUTES = 10
 
-const chance = (seed: string) => {
+const randomOf = (seed: string) => {
   const { below } = seededRandom(seed)
   return () => below(1_000_000) / 1_000_000
 }
-const random = chance(flags.seed)
+const random = randomOf(flags.seed)
 // A stream of their own: how often receivers ask for one depends on the machine.
-const mood = chance(`${flags.seed} receivers`)
+const receiverRandom = randomOf(`${flags.seed} receivers`)
 
 const single: readonly Fault[] = [
   faults.killOne,
@@ -65,8 +65,8 @@ const single: readonly Fault[] = [
   faults.cutOff('drop', 'all'),
   faults.cutOff('stall', 'one'),
   faults.cutOff('stall', 'all'),
-  faults.vanish('one'),
-  faults.vanish('all'),
+  faults.silence('one'),
+  faults.silence('all'),
   faults.cutInTheMiddle('statement'),
   faults.cutInTheMiddle('answer'),
   faults.halfClosed('client'),
@@ -79,7 +79,7 @@ const single: readonly Fault[] = [
 const isKill = (fault: Fault) => fault === faults.killOne || fault === faults.killAll
 
 /** All of them in an order that the seed decides, then all of them in another order, and so on; now and then with a kill on top. */
-function* chosen(): Generator<Fault> {
+function* chooseFaults(): Generator<Fault> {
   for (;;)
     for (const fault of single.toSorted(() => random() - 0.5))
       yield random() < 0.2 && !isKill(fault) ? faults.atOnce(fault, faults.killOne) : fault
@@ -87,23 +87,25 @@ function* chosen(): Generator<Fault> {
 
 /** Endpoints that now and then treat the first attempt of a delivery badly, each in a manner of its own. */
 const badReceivers = (): Promise<Receiver[]> =>
-  Promise.all(BAD.map((manner) => startReceiver(({ attempt }) => (attempt === 1 && mood() < 0.3 ? manner : 'well'))))
+  Promise.all(
+    BAD.map((manner) => startReceiver(({ attempt }) => (attempt === 1 && receiverRandom() < 0.3 ? manner : 'well'))),
+  )
 
-async function tortured(setting: Setting): Promise<Struck[]> {
-  const struck: Struck[] = []
-  const crashes = () => setting.gateways.flatMap(({ crashes }) => crashes)
+async function runTorture(setting: Setting): Promise<StrikeReport[]> {
+  const struck: StrikeReport[] = []
+  const allCrashes = () => setting.gateways.flatMap(({ crashes }) => crashes)
   let seen = 0
   const until = performance.now() + minutes * 60_000
-  await setting.stripe.sent(perSecond)
-  for (const fault of chosen()) {
+  await setting.stripe.untilAccepted(perSecond)
+  for (const fault of chooseFaults()) {
     if (performance.now() > until) break
-    const one = await strike(setting, fault, { random })
-    console.error(`  ${told(one)}`)
-    for (const { message } of crashes().slice(seen)) console.error(`  a process ${message}`)
-    seen = crashes().length
+    const one = await strikeFault(setting, fault, { random })
+    console.error(`  ${strikeLine(one)}`)
+    for (const { message } of allCrashes().slice(seen)) console.error(`  a process ${message}`)
+    seen = allCrashes().length
     struck.push(one)
     if (one.name.includes('promoted')) await faults.rebuildStandby(setting)
-    await setting.stripe.sent(10)
+    await setting.stripe.untilAccepted(10)
   }
   return struck
 }
@@ -111,38 +113,38 @@ async function tortured(setting: Setting): Promise<Struck[]> {
 console.error(`npm run torture -- --minutes ${minutes} --seed ${flags.seed} --processes ${processes}`)
 // Each event is some kilobytes large, so that tables come to the limit while the disk is full.
 const pad = randomBytes(2000).toString('hex')
-const setting = await putUp({
+const setting = await startSetting({
   processes,
   perSecond,
   pad,
   replicated: true,
   bad: await badReceivers(),
-  timeoutSeconds: 1,
+  badTimeoutSeconds: 1,
 })
-const end = async (code: number) => {
+const endRun = async (code: number) => {
   await setting.stop()
   process.exit(code)
 }
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void end(1))
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void endRun(1))
 setTimeout(
   () => {
     console.error('The run has not come to its end in time.')
-    void end(1)
+    void endRun(1)
   },
   (minutes + GRACE_MINUTES) * 60_000,
 ).unref()
 
 try {
-  const struck = await tortured(setting)
-  const sums = await settled(setting, { patienceMs: 300_000 })
-  const lost = unexplained(sums.repeats, struck)
+  const struck = await runTorture(setting)
+  const sums = await settleAndAddUp(setting, { patienceMs: 300_000 })
+  const lost = unexplainedRepeats(sums.repeats, struck)
   const crashes = setting.gateways.flatMap(({ crashes }) => crashes)
   for (const { first } of lost) console.error(`  repeated for no reason: ${JSON.stringify(first)}`)
-  const asked = { minutes, processes, perSecond, seed: flags.seed }
-  const run = { struck, sums, lost, crashes, machine: machine(), asked }
-  console.log(report(run))
-  await end(isWell(run) ? 0 : 1)
+  const options = { minutes, processes, perSecond, seed: flags.seed }
+  const run = { struck, sums, lost, crashes, machine: describeMachine(), options }
+  console.log(tortureReport(run))
+  await endRun(isWell(run) ? 0 : 1)
 } catch (error) {
   console.error(error)
-  await end(1)
+  await endRun(1)
 }

@@ -6,14 +6,14 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import pg from 'pg'
-import { type ServerAccount, findAccount } from '../src/embedded-postgres/account.ts'
+import { findAccount, type ServerAccount } from '../src/embedded-postgres/account.ts'
 import { findBinaries } from '../src/embedded-postgres/binaries.ts'
-import { createCluster, SERVER_SETTINGS, DATABASE_USER } from '../src/embedded-postgres/launch.ts'
+import { createCluster, DATABASE_USER, SERVER_SETTINGS } from '../src/embedded-postgres/launch.ts'
 import { loadOrCreateSecret } from '../src/secrets/secret-file.ts'
 import { freePort } from '../test/support/free-port.ts'
 
 /** A PostgreSQL server as a process of its own, on a port that it keeps: to be stopped, crashed, started and copied. */
-export interface Server {
+export interface PostgresServer {
   port: number
   /** postgres:// URL, of this server alone. */
   url: string
@@ -29,9 +29,9 @@ export interface Server {
   /** One statement on a connection of its own. */
   run(statement: string): Promise<any[]>
   /** As if the disk were full: no file grows any more, but for the server's own log; `false` ends it. Linux alone can do that. */
-  full(is: boolean): Promise<void>
+  setDiskFull(is: boolean): Promise<void>
   /** Process ids of the sessions that serve clients. */
-  backends(): Promise<number[]>
+  backendPids(): Promise<number[]>
 }
 
 const OURS = {
@@ -48,7 +48,7 @@ const SIGNALS = { fast: 'SIGINT', immediate: 'SIGQUIT' } as const
 const ENV = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' }
 
 /** A new, empty server in `folder`, not yet started. `settings` hold for every start. */
-export async function newServer(folder: string, settings: Record<string, string> = {}): Promise<Server> {
+export async function newServer(folder: string, settings: Record<string, string> = {}): Promise<PostgresServer> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const pgDir = join(folder, 'pg')
   const passwordFile = join(folder, 'pg-password')
@@ -56,10 +56,10 @@ export async function newServer(folder: string, settings: Record<string, string>
   const account = await findAccount(folder, pgDir, postgres)
   const password = await loadOrCreateSecret(passwordFile, () => randomBytes(12).toString('hex'))
   await createCluster(pgDir, { initdb, account, passwordFile, more: [`--wal-segsize=${WAL_SEGMENT_MB}`] })
-  return serverOn({ folder, port: await freePort(), pgDir, password, account, postgres, settings })
+  return newServerProcess({ folder, port: await freePort(), pgDir, password, account, postgres, settings })
 }
 
-interface Place {
+interface ServerLocation {
   folder: string
   port: number
   pgDir: string
@@ -69,12 +69,20 @@ interface Place {
   settings: Record<string, string>
 }
 
-function serverOn({ folder, port, pgDir, password, account, postgres, settings }: Place): Server {
+function newServerProcess({
+  folder,
+  port,
+  pgDir,
+  password,
+  account,
+  postgres,
+  settings,
+}: ServerLocation): PostgresServer {
   const url = `postgres://${DATABASE_USER}:${password}@127.0.0.1:${port}/postgres`
   let child: ReturnType<typeof spawn> | undefined
   let ended: Promise<unknown> = Promise.resolve()
 
-  const run = async (statement: string) => {
+  const runStatement = async (statement: string) => {
     const client = new pg.Client({ connectionString: url, application_name: 'torture', connectionTimeoutMillis: 5000 })
     client.on('error', () => {})
     await client.connect()
@@ -84,7 +92,7 @@ function serverOn({ folder, port, pgDir, password, account, postgres, settings }
       await client.end()
     }
   }
-  const server: Server = {
+  const server: PostgresServer = {
     port,
     url,
     user: DATABASE_USER,
@@ -103,7 +111,7 @@ function serverOn({ folder, port, pgDir, password, account, postgres, settings }
       child = started
       ended = once(started, 'exit')
       while (started.exitCode === null && started.signalCode === null) {
-        if (await run('select 1').catch(() => null)) return
+        if (await runStatement('select 1').catch(() => null)) return
         await delay(20)
       }
       throw new Error(`PostgreSQL did not start, see ${folder}/pg.log`)
@@ -112,11 +120,11 @@ function serverOn({ folder, port, pgDir, password, account, postgres, settings }
       child?.kill(SIGNALS[how])
       await ended
     },
-    run,
-    async full(is) {
+    run: runStatement,
+    async setDiskFull(is) {
       const bytes = is ? WAL_SEGMENT_MB * 1024 * 1024 : 'unlimited'
       // New sessions have the limit of the server's first process.
-      for (const pid of [child!.pid!, ...(await server.backends())]) {
+      for (const pid of [child!.pid!, ...(await server.backendPids())]) {
         const { file, args, options } = account.buildCommand('prlimit', [`--pid=${pid}`, `--fsize=${bytes}:unlimited`])
         await promisify(execFile)(file, args, options).catch((error) => {
           // A session may be over by now, the server itself may not.
@@ -124,8 +132,8 @@ function serverOn({ folder, port, pgDir, password, account, postgres, settings }
         })
       }
     },
-    async backends() {
-      const rows = await run(`select pid from pg_stat_activity where backend_type = 'client backend'`)
+    async backendPids() {
+      const rows = await runStatement(`select pid from pg_stat_activity where backend_type = 'client backend'`)
       return rows.map(({ pid }) => pid)
     },
   }
@@ -137,7 +145,7 @@ function serverOn({ folder, port, pgDir, password, account, postgres, settings }
  * started on `port`: it follows by streaming replication. `folder` is emptied first.
  * https://www.postgresql.org/docs/18/continuous-archiving.html#BACKUP-LOWLEVEL-BASE-BACKUP
  */
-export async function standbyOf(primary: Server, folder: string, port?: number): Promise<Server> {
+export async function startStandby(primary: PostgresServer, folder: string, port?: number): Promise<PostgresServer> {
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const pgDir = join(folder, 'pg')
@@ -164,13 +172,21 @@ export async function standbyOf(primary: Server, folder: string, port?: number):
     primary_conninfo: `host=127.0.0.1 port=${primary.port} user=${user} password=${password} application_name=standby`,
     hot_standby: 'on',
   }
-  const standby = serverOn({ folder, port: port ?? (await freePort()), pgDir, password, account, postgres, settings })
+  const standby = newServerProcess({
+    folder,
+    port: port ?? (await freePort()),
+    pgDir,
+    password,
+    account,
+    postgres,
+    settings,
+  })
   await standby.start()
   return standby
 }
 
 /** From now on the server answers a commit when its standby has it as well; with `off`, by itself. Waits until that holds. */
-export async function synchronous(primary: Server, state: 'on' | 'off'): Promise<void> {
+export async function setSynchronous(primary: PostgresServer, state: 'on' | 'off'): Promise<void> {
   await primary.run(`alter system set synchronous_standby_names = '${state === 'on' ? '*' : ''}'`)
   await primary.run('select pg_reload_conf()')
   while (state === 'on') {
@@ -181,8 +197,8 @@ export async function synchronous(primary: Server, state: 'on' | 'off'): Promise
 }
 
 /** Makes a standby the primary. */
-export async function promote(standby: Server): Promise<void> {
+export async function promoteStandby(standby: PostgresServer): Promise<void> {
   // Copied from the old primary: alone, it would wait for a standby for ever.
   await standby.run('select pg_promote(true, 60)')
-  await synchronous(standby, 'off')
+  await setSynchronous(standby, 'off')
 }

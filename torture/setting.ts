@@ -2,10 +2,10 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Gateway, runGateway } from './gateways.ts'
+import { type GatewayProcess, runGateway } from './gateways.ts'
 import { type Receiver, startReceiver } from './receiver.ts'
-import { newServer, type Server, standbyOf, synchronous } from './server.ts'
-import { SIGNING_SECRET, type Stripe, startStripe } from './stripe.ts'
+import { newServer, type PostgresServer, setSynchronous, startStandby } from './server.ts'
+import { type FakeStripe, SIGNING_SECRET, startStripe } from './stripe.ts'
 import { startWire, type Wire } from './wire.ts'
 
 const ADMIN_KEY = 'admin-key-of-the-torture'
@@ -14,13 +14,13 @@ const ADMIN_KEY = 'admin-key-of-the-torture'
 export interface Setting {
   folder: string
   /** The one that takes writes at present, and the one that follows it, if any. */
-  servers: Server[]
+  servers: PostgresServer[]
   /** The first of them. */
-  readonly server: Server
-  gateways: Gateway[]
+  readonly server: PostgresServer
+  gateways: GatewayProcess[]
   /** Each process's own way to the database, one for each host of its DATABASE_URL. */
   wires: Wire[][]
-  stripe: Stripe
+  stripe: FakeStripe
   receivers: Receiver[]
   /** Those of them that always take what comes. */
   steady: Receiver[]
@@ -31,7 +31,7 @@ export interface Setting {
   stop(): Promise<void>
 }
 
-interface Asked {
+interface SettingOptions {
   processes?: number
   /** What each process does, in turn, as in FLO_ROLES; everything, when nothing is said. */
   roles?: (process: number) => string
@@ -44,14 +44,14 @@ interface Asked {
   pad?: string
   /** Beside two that always take what comes. */
   bad?: Receiver[]
-  /** Of the endpoints. */
-  timeoutSeconds?: number
+  /** Of the endpoints that do not always take what comes. */
+  badTimeoutSeconds?: number
   /** Has a standby follow the server, synchronously; DATABASE_URL names both. */
   replicated?: boolean
 }
 
 /** Puts it all up; Stripe sends from the moment that it returns. */
-export async function putUp({
+export async function startSetting({
   processes = 2,
   roles = () => 'receive,work,api',
   env = () => ({}),
@@ -59,9 +59,9 @@ export async function putUp({
   perSecond = 50,
   pad = '',
   bad = [],
-  timeoutSeconds = 15,
+  badTimeoutSeconds = 15,
   replicated = false,
-}: Asked): Promise<Setting> {
+}: SettingOptions): Promise<Setting> {
   const steps: (() => Promise<unknown>)[] = []
   const stop = async () => {
     for (const step of steps.splice(0).toReversed()) await step().catch(() => {})
@@ -74,36 +74,38 @@ export async function putUp({
     steps.push(() => Promise.all(servers.map((one) => one.stop('immediate'))))
     await server.start()
     if (replicated) {
-      servers.push(await standbyOf(server, join(folder, 'b')))
-      await synchronous(server, 'on')
+      servers.push(await startStandby(server, join(folder, 'b')))
+      await setSynchronous(server, 'on')
     }
     const wires: Wire[][] = []
-    const gateways: Gateway[] = []
+    const gateways: GatewayProcess[] = []
     for (let at = 0; at < processes; at += 1) {
       const ways = await Promise.all(servers.map(({ port }) => startWire(port)))
       wires.push(ways)
       steps.push(() => Promise.all(ways.map((way) => way.stop())))
       const home = join(folder, `gateway-${at}`)
       await mkdir(home)
-      gateways.push(runGateway(home, { ...environment(server, ways), FLO_ROLES: roles(at), ...env(at) }))
+      gateways.push(runGateway(home, { ...gatewayEnvironment(server, ways), FLO_ROLES: roles(at), ...env(at) }))
       steps.push(gateways[at]!.stop)
       // The first migrates; the others would only wait for it, and make its start slower.
-      if (at === 0) await listening(gateways)
+      if (at === 0) await untilListening(gateways)
     }
-    await listening(gateways)
+    await untilListening(gateways)
 
-    const urls = (role: string) => () =>
+    const urlsOfRole = (role: string) => () =>
       gateways.flatMap((gateway, at) => (roles(at).includes(role) ? (gateway.url() ?? []) : []))
-    const api = (method: string, path: string, body?: unknown) => asked(urls('api'), method, path, body)
+    const api = (method: string, path: string, body?: unknown) => requestApi(urlsOfRole('api'), method, path, body)
     const steady = [await startReceiver(), await startReceiver()]
     const receivers = [...steady, ...bad]
     steps.push(() => Promise.all(receivers.map((receiver) => receiver.stop())))
     const { id: clientId } = await api('POST', '/v1/clients', { name: 'Tortured' })
     const source = { clientId, kind: 'stripe', signingSecrets: [SIGNING_SECRET] }
     const { id: sourceId } = await api('POST', '/v1/sources', source)
-    for (const { url } of receivers)
-      await api('POST', '/v1/endpoints', { clientId, url, retrySchedule: RETRIES, timeoutSeconds })
-    const stripe = startStripe({ urls: urls('receive'), sourceId, perSecond, pad })
+    for (const receiver of receivers) {
+      const timeoutSeconds = steady.includes(receiver) ? 15 : badTimeoutSeconds
+      await api('POST', '/v1/endpoints', { clientId, url: receiver.url, retrySchedule: RETRIES, timeoutSeconds })
+    }
+    const stripe = startStripe({ urls: urlsOfRole('receive'), sourceId, perSecond, pad })
     steps.push(stripe.stop)
     return {
       folder,
@@ -129,7 +131,7 @@ export async function putUp({
 /** Soon again and for a long time: no fault here lasts as long. */
 const RETRIES = [1, 1, 2, 2, 5, 5, 5, 10, 10, 10, 30, 30]
 
-const environment = ({ user, password }: Server, ways: Wire[]) => ({
+const gatewayEnvironment = ({ user, password }: PostgresServer, ways: Wire[]) => ({
   PORT: '0',
   LOG_LEVEL: 'error',
   DATABASE_URL: `postgres://${user}:${password}@${ways.map(({ port }) => `127.0.0.1:${port}`).join(',')}/postgres${
@@ -141,7 +143,7 @@ const environment = ({ user, password }: Server, ways: Wire[]) => ({
 })
 
 /** Returns when every process listens. */
-export async function listening(gateways: Gateway[]): Promise<void> {
+export async function untilListening(gateways: GatewayProcess[]): Promise<void> {
   while (gateways.some((gateway) => gateway.url() === null)) {
     const [crash] = gateways.flatMap(({ crashes }) => crashes)
     if (crash && gateways.every((gateway) => gateway.url() === null)) throw new Error(crash.message)
@@ -149,7 +151,7 @@ export async function listening(gateways: Gateway[]): Promise<void> {
   }
 }
 
-async function asked(urls: () => string[], method: string, path: string, body?: unknown): Promise<any> {
+async function requestApi(urls: () => string[], method: string, path: string, body?: unknown): Promise<any> {
   const response = await fetch(`${urls()[0]}${path}`, {
     method,
     headers: { authorization: `Bearer ${ADMIN_KEY}`, 'content-type': 'application/json' },

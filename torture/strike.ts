@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { openPool } from '../src/database/db.ts'
 import type { Arrival, Receiver } from './receiver.ts'
 import type { Setting } from './setting.ts'
-import type { Stripe } from './stripe.ts'
-import { type Repeat, type Sums, sums, unrecorded } from './sums.ts'
+import type { FakeStripe } from './stripe.ts'
+import { addUpSums, findUnrecorded, type Repeat, type Sums } from './sums.ts'
 
 /** Something that goes wrong and comes right again; returns when it has. `random` is in [0, 1). */
 export interface Fault {
@@ -12,7 +12,7 @@ export interface Fault {
 }
 
 /** A fault that has struck under load, and what followed. */
-export interface Struck {
+export interface StrikeReport {
   name: string
   from: number
   to: number
@@ -28,35 +28,40 @@ const ON_ITS_WAY_MS = 1000
 const LOOK_BACK_MS = 120_000
 
 /** Lets a fault strike and waits until the gateways have recovered. Throws when they have not in `patienceMs`. */
-export async function strike(
+export async function strikeFault(
   setting: Setting,
   fault: Fault,
   { random = Math.random, patienceMs = 90_000 } = {},
-): Promise<Struck> {
+): Promise<StrikeReport> {
   const { server, receivers, stripe, steady } = setting
   const db = openPool(server.url, { max: 1 })
   const from = Date.now()
-  const before = await unrecorded(db, receivers, from - LOOK_BACK_MS)
+  const before = await findUnrecorded(db, receivers, from - LOOK_BACK_MS)
   await db.end()
   await fault.strike(setting, random)
   const to = Date.now()
-  const recoveredMs = await recovered(stripe, steady, to, patienceMs).catch((error) => {
+  const recoveredMs = await untilRecovered(stripe, steady, to, patienceMs).catch((error) => {
     throw new Error(`${fault.name}: ${error.message}`)
   })
   const during = receivers.flatMap(({ arrivals }) =>
-    arrivals.filter(({ at }) => at >= from && at <= to + ON_ITS_WAY_MS),
+    arrivals.filter(({ at, sentAt }) => at >= from && Math.min(at, sentAt) <= to + ON_ITS_WAY_MS),
   )
   return { name: fault.name, from, to, recoveredMs, inFlight: new Set([...before, ...during]) }
 }
 
-async function recovered({ accepted, newest }: Stripe, steady: Receiver[], to: number, patienceMs: number) {
+async function untilRecovered(
+  { accepted, newestAfter: newest }: FakeStripe,
+  steady: Receiver[],
+  to: number,
+  patienceMs: number,
+) {
   const waiting = new Set([...accepted].filter(([, at]) => at <= to).map(([user]) => user))
-  const everywhere = (user: string) => steady.every(({ served }) => served.has(user))
+  const hasArrivedEverywhere = (user: string) => steady.every(({ served }) => served.has(user))
   let newer: string | undefined
   for (;;) {
-    for (const user of waiting) if (everywhere(user)) waiting.delete(user)
+    for (const user of waiting) if (hasArrivedEverywhere(user)) waiting.delete(user)
     newer ??= newest(to)
-    if (waiting.size === 0 && newer && everywhere(newer)) return Date.now() - to
+    if (waiting.size === 0 && newer && hasArrivedEverywhere(newer)) return Date.now() - to
     if (Date.now() > to + patienceMs)
       throw new Error(
         `${waiting.size} events accepted before are still missing after ${patienceMs} ms${newer ? '' : ', and none is accepted any more'}`,
@@ -66,12 +71,12 @@ async function recovered({ accepted, newest }: Stripe, steady: Receiver[], to: n
 }
 
 /** Repeats that no fault explains: they were not in flight when one struck. */
-export const unexplained = (repeats: readonly Repeat[], struck: readonly Struck[]): Repeat[] =>
+export const unexplainedRepeats = (repeats: readonly Repeat[], struck: readonly StrikeReport[]): Repeat[] =>
   repeats.filter(({ first, again }) => !struck.some(({ from, inFlight }) => inFlight.has(first) && again.at >= from))
 
 /** Ends the load, waits until nothing is pending any more, and adds up. */
-export async function settled(setting: Setting, { patienceMs = 120_000 } = {}): Promise<Sums> {
-  await setting.stripe.finish()
+export async function settleAndAddUp(setting: Setting, { patienceMs = 120_000 } = {}): Promise<Sums> {
+  await setting.stripe.finishSending()
   const deadline = Date.now() + patienceMs
   for (;;) {
     const [row] = await setting.server.run(
@@ -82,9 +87,9 @@ export async function settled(setting: Setting, { patienceMs = 120_000 } = {}): 
     if (Date.now() > deadline) throw new Error(`still ${row.due} source events and ${row.pending} deliveries wait`)
     await delay(100)
   }
-  return sums(setting.server.url, setting)
+  return addUpSums(setting.server.url, setting)
 }
 
 /** The line that a test or a run prints of a fault. */
-export const told = ({ name, from, to, recoveredMs, inFlight }: Struck): string =>
+export const strikeLine = ({ name, from, to, recoveredMs, inFlight }: StrikeReport): string =>
   `${name}: ${to - from} ms, ${inFlight.size} attempts unrecorded or sent meanwhile, recovered in ${recoveredMs} ms`

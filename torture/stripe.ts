@@ -5,17 +5,17 @@ import { stripeEvent } from '../bench/stripe-event.ts'
 export const SIGNING_SECRET = 'whsec_torture'
 
 /** Stripe, as far as its patience goes: what is not answered with 200 is sent again, to whichever process listens. */
-export interface Stripe {
+export interface FakeStripe {
   /** When each event's 200 came, by its user; milliseconds since 1970. */
   accepted: Map<string, number>
   /** The user of the newest event if it was accepted after that moment. */
-  newest(after: number): string | undefined
+  newestAfter(after: number): string | undefined
   /** Requests that got no 200, by what they got instead. */
   refusals: Map<string, number>
   /** So many accepted events at least. */
-  sent(count: number): Promise<void>
+  untilAccepted(count: number): Promise<void>
   /** Makes no new event, and returns when every one that was made is accepted. */
-  finish(): Promise<void>
+  finishSending(): Promise<void>
   /** Ends where it is. */
   stop(): Promise<void>
 }
@@ -38,7 +38,7 @@ export function startStripe({
   senders?: number
   /** Goes into each event's description: makes it as large as wanted. */
   pad?: string
-}): Stripe {
+}): FakeStripe {
   const accepted = new Map<string, number>()
   const refusals = new Map<string, number>()
   const run = randomBytes(4).toString('hex')
@@ -46,7 +46,7 @@ export function startStripe({
   let last = { user: '', at: 0 }
   let mode: 'sending' | 'finishing' | 'stopped' = 'sending'
 
-  const post = async (body: string): Promise<string> => {
+  const postEvent = async (body: string): Promise<string> => {
     const all = urls()
     const url = all[Math.floor(Math.random() * all.length)]
     if (!url) return 'nobody listens'
@@ -66,9 +66,9 @@ export function startStripe({
       return name === 'TimeoutError' ? 'no answer' : (cause?.code ?? name)
     }
   }
-  const insist = async (n: string, body: string) => {
+  const postUntilAccepted = async (n: string, body: string) => {
     while (mode !== 'stopped') {
-      const answer = await post(body)
+      const answer = await postEvent(body)
       if (answer === '200') {
         last = { user: `user_${n}`, at: Date.now() }
         return void accepted.set(last.user, last.at)
@@ -81,20 +81,20 @@ export function startStripe({
     while (mode === 'sending') {
       const n = `${run}x${++made}`
       const body = stripeEvent(n)
-      await insist(n, pad ? body.replace('"description":null', `"description":"${pad}"`) : body)
+      await postUntilAccepted(n, pad ? body.replace('"description":null', `"description":"${pad}"`) : body)
       // No catching up of what an outage has cost: the gateways have their backlog, and this is no race.
       await delay(Math.max(1, (senders / perSecond) * 1000 * (0.5 + Math.random())))
     }
   })
   return {
     accepted,
-    newest: (after) => (last.at > after ? last.user : undefined),
+    newestAfter: (after) => (last.at > after ? last.user : undefined),
     refusals,
-    async sent(count) {
+    async untilAccepted(count) {
       const from = accepted.size
       while (accepted.size < from + count && mode === 'sending') await delay(20)
     },
-    async finish() {
+    async finishSending() {
       mode = mode === 'stopped' ? mode : 'finishing'
       await Promise.all(sending)
     },

@@ -1,7 +1,7 @@
-import { ledgerAddsUp, readLedgerReport, ledgerText } from '../src/cli/ledger-report.ts'
-import { openPool, type Db } from '../src/database/db.ts'
+import { ledgerAddsUp, ledgerText, readLedgerReport } from '../src/cli/ledger-report.ts'
+import { type Db, openPool } from '../src/database/db.ts'
 import type { Arrival, Receiver } from './receiver.ts'
-import type { Stripe } from './stripe.ts'
+import type { FakeStripe } from './stripe.ts'
 
 /** Sent once more although it had arrived: an attempt of which no record was made. */
 export interface Repeat {
@@ -20,16 +20,16 @@ export interface Sums {
   /** Arrivals of events that were never accepted. */
   invented: string[]
   /** Deliveries of an event to an endpoint beyond the first. */
-  twice: string[]
+  deliveredTwice: string[]
   repeats: Repeat[]
   ledger: string
   addsUp: boolean
 }
 
-type Witnesses = { stripe: Pick<Stripe, 'accepted'>; receivers: Receiver[] }
+type Witnesses = { stripe: Pick<FakeStripe, 'accepted'>; receivers: Receiver[] }
 
 /** The attempts that have arrived and that the database knows nothing of, at this moment. */
-export async function unrecorded(db: Db, receivers: readonly Receiver[], since: number): Promise<Arrival[]> {
+export async function findUnrecorded(db: Db, receivers: readonly Receiver[], since: number): Promise<Arrival[]> {
   const arrived = receivers.flatMap(({ arrivals }) => arrivals.filter(({ at }) => at >= since))
   const { rows } = await db.query('select delivery_id, number from attempts where delivery_id = any($1::uuid[])', [
     arrived.map(({ deliveryId }) => deliveryId),
@@ -39,7 +39,7 @@ export async function unrecorded(db: Db, receivers: readonly Receiver[], since: 
 }
 
 /** Adds up both sides and the database between them; call it when everything is accepted and nothing is pending. */
-export async function sums(url: string, { stripe, receivers }: Witnesses): Promise<Sums> {
+export async function addUpSums(url: string, { stripe, receivers }: Witnesses): Promise<Sums> {
   const db = openPool(url, { max: 2 })
   try {
     const report = await readLedgerReport(db, { lateSeconds: 0 })
@@ -53,7 +53,7 @@ export async function sums(url: string, { stripe, receivers }: Witnesses): Promi
       invented: receivers.flatMap(({ arrivals }) =>
         arrivals.filter(({ user }) => !stripe.accepted.has(user)).map(({ user }) => user),
       ),
-      twice: receivers.flatMap(({ arrivals }) => deliveredTwice(arrivals)),
+      deliveredTwice: receivers.flatMap(({ arrivals }) => deliveredTwice(arrivals)),
       repeats: receivers.flatMap(({ arrivals }) => repeatsOf(arrivals)),
       ledger: ledgerText(report),
       addsUp: ledgerAddsUp(report),

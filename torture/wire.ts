@@ -44,24 +44,24 @@ export async function startWire(to: number): Promise<Wire> {
   const lost = new Set<Pair>()
   let state: 'passing' | 'dropping' | 'stalled' = 'passing'
 
-  const join = (client: Socket) => {
+  const joinSockets = (client: Socket) => {
     const pair: Pair = { client, server: connect(to, '127.0.0.1'), answer: Infinity, statement: Infinity }
     pairs.add(pair)
-    flow(pair, client, pair.server, 'statement')
-    flow(pair, pair.server, client, 'answer')
+    pipeBytes(pair, client, pair.server, 'statement')
+    pipeBytes(pair, pair.server, client, 'answer')
     for (const socket of [client, pair.server])
       socket
         .setNoDelay(true)
         .on('error', () => {})
         .on('close', () => {
           // Of those that have vanished neither side hears of the other's end.
-          if (pairs.delete(pair)) end(pair)
+          if (pairs.delete(pair)) endPair(pair)
         })
   }
   const server = createServer({ allowHalfOpen: true }, (client) => {
     client.on('error', () => {})
     if (state === 'dropping') return client.resetAndDestroy()
-    if (state === 'passing') return join(client)
+    if (state === 'passing') return joinSockets(client)
     client.pause()
     waiting.add(client)
   })
@@ -77,12 +77,12 @@ export async function startWire(to: number): Promise<Wire> {
         client.resume()
         server.resume()
       }
-      for (const client of waiting) join(client.resume())
+      for (const client of waiting) joinSockets(client.resume())
       waiting.clear()
     },
     drop() {
       state = 'dropping'
-      for (const pair of pairs) end(pair)
+      for (const pair of pairs) endPair(pair)
       for (const client of waiting) client.resetAndDestroy()
       waiting.clear()
     },
@@ -112,7 +112,7 @@ export async function startWire(to: number): Promise<Wire> {
       for (const pair of pairs) pair[towards].end()
     },
     async stop() {
-      for (const pair of [...pairs, ...lost]) end(pair)
+      for (const pair of [...pairs, ...lost]) endPair(pair)
       for (const client of waiting) client.destroy()
       server.close()
       await once(server, 'close')
@@ -120,12 +120,12 @@ export async function startWire(to: number): Promise<Wire> {
   }
 }
 
-function end({ client, server }: Pair) {
+function endPair({ client, server }: Pair) {
   for (const socket of [client, server]) if (!socket.destroyed) socket.resetAndDestroy()
 }
 
 /** Hands on what comes, as fast as it is taken, up to the byte where the connection is to be cut. */
-function flow(pair: Pair, from: Socket, to: Socket, what: 'answer' | 'statement') {
+function pipeBytes(pair: Pair, from: Socket, to: Socket, what: 'answer' | 'statement') {
   from.on('data', (chunk: Buffer) => {
     const part = chunk.subarray(0, Math.max(0, pair[what]))
     pair[what] -= chunk.length
@@ -134,7 +134,7 @@ function flow(pair: Pair, from: Socket, to: Socket, what: 'answer' | 'statement'
       to.once('drain', () => from.resume())
     }
     // Written first, then cut: a reset would take back what still waits to be sent.
-    if (pair[what] <= 0) to.end(() => end(pair))
+    if (pair[what] <= 0) to.end(() => endPair(pair))
   })
   from.on('end', () => to.end())
 }

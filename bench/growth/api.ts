@@ -8,19 +8,20 @@ import { explainSourceEvent } from '../../src/normalize/explain/explain.ts'
 import { previewReplay } from '../../src/replay/preview.ts'
 import { keys } from '../seed.ts'
 
-const now = () => new Date()
+const currentTime = () => new Date()
 
 // No more than what is asked here needs.
 const deps = {
   keyRing: keys,
   contracts,
-  now,
+  now: currentTime,
   resend: resendDelivery,
   adopted: async () => () => null,
   mappingsInWords: () => ({}),
-  explain: (db: Queryable, clientId: string, id: string) => explainSourceEvent({ db, mappings, now }, clientId, id),
+  explain: (db: Queryable, clientId: string, id: string) =>
+    explainSourceEvent({ db, mappings, now: currentTime }, clientId, id),
   previewReplay: (tx: Queryable, clientId: string, asked: Parameters<typeof previewReplay>[3]) =>
-    previewReplay({ contracts, now }, tx, clientId, asked),
+    previewReplay({ contracts, now: currentTime }, tx, clientId, asked),
   wakes: { deliver() {} },
 }
 const declared = declareRoutes(deps as unknown as ApiDeps)
@@ -36,7 +37,7 @@ export interface Asked {
 }
 
 /** Answers it as the API does behind authentication, on one connection. */
-export async function answer(
+export async function timeAnswer(
   db: Queryable,
   { method = 'get', path, clientId, params = {}, query = {}, body = {} }: Asked,
 ) {
@@ -46,7 +47,7 @@ export async function answer(
 }
 
 /** Lists of clients' things that nobody asks for: a new list needs a case. */
-export const forgotten = (asked: readonly string[]): string[] =>
+export const dropCaches = (asked: readonly string[]): string[] =>
   declared
     .filter(({ isList: list, client, path }) => list && client !== 'none' && !asked.includes(path))
     .map(({ path }) => path)

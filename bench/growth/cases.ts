@@ -1,5 +1,5 @@
 import type { Db, Queryable } from '../../src/database/db.ts'
-import { type Asked, answer } from './api.ts'
+import { type Asked, timeAnswer } from './api.ts'
 import type { Filled } from './fill.ts'
 
 /** What is measured: everything that `run` asks of the database, in a transaction that is rolled back. */
@@ -25,23 +25,23 @@ interface List extends Asked {
 export async function listCases(db: Db, filled: Filled): Promise<Case[]> {
   const cases: Case[] = []
   for (const { what, page, ...asked } of await lists(db, filled)) {
-    cases.push({ what, page, run: (db) => answer(db, asked) })
+    cases.push({ what, page, run: (db) => timeAnswer(db, asked) })
     const inOrder = (order: string, cursor?: string) => ({ ...asked, query: { ...asked.query, order, cursor } })
-    cases.push({ what: `${what}, oldest first`, page, run: (db) => answer(db, inOrder('asc')) })
+    cases.push({ what: `${what}, oldest first`, page, run: (db) => timeAnswer(db, inOrder('asc')) })
     if (asked.query.until) continue
     const middle = new Date(Date.now() - (filled.days / 2) * DAY_MS)
-    const { meta } = await answer(db, {
+    const { meta } = await timeAnswer(db, {
       ...asked,
       query: { ...asked.query, ...(hasWindow(asked) && { until: middle }) },
     })
     const cursor = (meta as { nextCursor?: string }).nextCursor
-    if (cursor) cases.push({ what: `${what}, deep`, page, run: (db) => answer(db, inOrder('desc', cursor)) })
+    if (cursor) cases.push({ what: `${what}, deep`, page, run: (db) => timeAnswer(db, inOrder('desc', cursor)) })
   }
   return cases
 }
 
 /** The paths of all lists that are asked for. */
-export const listed = async (db: Db, filled: Filled): Promise<string[]> => [
+export const listCase = async (db: Db, filled: Filled): Promise<string[]> => [
   ...(await lists(db, filled)).map(({ path }) => path),
   '/v1/deliveries/{id}/attempts',
 ]
@@ -57,8 +57,11 @@ async function lists(db: Db, filled: Filled): Promise<List[]> {
     [big],
   )
   const [{ event_id: eventId, source_event_id: sourceEventId }] = rows
-  const ago = (share: number) => new Date(Date.now() - days * share * DAY_MS)
-  const [old, window] = [{ until: ago(2 / 3) }, { since: ago(1 / 2), until: new Date(ago(1 / 2).getTime() + DAY_MS) }]
+  const daysAgo = (share: number) => new Date(Date.now() - days * share * DAY_MS)
+  const [old, window] = [
+    { until: daysAgo(2 / 3) },
+    { since: daysAgo(1 / 2), until: new Date(daysAgo(1 / 2).getTime() + DAY_MS) },
+  ]
   const [endpointId] = endpoints
   const names = {
     [quiet]: 'quiet',
@@ -67,17 +70,17 @@ async function lists(db: Db, filled: Filled): Promise<List[]> {
     [quietSource]: 'quiet',
     [NOBODY]: 'nobody',
   }
-  const list =
+  const listUrl =
     (path: string, clientId = big) =>
     (query: Record<string, unknown>, page: 'found' | 'judged' = 'found'): List => ({
-      what: `${clientId === big ? '' : 'small: '}${path}${words(query, names)}`,
+      what: `${clientId === big ? '' : 'small: '}${path}${caseName(query, names)}`,
       path: `/v1/${path}`,
       clientId,
       query,
       page,
     })
-  const [deliveries, events, sourceEvents] = [list('deliveries'), list('events'), list('source-events')]
-  const others = list('deliveries', small.clientId)
+  const [deliveries, events, sourceEvents] = [listUrl('deliveries'), listUrl('events'), listUrl('source-events')]
+  const others = listUrl('deliveries', small.clientId)
   const states = ['pending', 'failed', 'skipped', 'cancelled']
   return [
     deliveries({}),
@@ -109,7 +112,7 @@ async function lists(db: Db, filled: Filled): Promise<List[]> {
     events({ eventType: rareType }),
     events({ contract: 'florentin.v1' }, 'judged'),
     events({ eventType: rareType, userId: user }, 'judged'),
-    list('events', small.clientId)({ contract: 'florentin.v1' }, 'judged'),
+    listUrl('events', small.clientId)({ contract: 'florentin.v1' }, 'judged'),
     sourceEvents({}),
     sourceEvents(old),
     sourceEvents(window),
@@ -121,21 +124,21 @@ async function lists(db: Db, filled: Filled): Promise<List[]> {
     sourceEvents({ sourceId: quietSource }),
     sourceEvents({ sourceId: quietSource, state: 'failed' }, 'judged'),
     sourceEvents({ type: 'customer.created' }, 'judged'),
-    list('source-events', small.clientId)({ type: 'customer.created' }, 'judged'),
-    ...['users', 'checkouts/sessions', 'endpoints', 'sources', 'replays', 'backfills'].map((path) => list(path)({})),
-    list('users')({ stripeCustomerId: 'cus_1' }),
-    list('checkouts/sessions')({ clientUserId: 'user_1' }),
-    list('checkouts/sessions')({ stripeSessionId: 'cs_1' }),
-    list('replays')({ endpointId, state: 'done' }),
-    list('replays')({ state: 'failed' }),
-    list('backfills')({ sourceId: source, state: 'failed' }),
+    listUrl('source-events', small.clientId)({ type: 'customer.created' }, 'judged'),
+    ...['users', 'checkouts/sessions', 'endpoints', 'sources', 'replays', 'backfills'].map((path) => listUrl(path)({})),
+    listUrl('users')({ stripeCustomerId: 'cus_1' }),
+    listUrl('checkouts/sessions')({ clientUserId: 'user_1' }),
+    listUrl('checkouts/sessions')({ stripeSessionId: 'cs_1' }),
+    listUrl('replays')({ endpointId, state: 'done' }),
+    listUrl('replays')({ state: 'failed' }),
+    listUrl('backfills')({ sourceId: source, state: 'failed' }),
   ]
 }
 
-const words = (query: Record<string, unknown>, names: Record<string, string>) =>
+const caseName = (query: Record<string, unknown>, names: Record<string, string>) =>
   Object.entries(query)
-    .map(([name, value]) => (value instanceof Date ? ` ${name}` : ` ${name}=${short(String(value), names)}`))
+    .map(([name, value]) => (value instanceof Date ? ` ${name}` : ` ${name}=${shortName(String(value), names)}`))
     .join('')
 
-const short = (value: string, names: Record<string, string>) =>
+const shortName = (value: string, names: Record<string, string>) =>
   names[value] ?? value.replace(/^(evt_)?[0-9a-f-]{36}$/, '…')

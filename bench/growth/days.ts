@@ -33,29 +33,29 @@ export async function daysUnderTraffic(
   const writers = Array.from({ length: WRITERS }, async () => {
     while (!isOver) {
       const started = performance.now()
-      await write(db, filled)
+      await writeDay(db, filled)
       writes.push(performance.now() - started)
     }
   })
-  const held = async (work: () => Promise<number>): Promise<Held> => {
+  const heldDays = async (work: () => Promise<number>): Promise<Held> => {
     writes = []
     const started = performance.now()
     const partitions = await work()
     return { writes, partitions, ms: performance.now() - started }
   }
   try {
-    const quiet = await held(async () => {
+    const quiet = await heldDays(async () => {
       await delay(QUIET_MS)
       return 0
     })
-    const making = await held(async () => {
+    const making = await heldDays(async () => {
       for (let day = 0; day < DAYS; day += 1)
         for (const parent of DAILY_TABLES)
           await db.query('select make_partition($1, $2)', [parent, new Date(Date.now() + (FIRST_AHEAD + day) * DAY_MS)])
       return DAYS * DAILY_TABLES.length
     })
     const before = new Date(Date.now() - (filled.days - 1 - DAYS) * DAY_MS)
-    const dropping = await held(async () => {
+    const dropping = await heldDays(async () => {
       const dropped = await dropExpiredDays({ db, log, stopped: () => false }, { payload: before, metadata: before })
       return dropped.length
     })
@@ -67,7 +67,7 @@ export async function daysUnderTraffic(
 }
 
 /** Four events with a delivery each, as one commit of the normaliser. */
-async function write(db: Db, { big, endpoints }: Filled): Promise<void> {
+async function writeDay(db: Db, { big, endpoints }: Filled): Promise<void> {
   const ids = endpoints.map(newId)
   await db.query(
     `with made as (

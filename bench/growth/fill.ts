@@ -3,7 +3,7 @@ import type { DailyTable } from '../../src/database/partitions.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { CONTRACT, newClient, newEndpoints } from '../seed.ts'
 import { stripeEvent } from '../stripe-event.ts'
-import { state } from './state.ts'
+import { newState } from './state.ts'
 
 /** What there is to look for: one client has half of everything, and a few rows are rare. */
 export interface Filled {
@@ -40,7 +40,7 @@ const PAYLOAD_DAYS = 30
  * last 30 days; throws where `isLate` says so. A day is filled before it is attached, so that its indexes are built at once:
  * what months of traffic would have left.
  */
-export async function fill(
+export async function fillDatabase(
   db: Db,
   { deliveries, days }: { deliveries: number; days: number },
   { isLate, say }: { isLate: () => boolean; say: (line: string) => void },
@@ -62,8 +62,8 @@ export async function fill(
     if ((days - day) % 30 === 28) say(`${((days - day + AT_ONCE) * perDay).toLocaleString('en')} deliveries laid out`)
   }
   for (const made of indexes) await db.query(made)
-  await state(db, { clientId: clients[0]!, endpointId: endpoints[0]!, sourceId: source!, many: deliveries / 200 })
-  const explained = await explainable(db, clients[0]!, source!)
+  await newState(db, { clientId: clients[0]!, endpointId: endpoints[0]!, sourceId: source!, many: deliveries / 200 })
+  const explained = await storeExplainable(db, clients[0]!, source!)
   await db.query(`analyze`)
   return {
     deliveries: perDay * days,
@@ -125,7 +125,7 @@ async function fillDay(db: Db, daysAgo: number, perDay: number, names: Names): P
   const client = `case when n % 2 = 0 then 0 else 1 + (n / 2) % ${CLIENTS - 1} end`
   const type = `case when n % ${SELDOM} = 0 then '${RARE}' else ($3::text[])[1 + n % ${TYPES.length}] end`
   const values = [day, names.clients, TYPES]
-  const draft = async (parent: DailyTable, statement: string, params: unknown[]) => {
+  const draftRows = async (parent: DailyTable, statement: string, params: unknown[]) => {
     const table = `${parent}_${name}`
     // Made ahead by the migration, and empty.
     await db.query(`drop table if exists ${table}`)
@@ -147,7 +147,7 @@ async function fillDay(db: Db, daysAgo: number, perDay: number, names: Names): P
                from generate_series(0, $6::int - 1) n where $3::text[] is not null) made`,
     [...values, names.source, names.quietSource, events, daysAgo],
   )
-  await draft(
+  await draftRows(
     'events',
     `(client_id, id, source_event_id, contract, type, user_id, key, position, occurred_at)
      select ($2::uuid[])[1 + ${client}], ${eventId(`n * ${FAN_OUT}`)}, ${sourceEventId(`n * ${FAN_OUT}`)}, '${CONTRACT}', ${type},
@@ -159,7 +159,7 @@ async function fillDay(db: Db, daysAgo: number, perDay: number, names: Names): P
   await db.query(
     `insert into emissions (client_id, contract, key, event_id) select client_id, contract, key || id, id from events_${name}`,
   )
-  await draft(
+  await draftRows(
     'deliveries',
     `(client_id, event_id, id, endpoint_id, event_type, state, reason, attempts, next_attempt_at, created_at, finished_at)
      select ($2::uuid[])[1 + client], event_id, id, endpoint_id, type, state,
@@ -175,18 +175,18 @@ async function fillDay(db: Db, daysAgo: number, perDay: number, names: Names): P
     [...values, names.endpoints, daysAgo],
   )
   const isKept = daysAgo < PAYLOAD_DAYS
-  await draft(
+  await draftRows(
     'attempts',
     `(client_id, event_id, delivery_id, number, started_at, duration_ms, status)
      select client_id, event_id, id, 1, created_at, 12, 200 from deliveries_${name} where $1`,
     [isKept],
   )
-  await draft(
+  await draftRows(
     'event_bodies',
     `(client_id, event_id, body) select client_id, id, '{"type":"' || type || '"}' from events_${name} where $1`,
     [isKept],
   )
-  await draft(
+  await draftRows(
     'source_event_bodies',
     `(client_id, source_event_id, body) select client_id, source_event_id, '{}' from events_${name} where $1`,
     [isKept],
@@ -194,7 +194,7 @@ async function fillDay(db: Db, daysAgo: number, perDay: number, names: Names): P
 }
 
 /** One source event that is as Stripe sends it. */
-async function explainable(db: Db, clientId: string, sourceId: string): Promise<string> {
+async function storeExplainable(db: Db, clientId: string, sourceId: string): Promise<string> {
   const body = stripeEvent('growth')
   const { id: eventId, type } = JSON.parse(body)
   const id = newId()

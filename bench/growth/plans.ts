@@ -22,12 +22,12 @@ export async function planOf(db: Queryable, { text, values }: Ran): Promise<Plan
   const [{ Plan: root, 'Planning Time': planMs }] = rows[0]['QUERY PLAN']
   const plan: Plan = { rows: 0, indexes: [], whole: [], buffers: 0, planMs }
   plan.buffers = root['Shared Hit Blocks'] + root['Shared Read Blocks']
-  walk(root, plan)
+  walkPlan(root, plan)
   plan.indexes = [...new Set(plan.indexes)]
   return plan
 }
 
-function walk(node: any, plan: Plan) {
+function walkPlan(node: any, plan: Plan) {
   const loops = node['Actual Loops'] ?? 0
   const read = (node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0)) * loops
   const type: string = node['Node Type']
@@ -36,7 +36,7 @@ function walk(node: any, plan: Plan) {
     if (node['Index Name']) plan.indexes.push(shortName(node['Index Name']))
     if (type === 'Seq Scan' && read > FEW) plan.whole.push(node['Relation Name'])
   }
-  for (const inner of node.Plans ?? []) walk(inner, plan)
+  for (const inner of node.Plans ?? []) walkPlan(inner, plan)
 }
 
 /** A table this small is read as a whole at little cost. */

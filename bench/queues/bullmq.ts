@@ -1,10 +1,10 @@
 import { Queue, Worker } from 'bullmq'
 import { openPool } from '../../src/database/db.ts'
 import { type DeliveryJob, deliverOne } from '../attempts-store.ts'
-import { answer, config, usage } from '../child.ts'
+import { answerParent, cpuUsage, readConfigOf } from '../child.ts'
 import type { QueueConfig, QueueServer } from '../queues.ts'
 
-const { databaseUrl, redisPort, concurrency, batched } = config<QueueConfig>()
+const { databaseUrl, redisPort, concurrency, batched } = readConfigOf<QueueConfig>()
 const connection = { host: '127.0.0.1', port: redisPort, maxRetriesPerRequest: null }
 const db = openPool(databaseUrl, { max: batched ? 10 : 20 })
 const deliver = deliverOne({ db, concurrency, batched })
@@ -20,7 +20,7 @@ const worker = new Worker<DeliveryJob>('deliveries', ({ data }) => deliver(data)
 worker.on('error', (error) => console.error(error))
 
 const commands: QueueServer = {
-  usage,
+  usage: cpuUsage,
   /** Puts every pending delivery into the queue. */
   async fill() {
     const { rows } = await db.query(
@@ -38,4 +38,4 @@ const commands: QueueServer = {
     await db.end()
   },
 }
-answer({}, commands)
+answerParent({}, commands)

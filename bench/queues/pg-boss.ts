@@ -1,10 +1,10 @@
 import { PgBoss } from 'pg-boss'
 import { openPool } from '../../src/database/db.ts'
 import { type DeliveryJob, deliverOne } from '../attempts-store.ts'
-import { answer, config, usage } from '../child.ts'
+import { answerParent, cpuUsage, readConfigOf } from '../child.ts'
 import type { QueueConfig, QueueServer } from '../queues.ts'
 
-const { databaseUrl, concurrency, batched } = config<QueueConfig>()
+const { databaseUrl, concurrency, batched } = readConfigOf<QueueConfig>()
 const db = openPool(databaseUrl, { max: batched ? 10 : 20 })
 const deliver = deliverOne({ db, concurrency, batched })
 const QUEUE = 'deliveries'
@@ -15,7 +15,7 @@ await boss.start()
 await boss.createQueue(QUEUE, { retryLimit: 10 })
 
 const commands: QueueServer = {
-  usage,
+  usage: cpuUsage,
   async fill() {
     const { rows } = await db.query(
       `select client_id as "clientId", event_id as "eventId", id from deliveries where state = 'pending' order by next_attempt_at`,
@@ -44,4 +44,4 @@ const commands: QueueServer = {
     await db.end()
   },
 }
-answer({}, commands)
+answerParent({}, commands)

@@ -2,7 +2,7 @@ import type { Alert } from '../facts.ts'
 import { type Fields, livemode, since, until } from './fields.ts'
 
 const RENAMED = '2024-09-30'
-const threshold = ({ threshold, meter }: Alert) => ({ gte: threshold, meter, recurrence: 'one_time' })
+const thresholdOf = ({ threshold, meter }: Alert) => ({ gte: threshold, meter, recurrence: 'one_time' })
 
 export const alertFields: Fields<Alert> = {
   object: 'billing.alert_triggered',
@@ -14,8 +14,8 @@ export const alertFields: Fields<Alert> = {
     livemode,
     status: 'active',
     title: ({ title }: Alert) => title,
-    usage_threshold: since(RENAMED, (alert: Alert) => ({ filters: null, ...threshold(alert) })),
-    usage_threshold_config: until(RENAMED, threshold),
+    usage_threshold: since(RENAMED, (alert: Alert) => ({ filters: null, ...thresholdOf(alert) })),
+    usage_threshold_config: until(RENAMED, thresholdOf),
   },
   created: ({ created }) => created,
   customer: ({ customer }) => customer,

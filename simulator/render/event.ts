@@ -66,10 +66,10 @@ export function renderEvents(
   const date = dateOf(to.apiVersion)
   const shape: Shape = { version: to.apiVersion, date, livemode: to.livemode, filledMembers: new Set() }
   const sent = happenings.filter(({ type }) => date >= (SENT_SINCE[type] ?? ''))
-  const events = () => sent.map((one) => renderEvent(one, shape, to.account))
+  const renderAll = () => sent.map((one) => renderEvent(one, shape, to.account))
   // The first round only finds out which additive members hold something in the life of an object.
-  events()
-  return events()
+  renderAll()
+  return renderAll()
 }
 
 function renderEvent(happening: Happening, shape: Shape, account: string | null): StripeEvent {

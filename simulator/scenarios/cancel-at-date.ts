@@ -4,7 +4,7 @@ import { cancelAtDate } from '../changes.ts'
 import { createCustomer } from '../customers.ts'
 import { reachEnd } from '../cycles.ts'
 import { defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { advanceClock } from '../world.ts'
 
 export default defineScenario({
@@ -13,7 +13,7 @@ export default defineScenario({
   play(world) {
     const pro = createPlan(world, 'Pro', 2900)
     const ada = createCustomer(world)
-    const { subscription } = subscribe(world, ada, [{ price: pro }])
+    const { subscription } = startSubscription(world, ada, [{ price: pro }])
     advanceClock(world, 5 * DAY)
     cancelAtDate(world, subscription, world.now + 10 * DAY)
     advanceClock(world, DAY)

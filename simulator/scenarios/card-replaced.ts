@@ -3,7 +3,7 @@ import { createPlan } from '../catalog.ts'
 import { updateSubscription } from '../changes.ts'
 import { addCard, createCustomer } from '../customers.ts'
 import { defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { advanceClock } from '../world.ts'
 
 export default defineScenario({
@@ -12,7 +12,7 @@ export default defineScenario({
   play(world) {
     const pro = createPlan(world, 'Pro', 2900)
     const ada = createCustomer(world)
-    const { subscription } = subscribe(world, ada, [{ price: pro }])
+    const { subscription } = startSubscription(world, ada, [{ price: pro }])
     advanceClock(world, DAY)
     addCard(world, ada)
     updateSubscription(world, subscription, { paymentMethod: ada.card!.paymentMethod })

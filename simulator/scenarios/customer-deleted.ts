@@ -3,7 +3,7 @@ import { createPlan } from '../catalog.ts'
 import { deleteCustomer } from '../changes.ts'
 import { createCustomer } from '../customers.ts'
 import { defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { advanceClock } from '../world.ts'
 
 export default defineScenario({
@@ -12,7 +12,7 @@ export default defineScenario({
   play(world) {
     const pro = createPlan(world, 'Pro', 2900)
     const ada = createCustomer(world)
-    subscribe(world, ada, [{ price: pro }])
+    startSubscription(world, ada, [{ price: pro }])
     advanceClock(world, 20 * DAY)
     deleteCustomer(world, ada)
   },

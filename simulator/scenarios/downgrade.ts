@@ -3,7 +3,7 @@ import { createPlan } from '../catalog.ts'
 import { swapItem } from '../changes.ts'
 import { createCustomer } from '../customers.ts'
 import { defineScenario, firstPayment, firstPurchase, settledInvoice } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { advanceClock } from '../world.ts'
 
 export default defineScenario({
@@ -12,7 +12,7 @@ export default defineScenario({
   play(world) {
     const [pro, team] = [createPlan(world, 'Pro', 2900), createPlan(world, 'Team', 9900)]
     const ada = createCustomer(world)
-    const { subscription } = subscribe(world, ada, [{ price: team }])
+    const { subscription } = startSubscription(world, ada, [{ price: team }])
     advanceClock(world, 10 * DAY)
     swapItem(world, ada, subscription, { price: pro }, 'at once')
   },

@@ -4,7 +4,7 @@ import { endSubscription } from '../changes.ts'
 import { createCustomer } from '../customers.ts'
 import { renewInVain, retryInVain } from '../dunning.ts'
 import { defineScenario, firstPayment, firstPurchase, openInvoice } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 
 export default defineScenario({
   name: 'dunning-to-canceled',
@@ -12,7 +12,7 @@ export default defineScenario({
   play(world) {
     const pro = createPlan(world, 'Pro', 2900)
     const ada = createCustomer(world)
-    const { subscription } = subscribe(world, ada, [{ price: pro }])
+    const { subscription } = startSubscription(world, ada, [{ price: pro }])
     const unpaid = renewInVain(world, ada, subscription, 3 * DAY)
     retryInVain(world, ada, unpaid, 3 * DAY, 5 * DAY)
     retryInVain(world, ada, unpaid, 5 * DAY, 7 * DAY)

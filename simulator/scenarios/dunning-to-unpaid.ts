@@ -3,7 +3,7 @@ import { createPlan } from '../catalog.ts'
 import { createCustomer } from '../customers.ts'
 import { payAfterAll, renewInVain, retryInVain } from '../dunning.ts'
 import { defineScenario, firstPayment, firstPurchase, openInvoice } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { advanceClock, changeObject } from '../world.ts'
 
 export default defineScenario({
@@ -12,7 +12,7 @@ export default defineScenario({
   play(world) {
     const pro = createPlan(world, 'Pro', 2900)
     const ada = createCustomer(world)
-    const { subscription } = subscribe(world, ada, [{ price: pro }])
+    const { subscription } = startSubscription(world, ada, [{ price: pro }])
     const unpaid = renewInVain(world, ada, subscription, 3 * DAY)
     retryInVain(world, ada, unpaid, 3 * DAY, null)
     changeObject(world, subscription, { status: 'unpaid' }, 'customer.subscription.updated')

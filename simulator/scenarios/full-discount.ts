@@ -2,7 +2,7 @@ import { createPlan } from '../catalog.ts'
 import { createCustomer, discountLines, newDiscount } from '../customers.ts'
 import { renewForNothing } from '../cycles.ts'
 import { defineScenario, firstPayment, firstPurchase, settledInvoice } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 
 export default defineScenario({
   name: 'full-discount',
@@ -11,7 +11,7 @@ export default defineScenario({
     const pro = createPlan(world, 'Pro', 2900)
     const free = newDiscount(world, 100)
     const ada = createCustomer(world)
-    const { subscription } = subscribe(world, ada, [{ price: pro }])
+    const { subscription } = startSubscription(world, ada, [{ price: pro }])
     renewForNothing(world, ada, subscription, { adjust: (lines) => discountLines(lines, free) })
   },
   flo: [...firstPayment, ...settledInvoice, 'subscription.renewed'],

@@ -3,7 +3,7 @@ import { createPlan } from '../catalog.ts'
 import { pauseHard, resumeHard } from '../changes.ts'
 import { createCustomer } from '../customers.ts'
 import { defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { advanceClock, asOneRequest } from '../world.ts'
 
 export default defineScenario({
@@ -11,7 +11,7 @@ export default defineScenario({
   about: 'The pause endpoint: the status is paused, no invoices are made, and a request resumes it.',
   play(world) {
     const pro = createPlan(world, 'Pro', 2900)
-    const { subscription } = subscribe(world, createCustomer(world), [{ price: pro }])
+    const { subscription } = startSubscription(world, createCustomer(world), [{ price: pro }])
     advanceClock(world, 5 * DAY)
     asOneRequest(world, () => pauseHard(world, subscription, 'pause_requested'))
     advanceClock(world, 7 * DAY)

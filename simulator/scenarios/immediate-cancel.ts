@@ -3,7 +3,7 @@ import { createPlan } from '../catalog.ts'
 import { cancelNow } from '../changes.ts'
 import { createCustomer } from '../customers.ts'
 import { defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { advanceClock } from '../world.ts'
 
 export default defineScenario({
@@ -11,7 +11,7 @@ export default defineScenario({
   about: 'A cancellation that ends the subscription at once.',
   play(world) {
     const pro = createPlan(world, 'Pro', 2900)
-    const { subscription } = subscribe(world, createCustomer(world), [{ price: pro }])
+    const { subscription } = startSubscription(world, createCustomer(world), [{ price: pro }])
     advanceClock(world, 9 * DAY)
     cancelNow(world, subscription)
   },

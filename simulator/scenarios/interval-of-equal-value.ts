@@ -3,7 +3,7 @@ import { createPlan, createPrice } from '../catalog.ts'
 import { switchInterval } from '../changes.ts'
 import { createCustomer } from '../customers.ts'
 import { defineScenario, firstPayment, firstPurchase, paidInvoice } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { advanceClock } from '../world.ts'
 
 export default defineScenario({
@@ -13,7 +13,7 @@ export default defineScenario({
     const monthly = createPlan(world, 'Pro', 2900)
     const yearly = createPrice(world, monthly.product, 34_800, { interval: 'year' })
     const ada = createCustomer(world)
-    const { subscription } = subscribe(world, ada, [{ price: monthly }])
+    const { subscription } = startSubscription(world, ada, [{ price: monthly }])
     advanceClock(world, 10 * DAY)
     switchInterval(world, ada, subscription, yearly)
   },

@@ -4,7 +4,7 @@ import { updateSubscription } from '../changes.ts'
 import { createCustomer } from '../customers.ts'
 import { renewSubscription } from '../cycles.ts'
 import { cycle, defineScenario, firstPurchase, trialStart } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { advanceClock } from '../world.ts'
 
 export default defineScenario({
@@ -15,7 +15,7 @@ export default defineScenario({
       createPrice(world, createProduct(world, name), ['0.25', '0.2'][at]!, { usage: 'metered' }),
     )
     const ada = createCustomer(world)
-    const { subscription } = subscribe(world, ada, [{ price: calls! }])
+    const { subscription } = startSubscription(world, ada, [{ price: calls! }])
     advanceClock(world, 10 * DAY)
     const items = subscription.items.map((item) => ({ ...item, price: bulk! }))
     updateSubscription(world, subscription, { items, configuredAt: world.now })

@@ -2,7 +2,7 @@ import { createPrice, createProduct } from '../catalog.ts'
 import { createCustomer } from '../customers.ts'
 import { renewSubscription } from '../cycles.ts'
 import { cycle, defineScenario, firstPurchase, trialStart } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 
 export default defineScenario({
   name: 'metered',
@@ -10,7 +10,7 @@ export default defineScenario({
   play(world) {
     const calls = createPrice(world, createProduct(world, 'API calls'), '0.25', { usage: 'metered' })
     const ada = createCustomer(world)
-    const { subscription } = subscribe(world, ada, [{ price: calls }])
+    const { subscription } = startSubscription(world, ada, [{ price: calls }])
     renewSubscription(world, ada, subscription, { usage: 12_345 })
   },
   flo: [...trialStart, ...cycle],

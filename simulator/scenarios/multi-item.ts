@@ -4,7 +4,7 @@ import { updateSubscription } from '../changes.ts'
 import { createCustomer } from '../customers.ts'
 import { renewSubscription } from '../cycles.ts'
 import { cycle, defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { advanceClock } from '../world.ts'
 
 export default defineScenario({
@@ -18,7 +18,7 @@ export default defineScenario({
     ]
     const ada = createCustomer(world)
     const wanted = [{ price: seat, quantity: 4 }, { price: pro }, { price: guest, quantity: 10 }]
-    const { subscription } = subscribe(world, ada, wanted)
+    const { subscription } = startSubscription(world, ada, wanted)
     advanceClock(world, 10 * DAY)
     const [seats, ...rest] = subscription.items
     updateSubscription(world, subscription, { items: [{ ...seats!, quantity: 6 }, ...rest], configuredAt: world.now })

@@ -4,7 +4,7 @@ import { pauseCollection, resumeCollection } from '../changes.ts'
 import { createCustomer } from '../customers.ts'
 import { renewSubscription, rollPaused } from '../cycles.ts'
 import { cycle, defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { advanceClock } from '../world.ts'
 
 export default defineScenario({
@@ -14,7 +14,7 @@ export default defineScenario({
   play(world) {
     const pro = createPlan(world, 'Pro', 2900)
     const ada = createCustomer(world)
-    const { subscription } = subscribe(world, ada, [{ price: pro }])
+    const { subscription } = startSubscription(world, ada, [{ price: pro }])
     advanceClock(world, 5 * DAY)
     const resumesAt = subscription.periodEnd + 10 * DAY
     pauseCollection(world, subscription, 'void', resumesAt)

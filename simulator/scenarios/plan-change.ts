@@ -4,7 +4,7 @@ import { swapItem } from '../changes.ts'
 import { createCustomer } from '../customers.ts'
 import { renewSubscription } from '../cycles.ts'
 import { cycle, defineScenario, firstPayment, firstPurchase, paidInvoice } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { advanceClock } from '../world.ts'
 
 export default defineScenario({
@@ -13,7 +13,7 @@ export default defineScenario({
   play(world) {
     const [pro, team] = [createPlan(world, 'Pro', 2900), createPlan(world, 'Team', 9900)]
     const ada = createCustomer(world)
-    const { subscription } = subscribe(world, ada, [{ price: pro }])
+    const { subscription } = startSubscription(world, ada, [{ price: pro }])
     advanceClock(world, 10 * DAY)
     swapItem(world, ada, subscription, { price: team }, 'at once')
     renewSubscription(world, ada, subscription)

@@ -3,7 +3,7 @@ import { createPlan } from '../catalog.ts'
 import { createCustomer } from '../customers.ts'
 import { renewSubscription, rollBilled } from '../cycles.ts'
 import { cycle, defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 
 const PERIODS = 3
 
@@ -13,7 +13,7 @@ export default defineScenario({
   play(world) {
     const pro = createPlan(world, 'Pro', 2900)
     const ada = createCustomer(world)
-    const { subscription } = subscribe(world, ada, [{ price: pro }])
+    const { subscription } = startSubscription(world, ada, [{ price: pro }])
     const quarter = { interval: 'month', intervalCount: PERIODS } as const
     const billedUntil = boundaryAfter(subscription.periodEnd, quarter, subscription.periodEnd)
     const items = subscription.items.map((item) => ({ ...item, billedUntil }))

@@ -2,7 +2,7 @@ import { DAY } from '../calendar.ts'
 import { createPlan, renameProduct } from '../catalog.ts'
 import { createCustomer } from '../customers.ts'
 import { defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { advanceClock } from '../world.ts'
 
 export default defineScenario({
@@ -13,7 +13,7 @@ export default defineScenario({
     advanceClock(world, DAY)
     renameProduct(world, pro.product, 'Professional')
     advanceClock(world, DAY)
-    subscribe(world, createCustomer(world), [{ price: pro }])
+    startSubscription(world, createCustomer(world), [{ price: pro }])
   },
   flo: firstPayment,
   florentin: firstPurchase,

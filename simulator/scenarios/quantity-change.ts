@@ -4,7 +4,7 @@ import { swapItem } from '../changes.ts'
 import { createCustomer } from '../customers.ts'
 import { renewSubscription } from '../cycles.ts'
 import { cycle, defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { advanceClock } from '../world.ts'
 
 export default defineScenario({
@@ -13,7 +13,7 @@ export default defineScenario({
   play(world) {
     const seats = createPlan(world, 'Seats', 1200)
     const ada = createCustomer(world)
-    const { subscription } = subscribe(world, ada, [{ price: seats, quantity: 3 }])
+    const { subscription } = startSubscription(world, ada, [{ price: seats, quantity: 3 }])
     advanceClock(world, 12 * DAY)
     const waiting = swapItem(world, ada, subscription, { price: seats, quantity: 5 }, 'next invoice')
     renewSubscription(world, ada, subscription, { waiting })

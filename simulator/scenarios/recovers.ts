@@ -3,7 +3,7 @@ import { createPlan } from '../catalog.ts'
 import { addCard, createCustomer } from '../customers.ts'
 import { payAfterAll, renewInVain } from '../dunning.ts'
 import { defineScenario, firstPayment, firstPurchase, openInvoice } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { advanceClock } from '../world.ts'
 
 export default defineScenario({
@@ -12,7 +12,7 @@ export default defineScenario({
   play(world) {
     const pro = createPlan(world, 'Pro', 2900)
     const ada = createCustomer(world)
-    const { subscription } = subscribe(world, ada, [{ price: pro }])
+    const { subscription } = startSubscription(world, ada, [{ price: pro }])
     const unpaid = renewInVain(world, ada, subscription, 3 * DAY)
     advanceClock(world, 2 * DAY)
     addCard(world, ada)

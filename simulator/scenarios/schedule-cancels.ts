@@ -5,7 +5,7 @@ import { finalizeLater, reachEnd, rollPeriod, toPeriodEnd } from '../cycles.ts'
 import { payInvoice } from '../payments.ts'
 import { cycle, defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
 import { announceEnd, createSchedule, finishSchedule, nextPhase } from '../schedules.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { advanceClock } from '../world.ts'
 
 export default defineScenario({
@@ -14,7 +14,7 @@ export default defineScenario({
   play(world) {
     const pro = createPlan(world, 'Pro', 2900)
     const ada = createCustomer(world)
-    const { subscription } = subscribe(world, ada, [{ price: pro }])
+    const { subscription } = startSubscription(world, ada, [{ price: pro }])
     advanceClock(world, 10 * DAY)
     const ending = createSchedule(world, subscription, pro, 'cancel')
     toPeriodEnd(world, subscription)

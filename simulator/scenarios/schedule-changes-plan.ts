@@ -5,7 +5,7 @@ import { finalizeLater, rollPeriod, toPeriodEnd } from '../cycles.ts'
 import { payInvoice } from '../payments.ts'
 import { cycle, defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
 import { createSchedule, nextPhase, releaseSchedule } from '../schedules.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { advanceClock } from '../world.ts'
 
 export default defineScenario({
@@ -14,7 +14,7 @@ export default defineScenario({
   play(world) {
     const [team, pro] = [createPlan(world, 'Team', 9900), createPlan(world, 'Pro', 2900)]
     const ada = createCustomer(world)
-    const { subscription } = subscribe(world, ada, [{ price: team }])
+    const { subscription } = startSubscription(world, ada, [{ price: team }])
     advanceClock(world, 10 * DAY)
     const downgrade = createSchedule(world, subscription, pro, 'release')
     toPeriodEnd(world, subscription)

@@ -4,7 +4,7 @@ import { createCustomer } from '../customers.ts'
 import { finalizeLater, rollPeriod } from '../cycles.ts'
 import { payInvoice } from '../payments.ts'
 import { defineScenario, firstPurchase } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { advanceClock } from '../world.ts'
 
 // Finalising sets the due date, which shows in every shape.
@@ -17,7 +17,7 @@ export default defineScenario({
     const pro = createPlan(world, 'Pro', 2900)
     const ada = createCustomer(world)
     const terms = { collection: 'send_invoice', daysUntilDue: 14 } as const
-    const { subscription, invoice, payment } = subscribe(world, ada, [{ price: pro }], terms)
+    const { subscription, invoice, payment } = startSubscription(world, ada, [{ price: pro }], terms)
     advanceClock(world, 3 * DAY)
     payInvoice(world, ada, invoice, payment!)
     const second = rollPeriod(world, ada, subscription)

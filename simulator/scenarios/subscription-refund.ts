@@ -4,7 +4,7 @@ import { cancelNow } from '../changes.ts'
 import { createCustomer } from '../customers.ts'
 import { createRefund } from '../refunds.ts'
 import { defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { advanceClock } from '../world.ts'
 
 export default defineScenario({
@@ -12,7 +12,7 @@ export default defineScenario({
   about: 'A subscription is cancelled at once and its last payment refunded.',
   play(world) {
     const pro = createPlan(world, 'Pro', 2900)
-    const { subscription, charge } = subscribe(world, createCustomer(world), [{ price: pro }])
+    const { subscription, charge } = startSubscription(world, createCustomer(world), [{ price: pro }])
     advanceClock(world, DAY)
     cancelNow(world, subscription)
     advanceClock(world, 1)

@@ -3,7 +3,7 @@ import { createCustomer, discountLines, newDiscount } from '../customers.ts'
 import { renewSubscription } from '../cycles.ts'
 import type { Line } from '../facts.ts'
 import { cycle, defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { newId } from '../world.ts'
 
 export default defineScenario({
@@ -17,7 +17,7 @@ export default defineScenario({
       for (const line of lines) line.tax = { rate, amount: Math.round((line.amount - line.discount!.amount) * 0.19) }
     }
     const ada = createCustomer(world)
-    const { subscription } = subscribe(world, ada, [{ price: pro }, { price: seat, quantity: 2 }], { adjust })
+    const { subscription } = startSubscription(world, ada, [{ price: pro }, { price: seat, quantity: 2 }], { adjust })
     renewSubscription(world, ada, subscription, { adjust })
   },
   flo: [...firstPayment, ...cycle],

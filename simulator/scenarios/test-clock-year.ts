@@ -3,7 +3,7 @@ import { cancelAtPeriodEnd } from '../changes.ts'
 import { createCustomer } from '../customers.ts'
 import { reachEnd, renewSubscription } from '../cycles.ts'
 import { cycle, defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { startTestClock } from '../world.ts'
 
 const RENEWALS = 11
@@ -15,7 +15,7 @@ export default defineScenario({
     startTestClock(world)
     const pro = createPlan(world, 'Pro', 2900)
     const ada = createCustomer(world)
-    const { subscription } = subscribe(world, ada, [{ price: pro }])
+    const { subscription } = startSubscription(world, ada, [{ price: pro }])
     for (let month = 0; month < RENEWALS; month += 1) renewSubscription(world, ada, subscription)
     cancelAtPeriodEnd(world, subscription)
     reachEnd(world, subscription)

@@ -2,7 +2,7 @@ import { createPlan } from '../catalog.ts'
 import { createCustomer } from '../customers.ts'
 import { renewSubscription } from '../cycles.ts'
 import { cycle, defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 
 export default defineScenario({
   name: 'three-decimal',
@@ -10,7 +10,7 @@ export default defineScenario({
   play(world) {
     const pro = createPlan(world, 'Pro', 9990, 'kwd')
     const ada = createCustomer(world)
-    const { subscription } = subscribe(world, ada, [{ price: pro }])
+    const { subscription } = startSubscription(world, ada, [{ price: pro }])
     renewSubscription(world, ada, subscription)
   },
   flo: [...firstPayment, ...cycle],

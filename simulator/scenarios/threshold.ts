@@ -3,7 +3,7 @@ import { createPrice, createProduct } from '../catalog.ts'
 import { createCustomer } from '../customers.ts'
 import { billThreshold } from '../cycles.ts'
 import { defineScenario, firstPurchase, paidInvoice, trialStart } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { advanceClock } from '../world.ts'
 
 export default defineScenario({
@@ -12,7 +12,7 @@ export default defineScenario({
   play(world) {
     const calls = createPrice(world, createProduct(world, 'API calls'), '0.25', { usage: 'metered' })
     const ada = createCustomer(world)
-    const { subscription } = subscribe(world, ada, [{ price: calls }])
+    const { subscription } = startSubscription(world, ada, [{ price: calls }])
     advanceClock(world, 12 * DAY)
     billThreshold(world, ada, subscription, 40_000)
   },

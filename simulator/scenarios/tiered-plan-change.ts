@@ -3,7 +3,7 @@ import { createPrice, createProduct } from '../catalog.ts'
 import { swapItem } from '../changes.ts'
 import { createCustomer } from '../customers.ts'
 import { defineScenario, firstPayment, firstPurchase, paidInvoice, settledInvoice } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { advanceClock } from '../world.ts'
 
 export default defineScenario({
@@ -17,7 +17,7 @@ export default defineScenario({
     const basic = createPrice(world, createProduct(world, 'Basic'), null, { tiers: tiers(1000), nickname: 'Basic' })
     const plus = createPrice(world, createProduct(world, 'Plus'), null, { tiers: tiers(1800), nickname: 'Plus' })
     const ada = createCustomer(world)
-    const { subscription } = subscribe(world, ada, [{ price: basic, quantity: 12 }])
+    const { subscription } = startSubscription(world, ada, [{ price: basic, quantity: 12 }])
     advanceClock(world, 10 * DAY)
     swapItem(world, ada, subscription, { price: plus }, 'at once')
     advanceClock(world, 10 * DAY)

@@ -2,7 +2,7 @@ import { createPrice, createProduct } from '../catalog.ts'
 import { createCustomer } from '../customers.ts'
 import { renewSubscription } from '../cycles.ts'
 import { cycle, defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 
 export default defineScenario({
   name: 'tiered',
@@ -15,7 +15,7 @@ export default defineScenario({
     ]
     const seats = createPrice(world, createProduct(world, 'Seats'), null, { tiers })
     const ada = createCustomer(world)
-    const { subscription } = subscribe(world, ada, [{ price: seats, quantity: 25 }])
+    const { subscription } = startSubscription(world, ada, [{ price: seats, quantity: 25 }])
     renewSubscription(world, ada, subscription)
   },
   flo: [...firstPayment, ...cycle],

@@ -1,7 +1,7 @@
 import { createPlan } from '../catalog.ts'
 import { createCustomer } from '../customers.ts'
 import { defineScenario, firstPurchase, trialStart } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { endTrialUnpayable, warnOfTrialEnd } from '../trials.ts'
 
 export default defineScenario({
@@ -11,7 +11,7 @@ export default defineScenario({
     const pro = createPlan(world, 'Pro', 2900)
     const ada = createCustomer(world, { card: false })
     const terms = { trialDays: 14, missingPaymentMethod: 'cancel' } as const
-    const { subscription } = subscribe(world, ada, [{ price: pro }], terms)
+    const { subscription } = startSubscription(world, ada, [{ price: pro }], terms)
     warnOfTrialEnd(world, subscription)
     endTrialUnpayable(world, subscription)
   },

@@ -2,7 +2,7 @@ import { createPlan } from '../catalog.ts'
 import { createCustomer } from '../customers.ts'
 import { renewSubscription } from '../cycles.ts'
 import { cycle, defineScenario, firstPurchase, trialStart } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { warnOfTrialEnd } from '../trials.ts'
 
 export default defineScenario({
@@ -11,7 +11,7 @@ export default defineScenario({
   play(world) {
     const pro = createPlan(world, 'Pro', 2900)
     const ada = createCustomer(world)
-    const { subscription } = subscribe(world, ada, [{ price: pro }], { trialDays: 14 })
+    const { subscription } = startSubscription(world, ada, [{ price: pro }], { trialDays: 14 })
     warnOfTrialEnd(world, subscription)
     renewSubscription(world, ada, subscription)
   },

@@ -3,7 +3,7 @@ import { createPlan } from '../catalog.ts'
 import { createCustomer } from '../customers.ts'
 import { renewSubscription } from '../cycles.ts'
 import { cycle, defineScenario, firstPurchase, trialStart } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { newId } from '../world.ts'
 
 const DAYS = 7
@@ -15,7 +15,7 @@ export default defineScenario({
     const pro = createPlan(world, 'Pro', 2900)
     const ada = createCustomer(world)
     const offer = { id: newId(world, 'to'), start: world.now, end: world.now + DAYS * DAY }
-    const { subscription } = subscribe(world, ada, [{ price: pro }], { offer })
+    const { subscription } = startSubscription(world, ada, [{ price: pro }], { offer })
     const items = subscription.items.map((item) => ({ ...item, trialOffer: null }))
     renewSubscription(world, ada, subscription, { items })
   },

@@ -2,7 +2,7 @@ import { DAY } from '../calendar.ts'
 import { createPlan } from '../catalog.ts'
 import { addCard, createCustomer } from '../customers.ts'
 import { defineScenario, firstPurchase, paidInvoice, trialStart } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { endTrialUnpayable, resumeWithInvoice } from '../trials.ts'
 import { advanceClock } from '../world.ts'
 
@@ -13,7 +13,7 @@ export default defineScenario({
     const pro = createPlan(world, 'Pro', 2900)
     const ada = createCustomer(world, { card: false })
     const terms = { trialDays: 14, missingPaymentMethod: 'pause' } as const
-    const { subscription } = subscribe(world, ada, [{ price: pro }], terms)
+    const { subscription } = startSubscription(world, ada, [{ price: pro }], terms)
     endTrialUnpayable(world, subscription)
     advanceClock(world, 3 * DAY)
     addCard(world, ada)

@@ -3,7 +3,7 @@ import { createPrice, createProduct } from '../catalog.ts'
 import { createCustomer } from '../customers.ts'
 import { renewSubscription } from '../cycles.ts'
 import { cycle, defineScenario, firstPurchase, trialStart } from '../scenario.ts'
-import { subscribe } from '../subscriptions.ts'
+import { startSubscription } from '../subscriptions.ts'
 import { reachThreshold } from '../usage.ts'
 import { advanceClock } from '../world.ts'
 
@@ -14,7 +14,7 @@ export default defineScenario({
   play(world) {
     const calls = createPrice(world, createProduct(world, 'API calls'), '0.25', { usage: 'metered' })
     const ada = createCustomer(world)
-    const { subscription } = subscribe(world, ada, [{ price: calls }])
+    const { subscription } = startSubscription(world, ada, [{ price: calls }])
     advanceClock(world, 12 * DAY)
     reachThreshold(world, ada, 10_000, 10_250)
     renewSubscription(world, ada, subscription, { usage: 24_000 })

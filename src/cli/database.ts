@@ -1,24 +1,25 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Offers } from '../../mappings/offer.ts'
 import { type Config, readConfig } from '../config.ts'
 import { type Db, openPool } from '../database/db.ts'
 import { runningPostgres, startPostgres } from '../embedded-postgres/start.ts'
 import { ConfigError } from '../errors.ts'
 import { newLog } from '../log.ts'
-import { offerModules } from '../offers.ts'
+import { loadOffers } from '../offers.ts'
 
 /**
  * Runs `work` on the gateway's database, found through the gateway's own environment: beside a running gateway, or on an
  * embedded database that is started for it. Throws a ConfigError when there is none.
  */
-export async function withDatabase<T>(work: (db: Db, config: Config) => Promise<T>): Promise<T> {
+export async function withDatabase<T>(work: (db: Db, config: Config, offers: Offers) => Promise<T>): Promise<T> {
   const config = readConfig(process.env)
-  await offerModules(config.contracts)
+  const offers = await loadOffers(config.contracts)
   return withDatabaseUrl(config, async (url) => {
     const db = openPool(url, { max: 2 })
     try {
       await assertGatewayDatabase(db)
-      return await work(db, config)
+      return await work(db, config, offers)
     } finally {
       await db.end()
     }

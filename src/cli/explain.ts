@@ -20,11 +20,11 @@ export default defineCommand({
   },
   examples: ['explain evt_1TKx2v', 'explain evt_1TKx2v --json | jq .events'],
   run: ({ args, options, printLine: out }) =>
-    withDatabase(async (db) => {
+    withDatabase(async (db, _config, { mappings }) => {
       const found = await findSourceEvents(db, args[0]!, options.client)
       const explanations = []
       for (const { client_id, id } of found)
-        explanations.push(await explainSourceEvent({ db, now: () => new Date() }, client_id, id))
+        explanations.push(await explainSourceEvent({ db, mappings, now: () => new Date() }, client_id, id))
       if (options.json) out(JSON.stringify(explanations.length === 1 ? explanations[0] : explanations, null, 2))
       else out(explanations.map((one) => explanationText(one, options)).join('\n\n'))
       return 0

@@ -31,7 +31,7 @@ export default defineCommand({
     const until = parseTime(options.until)
     const limit = parseCount(options.limit, 'limit') ?? DEFAULT_LIMIT
     const { type, json } = options
-    return withDatabase(async (db, { holdSeconds }) => {
+    return withDatabase(async (db, { holdSeconds }, { mappings }) => {
       const shown: SourceEventDifference[] = []
       const summary = newSummary(since, until ?? new Date())
       const onDifference = (difference: SourceEventDifference) => {
@@ -43,14 +43,14 @@ export default defineCommand({
       }
       await withReadOnlySession(db, async (reading) => {
         for (const { id, name } of await findClients(reading, options.client)) {
-          const progress = (examined: number) => {
+          const onProgress = (examined: number) => {
             if (process.stderr.isTTY) process.stderr.write(`\r${name}: ${examined} source events`)
           }
           const totals = await diffClient(
-            { db: reading, holdSeconds },
+            { db: reading, mappings, holdSeconds },
             id,
             { since, until },
-            { found: onDifference, progress },
+            { found: onDifference, progress: onProgress },
           )
           if (process.stderr.isTTY) process.stderr.write('\r\u001b[K')
           summary.examined += totals.examined

@@ -25,13 +25,17 @@ export const momentText = (time: Date) => time.toISOString().replace(/\.\d+Z$/, 
 
 /** Rows in columns, each as wide as its widest cell up to `most`; the last one is not padded. */
 export function columnLines(rows: readonly (readonly string[])[], { indent = 0, most = 48 } = {}): string[] {
-  const wide = (text: string) => stripVTControlCharacters(text).length
-  const widths = (rows[0] ?? []).map((_, at) => Math.min(most, Math.max(...rows.map((row) => wide(row[at] ?? '')))))
+  const visibleWidth = (text: string) => stripVTControlCharacters(text).length
+  const widths = (rows[0] ?? []).map((_, at) =>
+    Math.min(most, Math.max(...rows.map((row) => visibleWidth(row[at] ?? '')))),
+  )
   return rows.map((row) =>
     (
       ' '.repeat(indent) +
       row
-        .map((cell, at) => cell + (at < row.length - 1 ? ' '.repeat(Math.max(0, widths[at]! - wide(cell))) : ''))
+        .map(
+          (cell, at) => cell + (at < row.length - 1 ? ' '.repeat(Math.max(0, widths[at]! - visibleWidth(cell))) : ''),
+        )
         .join('  ')
     ).trimEnd(),
   )

@@ -1,4 +1,4 @@
-import { contracts } from '../../mappings/index.ts'
+import type { Contracts } from '../../mappings/offer.ts'
 import { type Db, inTransaction } from '../database/db.ts'
 import { isUuid } from '../domain/ids.ts'
 import { previewReplay } from '../replay/preview.ts'
@@ -28,7 +28,6 @@ type ReplayCall = CommandCall<typeof options>
 
 const MODES: readonly string[] = ['failed', 'missing', 'all'] satisfies ReplayMode[]
 const EXIT_CODES = { done: 0, cancelled: 1, failed: 2 } as const
-const deps = { contracts, now: () => new Date() }
 
 export default defineCommand({
   name: 'replay',
@@ -41,13 +40,21 @@ export default defineCommand({
     'replay 01980d3c-5f1a-7c3e-9d52-6b1f0c7a1e11 --mode failed --since 2d --dry-run',
     'replay 01980d3c-5f1a-7c3e-9d52-6b1f0c7a1e11 --mode missing --types subscription.*,invoice.paid',
   ],
-  run: (call) => withDatabase((db) => runReplay(db, call)),
+  run: (call) =>
+    withDatabase((db, _config, { contracts }) => runReplay({ db, contracts, now: () => new Date() }, call)),
 })
 
-async function runReplay(db: Db, call: ReplayCall): Promise<number> {
+interface ReplayCommandDeps {
+  db: Db
+  contracts: Contracts
+  now: () => Date
+}
+
+async function runReplay(deps: ReplayCommandDeps, call: ReplayCall): Promise<number> {
+  const { db } = deps
   const { options, printLine: out, printNote: note } = call
-  if (options.follow === undefined && options['dry-run']) return printPreview(db, call)
-  const id = options.follow ?? (await requestReplay(db, call))
+  if (options.follow === undefined && options['dry-run']) return printPreview(deps, call)
+  const id = options.follow ?? (await requestReplay(deps, call))
   if (!isUuid(id) || !(await readReplayProgress(db, id))) throw new UsageError(`There is no replay "${id}".`)
   if (!(await hasLiveWorker(db))) {
     note(`No gateway with the role work runs on this database: replay ${id} begins when one starts.`)
@@ -62,16 +69,17 @@ async function runReplay(db: Db, call: ReplayCall): Promise<number> {
   return EXIT_CODES[progress.state]
 }
 
-async function printPreview(db: Db, call: ReplayCall): Promise<number> {
-  const { clientId, asked } = await readRequest(db, call)
-  const found = await inTransaction(db, (tx) => previewReplay(deps, tx, clientId, asked)).catch((error) => {
+async function printPreview(deps: ReplayCommandDeps, call: ReplayCall): Promise<number> {
+  const { clientId, asked } = await readRequest(deps.db, call)
+  const found = await inTransaction(deps.db, (tx) => previewReplay(deps, tx, clientId, asked)).catch((error) => {
     throw toUsageError(error, { eventTypes: 'types' })
   })
   for (const line of previewLines(found)) call.printLine(line)
   return 0
 }
 
-async function requestReplay(db: Db, call: ReplayCall): Promise<string> {
+async function requestReplay(deps: ReplayCommandDeps, call: ReplayCall): Promise<string> {
+  const { db } = deps
   const { clientId, asked } = await readRequest(db, call)
   const id = await inTransaction(db, (tx) => startReplay(deps, tx, clientId, asked)).catch((error) => {
     throw toUsageError(error, { eventTypes: 'types' })

@@ -15,15 +15,15 @@ interface StoryOptions {
 
 /** The events of a scenario, the last of which was created about now, as if its story had just come to its end. */
 export function eventsUntilNow(scenario: Scenario, { now, customer, ...simulation }: StoryOptions): StripeEvent[] {
-  const play = (start: Date) => simulate(scenario, { ...simulation, start })
+  const playFrom = (start: Date) => simulate(scenario, { ...simulation, start })
   let start = now
   // Months differ in length: the second guess corrects the first one.
   for (let guess = 0; guess < 3; guess += 1) {
-    const end = play(start).at(-1)!.created * 1000
+    const end = playFrom(start).at(-1)!.created * 1000
     if (guess > 0 && end <= now.getTime()) break
     start = new Date(start.getTime() - (end - now.getTime()))
   }
-  return replaceCustomer(play(start), customer)
+  return replaceCustomer(playFrom(start), customer)
 }
 
 function replaceCustomer(events: StripeEvent[], customer: string | undefined): StripeEvent[] {

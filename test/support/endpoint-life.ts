@@ -3,11 +3,12 @@ import { newDeliveries } from './delivering.ts'
 import { eventually } from './eventually.ts'
 import { startTestGateway } from './gateway.ts'
 
-/** A clock that can be set forward. */
-export function handedClock() {
+/** A clock that can be set forward, and otherwise runs as the machine's does; one that is `stopped` only moves when it is set. */
+export function handedClock({ stopped = false } = {}) {
   let ahead = 0
+  const begin = Date.now()
   return {
-    now: () => new Date(Date.now() + ahead),
+    now: () => new Date((stopped ? begin : Date.now()) + ahead),
     forward({ days = 0, hours = 0, seconds = 0 }) {
       ahead += ((days * 24 + hours) * 3600 + seconds) * 1000
     },

@@ -1,37 +1,38 @@
 import { expect } from 'vitest'
-import { putUp, type Setting } from '../../torture/setting.ts'
-import { type Fault, type Struck, settled, strike, told, unexplained } from '../../torture/strike.ts'
+import { startSetting, type Setting } from '../../torture/setting.ts'
+import { type Fault, type StrikeReport, settleAndAddUp, strikeFault, strikeLine, unexplainedRepeats } from '../../torture/strike.ts'
 import type { Sums } from '../../torture/sums.ts'
 import { afterwards } from './afterwards.ts'
+import { stretch } from './patience.ts'
 
 /** Gateways under load, ended after the test or file. */
-export async function underLoad(asked: Parameters<typeof putUp>[0], warm = 40): Promise<Setting> {
-  const setting = await putUp(asked)
+export async function underLoad(asked: Parameters<typeof startSetting>[0], warm = 40): Promise<Setting> {
+  const setting = await startSetting(asked)
   afterwards(setting.stop)
-  await setting.stripe.sent(warm)
+  await setting.stripe.untilAccepted(warm)
   return setting
 }
 
 /** Lets the faults strike one after another, each after recovery from the one before, and prints what came of each. */
-export async function struckBy(setting: Setting, faults: readonly Fault[], random = Math.random): Promise<Struck[]> {
-  const struck: Struck[] = []
+export async function struckBy(setting: Setting, faults: readonly Fault[], random = Math.random): Promise<StrikeReport[]> {
+  const struck: StrikeReport[] = []
   for (const fault of faults) {
-    const one = await strike(setting, fault, { random })
-    console.log(told(one))
+    const one = await strikeFault(setting, fault, { random, patienceMs: stretch(90_000) })
+    console.log(strikeLine(one))
     struck.push(one)
-    await setting.stripe.sent(10)
+    await setting.stripe.untilAccepted(10)
   }
   return struck
 }
 
 /** Ends the load and fails unless everything accepted has arrived, nothing else has, and the ledger says the same. */
-export async function addsUpAfter(setting: Setting, struck: readonly Struck[]): Promise<Sums> {
-  const sums = await settled(setting)
-  const { accepted, arrivals, repeats, ledger, missing, invented, twice, addsUp } = sums
+export async function addsUpAfter(setting: Setting, struck: readonly StrikeReport[]): Promise<Sums> {
+  const sums = await settleAndAddUp(setting, { patienceMs: stretch(120_000) })
+  const { accepted, arrivals, repeats, ledger, missing, invented, deliveredTwice: twice, addsUp } = sums
   console.log(
     `${accepted} events accepted, ${arrivals} requests at ${setting.receivers.length} endpoints, ${repeats.length} of them sent once more`,
   )
   expect({ missing, invented, twice, addsUp }, ledger).toEqual({ missing: [], invented: [], twice: [], addsUp: true })
-  expect(unexplained(repeats, struck), 'repeated though not in flight at a fault').toEqual([])
+  expect(unexplainedRepeats(repeats, struck), 'repeated though not in flight at a fault').toEqual([])
   return sums
 }

@@ -8,7 +8,13 @@ import { layWay } from './way.ts'
 /** A gateway whose Stripe is a server of ours; nothing but what is fetched is waited for. */
 export async function hydratingGateway(overrides: Record<string, string> = {}) {
   const stripe = await startStripeApi()
-  const gateway = await startTestGateway({ FLO_HOLD_SECONDS: '0', FLO_STRIPE_API_BASE: stripe.url, ...overrides })
+  const gateway = await startTestGateway({
+    FLO_HOLD_SECONDS: '0',
+    // So long that nothing goes on without what it needs because the machine is slow.
+    FLO_HYDRATE_SECONDS: '600',
+    FLO_STRIPE_API_BASE: stripe.url,
+    ...overrides,
+  })
   return { gateway, stripe }
 }
 

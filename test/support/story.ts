@@ -1,7 +1,10 @@
+import { mappings } from '../../mappings/index.ts'
 import { sortByOccurrence } from '../../src/normalize/batch.ts'
+import { collectLookups } from '../../src/normalize/collect-lookups.ts'
 import type { MappingVerdict } from '../../src/normalize/judge.ts'
+import type { NewEvent } from '../../src/normalize/new-events.ts'
+import { normalizeSourceEvent } from '../../src/normalize/normalize-event.ts'
 import type { SourceEvent, SourceEventOutcome } from '../../src/normalize/source-event.ts'
-import { collectLookups, type NewEvent, normalizeSourceEvent } from '../../src/normalize/normalize-event.ts'
 import { noLookups } from '../../src/normalize/world/lookups.ts'
 import { emptyWorld, keyOf, type World } from '../../src/normalize/world/world.ts'
 
@@ -59,9 +62,9 @@ export function story(raws: readonly any[], { world = storyWorld(), patient = fa
   const outcomes: Told[] = []
   let waiting: { due: SourceEvent; facts: string[] }[] = []
   const take = (due: SourceEvent, second: number) => {
-    collectLookups(world, due, noLookups())
+    collectLookups({ world, mappings }, due, noLookups())
     const patience = { now: new Date(second * 1000), holdSeconds: patient ? HOLD_SECONDS : 0 }
-    const { outcome, events, verdicts: judged } = normalizeSourceEvent(world, due, patience)
+    const { outcome, events, verdicts: judged } = normalizeSourceEvent({ world, mappings, limits: patience }, due)
     if (outcome.heldFor !== null) return waiting.push({ due, facts: outcome.heldFor })
     const fresh = events.filter(({ key, contract }) => {
       const first = !said.has(`${contract} ${key}`)

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import type { Report } from '../../bench/bench.ts'
-import { beside, median } from '../../bench/figures.ts'
+import { runBeside, medianOf } from '../../bench/figures.ts'
 import { performancePage } from '../../bench/page.ts'
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
@@ -21,14 +21,14 @@ test('docs/performance.md is what the published run says: `npm run bench -- --pu
 })
 
 test('each ratio is the median of rounds beside their neighbours, and says how far they lie apart', () => {
-  const ratio = beside('the baseline', [30, 10, 20], [10, 10, 10], { atLeast: 2 })
+  const ratio = runBeside('the baseline', [30, 10, 20], [10, 10, 10], { atLeast: 2 })
   const page = performancePage(report([{ what: 'events', value: 20, unit: '/s', ratio }]))
   expect(page).toContain('| events | 20.0 /s | the baseline | 2.00 (1.00 to 3.00) | ≥ 2 | met |')
   expect(page).toContain('**1 of 1 targets met**')
 })
 
 test('the median of two rounds lies between them', () => {
-  expect([median([3, 1]), median([5, 1, 3]), median([])]).toEqual([2, 3, Number.NaN])
+  expect([medianOf([3, 1]), medianOf([5, 1, 3]), medianOf([])]).toEqual([2, 3, Number.NaN])
 })
 
 test('a bar that was missed and a row that failed are said', () => {

@@ -30,7 +30,7 @@ test('docs/catalog.md is fresh: `npm run catalog` writes it', () => {
 })
 
 test('every rule stands in the catalog with what it says, and every field with its source', () => {
-  for (const [contract, list] of Object.entries(describeMappings()))
+  for (const [contract, list] of Object.entries(describeMappings(mappings)))
     for (const [at, words] of list.entries()) {
       const mapping = mappings[contract]![at]!
       expect(words.rules.map(({ emits, ignores }) => ignores?.code ?? emits)).toEqual(
@@ -41,7 +41,7 @@ test('every rule stands in the catalog with what it says, and every field with i
 })
 
 test('every name that the catalog uses is told', () => {
-  for (const { rules, owed, waitsFor, fields, names } of Object.values(describeMappings()).flat()) {
+  for (const { rules, owed, waitsFor, fields, names } of Object.values(describeMappings(mappings)).flat()) {
     const words = [
       ...[...rules, ...(owed ? [owed] : [])].flatMap(({ when, remarks }) => [when, ...remarks]),
       ...waitsFor,
@@ -92,6 +92,6 @@ describe('a condition reads as a sentence', () => {
     )
     const amount = element<Stripe.SubscriptionItem>().from('price.unit_amount')
     expect(sourceWords(called('the amount', amount))).toBe('the amount')
-    expect(sourceWords(called('the amount', amount), undefined, true)).toBe('price.unit_amount')
+    expect(sourceWords(called('the amount', amount), undefined, { expandName: true })).toBe('price.unit_amount')
   })
 })

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import type { Arrival, Receiver } from '../../torture/receiver.ts'
-import { type Struck, unexplained } from '../../torture/strike.ts'
-import { sums, unrecorded } from '../../torture/sums.ts'
-import { isWell, report } from '../../torture/table.ts'
+import { type StrikeReport, unexplainedRepeats } from '../../torture/strike.ts'
+import { addUpSums, findUnrecorded } from '../../torture/sums.ts'
+import { isWell, tortureReport } from '../../torture/table.ts'
 import { freshDatabase } from '../support/database.ts'
 import { newClient, newDeliveries, newEndpoint } from '../support/delivering.ts'
 
@@ -14,6 +14,7 @@ const arrival = (user: string, deliveryId = `delivery of ${user}`, attempt = 1, 
   deliveryId,
   attempt,
   at,
+  sentAt: at,
 })
 const receiver = (arrivals: Arrival[], served = arrivals.map(({ user }) => user)) =>
   ({ arrivals, served: new Set(served) }) as unknown as Receiver
@@ -24,12 +25,12 @@ test('what is missing at one endpoint, was never accepted, or came under two ids
     receiver([arrival('a'), arrival('b'), arrival('b', 'another delivery')]),
     receiver([arrival('a'), arrival('invented')]),
   ]
-  const found = await sums(url, { stripe: accepted('a', 'b'), receivers })
-  expect(found).toMatchObject({ accepted: 2, arrivals: 5, missing: ['1 b'], invented: ['invented'], twice: ['b'] })
+  const found = await addUpSums(url, { stripe: accepted('a', 'b'), receivers })
+  expect(found).toMatchObject({ accepted: 2, arrivals: 5, missing: ['1 b'], invented: ['invented'], deliveredTwice: ['b'] })
 })
 
 test('an event that an endpoint received and never took well is missing', async () => {
-  const found = await sums(url, { stripe: accepted('a'), receivers: [receiver([arrival('a')], [])] })
+  const found = await addUpSums(url, { stripe: accepted('a'), receivers: [receiver([arrival('a')], [])] })
   expect(found.missing).toEqual(['0 a'])
 })
 
@@ -39,19 +40,19 @@ test('a retry is no repeat, the same attempt once more is; a fault explains it o
     arrival('a', 'delivery of a', 2, 5),
     arrival('a', 'delivery of a', 1, 10),
   ]
-  const { repeats } = await sums(url, { stripe: accepted('a'), receivers: [receiver([first, retry, again])] })
+  const { repeats } = await addUpSums(url, { stripe: accepted('a'), receivers: [receiver([first, retry, again])] })
   expect(repeats).toEqual([{ first, again }])
-  const struck = (from: number, ...inFlight: Arrival[]): Struck => ({
+  const struck = (from: number, ...inFlight: Arrival[]): StrikeReport => ({
     name: 'a fault',
     from,
     to: from,
     recoveredMs: 1000,
     inFlight: new Set(inFlight),
   })
-  expect(unexplained(repeats, [struck(5, first)])).toEqual([])
-  expect(unexplained(repeats, [struck(5, retry)])).toEqual(repeats)
-  expect(unexplained(repeats, [struck(11, first)])).toEqual(repeats)
-  expect(unexplained(repeats, [])).toEqual(repeats)
+  expect(unexplainedRepeats(repeats, [struck(5, first)])).toEqual([])
+  expect(unexplainedRepeats(repeats, [struck(5, retry)])).toEqual(repeats)
+  expect(unexplainedRepeats(repeats, [struck(11, first)])).toEqual(repeats)
+  expect(unexplainedRepeats(repeats, [])).toEqual(repeats)
 })
 
 test('attempts that have arrived and that the database knows nothing of are in flight', async () => {
@@ -64,11 +65,11 @@ test('attempts that have arrived and that the database knows nothing of are in f
     [clientId, known],
   )
   const arrivals = [arrival('a', known), arrival('b', unknown), arrival('a', known, 2)]
-  expect(await unrecorded(db, [receiver(arrivals)], 0)).toEqual([arrivals[1], arrivals[2]])
+  expect(await findUnrecorded(db, [receiver(arrivals)], 0)).toEqual([arrivals[1], arrivals[2]])
 })
 
 test('the report says what was done, how soon all was well, and what does not add up', async () => {
-  const found = await sums(url, { stripe: accepted('a', 'b'), receivers: [receiver([arrival('a')])] })
+  const found = await addUpSums(url, { stripe: accepted('a', 'b'), receivers: [receiver([arrival('a')])] })
   const struck = [500, 2500].map((recoveredMs) => ({
     name: 'kill -9',
     from: 0,
@@ -78,24 +79,24 @@ test('the report says what was done, how soon all was well, and what does not ad
   }))
   const asked = { minutes: 1, processes: 2, perSecond: 3, seed: 'x' }
   const machine = { cpu: 'c', cores: 2, memoryGb: 1, system: 's' }
-  const text = report({ struck, sums: found, lost: [], crashes: [], machine, asked })
+  const text = tortureReport({ struck, sums: found, lost: [], crashes: [], machine, options: asked })
   expect(text).toContain('| kill -9 | 2 | 1.5 | 0 | 1.5 | 2.5 |')
   expect(text).toContain('- 1 missing, 0 never accepted, 0 under two ids')
 })
 
 test('all is well only when the sums are right, repeats are explained, nothing ended by itself and recovery was quick', async () => {
-  const found = await sums(url, { stripe: accepted('a'), receivers: [receiver([arrival('a')])] })
+  const found = await addUpSums(url, { stripe: accepted('a'), receivers: [receiver([arrival('a')])] })
   const good = { struck: [], sums: { ...found, addsUp: true }, lost: [], crashes: [] }
   const struck = { name: 'kill -9', from: 0, to: 0, recoveredMs: 10_001, inFlight: new Set<Arrival>() }
   expect(isWell(good)).toBe(true)
-  expect(isWell({ ...good, crashes: [{ atWork: false, message: 'no database' }] })).toBe(true)
+  expect(isWell({ ...good, crashes: [{ wasListening: false, message: 'no database' }] })).toBe(true)
   const wrong = [
     { struck: [struck] },
     { lost: [{ first: arrival('a'), again: arrival('a') }] },
     { crashes: [{ atWork: true, message: 'out of memory' }] },
     { sums: { ...found, missing: ['0 a'] } },
     { sums: { ...found, invented: ['b'] } },
-    { sums: { ...found, twice: ['a'] } },
+    { sums: { ...found, deliveredTwice: ['a'] } },
     { sums: { ...found, addsUp: false } },
   ]
   for (const one of wrong) expect({ ...one, isWell: isWell({ ...good, ...one }) }).toEqual({ ...one, isWell: false })

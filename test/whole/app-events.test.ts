@@ -115,4 +115,4 @@ test('after kill -9 in the middle, what is sent again with its Idempotency-Key i
   await db.end()
   expect(rows).toEqual([{ stored: total, ids: total, users: total }])
   expect(await runCommand('ledger', folder)).toMatchObject({ code: 0, stderr: '' })
-}, 300_000)
+})

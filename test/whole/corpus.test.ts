@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { verify } from '../../demo/verify.ts'
+import { verifyDelivery } from '../../demo/verify.ts'
 import { ledgerAddsUp, readLedgerReport, ledgerText } from '../../src/cli/ledger-report.ts'
 import { flo } from '../../src/contracts/flo.ts'
 import { eventually } from '../support/eventually.ts'
@@ -43,7 +43,7 @@ test.skipIf(!corpus)(
     )
     expect(failed).toEqual([])
     const wrong = receiver.requests.flatMap(({ bytes, body, headers }) => {
-      const refusals = verify(bytes, headers, way.secret).filter(({ refusal }) => refusal)
+      const refusals = verifyDelivery(bytes, headers, way.secret).filter(({ refusal }) => refusal)
       const event = JSON.parse(body)
       const { error } = flo.wireSchemas[event.eventType]!.safeParse(event)
       return refusals.length > 0 || error ? [{ refusals, issues: error?.issues, event }] : []

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { freshDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
 import { environment, startTestGateway, temporaryFolder } from '../support/gateway.ts'
-import { runGateway } from '../support/program.ts'
+import { call, runGateway } from '../support/program.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { subscriptionCreated } from '../support/subscription.ts'
 import { layWay } from '../support/way.ts'
@@ -11,13 +11,15 @@ const { url } = await freshDatabase()
 
 test('what a killed process had under way goes on in another within 10 seconds', async () => {
   const receiver = await startReceiver((_request, count) => (count <= 3 ? { hang: 'headers' } : {}))
-  const doomed = runGateway(await temporaryFolder(), environment(url))
+  const env = environment(url)
+  const doomed = runGateway(await temporaryFolder(), env)
   const doomedUrl = await doomed.listening()
-  const survivor = await startTestGateway({ DATABASE_URL: url })
-  const way = await layWay(survivor.api, receiver.url)
-  // The doomed one receives, so its rooms are woken first and hold the lanes and the endpoint.
+  const api = (method: string, path: string, body?: unknown) => call(doomedUrl, env.FLO_ADMIN_KEY, method, path, body)
+  const way = await layWay(api, receiver.url)
   for (let sent = 0; sent < 3; sent += 1) await way.post(doomedUrl, subscriptionCreated())
   await eventually(() => receiver.requests.length === 3)
+  // Started when the doomed one holds the endpoint already.
+  const survivor = await startTestGateway({ DATABASE_URL: url })
   const { rows: holders } = await survivor.db.query(
     `select distinct pid from leases join workers on workers.id = worker_id where unit like 'endpoint:%'`,
   )
@@ -25,9 +27,11 @@ test('what a killed process had under way goes on in another within 10 seconds',
 
   doomed.child.kill('SIGKILL')
 
-  await eventually(async () => (await way.deliveries()).every(({ state }) => state === 'delivered'), {
-    timeoutMs: 10_000,
-  })
+  const isDelivered = async () => {
+    const { body } = await survivor.api('GET', `/v1/deliveries?clientId=${way.clientId}`)
+    return body.data.every(({ state }: { state: string }) => state === 'delivered')
+  }
+  await eventually(isDelivered, { timeoutMs: 10_000 })
   const ids = receiver.requests.map(({ body }) => JSON.parse(body).eventId)
   expect(ids.slice(3).toSorted()).toEqual(ids.slice(0, 3).toSorted())
 })

@@ -10,4 +10,4 @@ test('a standby is promoted under load: the gateway finds it by itself, and noth
   const silent = await struckBy(setting, [failoverInSilence])
   await addsUpAfter(setting, [...gone, ...silent])
   expect(setting.gateways.flatMap(({ crashes }) => crashes)).toEqual([])
-}, 240_000)
+})

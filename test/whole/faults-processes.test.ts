@@ -13,7 +13,8 @@ test('five processes on one database, each in a time zone of its own, are killed
   const startedAt = Date.now()
   const struck = await struckBy(setting, [killOne, killOne, killAll, killOne, freeze], () => 0.2)
   const { accepted } = await addsUpAfter(setting, struck)
-  expect(accepted).toBeGreaterThan(100)
+  // 40 before the first fault, and 10 after each.
+  expect(accepted).toBeGreaterThanOrEqual(90)
 
   // Times are moments, wherever they are written and read.
   const { clientId, api } = setting
@@ -23,4 +24,4 @@ test('five processes on one database, each in a time zone of its own, are killed
     expect(at).toBeGreaterThan(startedAt - 60_000)
     expect(at).toBeLessThan(Date.now() + 60_000)
   }
-}, 240_000)
+})

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { BAD, type Manner, startReceiver } from '../../torture/receiver.ts'
+import { BAD, type AnswerManner, startReceiver } from '../../torture/receiver.ts'
 import { addsUpAfter, underLoad } from '../support/faults.ts'
 
-const MANNERS: readonly Manner[] = [...BAD, 'half a body']
+const MANNERS: readonly AnswerManner[] = [...BAD, 'half a body']
 
 test('receivers that drip, reset, hang up half-way and answer late get everything in the end, and hold up nobody', async () => {
   // Half of the deliveries are treated badly at their first attempt: more would have the endpoint taken for down.
@@ -12,7 +12,7 @@ test('receivers that drip, reset, hang up half-way and answer late get everythin
       return startReceiver(({ attempt }) => (attempt === 1 && ++count % 2 === 0 ? manner : 'well'))
     }),
   )
-  const setting = await underLoad({ processes: 1, perSecond: 30, bad, timeoutSeconds: 1 }, 150)
+  const setting = await underLoad({ processes: 1, perSecond: 30, bad, badTimeoutSeconds: 1 }, 150)
   await addsUpAfter(setting, [])
 
   const { steady, receivers, clientId, api } = setting
@@ -23,13 +23,15 @@ test('receivers that drip, reset, hang up half-way and answer late get everythin
     )
   for (const [at, manner] of MANNERS.entries()) {
     const { arrivals } = receivers[steady.length + at]!
-    const again = arrivals.find(({ attempt }) => attempt === 2)
-    if (manner === 'half a body') expect(again).toBeUndefined()
-    else expect([manner, ...(await attempts(again!.deliveryId))]).toEqual([manner, EXPECTED[manner], 200])
+    const again = arrivals.filter(({ attempt }) => attempt === 2)
+    const lists = await Promise.all(again.map(({ deliveryId }) => attempts(deliveryId)))
+    // On a busy machine any attempt may end with a time-out, and is made again.
+    if (manner === 'half a body') expect(lists.filter(([first]) => first !== 'timeout')).toEqual([])
+    else expect(lists, manner).toContainEqual([EXPECTED[manner], 200])
   }
-}, 180_000)
+})
 
-const EXPECTED: Partial<Record<Manner, string | number>> = {
+const EXPECTED: Partial<Record<AnswerManner, string | number>> = {
   refuse: 500,
   reset: 'connection',
   'half a head': 'connection',

@@ -83,4 +83,4 @@ test('after kill -9 in the middle of 5,000 events everything that was accepted i
   expect(ledger).toMatchObject({ code: 0, stderr: '' })
   expect(ledger.stdout).toMatch(/source events +5000 +normalized 5000\n/)
   expect(ledger.stdout).toMatch(/deliveries +10000 +delivered 10000\n/)
-}, 300_000)
+})

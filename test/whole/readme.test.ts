@@ -79,7 +79,7 @@ test('the quick start works word for word', async () => {
   await eventually(async () => /"normalized".*"delivered"/.test(await type(look!, /nextCursor.*nextCursor/)))
   await type(send!, '{"received":true,"duplicate":true}')
   expect(steps).toHaveLength(6)
-}, 120_000)
+})
 
 test.each(blocks('Receiving events', 'js').map((text, at) => [at + 1, text] as const))(
   'receiver %i of the README accepts what the gateway signs, and nothing else',

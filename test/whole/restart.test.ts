@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { verify } from '../../demo/verify.ts'
+import { verifyDelivery } from '../../demo/verify.ts'
 import { runCommand } from '../support/command.ts'
 import { emptyDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
@@ -29,7 +29,7 @@ test('a restart keeps everything: what waited is delivered, with the same id, th
   const after = await eventually(() => receiver.requests[1])
   expect(after.body).toBe(before.body)
   expect(after.headers['flo-delivery-attempt']).toBe('2')
-  expect(verify(after.bytes, after.headers, way.secret)).toEqual([{ by: 'stripe' }, { by: 'standardwebhooks' }])
+  expect(verifyDelivery(after.bytes, after.headers, way.secret)).toEqual([{ by: 'stripe' }, { by: 'standardwebhooks' }])
 
   const { id } = (await eventually(async () => {
     const { body } = await call(nextUrl, key, 'GET', `/v1/deliveries?clientId=${way.clientId}&state=delivered`)
@@ -68,4 +68,4 @@ test('two processes on one database deliver everything once, also when one of th
   const { code, stdout } = await runCommand('ledger', folder, env)
   expect(stdout).toMatch(/deliveries +800 +delivered 800\n/)
   expect(code).toBe(0)
-}, 120_000)
+})

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { openPool } from '../../src/database/db.ts'
+import { eventually } from '../support/eventually.ts'
 import { addsUpAfter, struckBy, underLoad } from '../support/faults.ts'
 
 const ROLES = ['receive', 'work', 'api']
@@ -18,7 +19,8 @@ test('three processes for each role share one database; one of each is killed, a
     )
     return Object.fromEntries(rows.map(({ role, processes }) => [role, processes]))
   }
-  expect(await registered()).toEqual({ receive: EACH, work: EACH, api: EACH })
+  // A worker whose heartbeat comes late is missing for a moment.
+  await eventually(async () => expect(await registered()).toEqual({ receive: EACH, work: EACH, api: EACH }) ?? true)
   const { rows } = await db.query('select count(distinct worker_id)::int as holders from leases')
   await db.end()
   expect(rows[0].holders).toBeGreaterThan(0)
@@ -34,4 +36,4 @@ test('three processes for each role share one database; one of each is killed, a
   const struck = await struckBy(setting, killed)
   const { accepted } = await addsUpAfter(setting, struck)
   expect(accepted).toBeGreaterThan(60)
-}, 240_000)
+})

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { story } from '../../demo/story.ts'
+import { demoStory } from '../../demo/story.ts'
 import { CUSTOMER } from '../../demo/stripe.ts'
-import { verify } from '../../demo/verify.ts'
+import { verifyDelivery } from '../../demo/verify.ts'
 import { readLedgerReport, ledgerText } from '../../src/cli/ledger-report.ts'
 import { flo } from '../../src/contracts/flo.ts'
 import { eventually } from '../support/eventually.ts'
@@ -22,7 +22,7 @@ test('a subscription from trial to end: each endpoint gets what it wants, signed
   await gateway.api('PUT', '/v1/users/user_ada', { clientId, stripeCustomerId: CUSTOMER })
 
   const expected: string[] = []
-  const steps = story().flatMap(({ steps }) => steps)
+  const steps = demoStory().flatMap(({ steps }) => steps)
   for (const { event, expect: types } of steps.filter(({ twist }) => twist !== 'forged')) {
     expect((await way.post(gateway.url, JSON.stringify(event))).status).toBe(200)
     expected.push(...types)
@@ -41,7 +41,7 @@ test('a subscription from trial to end: each endpoint gets what it wants, signed
     [invoices, made.data.secret],
   ] as const)
     for (const { bytes, body, headers } of requests) {
-      expect(verify(bytes, headers, secret)).toEqual([{ by: 'stripe' }, { by: 'standardwebhooks' }])
+      expect(verifyDelivery(bytes, headers, secret)).toEqual([{ by: 'stripe' }, { by: 'standardwebhooks' }])
       const event = JSON.parse(body)
       expect(flo.wireSchemas[event.eventType]!.safeParse(event).error?.issues ?? []).toEqual([])
       expect([event.eventId, event.user.clientUserId]).toEqual([headers['webhook-id'], 'user_ada'])
