@@ -42,7 +42,7 @@ interface FetchClient {
 }
 
 /** Fetches from Stripe what source events lack, for one client in one process at a time, outside of every transaction. */
-export function hydrator(deps: HydratorDeps): Hydrator {
+export function createHydrator(deps: HydratorDeps): Hydrator {
   const clients = new Map<string, FetchClient>()
   const stopping = Promise.withResolvers<'stopping'>()
   let isStopped = false
@@ -163,7 +163,9 @@ export function hydrator(deps: HydratorDeps): Hydrator {
         ]),
       )
       await Promise.all(
-        [...clients].map(([clientId, { hasLease: held }]) => (held ? deps.worker.releaseUnits(clientId, [UNIT]) : null)),
+        [...clients].map(([clientId, { hasLease: held }]) =>
+          held ? deps.worker.releaseUnits(clientId, [UNIT]) : null,
+        ),
       )
     },
   }

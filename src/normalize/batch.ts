@@ -1,22 +1,27 @@
+import type { ContractMappings } from '../../mappings/offer.ts'
 import { type Db, inTransaction, type Tx } from '../database/db.ts'
+import { isRefusedData, splitUntilAlone } from '../database/split-until-alone.ts'
 import type { Log } from '../log.ts'
 import type { NormalizedBatch, Watch } from '../watch.ts'
+import { collectLookups } from './collect-lookups.ts'
 import { claimBusinessKeys, insertEvents } from './emissions.ts'
 import { saveFetchRequests } from './missing/fetch-requests.ts'
+import type { NewEvent } from './new-events.ts'
+import { type NormalizeResult, normalizeSourceEvent } from './normalize-event.ts'
 import { failedOutcome } from './outcomes.ts'
 import { saveOverdueTimers } from './overdue-timer.ts'
 import type { SourceEvent, SourceEventOutcome } from './source-event.ts'
-import { collectLookups, type NewEvent, normalizeSourceEvent } from './normalize-event.ts'
 import { claimDueEvents, saveOutcomes } from './source-events.ts'
 import { loadLookups } from './world/load.ts'
 import { noLookups } from './world/lookups.ts'
 import { saveWorld } from './world/save.ts'
-import { emptyWorld } from './world/world.ts'
+import { emptyWorld, splitKey, type World } from './world/world.ts'
 
 export interface BatchDeps {
   db: Db
   log: Log
   now: () => Date
+  mappings: ContractMappings
   holdSeconds: number
   /** How long events wait for what is fetched from Stripe; undefined: nothing is fetched. */
   hydrateSeconds?: number
@@ -47,27 +52,39 @@ export interface BatchResult {
 /** Events per lane in one transaction. */
 const LANE_LIMIT = 60
 
-/** Normalises the due events of some lanes of one client in one transaction: states, events, deliveries, snapshots, all or nothing. */
+/**
+ * Normalises the due events of some lanes of one client in one transaction: states, events, deliveries, snapshots, all or
+ * nothing. An event that PostgreSQL or our own code cannot take must not hold up its neighbours: fewer and fewer events of
+ * each lane are tried, then fewer lanes, until it stands alone and fails.
+ */
 export async function normalizeBatch(
   deps: BatchDeps,
   clientId: string,
   lanes: readonly number[],
-  limit = LANE_LIMIT,
 ): Promise<BatchResult> {
-  try {
-    return await commitAndReport(deps, (tx) => processBatch(deps, tx, clientId, lanes, limit))
-  } catch (error) {
-    // One event that PostgreSQL or our own code cannot take must not hold up its neighbours: halves until it stands alone.
-    if (!isFaultOfOneEvent(error)) throw error
-    if (limit > 1) return normalizeBatch(deps, clientId, lanes, Math.ceil(limit / 2))
-    if (lanes.length === 1) return commitAndReport(deps, (tx) => failFirstDue(deps, tx, clientId, lanes, error))
-    const half = lanes.length >> 1
-    const first = await normalizeBatch(deps, clientId, lanes.slice(0, half), 1)
-    return mergeResults([first, await normalizeBatch(deps, clientId, lanes.slice(half), 1)])
-  }
+  for (let laneLimit = LANE_LIMIT; laneLimit > 1; laneLimit = Math.ceil(laneLimit / 2))
+    try {
+      return await commitAndReport(deps, (tx) => processBatch(deps, tx, { clientId, lanes, laneLimit }))
+    } catch (error) {
+      if (!isFaultOfOneEvent(error)) throw error
+    }
+  const results = await splitUntilAlone<number, BatchResult>(lanes, {
+    work: async (some) => [
+      await commitAndReport(deps, (tx) => processBatch(deps, tx, { clientId, lanes: some, laneLimit: 1 })),
+    ],
+    isItemsFault: isFaultOfOneEvent,
+    onAlone: (lane, error) => commitAndReport(deps, (tx) => failFirstDue(deps, tx, { clientId, lane, error })),
+  })
+  return mergeResults(results)
 }
 
-/** What a transaction came to, and what there is to tell of it; null: it found nothing to do. */
+/** A fault that belongs to what an event holds (data that PostgreSQL refuses, or a bug in reading it), not to the moment. */
+const isFaultOfOneEvent = (error: unknown): boolean =>
+  isRefusedData(error) ||
+  (typeof (error as { code?: unknown } | null)?.code !== 'string' &&
+    (error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError))
+
+/** What a transaction came to, and what is reported of it; null: it found nothing to do. */
 type ProcessedBatch = { result: BatchResult; report: Omit<NormalizedBatch, 'startedAt' | 'committedAt'> | null }
 
 async function commitAndReport(
@@ -75,8 +92,8 @@ async function commitAndReport(
   work: (tx: Tx) => Promise<ProcessedBatch>,
 ): Promise<BatchResult> {
   const startedAt = Date.now()
-  const { result, report: news } = await inTransaction(db, work)
-  if (news) watch?.onBatchNormalized?.({ ...news, startedAt, committedAt: Date.now() })
+  const { result, report } = await inTransaction(db, work)
+  if (report) watch?.onBatchNormalized?.({ ...report, startedAt, committedAt: Date.now() })
   return result
 }
 
@@ -89,13 +106,13 @@ const NOTHING_DUE: BatchResult = {
   nextTimerAt: null,
 }
 
-const mergeResults = (results: BatchResult[]): BatchResult => ({
-  sourceEventCount: results.reduce((sum, { sourceEventCount: count }) => sum + count, 0),
+const mergeResults = (results: readonly BatchResult[]): BatchResult => ({
+  sourceEventCount: results.reduce((sum, { sourceEventCount }) => sum + sourceEventCount, 0),
   endpointIds: [...new Set(results.flatMap(({ endpointIds }) => endpointIds))],
   heldUntil: earliestOf(results.map(({ heldUntil }) => heldUntil)),
-  hasReleasedHeld: results.some(({ hasReleasedHeld: released }) => released),
-  hasFetchRequests: results.some(({ hasFetchRequests: asked }) => asked),
-  nextTimerAt: earliestOf(results.map(({ nextTimerAt: timerAt }) => timerAt)),
+  hasReleasedHeld: results.some(({ hasReleasedHeld }) => hasReleasedHeld),
+  hasFetchRequests: results.some(({ hasFetchRequests }) => hasFetchRequests),
+  nextTimerAt: earliestOf(results.map(({ nextTimerAt }) => nextTimerAt)),
 })
 
 const earliestOf = (times: readonly (Date | null)[]) =>
@@ -104,77 +121,73 @@ const earliestOf = (times: readonly (Date | null)[]) =>
 async function processBatch(
   deps: BatchDeps,
   tx: Tx,
-  clientId: string,
-  lanes: readonly number[],
-  limit: number,
+  { clientId, lanes, laneLimit }: { clientId: string; lanes: readonly number[]; laneLimit: number },
 ): Promise<ProcessedBatch> {
-  const dues = sortByOccurrence(await claimDueEvents(tx, clientId, lanes, limit))
-  if (dues.length === 0) return { result: NOTHING_DUE, report: null }
-  const world = emptyWorld(clientId)
-  const wants = noLookups()
-  do for (const due of dues) if (due.body) collectLookups(world, due, wants)
-  while (await loadLookups(tx, world, wants))
-
-  const now = deps.now()
-  const { holdSeconds, hydrateSeconds } = deps
-  const results = dues.map((due) => normalizeSourceEvent(world, due, { now, holdSeconds, hydrateSeconds }))
-  const fresh = await claimBusinessKeys(
+  const sourceEvents = sortByOccurrence(await claimDueEvents(tx, clientId, lanes, laneLimit))
+  if (sourceEvents.length === 0) return { result: NOTHING_DUE, report: null }
+  const world = await loadWorld(deps, tx, clientId, sourceEvents)
+  const { mappings, holdSeconds, hydrateSeconds } = deps
+  const limits = { now: deps.now(), holdSeconds, hydrateSeconds }
+  const processed = await claimEvents(
     tx,
     clientId,
-    results.flatMap(({ events }) => events),
+    sourceEvents.map((sourceEvent) => ({
+      sourceEvent,
+      ...normalizeSourceEvent({ world, mappings, limits }, sourceEvent),
+    })),
   )
-  const outcomes = results.map(({ outcome, events }) =>
-    events.length > 0 && !events.some((event) => fresh.has(event)) ? alreadyEmittedOutcome(outcome) : outcome,
-  )
-  const events = [...fresh]
-  await insertEvents(tx, clientId, events)
-  const fanOutAt = Date.now()
-  const endpointIds = events.length > 0 ? await deps.fanOut(tx, clientId, events) : []
-  const fanOut = events.length > 0 ? { startedAt: fanOutAt, endedAt: Date.now() } : null
-  await saveWorld(tx, world)
-  await saveOverdueTimers(tx, world)
-  await saveOutcomes(tx, clientId, outcomes)
-  const asks = [...world.dirty.fetchRequests.values()]
-  const landed = asks.length > 0 && (await saveFetchRequests(tx, clientId, asks, outcomes))
-  const released = await releaseHeld(
-    tx,
-    clientId,
-    [...world.arrivedFacts].filter((key) => world.holds.has(key)),
-  )
-  for (const { outcome } of results)
-    if (outcome.state === 'failed')
-      deps.log.warn({ clientId, sourceEventId: outcome.id, code: outcome.code }, 'source_event.failed')
+  const events = processed.flatMap((one) => one.events)
+  const { endpointIds, fanOut } = await storeAndFanOut(deps, tx, clientId, events)
+  const outcomes = processed.map(({ outcome }) => outcome)
+  const { hasReleasedHeld, hasFetchRequests } = await saveBatch(tx, world, outcomes)
+  for (const { id, state, code } of outcomes)
+    if (state === 'failed') deps.log.warn({ clientId, sourceEventId: id, code }, 'source_event.failed')
   return {
     result: {
-      sourceEventCount: dues.length,
+      sourceEventCount: sourceEvents.length,
       endpointIds,
       heldUntil: earliestOf(outcomes.map(({ heldUntil }) => heldUntil)),
-      hasReleasedHeld: released || landed,
-      hasFetchRequests: asks.length > 0,
+      hasReleasedHeld,
+      hasFetchRequests,
       nextTimerAt: earliestOf([...world.dirty.timers.values()].map(({ at }) => at)),
     },
-    report: { clientId, fanOut, outcomes: outcomes.map((outcome, at) => reportOf(dues[at]!, outcome)), events },
+    report: { clientId, fanOut, outcomes: processed.map(reportOf), events },
   }
 }
 
-const reportOf = ({ sourceId, type, receivedAt }: SourceEvent, { id, state, code, message }: SourceEventOutcome) => ({
-  id,
-  sourceId,
-  type,
-  receivedAt,
-  state,
-  code,
-  message,
-})
+/** All that the events read of the client. What was read may point further: one statement per kind of fact and step. */
+async function loadWorld(
+  { mappings }: BatchDeps,
+  tx: Tx,
+  clientId: string,
+  sourceEvents: readonly SourceEvent[],
+): Promise<World> {
+  const world = emptyWorld(clientId)
+  const lookups = noLookups()
+  do for (const event of sourceEvents) if (event.body) collectLookups({ world, mappings }, event, lookups)
+  while (await loadLookups(tx, world, lookups))
+  return world
+}
 
-// Stripe promises no order; what lies in one batch is at least told in the order it happened. A deleted customer comes
-// before the subscriptions that ended with it, so that their end is not taken for a cancellation.
-export const sortByOccurrence = (dues: SourceEvent[]): SourceEvent[] => {
-  const rank = ({ type }: SourceEvent) =>
-    type === 'customer.deleted' ? -1 : type.endsWith('.created') ? 0 : type.endsWith('.deleted') ? 2 : 1
-  return dues.sort(
-    (a, b) => a.createdAt.getTime() - b.createdAt.getTime() || rank(a) - rank(b) || (a.id < b.id ? -1 : 1),
+/** A source event of the batch, what became of it, and its events. */
+type ProcessedEvent = Pick<NormalizeResult, 'outcome' | 'events'> & { sourceEvent: SourceEvent }
+
+/** Leaves the events whose fact nobody has told before; a source event that has none of them left is ignored. */
+async function claimEvents(
+  tx: Tx,
+  clientId: string,
+  processed: readonly ProcessedEvent[],
+): Promise<readonly ProcessedEvent[]> {
+  const claimed = await claimBusinessKeys(
+    tx,
+    clientId,
+    processed.flatMap(({ events }) => events),
   )
+  return processed.map(({ sourceEvent, outcome, events }) => {
+    const first = events.filter((event) => claimed.has(event))
+    const isRepeated = events.length > 0 && first.length === 0
+    return { sourceEvent, outcome: isRepeated ? alreadyEmittedOutcome(outcome) : outcome, events: first }
+  })
 }
 
 const alreadyEmittedOutcome = (outcome: SourceEventOutcome): SourceEventOutcome => ({
@@ -184,41 +197,74 @@ const alreadyEmittedOutcome = (outcome: SourceEventOutcome): SourceEventOutcome 
   message: 'Another event of the source told the same fact before.',
 })
 
-/** Lets held events go on whose missing fact has arrived; keys are `<source>|<fact>`. */
+async function storeAndFanOut(deps: BatchDeps, tx: Tx, clientId: string, events: readonly NewEvent[]) {
+  if (events.length === 0) return { endpointIds: [], fanOut: null }
+  await insertEvents(tx, clientId, events)
+  const startedAt = Date.now()
+  const endpointIds = await deps.fanOut(tx, clientId, events)
+  return { endpointIds, fanOut: { startedAt, endedAt: Date.now() } }
+}
+
+/** Writes what became of the events, what they have taught, and what they ask of Stripe; lets go what waited for it. */
+async function saveBatch(tx: Tx, world: World, outcomes: readonly SourceEventOutcome[]) {
+  await saveWorld(tx, world)
+  await saveOverdueTimers(tx, world)
+  await saveOutcomes(tx, world.clientId, outcomes)
+  const requests = [...world.dirty.fetchRequests.values()]
+  const areAnswered = requests.length > 0 && (await saveFetchRequests(tx, world.clientId, requests, outcomes))
+  const isReleased = await releaseHeld(
+    tx,
+    world.clientId,
+    [...world.arrivedFacts].filter((key) => world.holds.has(key)),
+  )
+  return { hasReleasedHeld: isReleased || areAnswered, hasFetchRequests: requests.length > 0 }
+}
+
+const reportOf = ({
+  sourceEvent: { sourceId, type, receivedAt },
+  outcome: { id, state, code, message },
+}: Pick<ProcessedEvent, 'sourceEvent' | 'outcome'>) => ({ id, sourceId, type, receivedAt, state, code, message })
+
+// Stripe promises no order; what lies in one batch is at least sent in the order it happened. A deleted customer comes
+// before the subscriptions that ended with it, so that their end is not taken for a cancellation.
+export const sortByOccurrence = (events: SourceEvent[]): SourceEvent[] => {
+  const rankOf = ({ type }: SourceEvent) =>
+    type === 'customer.deleted' ? -1 : type.endsWith('.created') ? 0 : type.endsWith('.deleted') ? 2 : 1
+  return events.sort(
+    (a, b) => a.createdAt.getTime() - b.createdAt.getTime() || rankOf(a) - rankOf(b) || (a.id < b.id ? -1 : 1),
+  )
+}
+
+/** Lets held events go on whose missing fact has arrived; keys are those of `keyOf`. */
 async function releaseHeld(tx: Tx, clientId: string, keys: readonly string[]): Promise<boolean> {
   if (keys.length === 0) return false
+  const facts = keys.map(splitKey)
   const { rowCount } = await tx.query(
     `update source_events e set due_at = now()
        from unnest($2::uuid[], $3::text[]) f(source_id, fact)
       where e.client_id = $1 and e.state = 'held' and e.source_id = f.source_id and f.fact = any(e.held_for) and e.due_at > now()`,
-    [clientId, keys.map((key) => key.slice(0, 36)), keys.map((key) => key.slice(37))],
+    [clientId, facts.map(({ sourceId }) => sourceId), facts.map(({ id }) => id)],
   )
   return (rowCount ?? 0) > 0
 }
 
-/** The first due event could not be written, and trying again would not help: it ends as failed, replayable, with the reason. */
+/** The lane's first due event could not be written, and trying again would not help: it fails with the reason, and can be normalised again. */
 async function failFirstDue(
   deps: BatchDeps,
   tx: Tx,
-  clientId: string,
-  lanes: readonly number[],
-  error: unknown,
+  { clientId, lane, error }: { clientId: string; lane: number; error: unknown },
 ): Promise<ProcessedBatch> {
-  const [due] = await claimDueEvents(tx, clientId, lanes, 1)
-  deps.log.error({ clientId, sourceEventId: due?.id, err: error }, 'source_event.failed')
-  if (!due) return { result: NOTHING_DUE, report: null }
-  const outcome = failedOutcome(due, 'internal', 'The gateway could not normalise this event; the log has the cause.')
+  const [sourceEvent] = await claimDueEvents(tx, clientId, [lane], 1)
+  deps.log.error({ clientId, sourceEventId: sourceEvent?.id, err: error }, 'source_event.failed')
+  if (!sourceEvent) return { result: NOTHING_DUE, report: null }
+  const outcome = failedOutcome(
+    sourceEvent,
+    'internal',
+    'The gateway could not normalise this event; the log has the cause.',
+  )
   await saveOutcomes(tx, clientId, [outcome])
   return {
     result: { ...NOTHING_DUE, sourceEventCount: 1 },
-    report: { clientId, fanOut: null, outcomes: [reportOf(due, outcome)], events: [] },
+    report: { clientId, fanOut: null, outcomes: [reportOf({ sourceEvent, outcome })], events: [] },
   }
-}
-
-/** A fault that belongs to what an event holds (PostgreSQL's data exceptions, or a bug in reading it), not to the moment. */
-const isFaultOfOneEvent = (error: unknown): boolean => {
-  const code = (error as { code?: unknown }).code
-  if (typeof code !== 'string')
-    return error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError
-  return code.startsWith('22') || code.startsWith('54')
 }

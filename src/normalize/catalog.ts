@@ -1,7 +1,7 @@
 import { ignoredTypes } from '../../mappings/ignored.ts'
-import { mappings } from '../../mappings/index.ts'
+import type { ContractMappings } from '../../mappings/offer.ts'
 import { storedKinds } from '../../mappings/stored-objects.ts'
-import type { Mapping, Node, Rule, When } from '../language/mapping.ts'
+import { isCondition, type Mapping, type Node, type Rule, type When } from '../language/mapping.ts'
 import { conditionWords, fieldNames, markdown, sourceWords, type WordingStyle } from '../language/wording.ts'
 
 /** One line of a mapping's decision in words. */
@@ -27,7 +27,7 @@ export interface MappingWords {
 }
 
 /** Every mapping of every contract in words, in the order in which their events leave. */
-export const describeMappings = (): Record<string, MappingWords[]> =>
+export const describeMappings = (mappings: ContractMappings): Record<string, MappingWords[]> =>
   Object.fromEntries(Object.entries(mappings).map(([contract, list]) => [contract, list.map(wordsOfMapping)]))
 
 /** Stripe's event types that no mapping reads, by family, and why; and the objects that are kept as facts. */
@@ -95,7 +95,7 @@ function fieldsOf(shape: object, style: WordingStyle, at = ''): { field: string;
   return Object.entries(shape).flatMap(([name, part]: [string, Node | object]) => {
     const field = at === '' ? name : `${at}.${name}`
     if (!('op' in part)) return fieldsOf(part, style, field)
-    const row = { field, source: sourceWords(part, style, part.called === field) }
+    const row = { field, source: sourceWords(part, style, { expandName: part.called === field }) }
     if (part.op === 'each') return [row, ...fieldsOf(part.shape, style, `${field}[]`)]
     if (part.op !== 'given' || part.then.op !== 'object' || part.then.called !== undefined) return [row]
     return [{ field, source: `if ${conditionWords(part.when, style)}` }, ...fieldsOf(part.then.shape, style, field)]
@@ -132,8 +132,4 @@ const ownFieldNodes = (shape: object, at = ''): object[] =>
   })
 
 const meaningOf = (part: Node | When, style: WordingStyle): string =>
-  isCondition(part) ? conditionWords(part, style, 'is', true) : sourceWords(part, style, true)
-
-const CONDITIONS =
-  'type is more same any all not became ceased was stored changed differsFromLast seen priorKnown memory some'
-const isCondition = (part: Node | When): part is When => CONDITIONS.split(' ').includes(part.op)
+  isCondition(part) ? conditionWords(part, style, { expandName: true }) : sourceWords(part, style, { expandName: true })

@@ -1,7 +1,7 @@
 import type { Queryable } from '../database/db.ts'
-import type { NewEvent } from './normalize-event.ts'
+import type { NewEvent } from './new-events.ts'
 
-/** Claims the business keys; answers the events that are first to say theirs. */
+/** Claims the business keys; answers the events that are the first with theirs. */
 export async function claimBusinessKeys(
   tx: Queryable,
   clientId: string,

@@ -1,9 +1,9 @@
-import { mappings } from '../../mappings/index.ts'
+import type { ContractMappings } from '../../mappings/offer.ts'
+import type { Json } from '../domain/json.ts'
 import { evaluateMapping, type Verdict } from '../language/evaluate.ts'
-import type { Mapping } from '../language/mapping.ts'
-import { memoizeByKey } from '../language/memoized.ts'
 import type { Memory } from '../language/memory.ts'
 import type { Facts, Trace } from '../language/read.ts'
+import { type ContractMapping, mappingsReading } from './contract-mappings.ts'
 import { priorStateOf } from './world/previous-attributes.ts'
 import {
   baseStateOf,
@@ -14,34 +14,27 @@ import {
   type Snapshot,
 } from './world/snapshots.ts'
 
-type Json = any
-
-/** What one mapping says of a sight, and for which contract. */
-export interface MappingVerdict {
-  contract: string
-  mapping: Mapping
+/** What one mapping says of an observation, and for which contract. */
+export interface MappingVerdict extends ContractMapping {
   verdict: Verdict
 }
 
-type ContractMapping = { contract: string; mapping: Mapping }
+/** What every mapping says of an observation, and the memory of its object afterwards. */
+export interface Judgement {
+  verdicts: MappingVerdict[]
+  memory: Memory
+}
 
-const mappingsByType = memoizeByKey((all: typeof mappings) => {
-  const found = new Map<string, ContractMapping[]>()
-  for (const [contract, list] of Object.entries(all))
-    for (const mapping of list)
-      for (const type of mapping.on.types) found.set(type, [...(found.get(type) ?? []), { contract, mapping }])
-  return found
-})
-
-/** The mappings that read an event type, of all contracts that were offered before the first event. */
-export const mappingsReading = (type: string): readonly ContractMapping[] => mappingsByType(mappings).get(type) ?? []
-
-/** What is known around a sight: all of its object with it, its state, the one stored before it, and whether a newer one is. */
+/** What is known around an observation. */
 export interface ObservationContext {
+  /** All that is known of its object, with this observation. */
   snapshot: Snapshot
+  /** The object's state at the observation. */
   object: Json
+  /** The state that was stored before it; null: the object was not known. */
   stored: Json | null
-  late: boolean
+  /** A newer state is known. */
+  isLate: boolean
   memory: Memory
   facts: Facts
   /** The event's time as ISO 8601, where it is known finer than by the second. */
@@ -49,67 +42,63 @@ export interface ObservationContext {
   trace?: Trace | undefined
 }
 
-/** What every mapping says of a sight, and the memory of its object afterwards. Throws MappingError. */
+/** Evaluates every mapping that reads the observation's event type. Throws MappingError. */
 export function judgeObservation(
-  sight: Observation,
-  { snapshot, object, stored, late, memory, facts, at, trace: listen }: ObservationContext,
-): { said: MappingVerdict[]; memory: Memory } {
-  const prior = sight.previous ? priorStateOf(object, sight.previous) : late ? null : stored
+  mappings: ContractMappings,
+  observation: Observation,
+  context: ObservationContext,
+): Judgement {
+  const { isTimer, type, created } = observation
+  const { snapshot, object, stored, isLate, facts, at, trace } = context
+  const prior = observation.previous ? priorStateOf(object, observation.previous) : isLate ? null : stored
+  const event = {
+    id: isTimer ? null : observation.eventId,
+    type,
+    created,
+    at: at ?? new Date(created * 1000).toISOString(),
+  }
   // Our own timer brings no state: it speaks of the newest.
-  const seen = (sight.isTimer && newestObservationOf(snapshot)) || sight
-  let remembered = memory
-  const said = mappingsReading(sight.type).map(({ contract, mapping }) => {
-    const { type, created } = sight
-    const event = {
-      id: sight.isTimer ? null : sight.eventId,
-      type,
-      created,
-      at: at ?? new Date(created * 1000).toISOString(),
-    }
-    const told = remembered.said[mapping.name]
-    const overtaken = !sight.isTimer && told !== undefined && isAfter(told, sight, snapshot)
-    const input = { event, object, prior, stored, isLate: late, memory: remembered, facts, trace: listen }
-    const verdict = evaluateMapping(mapping, input, { observedAt: momentOf(seen), isOvertaken: overtaken })
-    remembered = verdict.memory ?? remembered
+  const observedAt = momentOf((isTimer && newestObservationOf(snapshot)) || observation)
+  let { memory } = context
+  const verdicts = mappingsReading(mappings, type).map(({ contract, mapping }) => {
+    const last = memory.said[mapping.name]
+    const isOvertaken = !isTimer && last !== undefined && isAfter(last, observation, snapshot)
+    const input = { event, object, prior, stored, isLate, memory, facts, trace }
+    const verdict = evaluateMapping(mapping, input, { observedAt, isOvertaken })
+    memory = verdict.memory ?? memory
     return { contract, mapping, verdict }
   })
-  return { said, memory: remembered }
+  return { verdicts, memory }
 }
 
 /**
- * A sight arrived that sheds another light on the newest one: what that started from is another now, or a tie is settled.
- * What the newest would have said, had all come in order, and did not say, is said now: the end, say, of a subscription
- * whose first payment arrived after it. `known` is the object as it was before the sight.
+ * An observation arrived that sheds another light on the newest one: the state that the newest started from is another now, or
+ * a tie is settled. What the mappings would have said of the newest, had all come in order, and did not say, is said now: the
+ * end, say, of a subscription whose first payment arrived after it. `before` is the object as it was known before the
+ * observation, `after` with it.
  */
 export function judgeNewestAgain(
-  known: { snapshot: Snapshot; memory: Memory },
-  snapshot: Snapshot,
-  memory: Memory,
-  facts: Facts,
-  listen?: Trace,
-): { said: MappingVerdict[]; memory: Memory } {
+  mappings: ContractMappings,
+  before: { snapshot: Snapshot; memory: Memory },
+  after: { snapshot: Snapshot; memory: Memory },
+  { facts, trace }: Pick<ObservationContext, 'facts' | 'trace'>,
+): Judgement {
+  const { snapshot, memory } = after
   const newest = newestObservationOf(snapshot)
-  if (!newest) return { said: [], memory }
+  if (!newest) return { verdicts: [], memory }
   const { object } = snapshot
-  const late = newestObservationOf(known.snapshot)?.eventId !== newest.eventId
-  const stored = late ? known.snapshot.object : baseStateOf(known.snapshot)
-  const then = judgeObservation(newest, { snapshot: known.snapshot, object, stored, late, memory: known.memory, facts })
-  const now = judgeObservation(newest, {
-    snapshot,
-    object,
-    stored: baseStateOf(snapshot),
-    late: false,
-    memory,
-    facts,
-    trace: listen,
-  })
-  const keys = new Set(
-    then.said.flatMap(({ verdict }) => (verdict.kind === 'emit' ? verdict.drafts : [])).map(({ key }) => key),
+  const wasLate = newestObservationOf(before.snapshot)?.eventId !== newest.eventId
+  const storedThen = wasLate ? before.snapshot.object : baseStateOf(before.snapshot)
+  const then = judgeObservation(mappings, newest, { ...before, object, stored: storedThen, isLate: wasLate, facts })
+  const stored = baseStateOf(snapshot)
+  const now = judgeObservation(mappings, newest, { ...after, object, stored, isLate: false, facts, trace })
+  const keysThen = new Set(
+    then.verdicts.flatMap(({ verdict }) => (verdict.kind === 'emit' ? verdict.drafts : [])).map(({ key }) => key),
   )
-  const said = now.said.flatMap(({ contract, mapping, verdict }) => {
+  const verdicts = now.verdicts.flatMap(({ contract, mapping, verdict }) => {
     if (verdict.kind !== 'emit') return []
-    const emissions = verdict.drafts.filter(({ key }) => !keys.has(key))
-    return emissions.length > 0 ? [{ contract, mapping, verdict: { ...verdict, drafts: emissions } }] : []
+    const drafts = verdict.drafts.filter(({ key }) => !keysThen.has(key))
+    return drafts.length > 0 ? [{ contract, mapping, verdict: { ...verdict, drafts } }] : []
   })
-  return { said, memory: said.length > 0 ? now.memory : memory }
+  return { verdicts, memory: verdicts.length > 0 ? now.memory : memory }
 }

@@ -42,7 +42,7 @@ type LaneClient = {
 }
 
 /** Normalises clients' source events, one batch after another per client, several clients side by side. */
-export function normalizer(deps: NormalizerDeps): Normalizer {
+export function createNormalizer(deps: NormalizerDeps): Normalizer {
   const clients = new Map<string, LaneClient>()
   const queue: string[] = []
   let runningTurns = 0

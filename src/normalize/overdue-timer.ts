@@ -6,10 +6,10 @@ import { type Facts, isTrue, readValue } from '../language/read.ts'
 import type { StoredSourceEvent } from '../watch.ts'
 import type { SourceEvent } from './source-event.ts'
 import { bareInput } from './world/bare-input.ts'
-import { type KnownObject, keyOf, type World } from './world/world.ts'
+import { type KnownObject, keyOf, splitKey, type World } from './world/world.ts'
 
-// Stripe tells that an invoice is overdue only to accounts that have set up an automation for it. Otherwise our own timer
-// does, by an event of its own that goes the way of all others: same rules, same key, so the fact is told once (stripe.md 4.11).
+// Stripe says that an invoice is overdue only to accounts that have set up an automation for it. Otherwise our own timer does,
+// by an event of its own that goes the way of all others: same rules, same key, so it is sent once (docs/stripe.md 4.11).
 
 /** The identity of the timer's event: one per invoice. */
 const timerEventId = (invoiceId: string) => `${TIMER_EVENT_PREFIX}${invoiceId}`
@@ -17,30 +17,34 @@ const timerEventId = (invoiceId: string) => `${TIMER_EVENT_PREFIX}${invoiceId}`
 /** An invoice that is due already when we learn of it may have a payment on its way to us. */
 const GRACE_MS = 3_600_000
 /** Timers fired in one transaction. */
-const LIMIT = 1000
+const TIMER_LIMIT = 1000
 
 /** Sets, moves or stops the timer of an invoice whose newest state has just been remembered. */
-export function setOverdueTimer(world: World, invoice: KnownObject, facts: Facts, due: SourceEvent, now: Date): void {
+export function setOverdueTimer(
+  world: World,
+  invoice: KnownObject,
+  { facts, event, now }: { facts: Facts; event: SourceEvent; now: Date },
+): void {
   const { memory, sourceId, objectId, snapshot } = invoice
-  const input = { ...bareInput(due, snapshot.object, facts), memory }
+  const input = { ...bareInput(event, snapshot.object, facts), memory }
   const read = !memory.flags.overdue && isTrue(overdueTimer.when, input) ? readValue(overdueTimer.at, input) : null
   const date = typeof read === 'number' ? read : undefined
   if (date === memory.due) return
   memory.due = date
   const at = date === undefined ? null : new Date(date * 1000 > now.getTime() ? date * 1000 : now.getTime() + GRACE_MS)
-  world.dirty.timers.set(keyOf(sourceId, objectId), { sourceEventId: due.id, at })
+  world.dirty.timers.set(keyOf(sourceId, objectId), { sourceEventId: event.id, at })
 }
 
 /** Writes the timers that a batch has changed. */
 export async function saveOverdueTimers(tx: Queryable, { clientId, dirty }: World): Promise<void> {
-  const dues = [...dirty.timers].map(([key, due]) => ({ sourceId: key.slice(0, 36), invoiceId: key.slice(37), ...due }))
-  const stopped = dues.filter(({ at }) => at === null)
-  const set = dues.filter(({ at }) => at !== null)
+  const timers = [...dirty.timers].map(([key, timer]) => ({ ...splitKey(key), ...timer }))
+  const stopped = timers.filter(({ at }) => at === null)
+  const set = timers.filter(({ at }) => at !== null)
   if (stopped.length > 0)
     await tx.query(
       `delete from invoice_dues d using unnest($2::uuid[], $3::text[]) s(source_id, invoice_id)
         where d.client_id = $1 and d.source_id = s.source_id and d.invoice_id = s.invoice_id`,
-      [clientId, stopped.map(({ sourceId }) => sourceId), stopped.map(({ invoiceId }) => invoiceId)],
+      [clientId, stopped.map(({ sourceId }) => sourceId), stopped.map(({ id }) => id)],
     )
   if (set.length > 0)
     await tx.query(
@@ -52,7 +56,7 @@ export async function saveOverdueTimers(tx: Queryable, { clientId, dirty }: Worl
       [
         clientId,
         set.map(({ sourceId }) => sourceId),
-        set.map(({ invoiceId }) => invoiceId),
+        set.map(({ id }) => id),
         set.map(({ sourceEventId }) => sourceEventId),
         set.map(({ at }) => at),
       ],
@@ -69,7 +73,7 @@ export function fireOverdueTimers(
     const { rows: due } = await tx.query(
       `delete from invoice_dues where client_id = $1 and (source_id, invoice_id) in (
          select source_id, invoice_id from invoice_dues
-          where client_id = $1 and due_at <= $2 and lane = any($3) order by due_at limit ${LIMIT} for update skip locked)
+          where client_id = $1 and due_at <= $2 and lane = any($3) order by due_at limit ${TIMER_LIMIT} for update skip locked)
        returning source_id, invoice_id, account, livemode, lane, due_at`,
       [clientId, now(), lanes],
     )

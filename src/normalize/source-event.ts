@@ -1,4 +1,6 @@
-/** A stored source event that is due, with its parsed body. */
+import type { Json } from '../domain/json.ts'
+
+/** A stored source event that is due, with its parsed body; null: its bytes are past their retention. */
 export interface SourceEvent {
   id: string
   sourceId: string
@@ -6,7 +8,7 @@ export interface SourceEvent {
   type: string
   createdAt: Date
   receivedAt: Date
-  body: any
+  body: Json
   /** The connected account that it is about, '' for the source's own. */
   account?: string
   apiVersion?: string | null
@@ -22,6 +24,12 @@ export interface SourceEventOutcome {
   message: string | null
   heldUntil: Date | null
   heldFor: string[] | null
+}
+
+/** What an event waits for, and its deadline. */
+export interface Hold {
+  until: Date
+  facts: string[]
 }
 
 /** How long events are held for what they miss. */

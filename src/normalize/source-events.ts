@@ -14,7 +14,7 @@ export async function claimDueEvents(
   lanes: readonly number[],
   limit: number,
 ): Promise<SourceEvent[]> {
-  const { rows } = await tx.query(
+  const { rows } = await tx.query<SourceEventRow>(
     `select e.id, e.source_id, e.event_id, e.type, e.account, e.api_version, e.created_at, e.received_at, b.body
        from ${factLockSql('$1::uuid')}
       cross join unnest($2::smallint[]) l(lane)
@@ -28,8 +28,21 @@ export async function claimDueEvents(
   return rows.map(sourceEventOf)
 }
 
+/** A row of `source_events` with its body. */
+export interface SourceEventRow {
+  id: string
+  source_id: string
+  event_id: string
+  type: string
+  account: string
+  api_version: string | null
+  created_at: Date
+  received_at: Date
+  body: Buffer | null
+}
+
 /** Of a row of `source_events` with its `body`, the raw bytes; null: they are kept no longer. */
-export const sourceEventOf = (row: any): SourceEvent => ({
+export const sourceEventOf = (row: SourceEventRow): SourceEvent => ({
   id: row.id,
   sourceId: row.source_id,
   eventId: row.event_id,
@@ -67,20 +80,26 @@ export async function saveOutcomes(
   )
 }
 
-/** The event as a sight of its object; an object of a `deleted` event is marked, since Stripe sends it as it was. */
-export function observationOf(due: SourceEvent): Observation & { objectId: string | null; kind: string } {
-  const object = due.body?.data?.object ?? {}
-  const gone = due.type.endsWith('.deleted') && object.object !== 'subscription'
+/** An observation with the id and the kind of its object. */
+export interface EventObservation extends Observation {
+  objectId: string | null
+  kind: string
+}
+
+/** What the event shows of its object; an object of a `deleted` event is marked, since Stripe sends it as it was. */
+export function observationOf(event: SourceEvent): EventObservation {
+  const object = event.body?.data?.object ?? {}
+  const isGone = event.type.endsWith('.deleted') && object.object !== 'subscription'
   return {
-    eventId: due.eventId,
-    type: due.type,
-    created: Math.floor(due.createdAt.getTime() / 1000),
-    object: gone ? { ...object, deleted: true } : object,
-    previous: due.body?.data?.previous_attributes ?? null,
-    ...(due.body?.object === TIMER_BODY ? { isTimer: true as const } : {}),
-    ...(due.asOf === undefined ? {} : { asOf: due.asOf }),
+    eventId: event.eventId,
+    type: event.type,
+    created: Math.floor(event.createdAt.getTime() / 1000),
+    object: isGone ? { ...object, deleted: true } : object,
+    previous: event.body?.data?.previous_attributes ?? null,
+    ...(event.body?.object === TIMER_BODY ? { isTimer: true as const } : {}),
+    ...(event.asOf === undefined ? {} : { asOf: event.asOf }),
     objectId: typeof object.id === 'string' ? object.id : null,
-    kind: typeof object.object === 'string' ? object.object : kindOfType(due.type),
+    kind: typeof object.object === 'string' ? object.object : kindOfType(event.type),
   }
 }
 

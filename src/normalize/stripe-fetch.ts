@@ -11,15 +11,25 @@ export interface StripeFetch {
   isEssential: boolean
 }
 
-/** A need that an event has, and until when events wait for it. */
+/** A source event that needs something fetched, and until when events wait for it. */
 export interface FetchRequest {
   fetch: StripeFetch
   sourceEvent: SourceEvent
   waitUntil: Date
 }
 
-/** A need that an event has to do without, and why. */
+/** Something that an event goes on without, and why. */
 export interface SkippedFetch {
   fetch: StripeFetch
   reason: string
+}
+
+/** A source event with all that has been fetched for it so far. */
+export interface Completion {
+  /** null: a thin event whose object has not been fetched (yet). */
+  complete: SourceEvent | null
+  /** All that may have been fetched for it: its object, the lists of its object. */
+  fetches: readonly StripeFetch[]
+  /** The lists that its object still lacks. */
+  missingLists: readonly StripeFetch[]
 }

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { readConfig } from '../../src/config.ts'
-import { offerModules } from '../../src/offers.ts'
+import { loadOffers } from '../../src/offers.ts'
 import { acme } from '../support/acme/contract.ts'
 import { eventually } from '../support/eventually.ts'
 import { fixture } from '../support/fixtures.ts'
@@ -79,15 +79,15 @@ describe('a module that is no offer', () => {
     [join(import.meta.dirname, '../support/eventually.ts'), 'exports no offer by default'],
   ])('%s is refused with its name and the reason', async (path, why) => {
     const { contracts } = readConfig({ FLO_CONTRACTS: path })
-    await expect(offerModules(contracts)).rejects.toThrow(why)
-    await expect(offerModules(contracts)).rejects.toThrow('FLO_CONTRACTS')
+    await expect(loadOffers(contracts)).rejects.toThrow(why)
+    await expect(loadOffers(contracts)).rejects.toThrow('FLO_CONTRACTS')
   })
 
   test('and so is a mapping that emits what its contract does not have', async () => {
-    const { offer } = await import('../../mappings/index.ts')
+    const { combineOffers } = await import('../../mappings/offer.ts')
     const { default: whole } = await import('../support/acme/index.ts')
     const other = { ...acme, name: 'other.v1', eventTypes: [] }
-    expect(() => offer({ ...whole, contract: other })).toThrow('acme/membership emits membership.extended')
-    expect(() => offer(whole)).toThrow('offered already')
+    expect(() => combineOffers([{ ...whole, contract: other }])).toThrow('acme/membership emits membership.extended')
+    expect(() => combineOffers([whole, whole])).toThrow('offered already')
   })
 })

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
+import { mappings } from '../../mappings/index.ts'
 import { idTime, newId } from '../../src/domain/ids.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
@@ -15,7 +16,7 @@ import { lanes, newSource } from '../support/storing.ts'
 const { url, db } = await freshDatabase()
 const folder = await temporaryFolder()
 type Source = Awaited<ReturnType<typeof newSource>>
-const deps = { db, log: newLog('silent'), fanOut, now: () => new Date(), holdSeconds: 0 }
+const deps = { db, log: newLog('silent'), mappings, fanOut, now: () => new Date(), holdSeconds: 0 }
 
 /** Receives and normalises events one after another; answers the ids of their source events. */
 async function normalizeLive(source: Source, events: readonly any[], holdSeconds = 0): Promise<string[]> {
@@ -31,7 +32,7 @@ async function normalizeLive(source: Source, events: readonly any[], holdSeconds
 async function runDiff(source: Source, { since = new Date(0), holdSeconds = 0, most = 1 } = {}) {
   const found: SourceEventDifference[] = []
   const totals = await diffClient(
-    { db, holdSeconds, maxObjects: most },
+    { db, mappings, holdSeconds, maxObjects: most },
     source.clientId,
     { since },
     { found: (difference) => found.push(difference) },

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { mappings } from '../../mappings/index.ts'
 import { Explanation as Schema } from '../../src/api/resources/explanation-schema.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
@@ -9,7 +10,7 @@ import { cases } from '../support/fixtures.ts'
 import { lanes, newSource } from '../support/storing.ts'
 
 const { db } = await freshDatabase()
-const deps = { db, log: newLog('silent'), fanOut, now: () => new Date(), holdSeconds: 0 }
+const deps = { db, log: newLog('silent'), mappings, fanOut, now: () => new Date(), holdSeconds: 0 }
 
 test.each(cases)('%s is explained as it was, right after it happened', async (_, events) => {
   const source = await newSource(db)

@@ -219,7 +219,18 @@ async function sendHeldEvent() {
   const created = structuredClone(events.find(({ type }) => type === 'customer.subscription.created'))
   created.id = 'evt_held'
   Object.assign(created.data.object, { id: 'sub_held', customer: 'cus_held', metadata: {} })
-  await sendOne(created, (state) => state === 'held')
+  await sendOne(created, () => true)
+  // Held for longer than the gateway does, so that a slow machine finds it waiting as well.
+  await eventually(
+    async () =>
+      (
+        await gateway.db.query(
+          `update source_events set held_until = now() + interval '1 hour', due_at = now() + interval '1 hour'
+            where event_id = $1 and state = 'held'`,
+          [created.id],
+        )
+      ).rowCount === 1,
+  )
   return [created]
 }
 

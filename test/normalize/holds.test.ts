@@ -1,5 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { collectLookups, normalizeSourceEvent } from '../../src/normalize/normalize-event.ts'
+import { mappings } from '../../mappings/index.ts'
+import { collectLookups } from '../../src/normalize/collect-lookups.ts'
+import { normalizeSourceEvent } from '../../src/normalize/normalize-event.ts'
 import { noLookups } from '../../src/normalize/world/lookups.ts'
 import { emptyWorld, type World } from '../../src/normalize/world/world.ts'
 import { CLIENT, dueOf } from '../support/story.ts'
@@ -38,8 +40,9 @@ const invoice = (id: string, fields: Json = {}) =>
 /** What becomes of an event at a second of our clock. */
 function at(second: number, event: Json) {
   const due = dueOf(event)
-  collectLookups(world, due, noLookups())
-  const { outcome } = normalizeSourceEvent(world, due, { now: new Date(second * 1000), holdSeconds: HOLD_SECONDS })
+  collectLookups({ world, mappings }, due, noLookups())
+  const limits = { now: new Date(second * 1000), holdSeconds: HOLD_SECONDS }
+  const { outcome } = normalizeSourceEvent({ world, mappings, limits }, due)
   return outcome
 }
 const until = (second: number) => ({ state: 'held', heldUntil: new Date(second * 1000) })

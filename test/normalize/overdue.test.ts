@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, test } from 'vitest'
+import { mappings } from '../../mappings/index.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
 import { normalizeBatch } from '../../src/normalize/batch.ts'
-import { normalizer } from '../../src/normalize/lanes.ts'
+import { createNormalizer } from '../../src/normalize/lanes.ts'
 import { fireOverdueTimers } from '../../src/normalize/overdue-timer.ts'
 import { LANES } from '../../src/receive/lane.ts'
 import { registerWorker } from '../../src/workers/worker.ts'
@@ -19,7 +20,7 @@ const DUE = START + 7 * DAY
 
 let source: Awaited<ReturnType<typeof newSource>>
 let seconds: number
-const deps = { db, log, fanOut, now: () => new Date(seconds * 1000), holdSeconds: 0 }
+const deps = { db, log, mappings, fanOut, now: () => new Date(seconds * 1000), holdSeconds: 0 }
 beforeEach(async () => {
   source = await newSource(db)
   seconds = START
@@ -213,7 +214,7 @@ test('an invoice of the time before invoices had a status is overdue as well', a
 
 test('a running normaliser finds what is due by itself', async () => {
   const worker = await registerWorker({ url, db, log, roles: ['work'] })
-  const room = normalizer({
+  const room = createNormalizer({
     ...deps,
     worker,
     laneCount: LANES,

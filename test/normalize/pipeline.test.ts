@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { idOfWords, newId } from '../../src/domain/ids.ts'
+import { mappings } from '../../mappings/index.ts'
+import { idOfWords, idTime, newId } from '../../src/domain/ids.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
 import { normalizeBatch } from '../../src/normalize/batch.ts'
-import { type Normalizer, normalizer } from '../../src/normalize/lanes.ts'
+import { createNormalizer, type Normalizer } from '../../src/normalize/lanes.ts'
 import { releaseHeldFor } from '../../src/normalize/missing/holds.ts'
 import { LANES, laneOf } from '../../src/receive/lane.ts'
 import { registerWorker } from '../../src/workers/worker.ts'
@@ -104,7 +105,7 @@ const deliveries = async () =>
   ).rows
 
 const lanes = Array.from({ length: LANES }, (_, lane) => lane)
-const deps = { db, log, fanOut, now: () => new Date(), holdSeconds: 10 }
+const deps = { db, log, mappings, fanOut, now: () => new Date(), holdSeconds: 10 }
 const batch = () => normalizeBatch(deps, clientId, lanes)
 
 describe('one batch', () => {
@@ -167,9 +168,10 @@ describe('one batch', () => {
   })
 
   test('an event that misses the clientUserId waits, and goes on when a user is registered', async () => {
+    const before = Date.now()
     await store(subscriptionCreated('cus_1'))
     const { heldUntil } = await batch()
-    expect(heldUntil!.getTime()).toBeGreaterThan(Date.now() + 8000)
+    expect(heldUntil?.getTime()).toBeGreaterThan(before + 8000)
     expect(await states()).toMatchObject([{ state: 'held', held_for: ['client_user_id:cus_1'] }])
     await db.query(
       `with u as (insert into users (client_id, id, client_user_id, email, registered) values ($1, $2, 'user_9', 'a@example.com', true) returning id)
@@ -236,7 +238,7 @@ describe('normalisers of two processes', () => {
     both = []
     for (const _ of [1, 2]) {
       const worker = await registerWorker({ url, db, log, roles: ['work'] })
-      const room = normalizer({
+      const room = createNormalizer({
         ...deps,
         worker,
         laneCount: LANES,
@@ -267,7 +269,7 @@ describe('normalisers of two processes', () => {
   test('wake by themselves for what is held', async () => {
     const short = { ...deps, holdSeconds: 0.3 }
     const worker = await registerWorker({ url, db, log, roles: ['work'] })
-    const room = normalizer({
+    const room = createNormalizer({
       ...short,
       worker,
       laneCount: LANES,
@@ -275,10 +277,12 @@ describe('normalisers of two processes', () => {
       onLeasedElsewhere: () => {},
     })
     running.push(room, worker)
+    const before = Date.now()
     await store(subscriptionCreated('cus_alone'))
     room.wake(clientId)
-    await eventually(async () => (await states())[0]?.state === 'held')
     await eventually(async () => (await states())[0]?.state === 'normalized')
+    // It was held: its event was made no sooner than the hold lasts.
+    expect(idTime((await events())[0]?.id).getTime()).toBeGreaterThanOrEqual(before + 300)
 
     await store({
       id: 'evt_refunded',

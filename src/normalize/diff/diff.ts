@@ -1,3 +1,4 @@
+import type { ContractMappings } from '../../../mappings/offer.ts'
 import type { Queryable } from '../../database/db.ts'
 import { createComparison, type DiffCounts } from './comparison.ts'
 import type { SourceEventDifference } from './differences.ts'
@@ -15,6 +16,7 @@ export interface DiffTotals {
 
 interface DiffDeps {
   db: Queryable
+  mappings: ContractMappings
   holdSeconds: number
   /** Objects kept in memory at once; the others lie in a file. */
   maxObjects?: number

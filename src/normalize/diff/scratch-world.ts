@@ -1,6 +1,9 @@
+import type { ContractMappings } from '../../../mappings/offer.ts'
 import type { Queryable } from '../../database/db.ts'
 import { sortByOccurrence } from '../batch.ts'
-import { collectLookups, type NewEvent, normalizeSourceEvent } from '../normalize-event.ts'
+import { collectLookups } from '../collect-lookups.ts'
+import type { NewEvent } from '../new-events.ts'
+import { normalizeSourceEvent } from '../normalize-event.ts'
 import type { SourceEvent, SourceEventOutcome } from '../source-event.ts'
 import { observationOf } from '../source-events.ts'
 import { loadLookups } from '../world/load.ts'
@@ -35,17 +38,25 @@ interface HeldEvent {
   facts: readonly string[]
 }
 
+interface ScratchDeps {
+  db: Queryable
+  mappings: ContractMappings
+  holdSeconds: number
+  /** Objects kept in memory at once; the others lie in a file. */
+  maxObjects?: number
+}
+
 /**
  * A client's world as it was at `since`, as far as that can be told from what is known today, in which source events are
  * normalised once more. Nothing is written. Time is what the events' receipts say, so that holds end as they did.
  */
 export function createScratchWorld(
-  { db, holdSeconds, most = 5000 }: { db: Queryable; holdSeconds: number; most?: number },
+  { db, mappings, holdSeconds, maxObjects = 5000 }: ScratchDeps,
   clientId: string,
   { since, floor, sourceIds }: { since: Date; floor: string; sourceIds: readonly string[] },
 ): ScratchWorld {
   const world = emptyWorld(clientId)
-  const cache: SpillCache = createSpillCache(world, most)
+  const cache: SpillCache = createSpillCache(world, maxObjects)
   const toldKeys = new Set<string>()
   const forgotten: ForgottenObjects = { wholly: new Set(), partly: new Set() }
   let held: HeldEvent[] = []
@@ -61,8 +72,8 @@ export function createScratchWorld(
     if (fresh.length > 0) {
       for (const key of await dropTallies(db, world, fresh, since)) forgotten.wholly.add(key)
       const known = objectKeysOf(fresh).flatMap((key) => world.objects.get(key) ?? [])
-      for (const one of await rewindObjects(db, clientId, known, floor)) {
-        if (one.lost === 0) continue
+      for (const one of await rewindObjects({ db, mappings }, clientId, known, { before: floor })) {
+        if (one.removed === 0) continue
         one.known.memory.said = {}
         forgotten[one.left === 0 ? 'wholly' : 'partly'].add(keyOf(one.known.sourceId, one.known.objectId))
       }
@@ -77,7 +88,7 @@ export function createScratchWorld(
   const loadWorldFor = async (dues: readonly SourceEvent[]): Promise<Lookups> => {
     const wants = noLookups()
     do {
-      for (const due of dues) if (due.body) collectLookups(world, due, wants)
+      for (const due of dues) if (due.body) collectLookups({ world, mappings }, due, wants)
       cache.restoreObjects(objectKeysOf(wants.objects))
     } while (await loadAsOfStart(wants))
     cache.restoreObjects(objectKeysOf(wants.objects))
@@ -87,7 +98,7 @@ export function createScratchWorld(
   const normalizeOne = async (due: SourceEvent, now: Date): Promise<ScratchOutcome[]> => {
     const wants = await loadWorldFor([due])
     const unsure = whyUnsure(due, world, wants, forgotten)
-    const { outcome, events } = normalizeSourceEvent(world, due, { now, holdSeconds })
+    const { outcome, events } = normalizeSourceEvent({ world, mappings, limits: { now, holdSeconds } }, due)
     const { dirty, users: people } = world
     dirty.objects.clear()
     dirty.timers.clear()

@@ -1,3 +1,4 @@
+import type { ContractMappings } from '../../../mappings/offer.ts'
 import type { Queryable } from '../../database/db.ts'
 import { originOf } from '../../domain/event-origin.ts'
 import { newId } from '../../domain/ids.ts'
@@ -11,18 +12,19 @@ export type DryRunEvent = { id?: unknown; type: string; created?: unknown; [fiel
 
 /** What a Stripe event would become if a source sent it now: explained like one that is stored, and nothing is stored. */
 export async function dryRun(
-  { db, now, holdSeconds }: { db: Queryable; now: () => Date; holdSeconds: number },
+  deps: { db: Queryable; mappings: ContractMappings; now: () => Date; holdSeconds: number },
   clientId: string,
   sourceId: string,
   event: DryRunEvent,
 ): Promise<Explanation> {
+  const { db, mappings, now, holdSeconds } = deps
   const at = now()
   const due = sourceEventFrom(event, sourceId, at)
-  const { result } = await judgeToday({ db, now: at, holdSeconds }, clientId, due, null)
+  const { result } = await judgeToday({ db, mappings, now: at, holdSeconds }, clientId, due, null)
   const { outcome } = result
   // What waits is shown as it would be told at the deadline.
-  const judged = await judgeToday({ db, now: at }, clientId, due, null)
-  const explanation = await buildExplanation({ db, now }, clientId, {
+  const judged = await judgeToday({ db, mappings, now: at }, clientId, due, null)
+  const explanation = await buildExplanation(deps, clientId, {
     row: explainedFrom(clientId, event, due, outcome),
     due,
     heldFor: outcome.heldFor ?? [],

@@ -1,9 +1,10 @@
+import type { ContractMappings } from '../../../mappings/offer.ts'
 import type { Queryable } from '../../database/db.ts'
 import { differingFields } from '../../domain/body-differences.ts'
 import { idTime } from '../../domain/ids.ts'
 import type { EventDraft } from '../../language/evaluate.ts'
 import type { Mapping } from '../../language/mapping.ts'
-import type { NewEvent } from '../normalize-event.ts'
+import type { NewEvent } from '../new-events.ts'
 import type { SourceEvent } from '../source-event.ts'
 import type { EventRouting } from './event-routing.ts'
 import type { ExplainedEvent, ExplainedField } from './explanation.ts'
@@ -14,7 +15,7 @@ import type { TraceFrame } from './trace.ts'
 
 /** The events of a source event: those that are stored, and those it would have today. */
 export async function explainEvents(
-  db: Queryable,
+  { db, mappings }: { db: Queryable; mappings: ContractMappings },
   clientId: string,
   {
     due,
@@ -24,7 +25,7 @@ export async function explainEvents(
   }: { due: SourceEvent; stored: readonly RecordedEvent[]; judged: Judgement; ways: EventRouting },
 ): Promise<ExplainedEvent[]> {
   const { result, frames } = judged
-  const draftsByKey = collectDrafts(frames)
+  const draftsByKey = collectDrafts(mappings, frames)
   const others = result.events.filter(({ contract, key }) => !findRecorded(stored, contract, key))
   const earlierByKey = await loadToldBefore(db, clientId, due.id, others)
   const explainEvent = (one: Pick<NewEvent, 'contract' | 'type' | 'key'>, today: NewEvent | null): ExplainedEvent => {
@@ -65,7 +66,7 @@ export const keyWithoutOwner = (key: string): string => key.slice(OWNER_LENGTH +
 const OWNER_LENGTH = 36
 
 /** The mapping and fields of each emission, by contract and business key. */
-function collectDrafts(frames: readonly TraceFrame[]) {
+function collectDrafts(mappings: ContractMappings, frames: readonly TraceFrame[]) {
   const emissions = frames.flatMap(({ part, inner }) =>
     inner.flatMap((frame) =>
       frame.part.op === 'emission' && part.op === 'mapping' ? [{ mapping: part.mapping, frame }] : [],
@@ -76,7 +77,7 @@ function collectDrafts(frames: readonly TraceFrame[]) {
       frame.result
         ? [
             [
-              `${contractOfMapping(mapping)} ${(frame.result as EventDraft).key}`,
+              `${contractOfMapping(mappings, mapping)} ${(frame.result as EventDraft).key}`,
               { mapping: mapping.name, fields: explainFields(frame) },
             ] as const,
           ]

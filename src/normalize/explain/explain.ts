@@ -1,9 +1,10 @@
+import type { ContractMappings } from '../../../mappings/offer.ts'
 import type { Queryable } from '../../database/db.ts'
 import { readHorizons } from '../../database/retention-horizons.ts'
 import { originOf } from '../../domain/event-origin.ts'
 import { idFloor, idTime } from '../../domain/ids.ts'
 import { Refusal } from '../../errors.ts'
-import { mappingsReading } from '../judge.ts'
+import { mappingsReading } from '../contract-mappings.ts'
 import type { SourceEvent } from '../source-event.ts'
 import { observationOf, sourceEventOf } from '../source-events.ts'
 import { truncateDepth } from './depth.ts'
@@ -19,16 +20,19 @@ import { differenceOf, summaryOf } from './summary.ts'
 /** An event was made after its source event came in, by the clock of another machine perhaps: older days need no look. */
 const CLOCKS_DIFFER_MS = 86_400_000
 
+interface ExplainDeps {
+  db: Queryable
+  mappings: ContractMappings
+  now: () => Date
+}
+
 /**
  * Why a source event became what it became, and where that went: every rule that was tried, every field with what it was read
  * from, every delivery, every endpoint that was passed over. Judged in the world as it is known today; `differs` says when
  * that does not come to what was stored. Throws `not_found`.
  */
-export async function explainSourceEvent(
-  { db, now }: { db: Queryable; now: () => Date },
-  clientId: string,
-  id: string,
-): Promise<Explanation> {
+export async function explainSourceEvent(deps: ExplainDeps, clientId: string, id: string): Promise<Explanation> {
+  const { db, mappings, now } = deps
   const { row, due, heldFor } = await loadSourceEvent(db, clientId, id)
   const { rows: stored } = await db.query<RecordedEvent>(
     `select e.id, e.contract, e.type, e.key, b.body from events e
@@ -36,8 +40,8 @@ export async function explainSourceEvent(
       where e.client_id = $1 and e.source_event_id = $2 and e.id >= $3 order by e.position, e.id`,
     [clientId, id, idFloor(new Date(idTime(id).getTime() - CLOCKS_DIFFER_MS))],
   )
-  const judged = await judgeToday({ db, now: now() }, clientId, due, stored)
-  return buildExplanation({ db, now }, clientId, { row, due, heldFor, stored, judged })
+  const judged = await judgeToday({ db, mappings, now: now() }, clientId, due, stored)
+  return buildExplanation(deps, clientId, { row, due, heldFor, stored, judged })
 }
 
 /** A plan that nobody has ranked can be ranked, whatever else was told of the event. */
@@ -46,7 +50,7 @@ const rankHints = (mapped: readonly ExplainedMapping[]) =>
 
 /** Puts a judgement into words; `stored` is what is stored of the event. */
 export async function buildExplanation(
-  deps: { db: Queryable; now: () => Date },
+  deps: ExplainDeps,
   clientId: string,
   {
     row,
@@ -64,13 +68,16 @@ export async function buildExplanation(
 ): Promise<Explanation> {
   const { result, frames, world } = judged
   const keys = new Set(result.events.map(({ contract, key }) => `${contract} ${keyWithoutOwner(key)}`))
-  const mappings = explainMappings(frames, mappingsReading(judged.completed.type).length, keys)
+  const mappings = explainMappings(frames, deps.mappings, {
+    readerCount: mappingsReading(deps.mappings, judged.completed.type).length,
+    emittedKeys: keys,
+  })
   const ways = await loadRouting(
     deps,
     clientId,
     stored.map((event) => event.id),
   )
-  const events = await explainEvents(deps.db, clientId, { due, stored, judged, ways })
+  const events = await explainEvents(deps, clientId, { due, stored, judged, ways })
   return truncateDepth({
     sourceEvent: row,
     summary: summaryOf(row, events, heldFor),

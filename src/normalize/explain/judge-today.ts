@@ -1,8 +1,9 @@
-import { mappings } from '../../../mappings/index.ts'
+import type { ContractMappings } from '../../../mappings/offer.ts'
 import type { Queryable } from '../../database/db.ts'
 import type { RefundTally } from '../../language/refund-tally.ts'
-import { fillIn } from '../missing/completion.ts'
-import { collectLookups, type NormalizeResult, normalizeSourceEvent } from '../normalize-event.ts'
+import { collectLookups } from '../collect-lookups.ts'
+import { completionOf } from '../missing/completion.ts'
+import { type NormalizeResult, normalizeSourceEvent } from '../normalize-event.ts'
 import type { SourceEvent } from '../source-event.ts'
 import { observationOf } from '../source-events.ts'
 import { loadLookups } from '../world/load.ts'
@@ -35,31 +36,34 @@ export interface RecordedEvent {
  * has learnt from it and from later source events is removed first. With `holdSeconds` 0 it does not wait for missing facts.
  */
 export async function judgeToday(
-  { db, now, holdSeconds = 0 }: { db: Queryable; now: Date; holdSeconds?: number },
+  deps: { db: Queryable; mappings: ContractMappings; now: Date; holdSeconds?: number },
   clientId: string,
   due: SourceEvent,
   stored: readonly RecordedEvent[] | null,
 ): Promise<Judgement> {
+  const { db, mappings, now, holdSeconds = 0 } = deps
   const world = emptyWorld(clientId)
-  const wants = noLookups()
+  const lookups = noLookups()
   if (due.body)
-    do collectLookups(world, due, wants)
-    while (await loadLookups(db, world, wants))
-  const whole = (due.body && fillIn(world, due)) || due
+    do collectLookups({ world, mappings }, due, lookups)
+    while (await loadLookups(db, world, lookups))
+  const whole = (due.body && completionOf({ world, mappings }, due).complete) || due
   if (stored) {
     const objectKey = keyOf(due.sourceId, observationOf(whole).objectId ?? '')
     const known = [...world.objects.values()]
-    await rewindObjects(db, clientId, known, due.id, { only: (one) => keyOf(one.sourceId, one.objectId) === objectKey })
-    forgetOwnEffects(world, whole, stored)
+    await rewindObjects(deps, clientId, known, {
+      before: due.id,
+      canForget: (one) => keyOf(one.sourceId, one.objectId) === objectKey,
+    })
+    forgetOwnEffects(world, whole, emittingRules(mappings, stored))
   }
   const { trace, frames } = createTracer()
-  const result = normalizeSourceEvent(world, due, { now, holdSeconds }, trace)
+  const result = normalizeSourceEvent({ world, mappings, limits: { now, holdSeconds }, trace }, due)
   return { completed: whole, result, frames, world }
 }
 
 /** Removes what the event itself has left behind beside its observation: the news it emitted, and the refund it counted. */
-function forgetOwnEffects(world: World, due: SourceEvent, stored: readonly RecordedEvent[]) {
-  const rules = emittingRules(stored)
+function forgetOwnEffects(world: World, due: SourceEvent, rules: ReturnType<typeof emittingRules>) {
   const { object, objectId } = observationOf(due)
   const known = world.objects.get(keyOf(due.sourceId, objectId ?? ''))
   if (known) for (const { name } of rules) delete known.memory.said[name]
@@ -74,7 +78,7 @@ function forgetOwnEffects(world: World, due: SourceEvent, stored: readonly Recor
 }
 
 /** The mappings whose rules can have emitted these events, and whether they count money. */
-const emittingRules = (stored: readonly RecordedEvent[]) =>
+const emittingRules = (mappings: ContractMappings, stored: readonly RecordedEvent[]) =>
   Object.entries(mappings).flatMap(([contract, list]) =>
     list.flatMap(({ name, rules }) =>
       rules.flatMap((rule) =>

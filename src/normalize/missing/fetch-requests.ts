@@ -1,24 +1,24 @@
 import type { Queryable } from '../../database/db.ts'
-import type { FetchRequest } from '../stripe-fetch.ts'
 import type { SourceEventOutcome } from '../source-event.ts'
+import type { FetchRequest } from '../stripe-fetch.ts'
 
 /** Thin events are of use for longer than anybody waits: an outage of Stripe may last. */
 const KEEP_TRYING_MS = 86_400_000
 
 /**
- * Has needs fetched, once this transaction is committed, that nobody has asked for or not lately. Whoever records an answer
- * waits for the commit: either it finds the events that were settled as held, or its answer is there already, and they are
- * due at once. Answers whether any are.
+ * Writes requests down that nobody has made yet, or not lately: they are fetched once this transaction is committed. Whoever
+ * records an answer waits for the commit: either it finds the events that were saved as held, or its answer is there already,
+ * and they are due at once. Answers whether any are.
  */
 export async function saveFetchRequests(
   tx: Queryable,
   clientId: string,
-  asks: readonly FetchRequest[],
+  requests: readonly FetchRequest[],
   outcomes: readonly SourceEventOutcome[],
 ): Promise<boolean> {
-  // All ask in one order: two that ask for the same wait for each other in a line.
-  const ordered = asks.toSorted((a, b) => (lockOrderOf(a) < lockOrderOf(b) ? -1 : 1))
-  const needs = [ordered.map(({ sourceEvent: due }) => due.sourceId), ordered.map(({ fetch: need }) => need.key)]
+  // Always in one order: two batches that ask for the same wait for each other in a line, not in a ring.
+  const ordered = requests.toSorted((a, b) => (lockOrderOf(a) < lockOrderOf(b) ? -1 : 1))
+  const keys = [ordered.map(({ sourceEvent }) => sourceEvent.sourceId), ordered.map(({ fetch }) => fetch.key)]
   await tx.query(
     `insert into hydrations (client_id, source_id, need, account, paths, list, essential, api_version, wait_until, give_up_at)
      select $1, a.source_id, a.need, a.account, array(select json_array_elements_text(a.paths)), a.list, a.essential,
@@ -32,16 +32,14 @@ export async function saveFetchRequests(
      where hydrations.state <> 'pending' and hydrations.ask_again_at <= excluded.asked_at`,
     [
       clientId,
-      ...needs,
-      ordered.map(({ sourceEvent: due }) => due.account ?? ''),
-      ordered.map(({ fetch: need }) => JSON.stringify(need.paths)),
-      ordered.map(({ fetch: need }) => need.isList),
-      ordered.map(({ fetch: need }) => need.isEssential),
-      ordered.map(({ sourceEvent: due }) => apiVersionOf(due.apiVersion)),
+      ...keys,
+      ordered.map(({ sourceEvent }) => sourceEvent.account ?? ''),
+      ordered.map(({ fetch }) => JSON.stringify(fetch.paths)),
+      ordered.map(({ fetch }) => fetch.isList),
+      ordered.map(({ fetch }) => fetch.isEssential),
+      ordered.map(({ sourceEvent }) => apiVersionOf(sourceEvent.apiVersion)),
       ordered.map(({ waitUntil }) => waitUntil),
-      ordered.map(
-        ({ fetch: need, waitUntil }) => new Date(waitUntil.getTime() + (need.isEssential ? KEEP_TRYING_MS : 0)),
-      ),
+      ordered.map(({ fetch, waitUntil }) => new Date(waitUntil.getTime() + (fetch.isEssential ? KEEP_TRYING_MS : 0))),
     ],
   )
   const { rowCount } = await tx.query(
@@ -54,14 +52,14 @@ export async function saveFetchRequests(
              or e.state = 'failed' and h.state = 'done' and h.need = 'thin:' || e.event_id)`,
     [
       clientId,
-      ...needs,
+      ...keys,
       outcomes.flatMap(({ id, state, code }) => (state === 'held' || code === 'not_hydrated' ? [id] : [])),
     ],
   )
   return (rowCount ?? 0) > 0
 }
 
-const lockOrderOf = ({ sourceEvent: due, fetch: need }: FetchRequest) => `${due.sourceId} ${need.key}`
+const lockOrderOf = ({ sourceEvent, fetch }: FetchRequest) => `${sourceEvent.sourceId} ${fetch.key}`
 
 // Beta versions have a suffix that only the account which sent it may ask for.
 const apiVersionOf = (version: string | null | undefined) =>

@@ -1,9 +1,11 @@
 import { type Db, inTransaction } from '../../database/db.ts'
+import type { Hold, WaitLimits } from '../source-event.ts'
 import { keyOf, type World } from '../world/world.ts'
 
 /**
- * A fact has arrived from outside the event stream (a user was registered, say): held events that miss it go on at once.
- * Facts read `client_user_id:<customer>`, `subscription:<id>` or `checkout:<id>`. Answers how many were released; wake the normaliser then.
+ * Releases the held events that miss one of these facts, which have come from outside the event stream (a user was registered,
+ * say). Facts read `client_user_id:<customer>`, `subscription:<id>` or `checkout:<id>`. Answers how many were released; wake
+ * the normalizer then.
  */
 export const releaseHeldFor = (db: Db, clientId: string, facts: readonly string[]): Promise<number> =>
   inTransaction(db, async (tx) => {
@@ -25,28 +27,36 @@ export const releaseHeldFor = (db: Db, clientId: string, facts: readonly string[
 // Any number, the same in every process.
 const FACT_LOCK = 7_061_003
 
-/** As a table of the statement that begins a batch (`clientId` as it names it): until the batch ends no fact arrives unnoticed. */
+/**
+ * A lock as a table of the statement that begins a batch, which names the client as `clientId`: a fact that arrives while the
+ * batch looks for it is recorded after the batch has ended, and finds what the batch holds.
+ */
 export const factLockSql = (clientId: string) =>
-  `(select pg_advisory_xact_lock_shared(${FACT_LOCK}, hashtext(${clientId}::text))) looking`
+  `(select pg_advisory_xact_lock_shared(${FACT_LOCK}, hashtext(${clientId}::text))) fact_lock`
 
 /** One deadline per missing fact, started by the first event that misses it; null when nothing is waited for any more. */
 export function holdForFacts(
   world: World,
   sourceId: string,
   missing: readonly string[],
-  { now, holdSeconds }: { now: Date; holdSeconds: number },
-): { until: Date; facts: string[] } | null {
+  { now, holdSeconds }: Pick<WaitLimits, 'now' | 'holdSeconds'>,
+): Hold | null {
   if (holdSeconds === 0) return null
-  const facts = [...new Set(missing)].filter((fact) => {
-    const key = keyOf(sourceId, fact)
-    if (!world.holds.has(key)) {
-      const until = new Date(now.getTime() + holdSeconds * 1000)
-      world.holds.set(key, until)
-      world.dirty.holds.set(key, until)
-    }
-    return world.holds.get(key)! > now
-  })
-  if (facts.length === 0) return null
-  const until = new Date(Math.max(...facts.map((fact) => world.holds.get(keyOf(sourceId, fact))!.getTime())))
-  return { until, facts }
+  const waiting = [...new Set(missing)]
+    .map((fact) => ({ fact, until: deadlineOf(world, keyOf(sourceId, fact), { now, holdSeconds }) }))
+    .filter(({ until }) => until > now)
+  if (waiting.length === 0) return null
+  return {
+    until: new Date(Math.max(...waiting.map(({ until }) => until.getTime()))),
+    facts: waiting.map(({ fact }) => fact),
+  }
+}
+
+function deadlineOf(world: World, key: string, { now, holdSeconds }: Pick<WaitLimits, 'now' | 'holdSeconds'>): Date {
+  const known = world.holds.get(key)
+  if (known) return known
+  const until = new Date(now.getTime() + holdSeconds * 1000)
+  world.holds.set(key, until)
+  world.dirty.holds.set(key, until)
+  return until
 }

@@ -1,23 +1,23 @@
 import { type FetchedList, fetchedLists, fetchedObjectPaths } from '../../../mappings/hydrate.ts'
 import type { ObjectKind } from '../../language/mapping.ts'
 import { isTrue, readValue } from '../../language/read.ts'
-import type { StripeFetch } from '../stripe-fetch.ts'
 import type { SourceEvent } from '../source-event.ts'
+import type { StripeFetch } from '../stripe-fetch.ts'
 import { bareInput } from '../world/bare-input.ts'
 
-/** The lists that a snapshot event's object lacks, and where in it they belong. */
-export function listFetchesOf(due: SourceEvent): { need: StripeFetch; into: string }[] {
-  const object = due.body?.data?.object
+/** The lists that a snapshot event's object lacks, and the field where each belongs. */
+export function listFetchesOf(event: SourceEvent): { fetch: StripeFetch; into: string }[] {
+  const object = event.body?.data?.object
   if (typeof object !== 'object' || object === null) return []
-  const input = bareInput(due, object)
+  const input = bareInput(event, object)
   return fetchedLists.flatMap((list) => {
-    const id = list.on.includes(due.type) && isTrue(list.when, input) ? readValue(list.id, input) : null
-    return typeof id === 'string' ? [{ need: listFetch(list, id, due), into: list.into }] : []
+    const id = list.on.includes(event.type) && isTrue(list.when, input) ? readValue(list.id, input) : null
+    return typeof id === 'string' ? [{ fetch: listFetch(list, id, event), into: list.into }] : []
   })
 }
 
-const listFetch = ({ what, path, per }: FetchedList, id: string, due: SourceEvent): StripeFetch => ({
-  key: [what, id, ...(per === 'event' ? [due.eventId] : [])].join(':'),
+const listFetch = ({ what, path, per }: FetchedList, id: string, event: SourceEvent): StripeFetch => ({
+  key: [what, id, ...(per === 'event' ? [event.eventId] : [])].join(':'),
   paths: [fillPath(path, id)],
   isList: true,
   isEssential: false,

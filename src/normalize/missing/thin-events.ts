@@ -1,6 +1,7 @@
 import { relatedObjectPath, snapshotEventPath, snapshotTypeOfThin } from '../../../mappings/hydrate.ts'
+import type { ContractMappings } from '../../../mappings/offer.ts'
 import { paymentLinks, storedKinds } from '../../../mappings/stored-objects.ts'
-import { type ContractMappings, mappingsReading } from '../contract-mappings.ts'
+import { mappingsReading } from '../contract-mappings.ts'
 import type { SourceEvent } from '../source-event.ts'
 import type { StripeFetch } from '../stripe-fetch.ts'
 import type { FetchState } from '../world/world.ts'

@@ -1,86 +1,78 @@
+import type { SourceEvent, WaitLimits } from '../source-event.ts'
 import type { SkippedFetch, StripeFetch } from '../stripe-fetch.ts'
-import type { SourceEvent } from '../source-event.ts'
 import { type FetchState, keyOf, type World } from '../world/world.ts'
 
-/** What an event lacks: what it waits for, until when, and what it has to do without, and why. */
+/** What has not been fetched for an event: what it waits for, until when, and what it goes on without, and why. */
 export interface Unfetched {
   waiting: { fetch: StripeFetch; until: Date }[]
   skipped: SkippedFetch[]
 }
 
-/** How long events are held for what is fetched; undefined: nothing is asked for, and nothing waited for. */
-interface FetchLimits {
-  now: Date
-  hydrateSeconds?: number | undefined
-}
+/** The fact that an event is held for until `fetch` has an answer. */
+export const hydrationFact = (fetch: StripeFetch): string => `hydration:${fetch.key}`
 
-/** What an event is held for, until `need` is fetched. */
-export const hydrationFact = (need: StripeFetch): string => `hydration:${need.key}`
-
-/** What is known of a need of the event's source. */
-export const fetchStateOf = (world: World, due: SourceEvent, need: StripeFetch | null): FetchState | undefined =>
-  need ? world.fetchStates.get(keyOf(due.sourceId, need.key)) : undefined
+/** How far a fetch of the event's source is; undefined: nobody has asked for it. */
+export const fetchStateOf = (
+  world: World,
+  { sourceId }: SourceEvent,
+  fetch: StripeFetch | null,
+): FetchState | undefined => (fetch ? world.fetchStates.get(keyOf(sourceId, fetch.key)) : undefined)
 
 /**
- * Sorts needs by whether they are worth waiting for, and asks for those that nobody has asked for. One deadline per need,
- * started by the first event that has it. A source without an API key lacks nothing: its events are read as they come.
+ * Sorts fetches by whether they are worth waiting for, and asks for those that nobody has asked for. One deadline per fetch,
+ * started by the first event that needs it. A source without an API key lacks nothing: its events are read as they come, and
+ * so are all where nothing is fetched (`hydrateSeconds` undefined).
  */
 export function unfetchedOf(
   world: World,
-  due: SourceEvent,
-  needs: readonly StripeFetch[],
-  { now, hydrateSeconds }: FetchLimits,
+  sourceEvent: SourceEvent,
+  fetches: readonly StripeFetch[],
+  { now, hydrateSeconds }: Pick<WaitLimits, 'now' | 'hydrateSeconds'>,
 ): Unfetched {
-  const lack: Unfetched = { waiting: [], skipped: [] }
-  const source = world.sources.get(due.sourceId)
-  if (!source?.hasApiKey || hydrateSeconds === undefined) return lack
-  for (const need of needs) {
+  const unfetched: Unfetched = { waiting: [], skipped: [] }
+  const source = world.sources.get(sourceEvent.sourceId)
+  if (!source?.hasApiKey || hydrateSeconds === undefined) return unfetched
+  for (const fetch of fetches) {
     // Not looked up: to ask for it would be to ask again and again.
-    if (!world.loaded.fetches.has(need.key)) continue
-    const known = fetchStateOf(world, due, need)
+    if (!world.loaded.fetches.has(fetch.key)) continue
+    const known = fetchStateOf(world, sourceEvent, fetch)
     // What was fetched long ago serves until it is there anew.
-    const has = known !== undefined && known.result !== null
-    const worthAsking = !known || (known.askAgainAt !== null && known.askAgainAt <= now)
-    if (worthAsking && (has || !source.shutReason || need.isEssential))
-      requestFetch(world, due, need, {
-        ...known,
-        waitUntil: new Date(now.getTime() + (has ? 0 : hydrateSeconds * 1000)),
+    const hasResult = known !== undefined && known.result !== null
+    const isWorthAsking = !known || (known.askAgainAt !== null && known.askAgainAt <= now)
+    if (isWorthAsking && (hasResult || !source.openCircuitReason || fetch.isEssential)) {
+      const waitUntil = new Date(now.getTime() + (hasResult ? 0 : hydrateSeconds * 1000))
+      requestFetch(world, { fetch, sourceEvent, waitUntil })
+    }
+    if (hasResult) continue
+    const state = fetchStateOf(world, sourceEvent, fetch)
+    if (state)
+      world.dirty.fetchRequests.set(keyOf(sourceEvent.sourceId, fetch.key), {
+        fetch,
+        sourceEvent,
+        waitUntil: state.waitUntil,
       })
-    if (has) continue
-    const fetched = fetchStateOf(world, due, need)
-    if (fetched)
-      world.dirty.fetchRequests.set(keyOf(due.sourceId, need.key), {
-        fetch: need,
-        sourceEvent: due,
-        waitUntil: fetched.waitUntil,
-      })
-    if (fetched?.state === 'pending' && fetched.waitUntil > now)
-      lack.waiting.push({ fetch: need, until: fetched.waitUntil })
-    else
-      lack.skipped.push({
-        fetch: need,
-        reason: fetched?.message ?? source.shutReason ?? 'Stripe has not answered in time.',
-      })
+    if (state?.state === 'pending' && state.waitUntil > now) unfetched.waiting.push({ fetch, until: state.waitUntil })
+    else {
+      const reason = state?.message ?? source.openCircuitReason ?? 'Stripe has not answered in time.'
+      unfetched.skipped.push({ fetch, reason })
+    }
   }
-  return lack
+  return unfetched
 }
 
-function requestFetch(
-  world: World,
-  due: SourceEvent,
-  need: StripeFetch,
-  { result = null, fetchedAt = null, waitUntil }: Asked,
-) {
-  const key = keyOf(due.sourceId, need.key)
-  world.dirty.fetchRequests.set(key, { fetch: need, sourceEvent: due, waitUntil })
+/** Has something fetched once the batch is committed; what was fetched before stays until then. */
+function requestFetch(world: World, request: { fetch: StripeFetch; sourceEvent: SourceEvent; waitUntil: Date }): void {
+  const { fetch, sourceEvent, waitUntil } = request
+  const key = keyOf(sourceEvent.sourceId, fetch.key)
+  const known = world.fetchStates.get(key)
+  world.dirty.fetchRequests.set(key, request)
   world.fetchStates.set(key, {
     state: 'pending',
     waitUntil,
     askAgainAt: null,
-    fetchedAt,
-    result,
+    fetchedAt: known?.fetchedAt ?? null,
+    result: known?.result ?? null,
     code: null,
     message: null,
   })
 }
-type Asked = Partial<FetchState> & { waitUntil: Date }

@@ -1,4 +1,5 @@
 import type { Queryable } from '../../database/db.ts'
+import type { Json } from '../../domain/json.ts'
 import { unpackSnapshot } from './snapshots.ts'
 
 interface Checkout {
@@ -12,7 +13,7 @@ export type AdoptedUuidOf = (checkout: Checkout, subscription: { id: string }) =
 
 /**
  * Which of these checkouts' subscriptions have been told, and with which uuid: it was chosen at the first emission and
- * stays (flo-v1.md, subscription), so a checkout that is linked later has to take it. The subscription of a session is that
+ * stays (docs/contracts/flo-v1.md), so a checkout that is linked later has to take it. The subscription of a session is that
  * of its plan, else the only one, as in mappings/flo/subscription.ts.
  */
 export async function readAdoptedUuids(db: Queryable, checkouts: readonly Checkout[]): Promise<AdoptedUuidOf> {
@@ -20,30 +21,30 @@ export async function readAdoptedUuids(db: Queryable, checkouts: readonly Checko
     checkouts.filter(({ stripeSessionId, subscriptions }) => stripeSessionId !== null && subscriptions.length > 0),
     ({ clientId }) => clientId,
   )
-  const told = new Map<string, { uuid: string; plans: string[] }>()
+  const bySession = new Map<string, { uuid: string; plans: string[] }>()
   for (const [clientId, list] of byClient) {
     const sessions = await readSnapshots(
       db,
       clientId,
       'checkout.session',
-      list.map(({ stripeSessionId }) => stripeSessionId!),
+      list.flatMap(({ stripeSessionId }) => stripeSessionId ?? []),
     )
     const bySubscription = new Map(sessions.flatMap(({ object }) => subscriptionEntries(object)))
     for (const { object, memory } of await readSnapshots(db, clientId, 'subscription', [...bySubscription.keys()])) {
       const uuid = memory.uuids?.subscription
-      const plans = (object.items?.data ?? []).flatMap((item: any) => item.price?.id ?? item.plan?.id ?? [])
-      if (uuid) told.set(`${clientId} ${bySubscription.get(object.id)}`, { uuid, plans })
+      const plans = (object.items?.data ?? []).flatMap((item: Json) => item.price?.id ?? item.plan?.id ?? [])
+      if (uuid) bySession.set(`${clientId} ${bySubscription.get(object.id)}`, { uuid, plans })
     }
   }
   return ({ clientId, stripeSessionId, subscriptions }, { id }) => {
-    const found = told.get(`${clientId} ${stripeSessionId}`)
+    const found = bySession.get(`${clientId} ${stripeSessionId}`)
     if (!found) return null
     const ofPlan = subscriptions.find((one) => found.plans.includes(one.id))
     return (ofPlan ?? (subscriptions.length === 1 ? subscriptions[0] : undefined))?.id === id ? found.uuid : null
   }
 }
 
-const subscriptionEntries = ({ id, subscription }: any): [string, string][] =>
+const subscriptionEntries = ({ id, subscription }: Json): [string, string][] =>
   subscription ? [[typeof subscription === 'string' ? subscription : subscription.id, id]] : []
 
 async function readSnapshots(db: Queryable, clientId: string, kind: string, ids: readonly string[]) {
@@ -52,5 +53,5 @@ async function readSnapshots(db: Queryable, clientId: string, kind: string, ids:
     'select snapshot, memory from objects where client_id = $1 and kind = $2 and object_id = any($3)',
     [clientId, kind, ids],
   )
-  return rows.map(({ snapshot, memory }) => ({ object: unpackSnapshot(snapshot).object as any, memory }))
+  return rows.map(({ snapshot, memory }) => ({ object: unpackSnapshot(snapshot).object, memory }))
 }

@@ -23,7 +23,7 @@ export function addLinks(world: World, sourceId: string, edges: readonly Edge[])
     const known = world.objects.get(keyOf(sourceId, id))?.snapshot.object
     const linked = { object: 'link', id, ...to, ...known }
     if (known && Object.keys(linked).length === Object.keys(known).length) continue
-    putRecord(world, sourceId, 'link', id, linked)
+    putRecord(world, sourceId, { kind: 'link', objectId: id, object: linked })
     for (const end of [from, ...Object.values(linked)]) world.arrivedFacts.add(keyOf(sourceId, `purchase:${end}`))
   }
 }

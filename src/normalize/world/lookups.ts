@@ -1,5 +1,5 @@
 import { fetchedObjectPaths } from '../../../mappings/hydrate.ts'
-import type { Mapping, Node, ObjectKind } from '../../language/mapping.ts'
+import type { Mapping, Node, NodeOf, ObjectKind } from '../../language/mapping.ts'
 import { memoizeByKey } from '../../language/memoized.ts'
 import {
   type EvaluationInput,
@@ -9,10 +9,10 @@ import {
   selectElements,
 } from '../../language/read.ts'
 
-type KeptNode = Extract<Node, { op: 'kept' }>
-type UserNode = Extract<Node, { op: 'user' }>
+type KeptNode = NodeOf<'kept'>
+type UserNode = NodeOf<'user'>
 
-/** What one event needs from outside, so that it can be resolved for a whole batch at once. */
+/** What events read beyond themselves, by id, so that it is loaded for all of a batch at once. */
 export interface Lookups {
   /** Ids of Stripe objects whose snapshots are read. */
   objects: Set<string>
@@ -41,16 +41,41 @@ export const noLookups = (): Lookups => ({
   facts: new Set(),
 })
 
+/** What each kind of node reads beyond the event; a kind that is missing here does not compile. */
+const LOOKUP_BY_KIND: Readonly<Record<Node['op'], 'object' | 'user' | null>> = {
+  kept: 'object',
+  user: 'user',
+  from: null,
+  event: null,
+  emitted: null,
+  always: null,
+  firstOf: null,
+  convert: null,
+  given: null,
+  byEvent: null,
+  // A UUID follows from the id, and tallies and ranks are loaded with the rule's payment and the source.
+  uuid: null,
+  tallied: null,
+  rank: null,
+  object: null,
+  each: null,
+  fold: null,
+  choose: null,
+  occasion: null,
+  prior: null,
+}
+
 /** The nodes of a mapping that read beyond the event's own object. */
 const lookupNodesOf = memoizeByKey((mapping: Mapping) => {
   const kept = new Set<KeptNode>()
   const users = new Set<UserNode>()
   const walk = (part: unknown) => {
     if (typeof part !== 'object' || part === null) return
-    if ('op' in part && part.op === 'kept') kept.add(part as KeptNode)
-    if ('op' in part && part.op === 'user' && (part as UserNode).field === 'id') users.add(part as UserNode)
-    // What a kept object's reads need depends on that object: `want` goes there when it is at hand.
-    if ('op' in part && part.op === 'kept') walk((part as KeptNode).key)
+    const lookup = 'op' in part ? LOOKUP_BY_KIND[part.op as Node['op']] : null
+    if (lookup === 'object') kept.add(part as KeptNode)
+    if (lookup === 'user' && (part as UserNode).field === 'id') users.add(part as UserNode)
+    // What is read of a stored object depends on that object: `visitStored` goes there when it is loaded.
+    if (lookup === 'object') walk((part as KeptNode).key)
     else for (const inner of Object.values(part)) walk(inner)
   }
   for (const part of [mapping.rules, mapping.owed, mapping.waitFor, mapping.body, mapping.user, mapping.total])
@@ -58,47 +83,53 @@ const lookupNodesOf = memoizeByKey((mapping: Mapping) => {
   return { kept: [...kept], users: [...users] }
 })
 
-/** Adds what the mapping reads of the world for this event; call again when more facts are at hand, until nothing is added. */
-export function collectMappingLookups(mapping: Mapping, input: EvaluationInput, wants: Lookups): void {
+/** Adds what the mapping reads of the world for this event; call again when more is loaded, until nothing is added. */
+export function collectMappingLookups(mapping: Mapping, input: EvaluationInput, lookups: Lookups): void {
   const { kept, users } = lookupNodesOf(mapping)
-  const visit = (node: KeptNode, scope: EvaluationScope) => {
-    const id = readValue(node.key, scope)
-    if (typeof id !== 'string') return
-    wants.objects.add(id)
-    if (fetchedObjectPaths[node.kind]) wants.fetches.add(`${node.kind}:${id}`)
-    const object = scope.facts.readSnapshot(node.kind, id)
-    if (object === null) return
-    for (const inner of innerKeptOf(node)) visit(inner, { ...scope, ...object, prior: null, stored: null })
-  }
-  // What is read of each element of a list, the product of a line say.
-  const items = mapping.rules.flatMap((rule) => ('emit' in rule && rule.each ? selectElements(rule.each, input) : []))
-  const before = input.prior === null ? [] : [{ ...input, object: input.prior }]
-  for (const scope of [input, ...before, ...items.map((item) => ({ ...input, item }))])
-    for (const node of kept) visit(node, scope)
+  for (const scope of scopesOf(mapping, input)) for (const node of kept) visitStored(node, scope, lookups)
   for (const rule of mapping.rules) {
-    const per = 'emit' in rule ? rule.once?.per : rule.note?.per
-    for (const node of per ?? []) {
+    const payments = 'emit' in rule ? rule.once?.per : rule.note?.per
+    for (const node of payments ?? []) {
       const payment = readValue(node, input)
-      if (typeof payment === 'string') wants.objects.add(`tally:${payment}`)
+      if (typeof payment === 'string') lookups.objects.add(`tally:${payment}`)
     }
   }
   for (const { fact, key } of mapping.waitFor) {
     const id = readValue(key, input)
-    if (id !== null) wants.facts.add(`${fact}:${id}`)
+    if (id !== null) lookups.facts.add(`${fact}:${id}`)
   }
-  for (const node of users) {
-    const customer = readValue(node.customer, input)
-    if (typeof customer === 'string') wants.customers.add(customer)
-    const named = node.floUserId && readValue(node.floUserId, input)
-    if (typeof named === 'string') wants.userIds.add(named)
-    for (const told of node.clientUserId) {
-      const text = readValue(told, input)
-      if (typeof text === 'string' && text !== '') wants.clientUserIds.add(text)
-    }
+  for (const node of users) collectUserNodeLookups(node, input, lookups)
+}
+
+/** The event as it is, its state before, and each element of a list that a rule reads: the product of a line, say. */
+function scopesOf(mapping: Mapping, input: EvaluationInput): EvaluationScope[] {
+  const before = input.prior === null ? [] : [{ ...input, object: input.prior }]
+  const items = mapping.rules.flatMap((rule) => ('emit' in rule && rule.each ? selectElements(rule.each, input) : []))
+  return [input, ...before, ...items.map((item) => ({ ...input, item }))]
+}
+
+function visitStored(node: KeptNode, scope: EvaluationScope, lookups: Lookups): void {
+  const id = readValue(node.key, scope)
+  if (typeof id !== 'string') return
+  lookups.objects.add(id)
+  if (fetchedObjectPaths[node.kind]) lookups.fetches.add(`${node.kind}:${id}`)
+  const stored = scope.facts.readSnapshot(node.kind, id)
+  if (stored === null) return
+  for (const inner of innerKeptOf(node)) visitStored(inner, { ...scope, ...stored, prior: null, stored: null }, lookups)
+}
+
+function collectUserNodeLookups(node: UserNode, input: EvaluationInput, lookups: Lookups): void {
+  const customer = readValue(node.customer, input)
+  if (typeof customer === 'string') lookups.customers.add(customer)
+  const floUserId = node.floUserId && readValue(node.floUserId, input)
+  if (typeof floUserId === 'string') lookups.userIds.add(floUserId)
+  for (const part of node.clientUserId) {
+    const clientUserId = readValue(part, input)
+    if (typeof clientUserId === 'string' && clientUserId !== '') lookups.clientUserIds.add(clientUserId)
   }
 }
 
-/** What a kept object's reads read of further objects. */
+/** What is read of further objects where a stored object is read. */
 const innerKeptOf = memoizeByKey((node: KeptNode) => outermostKept(node.of))
 
 function outermostKept(part: unknown): KeptNode[] {
@@ -107,7 +138,7 @@ function outermostKept(part: unknown): KeptNode[] {
   return Object.values(part).flatMap(outermostKept)
 }
 
-/** Facts of nobody: for the first look at what an event wants. */
+/** A world that knows nothing: for reads that find out what is to be looked up. */
 export const noFacts: Facts = {
   readSnapshot: (_kind: ObjectKind, _id: string) => null,
   findUser: () => ({ id: '', clientUserId: null, email: null }),

@@ -1,13 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { Json } from '../../domain/json.ts'
 
-type Json = any
 const isObject = (value: Json): value is Record<string, Json> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
  * The state that an event left behind: the object with `previous_attributes` put back. They name prior values of changed keys
- * only; nested objects are partial, arrays whole (until 2017: only the changed elements, matched here by id), and a key that
- * was added to the metadata is null, or the metadata stands whole.
+ * only; nested objects are partial, arrays complete (until 2017: only the changed elements, matched here by id), and a key that
+ * was added to the metadata is null, or all of the metadata is named.
  */
 export function priorStateOf(object: Json, previous: Json): Json {
   if (!isObject(previous)) return object
@@ -20,7 +20,7 @@ export function priorStateOf(object: Json, previous: Json): Json {
   return prior
 }
 
-/** Some versions tell a change of the only item's plan or quantity by the copies at the top alone. */
+/** Some API versions show a change of the only item's plan or quantity in the copies at the top alone. */
 function withItemBefore(subscription: Json, previous: Record<string, Json>): Record<string, Json> {
   const [item, another] = subscription.items?.data ?? []
   if (!item || another || previous.items !== undefined || !(previous.plan || 'quantity' in previous)) return previous
@@ -33,7 +33,7 @@ function withItemBefore(subscription: Json, previous: Record<string, Json>): Rec
 }
 
 function priorValue(now: Json, before: Json): Json {
-  // Partial also where the id itself changed: a plan that was swapped is told by what differs.
+  // Partial also where the id itself changed: of a plan that was swapped only what differs is named.
   if (isObject(before) && isObject(now)) return priorStateOf(now, before)
   if (Array.isArray(before) && Array.isArray(now) && before.length > 0 && before.every(isFragment))
     return now.map((element) => {
@@ -43,13 +43,13 @@ function priorValue(now: Json, before: Json): Json {
   return before
 }
 
-/** What is named has changed: where putting it back changes nothing, the metadata stands whole, and keys were added to it. */
+/** What is named has changed: where putting it back changes nothing, all of the metadata is named, and keys were added to it. */
 function metadataBefore(now: Json, before: Record<string, Json>): Json {
   const prior = isObject(now) ? { ...now, ...before } : before
   const present = Object.entries(prior).filter(([, value]) => value !== null)
   return isDeepStrictEqual(Object.fromEntries(present), now) ? before : Object.fromEntries(present)
 }
 
-// A whole element says what it is (`object`); a fragment of the old shapes carries the changed keys and the id.
+// A complete element says what it is (`object`); a fragment of the old shapes carries the changed keys and the id.
 const isFragment = (element: Json) =>
   isObject(element) && typeof element.id === 'string' && element.object === undefined

@@ -1,4 +1,4 @@
-import { mappings } from '../../../mappings/index.ts'
+import type { ContractMappings } from '../../../mappings/offer.ts'
 import type { Queryable } from '../../database/db.ts'
 import type { Flag } from '../../language/mapping.ts'
 import { memoizeByKey } from '../../language/memoized.ts'
@@ -9,9 +9,9 @@ import { type KnownObject, keyOf } from './world.ts'
 // What is known of an object holds what came last. To judge an event as it was judged, or a stretch of events anew, what came
 // with it or after it is taken out of the world again, as far as it can be told apart.
 
-/** The event types whose telling is remembered as a flag of the object that they are about. */
-const flagRules = memoizeByKey((all: typeof mappings) =>
-  Object.values(all)
+/** The event types of ours that are remembered by a flag of the object that they are about. */
+const flagRulesOf = memoizeByKey((mappings: ContractMappings) =>
+  Object.values(mappings)
     .flat()
     .flatMap(({ rules, owed }) => [...rules, ...(owed ? [owed] : [])])
     .flatMap((rule) =>
@@ -19,59 +19,71 @@ const flagRules = memoizeByKey((all: typeof mappings) =>
     ),
 )
 
-/** How many sights of an object were taken out, and how many are left. */
-export interface Rewound {
+/** How many observations of an object were taken out, and how many are left. */
+export interface RewoundObject {
   known: KnownObject
-  lost: number
+  removed: number
   left: number
 }
 
+interface RewindDeps {
+  db: Queryable
+  mappings: ContractMappings
+}
+
 /**
- * Takes out of loaded objects what was told by source events received at or after `before` (a source event's id, or the
- * floor of a moment). An object of which nothing earlier is left keeps its memory, and is otherwise as it was never seen;
- * `only` leaves such an object as it is unless it is named.
+ * Takes out of loaded objects what source events have brought that were received at or after `before` (a source event's id, or
+ * the lowest id of a moment). An object of which nothing earlier is left keeps its memory, and is otherwise as if it had never
+ * been seen; where `canForget` is false, such an object stays as it is.
  */
 export async function rewindObjects(
-  db: Queryable,
+  deps: RewindDeps,
   clientId: string,
   known: readonly KnownObject[],
-  before: string,
-  { only = () => true }: { only?: (known: KnownObject) => boolean } = {},
-): Promise<Rewound[]> {
+  { before, canForget = () => true }: { before: string; canForget?: (known: KnownObject) => boolean },
+): Promise<RewoundObject[]> {
   const objects = known.filter(({ snapshot }) => observationsOf(snapshot).length > 0)
   if (objects.length === 0) return []
-  const earlier = await readEventsBefore(db, clientId, objects, before)
-  const told = await readKeysBefore(db, clientId, objects, before)
+  const earlierEvents = await readEventsBefore(deps.db, clientId, objects, before)
+  const earlierKeys = await readKeysBefore(deps, clientId, objects, before)
+  const flagRules = flagRulesOf(deps.mappings)
   return objects.map((one) => {
-    const isEarlier = (eventId: string) => earlier.has(keyOf(one.sourceId, eventId))
+    const isEarlier = (eventId: string) => earlierEvents.has(keyOf(one.sourceId, eventId))
     const all = observationsOf(one.snapshot)
-    const sights = all.filter(({ eventId }) => isEarlier(eventId))
-    if (sights.length > 0 || only(one)) {
-      one.snapshot = sights.reduce<Snapshot>((snapshot, sight) => placeObservation(snapshot, sight).snapshot, UNSEEN)
-      one.memory = memoryBefore(one, isEarlier, told)
+    const left = all.filter(({ eventId }) => isEarlier(eventId))
+    if (left.length > 0 || canForget(one)) {
+      one.snapshot = left.reduce<Snapshot>(
+        (snapshot, observation) => placeObservation(snapshot, observation).snapshot,
+        UNSEEN,
+      )
+      const flags = Object.fromEntries(
+        flagRules
+          .filter(({ type, flag }) => one.memory.flags[flag] && earlierKeys.has(flagKey(one, type)))
+          .map(({ flag }) => [flag, true as const]),
+      )
+      one.memory = { ...one.memory, flags, occasions: occasionsBefore(one.memory, isEarlier) }
     }
-    return { known: one, lost: all.length - sights.length, left: sights.length }
+    return { known: one, removed: all.length - left.length, left: left.length }
   })
 }
+
+/** The business key of the event that set a flag. */
+const flagKey = ({ sourceId, objectId }: KnownObject, type: string) => `${sourceId}:${type}:${objectId}`
 
 const UNSEEN: Snapshot = { object: null, tied: [], base: [] }
 
 const observationsOf = ({ tied, base }: Snapshot) => [...tied, ...base]
 
-function memoryBefore(known: KnownObject, isEarlier: (eventId: string) => boolean, told: ReadonlySet<string>): Memory {
-  const { memory, sourceId, objectId } = known
-  const flags: Memory['flags'] = {}
-  for (const { type, flag } of flagRules(mappings))
-    if (memory.flags[flag] && told.has(`${sourceId}:${type}:${objectId}`)) flags[flag] = true
-  const occasions = Object.entries(memory.occasions).map(([what, list]) => [
-    what,
-    list.flatMap((one) => {
-      const by = Object.fromEntries(Object.entries(one.by).filter(([, eventId]) => isEarlier(eventId)))
-      return Object.keys(by).length > 0 ? [{ ...one, by }] : []
-    }),
-  ])
-  return { ...memory, flags, occasions: Object.fromEntries(occasions) }
-}
+const occasionsBefore = ({ occasions }: Memory, isEarlier: (eventId: string) => boolean): Memory['occasions'] =>
+  Object.fromEntries(
+    Object.entries(occasions).map(([name, list]) => [
+      name,
+      list.flatMap((one) => {
+        const by = Object.fromEntries(Object.entries(one.by).filter(([, eventId]) => isEarlier(eventId)))
+        return Object.keys(by).length > 0 ? [{ ...one, by }] : []
+      }),
+    ]),
+  )
 
 /** Of all events that the objects remember those received earlier, by source and Stripe's id. */
 async function readEventsBefore(
@@ -97,15 +109,16 @@ async function readEventsBefore(
   return new Set(rows.map(({ source_id, event_id }) => keyOf(source_id, event_id)))
 }
 
-/** The business keys behind the objects' flags that were told from earlier source events. */
+/** The business keys behind the objects' flags whose events were made from earlier source events. */
 async function readKeysBefore(
-  db: Queryable,
+  { db, mappings }: RewindDeps,
   clientId: string,
   objects: readonly KnownObject[],
   before: string,
 ): Promise<Set<string>> {
-  const keys = objects.flatMap(({ sourceId, objectId, memory }) =>
-    flagRules(mappings).flatMap(({ type, flag }) => (memory.flags[flag] ? [`${sourceId}:${type}:${objectId}`] : [])),
+  const flagRules = flagRulesOf(mappings)
+  const keys = objects.flatMap((known) =>
+    flagRules.flatMap(({ type, flag }) => (known.memory.flags[flag] ? [flagKey(known, type)] : [])),
   )
   if (keys.length === 0) return new Set()
   const { rows } = await db.query(

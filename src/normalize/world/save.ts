@@ -1,6 +1,6 @@
 import type { Queryable } from '../../database/db.ts'
 import { packSnapshot } from './snapshots.ts'
-import type { World } from './world.ts'
+import { splitKey, type World } from './world.ts'
 
 /** Writes the batch's changes back. */
 export async function saveWorld(tx: Queryable, world: World): Promise<void> {
@@ -23,13 +23,13 @@ export async function saveWorld(tx: Queryable, world: World): Promise<void> {
         objects.map(({ memory }) => JSON.stringify(memory)),
       ],
     )
-  const persons = [...people.changed]
-  if (persons.length > 0)
+  const changedUsers = [...people.changed]
+  if (changedUsers.length > 0)
     await tx.query(
       `insert into users (client_id, id, client_user_id, registered)
        select $1, u.id, u.client_user_id, false from unnest($2::uuid[], $3::text[]) u(id, client_user_id)
        on conflict (client_id, id) do update set client_user_id = excluded.client_user_id, updated_at = excluded.updated_at`,
-      [clientId, persons.map(({ id }) => id), persons.map(({ clientUserId }) => clientUserId)],
+      [clientId, changedUsers.map(({ id }) => id), changedUsers.map(({ clientUserId }) => clientUserId)],
     )
   if (people.linked.size > 0)
     await tx.query(
@@ -39,11 +39,11 @@ export async function saveWorld(tx: Queryable, world: World): Promise<void> {
       [clientId, [...people.linked.keys()], [...people.linked.values()].map(({ id }) => id)],
     )
   if (dirty.holds.size > 0) {
-    const holds = [...dirty.holds].map(([key, until]) => ({ sourceId: key.slice(0, 36), fact: key.slice(37), until }))
+    const holds = [...dirty.holds].map(([key, until]) => ({ ...splitKey(key), until }))
     await tx.query(
       `insert into holds (client_id, source_id, fact, until)
        select $1, h.* from unnest($2::uuid[], $3::text[], $4::timestamptz[]) h on conflict do nothing`,
-      [clientId, holds.map(({ sourceId }) => sourceId), holds.map(({ fact }) => fact), holds.map(({ until }) => until)],
+      [clientId, holds.map(({ sourceId }) => sourceId), holds.map(({ id }) => id), holds.map(({ until }) => until)],
     )
   }
 }

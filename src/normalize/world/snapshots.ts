@@ -1,10 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { Json } from '../../domain/json.ts'
 import type { ObservationTime } from '../../language/memory.ts'
 import { priorStateOf } from './previous-attributes.ts'
 
-type Json = any
-
-/** One event as a sight of its object. */
+/** What one event shows of its object, and when. */
 export interface Observation {
   eventId: string
   type: string
@@ -14,21 +13,21 @@ export interface Observation {
   previous: Json | null
   /** Unix seconds of the state that it shows, where that is not the event's: it was fetched later. */
   asOf?: number
-  /** Not Stripe's: our own timer looks at the object as it is known (dues.ts). */
+  /** Not Stripe's: our own timer looks at the object as it is known (overdue-timer.ts). */
   isTimer?: true
 }
 
-/** What is known of an object's states: the newest one, and enough to place any other sight among those known. */
+/** What is known of an object's states: the newest one, and enough to place any other observation among those known. */
 export interface Snapshot {
   /** The newest state. */
   object: Json
-  /** The sights of the newest moment: which of them is the last is settled anew with each that joins. */
+  /** The observations of the newest moment: which of them is the last is settled anew with each that joins. */
   tied: Observation[]
-  /** The sights of the moment before: the state that the newest moment started from. */
+  /** The observations of the moment before: the state that the newest moment started from. */
   base: Observation[]
 }
 
-/** Where a sight stands among those known. */
+/** Where an observation stands among those known. */
 export interface Placement {
   snapshot: Snapshot
   /** It shows the newest state. */
@@ -38,24 +37,24 @@ export interface Placement {
 }
 
 /**
- * Places a sight among those known (stripe.md 2.7): a state that cannot be left for an earlier one is the newer; else the
- * later `created` is; within one second the causal chain of `previous_attributes` tells, then the type's rank. The snapshot
- * is a function of the set of sights alone: any order with any duplicates gives the same one.
+ * Places an observation among those known (docs/stripe.md 2.7): a state that cannot be left for an earlier one is the newer;
+ * else the later `created` is; within one second the causal chain of `previous_attributes` decides, then the type's rank. The
+ * snapshot is a function of the set of observations alone: any order with any duplicates gives the same one.
  */
-export function placeObservation(snapshot: Snapshot | null, sight: Observation): Placement {
+export function placeObservation(snapshot: Snapshot | null, observation: Observation): Placement {
   const known = snapshot ? [...snapshot.tied, ...snapshot.base] : []
-  const all = known.some(({ eventId }) => eventId === sight.eventId) ? known : [...known, sight]
+  const all = known.some(({ eventId }) => eventId === observation.eventId) ? known : [...known, observation]
   const tied = latestObservations(all)
   const base = latestObservations(all.filter((one) => !tied.includes(one)))
   const before = lastObservationOf(base, null)
   const newest = lastObservationOf(tied, before?.object ?? null)
   const isNewest =
-    tied.some(({ eventId }) => eventId === sight.eventId) && isDeepStrictEqual(sight.object, newest?.object)
+    tied.some(({ eventId }) => eventId === observation.eventId) && isDeepStrictEqual(observation.object, newest?.object)
   const surfaced = snapshot !== null && newestObservationOf(snapshot)?.eventId !== newest?.eventId
   const rebased = snapshot !== null && lastObservationOf(snapshot.base, null)?.eventId !== before?.eventId
   return {
     snapshot: { object: fillStub(newest, before), tied, base },
-    isNewest: isNewest,
+    isNewest,
     overturnsNewest: !isNewest && (surfaced || rebased),
   }
 }
@@ -64,28 +63,28 @@ export function placeObservation(snapshot: Snapshot | null, sight: Observation):
 const fillStub = (newest: Observation | null, before: Observation | null): Json =>
   newest?.object.deleted === true ? { ...before?.object, ...newest.object } : (newest?.object ?? null)
 
-/** When a sight was. */
-export const momentOf = (sight: Observation): ObservationTime => ({
-  eventId: sight.eventId,
-  stage: stageOf(sight.object),
-  created: sight.asOf ?? sight.created,
+/** When an observation was made: the stage and the second of its state. */
+export const momentOf = (observation: Observation): ObservationTime => ({
+  eventId: observation.eventId,
+  stage: stageOf(observation.object),
+  created: observation.asOf ?? observation.created,
 })
 
 const compareMoments = (a: ObservationTime, b: ObservationTime) => a.stage - b.stage || a.created - b.created
 
 /**
- * Is it certain that the moment was after the sight? Within one second that is where changes lead from the sight's state to
- * its own, and none back: what else `lastOf` goes by is a guess, which a sight that is still on its way may prove wrong.
+ * Is it certain that the moment was after the observation? Within one second that is where changes lead from the observation's state to
+ * its own, and none back: what else `lastOf` goes by is a guess, which a observation that is still on its way may prove wrong.
  */
-export function isAfter(moment: ObservationTime, sight: Observation, { tied, base }: Snapshot): boolean {
-  const distance = compareMoments(moment, momentOf(sight))
+export function isAfter(moment: ObservationTime, observation: Observation, { tied, base }: Snapshot): boolean {
+  const distance = compareMoments(moment, momentOf(observation))
   if (distance !== 0) return distance > 0
   const known = [...tied, ...base]
   const other = known.find(({ eventId }) => eventId === moment.eventId)
-  return other !== undefined && leadsTo(sight, other, known) && !leadsTo(other, sight, known)
+  return other !== undefined && leadsTo(observation, other, known) && !leadsTo(other, observation, known)
 }
 
-/** Do changes lead from one sight's state to the other's? Each leads from the state in its `previous_attributes` to its own. */
+/** Do changes lead from one observed state to the other? Each leads from the state in its `previous_attributes` to its own. */
 function leadsTo(from: Observation, to: Observation, known: readonly Observation[]): boolean {
   const reached = [from.object]
   const left = new Set(known.filter(({ previous }) => previous !== null))
@@ -102,11 +101,11 @@ function leadsTo(from: Observation, to: Observation, known: readonly Observation
 /** The state that the newest moment started from, null when nothing older was seen. */
 export const baseStateOf = ({ base }: Snapshot): Json | null => lastObservationOf(base, null)?.object ?? null
 
-/** The sight that made the newest state. */
+/** The observation of the newest state. */
 export const newestObservationOf = (snapshot: Snapshot): Observation | null =>
   lastObservationOf(snapshot.tied, baseStateOf(snapshot))
 
-/** A snapshot as it is stored: the newest state is one of the sights and need not be written twice. */
+/** A snapshot as it is stored: the newest state is one of the observations and need not be written twice. */
 export const packSnapshot = (snapshot: Snapshot) =>
   snapshot.tied.length > 0 ? { tied: snapshot.tied, base: snapshot.base } : snapshot
 
@@ -120,15 +119,16 @@ export function unpackSnapshot(stored: ReturnType<typeof packSnapshot>): Snapsho
 /** Dashboard test events all share one second and one object: more of them than this say nothing new. */
 const MAX_TIED = 32
 
-/** The sights of the latest moment, in an order of their own. A moment is a second within one stage. */
-function latestObservations(sights: Observation[]): Observation[] {
-  const moments = sights.map(momentOf)
-  const latest = moments.reduce<ObservationTime | null>(
-    (best, one) => (best === null || compareMoments(one, best) > 0 ? one : best),
+/** The observations of the latest moment, in an order of their own. A moment is a second within one stage. */
+function latestObservations(observations: Observation[]): Observation[] {
+  const timed = observations.map((observation) => ({ observation, moment: momentOf(observation) }))
+  const latest = timed.reduce<ObservationTime | null>(
+    (best, { moment }) => (best === null || compareMoments(moment, best) > 0 ? moment : best),
     null,
   )
-  return sights
-    .filter((_, at) => latest !== null && compareMoments(moments[at]!, latest) === 0)
+  return timed
+    .filter(({ moment }) => latest !== null && compareMoments(moment, latest) === 0)
+    .map(({ observation }) => observation)
     .sort((a, b) => (a.eventId < b.eventId ? -1 : 1))
     .slice(-MAX_TIED)
 }
@@ -147,7 +147,7 @@ function stageOf(object: Json): number {
   return 0
 }
 
-/** The last of the sights of one moment, a function of the set alone; `before` is the state that they started from. */
+/** The last of the observations of one moment, a function of the set alone; `before` is the state that they started from. */
 function lastObservationOf(tied: readonly Observation[], before: Json | null): Observation | null {
   if (tied.length < 2) return tied[0] ?? null
   const ends = chainEnds(tied, before)
@@ -158,36 +158,38 @@ function lastObservationOf(tied: readonly Observation[], before: Json | null): O
 }
 
 /**
- * The sights where chains of changes end. Each change leads from the state in its `previous_attributes` to its own: the
+ * The observations where chains of changes end. Each change leads from the state in its `previous_attributes` to its own: the
  * state that was entered more often than left is the end, also when the way went through it before. When every state was
  * left as often as entered, the way was a circle and ends where it started: in the state that was created or, else, `before`.
  */
 function chainEnds(tied: readonly Observation[], before: Json | null): readonly Observation[] {
-  const states: { object: Json; changes: number; entered: number; sights: Observation[] }[] = []
+  const states: { object: Json; changes: number; entered: number; observations: Observation[] }[] = []
   const stateOf = (object: Json) => {
     const known = states.find((state) => isDeepStrictEqual(state.object, object))
     if (known) return known
-    const state = { object, changes: 0, entered: 0, sights: [] }
+    const state = { object, changes: 0, entered: 0, observations: [] }
     states.push(state)
     return state
   }
-  for (const sight of tied) {
-    const to = stateOf(sight.object)
-    to.sights.push(sight)
-    if (sight.previous === null) continue
-    const from = stateOf(priorStateOf(sight.object, sight.previous))
+  for (const observation of tied) {
+    const to = stateOf(observation.object)
+    to.observations.push(observation)
+    if (observation.previous === null) continue
+    const from = stateOf(priorStateOf(observation.object, observation.previous))
     for (const state of [from, to]) state.changes += 1
     from.entered -= 1
     to.entered += 1
   }
-  const ends = states.filter(({ entered, changes, sights }) => sights.length > 0 && (entered > 0 || changes === 0))
-  const origin = tied.find((sight) => typeRankOf(sight) === 0)?.object ?? before
+  const ends = states.filter(
+    ({ entered, changes, observations }) => observations.length > 0 && (entered > 0 || changes === 0),
+  )
+  const origin = tied.find((observation) => typeRankOf(observation) === 0)?.object ?? before
   const touched = tied.flatMap(({ previous }) => Object.keys(previous ?? {}))
   const start = states.filter(
     ({ object }) => origin !== null && touched.every((key) => isDeepStrictEqual(object[key], origin[key])),
   )
-  const chosen = [ends, start].find((some) => some.some(({ sights }) => sights.length > 0)) ?? states
-  return chosen.flatMap(({ sights }) => sights)
+  const chosen = [ends, start].find((some) => some.some(({ observations }) => observations.length > 0)) ?? states
+  return chosen.flatMap(({ observations }) => observations)
 }
 
 /** b came after a: a shows what b changed from, on the keys that b names, and not the other way round. */

@@ -1,8 +1,10 @@
 import { idOfWords } from '../../domain/ids.ts'
+import type { Json } from '../../domain/json.ts'
 import type { ObjectKind } from '../../language/mapping.ts'
 import { emptyMemory, type Memory } from '../../language/memory.ts'
 import type { Facts } from '../../language/read.ts'
-import type { FetchRequest } from '../stripe-fetch.ts'
+import type { SourceEvent } from '../source-event.ts'
+import type { Completion, FetchRequest } from '../stripe-fetch.ts'
 import { type Lookups, noLookups } from './lookups.ts'
 import type { Snapshot } from './snapshots.ts'
 import { Users } from './users.ts'
@@ -23,9 +25,17 @@ export interface FetchState {
   waitUntil: Date
   askAgainAt: Date | null
   fetchedAt: Date | null
-  result: any
+  result: Json
   code: string | null
   message: string | null
+}
+
+/** What is known of a source. */
+interface KnownSource {
+  hasApiKey: boolean
+  /** Why Stripe is not asked at present; null: it is. */
+  openCircuitReason: string | null
+  planRanks: Readonly<Record<string, number>>
 }
 
 /** What a batch of one client's events knows: loaded once, changed event by event, written back at its end. */
@@ -37,18 +47,19 @@ export interface World {
   users: Users
   /** Deadlines of missing facts, by source and fact. */
   holds: Map<string, Date>
-  /** Whether a source has an API key, and why its calls are not made at present; the ranks of its plans. */
-  sources: Map<string, { hasApiKey: boolean; shutReason: string | null; planRanks: Readonly<Record<string, number>> }>
-  /** What was asked of Stripe, by source and need. */
+  sources: Map<string, KnownSource>
+  /** What was asked of Stripe, by source and key. */
   fetchStates: Map<string, FetchState>
   /** Snapshot events that have arrived of those that thin ones name, by source and id. */
   twins: Set<string>
+  /** Events with what was fetched for them, as far as it has been loaded. */
+  completions: WeakMap<SourceEvent, Completion>
   dirty: {
     objects: Set<KnownObject>
     holds: Map<string, Date>
     /** When our timer looks at an invoice, by source and invoice; null: no longer. The source event told of it. */
     timers: Map<string, { sourceEventId: string; at: Date | null }>
-    /** What is to be fetched, by source and need. */
+    /** What is to be fetched, by source and key. */
     fetchRequests: Map<string, FetchRequest>
   }
   /** Facts that this batch has brought, by source and fact. */
@@ -56,7 +67,11 @@ export interface World {
   loaded: Lookups
 }
 
+/** The key of what belongs to a source: an object, a fact, a fetch. */
 export const keyOf = (sourceId: string, id: string) => `${sourceId}|${id}`
+
+/** The source, a UUID, and the id of a key that `keyOf` made. */
+export const splitKey = (key: string) => ({ sourceId: key.slice(0, 36), id: key.slice(37) })
 
 export const emptyWorld = (clientId: string): World => ({
   clientId,
@@ -67,6 +82,7 @@ export const emptyWorld = (clientId: string): World => ({
   sources: new Map(),
   fetchStates: new Map(),
   twins: new Set(),
+  completions: new WeakMap(),
   dirty: { objects: new Set(), holds: new Map(), timers: new Map(), fetchRequests: new Map() },
   arrivedFacts: new Set(),
   loaded: noLookups(),
@@ -78,12 +94,18 @@ export interface UserQuery {
   clientUserId: string | null
 }
 
-/** The world as the evaluator of one source's event sees it; `asked` collects whose users were read, `untold` hears what no event has told. */
+interface ReadListeners {
+  /** A user was read, of this customer and with this id. */
+  onUserRead?: (query: UserQuery) => void
+  /** An object was read that no event has told of. */
+  onUnknownObject?: (kind: ObjectKind, id: string) => void
+}
+
+/** The world as the evaluator of one source's event sees it. */
 export function factsOf(
   world: World,
   sourceId: string,
-  asked: UserQuery[] = [],
-  untold: (kind: ObjectKind, id: string) => void = () => {},
+  { onUserRead = () => {}, onUnknownObject = () => {} }: ReadListeners = {},
 ): Facts {
   return {
     readSnapshot(kind, id) {
@@ -91,19 +113,18 @@ export function factsOf(
       if (checkout) return { object: checkout, memory: emptyMemory() }
       const known = world.objects.get(keyOf(sourceId, id))
       if (known?.kind === kind) return { object: known.snapshot.object, memory: known.memory }
-      untold(kind, id)
+      onUnknownObject(kind, id)
       const fetched = world.fetchStates.get(keyOf(sourceId, `${kind}:${id}`))?.result
       return fetched ? { object: fetched, memory: emptyMemory() } : null
     },
-    findUser(customer, told, email, named) {
-      const known = named === null ? undefined : world.users.byId.get(named)
-      const person = known ?? world.users.resolveUser(customer, told)
-      const again = asked.some((one) => one.customer === customer && one.clientUserId === told)
-      if (!known && !again && (customer !== null || told !== null)) asked.push({ customer, clientUserId: told })
+    findUser(customer, clientUserId, email, floUserId) {
+      const named = floUserId === null ? undefined : world.users.byId.get(floUserId)
+      const user = named ?? world.users.resolveUser(customer, clientUserId)
+      if (!named && (customer !== null || clientUserId !== null)) onUserRead({ customer, clientUserId })
       return {
-        id: person.id,
-        clientUserId: person.clientUserId,
-        email: (person.registered ? person.email : null) ?? email,
+        id: user.id,
+        clientUserId: user.clientUserId,
+        email: (user.registered ? user.email : null) ?? email,
       }
     },
     deriveUuid: (kind, key) => idOfWords(kind, sourceId, key),
@@ -113,7 +134,8 @@ export function factsOf(
 }
 
 /** Puts a record of our own beside Stripe's objects: a link, a tally. */
-export function putRecord(world: World, sourceId: string, kind: string, objectId: string, object: unknown) {
+export function putRecord(world: World, sourceId: string, record: { kind: string; objectId: string; object: unknown }) {
+  const { kind, objectId, object } = record
   const key = keyOf(sourceId, objectId)
   const snapshot = { object, tied: [], base: [] }
   const known = world.objects.get(key) ?? {

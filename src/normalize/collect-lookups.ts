@@ -1,0 +1,81 @@
+import type { ContractMappings } from '../../mappings/offer.ts'
+import { paymentLinks, userClaims } from '../../mappings/stored-objects.ts'
+import type { ObjectKind } from '../language/mapping.ts'
+import { type EvaluationInput, readValue } from '../language/read.ts'
+import { mappingsReading } from './contract-mappings.ts'
+import { isStoredKind, knownObjectOf } from './learn.ts'
+import { completionOf } from './missing/completion.ts'
+import { twinOf } from './missing/thin-events.ts'
+import type { SourceEvent } from './source-event.ts'
+import { type EventObservation, observationOf } from './source-events.ts'
+import { bareInput } from './world/bare-input.ts'
+import { edgesOf, linkedIdsOf } from './world/links.ts'
+import { collectMappingLookups, type Lookups, noFacts } from './world/lookups.ts'
+import { priorStateOf } from './world/previous-attributes.ts'
+import { newestObservationOf } from './world/snapshots.ts'
+import { factsOf, type KnownObject, type World } from './world/world.ts'
+
+interface LookupDeps {
+  world: World
+  mappings: ContractMappings
+}
+
+/** Adds what an event reads of the world; call again when it is loaded, until nothing is added: what is found may point further. */
+export function collectLookups(deps: LookupDeps, sourceEvent: SourceEvent, lookups: Lookups): void {
+  const { world, mappings } = deps
+  lookups.sources.add(sourceEvent.sourceId)
+  const twin = twinOf(sourceEvent)
+  if (twin !== null) lookups.twins.add(twin)
+  const { complete: event, fetches } = completionOf(deps, sourceEvent)
+  for (const { key } of fetches) lookups.fetches.add(key)
+  if (!event) return
+
+  const observation = observationOf(event)
+  const known = knownObjectOf(world, event.sourceId, observation)
+  const input = inputOf(world, event, observation, known)
+  if (observation.objectId !== null && isStoredKind(observation.kind)) lookups.objects.add(observation.objectId)
+  collectUserLookups(observation, input, lookups)
+  collectLinkLookups(world, event, observation, { input, isKnown: known !== undefined, lookups })
+  for (const { mapping } of mappingsReading(mappings, event.type)) collectMappingLookups(mapping, input, lookups)
+
+  // Coming late it may let the newest observation be judged again.
+  const newest = known && newestObservationOf(known.snapshot)
+  if (!newest || newest.created < observation.created) return
+  const newestInput = { ...input, event: { ...input.event, type: newest.type }, object: known.snapshot.object }
+  for (const { mapping } of mappingsReading(mappings, newest.type)) collectMappingLookups(mapping, newestInput, lookups)
+}
+
+function inputOf(
+  world: World,
+  event: SourceEvent,
+  { isTimer, object: observed, previous }: EventObservation,
+  known: KnownObject | undefined,
+): EvaluationInput {
+  const stored = known?.snapshot.object
+  const object = isTimer ? (stored ?? observed) : observed
+  // The state before is read as well: the product, say, of the plan that it had.
+  const prior = previous ? priorStateOf(object, previous) : (stored ?? null)
+  const facts = { ...noFacts, readSnapshot: factsOf(world, event.sourceId).readSnapshot }
+  return { ...bareInput(event, object, facts), prior }
+}
+
+function collectUserLookups({ kind }: EventObservation, input: EvaluationInput, lookups: Lookups): void {
+  const claim = userClaims[kind as ObjectKind]
+  if (!claim) return
+  const customer = readValue(claim.customer, input)
+  const clientUserId = readValue(claim.clientUserId, input)
+  if (typeof customer === 'string') lookups.customers.add(customer)
+  if (typeof clientUserId === 'string') lookups.clientUserIds.add(clientUserId)
+}
+
+function collectLinkLookups(
+  world: World,
+  { sourceId }: SourceEvent,
+  { kind, objectId }: EventObservation,
+  { input, isKnown, lookups }: { input: EvaluationInput; isKnown: boolean; lookups: Lookups },
+): void {
+  for (const { from } of edgesOf(kind, input)) lookups.objects.add(`link:${from}`)
+  if (objectId === null || isKnown || !paymentLinks[kind]) return
+  lookups.objects.add(`link:${objectId}`)
+  for (const id of linkedIdsOf(world, sourceId, objectId)) lookups.facts.add(`purchase:${id}`)
+}
