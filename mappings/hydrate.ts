@@ -1,5 +1,6 @@
 import { type Node, type ObjectKind, unset, type When } from '../src/language/mapping.ts'
 import { all, is, on } from '../src/language/words.ts'
+import { invoiceStateTypes } from './accessors/invoice.ts'
 
 // What is fetched from Stripe where a source has an API key, and nothing else: what a webhook cannot carry (stripe.md 2.9).
 // `{id}` in a path is the id that is read for it.
@@ -18,20 +19,7 @@ export interface FetchedList {
 }
 
 const session = on('checkout.session.completed', 'checkout.session.async_payment_succeeded')
-const invoice = on(
-  'invoice.created',
-  'invoice.updated',
-  'invoice.finalized',
-  'invoice.finalization_failed',
-  'invoice.paid',
-  'invoice.payment_failed',
-  'invoice.payment_action_required',
-  'invoice.payment_attempt_required',
-  'invoice.voided',
-  'invoice.marked_uncollectible',
-  'invoice.overdue',
-  'invoice.overpaid',
-)
+const invoice = on(...invoiceStateTypes)
 
 export const fetchedLists: readonly FetchedList[] = [
   {

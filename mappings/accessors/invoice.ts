@@ -21,6 +21,36 @@ import { BASIL, STATUS } from '../versions.ts'
 
 // Where a fact stands in Stripe's invoices from 2014 to today, and in their lines.
 
+type InvoiceEventType = Extract<Stripe.Event['type'], `invoice.${string}`>
+
+/**
+ * Every invoice event of Stripe's. `state`: it shows the invoice as it is from then on, so all of its lines count; `notice`: what
+ * it says stands in another event, or is no news of the invoice's lines. A type that is missing here does not compile.
+ */
+const INVOICE_EVENTS: Readonly<Record<InvoiceEventType, 'state' | 'notice'>> = {
+  'invoice.created': 'state',
+  'invoice.updated': 'state',
+  'invoice.deleted': 'notice',
+  'invoice.finalized': 'state',
+  'invoice.finalization_failed': 'state',
+  'invoice.paid': 'state',
+  'invoice.payment_succeeded': 'notice',
+  'invoice.payment_failed': 'state',
+  'invoice.payment_action_required': 'state',
+  'invoice.payment_attempt_required': 'state',
+  'invoice.voided': 'state',
+  'invoice.marked_uncollectible': 'state',
+  'invoice.overdue': 'state',
+  'invoice.overpaid': 'state',
+  'invoice.sent': 'notice',
+  'invoice.will_be_due': 'notice',
+  'invoice.upcoming': 'notice',
+}
+
+export const invoiceEventTypes = Object.keys(INVOICE_EVENTS) as InvoiceEventType[]
+/** The events that show an invoice as it is from then on. */
+export const invoiceStateTypes = invoiceEventTypes.filter((type) => INVOICE_EVENTS[type] === 'state')
+
 /** Today's invoice; `legacy` reads the members that older API versions had. */
 export const invoice = reading<Stripe.Invoice>()
 /** A line of an invoice; `legacy` reads the members that older API versions had. */

@@ -23,6 +23,7 @@ import {
 } from '../../src/language/words.ts'
 import { invoiceCheckout } from '../accessors/facts.ts'
 import {
+  invoiceEventTypes,
   invoiceOwing,
   invoicePaid,
   invoiceSubscription,
@@ -40,25 +41,7 @@ import { envelope } from './envelope.ts'
 import { amountDue, amountPaid, amountRemaining, currency, invoiceDetailsShape, state } from './invoice-details.ts'
 import { relatedItem, relatedSubscription } from './item.ts'
 
-const invoice = on(
-  'invoice.created',
-  'invoice.updated',
-  'invoice.deleted',
-  'invoice.finalized',
-  'invoice.finalization_failed',
-  'invoice.paid',
-  'invoice.payment_succeeded',
-  'invoice.payment_failed',
-  'invoice.payment_action_required',
-  'invoice.payment_attempt_required',
-  'invoice.voided',
-  'invoice.marked_uncollectible',
-  'invoice.overdue',
-  'invoice.overpaid',
-  'invoice.sent',
-  'invoice.will_be_due',
-  'invoice.upcoming',
-)
+const invoice = on(...invoiceEventTypes)
 const { from, legacy, type } = invoice
 
 /** A tax list that is there, even empty, says how much tax there is; a shape without one does not. */

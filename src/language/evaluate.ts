@@ -1,3 +1,4 @@
+import type { Json } from '../domain/json.ts'
 import { type Mapping, MappingError, type Node } from './mapping.ts'
 import { memoizeByKey } from './memoized.ts'
 import { copyMemory, digestOf, type Memory, type ObservationTime, recordOccasion } from './memory.ts'
@@ -12,8 +13,6 @@ import {
   tracePart,
 } from './read.ts'
 import { countShare, type RefundShare, type RefundTally, withdrawShare } from './refund-tally.ts'
-
-type Json = any
 
 /** What one mapping says of one source event. */
 export type Verdict =

@@ -1,3 +1,4 @@
+import type { Json } from '../domain/json.ts'
 import type { Expr, TypeOf, When } from './mapping.ts'
 import type { ItemOf } from './paths.ts'
 import { element, type Reads } from './words.ts'
@@ -5,7 +6,7 @@ import { element, type Reads } from './words.ts'
 // The words of mappings for lists: what is made of each element, of all together, of the one that a rule chooses.
 
 /** A shape for each element of a list, in order; `where` leaves elements out. */
-export const each = <L, S extends Record<string, Expr<any>>>(
+export const each = <L, S extends Record<string, Expr<Json>>>(
   list: Expr<L>,
   shape: (item: Reads<ItemOf<L>>) => S,
   where?: (item: Reads<ItemOf<L>>) => When,

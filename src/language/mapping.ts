@@ -1,6 +1,7 @@
 import type Stripe from 'stripe'
 import type { z } from 'zod'
 import type { AppEventType } from '../domain/app-events.ts'
+import type { Json } from '../domain/json.ts'
 
 // A mapping is plain data, written in the words of words.ts. Three readers walk it: evaluate.ts, the collector of what it
 // wants in wants.ts, and catalog.ts.
@@ -22,7 +23,7 @@ export type Node = NamedPart &
     | {
         op: 'convert'
         name: string
-        compute: (...values: any[]) => unknown
+        compute: (...values: Json[]) => unknown
         of: readonly Node[]
         table?: object
         nulls?: true
@@ -43,12 +44,14 @@ export type Node = NamedPart &
     | { op: 'object'; shape: object }
     | { op: 'each'; list: Node; where: When | null; shape: object }
     | { op: 'fold'; name: 'sum' | 'max' | 'min'; list: Node; where: When | null; of: Node }
-    | { op: 'choose'; name: string; about: string; choose: (list: any[]) => unknown; list: Node; of: Node }
+    | { op: 'choose'; name: string; about: string; choose: (list: Json[]) => unknown; list: Node; of: Node }
     | { op: 'occasion'; what: string; of: object | null; mark: boolean }
     | { op: 'prior'; of: Node }
     | { op: 'tallied' }
     | { op: 'rank'; plan: Node }
   )
+/** The nodes of one kind. */
+export type NodeOf<Op extends Node['op']> = Extract<Node, { op: Op }>
 /** What a condition is made of. */
 export type When = NamedPart &
   (
@@ -65,6 +68,28 @@ export type When = NamedPart &
     | { op: 'memory'; flag: Flag }
     | { op: 'some'; list: Node; where: When }
   )
+
+/** Every kind of condition; a kind that is missing here does not compile. */
+const CONDITION_KINDS: Readonly<Record<When['op'], true>> = {
+  type: true,
+  is: true,
+  more: true,
+  same: true,
+  any: true,
+  all: true,
+  not: true,
+  became: true,
+  ceased: true,
+  was: true,
+  stored: true,
+  changed: true,
+  differsFromLast: true,
+  seen: true,
+  priorKnown: true,
+  memory: true,
+  some: true,
+}
+export const isCondition = (part: { op: string }): part is When => Object.hasOwn(CONDITION_KINDS, part.op)
 
 /** Stripe objects whose latest snapshot is kept as a fact for other events. */
 export type ObjectKind =

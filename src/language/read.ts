@@ -1,10 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { Json } from '../domain/json.ts'
 import { isGreater, sumAmounts } from '../domain/money.ts'
-import { type Mapping, type Node, type ObjectKind, set, unset, type When } from './mapping.ts'
+import { type Mapping, type Node, type NodeOf, type ObjectKind, set, unset, type When } from './mapping.ts'
 import { digestOf, lastOccasionTime, type Memory, recordOccasion } from './memory.ts'
 import { type RefundTally, totalRefunded } from './refund-tally.ts'
-
-type Json = any
 
 /** What an evaluation may ask about the world. Everything is at hand: the pipeline has resolved it before. */
 export interface Facts {
@@ -61,7 +60,7 @@ export type EvaluationScope = EvaluationInput & {
   isBorrowed?: true
 }
 
-/** Reads a part of an evaluation, with the listener's ears on it where there is one. */
+/** Reads a part of an evaluation, through the trace where there is one. */
 export const tracePart = <T>(part: TracedPart, scope: EvaluationScope, read: () => T): T =>
   scope.trace ? scope.trace(part, scope, read) : read()
 
@@ -76,7 +75,7 @@ export function buildShape(shape: Json, scope: EvaluationScope): Json {
 
 /** Reads one node; absent is null. */
 export const readValue = (node: Node, scope: EvaluationScope): Json =>
-  // Spelt out: this is the hot path, and `heard` would make a closure for every node.
+  // Spelt out, since this is the hot path: `tracePart` would create a closure for every node.
   scope.trace ? scope.trace(node, scope, () => readNode(node, scope)) : readNode(node, scope)
 
 function readNode(node: Node, scope: EvaluationScope): Json {
@@ -89,83 +88,106 @@ function readNode(node: Node, scope: EvaluationScope): Json {
       return scope.emittedType ?? null
     case 'always':
       return node.value
-    case 'firstOf': {
-      for (const of of node.of) {
-        const present = readValue(of, scope)
-        if (present !== null) return present
-      }
-      return null
-    }
-    case 'convert': {
-      const values: Json[] = []
-      for (const of of node.of) {
-        const present = readValue(of, scope)
-        if (present === null && !node.nulls) return null
-        values.push(present)
-      }
-      return node.compute(...values) ?? null
-    }
+    case 'firstOf':
+      return readFirst(node.of, scope)
+    case 'convert':
+      return readConversion(node, scope)
     case 'given':
       return readValue(isTrue(node.when, scope) ? node.then : node.otherwise, scope)
     case 'byEvent':
       return readValue((scope.emittedType !== undefined && node.table[scope.emittedType]) || node.otherwise, scope)
-    case 'kept': {
-      const id = readValue(node.key, scope)
-      const found = typeof id === 'string' ? scope.facts.readSnapshot(node.kind, id) : null
-      return found === null
-        ? null
-        : readValue(node.of, { ...scope, ...found, prior: null, stored: null, isBorrowed: true })
-    }
-    case 'user': {
-      const firstPresent = (nodes: readonly Node[]) => readValue({ op: 'firstOf', of: nodes }, scope)
-      const email = node.field === 'email' ? asText(firstPresent(node.email)) : null
-      const named = node.floUserId === null ? null : asText(readValue(node.floUserId, scope))
-      return scope.facts.findUser(
-        readValue(node.customer, scope),
-        asText(firstPresent(node.clientUserId)),
-        email,
-        named,
-      )[node.field]
-    }
+    case 'kept':
+      return readStored(node, scope)
+    case 'user':
+      return readUser(node, scope)
     case 'uuid':
       return chooseUuid(node, scope)
     case 'object':
       return buildShape(node.shape, scope)
     case 'each':
       return selectElements(node, scope).map((item) => buildShape(node.shape, { ...scope, item }))
-    case 'fold': {
-      if (!Array.isArray(readValue(node.list, scope))) return null
-      const values = selectElements(node, scope).map((item) => readValue(node.of, { ...scope, item }))
-      if (node.name === 'sum') return values.includes(null) ? null : sumAmounts(values)
-      const present = values.filter((one) => typeof one === 'number')
-      return present.length === 0 ? null : Math[node.name](...present)
-    }
-    case 'choose': {
-      const list = readValue(node.list, scope)
-      const item = Array.isArray(list) ? node.choose(list) : null
-      return item === null ? null : readValue(node.of, { ...scope, item })
-    }
+    case 'fold':
+      return readFold(node, scope)
+    case 'choose':
+      return readChosen(node, scope)
     case 'occasion':
-      if (!node.mark) return lastOccasionTime(scope.memory, node.what, scope.event.created)
-      return recordOccasion(
-        scope.memory,
-        node.what,
-        eventIdentity(scope.event),
-        node.of ? digestOf(buildShape(node.of, scope)) : undefined,
-      )
+      return readOccasion(node, scope)
     case 'tallied':
       return totalRefunded(scope.tally ?? null)
-    case 'rank': {
-      const plan = readValue(node.plan, scope)
-      return typeof plan === 'string' ? scope.facts.readRank(plan) : null
-    }
+    case 'rank':
+      return readRank(node, scope)
     case 'prior':
       return scope.prior === null ? null : readValue(node.of, { ...scope, object: scope.prior })
+    default:
+      return node satisfies never
   }
 }
 
-/** What was told once stays; a checkout's own record stands before what follows from the id. */
-function chooseUuid(node: Extract<Node, { op: 'uuid' }>, scope: EvaluationScope): string {
+function readFirst(nodes: readonly Node[], scope: EvaluationScope): Json {
+  for (const node of nodes) {
+    const present = readValue(node, scope)
+    if (present !== null) return present
+  }
+  return null
+}
+
+function readConversion(node: NodeOf<'convert'>, scope: EvaluationScope): Json {
+  const values: Json[] = []
+  for (const of of node.of) {
+    const present = readValue(of, scope)
+    if (present === null && !node.nulls) return null
+    values.push(present)
+  }
+  return node.compute(...values) ?? null
+}
+
+function readStored(node: NodeOf<'kept'>, scope: EvaluationScope): Json {
+  const id = readValue(node.key, scope)
+  const found = typeof id === 'string' ? scope.facts.readSnapshot(node.kind, id) : null
+  return found === null ? null : readValue(node.of, { ...scope, ...found, prior: null, stored: null, isBorrowed: true })
+}
+
+/** Its parts are read in this order: an explanation takes them from the trace by their places. */
+function readUser(node: NodeOf<'user'>, scope: EvaluationScope): Json {
+  const readFirstOf = (of: readonly Node[]) => asText(readValue({ op: 'firstOf', of }, scope))
+  const customer = readValue(node.customer, scope)
+  const clientUserId = readFirstOf(node.clientUserId)
+  const email = node.field === 'email' ? readFirstOf(node.email) : null
+  const floUserId = node.floUserId === null ? null : asText(readValue(node.floUserId, scope))
+  return scope.facts.findUser(customer, clientUserId, email, floUserId)[node.field]
+}
+
+function readFold(node: NodeOf<'fold'>, scope: EvaluationScope): Json {
+  if (!Array.isArray(readValue(node.list, scope))) return null
+  const values = selectElements(node, scope).map((item) => readValue(node.of, { ...scope, item }))
+  if (node.name === 'sum') return values.includes(null) ? null : sumAmounts(values)
+  const present = values.filter((one) => typeof one === 'number')
+  return present.length === 0 ? null : Math[node.name](...present)
+}
+
+function readChosen(node: NodeOf<'choose'>, scope: EvaluationScope): Json {
+  const list = readValue(node.list, scope)
+  const item = Array.isArray(list) ? node.choose(list) : null
+  return item === null ? null : readValue(node.of, { ...scope, item })
+}
+
+function readOccasion({ what, of, mark }: NodeOf<'occasion'>, scope: EvaluationScope): Json {
+  if (!mark) return lastOccasionTime(scope.memory, what, scope.event.created)
+  return recordOccasion(
+    scope.memory,
+    what,
+    eventIdentity(scope.event),
+    of ? digestOf(buildShape(of, scope)) : undefined,
+  )
+}
+
+function readRank(node: NodeOf<'rank'>, scope: EvaluationScope): number | null {
+  const plan = readValue(node.plan, scope)
+  return typeof plan === 'string' ? scope.facts.readRank(plan) : null
+}
+
+/** The UUID that was sent first stays; the record of a checkout comes before what follows from the id. */
+function chooseUuid(node: NodeOf<'uuid'>, scope: EvaluationScope): string {
   const first = scope.memory.uuids[node.kind]
   if (first !== undefined && scope.item === undefined) return first
   const linked = node.linked === null ? null : readValue(node.linked, scope)
@@ -176,7 +198,7 @@ function chooseUuid(node: Extract<Node, { op: 'uuid' }>, scope: EvaluationScope)
   return chosen
 }
 
-/** An event by what tells it from others: our own timer's by its type. */
+/** What identifies an event; an event of our own timer is identified by its type. */
 export const eventIdentity = ({ id, type, created }: EvaluationInput['event']) => ({ id: id ?? type, type, created })
 
 const asText = (field: Json): string | null =>
@@ -250,6 +272,8 @@ function readCondition(when: When, scope: EvaluationScope, mapping?: Mapping): b
       const list = readValue(when.list, scope)
       return Array.isArray(list) && list.some((item) => isTrue(when.where, { ...scope, item }, mapping))
     }
+    default:
+      return when satisfies never
   }
 }
 

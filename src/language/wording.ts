@@ -1,4 +1,4 @@
-import { type Node, set, unset, type When } from './mapping.ts'
+import { type Node, type NodeOf, set, unset, type When } from './mapping.ts'
 
 // The words of the mappings in words of English, for the catalog and for explanations.
 
@@ -13,18 +13,21 @@ const plain: WordingStyle = { formatName: (text) => text, formatCode: (text) => 
 /** Names in italics, paths and values as code. */
 export const markdown: WordingStyle = { formatName: (text) => `*${text}*`, formatCode: (text) => `\`${text}\`` }
 
-/** Where a value comes from: `trial_end, else the latest of items.data: current_trial.end_date`. `bare`: what its name stands for. */
-export function sourceWords(node: Node, style = plain, bare = false): string {
-  if (node.called !== undefined && !bare) return style.formatName(node.called)
-  if (node.op === 'convert' && SILENT_CONVERSIONS.has(node.name) && node.of.length === 1)
-    return sourceWords(node.of[0]!, style)
+/** What is asked of the words for a node or condition that has a name: the name (default), or what it stands for. */
+interface NameOptions {
+  expandName?: boolean
+}
+
+/** Where a value comes from: `trial_end, else the latest of items.data: current_trial.end_date`. */
+export function sourceWords(node: Node, style = plain, { expandName = false }: NameOptions = {}): string {
+  if (node.called !== undefined && !expandName) return style.formatName(node.called)
+  const converted = silentlyConverted(node)
+  if (converted) return sourceWords(converted, style)
   const wordsOf = (of: Node) => sourceWords(of, style)
   const bracketedOf = (of: Node) => bracketedSource(of, style)
-  const whereWords = (when: When | null) => (when ? ` where ${conditionWords(when, style)}` : '')
   switch (node.op) {
     case 'from':
-      if (node.keys.length === 0) return node.path
-      return node.until ? `${style.formatCode(node.path)} (before ${node.until})` : style.formatCode(node.path)
+      return pathWords(node, style)
     case 'event':
       return `the event's ${node.field === 'created' || node.field === 'at' ? 'time' : node.field}`
     case 'emitted':
@@ -37,18 +40,14 @@ export function sourceWords(node: Node, style = plain, bare = false): string {
       return node.of.flatMap(alternativesOf).map(wordsOf).join(', else ')
     case 'convert':
       return conversionWords(node, node.of.map(bracketedOf), style)
-    case 'given': {
-      const otherwise = isNothing(node.otherwise) ? '' : `, otherwise ${wordsOf(node.otherwise)}`
-      return `${isCompound(node.then) ? bracketedOf(node.then) : wordsOf(node.then)} if ${conditionWords(node.when, style)}${otherwise}`
-    }
+    case 'given':
+      return `${isCompound(node.then) ? bracketedOf(node.then) : wordsOf(node.then)} if ${conditionWords(node.when, style)}${otherwiseWords(node, style)}`
     case 'byEvent': {
       const rows = Object.entries(node.table).map(([type, of]) => `on ${style.formatCode(type)} ${bracketedOf(of)}`)
-      return [...rows, ...(isNothing(node.otherwise) ? [] : [`otherwise ${wordsOf(node.otherwise)}`])].join(', ')
+      return `${rows.join(', ')}${otherwiseWords(node, style)}`
     }
     case 'kept':
-      if (node.kind === 'link') return `the ${fieldWords(node.of)} tied to ${bracketedOf(node.key)}`
-      if (node.of.op === 'from' && node.of.keys.length === 0) return keptObjectWords(node, style)
-      return `${bracketedOf(node.of)} of ${keptObjectWords(node, style)}`
+      return keptWords(node, style)
     case 'user':
       return userWords(node, wordsOf)
     case 'uuid':
@@ -60,12 +59,9 @@ export function sourceWords(node: Node, style = plain, bare = false): string {
     case 'object':
       return Object.keys(node.shape).join(', ')
     case 'each':
-      return `each of ${bracketedOf(node.list)}${whereWords(node.where)}`
-    case 'fold': {
-      const most = node.of.op === 'rank' ? 'the highest' : 'the latest'
-      const fold = { sum: 'the sum', max: most, min: 'the earliest' }[node.name]
-      return `${fold} over ${bracketedOf(node.list)} of ${bracketedOf(node.of)}${whereWords(node.where)}`
-    }
+      return `each of ${bracketedOf(node.list)}${whereWords(node, style)}`
+    case 'fold':
+      return `${foldWords(node)} over ${bracketedOf(node.list)} of ${bracketedOf(node.of)}${whereWords(node, style)}`
     case 'choose':
       return `${wordsOf(node.of)} of the ${node.name}`
     case 'occasion':
@@ -74,11 +70,35 @@ export function sourceWords(node: Node, style = plain, bare = false): string {
       return `${bracketedOf(node.of)} before`
     case 'tallied':
       return 'what was given back of the payment so far'
+    default:
+      return node satisfies never
   }
 }
 
+const pathWords = ({ path, keys, until }: NodeOf<'from'>, style: WordingStyle): string => {
+  if (keys.length === 0) return path
+  return until ? `${style.formatCode(path)} (before ${until})` : style.formatCode(path)
+}
+
+const otherwiseWords = ({ otherwise }: { otherwise: Node }, style: WordingStyle): string =>
+  isNothing(otherwise) ? '' : `, otherwise ${sourceWords(otherwise, style)}`
+
+const whereWords = ({ where }: { where: When | null }, style: WordingStyle): string =>
+  where ? ` where ${conditionWords(where, style)}` : ''
+
+const foldWords = ({ name, of }: NodeOf<'fold'>): string => {
+  const most = of.op === 'rank' ? 'the highest' : 'the latest'
+  return { sum: 'the sum', max: most, min: 'the earliest' }[name]
+}
+
+function keptWords(node: NodeOf<'kept'>, style: WordingStyle): string {
+  if (node.kind === 'link') return `the ${fieldWords(node.of)} tied to ${bracketedSource(node.key, style)}`
+  if (node.of.op === 'from' && node.of.keys.length === 0) return keptObjectWords(node, style)
+  return `${bracketedSource(node.of, style)} of ${keptObjectWords(node, style)}`
+}
+
 /** Another object by its key: the name of the key is that of the object. */
-const keptObjectWords = ({ kind, key }: Extract<Node, { op: 'kept' }>, style: WordingStyle): string => {
+const keptObjectWords = ({ kind, key }: NodeOf<'kept'>, style: WordingStyle): string => {
   if (key.called !== undefined) return style.formatName(key.called)
   return key.op === 'kept' && key.kind === 'link'
     ? sourceWords(key, style)
@@ -88,10 +108,11 @@ const fieldWords = (node: Node) => (node.op === 'from' ? node.path.replace('_', 
 const bracketedSource = (node: Node, style: WordingStyle): string =>
   isCompound(node) ? `(${sourceWords(node, style)})` : sourceWords(node, style)
 const isCompound = (node: Node): boolean =>
-  node.called === undefined &&
-  (node.op === 'firstOf' ||
-    node.op === 'given' ||
-    (node.op === 'convert' && SILENT_CONVERSIONS.has(node.name) && node.of.length === 1 && isCompound(node.of[0]!)))
+  node.called === undefined && (node.op === 'firstOf' || node.op === 'given' || isSilentlyCompound(node))
+const isSilentlyCompound = (node: Node): boolean => {
+  const converted = silentlyConverted(node)
+  return converted !== null && isCompound(converted)
+}
 const isNothing = (node: Node) => node.op === 'always' && node.value === null
 const alternativesOf = (node: Node): readonly Node[] =>
   node.op === 'firstOf' && node.called === undefined ? node.of.flatMap(alternativesOf) : [node]
@@ -99,7 +120,13 @@ const alternativesOf = (node: Node): readonly Node[] =>
 /** Conversions that go without saying, since the contract says of what kind each field is. */
 const SILENT_CONVERSIONS = new Set(['isoTime', 'idOf', 'upperCase', 'number', 'metadata', 'uuid', 'link', 'checkout'])
 
-function conversionWords(node: Extract<Node, { op: 'convert' }>, of: string[], style: WordingStyle): string {
+/** What such a conversion converts; null for every other node. */
+const silentlyConverted = (node: Node): Node | null => {
+  const [only, ...others] = node.op === 'convert' && SILENT_CONVERSIONS.has(node.name) ? node.of : []
+  return only !== undefined && others.length === 0 ? only : null
+}
+
+function conversionWords(node: NodeOf<'convert'>, of: string[], style: WordingStyle): string {
   if (node.name === 'major') return `${of[0]} in major units`
   if (node.name === 'product') return of.join(' × ')
   if (node.name === 'minus') return of.join(' − ')
@@ -115,7 +142,7 @@ function tableWords(table: object, style: WordingStyle): string {
     : ` (${rows.map(([from, to]) => `${style.formatCode(from)} → ${style.formatCode(String(to))}`).join(', ')})`
 }
 
-function userWords(node: Extract<Node, { op: 'user' }>, source: (of: Node) => string): string {
+function userWords(node: NodeOf<'user'>, source: (of: Node) => string): string {
   if (node.field === 'id') return "Flo's id of the user"
   if (node.field === 'email') return ["the registered user's", ...node.email.map(source)].join(', else ')
   return ["the registered user's", ...node.clientUserId.map(source), 'what was told of the customer before'].join(
@@ -136,15 +163,19 @@ const TENSE_WORDS: Record<Tense, (name: string) => string> = {
   'ceased to be': (name) => `no longer ${name}`,
 }
 
-/** A condition: `status is canceled or incomplete_expired, and cancel_at is not set`. `bare`: what its name stands for. */
-export function conditionWords(when: When, style = plain, tense: Tense = 'is', bare = false): string {
-  if (when.called !== undefined && !bare) return TENSE_WORDS[tense](style.formatName(when.called))
+/** A condition: `status is canceled or incomplete_expired, and cancel_at is not set`. */
+export function conditionWords(
+  when: When,
+  style = plain,
+  { tense = 'is', expandName = false }: NameOptions & { tense?: Tense } = {},
+): string {
+  if (when.called !== undefined && !expandName) return TENSE_WORDS[tense](style.formatName(when.called))
   const sourceOf = (of: Node) => bracketedSource(of, style)
   const conditionOf = (of: When) => bracketedCondition(of, style)
   /** Said in the tense where the statement is a single one, else before all of it. */
   const inTenseWords = (of: When, other: Tense, before: string) =>
     of.op === 'is' || of.called !== undefined
-      ? conditionWords(of, style, other)
+      ? conditionWords(of, style, { tense: other })
       : `${before} ${bracketedCondition(of, style)}`
   switch (when.op) {
     case 'type':
@@ -187,6 +218,8 @@ export function conditionWords(when: When, style = plain, tense: Tense = 'is', b
       return `it was told as ${when.flag}`
     case 'some':
       return `one of ${someWords(when, style)}`
+    default:
+      return when satisfies never
   }
 }
 
@@ -195,7 +228,7 @@ const someWords = ({ list, where }: Extract<When, { op: 'some' }>, style: Wordin
 
 type IsCondition = Extract<When, { op: 'is' }>
 /** A kept object's id is set as soon as the object is known. */
-const asksIfKnown = (when: IsCondition): when is IsCondition & { node: Extract<Node, { op: 'kept' }> } =>
+const asksIfKnown = (when: IsCondition): when is IsCondition & { node: NodeOf<'kept'> } =>
   when.node.op === 'kept' &&
   when.node.of.op === 'from' &&
   when.node.of.path === 'id' &&
@@ -203,9 +236,10 @@ const asksIfKnown = (when: IsCondition): when is IsCondition & { node: Extract<N
   when.values[0] === set
 
 function negatedWords(of: When, style: WordingStyle): string {
-  if (of.called !== undefined || of.op === 'is' || of.op === 'type') return conditionWords(of, style, 'is not')
+  if (of.called !== undefined || of.op === 'is' || of.op === 'type')
+    return conditionWords(of, style, { tense: 'is not' })
   if (of.op === 'was' && (of.of.op === 'is' || of.of.called !== undefined))
-    return conditionWords(of.of, style, 'was not')
+    return conditionWords(of.of, style, { tense: 'was not' })
   if (of.op === 'some') return `none of ${someWords(of, style)}`
   if (of.op === 'memory' || of.op === 'seen' || of.op === 'priorKnown')
     return conditionWords(of, style).replace(/ (was|is) /, ' $1 not ')

@@ -1,6 +1,7 @@
 import type Stripe from 'stripe'
 import type { z } from 'zod'
 import type { AppEventData, AppEventType } from '../domain/app-events.ts'
+import type { Json } from '../domain/json.ts'
 import {
   type EventType,
   type Expr,
@@ -63,21 +64,21 @@ export const member = <O>(name: string): Reads<O> => createReads<O>('item', `${n
 export const self = <O>(): Expr<O> => ({ op: 'from', path: 'the object', keys: [], scope: 'object' })
 
 /** The event itself: Stripe's id (null for what our own timer says), type, Unix seconds, or its time as ISO 8601 with milliseconds. */
-export const event = (field: 'id' | 'type' | 'created' | 'at'): Expr<any> => ({ op: 'event', field })
+export const event = (field: 'id' | 'type' | 'created' | 'at'): Expr<Json> => ({ op: 'event', field })
 /** The type of the event that is being emitted. */
-export const emitted: Expr<any> = { op: 'emitted' }
+export const emitted: Expr<Json> = { op: 'emitted' }
 /** The same value whatever is read. */
 export const always = <const T>(value: T): Expr<T> => ({ op: 'always', value })
-type FirstOf<L extends readonly Expr<any>[]> = L extends readonly [...infer Init extends Expr<any>[], infer Last]
+type FirstOf<L extends readonly Expr<Json>[]> = L extends readonly [...infer Init extends Expr<Json>[], infer Last]
   ? { [K in keyof Init]: NonNullable<TypeOf<Init[K]>> }[number] | TypeOf<Last>
   : never
 /** The first value that is present. */
-export const firstOf = <const L extends readonly Expr<any>[]>(...of: L): Expr<FirstOf<L>> => ({ op: 'firstOf', of })
+export const firstOf = <const L extends readonly Expr<Json>[]>(...of: L): Expr<FirstOf<L>> => ({ op: 'firstOf', of })
 /** `then` where the condition holds, else `otherwise` (null when left out). */
 export const given = <A, B = null>(
   when: When,
   then: Expr<A>,
-  otherwise: Expr<B> = always(null) as Expr<any>,
+  otherwise: Expr<B> = always(null) as Expr<Json>,
 ): Expr<A | B> => ({
   op: 'given',
   when,
@@ -156,11 +157,11 @@ export const combiner =
   })
 
 /** A named computation that sees absent values too, as null. */
-export const computed = <const L extends readonly Expr<any>[], Out>(
+export const computed = <const L extends readonly Expr<Json>[], Out>(
   name: string,
   fn: (...values: { [K in keyof L]: TypeOf<L[K]> | null }) => Out,
   ...of: L
-): Expr<Out> => ({ op: 'convert', name, compute: fn as (...values: any[]) => unknown, of, nulls: true })
+): Expr<Out> => ({ op: 'convert', name, compute: fn as (...values: Json[]) => unknown, of, nulls: true })
 
 /** Total by type: a value that a Stripe upgrade adds fails the build until it is mapped; at run time it stops the event. */
 export const oneOf = <T extends string | null, const Table extends Record<NamedValues<NonNullable<T>>, unknown>>(
@@ -181,7 +182,7 @@ const pathOf = (node: Node): string =>
   node.op === 'from' ? node.path : 'of' in node && Array.isArray(node.of) ? pathOf(node.of[0]) : node.op
 
 /** A nested object as one value, so that a condition can stand before the whole of it. */
-export const objectOf = <S extends Record<string, Expr<any>>>(shape: S): Expr<{ [K in keyof S]: TypeOf<S[K]> }> => ({
+export const objectOf = <S extends Record<string, Expr<Json>>>(shape: S): Expr<{ [K in keyof S]: TypeOf<S[K]> }> => ({
   op: 'object',
   shape,
 })

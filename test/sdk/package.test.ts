@@ -182,7 +182,7 @@ test.each([
 const frameworkStub = (file: string, answer: string) => `
 import { createServer } from 'node:http'
 import { Readable } from 'node:stream'
-import * as example from '../examples/${file}'
+import * as example from './examples/${file}'
 
 const answer = ${answer}
 createServer(async (incoming, outgoing) => {
@@ -234,7 +234,7 @@ test('the example verify.ts takes either of two secrets, and says why it refuses
   const { secret, ...delivery } = signedFlo({ eventType: 'invoice.overdue', at: new Date() })
   await writeFile(
     join(project, 'verify-one.ts'),
-    `import { receive } from '../examples/verify.ts'
+    `import { receive } from './examples/verify.ts'
      const { body, headers } = ${JSON.stringify(delivery)}
      console.log(await receive(body, new Headers(headers)))`,
   )

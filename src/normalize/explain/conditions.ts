@@ -3,10 +3,9 @@ import type { When } from '../../language/mapping.ts'
 import { conditionWords, valueWords } from '../../language/wording.ts'
 import type { ExplainedCondition } from './explanation.ts'
 import type { TraceFrame } from './trace.ts'
-import { nameOfRead, placeOfList } from './value-source.ts'
+import { nameOfRead, placeOfList, type ReadPlace } from './value-source.ts'
 
 type ConditionState = 'now' | 'before' | 'stored'
-type ReadPlace = Parameters<typeof nameOfRead>[1]
 
 /** Elements of a list that are shown of a condition over all of them. */
 const MAX_ELEMENTS = 10
@@ -50,9 +49,8 @@ function explainByKind(frame: TraceFrame, moment: ConditionState, place?: ReadPl
     case 'any':
     case 'all': {
       const needs = when.op === 'any' ? 'one' : 'all'
-      return inner.length === 1
-        ? explainParts(inner)[0]!
-        : { words: `${needs} of`, holds, needs, of: explainParts(inner) }
+      const [only, ...others] = explainParts(inner)
+      return only && others.length === 0 ? only : { words: `${needs} of`, holds, needs, of: explainParts(inner) }
     }
     case 'not':
       return negateCondition(explainParts(inner)[0], holds)
@@ -73,8 +71,13 @@ function explainByKind(frame: TraceFrame, moment: ConditionState, place?: ReadPl
       const elements = inner.slice(1, 1 + MAX_ELEMENTS).map((part) => explainCondition(part, moment, list))
       return { words: `one of ${list.list?.path ?? 'the list'}`, holds, needs: 'one', of: elements }
     }
-    default:
+    case 'differsFromLast':
+    case 'seen':
+    case 'priorKnown':
+    case 'memory':
       return { words: conditionWords(when), holds }
+    default:
+      return when satisfies never
   }
 }
 

@@ -1,8 +1,7 @@
+import type { Node } from '../../language/mapping.ts'
 import type { ExplainedField } from './explanation.ts'
 import type { TraceFrame } from './trace.ts'
-import { placeOfList, valueSourceOf } from './value-source.ts'
-
-type ReadPlace = Parameters<typeof valueSourceOf>[1]
+import { placeOfList, type ReadPlace, valueSourceOf } from './value-source.ts'
 
 /** The fields of an event that was emitted, leaf for leaf, each with what it was made of. */
 export function explainFields(emission: TraceFrame): ExplainedField[] {
@@ -26,9 +25,13 @@ function explainField({ inner, result }: TraceFrame, path: string, place?: ReadP
 const pathBelow = (path: string, { part }: TraceFrame) => `${path}.${part.op === 'field' ? part.name : ''}`
 
 /** The object or list that a node came to, through whatever chose it; null for a plain value. */
-function findComposite(frame: TraceFrame, place: ReadPlace): { frame: TraceFrame; place: ReadPlace } | null {
+function findComposite(
+  frame: TraceFrame,
+  place: ReadPlace | undefined,
+): { frame: TraceFrame; place: ReadPlace | undefined } | null {
   const last = frame.inner.at(-1)
-  switch (frame.part.op) {
+  const node = frame.part as Node
+  switch (node.op) {
     case 'object':
     case 'each':
       return { frame, place }
@@ -39,15 +42,28 @@ function findComposite(frame: TraceFrame, place: ReadPlace): { frame: TraceFrame
       return last && frame.result !== null ? findComposite(last, place) : null
     case 'kept': {
       const [key, of] = frame.inner
-      const object = { kind: frame.part.kind, id: typeof key?.result === 'string' ? key.result : null }
+      const object = { kind: node.kind, id: typeof key?.result === 'string' ? key.result : null }
       return of ? findComposite(of, { list: null, object }) : null
     }
-    default:
+    case 'from':
+    case 'event':
+    case 'emitted':
+    case 'always':
+    case 'convert':
+    case 'user':
+    case 'uuid':
+    case 'fold':
+    case 'choose':
+    case 'occasion':
+    case 'tallied':
+    case 'rank':
       return null
+    default:
+      return node satisfies never
   }
 }
 
-function explainElements(frame: TraceFrame, path: string, place: ReadPlace): ExplainedField[] {
+function explainElements(frame: TraceFrame, path: string, place?: ReadPlace): ExplainedField[] {
   const list = placeOfList(frame, place)
   const fields = frame.inner.filter(({ part }) => part.op === 'field')
   const items = [...new Set(fields.map(({ scope }) => scope.item))]

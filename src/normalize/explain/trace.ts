@@ -1,4 +1,4 @@
-import { type Mapping, MappingError } from '../../language/mapping.ts'
+import { isCondition, type Mapping, MappingError } from '../../language/mapping.ts'
 import { type EvaluationScope, isTrue, type Trace, type TracedPart } from '../../language/read.ts'
 
 /** One part of an evaluation that was read, with the parts that it was read from, in order. */
@@ -38,7 +38,7 @@ export function createTracer(): { trace: Trace; frames: TraceFrame[] } {
   return { trace, frames }
 }
 
-/** A condition is settled by its first parts; whoever asks why wants to see the others as well. */
+/** A condition is settled by its first parts; an explanation shows the others as well. */
 function readUnreadParts({ part, scope, inner }: TraceFrame, mapping: Mapping | undefined) {
   const readWithoutEffect = (work: () => unknown) => {
     try {
@@ -48,8 +48,33 @@ function readUnreadParts({ part, scope, inner }: TraceFrame, mapping: Mapping | 
       if (!(error instanceof MappingError)) throw error
     }
   }
-  if (part.op === 'any' || part.op === 'all')
-    for (const of of part.of.slice(inner.length)) readWithoutEffect(() => isTrue(of, scope, mapping))
-  if ((part.op === 'became' || part.op === 'ceased') && inner.length === 1 && scope.prior !== null)
-    readWithoutEffect(() => isTrue(part.of, { ...scope, object: scope.prior }, mapping))
+  if (!isCondition(part)) return
+  switch (part.op) {
+    case 'any':
+    case 'all':
+      for (const of of part.of.slice(inner.length)) readWithoutEffect(() => isTrue(of, scope, mapping))
+      return
+    case 'became':
+    case 'ceased':
+      if (inner.length === 1 && scope.prior !== null)
+        readWithoutEffect(() => isTrue(part.of, { ...scope, object: scope.prior }, mapping))
+      return
+    // Always read whole; of a list, the first element that decides is enough.
+    case 'type':
+    case 'is':
+    case 'more':
+    case 'same':
+    case 'not':
+    case 'was':
+    case 'stored':
+    case 'changed':
+    case 'differsFromLast':
+    case 'seen':
+    case 'priorKnown':
+    case 'memory':
+    case 'some':
+      return
+    default:
+      return part satisfies never
+  }
 }

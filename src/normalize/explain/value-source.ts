@@ -1,9 +1,9 @@
-import type { Node } from '../../language/mapping.ts'
+import type { Node, NodeOf } from '../../language/mapping.ts'
 import { sourceWords } from '../../language/wording.ts'
 import type { ReadValue } from './explanation.ts'
 import type { TraceFrame } from './trace.ts'
 
-/** What a value was made of: what was read, what was looked for in vain, and what it went through. */
+/** What a value was made of: what was read, what was absent, and what it went through. */
 export interface ValueSource {
   reads: ReadValue[]
   absent: ReadValue[]
@@ -11,78 +11,92 @@ export interface ValueSource {
 }
 
 /** The list and object that paths are relative to. */
-interface ReadPlace {
+export interface ReadPlace {
   list: { path: string; items: readonly unknown[] } | null
   object: ReadValue['object']
 }
 const EVENT_OBJECT: ReadPlace = { list: null, object: null }
 const NO_SOURCE: ValueSource = { reads: [], absent: [], through: [] }
 
-/** What a node's value was made of, by what really was read of it. */
+/** What a node's value was made of, by what was really read of it. */
 export function valueSourceOf(frame: TraceFrame, place: ReadPlace = EVENT_OBJECT): ValueSource {
   const { inner, result } = frame
   const node = frame.part as Node
   const last = inner.at(-1)
+  const mergeInner = () => mergeSources(inner.map((one) => valueSourceOf(one, place)))
   switch (node.op) {
     case 'from':
-      return sourceOfRead(
-        node.scope === 'item' ? pathOfItem(node.path, frame, place) : node.path,
-        result,
-        place,
-        node.until,
-      )
+      return sourceOfPath(node, frame, place)
     case 'event':
       return sourceOfRead(`event.${node.field}`, result, EVENT_OBJECT)
     case 'always':
       return node.value === null || node.value === undefined ? NO_SOURCE : sourceOfRead('always', result, EVENT_OBJECT)
-    case 'firstOf': {
-      const sources = inner.map((one) => valueSourceOf(one, place))
-      const winner = result === null ? NO_SOURCE : (sources.pop() ?? NO_SOURCE)
-      return { ...winner, absent: [...sources.flatMap(allReads), ...winner.absent] }
-    }
-    case 'convert': {
-      const parts = mergeSources(inner.map((one) => valueSourceOf(one, place)))
-      return { ...parts, through: [...parts.through, node.name] }
-    }
+    case 'firstOf':
+      return sourceOfFirst(frame, place)
+    case 'convert':
+      return addStep(mergeInner(), node.name)
     case 'given':
     case 'byEvent':
     case 'prior':
       return last ? valueSourceOf(last, place) : NO_SOURCE
-    case 'kept': {
-      const [key, of] = inner
-      const object = { kind: node.kind, id: typeof key?.result === 'string' ? key.result : null }
-      if (of) return valueSourceOf(of, { list: null, object })
-      return {
-        ...NO_SOURCE,
-        absent: [toReadValue(sourceWords(innermostNode(node)), null, { ...EVENT_OBJECT, object })],
-      }
-    }
+    case 'kept':
+      return sourceOfStored(node, inner)
     case 'fold':
-    case 'choose': {
-      const list = placeOfList(frame, place)
-      const of = inner.filter(({ part }) => part === node.of)
-      const settling = of.filter((one) => one.result === result)
-      // A sum is made of all, the greatest of one; of an empty list, the list is what was read.
-      const read = node.op === 'fold' && node.name === 'sum' ? of : (settling.length > 0 ? settling : of).slice(0, 1)
-      const from =
-        read.length > 0
-          ? read.map((one) => valueSourceOf(one, list))
-          : inner.slice(0, 1).map((one) => valueSourceOf(one, place))
-      const parts = mergeSources(from)
-      return { ...parts, through: [...parts.through, node.name] }
-    }
-    case 'user': {
-      const [customer, ids, emails] = inner
-      const said = node.field === 'email' ? emails : node.field === 'clientUserId' ? ids : customer
-      return said ? valueSourceOf(said, place) : NO_SOURCE
-    }
-    case 'uuid': {
-      const parts = mergeSources(inner.map((one) => valueSourceOf(one, place)))
-      return { ...parts, through: [...parts.through, `uuid of the ${node.kind}`] }
-    }
+    case 'choose':
+      return sourceOfElements(node, frame, place)
+    case 'user':
+      return sourceOfUser(node, inner, place)
+    case 'uuid':
+      return addStep(mergeInner(), `uuid of the ${node.kind}`)
+    case 'emitted':
+    case 'object':
+    case 'each':
+    case 'occasion':
+    case 'tallied':
+    case 'rank':
+      return addStep(NO_SOURCE, sourceWords(node))
     default:
-      return { ...NO_SOURCE, through: [sourceWords(node)] }
+      return node satisfies never
   }
+}
+
+const sourceOfPath = ({ path, scope, until }: NodeOf<'from'>, frame: TraceFrame, place: ReadPlace): ValueSource =>
+  sourceOfRead(scope === 'item' ? pathOfItem(path, frame, place) : path, frame.result, place, until)
+
+const addStep = (source: ValueSource, step: string): ValueSource => ({ ...source, through: [...source.through, step] })
+
+/** The alternative that was present; those before it were absent. */
+function sourceOfFirst({ inner, result }: TraceFrame, place: ReadPlace): ValueSource {
+  const sources = inner.map((one) => valueSourceOf(one, place))
+  const winner = result === null ? NO_SOURCE : (sources.pop() ?? NO_SOURCE)
+  return { ...winner, absent: [...sources.flatMap(allReads), ...winner.absent] }
+}
+
+function sourceOfStored(node: NodeOf<'kept'>, [key, of]: readonly TraceFrame[]): ValueSource {
+  const object = { kind: node.kind, id: typeof key?.result === 'string' ? key.result : null }
+  if (of) return valueSourceOf(of, { list: null, object })
+  return { ...NO_SOURCE, absent: [toReadValue(sourceWords(innermostNode(node)), null, { ...EVENT_OBJECT, object })] }
+}
+
+/** A sum is made of all elements, a maximum of one; of an empty list, the list is what was read. */
+function sourceOfElements(node: NodeOf<'fold'> | NodeOf<'choose'>, frame: TraceFrame, place: ReadPlace): ValueSource {
+  const { inner, result } = frame
+  const list = placeOfList(frame, place)
+  const of = inner.filter(({ part }) => part === node.of)
+  const settling = of.filter((one) => one.result === result)
+  const elements = node.op === 'fold' && node.name === 'sum' ? of : (settling.length > 0 ? settling : of).slice(0, 1)
+  const sources =
+    elements.length > 0
+      ? elements.map((one) => valueSourceOf(one, list))
+      : inner.slice(0, 1).map((one) => valueSourceOf(one, place))
+  return addStep(mergeSources(sources), node.name)
+}
+
+/** The parts of a user are read in this order: customer, clientUserId, email. */
+function sourceOfUser(node: NodeOf<'user'>, inner: readonly TraceFrame[], place: ReadPlace): ValueSource {
+  const [customer, clientUserId, email] = inner
+  const read = { id: customer, clientUserId, email }[node.field]
+  return read ? valueSourceOf(read, place) : NO_SOURCE
 }
 
 /** Where the elements of a list node's children stand. */
@@ -112,7 +126,8 @@ export function nameOfRead(frame: TraceFrame, place: ReadPlace = EVENT_OBJECT): 
   const { reads, absent, through } = valueSourceOf(frame, place)
   const [first] = reads.length > 0 ? reads : absent
   if (!first) return through.at(-1) ?? sourceWords(node)
-  if (reads.length > 1 && through.length > 0) return through.at(-1)!
+  const lastStep = through.at(-1)
+  if (reads.length > 1 && lastStep !== undefined) return lastStep
   return first.object ? `${first.path} of the ${first.object.kind} ${first.object.id ?? '(none)'}` : first.path
 }
 
@@ -122,8 +137,7 @@ function pathOfItem(path: string, { scope }: TraceFrame, { list }: ReadPlace): s
   return `${list.path}[${at < 0 ? '' : at}].${path}`
 }
 
-const innermostNode = (node: Extract<Node, { op: 'kept' }>): Node =>
-  node.of.op === 'kept' ? innermostNode(node.of) : node.of
+const innermostNode = (node: NodeOf<'kept'>): Node => (node.of.op === 'kept' ? innermostNode(node.of) : node.of)
 
 const toReadValue = (path: string, value: unknown, { object }: ReadPlace, until?: string): ReadValue => ({
   path,
