@@ -19,30 +19,31 @@ const ApiKey = z
   .meta({ id: 'ApiKey' })
 
 const NewApiKey = ApiKey.extend({
-  key: z.string().meta({ description: 'The bearer token. It is kept as a hash alone and shown only here.' }),
+  key: z
+    .string()
+    .meta({ description: 'The bearer token. It is shown only in this reply; the database stores a hash of it.' }),
 }).meta({ id: 'NewApiKey' })
 
 const ApiKeyBody = z
   .strictObject({
-    clientId: idReference.optional().meta({ description: "Whose key; left out: an operator's, with the scope admin." }),
-    scopes: z
-      .array(z.enum(SCOPES))
-      .min(1)
-      .max(SCOPES.length)
-      .meta({ description: "`read`: every GET of one's own client; `write`: the rest of it; `admin`: everything." }),
+    clientId: idReference
+      .optional()
+      .meta({ description: "The client whose key it is; left out: an operator's key, with the scope `admin`." }),
+    scopes: z.array(z.enum(SCOPES)).min(1).max(SCOPES.length).meta({
+      description:
+        "`read`: every GET within the key's own client; `write`: everything that changes something; `admin`: everything of every client.",
+    }),
     name: name.nullable().optional(),
   })
   .refine(({ clientId, scopes }) => scopes.includes('admin') === (clientId === undefined), {
     path: ['scopes'],
-    error: "a client's key has read and write at most, an operator's key (without clientId) has admin",
+    error: "must be read or write for a client's key, and include admin for an operator's key (without clientId)",
   })
-
-const COLUMNS = `t.id, t.client_id as "clientId", t.scopes, t.name, t.created_at as "createdAt", t.revoked_at as "revokedAt"`
 
 /** /v1/api-keys, for operators. */
 export const apiKeyRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
   adminRoute('POST /v1/api-keys', {
-    summary: 'Make an API key',
+    summary: 'Create an API key',
     body: ApiKeyBody,
     reply: NewApiKey,
     status: 201,
@@ -57,7 +58,7 @@ export const apiKeyRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
     },
   }),
   adminRoute('GET /v1/api-keys', {
-    summary: 'List API keys, revoked ones too',
+    summary: 'List API keys, including revoked ones',
     query: z.strictObject({ clientId: idReference.optional(), ...pageQuery }),
     reply: ApiKey,
     isList: true,
@@ -72,7 +73,7 @@ export const apiKeyRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
       }),
   }),
   adminRoute('GET /v1/api-keys/{id}', {
-    summary: 'Get an API key, without its secret',
+    summary: 'Get an API key (never its token)',
     ids: { id: 'apiKey' },
     reply: ApiKey,
     async answerCall({ db, params }) {
@@ -82,15 +83,17 @@ export const apiKeyRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
   }),
   adminRoute('DELETE /v1/api-keys/{id}', {
     summary: 'Revoke an API key',
-    description: 'It is refused from the next request on.',
+    description: 'The key is refused from the next request on.',
     ids: { id: 'apiKey' },
     reply: z.null(),
     status: 204,
     async answerCall({ db, caller, params }) {
-      // An operator who locks everybody out has to go to the database.
+      // Otherwise the last operator could lock everybody out.
       if (params.id === caller.keyId) throw new Refusal('key_in_use')
       await db.query(`update api_keys set revoked_at = now() where id = $1 and revoked_at is null`, [params.id])
       return { data: null }
     },
   }),
 ]
+
+const COLUMNS = `t.id, t.client_id as "clientId", t.scopes, t.name, t.created_at as "createdAt", t.revoked_at as "revokedAt"`

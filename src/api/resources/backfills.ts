@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
+import { firstRow } from '../../database/rows.ts'
 import type { ApiDeps } from '../http/api-deps.ts'
 import { clientId, id, idReference, pageQuery, replyTime, requestTime, textUpTo } from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
@@ -10,9 +11,9 @@ const STATES = ['running', 'completed', 'failed', 'cancelled'] as const
 const Counts = z
   .strictObject({
     listed: z.number().int(),
-    known: z.number().int().meta({ description: 'Had arrived before.' }),
-    new: z.number().int().meta({ description: 'Had not: received by this backfill.' }),
-    refused: z.number().int().meta({ description: 'Could not be stored.' }),
+    known: z.number().int().meta({ description: 'Events that had already arrived.' }),
+    new: z.number().int().meta({ description: 'Events that were missing, and that this backfill received.' }),
+    refused: z.number().int().meta({ description: 'Events that could not be stored.' }),
   })
   .meta({ id: 'BackfillCounts' })
 
@@ -24,78 +25,63 @@ const Backfill = z
     account: z.string().nullable(),
     since: replyTime,
     until: replyTime,
-    types: z.array(z.string()).nullable().meta({ description: 'null: all.' }),
-    deliverySuccess: z.boolean().nullable().meta({ description: 'null: whether or not Stripe could deliver them.' }),
+    types: z.array(z.string()).nullable().meta({ description: 'null: all types.' }),
+    deliverySuccess: z.boolean().nullable().meta({ description: 'null: whether or not Stripe delivered them.' }),
     state: z.enum(STATES),
-    readUntil: replyTime.meta({ description: 'What was created before is read.' }),
-    progress: z.number().min(0).max(1).meta({ description: 'The part of the time that is read.' }),
+    readUntil: replyTime.meta({ description: 'Events created before this time have been read.' }),
+    progress: z.number().min(0).max(1).meta({ description: 'The share of the period that has been read.' }),
     counts: Counts,
     byType: z.record(z.string(), Counts),
     reason: z
       .strictObject({ code: z.string(), message: z.string() })
       .nullable()
-      .meta({ description: 'Why it has failed, or what it waits for.' }),
+      .meta({ description: 'Why it failed, or what it is waiting for.' }),
     createdAt: replyTime,
     finishedAt: replyTime.nullable(),
   })
-  .meta({ id: 'Backfill', description: "Stripe's own list of events read anew." })
+  .meta({
+    id: 'Backfill',
+    description: "A run through Stripe's list of events that receives those that never arrived.",
+  })
 
 const account = z
   .string()
   .regex(/^acct_[A-Za-z0-9]{1,100}$/, 'must be the id of a connected account')
   .meta({ example: 'acct_1TKx2u' })
 
-const COLUMNS = `t.id, t.client_id as "clientId", t.source_id as "sourceId", nullif(t.account, '') as account, t.since, t.until,
-  t.types, t.delivery_success as "deliverySuccess", t.state, t.read_until as "readUntil", t.counts,
-  extract(epoch from t.read_until - t.since)::float8 / extract(epoch from t.until - t.since)::float8 as progress,
-  case when t.reason_code is not null then jsonb_build_object('code', t.reason_code, 'message', t.reason_message) end as reason,
-  t.created_at as "createdAt", t.finished_at as "finishedAt"`
-
-type BackfillRow = { counts: Record<string, z.infer<typeof Counts>> }
-
-const showBackfill = ({ counts: byType, ...row }: BackfillRow) => {
-  const sumOf = (of: keyof z.infer<typeof Counts>) =>
-    Object.values(byType).reduce((total, count) => total + count[of], 0)
-  return {
-    ...row,
-    counts: { listed: sumOf('listed'), known: sumOf('known'), new: sumOf('new'), refused: sumOf('refused') },
-    byType,
-  }
-}
-const readBackfill = async (db: Queryable, clientId: string, id: string) => {
-  const { rows } = await db.query<BackfillRow>(`select ${COLUMNS} from backfills t where client_id = $1 and id = $2`, [
-    clientId,
-    id,
-  ])
-  return showBackfill(rows[0]!)
-}
-
-/** /v1/backfills: what did not arrive is read from Stripe's own list. */
+/** /v1/backfills: events that never arrived are read from Stripe's list. */
 export const backfillRoutes = (
   deps: Pick<ApiDeps, 'keyRing' | 'now' | 'startBackfill' | 'cancelBackfill' | 'wakes'>,
 ): Route[] => [
   resourceRoute('POST /v1/backfills', {
-    summary: "Read Stripe's list of events",
+    summary: "Start a backfill from Stripe's list of events",
     description:
-      'Stripe keeps events for 30 days. What has arrived before is known by its id; what has not is received as if it had just come.',
+      'Stripe keeps events for 30 days. Events that have arrived are recognised by their id; the others are received as if they had just arrived.',
     ids: { sourceId: 'source' },
     body: z.strictObject({
       clientId,
       sourceId: idReference,
-      since: requestTime.meta({ description: '30 days ago at most.' }),
-      until: requestTime.optional().meta({ description: 'Left out: now.' }),
+      since: requestTime.meta({ description: 'At most 30 days ago.' }),
+      until: requestTime.optional().meta({ description: 'Default: now.' }),
       deliverySuccess: z
         .boolean()
         .optional()
-        .meta({ description: 'false: only what Stripe could not deliver to some webhook of the account.' }),
-      types: z.array(textUpTo(200)).min(1).max(20).optional().meta({ description: "20 at most, Stripe's limit." }),
-      account: account.optional().meta({ description: 'A connected account: its events instead of the own.' }),
+        .meta({
+          description: 'false: only events that Stripe could not deliver to at least one webhook of the account.',
+        }),
+      types: z
+        .array(textUpTo(200))
+        .min(1)
+        .max(20)
+        .optional()
+        .meta({ description: "At most 20 types, Stripe's limit." }),
+      account: account.optional().meta({ description: 'A connected account, whose events are read instead.' }),
     }),
     reply: Backfill,
     status: 202,
     async answerCall({ db, clientId, body, afterCommit }) {
-      const { clientId: _, ...asked } = body
-      const id = await deps.startBackfill(db, clientId, asked, deps.now())
+      const { clientId: _, ...request } = body
+      const id = await deps.startBackfill(db, clientId, request, deps.now())
       afterCommit(() => deps.wakes.backfill(clientId))
       return { data: await readBackfill(db, clientId, id) }
     },
@@ -122,14 +108,14 @@ export const backfillRoutes = (
     },
   }),
   resourceRoute('GET /v1/backfills/{id}', {
-    summary: 'See how far a backfill is, and what was missing',
+    summary: 'Get a backfill, with its progress and what was missing',
     ids: { id: 'backfill' },
     reply: Backfill,
     answerCall: async ({ db, clientId, params }) => ({ data: await readBackfill(db, clientId, params.id) }),
   }),
   resourceRoute('POST /v1/backfills/{id}/cancel', {
-    summary: 'Stop a backfill',
-    description: 'What it has received stays. One that has ended stays as it is.',
+    summary: 'Cancel a backfill',
+    description: 'Events that it has received stay. A backfill that has ended does not change.',
     ids: { id: 'backfill' },
     reply: Backfill,
     async answerCall({ db, clientId, params }) {
@@ -138,3 +124,31 @@ export const backfillRoutes = (
     },
   }),
 ]
+
+const COLUMNS = `t.id, t.client_id as "clientId", t.source_id as "sourceId", nullif(t.account, '') as account, t.since, t.until,
+  t.types, t.delivery_success as "deliverySuccess", t.state, t.read_until as "readUntil", t.counts,
+  extract(epoch from t.read_until - t.since)::float8 / extract(epoch from t.until - t.since)::float8 as progress,
+  case when t.reason_code is not null then jsonb_build_object('code', t.reason_code, 'message', t.reason_message) end as reason,
+  t.created_at as "createdAt", t.finished_at as "finishedAt"`
+
+interface BackfillRow {
+  counts: Record<string, EventCounts>
+}
+type EventCounts = z.infer<typeof Counts>
+
+function showBackfill({ counts: byType, ...row }: BackfillRow) {
+  const sumOf = (name: keyof EventCounts) => Object.values(byType).reduce((total, counts) => total + counts[name], 0)
+  return {
+    ...row,
+    counts: { listed: sumOf('listed'), known: sumOf('known'), new: sumOf('new'), refused: sumOf('refused') },
+    byType,
+  }
+}
+
+async function readBackfill(db: Queryable, clientId: string, id: string) {
+  const { rows } = await db.query<BackfillRow>(`select ${COLUMNS} from backfills t where client_id = $1 and id = $2`, [
+    clientId,
+    id,
+  ])
+  return showBackfill(firstRow(rows))
+}

@@ -15,25 +15,24 @@ const quotas = z
   })
   .meta({
     description:
-      'endpoints: how many it may have. requestsPerSecond: what all its API keys may ask together, with a burst of ten seconds; events that it publishes are not counted. null: no bound.',
+      '`endpoints`: how many it may have. `requestsPerSecond`: how many requests all its API keys may send together, with bursts of ten seconds; publishing app events does not count. null: no limit.',
   })
 
 const isOperator = z.boolean().meta({
-  description: "The operator's own: its endpoints of operations.v1 hear of all clients.",
+  description:
+    "The operator's own client: its endpoints with the contract operations.v1 are notified about all clients.",
 })
 
 const Client = z
   .strictObject({ id, name: z.string(), isOperator, quotas, createdAt: replyTime })
-  .meta({ id: 'Client', description: 'A tenant: sources, endpoints, users and events belong to one.' })
+  .meta({ id: 'Client', description: 'A tenant. Sources, endpoints, users and events belong to one.' })
 
-const COLUMNS = `t.id, t.name, t.is_operator as "isOperator", t.created_at as "createdAt",
-  json_build_object('endpoints', t.max_endpoints, 'requestsPerSecond', t.requests_per_second) as quotas`
 const changedQuotas = quotas.partial().optional()
 
 /** /v1/clients, for operators. */
 export const clientRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
   adminRoute('POST /v1/clients', {
-    summary: 'Make a client',
+    summary: 'Create a client',
     body: z.strictObject({ name, isOperator: isOperator.optional(), quotas: changedQuotas }),
     reply: Client,
     status: 201,
@@ -64,7 +63,7 @@ export const clientRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
     },
   }),
   adminRoute('PATCH /v1/clients/{id}', {
-    summary: 'Rename a client, change its quotas, or let it hear of all clients',
+    summary: 'Rename a client, change its quotas, or make it the client of the operator',
     ids: { id: 'client' },
     body: z.strictObject({ name: name.optional(), isOperator: isOperator.optional(), quotas: changedQuotas }),
     reply: Client,
@@ -84,6 +83,9 @@ export const clientRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
     },
   }),
 ]
+
+const COLUMNS = `t.id, t.name, t.is_operator as "isOperator", t.created_at as "createdAt",
+  json_build_object('endpoints', t.max_endpoints, 'requestsPerSecond', t.requests_per_second) as quotas`
 
 async function readClient(db: Queryable, id: string) {
   const { rows } = await db.query(`select ${COLUMNS} from clients t where id = $1`, [id])

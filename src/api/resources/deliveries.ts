@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { contractNamed } from '../../contracts/contract.ts'
 import type { Queryable } from '../../database/db.ts'
 import {
   deliveryWaitAt,
@@ -7,6 +8,7 @@ import {
   type EndpointLimits,
   findEarlierDelivery,
 } from '../../database/delivery-waits.ts'
+import { firstRow } from '../../database/rows.ts'
 import { FANOUT_ORIGIN } from '../../domain/ids.ts'
 import type { ApiDeps } from '../http/api-deps.ts'
 import { clientId, eventType, id, idReference, pageQuery, replyTime, windowQuery } from '../http/field-schemas.ts'
@@ -18,9 +20,9 @@ export const DELIVERY_STATES = ['pending', 'delivered', 'failed', 'skipped', 'ca
 /** A delivery in a reply. */
 export const deliveryReply = z
   .strictObject({
-    id: id.meta({ description: "What the receiver sees as the Flo event's `eventId`." }),
+    id: id.meta({ description: 'The receiver of a Flo event sees it as `eventId`.' }),
     clientId: id,
-    eventId: id.meta({ description: 'The event that is delivered: its id in /v1/events.' }),
+    eventId: id.meta({ description: 'The id in /v1/events of the event that is delivered.' }),
     endpointId: id,
     eventType,
     state: z.enum(DELIVERY_STATES),
@@ -30,11 +32,11 @@ export const deliveryReply = z
     waitsFor: z
       .strictObject({ for: z.enum(['schedule', 'breaker', 'turn']), until: replyTime.nullable(), message: z.string() })
       .nullable()
-      .meta({ description: 'Why it is not being sent at this moment; null of one that is done.' }),
+      .meta({ description: 'Why it is not being sent at this moment; null once it has ended.' }),
     createdAt: replyTime,
     finishedAt: replyTime.nullable(),
-    origin: z.enum(['fanout', 'resend', 'replay', 'test']).meta({ description: 'What made it.' }),
-    replayId: id.nullable().meta({ description: 'The replay that made it.' }),
+    origin: z.enum(['fanout', 'resend', 'replay', 'test']).meta({ description: 'What created it.' }),
+    replayId: id.nullable().meta({ description: 'The replay that created it.' }),
   })
   .meta({ id: 'Delivery', description: 'One event on its way to one endpoint.' })
 
@@ -44,7 +46,7 @@ const DeliveryWithBody = deliveryReply
     body: z
       .string()
       .nullable()
-      .meta({ description: 'The very bytes of every attempt, as text; null once the payload is past its retention.' }),
+      .meta({ description: 'The exact body of every attempt; null when it is past its retention.' }),
   })
   .meta({ id: 'DeliveryWithBody' })
 
@@ -53,56 +55,22 @@ const Attempt = z
     number: z.number().int(),
     startedAt: replyTime,
     durationMs: z.number().int(),
-    status: z.number().int().nullable().meta({ description: 'The HTTP status; null when none came.' }),
+    status: z.number().int().nullable().meta({ description: 'The HTTP status; null if there was no response.' }),
     error: z.string().nullable().meta({
       description:
-        '`timeout`, `dns`, `connection`, `tls`, `blocked`, or `proxy`: the gateway’s own, which uses up no attempt of the schedule.',
+        '`timeout`, `dns`, `connection`, `tls`, `blocked` or `proxy`. A failure of the gateway’s own proxy (`proxy`) uses up no attempt of the schedule.',
     }),
     errorMessage: z.string().nullable(),
     signature: z.string().nullable().meta({ description: 'The signature header that was sent.' }),
     responseHeaders: z.record(z.string(), z.unknown()).nullable(),
-    responseBody: z.string().nullable().meta({ description: 'The first 16 KiB at most; 1 KiB of a success.' }),
+    responseBody: z
+      .string()
+      .nullable()
+      .meta({ description: 'At most the first 16 KiB, or the first 1 KiB of a success.' }),
   })
-  .meta({ id: 'Attempt', description: 'One HTTP try.' })
+  .meta({ id: 'Attempt', description: 'One HTTP request of a delivery.' })
 
-const COLUMNS = `t.id, t.client_id as "clientId", t.event_id as "eventId", t.endpoint_id as "endpointId",
-  t.event_type as "eventType", t.state, t.reason, t.attempts, t.next_attempt_at as "nextAttemptAt",
-  t.created_at as "createdAt", t.finished_at as "finishedAt",
-  case when t.origin = '${FANOUT_ORIGIN}' then 'fanout' when t.origin = t.event_id then 'test'
-       when r.id is not null then 'replay' else 'resend' end as origin, r.id as "replayId", ${ENDPOINT_LIMITS} as holds`
-const JOINS = `join endpoints p on p.client_id = t.client_id and p.id = t.endpoint_id
-  left join endpoint_health h on h.client_id = t.client_id and h.endpoint_id = t.endpoint_id
-  left join replays r on r.client_id = t.client_id and r.id = t.origin`
-
-type DeliveryRow = Parameters<typeof deliveryWaitAt>[0] & { id: string; eventId: string; holds: EndpointLimits }
-
-/** A row of COLUMNS as a reply shows it. */
-const showDelivery = ({ holds, ...row }: DeliveryRow, now: Date, inFront: EarlierDelivery | null = null) => ({
-  ...row,
-  waitsFor: deliveryWaitAt(row, holds, now, inFront),
-})
-
-/** What the indexes of deliveries find, see sql/000016_lists.sql. Most are delivered: that state has none. */
-const indexedDeliveryFilters = (state: (typeof DELIVERY_STATES)[number] | undefined) => [
-  ['eventId'],
-  ['replayId'],
-  ...(state === 'delivered' ? [] : state === 'pending' ? [['state']] : [['endpointId', 'state'], ['state']]),
-  ['endpointId'],
-]
-
-/** The delivery as a reply shows it. It must exist. */
-export async function readDelivery(db: Queryable, clientId: string, id: string, now: Date) {
-  const { rows } = await db.query<DeliveryRow>({
-    name: 'api.delivery',
-    text: `select ${COLUMNS} from deliveries t ${JOINS} where t.client_id = $1 and t.id = $2`,
-    values: [clientId, id],
-  })
-  const row = rows[0]!
-  const isInOrder = row.state === 'pending' && row.holds.ordering === 'user'
-  return showDelivery(row, now, isInOrder ? await findEarlierDelivery(db, clientId, row) : null)
-}
-
-/** /v1/deliveries: what became of each event at each endpoint. */
+/** /v1/deliveries: what became of each event at each endpoint it was sent to. */
 export const deliveryRoutes = (
   deps: Pick<ApiDeps, 'keyRing' | 'contracts' | 'resendDelivery' | 'wakes' | 'now'>,
 ): Route[] => [
@@ -151,7 +119,13 @@ export const deliveryRoutes = (
         [clientId, delivery.eventId],
       )
       const { contract = null, body = null } = rows[0] ?? {}
-      return { data: { ...delivery, contract, body: body && deps.contracts[contract]!.wireBody(delivery.id, body) } }
+      return {
+        data: {
+          ...delivery,
+          contract,
+          body: body && contractNamed(deps.contracts, contract).wireBody(delivery.id, body),
+        },
+      }
     },
   }),
   resourceRoute('GET /v1/deliveries/{id}/attempts', {
@@ -171,22 +145,59 @@ export const deliveryRoutes = (
         filters: { eventId: ['t.event_id = ?', eventId], deliveryId: ['t.delivery_id = ?', id] },
         keys: [['t.number', 'int']],
       })
-      // Attempts go with the payloads, their count with the delivery.
-      const gone = attempts > 0 && call.query.cursor === undefined && data.length === 0
-      return { data, meta: { ...meta, ...(gone && { pastRetention: true }) } }
+      // Attempts are deleted with the payloads; their count stays with the delivery.
+      const isPastRetention = attempts > 0 && call.query.cursor === undefined && data.length === 0
+      return { data, meta: { ...meta, ...(isPastRetention && { pastRetention: true }) } }
     },
   }),
   resourceRoute('POST /v1/deliveries/{id}/resend', {
-    summary: 'Send a delivery once more',
+    summary: 'Send a delivery again',
     description:
-      "A new delivery with an id of its own and the endpoint's full schedule; one that is still pending is cancelled.",
+      "Creates a new delivery with its own id and the endpoint's full retry schedule; the old one is cancelled if it is still pending.",
     ids: { id: 'delivery' },
     reply: deliveryReply,
     status: 201,
     async answerCall({ db, clientId, params, afterCommit }) {
-      const made = await deps.resendDelivery(db, clientId, params.id)
-      afterCommit(() => deps.wakes.deliver(clientId, [made.endpointId], { reread: true }))
-      return { data: await readDelivery(db, clientId, made.id, deps.now()) }
+      const resent = await deps.resendDelivery(db, clientId, params.id)
+      afterCommit(() => deps.wakes.deliver(clientId, [resent.endpointId], { reread: true }))
+      return { data: await readDelivery(db, clientId, resent.id, deps.now()) }
     },
   }),
 ]
+
+const COLUMNS = `t.id, t.client_id as "clientId", t.event_id as "eventId", t.endpoint_id as "endpointId",
+  t.event_type as "eventType", t.state, t.reason, t.attempts, t.next_attempt_at as "nextAttemptAt",
+  t.created_at as "createdAt", t.finished_at as "finishedAt",
+  case when t.origin = '${FANOUT_ORIGIN}' then 'fanout' when t.origin = t.event_id then 'test'
+       when r.id is not null then 'replay' else 'resend' end as origin, r.id as "replayId", ${ENDPOINT_LIMITS} as holds`
+const JOINS = `join endpoints p on p.client_id = t.client_id and p.id = t.endpoint_id
+  left join endpoint_health h on h.client_id = t.client_id and h.endpoint_id = t.endpoint_id
+  left join replays r on r.client_id = t.client_id and r.id = t.origin`
+
+type DeliveryRow = Parameters<typeof deliveryWaitAt>[0] & { id: string; eventId: string; holds: EndpointLimits }
+
+/** A row of COLUMNS as a reply shows it. */
+const showDelivery = ({ holds, ...row }: DeliveryRow, now: Date, inFront: EarlierDelivery | null = null) => ({
+  ...row,
+  waitsFor: deliveryWaitAt(row, holds, now, inFront),
+})
+
+/** The filters that the indexes of deliveries serve, see sql/000016_lists.sql. `delivered` has no index: most rows have it. */
+const indexedDeliveryFilters = (state: (typeof DELIVERY_STATES)[number] | undefined) => [
+  ['eventId'],
+  ['replayId'],
+  ...(state === 'delivered' ? [] : state === 'pending' ? [['state']] : [['endpointId', 'state'], ['state']]),
+  ['endpointId'],
+]
+
+/** The delivery as a reply shows it. Throws when there is none. */
+export async function readDelivery(db: Queryable, clientId: string, id: string, now: Date) {
+  const { rows } = await db.query<DeliveryRow>({
+    name: 'api.delivery',
+    text: `select ${COLUMNS} from deliveries t ${JOINS} where t.client_id = $1 and t.id = $2`,
+    values: [clientId, id],
+  })
+  const row = firstRow(rows)
+  const isInOrder = row.state === 'pending' && row.holds.ordering === 'user'
+  return showDelivery(row, now, isInOrder ? await findEarlierDelivery(db, clientId, row) : null)
+}

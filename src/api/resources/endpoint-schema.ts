@@ -107,11 +107,9 @@ export const endpointReply = z
         description:
           'The circuit breaker. It is open after too many failures: deliveries wait and use up no attempts, one probe at a time is sent, and a success closes it.',
       }),
-    failingSince: replyTime
-      .nullable()
-      .meta({
-        description: 'Every attempt since then has failed; null: the last attempt succeeded, or there is none.',
-      }),
+    failingSince: replyTime.nullable().meta({
+      description: 'Every attempt since then has failed; null: the last attempt succeeded, or there is none.',
+    }),
     status: z.enum(['enabled', 'disabled']),
     disabledReason: z.enum(['manual', 'gone', 'failing']).nullable(),
     disabledAt: replyTime.nullable(),

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Contract, wireExample } from '../../contracts/contract.ts'
+import { type Contract, wireExample, wireSchemaOf } from '../../contracts/contract.ts'
 import { Refusal } from '../../errors.ts'
 import type { ApiDeps } from '../http/api-deps.ts'
 import { clientId, eventType, textUpTo } from '../http/field-schemas.ts'
@@ -9,26 +9,20 @@ const EventType = z
   .strictObject({
     eventType,
     contract: z.string(),
-    schema: z.record(z.string(), z.unknown()).meta({ description: 'JSON Schema of the body that a receiver gets.' }),
+    schema: z
+      .record(z.string(), z.unknown())
+      .meta({ description: 'The JSON Schema of the body that endpoints receive.' }),
     example: z.record(z.string(), z.unknown()),
   })
   .meta({ id: 'EventType' })
 
-const catalogOf = (contract: Contract) =>
-  contract.eventTypes.map((eventType) => ({
-    eventType,
-    contract: contract.name,
-    schema: z.toJSONSchema(contract.wireSchemas[eventType]!),
-    example: wireExample(contract, eventType),
-  }))
-
-/** /v1/event-types: what can arrive at an endpoint, by contract. */
+/** /v1/event-types: what endpoints can receive, by contract. */
 export function eventTypeRoutes({ contracts }: Pick<ApiDeps, 'contracts'>): Route[] {
   const all = Object.values(contracts).flatMap(catalogOf)
   return [
     commonRoute('GET /v1/event-types', {
-      summary: 'List event types with JSON Schema and example',
-      description: 'The whole catalog, in the order of the contracts.',
+      summary: 'List event types, with JSON Schema and example',
+      description: 'The whole catalog on one page, contract by contract.',
       query: z.strictObject({ clientId, contract: z.enum(Object.keys(contracts)).optional() }),
       reply: EventType,
       isList: true,
@@ -52,3 +46,11 @@ export function eventTypeRoutes({ contracts }: Pick<ApiDeps, 'contracts'>): Rout
     }),
   ]
 }
+
+const catalogOf = (contract: Contract) =>
+  contract.eventTypes.map((eventType) => ({
+    eventType,
+    contract: contract.name,
+    schema: z.toJSONSchema(wireSchemaOf(contract, eventType)),
+    example: wireExample(contract, eventType),
+  }))

@@ -9,19 +9,20 @@ export const explanationRoutes = (deps: Pick<ApiDeps, 'explainSourceEvent' | 'dr
   resourceRoute('GET /v1/source-events/{id}/explain', {
     summary: 'Explain what became of a source event',
     description:
-      'Which rules were tried and which held, every field with what it was read from, every delivery, and the endpoints that were passed over.',
+      'The rules that were tried and which of them held, each field with what it was read from, the deliveries, and the endpoints that did not get one and why.',
     ids: { id: 'sourceEvent' },
     reply: Explanation,
     answerCall: async ({ db, clientId, params }) => ({ data: await deps.explainSourceEvent(db, clientId, params.id) }),
   }),
   resourceRoute('POST /v1/mappings/dry-run', {
-    summary: 'Try what a Stripe event would become',
-    description: 'As if the source sent it now. Nothing is stored or sent.',
+    summary: 'Show what an event would become',
+    description: 'As if the source had sent it now. Nothing is stored or sent.',
     body: z.strictObject({
       clientId,
       sourceId: idReference,
       event: z.looseObject({ type: textUpTo(200) }).meta({
-        description: "As Stripe sends it or its API shows it; an app event's as the `body` of its source event.",
+        description:
+          "A Stripe event as it is sent, or as Stripe's API returns it; an app event as in the `body` of its source event.",
       }),
     }),
     ids: { sourceId: 'sourceOrApp' },

@@ -10,7 +10,7 @@ const RuleInWords = z
     ignores: z
       .strictObject({ code: z.string(), because: z.string() })
       .nullable()
-      .meta({ description: 'Why nothing is told; null where something is.' }),
+      .meta({ description: 'Why no event is emitted; null if one is.' }),
     remarks: z.array(z.string()),
   })
   .meta({ id: 'RuleInWords' })
@@ -19,20 +19,20 @@ const MappingInWords = z
   .strictObject({
     contract: z.string(),
     name: z.string().meta({ example: 'flo/subscription' }),
-    types: z.array(z.string()).meta({ description: "Stripe's event types that it reads." }),
+    types: z.array(z.string()).meta({ description: 'The Stripe event types that it reads.' }),
     rules: z.array(RuleInWords),
     owed: RuleInWords.nullable().meta({
-      description: 'What is told before the rules speak, where it was not told yet.',
+      description: 'An event that is emitted first, if it has not been emitted before.',
     }),
     waitsFor: z.array(z.string()),
     fields: z.array(z.strictObject({ field: z.string(), source: z.string() })),
     names: z
       .array(z.strictObject({ name: z.string(), means: z.string() }))
-      .meta({ description: 'What the names in rules and fields stand for.' }),
+      .meta({ description: 'What the names used in rules and fields mean.' }),
   })
-  .meta({ id: 'MappingInWords', description: 'A mapping as a person reads it, in Markdown.' })
+  .meta({ id: 'MappingInWords', description: 'A mapping in words, for people, in Markdown.' })
 
-/** /v1/mappings: which Stripe event becomes which event of a contract, and where each field comes from. Rule: DESIGN.md 3. */
+/** /v1/mappings: which Stripe event becomes which event of a contract, and where each field comes from. */
 export function mappingRoutes({
   contracts,
   describeMappings: mappingsInWords,
@@ -42,13 +42,13 @@ export function mappingRoutes({
   )
   return [
     commonRoute('GET /v1/mappings', {
-      summary: 'List mappings, rule by rule and field by field',
+      summary: 'List mappings with their rules and fields',
       description:
-        'The whole catalog, in the order in which events leave. `POST /v1/mappings/dry-run` tries it on an event.',
+        'The whole catalog on one page, in the order in which events are emitted. `POST /v1/mappings/dry-run` applies it to an event.',
       query: z.strictObject({
         clientId,
         contract: z.enum(Object.keys(contracts)).optional(),
-        type: textUpTo(200).optional().meta({ description: 'Those that read this event type of Stripe.' }),
+        type: textUpTo(200).optional().meta({ description: 'Only mappings that read this Stripe event type.' }),
       }),
       reply: MappingInWords,
       isList: true,

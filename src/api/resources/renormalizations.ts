@@ -8,24 +8,25 @@ const RenormalizeBody = z
   .strictObject({
     clientId,
     state: z.enum(['failed', 'ignored']),
-    code: textUpTo(100).optional().meta({ description: 'The code of the reason, e.g. `unmapped_value`.' }),
+    code: textUpTo(100).optional().meta({ description: 'The code of the reason, for example `unmapped_value`.' }),
     type: textUpTo(200).optional(),
     sourceId: idReference.optional(),
-    since: requestTime.optional().meta({ description: 'Received then or later.' }),
-    until: requestTime.optional().meta({ description: 'Received before.' }),
+    since: requestTime.optional().meta({ description: 'Received at this time or later.' }),
+    until: requestTime.optional().meta({ description: 'Received before this time.' }),
   })
   .refine(({ state, code }) => state === 'failed' || code !== undefined, {
     path: ['code'],
-    error: 'is required with the state ignored: what was ignored for another reason is ignored again',
+    error: 'is required when state is ignored: events ignored for other reasons would be ignored again',
   })
 
-/** Source events once more through the normaliser: after a mapping was mended, or a source has got its API key. */
+/** Normalize source events again, after a mapping was fixed or a source was given its API key. */
 export const renormalizationRoutes = (
   deps: Pick<ApiDeps, 'renormalizeOne' | 'renormalizeMatching' | 'wakes'>,
 ): Route[] => [
   resourceRoute('POST /v1/source-events/{id}/renormalize', {
-    summary: 'Normalise a failed or ignored source event once more',
-    description: 'One that waits already is left alone. What was told before is not told again.',
+    summary: 'Normalize a failed or ignored source event again',
+    description:
+      'An event that is already waiting is left as it is. Events that were emitted before are not emitted again.',
     ids: { id: 'sourceEvent' },
     reply: SourceEvent,
     status: 202,
@@ -36,16 +37,16 @@ export const renormalizationRoutes = (
     },
   }),
   resourceRoute('POST /v1/source-events/renormalize', {
-    summary: 'Normalise all failed or ignored source events that fit once more',
+    summary: 'Normalize all matching failed or ignored source events again',
     ids: { sourceId: 'sourceOrApp' },
     body: RenormalizeBody,
     reply: z
-      .strictObject({ count: z.number().int().meta({ description: 'How many go through once more.' }) })
+      .strictObject({ count: z.number().int().meta({ description: 'How many are normalized again.' }) })
       .meta({ id: 'Renormalized' }),
     status: 202,
     async answerCall({ db, clientId, body, afterCommit }) {
-      const { clientId: _, ...which } = body
-      const { count } = await deps.renormalizeMatching(db, clientId, which)
+      const { clientId: _, ...filter } = body
+      const { count } = await deps.renormalizeMatching(db, clientId, filter)
       afterCommit(() => deps.wakes.normalize(clientId))
       return { data: { count } }
     },

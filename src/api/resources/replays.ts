@@ -20,19 +20,21 @@ const MODES = ['failed', 'missing', 'all'] as const
 
 const mode = z.enum(MODES).meta({
   description:
-    '`failed`: what ended `failed` or `skipped` here and was not delivered later. `missing`: what the endpoint would take and was never tried here: from before it existed, or while it was disabled. `all`: everything that it would take.',
+    '`failed`: events whose delivery to this endpoint ended as `failed` or `skipped` and was not delivered afterwards. `missing`: events that the endpoint subscribes to but was never sent, from before it existed or while it was disabled. `all`: all events that it subscribes to.',
 })
 
 const expired = z.number().int().meta({
-  description: 'Events that would be replayed too, but for their bodies, which are past their retention.',
+  description: 'Events that match, but whose bodies are past their retention.',
 })
 
 const askedFields = {
   endpointId: id,
   mode,
-  since: replyTime.nullable().meta({ description: 'Events made then or later; null: from the first on.' }),
-  until: replyTime.nullable().meta({ description: 'Events made before; null: all until the replay was asked for.' }),
-  eventTypes: z.array(z.string()).nullable().meta({ description: 'null: all that the endpoint takes.' }),
+  since: replyTime.nullable().meta({ description: 'Events created at this time or later; null: from the first one.' }),
+  until: replyTime
+    .nullable()
+    .meta({ description: 'Events created before this time; null: before the replay was requested.' }),
+  eventTypes: z.array(z.string()).nullable().meta({ description: 'null: all that the endpoint subscribes to.' }),
 }
 
 const Replay = z
@@ -41,26 +43,27 @@ const Replay = z
     clientId: id,
     ...askedFields,
     state: z.enum(REPLAY_STATES),
-    found: z.number().int().nullable().meta({ description: 'Events to replay; null: still being counted.' }),
-    replayed: z.number().int().meta({ description: 'Deliveries made so far.' }),
+    found: z.number().int().nullable().meta({ description: 'The number of events to replay; null while counting.' }),
+    replayed: z.number().int().meta({ description: 'Deliveries created so far.' }),
     skipped: z.number().int().meta({
-      description: 'Found, but delivered by something else, or past their retention, when their turn came.',
+      description:
+        'Events that were found but, when their turn came, had been delivered otherwise or were past their retention.',
     }),
     expired,
-    progress: z.number().min(0).max(1).meta({ description: 'The part of what was found that is replayed.' }),
+    progress: z.number().min(0).max(1).meta({ description: 'The share of the found events that has been replayed.' }),
     reason: z
       .strictObject({ code: z.string(), message: z.string() })
       .nullable()
-      .meta({ description: 'Why it failed.' }),
+      .meta({ description: 'Why the replay failed.' }),
     createdAt: replyTime,
     finishedAt: replyTime.nullable(),
   })
-  .meta({ id: 'Replay', description: 'Events delivered to an endpoint once more, or at last.' })
+  .meta({ id: 'Replay', description: 'A run that delivers past events to one endpoint.' })
 
 const ReplayWithDeliveries = Replay.extend({
   deliveries: z
     .record(z.string(), z.number().int())
-    .meta({ description: 'How many of its deliveries are in which state.', example: { delivered: 120, pending: 14 } }),
+    .meta({ description: 'The number of its deliveries in each state.', example: { delivered: 120, pending: 14 } }),
 }).meta({ id: 'ReplayWithDeliveries' })
 
 const ReplayPreview = z
@@ -73,65 +76,52 @@ const ReplayPreview = z
     byType: z.record(z.string(), z.number().int()),
     sample: z
       .array(z.strictObject({ eventId: id, eventType, createdAt: replyTime }))
-      .meta({ description: 'The first ones, 10 at most, in the order they would be sent in.' }),
-    countedUntil: replyTime
-      .nullable()
-      .meta({ description: 'Counting took too long and ended at events made then; null: all are counted.' }),
+      .meta({ description: 'The first events, at most 10, in the order in which they would be sent.' }),
+    countedUntil: replyTime.nullable().meta({
+      description: 'If counting took too long, events created later were not counted; null: all were counted.',
+    }),
   })
   .meta({ id: 'ReplayPreview', description: 'What a replay would send. Nothing is stored.' })
 
-const COLUMNS = `t.id, t.client_id as "clientId", t.endpoint_id as "endpointId", t.mode, t.since, t.until,
-  t.event_types as "eventTypes", t.state, t.found, t.replayed, t.skipped, t.expired,
-  case when t.state = 'done' then 1 when t.found > 0 then least(1, t.replayed::float8 / t.found) else 0 end as progress,
-  case when t.reason_code is not null then jsonb_build_object('code', t.reason_code, 'message', t.reason_message) end as reason,
-  t.created_at as "createdAt", t.finished_at as "finishedAt"`
-
-async function readReplay(db: Queryable, clientId: string, id: string) {
-  const { rows } = await db.query(
-    `select ${COLUMNS}, (
-       select coalesce(jsonb_object_agg(s.state, s.count), '{}')
-         from (select state, count(*) from deliveries
-                where client_id = $1 and origin = $2 and origin <> '${FANOUT_ORIGIN}' group by state) s) as deliveries
-       from replays t where t.client_id = $1 and t.id = $2`,
-    [clientId, id],
-  )
-  return rows[0]
-}
-
-/** /v1/replays: the events of an endpoint once more, as many as there are. */
+/** /v1/replays: send past events to an endpoint again. */
 export const replayRoutes = (
   deps: Pick<ApiDeps, 'keyRing' | 'startReplay' | 'previewReplay' | 'cancelReplay' | 'wakes'>,
 ): Route[] => [
   resourceRoute('POST /v1/replays', {
     summary: 'Replay events to an endpoint',
     description:
-      "Each event becomes a new delivery with an id of its own and the endpoint's full schedule, in the original order; one of the same event that is still pending is cancelled. They are made as the endpoint takes them, so that live deliveries hardly wait.",
+      "Each event becomes a new delivery, in the original order, with its own id and the endpoint's full retry schedule; a pending delivery of the same event is cancelled. Deliveries are created at the endpoint's pace, so that live deliveries are hardly delayed.",
     ids: { endpointId: 'endpoint' },
     body: z.strictObject({
       clientId,
       endpointId: idReference,
       mode,
-      since: requestTime.optional().meta({ description: 'Events made then or later. Left out: from the first on.' }),
-      until: requestTime.optional().meta({ description: 'Events made before. Left out: until now.' }),
+      since: requestTime
+        .optional()
+        .meta({ description: 'Events created at this time or later. Default: from the first one.' }),
+      until: requestTime.optional().meta({ description: 'Events created before this time. Default: now.' }),
       eventTypes: z
         .array(textUpTo(100))
         .min(1)
         .max(100)
         .optional()
-        .meta({ description: 'Names or families, of those that the endpoint takes.', example: ['invoice.*'] }),
-      dryRun: z.boolean().optional().meta({ description: 'true: only count them. Answers 200.' }),
+        .meta({
+          description: 'Names or families, out of those that the endpoint subscribes to.',
+          example: ['invoice.*'],
+        }),
+      dryRun: z.boolean().optional().meta({ description: 'true: only counts the events and answers 200.' }),
     }),
     reply: ReplayWithDeliveries,
     status: 202,
     otherwise: { status: 200, reply: ReplayPreview, when: 'With `dryRun`: what would be sent. Nothing is stored.' },
     async answerCall({ db, clientId, body, afterCommit }) {
-      const { clientId: _, dryRun, ...asked } = body
+      const { clientId: _, dryRun, ...request } = body
       if (dryRun) {
-        const preview = await deps.previewReplay(db, clientId, asked)
-        const { endpointId, mode, eventTypes = null } = asked
+        const preview = await deps.previewReplay(db, clientId, request)
+        const { endpointId, mode, eventTypes = null } = request
         return { status: 200, data: { dryRun, clientId, endpointId, mode, eventTypes, ...preview } }
       }
-      const id = await deps.startReplay(db, clientId, asked)
+      const id = await deps.startReplay(db, clientId, request)
       afterCommit(() => deps.wakes.replay(clientId))
       return { data: await readReplay(db, clientId, id) }
     },
@@ -159,15 +149,15 @@ export const replayRoutes = (
       }),
   }),
   resourceRoute('GET /v1/replays/{id}', {
-    summary: 'See how far a replay is, and what became of its deliveries',
+    summary: 'Get a replay, with its progress and the states of its deliveries',
     ids: { id: 'replay' },
     reply: ReplayWithDeliveries,
     answerCall: async ({ db, clientId, params }) => ({ data: await readReplay(db, clientId, params.id) }),
   }),
   resourceRoute('POST /v1/replays/{id}/cancel', {
-    summary: 'Stop a replay',
+    summary: 'Cancel a replay',
     description:
-      'What it has delivered stays delivered. Its deliveries that still wait are cancelled, but for those that took the place of one that was waiting before. A replay that has ended stays as it is.',
+      'No more deliveries are created, and those that wait are cancelled, except deliveries that replaced a pending one. A replay that has ended does not change.',
     ids: { id: 'replay' },
     reply: ReplayWithDeliveries,
     async answerCall({ db, clientId, params, afterCommit }) {
@@ -178,3 +168,21 @@ export const replayRoutes = (
     },
   }),
 ]
+
+const COLUMNS = `t.id, t.client_id as "clientId", t.endpoint_id as "endpointId", t.mode, t.since, t.until,
+  t.event_types as "eventTypes", t.state, t.found, t.replayed, t.skipped, t.expired,
+  case when t.state = 'done' then 1 when t.found > 0 then least(1, t.replayed::float8 / t.found) else 0 end as progress,
+  case when t.reason_code is not null then jsonb_build_object('code', t.reason_code, 'message', t.reason_message) end as reason,
+  t.created_at as "createdAt", t.finished_at as "finishedAt"`
+
+async function readReplay(db: Queryable, clientId: string, id: string) {
+  const { rows } = await db.query(
+    `select ${COLUMNS}, (
+       select coalesce(jsonb_object_agg(s.state, s.count), '{}')
+         from (select state, count(*) from deliveries
+                where client_id = $1 and origin = $2 and origin <> '${FANOUT_ORIGIN}' group by state) s) as deliveries
+       from replays t where t.client_id = $1 and t.id = $2`,
+    [clientId, id],
+  )
+  return rows[0]
+}

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
+import { firstRow } from '../../database/rows.ts'
 import { EVENT_ORIGINS, originOf } from '../../domain/event-origin.ts'
 import type { ApiDeps } from '../http/api-deps.ts'
 import { clientId, id, idReference, pageQuery, replyTime, textUpTo, windowQuery } from '../http/field-schemas.ts'
@@ -7,7 +8,7 @@ import { readPage } from '../http/page.ts'
 import { listRoute, type Route, resourceRoute } from '../http/route.ts'
 
 const STATES = ['received', 'normalized', 'ignored', 'held', 'failed'] as const
-/** Those that few are in: an index finds them. */
+/** The states that few rows have, which an index serves. */
 const INDEXED_STATES: readonly (string | undefined)[] = ['received', 'held', 'failed']
 
 /** A source event in a reply. */
@@ -15,64 +16,49 @@ export const SourceEvent = z
   .strictObject({
     id,
     clientId: id,
-    sourceId: id.meta({ description: "Of what the client's application published: the client's own id." }),
+    sourceId: id.meta({ description: "For events that the client's application published: the client's own id." }),
     origin: z.enum(EVENT_ORIGINS).meta({
-      description: "`app`: published by the client's application; `timer`: our own, of an invoice that fell due.",
+      description:
+        "`app`: published by the client's application; `timer`: created by the gateway when an invoice fell due.",
     }),
     eventId: z.string().meta({
-      description: "The sender's own id; an app event's was made by the gateway.",
+      description: "The sender's id for it; for app events the gateway creates one.",
       example: 'evt_1TKx2v',
     }),
     type: z.string().meta({ example: 'invoice.paid' }),
     apiVersion: z.string().nullable(),
-    account: z.string().nullable().meta({ description: "A connected account; null: the source's own." }),
+    account: z.string().nullable().meta({ description: "A connected account; null: the source's own account." }),
     livemode: z.boolean(),
-    createdAt: replyTime.meta({ description: 'As the sender says.' }),
+    createdAt: replyTime.meta({ description: 'The time that the sender gives.' }),
     receivedAt: replyTime,
     state: z.enum(STATES),
     reason: z
       .strictObject({ code: z.string(), message: z.string().nullable() })
       .nullable()
-      .meta({ description: 'Why it was ignored, is held or has failed.' }),
+      .meta({ description: 'Why it was ignored, is held or failed.' }),
     heldUntil: replyTime.nullable(),
   })
   .meta({ id: 'SourceEvent', description: 'What a source sent, and what became of it.' })
 
 const SourceEventWithBody = SourceEvent.extend({
   body: z.string().nullable().meta({
-    description: "The raw body, Stripe's as it was signed; null once past its retention.",
+    description: 'The raw body, for Stripe exactly as it was signed; null when it is past its retention.',
   }),
 }).meta({ id: 'SourceEventWithBody' })
 
-const COLUMNS = `t.id, t.client_id as "clientId", t.source_id as "sourceId", t.event_id as "eventId", t.type,
-  t.api_version as "apiVersion", nullif(t.account, '') as account, t.livemode, t.created_at as "createdAt",
-  t.received_at as "receivedAt", t.state,
-  case when t.reason_code is not null then jsonb_build_object('code', t.reason_code, 'message', t.reason_message) end as reason,
-  t.held_until as "heldUntil"`
-
-type SourceEventRow = Parameters<typeof originOf>[0]
-const showSourceEvent = <R extends SourceEventRow>(row: R) => ({ ...row, origin: originOf(row) })
-
-/** The source event as a reply shows it. It must exist. */
-export async function readSourceEvent(db: Queryable, clientId: string, id: string) {
-  const { rows } = await db.query<SourceEventRow>(
-    `select ${COLUMNS} from source_events t where client_id = $1 and id = $2`,
-    [clientId, id],
-  )
-  return showSourceEvent(rows[0]!)
-}
-
-/** /v1/source-events: everything that came in. */
+/** /v1/source-events: everything that was received. */
 export const sourceEventRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
   listRoute('GET /v1/source-events', {
     summary: 'List source events',
     ids: { sourceId: 'sourceOrApp' },
     query: z.strictObject({
       clientId,
-      sourceId: idReference.optional().meta({ description: "The client's own id: what its application published." }),
+      sourceId: idReference
+        .optional()
+        .meta({ description: "The client's own id selects the events that its application published." }),
       state: z.enum(STATES).optional(),
       type: textUpTo(200).optional(),
-      eventId: textUpTo(300).optional().meta({ description: "The sender's own id." }),
+      eventId: textUpTo(300).optional().meta({ description: "The sender's id." }),
       ...windowQuery,
       ...pageQuery,
     }),
@@ -104,8 +90,26 @@ export const sourceEventRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
           where t.client_id = $1 and t.id = $2`,
         [clientId, params.id],
       )
-      const { body, ...row } = rows[0]!
+      const { body, ...row } = firstRow(rows)
       return { data: { ...showSourceEvent(row), body: body?.toString('utf8') ?? null } }
     },
   }),
 ]
+
+const COLUMNS = `t.id, t.client_id as "clientId", t.source_id as "sourceId", t.event_id as "eventId", t.type,
+  t.api_version as "apiVersion", nullif(t.account, '') as account, t.livemode, t.created_at as "createdAt",
+  t.received_at as "receivedAt", t.state,
+  case when t.reason_code is not null then jsonb_build_object('code', t.reason_code, 'message', t.reason_message) end as reason,
+  t.held_until as "heldUntil"`
+
+type SourceEventRow = Parameters<typeof originOf>[0]
+const showSourceEvent = <R extends SourceEventRow>(row: R) => ({ ...row, origin: originOf(row) })
+
+/** The source event as a reply shows it. Throws when there is none. */
+export async function readSourceEvent(db: Queryable, clientId: string, id: string) {
+  const { rows } = await db.query<SourceEventRow>(
+    `select ${COLUMNS} from source_events t where client_id = $1 and id = $2`,
+    [clientId, id],
+  )
+  return showSourceEvent(firstRow(rows))
+}

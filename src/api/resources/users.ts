@@ -11,28 +11,18 @@ const User = z
   .strictObject({
     id: id.meta({ description: "The Flo user's id: `user.id` in every event." }),
     clientId: id,
-    clientUserId: z
-      .string()
-      .nullable()
-      .meta({ description: 'null: met in an event, and nobody has told whose it is.' }),
+    clientUserId: z.string().nullable().meta({ description: 'null: found in an event and not registered yet.' }),
     email: z.string().nullable(),
-    registered: z.boolean().meta({ description: 'By this API; else met in an event.' }),
+    registered: z.boolean().meta({ description: 'true: registered with this API; false: found in an event.' }),
     stripeCustomerIds: z.array(z.string()),
     createdAt: replyTime,
     updatedAt: replyTime,
   })
   .meta({ id: 'User', description: "One of the client's own customers." })
 
-const COLUMNS = `t.id, t.client_id as "clientId", t.client_user_id as "clientUserId", t.email, t.registered,
-  array(select customer_id from user_customers uc where uc.client_id = t.client_id and uc.user_id = t.id
-         order by customer_id) as "stripeCustomerIds",
-  t.created_at as "createdAt", t.updated_at as "updatedAt"`
-/** For a statement whose $1 is the client. */
-const COLUMNS_OF_CLIENT = pinClient(COLUMNS, '$1::uuid')
-
 const stripeCustomerId = z
   .string()
-  .regex(/^[A-Za-z0-9_]{1,255}$/, 'must be an id of Stripe such as cus_1TKx2u')
+  .regex(/^[A-Za-z0-9_]{1,255}$/, 'must be a Stripe id such as cus_1TKx2u')
   .meta({ example: 'cus_1TKx2u' })
 const email = z
   .string()
@@ -40,12 +30,12 @@ const email = z
   .regex(/^[^\s@]+@[^\s@]+$/, 'must be an e-mail address')
 const params = { clientUserId: textUpTo(500) }
 
-/** /v1/users: the client tells who is who, so that events carry its own user ids. */
+/** /v1/users: the client links Stripe customers to its own user ids, which events then carry. */
 export const userRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'onFactsArrived'>): Route[] => [
   resourceRoute('PUT /v1/users/{clientUserId}', {
-    summary: 'Register a user, or change one',
+    summary: 'Register or change a user',
     description:
-      'Links the Stripe customer to the user; events of the customer that wait for it go on. What is left out stays as it is.',
+      'Links the Stripe customer to the user; events that wait for this user continue. Fields that are left out do not change.',
     params,
     body: z.strictObject({
       clientId,
@@ -80,7 +70,7 @@ export const userRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'onFactsArrived'>): R
             call.query.stripeCustomerId,
           ],
         },
-        // A user's id follows from its words, not from the time.
+        // A user's id is derived from its names, so it says nothing about the time.
         keys: [
           ['t.created_at', 'timestamptz'],
           ['t.id', 'uuid'],
@@ -102,3 +92,10 @@ export const userRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'onFactsArrived'>): R
     },
   }),
 ]
+
+const COLUMNS = `t.id, t.client_id as "clientId", t.client_user_id as "clientUserId", t.email, t.registered,
+  array(select customer_id from user_customers uc where uc.client_id = t.client_id and uc.user_id = t.id
+         order by customer_id) as "stripeCustomerIds",
+  t.created_at as "createdAt", t.updated_at as "updatedAt"`
+/** For a statement whose $1 is the client. */
+const COLUMNS_OF_CLIENT = pinClient(COLUMNS, '$1::uuid')
