@@ -2,7 +2,7 @@ import { type Node, type ObjectKind, unset, type When } from '../src/language/ma
 import { all, is, on } from '../src/language/words.ts'
 import { invoiceStateTypes } from './accessors/invoice.ts'
 
-// What is fetched from Stripe where a source has an API key, and nothing else: what a webhook cannot carry (stripe.md 2.9).
+// What is fetched from Stripe where a source has an API key, and nothing else: what a webhook cannot carry (docs/stripe.md 2.9).
 // `{id}` in a path is the id that is read for it.
 
 /** A list that stands in a webhook in part or not at all: the whole of it is put in its place. */

@@ -1,4 +1,5 @@
 import type Stripe from 'stripe'
+import type { Json } from '../../src/domain/json.ts'
 import { idOf, minus, toNumber } from '../../src/language/converters.ts'
 import { chooser } from '../../src/language/list-words.ts'
 import { type Expr, unset } from '../../src/language/mapping.ts'
@@ -167,13 +168,13 @@ type PriceRef = string | { id?: string | null; product?: string | { id: string }
 export const linePriceId = (line: Reads<Line>) =>
   firstOf(
     idOf(line.from('pricing.price_details.price')),
-    idOf(line.legacy<PriceRef>('price', BASIL) as Expr<any>),
+    idOf(line.legacy<PriceRef>('price', BASIL) as Expr<Json>),
     line.legacy<string>('plan.id', BASIL),
   ) as Expr<string | null>
 /** The id of the product that a line charges. */
 export const lineProductId = (line: Reads<Line>) =>
   firstOf(
-    idOf(line.from('pricing.price_details.product') as Expr<any>),
+    idOf(line.from('pricing.price_details.product') as Expr<Json>),
     idOf(line.legacy<string>('price.product', BASIL)),
     idOf(line.legacy<string>('plan.product', BASIL)),
   ) as Expr<string | null>
