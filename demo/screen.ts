@@ -54,10 +54,10 @@ export function printRefused(contract: string, { eventType }: ReceivedDelivery, 
   printLine(spreadLine(`     ${pc.yellow('←')} ${what}`, msText(tookMs)))
 }
 
-/** An event that told nothing, and why. */
+/** A Stripe event that produced no event, and why. */
 export function printIgnored(code: string, message: string) {
   const indent = '         '
-  const words = `told nothing (${code}): ${message}`.split(' ')
+  const words = `no event (${code}): ${message}`.split(' ')
   let line = ''
   const lines: string[] = []
   for (const word of words) {

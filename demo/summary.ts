@@ -23,7 +23,7 @@ export function printSummary(played: readonly PlayedStep[], tookMs: number): boo
     `${sumOver((one) => one.verified)}, ${sumOver((one) => one.retried)} of them at the second attempt`,
   )
   printRow('verified by', 'stripe.webhooks.constructEvent and standardwebhooks, Florentin’s by its HMAC')
-  printRow('told nothing', `${silent} events, each with its reason`)
+  printRow('no event', `${silent} Stripe events, each with its reason`)
   printRow('webhook to client', `p50 ${percentileText(0.5)}, p95 ${percentileText(0.95)}, first attempts`)
   printRow('all in all', `${(tookMs / 1000).toFixed(1)} s, with a new PostgreSQL`)
   for (const problem of problems) printIndented(pc.red(`✘ ${problem}`))
