@@ -42,7 +42,9 @@ async function measureRate(
   const apiKey = await newKey(database, clientId)
   const storing = await serverAndLoad(form, { databaseUrl: database.url })
   const answering = await serverAndLoad({ ...form, once: false }, { apiKey })
-  const [stored, answered, p99]: number[][] = [[], [], []]
+  const stored: number[] = []
+  const answered: number[] = []
+  const p99: number[] = []
   let accepted = 0
   for (let round = 0; round <= (quick ? 1 : 5); round++) {
     const store = await storing.load.ask('load', quick ? 1 : 3)
@@ -51,9 +53,9 @@ async function measureRate(
     accepted += store.accepted
     // The first round warms both up.
     if (round === 0) continue
-    stored!.push(store.perSecond)
-    answered!.push(answer.perSecond)
-    p99!.push(store.p99)
+    stored.push(store.perSecond)
+    answered.push(answer.perSecond)
+    p99.push(store.p99)
     say(`round ${round}: stored ${Math.round(store.perSecond)}/s, answered ${Math.round(answer.perSecond)}/s`)
   }
   const { rows } = await database.db.query('select count(*)::int as events from source_events')
@@ -66,10 +68,10 @@ async function measureRate(
   await database.drop()
   return {
     what,
-    value: medianOf(stored!),
+    value: medianOf(stored),
     unit: '/s',
-    ratio: runBeside('the same handler, nothing stored', stored!, answered!),
-    detail: { rounds: stored, answeredRounds: answered, p99Ms: medianOf(p99!), rssMb },
+    ratio: runBeside('the same handler, nothing stored', stored, answered),
+    detail: { rounds: stored, answeredRounds: answered, p99Ms: medianOf(p99), rssMb },
   }
 }
 

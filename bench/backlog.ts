@@ -13,24 +13,27 @@ export const backlog: Row = {
     const receiver = await newReceiver()
     const scale = bench.quick ? 0.1 : 1
     const [skip, measured, waiting] = [5_000 * scale, 60_000 * scale, 1_000_000 * scale]
-    const [empty, full]: number[][] = [[], []]
+    const empty: number[] = []
+    const full: number[] = []
     let rssMb = 0
     for (let round = 1; round <= (bench.quick ? 1 : 2); round++) {
       const size = { concurrency: CONCURRENCY, skip, measured }
-      empty!.push((await measureDrain(bench, receiver, { ...size, waiting: skip + measured })).perSecond)
+      empty.push((await measureDrain(bench, receiver, { ...size, waiting: skip + measured })).perSecond)
       bench.say(`round ${round}: laying out ${waiting} deliveries`)
       const million = await measureDrain(bench, receiver, { ...size, waiting, events: DISTINCT_EVENTS * scale })
-      full!.push(million.perSecond)
+      full.push(million.perSecond)
       rssMb = Math.max(rssMb, million.rssMb)
-      bench.say(`round ${round}: without ${Math.round(empty!.at(-1)!)}/s, with ${Math.round(million.perSecond)}/s`)
+      bench.say(
+        `round ${round}: without ${Math.round(empty.at(-1) ?? Number.NaN)}/s, with ${Math.round(million.perSecond)}/s`,
+      )
     }
     await receiver.stop()
     return [
       {
         what: `deliveries with ${waiting.toLocaleString('en')} waiting`,
-        value: medianOf(full!),
+        value: medianOf(full),
         unit: '/s',
-        ratio: runBeside('an empty backlog', full!, empty!, { atLeast: 0.9 }),
+        ratio: runBeside('an empty backlog', full, empty, { atLeast: 0.9 }),
         detail: { rounds: full, emptyRounds: empty },
       },
       { what: 'memory of the delivering process with them', value: rssMb, unit: 'MB RSS', atMost: 300 },

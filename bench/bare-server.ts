@@ -1,12 +1,10 @@
 import { Agent, request } from 'undici'
-import { contracts } from '../mappings/index.ts'
 import { newId } from '../src/domain/ids.ts'
 import { answerParent, cpuUsage, readConfigOf } from './child.ts'
-import { bodyOf, CONTRACT, FLO_SECRET } from './seed.ts'
+import { bodyOf, benchContract as contract, FLO_SECRET } from './seed.ts'
 
 // The bar: what undici alone does with the same bodies, signed the same way, with nothing loaded and nothing recorded.
 const { url, concurrency } = readConfigOf<{ url: string; concurrency: number }>()
-const contract = contracts[CONTRACT]!
 const agent = new Agent({ connections: concurrency, pipelining: 1 })
 let running = false
 let n = 0

@@ -12,7 +12,16 @@ export interface Child<Ready, Commands extends Answers> {
   ): Promise<Awaited<ReturnType<Commands[Name]>>>
   stop(): Promise<void>
 }
-type Answers = Record<string, (...args: any[]) => unknown>
+// Parameters of functions are checked the other way round: `never` is what every command's arguments fit.
+type Answers = Record<string, (...args: never[]) => unknown>
+
+/** What a child tells its parent: that it is ready, or the answer to a question. */
+interface ChildMessage {
+  id: number
+  ready?: { value: unknown }
+  result?: unknown
+  error?: string
+}
 
 /** Node's own flags for the children, e.g. `--cpu-prof`. */
 export const childFlags: string[] = []
@@ -26,10 +35,10 @@ export async function startChild<Ready, Commands extends Answers>(
     execArgv: childFlags,
     serialization: 'advanced',
   })
-  const waiting = new Map<number, { resolve: (value: any) => void; reject: (error: Error) => void }>()
+  const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>()
   const started = Promise.withResolvers<Ready>()
-  process_.on('message', ({ id, ready, result, error }: any) => {
-    if (ready) started.resolve(ready.value)
+  process_.on('message', ({ id, ready, result, error }: ChildMessage) => {
+    if (ready) started.resolve(ready.value as Ready)
     else if (error) waiting.get(id)?.reject(new Error(`${script}: ${error}`))
     else waiting.get(id)?.resolve(result)
   })
@@ -42,10 +51,10 @@ export async function startChild<Ready, Commands extends Answers>(
   let asked = 0
   return {
     ready,
-    pid: process_.pid!,
+    pid: process_.pid ?? Number.NaN,
     ask: (name, ...args) =>
       new Promise((resolve, reject) => {
-        waiting.set(++asked, { resolve, reject })
+        waiting.set(++asked, { resolve: resolve as (value: unknown) => void, reject })
         process_.send({ id: asked, name, args })
       }),
     async stop() {
@@ -59,19 +68,21 @@ export async function startChild<Ready, Commands extends Answers>(
 
 /** The other side: tells the parent that we are ready, answers what it asks, and ends when it lets go. */
 export function answerParent(ready: unknown, commands: Answers): void {
-  process.on('message', async ({ id, name, args }: any) => {
+  process.on('message', async ({ id, name, args }: { id: number; name: string; args: never[] }) => {
     try {
-      process.send!({ id, result: await commands[name]!(...args) })
+      const command = commands[name]
+      if (!command) throw new Error(`There is no command ${name}.`)
+      process.send?.({ id, result: await command(...args) })
     } catch (error) {
-      process.send!({ id, error: (error as Error).stack })
+      process.send?.({ id, error: (error as Error).stack })
     }
   })
   process.on('disconnect', () => process.exit(0))
-  process.send!({ ready: { value: ready } })
+  process.send?.({ ready: { value: ready } })
 }
 
 /** What the parent handed over. */
-export const readConfigOf = <T>(): T => JSON.parse(process.argv[2]!) as T
+export const readConfigOf = <T>(): T => JSON.parse(process.argv[2] ?? '{}') as T
 
 /** What this process has used so far. */
 export const cpuUsage = () => {

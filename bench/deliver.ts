@@ -47,7 +47,9 @@ and post them and record each attempt in PostgreSQL, with one statement per atte
       bar.push((await measureBare(receiver, skip, measured)).perSecond)
       last = await measureDrain(bench, receiver, { waiting: skip + measured, concurrency: CONCURRENCY, skip, measured })
       ours.push(last.perSecond)
-      bench.say(`round ${round}: bare undici ${Math.round(bar.at(-1)!)}/s, ours ${Math.round(last.perSecond)}/s`)
+      bench.say(
+        `round ${round}: bare undici ${Math.round(bar.at(-1) ?? Number.NaN)}/s, ours ${Math.round(last.perSecond)}/s`,
+      )
       for (const { what, script, batched } of queueRuns) {
         if (script === 'queues/bullmq.ts' && !redisVersion()) continue
         const less = batched ? 0.5 : 0.2

@@ -29,8 +29,11 @@ export async function measureDrain(bench: Bench, receiver: Receiving, drain: Dra
   const clientIds: string[] = []
   for (let at = 0; at < clients; at++) {
     const clientId = await newClient(database.db)
-    const endpointIds = await newEndpoints(database.db, clientId, receiver.ready.url, endpoints / clients, concurrency)
-    await newDeliveries(database.db, clientId, endpointIds, waiting / clients, events / clients)
+    const endpointIds = await newEndpoints(database.db, clientId, receiver.ready.url, {
+      count: endpoints / clients,
+      maxInFlight: concurrency,
+    })
+    await newDeliveries(database.db, clientId, endpointIds, { count: waiting / clients, events: events / clients })
     clientIds.push(clientId)
   }
   await vacuumTables(database.db)

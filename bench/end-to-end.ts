@@ -34,23 +34,27 @@ request. Latency is from sending an event to receiving each of its deliveries.`,
     const seconds = bench.quick ? 3 : 8
     const ours = await startSetting(bench, 'gateway-server.ts')
     const naive = await startSetting(bench, 'naive-server.ts')
-    const [fast, plain, statements, node, postgres]: number[][] = [[], [], [], [], []]
+    const fast: number[] = []
+    const plain: number[] = []
+    const statements: number[] = []
+    const node: number[] = []
+    const postgres: number[] = []
     for (let round = 0; round <= rounds; round++) {
       const [a, b] = [await findSustainedRate(ours, seconds), await findSustainedRate(naive, round === 0 ? 2 : seconds)]
       // The first round warms both up.
       if (round === 0) continue
-      fast!.push(a.perSecond)
-      plain!.push(b.perSecond)
-      statements!.push(a.statements)
-      node!.push(a.nodeMicroseconds)
-      postgres!.push(a.postgresMicroseconds)
+      fast.push(a.perSecond)
+      plain.push(b.perSecond)
+      statements.push(a.statements)
+      node.push(a.nodeMicroseconds)
+      postgres.push(a.postgresMicroseconds)
       bench.say(
         `round ${round}: ours ${Math.round(a.perSecond)} events/s, one job per request ${Math.round(b.perSecond)}`,
       )
     }
     await naive.stop()
     const { rssMb } = await ours.server.ask('usage')
-    const perSecond = Math.round(0.2 * medianOf(fast!))
+    const perSecond = Math.round(0.2 * medianOf(fast))
     const calm = await readDelays(ours, perSecond, seconds)
     await ours.addHanging()
     const troubled = await readDelays(ours, perSecond, seconds)
@@ -58,9 +62,9 @@ request. Latency is from sending an event to receiving each of its deliveries.`,
     return [
       {
         what: `end to end, fan-out ${FAN_OUT}, no growing backlog`,
-        value: medianOf(fast!),
+        value: medianOf(fast),
         unit: 'events/s',
-        ratio: runBeside('one transaction and one job per request', fast!, plain!, { atLeast: 2.5 }),
+        ratio: runBeside('one transaction and one job per request', fast, plain, { atLeast: 2.5 }),
         detail: {
           rounds: fast,
           plainRounds: plain,
@@ -69,8 +73,8 @@ request. Latency is from sending an event to receiving each of its deliveries.`,
           rssMb,
         },
       },
-      { what: 'the same, in events/s', value: medianOf(fast!), unit: 'events/s', atLeast: 1200 },
-      { what: 'SQL statements per event', value: medianOf(statements!), unit: '', atMost: 2 },
+      { what: 'the same, in events/s', value: medianOf(fast), unit: 'events/s', atLeast: 1200 },
+      { what: 'SQL statements per event', value: medianOf(statements), unit: '', atMost: 2 },
       { what: `receive to client at ${perSecond} events/s, p50`, value: calm.p50, unit: 'ms', atMost: 25 },
       { what: `receive to client at ${perSecond} events/s, p99`, value: calm.p99, unit: 'ms', atMost: 250 },
       {
@@ -88,7 +92,7 @@ async function startSetting(bench: Bench, script: 'gateway-server.ts' | 'naive-s
   const receiver = await newReceiver()
   const clientId = await newClient(database.db)
   const source = await newSource(database.db, clientId)
-  await newEndpoints(database.db, clientId, receiver.ready.url, FAN_OUT)
+  await newEndpoints(database.db, clientId, receiver.ready.url, { count: FAN_OUT })
   const config = { databaseUrl: database.url, source } satisfies NaiveConfig
   const server = await startChild<{ url: string }, GatewayServer>(script, config)
   const url = server.ready.url + source.id
@@ -100,7 +104,7 @@ async function startSetting(bench: Bench, script: 'gateway-server.ts' | 'naive-s
     load,
     async addHanging() {
       const ids = await newEndpoints(database.db, clientId, `${receiver.ready.url}/hang`)
-      await newDeliveries(database.db, clientId, ids, HANGING)
+      await newDeliveries(database.db, clientId, ids, { count: HANGING })
     },
     async stop() {
       await server.ask('stop')

@@ -14,20 +14,22 @@ endpoint. Every statement that reads or records deliveries names one client, so 
     const scale = bench.quick ? 0.2 : 1
     const [skip, measured] = [5_000 * scale, 35_000 * scale]
     const size = { waiting: skip + measured, concurrency: CONCURRENCY, skip, measured }
-    const [one, many, clients]: Awaited<ReturnType<typeof measureDrain>>[][] = [[], [], []]
+    const one: Awaited<ReturnType<typeof measureDrain>>[] = []
+    const many: Awaited<ReturnType<typeof measureDrain>>[] = []
+    const clients: Awaited<ReturnType<typeof measureDrain>>[] = []
     for (let round = 1; round <= (bench.quick ? 1 : 3); round++) {
-      one!.push(await measureDrain(bench, receiver, size))
-      many!.push(await measureDrain(bench, receiver, { ...size, endpoints: 1000 }))
-      clients!.push(await measureDrain(bench, receiver, { ...size, endpoints: 1000, clients: 1000 }))
-      const last = [one, many, clients].map((rounds) => Math.round(rounds!.at(-1)!.perSecond))
+      one.push(await measureDrain(bench, receiver, size))
+      many.push(await measureDrain(bench, receiver, { ...size, endpoints: 1000 }))
+      clients.push(await measureDrain(bench, receiver, { ...size, endpoints: 1000, clients: 1000 }))
+      const last = [one, many, clients].map((rounds) => Math.round(rounds.at(-1)?.perSecond ?? Number.NaN))
       bench.say(`round ${round}: one endpoint ${last[0]}/s, 1,000 ${last[1]}/s, of 1,000 clients ${last[2]}/s`)
     }
     await receiver.stop()
-    const runRounds = (runs: typeof one) => runs!.map(({ perSecond }) => perSecond)
+    const runRounds = (runs: typeof one) => runs.map(({ perSecond }) => perSecond)
     const detailText = (runs: typeof one) => ({
       rounds: runRounds(runs),
-      nodeMicrosecondsEach: runs!.map((run) => run.nodeMicroseconds),
-      postgresMicrosecondsEach: runs!.map((run) => run.postgresMicroseconds),
+      nodeMicrosecondsEach: runs.map((run) => run.nodeMicroseconds),
+      postgresMicrosecondsEach: runs.map((run) => run.postgresMicroseconds),
     })
     const of = 'one endpoint'
     return [

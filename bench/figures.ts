@@ -8,7 +8,7 @@ export function percentileOf(values: readonly number[], share: number): number {
 
 /** Our rounds beside those of the baseline, each with the one that was measured next to it. */
 export function runBeside(of: string, ours: readonly number[], base: readonly number[], bar: Bar = {}): Ratio {
-  const rounds = ours.map((value, round) => value / base[round]!)
+  const rounds = ours.map((value, round) => value / (base[round] ?? Number.NaN))
   return { of, value: medianOf(rounds), rounds, ...bar }
 }
 

@@ -30,7 +30,7 @@ if (source)
     }),
   )
 else {
-  const db = openPool(databaseUrl!, { max: 10 })
+  const db = openPool(databaseUrl ?? '', { max: 10 })
   const log = newLog('warn')
   const watch = combineWatches({ log }, [createCounters(new Registry())])
   app.use(receiveRoutes({ db, keyRing: keys, log, now: nowMs, onStored: () => {}, watch }))

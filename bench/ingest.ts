@@ -18,8 +18,11 @@ handler, which verifies, parses and answers but stores nothing.`,
     const storing = await serverAndLoad(source.id, { databaseUrl: database.url })
     const answering = await serverAndLoad(source.id, { source })
     const seconds = bench.quick ? 1 : 3
-    const [stored, answered]: number[][] = [[], []]
-    const [p99, node, postgres]: number[][] = [[], [], []]
+    const stored: number[] = []
+    const answered: number[] = []
+    const p99: number[] = []
+    const node: number[] = []
+    const postgres: number[] = []
     let accepted = 0
     for (let round = 0; round <= (bench.quick ? 1 : 7); round++) {
       const [nodeBefore, postgresBefore] = [await storing.server.ask('usage'), bench.postgres.cpuSeconds()]
@@ -32,11 +35,11 @@ handler, which verifies, parses and answers but stores nothing.`,
       accepted += store.accepted
       // The first round warms both up.
       if (round === 0) continue
-      stored!.push(store.perSecond)
-      answered!.push(answer.perSecond)
-      p99!.push(store.p99)
-      node!.push(nodeEach)
-      postgres!.push(postgresEach)
+      stored.push(store.perSecond)
+      answered.push(answer.perSecond)
+      p99.push(store.p99)
+      node.push(nodeEach)
+      postgres.push(postgresEach)
       bench.say(`round ${round}: stored ${Math.round(store.perSecond)}/s, answered ${Math.round(answer.perSecond)}/s`)
     }
     const { rows } = await database.db.query(
@@ -53,13 +56,13 @@ handler, which verifies, parses and answers but stores nothing.`,
     return [
       {
         what: `events accepted and committed, ${CONCURRENCY} connections`,
-        value: medianOf(stored!),
+        value: medianOf(stored),
         unit: '/s',
-        ratio: runBeside('the same handler, nothing stored', stored!, answered!, { atLeast: 0.6 }),
+        ratio: runBeside('the same handler, nothing stored', stored, answered, { atLeast: 0.6 }),
         detail: {
           rounds: stored,
           answeredRounds: answered,
-          p99Ms: medianOf(p99!),
+          p99Ms: medianOf(p99),
           nodeMicrosecondsEach: node,
           postgresMicrosecondsEach: postgres,
           rssMb,

@@ -9,7 +9,7 @@ function cpuTimes(pid: string): { parent: string; ticks: number[] } | undefined 
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /s, '')
       .split(' ')
-    return { parent: fields[1]!, ticks: fields.slice(11, 15).map(Number) }
+    return { parent: fields[1] ?? '', ticks: fields.slice(11, 15).map(Number) }
   } catch {
     return undefined
   }
@@ -20,9 +20,9 @@ export function processorSeconds(pid: number): number {
   if (!existsSync('/proc/self/stat')) return Number.NaN
   const children = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
-    .map(cpuTimes)
-    .filter((one) => one?.parent === String(pid))
-    .map((one) => one!.ticks[0]! + one!.ticks[1]!)
+    .flatMap((name) => cpuTimes(name) ?? [])
+    .filter(({ parent }) => parent === String(pid))
+    .map(({ ticks: [user = 0, system = 0] }) => user + system)
   const own = cpuTimes(String(pid))?.ticks ?? []
   return [...own, ...children].reduce((sum, ticks) => sum + ticks, 0) / TICKS_PER_SECOND
 }

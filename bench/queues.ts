@@ -43,7 +43,7 @@ export async function throughQueue(bench: Bench, receiver: Receiving, run: Queue
   try {
     const clientId = await newClient(database.db)
     const endpointIds = await newEndpoints(database.db, clientId, receiver.ready.url)
-    await newDeliveries(database.db, clientId, endpointIds, skip + measured)
+    await newDeliveries(database.db, clientId, endpointIds, { count: skip + measured })
     await vacuumTables(database.db)
     const server = await startChild<object, QueueServer>(script, {
       databaseUrl: database.url,

@@ -22,17 +22,17 @@ function takeDelivery(socket: Socket, bytes: Buffer): Buffer {
     const length = Number(/content-length: *(\d+)/i.exec(text)?.[1] ?? 0)
     const end = head + HEAD_END.length + length
     if (bytes.length < end) return bytes
-    countArrived(socket, text, bytes, head, end)
+    countArrived(socket, text, () => bytes.toString('latin1', head, end))
     bytes = bytes.subarray(end)
   }
 }
 
-function countArrived(socket: Socket, head: string, bytes: Buffer, from: number, to: number) {
+function countArrived(socket: Socket, head: string, readBody: () => string) {
   if (head.startsWith('POST /hang')) return void hanging.add(socket)
   count += 1
   if (latencies && (marked === '' || head.startsWith(marked))) {
     // stripe-load.ts writes the moment of sending into the ids of its events.
-    const sentAt = /user_(\d+)x/.exec(bytes.toString('latin1', from, to))?.[1]
+    const sentAt = /user_(\d+)x/.exec(readBody())?.[1]
     if (sentAt) latencies.push(nowMs() - Number(sentAt) / 1000)
   }
   socket.write(REPLY)

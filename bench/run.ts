@@ -60,7 +60,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
     await stopAll()
     process.exit(1)
   })
-const loadBefore = loadavg()[0]!
+const [loadBefore = Number.NaN] = loadavg()
 const results: Report['results'] = []
 try {
   for (const { name, about, measure } of rows) {

@@ -25,7 +25,7 @@ not timed: another machine counts nearly the same.`,
     const receiver = await newReceiver()
     const clientId = await newClient(db)
     const source = await newSource(db, clientId)
-    await newEndpoints(db, clientId, receiver.ready.url, FAN_OUT)
+    await newEndpoints(db, clientId, receiver.ready.url, { count: FAN_OUT })
     const server = await startChild<{ url: string }, GatewayServer>('gateway-server.ts', {
       databaseUrl: database.url,
       source,

@@ -1,4 +1,5 @@
 import { contracts } from '../mappings/index.ts'
+import { contractNamed } from '../src/contracts/contract.ts'
 import { type Db, inTransaction } from '../src/database/db.ts'
 import { newId } from '../src/domain/ids.ts'
 import { createKeyRing } from '../src/secrets/keyring.ts'
@@ -13,9 +14,15 @@ export const keys = createKeyRing([{ id: 'bench', key: Buffer.alloc(32, 1) }])
 const MARK = '%n%'
 const BODY_BYTES = 1500
 
+/** The contract whose deliveries are measured. */
+export const benchContract = contractNamed(contracts, CONTRACT)
+
 /** A stored body of about 1.5 KB in which MARK stands for a number. */
 function bodyTemplate(): string {
-  const body = contracts[CONTRACT]!.example('subscription.created') as Record<string, any>
+  const body = benchContract.example('subscription.created') as {
+    user: { clientUserId: string }
+    subscription: { metadata: unknown }
+  }
   body.user.clientUserId = `user_${MARK}`
   const short = JSON.stringify(body).length
   body.subscription.metadata = { note: 'x'.repeat(Math.max(0, BODY_BYTES - short)) }
@@ -49,8 +56,7 @@ export async function newEndpoints(
   db: Db,
   clientId: string,
   url: string,
-  count = 1,
-  maxInFlight = 10,
+  { count = 1, maxInFlight = 10 } = {},
 ): Promise<string[]> {
   const ids = Array.from({ length: count }, newId)
   await db.query(
@@ -69,8 +75,7 @@ export async function newDeliveries(
   db: Db,
   clientId: string,
   endpointIds: string[],
-  count: number,
-  events = count,
+  { count, events = count }: { count: number; events?: number },
 ): Promise<void> {
   await inTransaction(db, async (tx) => {
     // The bits of a UUIDv7: the milliseconds first, then what makes it unique.

@@ -1,3 +1,4 @@
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: one object literal, as Stripe sends it.
 const subscriptionObject = (n: string) => ({
   id: `evt_${n}`,
   object: 'event',

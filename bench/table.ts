@@ -24,13 +24,13 @@ export function printTable(results: Report['results']): string {
         figure.note ?? figure.ratio?.of ?? '',
       ])
     }
-    if (error) lines.push([row, 'failed', '', '', '', error.split('\n')[0]!])
+    if (error) lines.push([row, 'failed', '', '', '', error.split('\n')[0] ?? ''])
   }
-  const widths = lines[0]!.map((_, at) => Math.max(...lines.map((line) => line[at]!.length)))
+  const widths = (lines[0] ?? []).map((_, at) => Math.max(...lines.map((line) => line[at]?.length ?? 0)))
   return lines
     .map((line) =>
       line
-        .map((cell, at) => cell.padEnd(widths[at]!))
+        .map((cell, at) => cell.padEnd(widths[at] ?? 0))
         .join('  ')
         .trimEnd(),
     )

@@ -41,7 +41,8 @@ export async function timeAnswer(
   db: Queryable,
   { method = 'get', path, clientId, params = {}, query = {}, body = {} }: Asked,
 ) {
-  const route = declared.find((one) => one.method === method && one.path === path)!
+  const route = declared.find((one) => one.method === method && one.path === path)
+  if (!route) throw new Error(`There is no ${method} ${path}.`)
   const page = { limit: 50, order: 'desc', ...query }
   return route.answerCall({ db, clientId, query: page, params, body, after: () => {} } as never)
 }

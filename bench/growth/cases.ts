@@ -48,6 +48,7 @@ export const listCase = async (db: Db, filled: Filled): Promise<string[]> => [
 
 const hasWindow = ({ path }: Asked) => /deliveries|events/.test(path)
 
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: a table of cases, one a line.
 async function lists(db: Db, filled: Filled): Promise<List[]> {
   const { big, small, days, endpoints, quiet, commonType, rareType, user, source, quietSource } = filled
   const { rows } = await db.query(
@@ -65,7 +66,7 @@ async function lists(db: Db, filled: Filled): Promise<List[]> {
   const [endpointId] = endpoints
   const names = {
     [quiet]: 'quiet',
-    [endpointId!]: 'busy',
+    [endpointId ?? '']: 'busy',
     [source]: 'busy',
     [quietSource]: 'quiet',
     [NOBODY]: 'nobody',

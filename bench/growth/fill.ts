@@ -1,5 +1,6 @@
 import type { Db } from '../../src/database/db.ts'
 import type { DailyTable } from '../../src/database/partitions.ts'
+import { firstRow } from '../../src/database/rows.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { CONTRACT, newClient, newEndpoints } from '../seed.ts'
 import { stripeEvent } from '../stripe-event.ts'
@@ -28,7 +29,13 @@ const FAN_OUT = 4
 /** Days laid out side by side. */
 const AT_ONCE = 2
 const CLIENTS = 20
-const TYPES = ['subscription.renewed', 'invoice.paid', 'invoice.created', 'item.purchased', 'subscription.updated']
+const TYPES = [
+  'subscription.renewed',
+  'invoice.paid',
+  'invoice.created',
+  'item.purchased',
+  'subscription.updated',
+] as const
 const RARE = 'subscription.resumed'
 /** One in so many. */
 const SELDOM = 20_000
@@ -48,10 +55,12 @@ export async function fillDatabase(
   const clients: string[] = []
   for (let at = 0; at < CLIENTS; at += 1) clients.push(await newClient(db))
   const endpoints: string[] = []
-  for (const client of clients) endpoints.push(...(await newEndpoints(db, client, 'http://127.0.0.1:1/', FAN_OUT)))
-  const [quiet] = await newEndpoints(db, clients[0]!, 'http://127.0.0.1:1/')
-  const [source, quietSource, user] = ['a', 'b', 'c'].map((digit) => `${digit.repeat(8)}-0000-7000-8000-000000000000`)
-  const names = { clients, endpoints: [...endpoints, quiet!], source: source!, quietSource: quietSource!, user: user! }
+  for (const client of clients)
+    endpoints.push(...(await newEndpoints(db, client, 'http://127.0.0.1:1/', { count: FAN_OUT })))
+  const big = firstRow(clients)
+  const quiet = firstRow(await newEndpoints(db, big, 'http://127.0.0.1:1/'))
+  const [source, quietSource, user] = [idOfDigit('a'), idOfDigit('b'), idOfDigit('c')]
+  const names = { clients, endpoints: [...endpoints, quiet], source, quietSource, user }
   const perDay = Math.ceil(deliveries / days)
   const indexes = await withoutIndexes(db, ['source_events', 'emissions'])
   for (let day = days; day > 0; day -= AT_ONCE) {
@@ -62,24 +71,26 @@ export async function fillDatabase(
     if ((days - day) % 30 === 28) say(`${((days - day + AT_ONCE) * perDay).toLocaleString('en')} deliveries laid out`)
   }
   for (const made of indexes) await db.query(made)
-  await newState(db, { clientId: clients[0]!, endpointId: endpoints[0]!, sourceId: source!, many: deliveries / 200 })
-  const explained = await storeExplainable(db, clients[0]!, source!)
+  await newState(db, { clientId: big, endpointId: firstRow(endpoints), sourceId: source, many: deliveries / 200 })
+  const explained = await storeExplainable(db, big, source)
   await db.query(`analyze`)
   return {
     deliveries: perDay * days,
     days,
-    big: clients[0]!,
+    big,
     endpoints: endpoints.slice(0, FAN_OUT),
-    quiet: quiet!,
-    small: { clientId: clients[1]!, endpointId: endpoints[FAN_OUT]! },
-    commonType: TYPES[0]!,
+    quiet,
+    small: { clientId: firstRow(clients.slice(1)), endpointId: firstRow(endpoints.slice(FAN_OUT)) },
+    commonType: TYPES[0],
     rareType: RARE,
-    user: user!,
-    source: source!,
-    quietSource: quietSource!,
+    user,
+    source,
+    quietSource,
     explained,
   }
 }
+
+const idOfDigit = (digit: string) => `${digit.repeat(8)}-0000-7000-8000-000000000000`
 
 /** Takes away the indexes of tables without partitions, and answers what makes them again. */
 async function withoutIndexes(db: Db, tables: string[]): Promise<string[]> {

@@ -62,10 +62,10 @@ async function inRolledBack<T>(db: Db, work: (tx: Queryable) => Promise<T>): Pro
 /** The database with every statement that it is asked. */
 function watchStatements(db: Queryable): { db: Queryable; ran: Ran[] } {
   const ran: Ran[] = []
-  const recordQuery = (first: any, given?: unknown[]) => {
+  const recordQuery = (first: string | { text: string; values?: unknown[] }, given?: unknown[]) => {
     const { text, values = [] } = typeof first === 'string' ? { text: first, values: given } : first
     ran.push({ text, values })
-    return db.query(first, given)
+    return db.query(text, values)
   }
   return { db: { query: recordQuery } as unknown as Queryable, ran }
 }

@@ -27,10 +27,21 @@ export async function planOf(db: Queryable, { text, values }: Ran): Promise<Plan
   return plan
 }
 
-function walkPlan(node: any, plan: Plan) {
+/** A node of `explain (format json)`, as far as it is read here. */
+interface PlanNode {
+  'Node Type': string
+  'Actual Loops'?: number
+  'Actual Rows': number
+  'Rows Removed by Filter'?: number
+  'Relation Name'?: string
+  'Index Name'?: string
+  Plans?: PlanNode[]
+}
+
+function walkPlan(node: PlanNode, plan: Plan) {
   const loops = node['Actual Loops'] ?? 0
   const read = (node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0)) * loops
-  const type: string = node['Node Type']
+  const type = node['Node Type']
   if (loops > 0 && /Scan/.test(type) && node['Relation Name']) {
     plan.rows += read
     if (node['Index Name']) plan.indexes.push(shortName(node['Index Name']))

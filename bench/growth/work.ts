@@ -2,6 +2,7 @@ import { readLedgerReport } from '../../src/cli/ledger-report.ts'
 import { readOldestDeliveries, readOldestSourceEvents } from '../../src/database/backlog.ts'
 import type { Db, Queryable } from '../../src/database/db.ts'
 import { moveFloor } from '../../src/database/pending-floor.ts'
+import { firstRow } from '../../src/database/rows.ts'
 import { QUEUE_START, readDueDeliveries } from '../../src/deliver/queue/due-deliveries.ts'
 import { findDueEndpoints, sweepDueEndpoints } from '../../src/deliver/queue/next-due.ts'
 import { LEAST_ID } from '../../src/domain/ids.ts'
@@ -42,7 +43,7 @@ export async function workCases(db: Db, filled: Filled): Promise<Case[]> {
     [false, true].map((areRetries) => ({ endpointId, areRetries, after: QUEUE_START, limit: 250, isNew: false })),
   )
   const readStats = (what: string, query: Record<string, unknown>) =>
-    callApi(what, { path: '/v1/endpoints/{id}/stats', params: { id: endpoints[0]! }, query }, 5)
+    callApi(what, { path: '/v1/endpoints/{id}/stats', params: { id: firstRow(endpoints) }, query }, 5)
   await moveFloor(db)
   const { rows } = await db.query('select event_id from pending_floor')
   const readFloor = () => ({ eventId: rows[0].event_id })
@@ -57,8 +58,8 @@ export async function workCases(db: Db, filled: Filled): Promise<Case[]> {
     callApi('resend of an older one', { method: 'post', path: '/v1/deliveries/{id}/resend', params: { id: old.id } }),
     readStats('stats of a day', {}),
     readStats('stats of a month', { since }),
-    callApi('dry run of a replay: failed', startReplay(endpoints[0]!, 'failed'), 5),
-    callApi('dry run of a replay: all of a day', startReplay(endpoints[0]!, 'all', DAY_MS), 5),
+    callApi('dry run of a replay: failed', startReplay(firstRow(endpoints), 'failed'), 5),
+    callApi('dry run of a replay: all of a day', startReplay(firstRow(endpoints), 'all', DAY_MS), 5),
     { what: 'metrics: a scrape', run: (db) => readStanding(poolOf(db), NO_WORKER, LANES), rounds: 5 },
     { what: 'operations: the oldest that waits', run: (db) => readOldestDeliveries(db), rounds: 5 },
     { what: 'operations: the oldest to normalise', run: (db) => readOldestSourceEvents(db, LANES), rounds: 5 },
@@ -83,7 +84,7 @@ const startReplay = (endpointId: string, mode: string, forMs?: number) => ({
 const poolOf = (tx: Queryable) =>
   ({
     connect: async () => ({
-      query: async (first: any, values?: unknown[]) =>
+      query: async (first: string, values?: unknown[]) =>
         /^(begin|commit|rollback)$/.test(first) ? undefined : tx.query(first, values),
       release() {},
     }),
