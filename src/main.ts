@@ -24,7 +24,7 @@ async function runProgram() {
     log = newLog(config.logLevel)
     const unknown = unknownSettings(process.env)
     if (unknown.length > 0) log.warn({ variables: unknown }, 'config.unknown_variables')
-    const starting = startGateway(config, { log, crashed: () => process.exit(1) })
+    const starting = startGateway(config, { log, onDatabaseCrash: () => process.exit(1) })
     obeySignals(starting, exitWithError)
     printStart(await starting, config)
   } catch (error) {

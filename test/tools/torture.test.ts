@@ -93,7 +93,7 @@ test('all is well only when the sums are right, repeats are explained, nothing e
   const wrong = [
     { struck: [struck] },
     { lost: [{ first: arrival('a'), again: arrival('a') }] },
-    { crashes: [{ atWork: true, message: 'out of memory' }] },
+    { crashes: [{ wasListening: true, message: 'out of memory' }] },
     { sums: { ...found, missing: ['0 a'] } },
     { sums: { ...found, invented: ['b'] } },
     { sums: { ...found, deliveredTwice: ['a'] } },
