@@ -17,7 +17,7 @@ export interface RetryPlan {
 /** A receiver may ask for patience, but only so much of it: the schedule's end stays in sight. */
 const RETRY_AFTER_MAX_SECONDS = 3600
 
-/** What a status and its Retry-After mean. 3xx is a refusal, redirects are never followed. Rules: DESIGN.md 4. */
+/** What a status and its Retry-After mean. 3xx is a refusal: redirects are never followed. A Retry-After counts with 429 and 503. */
 export function outcomeOfStatus(status: number, retryAfter: string | string[] | undefined, now: Date): AttemptOutcome {
   if (status >= 200 && status < 300) return { kind: 'delivered', status }
   if (status === 410) return { kind: 'gone', status }

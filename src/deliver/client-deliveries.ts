@@ -13,7 +13,7 @@ import { releaseIdle, releasePumps } from './release-idle.ts'
 import { closePump } from './run-delivery.ts'
 import { createStartCheck } from './start-check.ts'
 
-/** What wants rows within this time shares a statement. */
+/** Pumps that need rows within this time share a statement. */
 const LOOP_SPACING_MS = 5
 const RELEASE_MS = 200
 /** Where nothing can start for now. */
@@ -30,7 +30,7 @@ export function createClientDeliveries(shared: DeliverContext, id: string): Clie
   // To be claimed: named by a wake, or found due.
   const wokenIds = new Set<string>()
   const foundDueIds = new Set<string>()
-  // Read and not recorded, of all pumps, lost ones too: none of these is started a second time.
+  // Read and not recorded, of all pumps, also of those whose lease is lost: none of these is started a second time.
   const inHandIds = new Set<string>()
   let mustDiscover = false
   let isReading = false
@@ -71,7 +71,7 @@ export function createClientDeliveries(shared: DeliverContext, id: string): Clie
   async function discoverDueEndpoints() {
     mustDiscover = false
     const endpoints = await findDueEndpoints(db, id, HORIZON_SECONDS, shared.oldestPending).catch((error) => {
-      // Asked for again by the next round: nobody else may.
+      // The next run asks again: no other wake may come.
       mustDiscover = true
       throw error
     })
@@ -93,7 +93,7 @@ export function createClientDeliveries(shared: DeliverContext, id: string): Clie
       pumps.set(endpointId, newPump(id, endpointId))
       shared.pumps.count += 1
     }
-    // What was merely found due may well be in work there: two processes that tell each other so would never end.
+    // What was only found due may be in work in the other process: two processes that notified each other would never stop.
     const wasWoken = elsewhere.some((unit) => woken.has(endpointIdOf(unit)))
     if (elsewhere.length === 0 || (!wasWoken && performance.now() < announcedAt + ANNOUNCE_AGAIN_MS)) return
     announcedAt = performance.now()
@@ -120,7 +120,7 @@ export function createClientDeliveries(shared: DeliverContext, id: string): Clie
         ),
         shared.oldestPending,
       )
-      // Loaded here, hundreds at once, they are at hand when the attempts start.
+      // Loaded here, hundreds at once, they are cached when the attempts start.
       await shared.loadEventBodies(id, new Set(reads.flatMap(({ rows }) => rows.map(({ eventId }) => eventId))))
       for (const [at, read] of reads.entries()) {
         const asked = needing[at]
@@ -136,7 +136,7 @@ export function createClientDeliveries(shared: DeliverContext, id: string): Clie
       throw error
     } finally {
       isReading = false
-      // What was recorded while we read may have been read as it was before, and was known as in hand until now.
+      // What was recorded during the reading may have been read as it was before: it stays in hand until now.
       for (const deliveryId of doneWhileReading) inHandIds.delete(deliveryId)
       doneWhileReading = []
     }
@@ -149,7 +149,7 @@ export function createClientDeliveries(shared: DeliverContext, id: string): Clie
     pump.retries.isStale = true
     pump.isOnClock = false
     if (!mustWaitForTime(pump, shared.now)) return
-    // Perhaps no more: what holds it up may have been changed.
+    // The endpoint may have been changed, so that it has to wait no longer.
     clearTimeout(pump.startTimer)
     pump.startTimer = undefined
     pump.mustRecheck = true

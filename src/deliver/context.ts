@@ -29,7 +29,7 @@ export interface DeliverContext {
   onLeasedElsewhere: (clientId: string) => void
   /** Somebody should wake this client at about this time, in case this process is gone by then. */
   scheduleBackstop: (clientId: string, at: Date) => void
-  /** Told of each attempt, and of what becomes of endpoints. */
+  /** Hears of each attempt, and of each change of an endpoint. */
   watch?: Watch
   sendPost: Sender['sendPost']
   loadEventBodies: LoadEventBodies
@@ -55,28 +55,28 @@ export interface WakeOptions {
   reread?: boolean
 }
 
-/** One client's deliveries in this process: a pump for each endpoint that it holds, and the rounds that feed them. */
+/** One client's deliveries in this process: a pump for each endpoint whose lease it holds, and the loop that feeds them. */
 export interface ClientDeliveries {
   readonly id: string
   readonly pumps: ReadonlyMap<string, Pump>
   readonly clock: RetryClock
   readonly startCheck: AddToBatch<{ pump: Pump; delivery: DueDelivery }, StartVerdict>
   readonly recordAttempt: AddToBatch<AttemptMade, RecordResult>
-  /** Writes down how an endpoint fares. */
+  /** Saves the health of an endpoint. */
   readonly saveHealth: AddToBatch<HealthSave, void>
-  /** Looks for work of these endpoints, or of any that has some; with `doubt`, what was read of it before is read anew. */
+  /** Looks for due deliveries of these endpoints, or of any endpoint of the client. */
   wakeEndpoints(endpointIds?: string[], options?: WakeOptions): void
-  /** Asks for a round: rows are wanted. */
+  /** Requests a run of the loop: pumps need rows. */
   requestRows(): void
-  /** A delivery is done with: recorded, or not to be attempted. */
+  /** The delivery is no longer in hand: it was recorded, or is not to be attempted. */
   forgetDelivery(pump: Pump, delivery: DueDelivery): void
-  /** Forgets what waits and was read, and reads it anew: it was not what is to be sent next. */
+  /** Forgets the waiting deliveries of the pump and reads them again: others are to be sent first. */
   rereadPump(pump: Pump): void
-  /** Forgets what waits, and starts no more. */
+  /** Forgets the waiting deliveries of the pump, and starts no more. */
   haltPump(pump: Pump, why: NonNullable<Pump['haltReason']>): void
   /** Forgets the pump: its lease is lost, or about to be given back. */
   dropPump(pump: Pump): void
-  /** Nothing is held, in hand or awaited. */
+  /** It has no pump, no delivery in hand, and no time set on its clock. */
   isIdle(): boolean
   /** Gives back every lease. */
   stop(): Promise<void>

@@ -6,8 +6,8 @@ import { hasNothingToRead, isPumpIdle, type Pump } from './queue/pump.ts'
 const RELEASE_AFTER_MS = 3_000
 
 /**
- * Looks over the pumps that have fallen asleep: sets the retry clock to what comes due next, and gives back the leases of
- * those that have been idle for a while, so that another process can have the endpoint.
+ * Looks at the pumps that have nothing to read: sets the retry clock to what comes due next, and releases the leases of
+ * those that have been idle for 3 s, so that another process can have the endpoint.
  */
 export async function releaseIdle(shared: DeliverContext, client: ClientDeliveries): Promise<void> {
   const asleep = [...client.pumps.values()].filter(hasNothingToRead)
@@ -18,12 +18,12 @@ export async function releaseIdle(shared: DeliverContext, client: ClientDeliveri
   )
   const before = performance.now() - RELEASE_AFTER_MS
   const unneeded = asleep.filter((pump) => pump.isOnClock && isPumpIdle(pump) && pump.lastBusyAt < before)
-  // Forgotten before they are given back: a wake that comes meanwhile claims them anew.
+  // Dropped before they are released: a wake that comes in between claims them again.
   for (const pump of unneeded) client.dropPump(pump)
   await releasePumps(shared, client, unneeded)
 }
 
-/** Writes down how the endpoints fared, for whoever has them next, and gives back their leases. */
+/** Saves the health of the endpoints, for the process that leases them next, and releases their leases. */
 export async function releasePumps({ worker }: DeliverContext, client: ClientDeliveries, pumps: Pump[]): Promise<void> {
   if (pumps.length === 0) return
   await Promise.all(pumps.map(({ endpoint, starts }) => endpoint && client.saveHealth({ endpoint, starts })))

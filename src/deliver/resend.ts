@@ -11,14 +11,15 @@ interface ResentRow {
   userId: string | null
   status: string
   deleted: boolean
-  kept: boolean
+  hasBody: boolean
 }
 
 /**
  * Delivers an event to an endpoint once more: a new delivery, due now, with an id of its own and the endpoint's full
  * schedule. What still waits of the same event and endpoint becomes `cancelled`. Runs inside the caller's transaction;
  * afterwards the endpoint has to be woken. Throws `not_found` when there is no such delivery or its endpoint is deleted,
- * `endpoint_disabled`, and `payload_expired` when the event's body is past its retention. Rule: DESIGN.md 2.
+ * `endpoint_disabled`, and `payload_expired` when the event's body is past its retention. Attempts already
+ * made stay on record with the old delivery.
  */
 export async function resendDelivery(
   tx: Queryable,
@@ -27,11 +28,11 @@ export async function resendDelivery(
 ): Promise<{ id: string; endpointId: string }> {
   // Locks the delivery: of two resends at once, the second finds the first one's delivery and cancels it.
   const { rows } = await tx.query<ResentRow>({
-    // Planned once: there are as many days as are kept.
+    // Named, so that it is planned once: there are as many partitions as days of retention.
     name: 'deliver.resend',
     text: `select d.event_id as "eventId", d.endpoint_id as "endpointId", d.event_type as "eventType", d.user_id as "userId", p.status,
             p.deleted_at is not null as deleted,
-            b.event_id is not null as kept
+            b.event_id is not null as "hasBody"
        from deliveries d
        join endpoints p on p.client_id = d.client_id and p.id = d.endpoint_id
        left join event_bodies b on b.client_id = d.client_id and b.event_id = d.event_id
@@ -48,7 +49,7 @@ export async function resendDelivery(
   if (delivery.status === 'disabled') throw new Refusal('endpoint_disabled')
   const { eventId, endpointId, eventType, userId } = delivery
   // Behind the horizon a body may still be there, and be gone before it is sent.
-  if (!delivery.kept || eventId < idFloor((await readHorizons(tx)).payload)) throw new Refusal('payload_expired')
+  if (!delivery.hasBody || eventId < idFloor((await readHorizons(tx)).payload)) throw new Refusal('payload_expired')
   await tx.query(
     `update deliveries set state = 'cancelled', reason = 'resent', next_attempt_at = null, finished_at = now()
       where client_id = $1 and event_id = $2 and endpoint_id = $3 and state = 'pending'`,

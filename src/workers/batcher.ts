@@ -3,8 +3,8 @@ export type AddToBatch<In, Out> = (item: In) => Promise<Out>
 
 /**
  * Gathers items that arrive close together and flushes them as one. A flush starts at once when fewer than `inFlight`
- * are running and the last one started `spacingMs` ago, and takes all that has gathered, as long as their sizes (1 each,
- * unless told otherwise) come to `max` at most; one that is larger goes alone.
+ * are running and the last one started `spacingMs` ago, and takes all that has gathered, as long as their sizes (1 each
+ * by default) come to `max` at most; an item that is larger is flushed by itself.
  * `flush` returns one result per item, in order; when it throws, every item of that batch is rejected with the error.
  */
 export function createBatcher<In, Out>(

@@ -8,7 +8,7 @@ import { WAKE_CHANNEL } from './worker-session.ts'
  */
 export function freeDeadWorkers({ db, log }: { db: Db; log: Log }): Promise<string[]> {
   return inTransaction(db, async (tx) => {
-    // A lock that can be had belongs to nobody alive. Of several janitors one gets it, until the transaction ends.
+    // A lock that can be taken belongs to no live worker. Of several janitors one gets it, until the transaction ends.
     const { rows: dead } = await tx.query(
       'delete from workers where pg_try_advisory_xact_lock(lock_key) returning id, host, pid, graphile_pool as pool',
     )

@@ -12,14 +12,14 @@ interface LongRun {
 export interface StopSignal {
   /** The process ends, or the lease may be another's by now. */
   isStopped: () => boolean
-  /** Fulfilled when the process ends: nothing may be waited for any longer. */
+  /** Fulfilled when the process ends: nothing may be awaited any longer. */
   stopping: Promise<'stopping'>
-  /** Waits so long, or until the process ends. */
+  /** Waits for `ms`, or until the process ends. */
   pause: (ms: number) => Promise<void>
 }
 
 interface RunKind<Run extends LongRun> {
-  /** Begins the names of its units and of its lines in the log. */
+  /** The prefix of its units and of its log events. */
   name: string
   /** The client's runs that are to be worked on now. */
   readDueRuns: (clientId: string) => Promise<Run[]>
@@ -27,7 +27,7 @@ interface RunKind<Run extends LongRun> {
   readNextDue: (clientId: string) => Promise<Date | null>
   /** The clients that have such runs. */
   readClients: () => Promise<string[]>
-  /** Goes on from where the row says, to the end or until it is stopped. What it throws is logged, and it is begun again. */
+  /** Continues from where the row says, to the end or until it is stopped. What it throws is logged, and it is begun again. */
   workOn: (run: Run, stop: StopSignal) => Promise<void>
 }
 
@@ -39,7 +39,7 @@ export interface LeasedRunsDeps {
   onLeasedElsewhere: (clientId: string) => void
 }
 
-/** A room whose work are such runs. */
+/** A room that works on such runs. */
 export interface LeasedRuns {
   /** There may be a run of this client to work on. Returns at once. */
   wake(clientId: string): void
@@ -61,7 +61,7 @@ export function createLeasedRuns<Run extends LongRun>(
   const wokenMeanwhile = new Set<string>()
   const timers = new Map<string, NodeJS.Timeout>()
   const running = new Map<string, Promise<void>>()
-  // Broke off a moment ago: begun again at once, they would fail again at once.
+  // Failed a moment ago: begun again at once, they would probably fail again.
   const paused = new Map<string, NodeJS.Timeout>()
   const stopping = Promise.withResolvers<'stopping'>()
   // Not a race with the promise above, which would keep every pause of a long run in memory.

@@ -10,7 +10,7 @@ const WORK_ROOMS = ['normalize', 'deliver', 'hydrate', 'backfill', 'replay'] as 
 export type WorkRoom = (typeof WORK_ROOMS)[number]
 const isWorkRoom = (name: string | undefined): name is WorkRoom => WORK_ROOMS.includes(name as WorkRoom)
 
-/** How the rooms of this process reach those of others. Every call returns at once; what is said often is said once. */
+/** How the rooms of this process reach those of others. Every call returns at once; wakes are coalesced. */
 export interface Wakes {
   /** Some worker process should look for work of this client: a Graphile Worker job, for processes without the role `work`. */
   wakeAnywhere(room: WorkRoom, clientId: string): void
@@ -18,7 +18,7 @@ export interface Wakes {
   wakeElsewhere(room: WorkRoom, clientId: string): void
   /** Some worker process should look at deliveries of this client at that moment, in case this one is gone by then. */
   wakeDeliverAt(clientId: string, at: Date): void
-  /** Says what is still unsaid, and ends. */
+  /** Sends the wakes that still wait, and ends. */
   stop(): Promise<void>
 }
 
@@ -26,14 +26,14 @@ const JOB_SPACING_MS = 25
 // Two processes that hold units of one client answer each other's notices for as long as work waits: not too often.
 const NOTICE_SPACING_MS = 100
 const BACKSTOP_SPACING_MS = 1000
-// The retry clock of the process that planned the attempt comes first.
+// So much later than the retry clock of the process that planned the attempt, which comes first.
 const BACKSTOP_GRACE_MS = 2000
 
-/** `workerId` marks this process's own notifications, which it passes over (see `noticeFor`). */
+/** `workerId` marks this process's own notifications, which it ignores (see `parseNotice`). */
 export async function createWakes({ db, log, workerId }: { db: Db; log: Log; workerId: () => string }): Promise<Wakes> {
   const graphile = await makeWorkerUtils({ pgPool: db, logger: graphileLogger(log) })
 
-  const jobs = coalesceWords(log, JOB_SPACING_MS, (keys) =>
+  const jobs = coalesceKeys(log, JOB_SPACING_MS, (keys) =>
     graphile.addJobs(
       keys.map((key): AddJobsJobSpec => {
         const [room = '', clientId] = key.split(':')
@@ -41,14 +41,14 @@ export async function createWakes({ db, log, workerId }: { db: Db; log: Log; wor
       }),
     ),
   )
-  const notices = coalesceWords(log, NOTICE_SPACING_MS, (keys) =>
-    db.query('select pg_notify($1, said) from unnest($2::text[]) said', [
+  const notices = coalesceKeys(log, NOTICE_SPACING_MS, (keys) =>
+    db.query('select pg_notify($1, notice) from unnest($2::text[]) said', [
       WAKE_CHANNEL,
       keys.map((key) => `${key}:${workerId()}`),
     ]),
   )
   const moments = new Map<string, Date>()
-  const backstops = coalesceWords(log, BACKSTOP_SPACING_MS, (clientIds) =>
+  const backstops = coalesceKeys(log, BACKSTOP_SPACING_MS, (clientIds) =>
     graphile.addJobs(
       clientIds.map((clientId): AddJobsJobSpec => {
         const at = moments.get(clientId)?.getTime() ?? 0
@@ -63,41 +63,41 @@ export async function createWakes({ db, log, workerId }: { db: Db; log: Log; wor
     ),
   )
   return {
-    wakeAnywhere: (room, clientId) => jobs.addWord(`${room}:${clientId}`),
-    wakeElsewhere: (room, clientId) => notices.addWord(`${room}:${clientId}`),
+    wakeAnywhere: (room, clientId) => jobs.addKey(`${room}:${clientId}`),
+    wakeElsewhere: (room, clientId) => notices.addKey(`${room}:${clientId}`),
     wakeDeliverAt(clientId, at) {
       moments.set(clientId, at)
-      backstops.addWord(clientId)
+      backstops.addKey(clientId)
     },
     async stop() {
-      await Promise.all([jobs.flushWords(), notices.flushWords(), backstops.flushWords()])
+      await Promise.all([jobs.flushKeys(), notices.flushKeys(), backstops.flushKeys()])
       await graphile.release()
     },
   }
 }
 
-/** Whom a notification on WAKE is for; null when it is this worker's own or none of ours. */
+/** Which room and client a notification on WAKE_CHANNEL wakes; null: it is this worker's own, or no such notification. */
 export function parseNotice(payload: string, workerId: string): { room: WorkRoom; clientId: string } | null {
   const [room, clientId, sender] = payload.split(':')
   if (!isWorkRoom(room) || !clientId || sender === workerId) return null
   return { room, clientId }
 }
 
-/** Gathers words and passes each one on once per `spacingMs`; a loss is logged, since sweeps make up for it. */
-function coalesceWords(log: Log, spacingMs: number, passOn: (words: string[]) => Promise<unknown>) {
+/** Coalesces keys: each is sent once per `spacingMs`. A failure is only logged, since sweeps make up for it. */
+function coalesceKeys(log: Log, spacingMs: number, sendKeys: (keys: string[]) => Promise<unknown>) {
   const waiting = new Map<string, Promise<string>>()
   const add = createBatcher<string, string>(
-    async (words) => {
-      for (const word of words) waiting.delete(word)
-      await passOn(words).catch((error) => log.warn({ err: error, words: words.length }, 'wakes.lost'))
-      return words
+    async (keys) => {
+      for (const key of keys) waiting.delete(key)
+      await sendKeys(keys).catch((error) => log.warn({ err: error, words: keys.length }, 'wakes.lost'))
+      return keys
     },
     { spacingMs },
   )
   return {
-    addWord(word: string) {
-      if (!waiting.has(word)) waiting.set(word, add(word))
+    addKey(key: string) {
+      if (!waiting.has(key)) waiting.set(key, add(key))
     },
-    flushWords: () => Promise.all(waiting.values()),
+    flushKeys: () => Promise.all(waiting.values()),
   }
 }

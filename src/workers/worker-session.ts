@@ -8,7 +8,7 @@ import { newId } from '../domain/ids.ts'
 export const WAKE_CHANNEL = 'flo_wake'
 
 // A worker that is cut off must notice before the server gives it up (PROBES: 7 s), or two would work on one unit: a
-// heartbeat every second that waits 4 s tells it within 5 s.
+// heartbeat every second that waits 4 s notices it within 5 s.
 export const HEARTBEAT_MS = 1000
 const HEARTBEAT_TIMEOUT_MS = 4000
 const OPEN_TIMEOUT_MS = 10_000
@@ -17,18 +17,18 @@ const OPEN_TIMEOUT_MS = 10_000
 export interface WorkerSession {
   /** The worker's id; another one after each loss. */
   readonly id: string
-  /** Says which Graphile Worker pool locks jobs for this process. */
+  /** Stores which Graphile Worker pool locks jobs for this process. */
   setGraphilePool(graphilePool: string | null): Promise<void>
-  /** Asks the server for a sign of life; `lost('silent')` follows when none comes. */
+  /** Asks the server for a sign of life; `onLost('silent')` follows when none comes. */
   sendHeartbeat(): Promise<void>
-  /** Ends it, without calling `lost`. */
+  /** Ends it, without calling `onLost`. */
   endSession(): Promise<void>
 }
 
 /** How a session was lost: its connection has ended, or nothing is heard on it any more. */
 export type SessionLoss = 'ended' | 'silent'
 
-/** Opens a session on `url`, locks, and lists the worker. `lost` is called once, when the session is over unasked. */
+/** Opens a session on `url`, locks, and lists the worker. `onLost` is called once, when it ends other than by `endSession`. */
 export async function openSession({
   url,
   roles,
@@ -85,7 +85,7 @@ export async function openSession({
       const late = new AbortController()
       await Promise.race([asked, delay(HEARTBEAT_TIMEOUT_MS, undefined, { signal: late.signal }).catch(() => {})])
       late.abort()
-      // After a while in which this process itself stood still, the answer is there and was not read yet.
+      // After a pause of this process itself, the answer may have come and not been read yet.
       if (!heard) await turn()
       if (heard || state !== 'open') return
       closeOver('silent')

@@ -33,7 +33,7 @@ export interface RegisteredWorker extends Worker {
   isRegistered(): boolean
   /** Says which Graphile Worker pool locks jobs for this process: they are freed when it dies. */
   setGraphilePool(graphilePool: string): Promise<void>
-  /** Gives back all that is held and leaves; the others are told to sweep. */
+  /** Gives back all that is held and leaves; the other workers are notified to sweep. */
   stop(): Promise<void>
 }
 

@@ -3,7 +3,7 @@ import { endpointsOf, gatewayOnClock, handedClock } from '../support/endpoint-li
 import { eventually } from '../support/eventually.ts'
 import { startReceiver } from '../support/receiver.ts'
 
-const clock = handedClock()
+const clock = handedClock({ stopped: true })
 const gateway = await gatewayOnClock(clock)
 const { newEndpoint, delivery, deliveries, become } = await endpointsOf(gateway)
 const toldOf = (id: string) => gateway.told.filter(({ endpointId }) => endpointId === id).map(({ what }) => what)

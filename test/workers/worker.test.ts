@@ -35,11 +35,11 @@ test('a unit is held by one worker at a time, and by the next one after its rele
 })
 
 test('the same units claimed at the same moment in any order go to one worker each', async () => {
-  const claimers = await Promise.all([register(), register(), register()])
   const client = newId()
   const units = Array.from({ length: 50 }, (_, at) => `lane:${at}`)
   const orders = [units, units.toReversed(), units.toSorted()]
-  const claims = await Promise.all(claimers.map((worker, at) => worker.claimUnits(client, orders[at]!)))
+  const claimers = await Promise.all(orders.map(async (order) => ({ worker: await register(), order })))
+  const claims = await Promise.all(claimers.map(({ worker, order }) => worker.claimUnits(client, order)))
   expect(claims.flatMap(({ held }) => held).toSorted()).toEqual(units.toSorted())
 })
 
@@ -79,9 +79,7 @@ test('what a killed process held is free within seconds, and the survivors are t
 
   child.kill('SIGKILL')
 
-  await eventually(async () => (await survivor.claimUnits(client, ['endpoint:1'])).held.length === 1, {
-    timeoutMs: 10_000,
-  })
+  await eventually(async () => (await survivor.claimUnits(client, ['endpoint:1'])).held.length === 1)
   await eventually(() => notices.includes('sweep'))
   const { rows } = await db.query('select locked_by from graphile_worker.jobs where id = $1', [job.id])
   expect(rows).toEqual([{ locked_by: null }])

@@ -1,6 +1,6 @@
 import type { AttemptOutcome } from '../attempt-outcome.ts'
 
-/** How an attempt ended, and what is kept of the answer: text that PostgreSQL can store. */
+/** How an attempt ended, and what is stored of the answer: text that PostgreSQL can store. */
 export interface AttemptAnswer {
   outcome: AttemptOutcome
   startedAt: Date
@@ -8,7 +8,7 @@ export interface AttemptAnswer {
   durationMs: number
   headers: Record<string, string | string[]> | null
   body: string | null
-  /** What went wrong in the words of this machine, addresses included: for the log alone. */
+  /** The error of this machine, addresses included: only for the log. */
   cause?: string
 }
 
@@ -23,7 +23,7 @@ export interface ResponseHead {
 const DELIVERED_MAX_BYTES = 1024
 const HEADERS_MAX_CHARS = 4096
 
-/** What is kept of an answer: of a 2xx 1 KiB of the body, of others all that was read; headers up to 4 KiB. */
+/** What is stored of an answer: of a 2xx 1 KiB of the body, of others all that was read; headers up to 4 KiB. */
 export function storedAnswer({
   headers,
   body,
@@ -35,7 +35,7 @@ export function storedAnswer({
 
 function storedBody(bytes: Buffer, encoding: string | string[] | undefined): string | null {
   if (bytes.length === 0) return null
-  // Decompressing is what a gzip bomb waits for.
+  // Never decompressed: it may be a gzip bomb.
   if (encoding !== undefined && encoding !== 'identity') return `(${encoding}, not decoded)`
   return storableText(bytes.toString('utf8'))
 }

@@ -26,8 +26,8 @@ export async function endPendingDelivery(
 }
 
 /**
- * Disables an endpoint that has answered 410 Gone, or failed for days. A version other than the one that was sent to is
- * left alone: its address may be another by now. Returns whether it was disabled.
+ * Disables an endpoint that has answered 410 Gone, or failed for days. Only the version
+ * that was sent to: a later one may have another address. Returns whether it was disabled.
  */
 export async function disableEndpoint(
   db: Queryable,

@@ -24,14 +24,14 @@ interface ConnectorOptions {
   identity?: TlsIdentity | undefined
 }
 
-/** Throws `Blocked` for an address that nothing may be sent to. */
+/** Throws `BlockedAddressError` for an address that nothing may be sent to. */
 type CheckAddress = (address: string) => void
 
 /**
- * A connector for undici that dials only what it has judged, at each connect: every address of a name must pass, and the
- * judged ones are dialled, so a name that changes its mind in between gains nothing. `allowedSubnets` (CIDR) open addresses;
- * http:// reaches those alone. Through a proxy the same is judged of what the name is here; the proxy dials what it is there.
- * Fails with `Blocked`, or as `Tunnels.open` does.
+ * A connector for undici that checks every address at each connect, and connects only to addresses that passed: a name whose
+ * addresses change in between (DNS rebinding) gains nothing. `allowedSubnets` (CIDR) allows addresses; http:// reaches only
+ * those. Before a proxy the addresses that the name has here are checked; the proxy connects to those that it has there.
+ * Fails with `BlockedAddressError`, or as `ProxyTunnels.openTunnel` does.
  */
 export function guardedConnector({
   allowedSubnets,
@@ -60,7 +60,7 @@ export function guardedConnector({
         timeout: CONNECT_TIMEOUT_MS,
         // Of several addresses each is given this long before the next is tried; Node's 250 ms is too short for far hosts.
         autoSelectFamilyAttemptTimeout: ADDRESS_TIMEOUT_MS,
-        // Said, so that no NODE_TLS_REJECT_UNAUTHORIZED of the environment says otherwise.
+        // Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED of the environment cannot turn it off.
         rejectUnauthorized: true,
         lookup: checkedLookup(resolveOnce, checkAddress),
       }),
@@ -105,7 +105,7 @@ async function openCheckedTunnel(
   { hostname, protocol, port }: buildConnector.Options,
 ) {
   if (!isIP(hostname)) {
-    // Behind a proxy a machine often resolves no outer names at all: then only the name itself can be judged.
+    // Behind a proxy a machine often resolves no outer names at all: then only the name itself can be checked.
     const addresses = await Promise.race([
       resolveHost(hostname).catch(() => []),
       delay(PROXY_LOOKUP_TIMEOUT_MS, [], { ref: false }),
@@ -123,7 +123,7 @@ async function openCheckedTunnel(
   }
 }
 
-/** Of one name one look-up at a time: each takes a thread, and a name server that never answers shall not get them all. */
+/** Coalesces look-ups of one name: each takes a thread, and a name server that never answers must not take them all. */
 function coalesceLookups(resolve: ResolveHost): ResolveHost {
   const lookupsUnderWay = new Map<string, Promise<LookupAddress[]>>()
   return (hostname) => {

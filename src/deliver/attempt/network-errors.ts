@@ -1,7 +1,7 @@
 import { ProxyTrouble } from '../../network/egress-proxy.ts'
 import type { UnreachableReason } from '../attempt-outcome.ts'
 
-/** An endpoint's name leads to an address that nothing may be sent to. The address itself is for the operator's eyes. */
+/** An endpoint's name leads to an address that nothing may be sent to. The address itself is only for the operator. */
 export class BlockedAddressError extends Error {
   override name = 'Blocked'
   readonly address: string
@@ -27,9 +27,9 @@ const reasonMessages: Record<UnreachableReason, string> = {
 }
 
 const SELF_SIGNED =
-  "The receiver's certificate is signed by nobody who is trusted: give the endpoint its `tls.caCertificate`."
+  "The receiver's certificate is self-signed, or its root is not trusted: set `tls.caCertificate` of the endpoint."
 const UNKNOWN_ISSUER =
-  "The issuer of the receiver's certificate is not known: an intermediate certificate is missing, or the endpoint needs `tls.caCertificate`."
+  "The issuer of the receiver's certificate is unknown: the receiver does not send an intermediate certificate, or the endpoint needs `tls.caCertificate`."
 const NO_TLS = 'The receiver does not speak TLS at this port.'
 const tlsMessages: Record<string, string> = {
   CERT_HAS_EXPIRED: "The receiver's certificate has expired.",
@@ -46,7 +46,8 @@ const tlsMessages: Record<string, string> = {
 }
 // What a receiver's TLS says of the client's certificate, by OpenSSL's names of the alerts.
 const CERTIFICATE_ALERT = /_ALERT_(CERTIFICATE_\w+|BAD_CERTIFICATE|UNKNOWN_CA)$/
-const WANTS_CERTIFICATE = 'The receiver wants another client certificate, or one at all: see `tls.clientCertificate`.'
+const WANTS_CERTIFICATE =
+  'The receiver requires a client certificate, or another one: see `tls.clientCertificate` of the endpoint.'
 
 const tlsMessage = (code: string): string =>
   CERTIFICATE_ALERT.test(code) ? WANTS_CERTIFICATE : (tlsMessages[code] ?? reasonMessages.tls)
@@ -69,7 +70,7 @@ const TLS =
 
 /**
  * The class of a network error, and a sentence for the endpoint's owner. The sentence is built from the error's code
- * alone: the message of an error may hold an internal address.
+ * only: the message of an error may hold an internal address.
  */
 export function unreachableOutcome(error: unknown): {
   kind: 'unreachable'

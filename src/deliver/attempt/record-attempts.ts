@@ -19,7 +19,7 @@ export interface AttemptMade {
   answer: AttemptAnswer
   /** Seconds until the next attempt; null: there is none. */
   nextDelaySeconds: number | null
-  /** What to tell when this was the last attempt of a delivery in vain. */
+  /** The news to report when the delivery has failed for good by this attempt. */
   exhaustedNews?: EndpointNews | null
 }
 
@@ -103,7 +103,7 @@ const INSERT_ATTEMPTS_AND_NEWS = `, ${insertNewsSql(20, `(n.about->>'deliveryId'
 
 /**
  * One statement for up to 500 attempts of one client: moves the deliveries on and adds the attempts; returns the ids of
- * the deliveries moved. One that has this attempt already is left alone, so that a statement whose answer was lost can be
+ * the deliveries moved. One that has this attempt already is not changed, so that a statement whose answer was lost can be
  * sent again. What was delivered is delivered, whatever the row has become meanwhile, and what was skipped but had failed
  * for good has failed. Where deliveries are exhausted the statement notes it as well: a longer one, for bad days only.
  */

@@ -196,6 +196,6 @@ export const liveSecrets = ({ secrets }: Endpoint, now: Date, keyRing: KeyRing):
     .slice(0, SECRETS_MAX)
     .map(({ sealed }) => keyRing.decrypt(sealed))
 
-/** Whether the endpoint's filter lets a delivery pass: one that the fan-out made is judged once more, a resend is wanted. */
+/** Whether the endpoint's filter lets a delivery pass: the fan-out's deliveries are filtered once more, resends and replays never. */
 export const wantsDelivery = ({ eventTypes }: Endpoint, due: { eventType: string; origin: string }): boolean =>
   due.origin !== FANOUT_ORIGIN || takesEventType(eventTypes, due.eventType)

@@ -1,6 +1,6 @@
 import { type AttemptOutcome, isExcused } from '../attempt-outcome.ts'
 
-/** How an endpoint's attempts have ended of late. Times are milliseconds since 1970. Rules: DESIGN.md 4. */
+/** How an endpoint's attempts have ended of late. Times are milliseconds since 1970. The breaker's rules: docs/adr/0027-breaker-in-the-pump.md. */
 export interface EndpointHealth {
   /** Half minutes, oldest first: when each began, its attempts, and those of them that failed. */
   recent: [at: number, attempts: number, failures: number][]
@@ -9,11 +9,11 @@ export interface EndpointHealth {
   failures: number
   /** While the breaker is open: since when, and when the next attempt may try. */
   breaker: { since: number; probeAt: number } | null
-  /** Somebody has been told that it fails. */
+  /** Its failing was reported (operations.v1), and its recovery will be. */
   isFailureReported: boolean
-  /** What has happened and was not written down yet: only counted, or of weight. */
+  /** What is not in the database yet: nothing, only counts, or a change that has to be saved at once. */
   unsaved: 'nothing' | 'counts' | 'change'
-  /** To be written down with the rest and then told. `since`: the first failure in a row, or the attempt that got through. */
+  /** To be saved with the rest and then reported. `since`: the first failure in a row, or the attempt that succeeded. */
   news: { what: 'failing' | 'recovered'; since: number }[]
 }
 
@@ -70,7 +70,7 @@ function countSuccess(health: EndpointHealth, startedAt: number): void {
     health.failingSince = null
     health.unsaved = 'change'
   }
-  // What was under way when the breaker opened says nothing of now.
+  // An attempt that was under way when the breaker opened is no probe.
   if (health.breaker && startedAt >= health.breaker.since) {
     health.breaker = null
     health.recent = []
@@ -98,7 +98,7 @@ function postponeProbe({ breaker }: EndpointHealth, startedAt: number): void {
   if (breaker && startedAt >= breaker.since) breaker.probeAt = startedAt + PROBE_MS
 }
 
-/** Nothing but failures for so long, and so many, that nobody seems to be there. */
+/** Only failures, for five days and at least twenty: the endpoint is to be disabled. */
 export const isGivenUp = ({ failingSince, failures }: EndpointHealth, now: number): boolean =>
   failingSince !== null && failures >= GIVE_UP_AFTER.attempts && now - failingSince >= GIVE_UP_AFTER.afterMs
 

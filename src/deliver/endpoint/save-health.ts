@@ -16,9 +16,9 @@ const BATCH_MAX = 500
 const SPACING_MS = 15
 
 /**
- * Writes down how endpoints of one client fare, several in one statement, one after another, each as it is when the
- * statement starts; then tells what has changed. Never rejects: what could not be written is written with the next, and
- * at the latest when the endpoint is given back.
+ * Saves the health of endpoints of one client, several in one statement, each as it is when the statement starts; then
+ * reports what has changed. Never rejects: what could not be saved is saved with the next call, and at the latest when the
+ * endpoint's lease is released.
  */
 export const createHealthSaver = (
   { db, log, watch }: { db: Db; log: Log; watch?: Watch },
@@ -70,8 +70,7 @@ const newsOf = (
 })
 
 /**
- * Writes the endpoints of which no later version has been, with their news: what an older version has met is nobody's news
- * any more. Answers the ids of those written. One statement.
+ * Saves the endpoints of which no later version was saved, with their news: the news of an older version is dropped. Answers the ids of those written. One statement.
  */
 async function writeHealth(
   db: Queryable,

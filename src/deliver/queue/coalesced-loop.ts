@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 interface LoopOptions {
   runOnce: () => Promise<void>
-  /** Begins of rounds are this far apart while one follows the other. */
+  /** Runs that follow each other begin this far apart. */
   spacingMs: number
-  /** After a round that failed. */
+  /** Before the run after one that failed. */
   pauseMs: number
   onFailed: (error: unknown) => void
   onIdle: () => void
@@ -12,7 +12,7 @@ interface LoopOptions {
   isStopping: () => boolean
 }
 
-/** Runs rounds one after another for as long as they are asked for: what is asked during a round gets another one. */
+/** Runs `runOnce` for as long as runs are requested, one run at a time: all requests during a run become the next one. */
 export function coalescedLoop({ runOnce, spacingMs, pauseMs, onFailed, onIdle, tasks, isStopping }: LoopOptions) {
   let isLoopRunning = false
   let runAgain = false

@@ -18,18 +18,18 @@ export interface DueDelivery {
   isFirstOfUser: boolean
   /** When its reading began, in milliseconds of `performance.now()`: rows that waited long are looked at again. */
   readAt: number
-  /** Its place among those that its queue has read. */
+  /** Its number among those that its queue has read. */
   readOrder: number
 }
 
-/** A place in the order of an endpoint's first attempts or retries, (next_attempt_at, id), exact to the microsecond. */
+/** A position in the order of an endpoint's first attempts or retries, (next_attempt_at, id), exact to the microsecond. */
 export interface QueuePosition {
   at: string
   id: string
 }
 export const QUEUE_START: QueuePosition = { at: '-infinity', id: '00000000-0000-0000-0000-000000000000' }
 
-/** What to read of one endpoint, first attempts or retries: at most `limit` rows behind `after`. */
+/** What to read of one endpoint, first attempts or retries: at most `limit` rows after `after`. */
 export interface DueQuery {
   endpointId: string
   areRetries: boolean
@@ -39,22 +39,22 @@ export interface DueQuery {
   isNew: boolean
 }
 
-/** What was read: `last` is the place of the last row, `all` says that none is left behind it. */
+/** What was read: `last` is the position of the last row, `isComplete` says that no row is left after it. */
 export interface DueResult {
   rows: DueDelivery[]
   last: QueuePosition
   isComplete: boolean
   /** The endpoint is disabled or deleted. */
   isClosed: boolean
-  /** Of an endpoint that is new: how many may be asked for at once. One, where a breaker or a rate limit may have its say. */
+  /** Of a new endpoint: how many attempts may be requested at once. One, where it has an open breaker or a rate limit. */
   startsWhileUnknown: number | null
   /** The database's time of the reading, exact to the microsecond. */
   asOf: string
 }
 
 /**
- * The due deliveries of several endpoints of one client, for each want in its order and behind its own place. One statement,
- * and another one where somebody has lowered the floor since the last.
+ * The due deliveries of several endpoints of one client, for each query in its own order and after its own position. One
+ * statement, and another one where the pending floor was lowered since the last.
  */
 export const readDueDeliveries = (
   db: Queryable,

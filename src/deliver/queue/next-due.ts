@@ -29,7 +29,7 @@ const firstDueSql = (client: string, within: string, behind = '') => `
 
 const SECONDS_UNTIL_DUE = 'extract(epoch from d.next_attempt_at - now())::float8 as seconds'
 
-/** The endpoints, of all clients, whose next delivery is due within so many seconds. Looks through all days that are kept. */
+/** The endpoints, of all clients, whose next delivery is due within so many seconds. Looks through all partitions. */
 export const sweepDueEndpoints = (db: Queryable, withinSeconds: number): Promise<SweptEndpoint[]> =>
   queryEachClient<SweptEndpoint>(
     db,
@@ -60,7 +60,7 @@ export const findDueEndpoints = (
     return splitOldestPending(rows)
   })
 
-/** Seconds until the first delivery that comes due after what was read of each queue (`Read.asOf`). */
+/** Seconds until the first delivery that comes due after what was read of each queue (`DueResult.asOf`). */
 export const findNextDue = (
   db: Queryable,
   clientId: string,
@@ -90,7 +90,7 @@ export const findNextDue = (
     return splitOldestPending(rows)
   })
 
-/** Where nothing is due there is one row, with the floor alone. */
+/** Where nothing is due there is one row, which holds only the floor. */
 const splitOldestPending = (rows: (NextDue & { floor: string })[]) => ({
   floor: firstRow(rows).floor,
   found: rows.filter(({ endpointId }) => endpointId !== null),

@@ -4,8 +4,8 @@ export interface OldestPending {
 }
 
 /**
- * What `read` finds from the floor on. It answers the floor that its statement saw too, and is asked again where that was
- * lower: somebody has made a delivery of an older event.
+ * What `read` finds from the floor on. It also answers the floor that its statement saw, and reads again where that was
+ * lower: a delivery of an older event was made.
  */
 export async function readFromOldestPending<T>(
   oldestPending: OldestPending,

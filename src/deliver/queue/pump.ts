@@ -6,31 +6,31 @@ import { isQueueIdle, newQueue, type Queue, queueNeedsRows } from './queue.ts'
 export interface Pump {
   readonly clientId: string
   readonly endpointId: string
-  /** As of the last attempt; null: not known yet, or to be looked at anew. */
+  /** As of the last attempt; null: not known yet. */
   endpoint: Endpoint | null
-  /** While it is not known: how many may be asked for at once. */
+  /** While the endpoint is not known: how many attempts may be requested at once. */
   startsWhileUnknown: number
   readonly firstAttempts: Queue
   readonly retries: Queue
   /** The next one to start is a retry, where there is the choice. */
   isRetryNext: boolean
-  /** Asked for or started, and not answered. */
+  /** Requested or started, and not ended. */
   inFlight: number
-  /** Started and not answered. */
+  /** Started and not ended. */
   sending: number
-  /** Of `inFlight`, those that hold one of the places that all pumps share. */
+  /** Of `inFlight`, those that hold one of the slots that all pumps share. */
   slots: number
-  /** Its last attempt took long: see shared-slots.ts. */
+  /** Its last attempt was slow: see shared-slots.ts. */
   isSlow: boolean
-  /** One is on its way that tries whether an open breaker may close. */
+  /** The probe of an open breaker is under way. */
   isProbing: boolean
   /** When the latest attempts started, in milliseconds since 1970; of an endpoint with a rate limit. */
   starts: number[]
   /** Runs while the breaker or the rate limit lets nothing start. */
   startTimer: NodeJS.Timeout | undefined
-  /** Woken while something held it up: the endpoint may have been changed, and is asked for with one delivery. */
+  /** Woken while the breaker or the rate limit let nothing start: one delivery checks whether the endpoint was changed. */
   mustRecheck: boolean
-  /** What was read before that moment of `performance.now()` may have been cancelled since. */
+  /** Deliveries read before this moment of `performance.now()` may have been cancelled since. */
   staleBefore: number
   /** The retry clock knows when the next delivery comes due. */
   isOnClock: boolean

@@ -13,13 +13,13 @@ export interface Queue {
   after: QueuePosition
   /** Readings of the present pass, a pass being one walk from the start to the end. */
   readsInPass: number
-  /** Rows may be left behind `after`. */
+  /** There may be rows after `after`. */
   hasMore: boolean
   /** Woken since the present pass began: rows may be anywhere. */
   isStale: boolean
   /** The database's time of the last reading. */
   asOf: string
-  /** How often it was rewound: what was asked for before is not taken over. */
+  /** How often it was rewound: rows that were requested before are not taken over. */
   rewindCount: number
 }
 
@@ -36,7 +36,7 @@ export const newQueue = ({ holdsRetries }: Pick<Queue, 'holdsRetries'>): Queue =
   rewindCount: 0,
 })
 
-/** Half of the room is empty and there may be rows to fill it. */
+/** It is at most half full, and there may be rows to fill it. */
 export const queueNeedsRows = (queue: Queue, queueLimit: number): boolean =>
   (queue.hasMore || queue.isStale) && queue.inHand <= queueLimit / 2
 
@@ -55,7 +55,7 @@ export function nextQuery(
 
 /**
  * Takes over what was read, but for `known` ones. At the end of a pass comes another from the start if the queue was woken
- * meanwhile, or if the pass took several readings: a transaction with an earlier place may have committed behind us.
+ * meanwhile, or if the pass took several readings: a transaction may have committed rows at earlier positions.
  */
 export function absorbRows(queue: Queue, result: DueResult, known: Set<string>): void {
   for (const delivery of result.rows) {

@@ -2,8 +2,8 @@
 const LONGEST_MS = 2 ** 31 - 1
 
 /**
- * The retry clock of one client: rings for the endpoints whose next delivery has come due. Of each endpoint the earliest
- * time is kept. Durations only, so a machine whose clock differs from the database's rings at the right moment.
+ * The retry clock of one client: calls `onDue` with the endpoints whose next delivery has come due. For each
+ * endpoint it knows the earliest time. It is set by durations, so that it is right where the machine's clock differs from the database's.
  */
 export function createRetryClock({ onDue }: { onDue: (endpointIds: string[]) => void }) {
   const dueAt = new Map<string, number>()
@@ -35,7 +35,7 @@ export function createRetryClock({ onDue }: { onDue: (endpointIds: string[]) => 
       dueAt.set(endpointId, at)
       armTimer(at)
     },
-    /** Seconds until the earliest ring, or null. */
+    /** Seconds until the next call of `onDue`; null when nothing is set. */
     secondsUntilNext: () => (armedFor === Number.POSITIVE_INFINITY ? null : (armedFor - performance.now()) / 1000),
     stop() {
       clearTimeout(timer)

@@ -1,18 +1,18 @@
-/** One that shares places with others. */
+/** One that shares slots with others. */
 interface SlotHolder {
-  /** Places that it holds; counted here. */
+  /** Slots that it holds; counted here. */
   slots: number
-  /** What it started last took long. */
+  /** What it started last was slow. */
   isSlow: boolean
 }
 
 /**
- * Shares `max` places among those who have something to start, so that those who keep theirs for long do not crowd out the
- * others. Each starts one in turn, and holds no more places than are free: one alone gets half of them, and many leave some
- * to whoever comes next. What takes long steps aside, as far as there is room beside the places (`aside`): it costs a
- * socket, but no work. Whoever was slow last sees only half of the places, so that the other half is never taken by such.
- * `offer` puts one in the line, where it stays for as long as it is `startable` and not held up by its own share; `freed`
- * gives a place back, `ended` one beside, and both put it in the line again.
+ * Shares `max` slots among holders that have something to start, so that slow ones do not crowd out the others. Each starts
+ * one in turn, and holds no more slots than are free: a single holder gets half of them, and many leave some to the next.
+ * What turns out slow moves to one of `slowSlots` slots beside, as far as there are any: it costs a socket, but no work. A
+ * holder that was slow last sees only half of the slots, so that slow ones never take the other half.
+ * `requestSlot` puts a holder in the line, where it stays while it `canStart` and does not hold its share; `releaseSlot` and
+ * `releaseSlowSlot` give back a slot and put it in the line again.
  */
 export function sharedSlots<T extends SlotHolder>({
   max,
@@ -31,11 +31,11 @@ export function sharedSlots<T extends SlotHolder>({
   let slowSlotsInUse = 0
 
   const serveLine = ({ line, reserve }: typeof fastLine) => {
-    // One that is added again while the line is walked comes to its end, and is met again.
+    // A holder that is added again during the walk goes to the end of the line, and is met again.
     for (const holder of line) {
       if (freeSlots <= reserve) return
       line.delete(holder)
-      // One that holds its share is put in the line again when it gives a place back.
+      // A holder that has its share is put in the line again when it releases a slot.
       if (holder.slots >= freeSlots - reserve || !canStart(holder)) continue
       freeSlots -= 1
       holder.slots += 1
@@ -58,7 +58,7 @@ export function sharedSlots<T extends SlotHolder>({
   return {
     requestSlot,
     releaseSlot,
-    /** Whether it could: else it keeps its place. */
+    /** Whether it could move: otherwise it keeps its slot. */
     moveToSlowSlot(holder: T): boolean {
       if (slowSlotsInUse === slowSlots) return false
       slowSlotsInUse += 1
