@@ -1,4 +1,5 @@
 import type Stripe from 'stripe'
+import type { Json } from '../../src/domain/json.ts'
 import type { Expr } from '../../src/language/mapping.ts'
 import { called, computed, converter, firstOf, kept, reading, self } from '../../src/language/words.ts'
 import { invoice, invoiceSubscription } from './invoice.ts'
@@ -29,7 +30,7 @@ const checkoutKey = converter('checkout', (id: string) => `checkout:${id}`)
 export const linkedId = (id: Expr<string | null>, end: keyof Link): Expr<string | null> =>
   kept('link', linkKey(id))(reading<Link>().from(end))
 /** The registered checkout of an id: a Checkout session's, or Flo's own. */
-export const checkoutOf = (id: Expr<string | null>) => kept('checkout', checkoutKey(id))(self<any>())
+export const checkoutOf = (id: Expr<string | null>) => kept('checkout', checkoutKey(id))(self<Json>())
 const markedObject = reading<{ metadata: Record<string, string> | null }>()
 /** The checkout that Flo's own mark on an object names. */
 const checkoutMark = called(
@@ -41,7 +42,7 @@ const checkoutMark = called(
   ),
 )
 /** The registered checkout that led to the object at hand: by Flo's mark on it, by Stripe's session, by the mark on that. */
-export const checkoutBehind = (...sessions: Expr<string | null>[]): Expr<any> =>
+export const checkoutBehind = (...sessions: Expr<string | null>[]): Expr<Json> =>
   called(
     'the registered checkout',
     firstOf(
@@ -51,8 +52,8 @@ export const checkoutBehind = (...sessions: Expr<string | null>[]): Expr<any> =>
     ),
   )
 /** The client's own id of the user that it registered a checkout for. */
-export const registeredUser = (checkout: Expr<any>): Expr<string | null> =>
-  computed('user of the checkout', (found: any) => found?.client_user_id ?? null, checkout)
+export const registeredUser = (checkout: Expr<Json>): Expr<string | null> =>
+  computed('user of the checkout', (found: Json) => found?.client_user_id ?? null, checkout)
 /** The registered checkout that led to an invoice: by itself, or by the subscription that it bills. */
 export const invoiceCheckout = firstOf(
   checkoutBehind(linkedId(invoice.from('id'), 'session'), linkedId(invoiceSubscription, 'session')),

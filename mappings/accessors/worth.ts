@@ -26,9 +26,9 @@ type Price = {
 }
 
 /** Periods in seven years, which are whole numbers of all of them: a year has 12 months, and 365 days. */
-const PERIODS: Readonly<Record<string, number>> = { day: 2555, week: 365, month: 84, year: 7 }
+const PERIODS: Readonly<Record<string, number | undefined>> = { day: 2555, week: 365, month: 84, year: 7 }
 const MONTHS = 84
-/** Decimals of a minor unit that are told: one division, so that equal values are equal texts. */
+/** Decimals of a minor unit that are kept: one division, so that equal values are equal texts. */
 const RoundedBig = Big()
 RoundedBig.DP = 12
 
@@ -41,20 +41,25 @@ function unitAmountOf({ billing_scheme = 'per_unit', ...price }: Price): string 
   return billing_scheme !== 'per_unit' || amount === null ? null : Big(amount).toFixed()
 }
 const isMetered = (price: Price) => (termsOf(price).usage_type ?? 'licensed') !== 'licensed'
-/** Only an invoice tells what it comes to. */
-const isOpen = (price: Price) =>
-  isMetered(price) || unitAmountOf(price) === null || !Object.hasOwn(PERIODS, termsOf(price).interval ?? '')
+/** The fixed terms of an item; null where tiers or usage set its worth: only an invoice shows what that comes to. */
+function fixedTermsOf(item: Item): { unitAmount: string; periods: number; count: number } | null {
+  const price = priceOf(item)
+  const { interval = '', interval_count: count } = termsOf(price)
+  const [unitAmount, periods] = [unitAmountOf(price), PERIODS[interval]]
+  if (isMetered(price) || unitAmount === null || periods === undefined) return null
+  return { unitAmount, periods, count: count ?? 1 }
+}
+const isOpen = (item: Item) => fixedTermsOf(item) === null
 const quantityOf = (item: Item, top: number | null) => item.quantity_decimal ?? item.quantity ?? top ?? 1
 
-const countOf = (item: Item) => termsOf(priceOf(item)).interval_count ?? 1
-
-/** What the items come to in seven years, times `common`, which every interval count divides. */
+/** What the items with fixed terms come to in seven years, times `common`, which every interval count divides. */
 const inSevenYears = (list: readonly Item[], top: number | null, common: Big): Big =>
   list.reduce((sum, item) => {
+    const terms = fixedTermsOf(item)
+    if (!terms) return sum
     const price = priceOf(item)
     const units = inPacks(Big(quantityOf(item, top)), price.transform_quantity ?? price.transform_usage)
-    const periods = common.times(PERIODS[termsOf(price).interval!]!).div(countOf(item))
-    return sum.plus(Big(unitAmountOf(price)!).times(units).times(periods))
+    return sum.plus(Big(terms.unitAmount).times(units).times(common.times(terms.periods).div(terms.count)))
   }, Big(0))
 
 const topQuantity = subscription.legacy<number>('quantity', PRICES)
@@ -65,8 +70,9 @@ export const monthlyValue = called(
   computed(
     'unit amount × quantity, by packs where it is sold so, of the items with a fixed price, for a month: a year has 12, and 365 days',
     (list, top): string => {
-      const fixed = presentItems(list).filter((item) => !isOpen(priceOf(item)))
-      const common = [...new Set(fixed.map(countOf))].reduce((product, count) => product.times(count), Big(1))
+      const fixed = presentItems(list)
+      const counts = fixed.flatMap((item) => fixedTermsOf(item)?.count ?? [])
+      const common = [...new Set(counts)].reduce((product, count) => product.times(count), Big(1))
       return RoundedBig(inSevenYears(fixed, top, common))
         .div(common.times(MONTHS))
         .toFixed()
@@ -130,7 +136,7 @@ export const openItems = called(
     (list, top): string =>
       joinSorted(
         presentItems(list)
-          .filter((item) => isOpen(priceOf(item)))
+          .filter(isOpen)
           .map((item) => `${priceOf(item).id} ${quantityWords(item, top)}`),
       ) || 'none',
     items,

@@ -1,4 +1,5 @@
 import type Stripe from 'stripe'
+import type { Json } from '../../src/domain/json.ts'
 import { major, metadataOf, toNumber, upperCase } from '../../src/language/converters.ts'
 import { type Expr, set } from '../../src/language/mapping.ts'
 import {
@@ -38,7 +39,7 @@ export interface Bought {
 const bought = element<Bought>()
 const line = member<Line>('line')
 
-export const itemKey: Expr<any>[] = [bought.from('owner'), lineKey(line)]
+export const itemKey: Expr<Json>[] = [bought.from('owner'), lineKey(line)]
 const productId = lineProductId(line)
 const currencyCode = line.from('currency')
 const nickname = line.legacy<string>('price.nickname', BASIL)
@@ -133,14 +134,15 @@ export const boughtThing = (owner: string, line: Line | null): Bought => ({
 })
 
 /** The lines of an invoice; those of a registered checkout's items have their uuids. */
-export const invoiceLines = (invoice: Stripe.Invoice | null, checkout: any): Bought[] => {
+export const invoiceLines = (invoice: Stripe.Invoice | null, checkout: Json): Bought[] => {
+  if (!invoice) return []
   const items: RegisteredItem[] = checkout?.items ?? []
-  const lines = (invoice?.lines?.data ?? []) as OldLine[]
+  const lines = (invoice.lines?.data ?? []) as OldLine[]
   return lines.map((line) => {
     const price = line.pricing?.price_details?.price ?? line.price ?? line.plan
     const item = itemOf(items, typeof price === 'string' ? price : price?.id)
     return {
-      ...boughtThing(invoice!.id!, line),
+      ...boughtThing(String(invoice.id), line),
       uuid: (item ?? (items.length === 1 && lines.length === 1 ? items[0] : undefined))?.uuid ?? null,
     }
   })
@@ -187,10 +189,10 @@ export const relatedSubscription = (id: Expr<string | null>) => {
 }
 
 /** The item beside an invoice, when the checkout that led to the invoice was registered with one. */
-export const relatedItem = (checkout: Expr<any>) => {
-  const item = computed('first registered item', (found: any) => found?.items?.[0] ?? null, checkout)
+export const relatedItem = (checkout: Expr<Json>) => {
+  const item = computed('first registered item', (found: Json) => found?.items?.[0] ?? null, checkout)
   const of = <T>(field: string): Expr<T | null> =>
-    computed(`item.${field}`, (found: any) => found?.[field] ?? null, item)
+    computed(`item.${field}`, (found: Json) => found?.[field] ?? null, item)
   return given(
     is(item as Expr<object | null>, set),
     called(

@@ -39,17 +39,21 @@ const ofSomethingElse = any(
 )
 const boughtWithIt = computed(
   'the payment',
-  (payment): Bought[] => [
-    boughtThing(payment!.id, {
-      id: payment!.id,
-      amount: payment!.amount_received ?? payment!.amount,
-      currency: payment!.currency,
-      description: payment!.description,
-      quantity: 1,
-      metadata: payment!.metadata,
-      price: { id: payment!.metadata?.flo_product ?? null, unit_amount: payment!.amount_received ?? payment!.amount },
-    } as unknown as Line),
-  ],
+  (payment): Bought[] => {
+    if (!payment) return []
+    const amount = payment.amount_received ?? payment.amount
+    return [
+      boughtThing(payment.id, {
+        id: payment.id,
+        amount,
+        currency: payment.currency,
+        description: payment.description,
+        quantity: 1,
+        metadata: payment.metadata,
+        price: { id: payment.metadata?.flo_product ?? null, unit_amount: amount },
+      } as unknown as Line),
+    ]
+  },
   self<Stripe.PaymentIntent>(),
 )
 

@@ -36,6 +36,7 @@ const bought = element<Bought>()
 export const refundedLines = (refundId: Expr<string | null>, payment: Payment, amount: Expr<number | string | null>) =>
   computed(
     'lines given back',
+    // biome-ignore lint/complexity/useMaxParams: `computed` hands over one value for each expression below.
     (note, invoice, checkout, items, minor, chargeId): Bought[] => {
       const lines = invoiceLines(invoice as Stripe.Invoice | null, checkout)
       const named = ((note as Stripe.CreditNote | null)?.lines?.data ?? []).flatMap((credited) => {

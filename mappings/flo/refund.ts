@@ -1,5 +1,6 @@
 import type Stripe from 'stripe'
 import { floItem } from '../../src/contracts/flo.ts'
+import type { Json } from '../../src/domain/json.ts'
 import { idOf } from '../../src/language/converters.ts'
 import { type Expr, set } from '../../src/language/mapping.ts'
 import {
@@ -42,7 +43,7 @@ const refundedPayment = paymentOf(
   idOf(from('charge')),
   idOf(from('payment_intent')),
   refundId,
-  idOf(from('customer' as never) as Expr<any>),
+  idOf(from('customer' as never) as Expr<Json>),
 )
 const paidAmount = firstOf(
   kept('charge', refundedPayment.charge)(charges.from('amount')),

@@ -1,5 +1,6 @@
 import type Stripe from 'stripe'
 import { floSubscription } from '../../src/contracts/flo.ts'
+import type { Json } from '../../src/domain/json.ts'
 import { isoTime, major } from '../../src/language/converters.ts'
 import { chooser, max, min, some } from '../../src/language/list-words.ts'
 import { type Expr, unset } from '../../src/language/mapping.ts'
@@ -69,7 +70,7 @@ const closingPeriod = called(
 
 const { startDate: _start, endDate: _end, ...rest } = subscriptionShape
 const shape = {
-  ...(Object.fromEntries(Object.entries(rest).map(([field, node]) => [field, held(node as Expr<any>)])) as {
+  ...(Object.fromEntries(Object.entries(rest).map(([field, node]) => [field, held(node as Expr<Json>)])) as {
     [K in keyof typeof rest]: (typeof rest)[K]
   }),
   uuid: uuidOf('subscription', invoiceSubscription),

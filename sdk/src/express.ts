@@ -15,6 +15,7 @@ export interface NodeRequest {
   readonly body?: unknown
   /** Has anything read from it before? */
   readonly readableDidRead: boolean
+  // biome-ignore lint/suspicious/noExplicitAny: Node's own type, which a request of Express or node:http has to fit.
   on(event: string, listener: (...args: any[]) => void): unknown
   pause(): unknown
 }

@@ -49,8 +49,8 @@ export async function explainMismatch({
   }
   for (const [mishap, undone] of BODY_MISHAPS) {
     const sent = undoMishap(undone, decodeUtf8(body))
-    for (const secret of sent ? secrets : [])
-      if (await fits(secret, sent!))
+    for (const secret of secrets)
+      if (sent && (await fits(secret, sent)))
         return new VerificationError(
           'body_altered',
           `The secret is right, but the body ${mishap}. Verify the bytes of the request as they came, before anything else reads them.`,

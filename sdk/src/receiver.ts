@@ -75,7 +75,7 @@ export function createReceiver<Events>(
     throw new TypeError('Give `on` or `handler`: nothing would be done with any event.')
 
   const handleDelivery = async (delivery: Delivery<Events[keyof Events]>) => {
-    const handlerOfType = (on as Partial<Record<keyof Events, Handler<any>>>)[typeOf(delivery.event)] ?? handler
+    const handlerOfType: Handler<Events[keyof Events]> | undefined = on[typeOf(delivery.event)] ?? handler
     await handlerOfType?.(delivery.event, delivery)
   }
 

@@ -10,14 +10,14 @@ const DEFAULT_LIMIT = 50
 
 export default defineCommand({
   name: 'mappings diff',
-  summary: 'Show what the mappings at hand would make of stored events, compared with what was made of them',
+  summary: 'Compare what the current mappings would make of stored events with what was made of them',
   about:
-    'Stored Stripe events are normalised once more, in the order they were received, in a scratch world in memory. Nothing is written or sent. Exits with 0 when nothing would change, with 1 when something would.',
+    'Stored Stripe events are normalised again in memory, in the order they were received. Nothing is written or sent. Exits with 0 when nothing would change, with 1 when something would.',
   options: {
-    since: { type: 'string', value: '<time>', about: 'from the events received then on' },
-    until: { type: 'string', value: '<time>', about: 'up to those received before (default: now)' },
+    since: { type: 'string', value: '<time>', about: 'events received at this time or later' },
+    until: { type: 'string', value: '<time>', about: 'events received before this time (default: now)' },
     client: { type: 'string', value: '<id|name>', about: 'only of this client' },
-    type: { type: 'string', value: '<type>', about: 'tell only of events of this Stripe type' },
+    type: { type: 'string', value: '<type>', about: 'show only events of this Stripe type' },
     limit: { type: 'string', value: '<n>', about: `show ${DEFAULT_LIMIT} source events at most; all are counted` },
     json: { type: 'boolean', about: 'print JSON' },
   },
@@ -27,7 +27,7 @@ export default defineCommand({
   ],
   run({ options, printLine: out, printNote: note }) {
     const since = parseTime(options.since)
-    if (!since) throw new UsageError('--since is missing: from when on are events to be compared?')
+    if (!since) throw new UsageError('--since is missing: the time from which events are compared.')
     const until = parseTime(options.until)
     const limit = parseCount(options.limit, 'limit') ?? DEFAULT_LIMIT
     const { type, json } = options
@@ -50,7 +50,7 @@ export default defineCommand({
             { db: reading, mappings, holdSeconds },
             id,
             { since, until },
-            { found: onDifference, progress: onProgress },
+            { onDifference, onProgress },
           )
           if (process.stderr.isTTY) process.stderr.write('\r\u001b[K')
           summary.examined += totals.examined

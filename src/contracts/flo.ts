@@ -192,10 +192,7 @@ const eventFamilies = [
 const schemasByType = (schemaOf: (schema: z.ZodObject) => z.ZodObject) =>
   Object.fromEntries(
     eventFamilies.flatMap(([types, schema]) =>
-      types.map((type) => [
-        type,
-        schemaOf(schema.extend({ eventType: z.literal(type) } as any) as unknown as z.ZodObject),
-      ]),
+      types.map((type) => [type, schemaOf((schema as z.ZodObject).extend({ eventType: z.literal(type) }))]),
     ),
   )
 

@@ -9,8 +9,11 @@ const SEED_BYTES = 32
 
 /** A fresh private key, `whsk_<base64>`. It is for the gateway alone; receivers get its public half. */
 export function newPrivateKey(): string {
-  const { d, x } = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' })
-  return PRIVATE_PREFIX + Buffer.concat([Buffer.from(d!, 'base64url'), Buffer.from(x!, 'base64url')]).toString('base64')
+  const { d: seed, x } = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' })
+  if (seed === undefined || x === undefined) throw new Error('The new Ed25519 key has no seed or no public half.')
+  return (
+    PRIVATE_PREFIX + Buffer.concat([Buffer.from(seed, 'base64url'), Buffer.from(x, 'base64url')]).toString('base64')
+  )
 }
 
 export const isPrivateKey = (secret: string): boolean => secret.startsWith(PRIVATE_PREFIX)

@@ -35,7 +35,7 @@ async function runDiff(source: Source, { since = new Date(0), holdSeconds = 0, m
     { db, mappings, holdSeconds, maxObjects: most },
     source.clientId,
     { since },
-    { found: (difference) => found.push(difference) },
+    { onDifference: (difference) => found.push(difference) },
   )
   return { found, ...totals }
 }

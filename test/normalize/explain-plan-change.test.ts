@@ -74,7 +74,7 @@ test('a change to a plan that costs the same a month shows both values', async (
     environment(gateway.databaseUrl),
   )
   expect(code).toBe(0)
-  expect(stdout).toContain('florentin/plan-change tells nothing: equal_value')
+  expect(stdout).toContain('florentin/plan-change emits nothing: equal_value')
   expect(stdout).toContain(
     '✗ its recurring monthly value is more than its recurring monthly value before  (now "1000", before "1000")',
   )

@@ -47,9 +47,10 @@ export function createComparison(
   const collected = collectDifferences(onDifference)
 
   const compareMatching = async () => {
-    const pairs = [...currentEvents].flatMap(([id, is]) =>
-      pastEvents.has(id) ? [{ id, is, was: pastEvents.get(id)! }] : [],
-    )
+    const pairs = [...currentEvents].flatMap(([id, is]) => {
+      const was = pastEvents.get(id)
+      return was ? [{ id, is, was }] : []
+    })
     const bodies = await loadBodies(
       db,
       clientId,

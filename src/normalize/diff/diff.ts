@@ -25,16 +25,16 @@ interface DiffDeps {
 /**
  * Normalises a client's stored source events once more with the mappings at hand, in the order they were received, in a scratch
  * world that starts as the client's was at `since`, and compares what comes of it with what is stored, by business key and
- * body. Without `until` it ends with the last one received so far. Writes nothing. Each source event that would become something else is told to `found`.
+ * body. Without `until` it ends with the last one received so far. Writes nothing. Each source event that would become something else is passed to `onDifference`.
  */
 export async function diffClient(
   deps: DiffDeps,
   clientId: string,
   { since, until }: { since: Date; until?: Date | undefined },
   {
-    found,
-    progress: onProgress = () => {},
-  }: { found: (difference: SourceEventDifference) => void; progress?: (examined: number) => void },
+    onDifference,
+    onProgress = () => {},
+  }: { onDifference: (difference: SourceEventDifference) => void; onProgress?: (examined: number) => void },
 ): Promise<DiffTotals> {
   const { db } = deps
   const bounds = await loadBounds(db, clientId, since, until)
@@ -44,14 +44,14 @@ export async function diffClient(
     floor: bounds.floor,
     sourceIds: sources.map(({ id }) => id),
   })
-  const comparison = createComparison(db, clientId, bounds, found)
+  const comparison = createComparison(db, clientId, bounds, onDifference)
   let [examined, withoutBody] = [0, 0]
   try {
     for await (const page of readPages(db, clientId, bounds)) {
-      const readable = page.filter(({ due }) => due.body !== null)
-      await world.prepareFor(readable.map(({ due }) => due))
+      const readable = page.filter(({ sourceEvent }) => sourceEvent.body !== null)
+      await world.prepareFor(readable.map(({ sourceEvent }) => sourceEvent))
       const outcomes: ScratchOutcome[] = []
-      for (const { due } of readable) outcomes.push(...(await world.normalizeNext(due)))
+      for (const { sourceEvent } of readable) outcomes.push(...(await world.normalizeNext(sourceEvent)))
       await comparison.comparePage(readable, outcomes)
       examined += readable.length
       withoutBody += page.length - readable.length

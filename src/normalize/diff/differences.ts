@@ -28,14 +28,14 @@ interface PendingDifference extends SourceEventDifference {
 export function collectDifferences(onDifference: (difference: SourceEventDifference) => void) {
   const pending = new Map<string, PendingDifference>()
   return {
-    addStored({ due: { id, sourceId, eventId, type, receivedAt }, state, code }: WindowRow) {
+    addStored({ sourceEvent: { id, sourceId, eventId, type, receivedAt }, state, code }: WindowRow) {
       const sourceEvent = { id, sourceId, eventId, type, receivedAt }
       const nothing = { outcome: null, added: [], removed: [], changed: [], unsure: null }
       pending.set(id, { sourceEvent, state, code, hasEnded: false, ...nothing })
     },
     /** Answers whether the source event takes part: what has not come to its end yet has nothing to be compared with. */
-    setOutcome({ due, outcome, unsure }: ScratchOutcome): boolean {
-      const one = pending.get(due.id)
+    setOutcome({ sourceEvent, outcome, unsure }: ScratchOutcome): boolean {
+      const one = pending.get(sourceEvent.id)
       if (!one || one.state === 'received' || one.state === 'held') return false
       const [stored, now] = [outcomeWords(one.state, one.code), outcomeWords(outcome.state, outcome.code)]
       if (stored !== now && (one.state === 'failed' || outcome.state === 'failed')) one.outcome = { stored, now }

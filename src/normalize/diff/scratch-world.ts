@@ -14,26 +14,27 @@ import { createSpillCache, type SpillCache } from './spill-cache.ts'
 
 /** What a source event came to in the scratch world. */
 export interface ScratchOutcome {
-  due: SourceEvent
+  sourceEvent: SourceEvent
   outcome: SourceEventOutcome
-  /** Without what another event in the scratch world had told before. */
+  /** Without what another source event in the scratch world had emitted before. */
   events: NewEvent[]
-  /** What could make this another answer than the one that was given then; null: nothing. */
+  /** Why this may differ from the stored outcome although no mapping has changed; null: no such reason. */
   unsure: string | null
 }
 
 export interface ScratchWorld {
-  /** Loads at once what these events want. */
-  prepareFor(dues: readonly SourceEvent[]): Promise<void>
-  /** One more event, in the order of receipt; answers what is settled by it, itself or others that had waited. */
-  normalizeNext(due: SourceEvent): Promise<ScratchOutcome[]>
-  /** The deadlines of all that still waits come. */
+  /** Loads at once what these source events read. */
+  prepareFor(sourceEvents: readonly SourceEvent[]): Promise<void>
+  /** The next source event in the order of receipt; answers what it settles, itself or others that had waited. */
+  normalizeNext(sourceEvent: SourceEvent): Promise<ScratchOutcome[]>
+  /** Ends all holds that are left. */
   finishHeld(): Promise<ScratchOutcome[]>
   close(): void
 }
 
+/** A source event that waits for facts. */
 interface HeldEvent {
-  due: SourceEvent
+  sourceEvent: SourceEvent
   until: Date
   facts: readonly string[]
 }
@@ -46,112 +47,130 @@ interface ScratchDeps {
   maxObjects?: number
 }
 
+/** Where a scratch world begins: `floor` is smaller than the ids of all source events from `since` on. */
+interface ScratchStart {
+  since: Date
+  floor: string
+  sourceIds: readonly string[]
+}
+
 /**
  * A client's world as it was at `since`, as far as that can be told from what is known today, in which source events are
- * normalised once more. Nothing is written. Time is what the events' receipts say, so that holds end as they did.
+ * normalised once more. Nothing is written. The clock is the receipts of the source events, so that holds end as they did.
  */
-export function createScratchWorld(
-  { db, mappings, holdSeconds, maxObjects = 5000 }: ScratchDeps,
-  clientId: string,
-  { since, floor, sourceIds }: { since: Date; floor: string; sourceIds: readonly string[] },
-): ScratchWorld {
+export function createScratchWorld(deps: ScratchDeps, clientId: string, start: ScratchStart): ScratchWorld {
+  const { mappings, holdSeconds, maxObjects = 5000 } = deps
   const world = emptyWorld(clientId)
-  const cache: SpillCache = createSpillCache(world, maxObjects)
-  const toldKeys = new Set<string>()
+  const cache = createSpillCache(world, maxObjects)
   const forgotten: ForgottenObjects = { wholly: new Set(), partly: new Set() }
+  const loadWorldFor = createPastLoader(deps, start, { world, cache, forgotten })
+  const emittedKeys = new Set<string>()
   let held: HeldEvent[] = []
 
-  const objectKeysOf = (ids: Iterable<string>) =>
-    [...ids].flatMap((id) => sourceIds.map((sourceId) => keyOf(sourceId, id)))
-
-  /** Loads what is wanted and was never wanted before, as it was at the start. */
-  const loadAsOfStart = async (wants: Lookups): Promise<boolean> => {
-    const fresh = [...wants.objects].filter((id) => !world.loaded.objects.has(id))
-    const customers = [...wants.customers].filter((id) => !world.loaded.customers.has(id))
-    const any = await loadLookups(db, world, wants)
-    if (fresh.length > 0) {
-      for (const key of await dropTallies(db, world, fresh, since)) forgotten.wholly.add(key)
-      const known = objectKeysOf(fresh).flatMap((key) => world.objects.get(key) ?? [])
-      for (const one of await rewindObjects({ db, mappings }, clientId, known, { before: floor })) {
-        if (one.removed === 0) continue
-        one.known.memory.said = {}
-        forgotten[one.left === 0 ? 'wholly' : 'partly'].add(keyOf(one.known.sourceId, one.known.objectId))
-      }
-    }
-    if (customers.length > 0) await forgetLearntUsers(db, world, customers, since)
-    // Deadlines that began later are set anew by whoever misses the fact.
-    for (const [key, until] of world.holds)
-      if (until.getTime() >= since.getTime() + holdSeconds * 1000 && !world.dirty.holds.has(key))
-        world.holds.delete(key)
-    return any
-  }
-  const loadWorldFor = async (dues: readonly SourceEvent[]): Promise<Lookups> => {
-    const wants = noLookups()
-    do {
-      for (const due of dues) if (due.body) collectLookups({ world, mappings }, due, wants)
-      cache.restoreObjects(objectKeysOf(wants.objects))
-    } while (await loadAsOfStart(wants))
-    cache.restoreObjects(objectKeysOf(wants.objects))
-    return wants
-  }
-
-  const normalizeOne = async (due: SourceEvent, now: Date): Promise<ScratchOutcome[]> => {
-    const wants = await loadWorldFor([due])
-    const unsure = whyUnsure(due, world, wants, forgotten)
-    const { outcome, events } = normalizeSourceEvent({ world, mappings, limits: { now, holdSeconds } }, due)
-    const { dirty, users: people } = world
-    dirty.objects.clear()
-    dirty.timers.clear()
-    dirty.fetchRequests.clear()
-    people.changed.clear()
-    people.linked.clear()
-    if (outcome.state === 'held') {
-      held.push({ due, until: outcome.heldUntil!, facts: outcome.heldFor ?? [] })
+  const normalizeOne = async (sourceEvent: SourceEvent, now: Date): Promise<ScratchOutcome[]> => {
+    const lookups = await loadWorldFor([sourceEvent])
+    const unsure = whyUnsure(sourceEvent, world, lookups, forgotten)
+    const { outcome, events } = normalizeSourceEvent({ world, mappings, limits: { now, holdSeconds } }, sourceEvent)
+    discardChanges(world)
+    if (outcome.state === 'held' && outcome.heldUntil) {
+      held.push({ sourceEvent, until: outcome.heldUntil, facts: outcome.heldFor ?? [] })
       return []
     }
-    const fresh = events.filter(({ contract, key }) => !toldKeys.has(`${contract} ${key}`))
-    for (const { contract, key } of fresh) toldKeys.add(`${contract} ${key}`)
-    return [{ due, outcome, events: fresh, unsure }, ...(await releaseArrived(now))]
+    const added = events.filter(({ contract, key }) => !emittedKeys.has(`${contract} ${key}`))
+    for (const { contract, key } of added) emittedKeys.add(`${contract} ${key}`)
+    return [{ sourceEvent, outcome, events: added, unsure }, ...(await releaseArrived(now))]
   }
   /** Goes on with what waited for facts that have arrived. */
   const releaseArrived = async (now: Date): Promise<ScratchOutcome[]> => {
     const arrived = new Set(world.arrivedFacts)
     world.arrivedFacts.clear()
-    const isReleased = ({ due, facts }: HeldEvent) => facts.some((fact) => arrived.has(keyOf(due.sourceId, fact)))
-    const going = held.filter(isReleased)
-    held = held.filter((one) => !going.includes(one))
-    return normalizeInOrder(going, () => now)
+    const released = held.filter(({ sourceEvent, facts }) =>
+      facts.some((fact) => arrived.has(keyOf(sourceEvent.sourceId, fact))),
+    )
+    held = held.filter((one) => !released.includes(one))
+    return normalizeInOrder(released, () => now)
   }
-  const normalizeInOrder = async (
-    going: readonly HeldEvent[],
-    now: (one: HeldEvent) => Date,
-  ): Promise<ScratchOutcome[]> => {
-    const done: ScratchOutcome[] = []
-    const byDue = new Map(going.map((one) => [one.due, one]))
-    for (const due of sortByOccurrence([...byDue.keys()])) done.push(...(await normalizeOne(due, now(byDue.get(due)!))))
-    return done
+  const normalizeInOrder = async (released: readonly HeldEvent[], clock: (one: HeldEvent) => Date) => {
+    const outcomes: ScratchOutcome[] = []
+    const clocks = new Map(released.map((one) => [one.sourceEvent, clock(one)]))
+    for (const sourceEvent of sortByOccurrence([...clocks.keys()]))
+      outcomes.push(...(await normalizeOne(sourceEvent, clocks.get(sourceEvent) ?? sourceEvent.receivedAt)))
+    return outcomes
   }
   const endHoldsUntil = async (until: Date): Promise<ScratchOutcome[]> => {
-    const going = held.filter((one) => one.until <= until)
+    const ended = held.filter((one) => one.until <= until)
     held = held.filter((one) => one.until > until)
-    return normalizeInOrder(going, (one) => one.until)
+    return normalizeInOrder(ended, (one) => one.until)
   }
 
   return {
-    async prepareFor(dues) {
+    async prepareFor(sourceEvents) {
       cache.spillUnused()
-      await loadWorldFor(dues)
+      await loadWorldFor(sourceEvents)
     },
-    async normalizeNext(due) {
-      const ended = await endHoldsUntil(due.receivedAt)
-      return [...ended, ...(await normalizeOne(due, due.receivedAt))]
+    async normalizeNext(sourceEvent) {
+      const ended = await endHoldsUntil(sourceEvent.receivedAt)
+      return [...ended, ...(await normalizeOne(sourceEvent, sourceEvent.receivedAt))]
     },
     async finishHeld() {
-      const done: ScratchOutcome[] = []
-      while (held.length > 0) done.push(...(await endHoldsUntil(new Date(8.64e15))))
-      return done
+      const outcomes: ScratchOutcome[] = []
+      while (held.length > 0) outcomes.push(...(await endHoldsUntil(LAST_DATE)))
+      return outcomes
     },
     close: cache.close,
+  }
+}
+
+const LAST_DATE = new Date(8.64e15)
+
+/** What a batch would save: nothing of a scratch world is saved. */
+function discardChanges({ dirty, users }: World): void {
+  dirty.objects.clear()
+  dirty.timers.clear()
+  dirty.fetchRequests.clear()
+  users.changed.clear()
+  users.linked.clear()
+}
+
+/** Loads what source events read as it was at the start, and answers what that is. */
+function createPastLoader(
+  { db, mappings, holdSeconds }: ScratchDeps,
+  { since, floor, sourceIds }: ScratchStart,
+  { world, cache, forgotten }: { world: World; cache: SpillCache; forgotten: ForgottenObjects },
+): (sourceEvents: readonly SourceEvent[]) => Promise<Lookups> {
+  const objectKeysOf = (ids: Iterable<string>) =>
+    [...ids].flatMap((id) => sourceIds.map((sourceId) => keyOf(sourceId, id)))
+
+  const rewindToStart = async (ids: readonly string[]) => {
+    for (const key of await dropTallies(db, world, ids, since)) forgotten.wholly.add(key)
+    const known = objectKeysOf(ids).flatMap((key) => world.objects.get(key) ?? [])
+    for (const one of await rewindObjects({ db, mappings }, world.clientId, known, { before: floor })) {
+      if (one.removed === 0) continue
+      one.known.memory.said = {}
+      forgotten[one.left === 0 ? 'wholly' : 'partly'].add(keyOf(one.known.sourceId, one.known.objectId))
+    }
+  }
+  /** Loads what was not loaded before; answers whether there was anything. */
+  const loadAsOfStart = async (lookups: Lookups): Promise<boolean> => {
+    const objects = [...lookups.objects].filter((id) => !world.loaded.objects.has(id))
+    const customers = [...lookups.customers].filter((id) => !world.loaded.customers.has(id))
+    const hasLoaded = await loadLookups(db, world, lookups)
+    if (objects.length > 0) await rewindToStart(objects)
+    if (customers.length > 0) await forgetLearntUsers(db, world, customers, since)
+    // Deadlines that began after the start are set anew by the source event that misses the fact.
+    for (const [key, until] of world.holds)
+      if (until.getTime() >= since.getTime() + holdSeconds * 1000 && !world.dirty.holds.has(key))
+        world.holds.delete(key)
+    return hasLoaded
+  }
+  return async (sourceEvents) => {
+    const lookups = noLookups()
+    do {
+      for (const one of sourceEvents) if (one.body) collectLookups({ world, mappings }, one, lookups)
+      cache.restoreObjects(objectKeysOf(lookups.objects))
+    } while (await loadAsOfStart(lookups))
+    cache.restoreObjects(objectKeysOf(lookups.objects))
+    return lookups
   }
 }
 
@@ -161,28 +180,33 @@ interface ForgottenObjects {
   partly: Set<string>
 }
 
-/** Why what is made of an event may differ from what was made of it then; null: all that it reads is as it was. */
+/** Why the outcome may differ from the one that was stored then; null: all that the source event reads is as it was. */
 function whyUnsure(
-  due: SourceEvent,
+  sourceEvent: SourceEvent,
   world: World,
-  wants: Lookups,
-  { wholly: gone, partly: thinned }: ForgottenObjects,
+  lookups: Lookups,
+  forgotten: ForgottenObjects,
 ): string | null {
-  if (!due.body) return null
-  const { objectId, kind, created } = observationOf(due)
-  const own = keyOf(due.sourceId, objectId ?? '')
+  if (!sourceEvent.body) return null
+  const { objectId, kind, created } = observationOf(sourceEvent)
+  const ownKey = keyOf(sourceEvent.sourceId, objectId ?? '')
   // From its birth on everything is known.
-  if (due.type.endsWith('.created')) gone.delete(own)
-  const newest = world.objects.get(own)?.snapshot.tied[0]
-  const late = thinned.has(own) && newest !== undefined && newest.created >= created && newest.eventId !== due.eventId
+  if (sourceEvent.type.endsWith('.created')) forgotten.wholly.delete(ownKey)
+  const newest = world.objects.get(ownKey)?.snapshot.tied[0]
+  const isLate =
+    forgotten.partly.has(ownKey) &&
+    newest !== undefined &&
+    newest.created >= created &&
+    newest.eventId !== sourceEvent.eventId
   const missing =
-    [...wants.objects].find((id) => gone.has(keyOf(due.sourceId, id))) ?? (late && objectId ? objectId : undefined)
+    [...lookups.objects].find((id) => forgotten.wholly.has(keyOf(sourceEvent.sourceId, id))) ??
+    (isLate && objectId ? objectId : undefined)
   if (missing === undefined) return null
   const what = missing === objectId ? `the ${kind} ${missing}` : missing.replace(/^tally:/, 'the refunds of ')
   return `What was known of ${what} at the start of the window is not kept: look further back to be sure.`
 }
 
-/** What was counted of a payment's refunds carries no time of its own: where it changed since, it is counted anew. */
+/** What was counted of a payment's refunds carries no time of its own: where it has changed since, it is counted from the start. */
 async function dropTallies(db: Queryable, world: World, ids: readonly string[], since: Date): Promise<string[]> {
   const { rows } = await db.query(
     `select source_id, object_id from objects
@@ -194,7 +218,7 @@ async function dropTallies(db: Queryable, world: World, ids: readonly string[], 
   return keys
 }
 
-/** Users that events have made or named since the start are met anew; those that the API registered stay known. */
+/** Forgets users that events have created or named since the start; those that the API registered stay known. */
 async function forgetLearntUsers(db: Queryable, world: World, customers: readonly string[], since: Date) {
   const { rows } = await db.query(
     `select l.customer_id, u.created_at >= $3 as made
@@ -203,10 +227,10 @@ async function forgetLearntUsers(db: Queryable, world: World, customers: readonl
     [world.clientId, customers, since],
   )
   for (const { customer_id, made } of rows) {
-    const person = world.users.byCustomer.get(customer_id)
-    if (!person) continue
-    if (person.clientUserId !== null) world.users.byClientUserId.delete(person.clientUserId)
+    const user = world.users.byCustomer.get(customer_id)
+    if (!user) continue
+    if (user.clientUserId !== null) world.users.byClientUserId.delete(user.clientUserId)
     if (made) world.users.byCustomer.delete(customer_id)
-    else person.clientUserId = null
+    else user.clientUserId = null
   }
 }

@@ -28,7 +28,8 @@ export function createSpillCache(world: World, maxObjects: number): SpillCache {
   }
   const readSpilled = (key: string, { at, length }: { at: number; length: number }): KnownObject => {
     const bytes = Buffer.alloc(length)
-    readSync(file!, bytes, 0, length, at)
+    if (file === undefined) throw new Error('An object is to be read from the spill file before one was written.')
+    readSync(file, bytes, 0, length, at)
     places.delete(key)
     const stored = JSON.parse(bytes.toString('utf8'))
     return { ...stored, snapshot: unpackSnapshot(stored.snapshot) }

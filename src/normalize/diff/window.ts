@@ -4,7 +4,7 @@ import { sourceEventOf } from '../source-events.ts'
 
 /** One source event of the window as it is stored: what it was, and what it became. */
 export interface WindowRow {
-  due: SourceEvent
+  sourceEvent: SourceEvent
   state: 'received' | 'normalized' | 'ignored' | 'held' | 'failed'
   code: string | null
   events: WindowEvent[]
@@ -44,7 +44,7 @@ export async function* readPages(
       [clientId, rows.map(({ id }) => id), floor],
     )
     yield rows.map((row) => ({
-      due: sourceEventOf(row),
+      sourceEvent: sourceEventOf(row),
       state: row.state,
       code: row.reason_code,
       events: events.filter(({ sourceEventId }) => sourceEventId === row.id),

@@ -33,6 +33,25 @@ interface EndpointRow {
   updated_at: Date
 }
 
+interface DeliveryRow {
+  id: string
+  event_id: string
+  endpoint_id: string
+  url: string
+  origin: string
+  state: string
+  reason: string | null
+  attempts: number
+  next_attempt_at: Date | null
+  replay_id: string | null
+  /** Of the last attempt: null before the first one. */
+  started_at: Date | null
+  status: number | null
+  error: string | null
+  error_message: string | null
+  holds: Parameters<typeof deliveryWaitAt>[1]
+}
+
 /** Loads the routing of some stored events of one client: two statements, and one for each delivery that waits for an earlier one of the same user. */
 export async function loadRouting(
   { db, now }: { db: Queryable; now: () => Date },
@@ -44,7 +63,7 @@ export async function loadRouting(
       where client_id = $1 and deleted_at is null order by id`,
     [clientId],
   )
-  const { rows } = await db.query(
+  const { rows } = await db.query<DeliveryRow>(
     `select d.id, d.event_id, d.endpoint_id, p.url, d.origin, d.state, d.reason, d.attempts, d.next_attempt_at,
             r.id as replay_id, a.started_at, a.status, a.error, a.error_message, ${ENDPOINT_LIMITS} as holds
        from deliveries d
@@ -81,7 +100,7 @@ export async function loadRouting(
   }
 }
 
-const explainDelivery = (row: any, now: Date, inFront: EarlierDelivery | null): ExplainedDelivery => ({
+const explainDelivery = (row: DeliveryRow, now: Date, inFront: EarlierDelivery | null): ExplainedDelivery => ({
   id: row.id,
   endpointId: row.endpoint_id,
   url: row.url,
@@ -98,7 +117,7 @@ const explainDelivery = (row: any, now: Date, inFront: EarlierDelivery | null): 
   ),
   lastAttempt: row.started_at && {
     at: row.started_at,
-    outcome: row.status === null ? row.error : String(row.status),
+    outcome: row.status === null ? (row.error ?? 'unknown') : String(row.status),
     message: row.error_message,
   },
 })

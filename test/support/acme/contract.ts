@@ -1,3 +1,4 @@
+import { present } from '../present.ts'
 import { createHmac, randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import type { Contract } from '../../../src/contracts/contract.ts'
@@ -25,7 +26,7 @@ export const acme: Contract = {
   headers: ({ wireBody, secrets, eventType }) => ({
     'Content-Type': 'application/vnd.acme+json',
     'X-Acme-Kind': eventType,
-    'X-Acme-Proof': createHmac('sha512', secrets[0]!).update(wireBody).digest('base64url'),
+    'X-Acme-Proof': createHmac('sha512', present(secrets[0])).update(wireBody).digest('base64url'),
   }),
   example: () => ({ kind: 'membership.extended', member: 'user_123', until: '2026-05-10T00:00:00.000Z', cents: 2900 }),
 }
