@@ -6,7 +6,8 @@ export default defineConfig({
     globalSetup: 'test/support/postgres.ts',
     // Each file brings gateways, receivers and a database of its own; more side by side only wait for one another.
     maxWorkers: 2,
-    testTimeout: 90_000,
-    hookTimeout: 120_000,
+    // Only what hangs for good: `eventually` fails earlier, and knows how busy the machine is.
+    testTimeout: 900_000,
+    hookTimeout: 600_000,
   },
 })

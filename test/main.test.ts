@@ -9,6 +9,7 @@ import { afterwards } from './support/afterwards.ts'
 import { emptyDatabase } from './support/database.ts'
 import { eventually } from './support/eventually.ts'
 import { environment, temporaryFolder } from './support/gateway.ts'
+import { present } from './support/present.ts'
 import { call, runGateway } from './support/program.ts'
 import { startReceiver } from './support/receiver.ts'
 import { subscriptionCreated } from './support/subscription.ts'
@@ -18,7 +19,7 @@ test('the first start tells where it listens, where the data is and the admin ke
   const folder = await temporaryFolder()
   const first = runGateway(folder)
   const url = await first.listening()
-  const key = first.adminKey()!
+  const key = present(first.adminKey())
   expect(first.said.stdout).toContain(join(folder, '.flo-gateway'))
   expect((await call(url, key, 'GET', '/v1/clients')).status).toBe(200)
   expect((await stat(join(folder, '.flo-gateway', 'encryption-keys'))).mode & 0o777).toBe(0o600)
@@ -41,9 +42,9 @@ test('after kill -9 the next start adopts the orphaned database with everything 
   const folder = await temporaryFolder()
   const killed = runGateway(folder)
   const url = await killed.listening()
-  const key = killed.adminKey()!
+  const key = present(killed.adminKey())
   await call(url, key, 'POST', '/v1/clients', { name: 'Acme' })
-  const { pid } = (await killed.postmaster())!
+  const { pid } = present(await killed.postmaster())
   killed.child.kill('SIGKILL')
   await killed.ended
   expect(isProcessAlive(pid)).toBe(true)
@@ -125,7 +126,7 @@ test('processes that start at once on an empty database wait for each other, and
   await eventually(() => both.some((one) => one.adminKey()))
   const keys = both.flatMap((one) => one.adminKey() ?? [])
   expect(keys).toHaveLength(1)
-  for (const url of urls) expect((await call(url, keys[0]!, 'GET', '/v1/clients')).status).toBe(200)
+  for (const url of urls) expect((await call(url, present(keys[0]), 'GET', '/v1/clients')).status).toBe(200)
 })
 
 /** A gateway of its own whose first delivery is under way at `receiver`. */
@@ -133,7 +134,7 @@ async function deliveringTo(url: string) {
   const folder = await temporaryFolder()
   const gateway = runGateway(folder)
   const at = await gateway.listening()
-  const key = gateway.adminKey()!
+  const key = present(gateway.adminKey())
   const way = await layWay((method, path, body) => call(at, key, method, path, body), url)
   expect((await way.post(at, subscriptionCreated())).status).toBe(200)
   return { folder, gateway, key, way }
@@ -168,7 +169,7 @@ test('a second signal, a second after the first, ends at once', async () => {
 test('when the embedded database dies, the gateway says so and ends', async () => {
   const gateway = runGateway(await temporaryFolder())
   await gateway.listening()
-  process.kill((await gateway.postmaster())!.pid, 'SIGKILL')
+  process.kill(present(await gateway.postmaster()).pid, 'SIGKILL')
   const { code, stderr } = await gateway.ended
   expect(code).toBe(1)
   expect(stderr).toContain('postgres.ended_unasked')

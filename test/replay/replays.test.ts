@@ -6,7 +6,7 @@ import { nextWindowSize, roomInWindow } from '../../src/replay/window.ts'
 import { freshDatabase } from '../support/database.ts'
 import { newClient, newEndpoint, readDelivery, startDelivering } from '../support/delivering.ts'
 import { eventually } from '../support/eventually.ts'
-import { startReceiver } from '../support/receiver.ts'
+import { type Behaviour, startReceiver } from '../support/receiver.ts'
 import { newDeliveryIn, newEvents, replaying, replaysOf } from '../support/replaying.ts'
 
 const database = await freshDatabase({ max: 20 })
@@ -221,16 +221,19 @@ test('events come in the order they were made, not in that of their commits', as
 
 describe('at an endpoint that does not answer', () => {
   const hanging = async (fields: Partial<Parameters<typeof newEndpoint>[2]> = {}) => {
-    const receiver = await startReceiver({ hang: 'headers' })
+    const answer = Promise.withResolvers<Behaviour>()
+    const receiver = await startReceiver(() => answer.promise)
     const one = await oneEndpoint({ url: receiver.url, timeoutSeconds: 2, retrySchedule: [3600], ...fields })
-    return { ...one, receiver }
+    /** Ends the attempts that it has not answered. */
+    const release = () => answer.resolve({ reset: true })
+    return { ...one, receiver, release }
   }
 
   test('only the smallest window of deliveries is made', async () => {
     const { clientId, endpointId, start, read, made, cancel, receiver } = await hanging()
     await newEvents(db, clientId, { count: 200 })
     const id = await start({ endpointId, mode: 'missing' })
-    await eventually(() => receiver.requests.length === 2)
+    await eventually(() => receiver.requests.length >= 2)
     expect(await read(id)).toMatchObject({ state: 'running', found: 200 })
     expect((await made(id)).filter(({ attempts }) => attempts === 0).length).toBeLessThanOrEqual(5)
     await cancel(id)
@@ -238,7 +241,8 @@ describe('at an endpoint that does not answer', () => {
   })
 
   test('a cancelled replay cancels its pending deliveries, except those that replaced a pending one', async () => {
-    const { clientId, endpointId, event, start, read, made, cancel, ended, receiver, ...replays } = await hanging()
+    const { clientId, endpointId, event, start, read, made, cancel, ended, receiver, release, ...replays } =
+      await hanging({ timeoutSeconds: 60 })
     const [first, waiting] = [await event('delivered'), await event('pending')]
     const others = await newEvents(db, clientId, { count: 40 })
     const id = await start({ endpointId, mode: 'all' })
@@ -253,7 +257,10 @@ describe('at an endpoint that does not answer', () => {
     await cancel(id)
     expect(await read(id)).toEqual(stopped)
 
+    // As the API does after a cancel: what the room has read before is read again.
+    room.wake(clientId, [endpointId], { reread: true })
     receiver.behave({})
+    release()
     await eventually(async () => (await made(id))[1]?.state === 'delivered')
     const again = await replays.done({ endpointId, mode: 'missing' })
     expect(await replays.replayed(again.id)).toEqual(others)
@@ -269,7 +276,7 @@ describe('at an endpoint that does not answer', () => {
     const { clientId, endpointId, start, ended, receiver } = await hanging()
     await newEvents(db, clientId, { count: 60 })
     const id = await start({ endpointId, mode: 'missing' })
-    await eventually(() => receiver.requests.length === 1)
+    await eventually(() => receiver.requests.length > 0)
     await db.query(`update endpoints set ${change} where id = $1`, [endpointId])
     const { state, reason_code, replayed } = await ended(id)
     expect([state, reason_code]).toEqual(['failed', `endpoint_${what}`])
@@ -282,7 +289,7 @@ describe('at an endpoint that does not answer', () => {
     const events: string[] = []
     for (let at = 0; at < 30; at += 1) events.push(await event('failed'))
     const id = await start({ endpointId, mode: 'failed' })
-    await eventually(async () => (await read(id)).replayed === 5)
+    await eventually(async () => (await read(id)).replayed >= 5)
     const [eventId = ''] = events.slice(-1)
     await newDeliveryIn(db, { clientId, eventId, endpointId }, 'delivered', { origin: newId(), secondsAgo: 0 })
     receiver.behave({})

@@ -9,6 +9,7 @@ import { appEvent, BATCH, SINGLE } from '../support/app-events.ts'
 import { runCommand } from '../support/command.ts'
 import { eventually } from '../support/eventually.ts'
 import { startTestGateway, temporaryFolder } from '../support/gateway.ts'
+import { present } from '../support/present.ts'
 import { call, runGateway } from '../support/program.ts'
 
 const types = Object.keys(appEvents) as AppEventType[]
@@ -45,7 +46,7 @@ test('after kill -9 in the middle, what is sent again with its Idempotency-Key i
   const folder = await temporaryFolder()
   const killed = runGateway(folder)
   const url = await killed.listening()
-  const admin = killed.adminKey()!
+  const admin = present(killed.adminKey())
   const clientId = (await call(url, admin, 'POST', '/v1/clients', { name: 'Acme' })).body.data.id as string
   const key = (await call(url, admin, 'POST', '/v1/api-keys', { clientId, scopes: ['write'] })).body.data.key as string
 
@@ -75,7 +76,7 @@ test('after kill -9 in the middle, what is sent again with its Idempotency-Key i
     Promise.all(
       Array.from({ length: 32 }, async () => {
         while (!until() && unanswered.length > 0) {
-          const request = unanswered.pop()!
+          const request = present(unanswered.pop())
           const answer = await post(to, request).catch(() => null)
           if (answer?.status === 202) answers.set(request.key, answer.text)
           else {
@@ -101,7 +102,7 @@ test('after kill -9 in the middle, what is sent again with its Idempotency-Key i
   // What had its answer before the kill gets it again.
   for (const request of requests.slice(-20)) expect((await post(nextUrl, request)).text).toBe(answers.get(request.key))
 
-  const db = openPool((await runningPostgres(join(folder, '.flo-gateway')))!)
+  const db = openPool(present(await runningPostgres(join(folder, '.flo-gateway'))))
   const done = `select count(*) as n from source_events where client_id = $1 and state in ('normalized', 'ignored')`
   await eventually(async () => (await db.query(done, [clientId])).rows[0].n === total, { timeoutMs: 120_000 })
   const { rows } = await db.query(

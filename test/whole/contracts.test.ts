@@ -10,6 +10,7 @@ import { ledgerAddsUp, readLedgerReport } from '../../src/cli/ledger-report.ts'
 import { appEvents } from '../../src/domain/app-events.ts'
 import { eventually } from '../support/eventually.ts'
 import { startTestGateway } from '../support/gateway.ts'
+import { present } from '../support/present.ts'
 import { ranksOf } from '../support/ranks.ts'
 import { type Received, startReceiver } from '../support/receiver.ts'
 import { layWay } from '../support/way.ts'
@@ -50,7 +51,7 @@ beforeAll(async () => {
     for (let one = waiting.pop(); one; one = waiting.pop()) {
       for (const event of one.events) expect((await way.post(gateway.url, JSON.stringify(event))).status).toBe(200)
       for (const contract of ['flo', 'florentin'] as const)
-        sent[`${contract}.v1`]!.push(...expectedEventTypes(one.scenario, dateOf(NEWEST), contract))
+        present(sent[`${contract}.v1`]).push(...expectedEventTypes(one.scenario, dateOf(NEWEST), contract))
     }
   }
   await Promise.all(Array.from({ length: 8 }, sender))
@@ -63,7 +64,11 @@ const published = Object.keys(appEvents).map((type, at) => ({
   occurredAt: '2026-06-06T14:00:00.250+02:00',
   data: Object.fromEntries(
     Object.entries(
-      Object.values((contracts['florentin.v1']!.example(type) as { data: Record<string, object> }).data).at(-1)!,
+      present(
+        Object.values((present(contracts['florentin.v1']).example(type) as { data: Record<string, object> }).data).at(
+          -1,
+        ),
+      ),
     ).filter(([field]) => type !== 'account.created' || field !== 'id'),
   ),
 }))
@@ -75,7 +80,7 @@ describe('what the whole scenario set and the application tell', () => {
       events: published,
     })
     expect([status, body.data.accepted]).toEqual([202, published.length])
-    sent['florentin.v1']!.push(...published.map(({ type }) => type))
+    present(sent['florentin.v1']).push(...published.map(({ type }) => type))
     const total = Object.values(sent).flat().length
     await eventually(() => Object.values(receivers).flatMap(({ requests }) => requests).length >= total, {
       timeoutMs: 60_000,
@@ -83,14 +88,14 @@ describe('what the whole scenario set and the application tell', () => {
   })
 
   test.each(Object.entries(receivers))('%s hears what happened, event for event', (contract, { requests }) => {
-    expect(counted(requests.map((request) => typeOf(contract, request)))).toEqual(counted(sent[contract]!))
+    expect(counted(requests.map((request) => typeOf(contract, request)))).toEqual(counted(present(sent[contract])))
   })
 
   test.each(Object.entries(receivers))('%s gets bodies of its contract, in its key order', (contract, { requests }) => {
-    const { wireSchemas } = contracts[contract]!
+    const { wireSchemas } = present(contracts[contract])
     for (const request of requests) {
       const type = typeOf(contract, request)
-      const parsed = wireSchemas[type]!.safeParse(JSON.parse(request.body))
+      const parsed = present(wireSchemas[type]).safeParse(JSON.parse(request.body))
       expect(parsed.error, type).toBeUndefined()
       // The schema's key order is the contract's: written again by it, the very same bytes come out.
       expect(JSON.stringify(parsed.data)).toBe(request.body)
@@ -99,14 +104,14 @@ describe('what the whole scenario set and the application tell', () => {
 
   test.each(Object.entries(receivers))('%s is signed so that others can verify it', (contract, { requests }) => {
     for (const { bytes, headers } of requests) {
-      const checks = verifyDelivery(bytes, headers, secrets[contract]!)
+      const checks = verifyDelivery(bytes, headers, present(secrets[contract]))
       expect(checks.filter(({ refusal }) => refusal)).toEqual([])
       expect(checks.map(({ by }) => by)).toEqual(contract === 'flo.v1' ? ['stripe', 'standardwebhooks'] : ['hmac'])
     }
   })
 
   test.skipIf(!hasOpenssl())('openssl comes to the same three signatures', () => {
-    const [flo, florentin] = Object.values(receivers).map(({ requests }) => requests.at(-1)!)
+    const [flo, florentin] = Object.values(receivers).map(({ requests }) => present(requests.at(-1)))
     const hmac = (text: string, key: string[]) =>
       execFileSync(
         'openssl',
@@ -116,15 +121,15 @@ describe('what the whole scenario set and the application tell', () => {
         },
       )
     const whole = (secret: string) => [`key:${secret}`]
-    const [, seconds, v1] = /^t=(\d+),v1=(\w+)$/.exec(String(flo!.headers['flo-signature']))!
-    expect(hmac(`${seconds}.${flo!.body}`, whole(way.secret)).toString('hex')).toBe(v1)
+    const [, seconds, v1] = present(/^t=(\d+),v1=(\w+)$/.exec(String(present(flo).headers['flo-signature'])))
+    expect(hmac(`${seconds}.${present(flo).body}`, whole(way.secret)).toString('hex')).toBe(v1)
 
-    const { 'webhook-id': id, 'webhook-timestamp': at, 'webhook-signature': standard } = flo!.headers
+    const { 'webhook-id': id, 'webhook-timestamp': at, 'webhook-signature': standard } = present(flo).headers
     const bytes = Buffer.from(way.secret.replace('flo_whsec_', ''), 'base64').toString('hex')
-    expect(`v1,${hmac(`${id}.${at}.${flo!.body}`, [`hexkey:${bytes}`]).toString('base64')}`).toBe(standard)
+    expect(`v1,${hmac(`${id}.${at}.${present(flo).body}`, [`hexkey:${bytes}`]).toString('base64')}`).toBe(standard)
 
-    const signature = hmac(florentin!.body, whole(secrets['florentin.v1']!)).toString('hex')
-    expect(florentin!.headers['x-florentin-signature']).toBe(`sha256=${signature}`)
+    const signature = hmac(present(florentin).body, whole(present(secrets['florentin.v1']))).toString('hex')
+    expect(present(florentin).headers['x-florentin-signature']).toBe(`sha256=${signature}`)
   })
 
   test('an automation that knows the public page alone takes each of Florentin’s deliveries', async () => {

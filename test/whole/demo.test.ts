@@ -9,6 +9,7 @@ import { demoStory } from '../../demo/story.ts'
 import { afterwards } from '../support/afterwards.ts'
 import { eventually } from '../support/eventually.ts'
 import { startTestGateway, temporaryFolder } from '../support/gateway.ts'
+import { present } from '../support/present.ts'
 
 /** npm run demo, with a folder of its own for what it keeps meanwhile. */
 async function demo() {
@@ -50,9 +51,11 @@ test('Ctrl-C in the middle of the demo leaves nothing behind either', async () =
 test('what does not come as it should is a problem, and told', async () => {
   const stage = await setStage(await startTestGateway())
   afterwards(stage.close)
-  const created = demoStory()
-    .flatMap(({ steps }) => steps)
-    .find(({ event }) => event.type === 'customer.subscription.created')!
+  const created = present(
+    demoStory()
+      .flatMap(({ steps }) => steps)
+      .find(({ event }) => event.type === 'customer.subscription.created'),
+  )
   expect((await playStep(stage, created)).problems).toEqual([])
   const { problems } = await playStep(stage, { ...created, event: { ...created.event, id: 'evt_again' } })
   expect(problems).toEqual([

@@ -6,6 +6,7 @@ import { runningPostgres } from '../../src/embedded-postgres/start.ts'
 import { runCommand } from '../support/command.ts'
 import { eventually } from '../support/eventually.ts'
 import { temporaryFolder } from '../support/gateway.ts'
+import { present } from '../support/present.ts'
 import { call, runGateway } from '../support/program.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { subscriptionCreated } from '../support/subscription.ts'
@@ -19,7 +20,7 @@ test('after kill -9 in the middle of 5,000 events everything that was accepted i
   const [one, other] = [await startReceiver(), await startReceiver()]
   const killed = runGateway(folder)
   const url = await killed.listening()
-  const key = killed.adminKey()!
+  const key = present(killed.adminKey())
   const way = await layWay((method, path, body) => call(url, key, method, path, body), one.url)
   await call(url, key, 'POST', '/v1/endpoints', {
     clientId: way.clientId,
@@ -34,7 +35,7 @@ test('after kill -9 in the middle of 5,000 events everything that was accepted i
     Promise.all(
       Array.from({ length: SENDERS }, async () => {
         while (!until() && unanswered.length > 0) {
-          const body = unanswered.pop()!
+          const body = present(unanswered.pop())
           const answer = await way.post(gatewayUrl, body).catch(() => null)
           if (answer?.status === 200) continue
           unanswered.push(body)
@@ -51,7 +52,7 @@ test('after kill -9 in the middle of 5,000 events everything that was accepted i
   await sending
 
   // The database lives on: what it says now is what the gateway had recorded.
-  const orphan = openPool((await runningPostgres(join(folder, '.flo-gateway')))!)
+  const orphan = openPool(present(await runningPostgres(join(folder, '.flo-gateway'))))
   const { rows } = await orphan.query('select delivery_id as id from attempts')
   await orphan.end()
   const recorded = new Set(rows.map(({ id }) => id))

@@ -14,15 +14,18 @@ import { afterwards } from '../support/afterwards.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
 import { temporaryFolder } from '../support/gateway.ts'
+import { present } from '../support/present.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
 
-const section = (heading: string) => readme.split(/^## /m).find((one) => one.startsWith(heading))!
+const section = (heading: string) => present(readme.split(/^## /m).find((one) => one.startsWith(heading)))
 
 /** The fenced blocks of one language under one heading. */
 const blocks = (heading: string, language: string) =>
-  [...section(heading).matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map(([, text]) => text!)
+  [...section(heading).matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map(([, text]) =>
+    present(text),
+  )
 
 /** A shell in the project's folder, or a program; what it prints is gathered in `said`. */
 function run(command: string, args: string[], env: Record<string, string> = {}) {
@@ -33,7 +36,7 @@ function run(command: string, args: string[], env: Record<string, string> = {}) 
   const closed = once(child, 'close')
   afterwards(async () => {
     try {
-      process.kill(-child.pid!, 'SIGTERM')
+      process.kill(-present(child.pid), 'SIGTERM')
     } catch {
       // It has ended by itself.
     }
@@ -49,7 +52,7 @@ test('the quick start works word for word', async () => {
   const here = (text: string) =>
     text.replaceAll('127.0.0.1:8080', `127.0.0.1:${port}`).replaceAll('127.0.0.1:4242', `127.0.0.1:${receiverPort}`)
 
-  const gateway = run('bash', ['-c', start!], {
+  const gateway = run('bash', ['-c', present(start)], {
     PORT: String(port),
     FLO_DATA_DIR: await temporaryFolder(),
     LOG_LEVEL: 'warn',
@@ -67,17 +70,17 @@ test('the quick start works word for word', async () => {
     return terminal.said.text.slice(from)
   }
   const [prepare, source, user, endpoint, send, look] = steps
-  await type(prepare!)
-  await type(source!, `Stripe would send to http://127.0.0.1:${port}/webhooks/stripe/`)
-  await type(user!, '"clientUserId":"user_123"')
-  await type(endpoint!, 'Waiting for deliveries')
-  await type(send!, 'subscription.created (attempt 1): verified by stripe, verified by standardwebhooks')
+  await type(present(prepare))
+  await type(present(source), `Stripe would send to http://127.0.0.1:${port}/webhooks/stripe/`)
+  await type(present(user), '"clientUserId":"user_123"')
+  await type(present(endpoint), 'Waiting for deliveries')
+  await type(present(send), 'subscription.created (attempt 1): verified by stripe, verified by standardwebhooks')
   // The delivery may be there before curl has printed the answer, and its first line before the event.
   for (const said of ['{"received":true,"duplicate":false}', '"clientUserId": "user_123"'])
     await eventually(() => terminal.said.text.includes(said))
   // A person is slower than the record of the attempt.
-  await eventually(async () => /"normalized".*"delivered"/.test(await type(look!, /nextCursor.*nextCursor/)))
-  await type(send!, '{"received":true,"duplicate":true}')
+  await eventually(async () => /"normalized".*"delivered"/.test(await type(present(look), /nextCursor.*nextCursor/)))
+  await type(present(send), '{"received":true,"duplicate":true}')
   expect(steps).toHaveLength(6)
 })
 

@@ -4,6 +4,7 @@ import { runCommand } from '../support/command.ts'
 import { emptyDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
 import { environment, temporaryFolder } from '../support/gateway.ts'
+import { present } from '../support/present.ts'
 import { call, runGateway } from '../support/program.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { subscriptionCreated } from '../support/subscription.ts'
@@ -14,7 +15,7 @@ test('a restart keeps everything: what waited is delivered, with the same id, th
   const receiver = await startReceiver({ status: 503 })
   const first = runGateway(folder)
   const url = await first.listening()
-  const key = first.adminKey()!
+  const key = present(first.adminKey())
   const way = await layWay((method, path, body) => call(url, key, method, path, body), receiver.url)
   const event = subscriptionCreated()
   await way.post(url, event)
@@ -44,20 +45,21 @@ test('two processes on one database deliver everything once, also when one of th
   const folder = await temporaryFolder()
   const both = [runGateway(folder, env), runGateway(folder, env)]
   const urls = await Promise.all(both.map((one) => one.listening()))
-  const api = (method: string, path: string, body?: unknown) => call(urls[0]!, env.FLO_ADMIN_KEY, method, path, body)
+  const api = (method: string, path: string, body?: unknown) =>
+    call(present(urls[0]), env.FLO_ADMIN_KEY, method, path, body)
   const receivers = [await startReceiver({ delayMs: 5 }), await startReceiver({ delayMs: 5 })]
-  const way = await layWay(api, receivers[0]!.url)
-  await api('POST', '/v1/endpoints', { clientId: way.clientId, url: receivers[1]!.url })
+  const way = await layWay(api, present(receivers[0]).url)
+  await api('POST', '/v1/endpoints', { clientId: way.clientId, url: present(receivers[1]).url })
   const arrived = () => receivers.flatMap(({ requests }) => requests)
 
   const bodies = Array.from({ length: 400 }, () => subscriptionCreated())
   const post = (from: number, to: number, turn: (at: number) => string) =>
     Promise.all(bodies.slice(from, to).map((body, at) => way.post(turn(at), body)))
-  const answers = await post(0, 200, (at) => urls[at % 2]!)
-  both[1]!.child.kill('SIGTERM')
-  answers.push(...(await post(200, 400, () => urls[0]!)))
+  const answers = await post(0, 200, (at) => present(urls[at % 2]))
+  present(both[1]).child.kill('SIGTERM')
+  answers.push(...(await post(200, 400, () => present(urls[0]))))
   expect(answers.filter(({ status }) => status !== 200)).toEqual([])
-  expect(await both[1]!.ended).toMatchObject({ code: 0, stderr: '' })
+  expect(await present(both[1]).ended).toMatchObject({ code: 0, stderr: '' })
 
   await eventually(() => arrived().length >= 800, { timeoutMs: 60_000 })
   await eventually(

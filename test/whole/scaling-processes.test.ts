@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { openPool } from '../../src/database/db.ts'
 import { eventually } from '../support/eventually.ts'
 import { addsUpAfter, struckBy, underLoad } from '../support/faults.ts'
+import { present } from '../support/present.ts'
 
 const ROLES = ['receive', 'work', 'api']
 const EACH = 3
@@ -9,7 +10,7 @@ const EACH = 3
 test('three processes for each role share one database; one of each is killed, and nothing is lost', async () => {
   const setting = await underLoad({
     processes: ROLES.length * EACH,
-    roles: (process) => ROLES[process % ROLES.length]!,
+    roles: (process) => present(ROLES[process % ROLES.length]),
   })
   const { gateways, api, clientId, server } = setting
   const db = openPool(server.url, { max: 1 })
@@ -28,7 +29,7 @@ test('three processes for each role share one database; one of each is killed, a
   const killed = ROLES.map((role, at) => ({
     name: `kill -9 of a process of ${role}`,
     async strike() {
-      await gateways[at]!.kill()
+      await present(gateways[at]).kill()
       // The others of its role go on meanwhile.
       expect(await api('GET', `/v1/deliveries?clientId=${clientId}&limit=1`)).toHaveLength(1)
     },
