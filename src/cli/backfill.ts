@@ -16,7 +16,7 @@ const options = {
   'failed-only': { type: 'boolean', about: 'only what Stripe could not deliver to some webhook of the account' },
   types: { type: 'string', value: '<type,...>', about: 'only these event types, 20 at most' },
   account: { type: 'string', value: '<acct_...>', about: 'the events of a connected account' },
-  follow: { type: 'string', value: '<id>', about: 'start none, but watch this one' },
+  follow: { type: 'string', value: '<id>', about: 'start none, but show the progress of this one' },
 } as const
 type BackfillCall = CommandCall<typeof options>
 
@@ -25,7 +25,7 @@ const EXIT_CODES = { completed: 0, cancelled: 1, failed: 2 } as const
 export default defineCommand({
   name: 'backfill',
   summary: 'Receive what did not arrive, from Stripe’s own list of events',
-  about: `Reads the list with the source’s API key and sends every event the way that webhooks go; what has arrived before is known by its id. Stripe keeps events for ${STRIPE_LIST_DAYS} days. A running gateway does the work and goes on where it was after a restart: this command starts it and watches, and can be left.`,
+  about: `Reads the list with the source’s API key and receives every event as if it had come by webhook; events that have arrived before are recognised by their ids. Stripe keeps events for ${STRIPE_LIST_DAYS} days. A running gateway does the work and resumes after a restart. This command starts the backfill and shows its progress; you can leave it at any time.`,
   options,
   examples: [
     'backfill --source 01980d3c-5f1a-7c3e-9d52-6b1f0c7a1e11 --since 7d --failed-only',
@@ -34,22 +34,24 @@ export default defineCommand({
   run: (call) => withDatabase((db) => runBackfill(db, call)),
 })
 
-async function runBackfill(db: Db, { options, printLine: out, printNote: note }: BackfillCall): Promise<number> {
+async function runBackfill(db: Db, { options, printLine, printNote }: BackfillCall): Promise<number> {
   const id = options.follow ?? (await requestBackfill(db, options))
-  if (!isUuid(id) || !(await readBackfillProgress(db, id))) throw new UsageError(`There is no backfill "${id}".`)
+  const readProgress = async () => {
+    const progress = isUuid(id) ? await readBackfillProgress(db, id) : undefined
+    if (!progress) throw new UsageError(`There is no backfill "${id}".`)
+    return progress
+  }
+  await readProgress()
   if (!(await hasLiveWorker(db))) {
-    note(`No gateway with the role work runs on this database: backfill ${id} begins when one starts.`)
-    note(`Watch it then with: flo-gateway backfill --follow ${id}`)
+    printNote(`No gateway with the role work runs on this database: backfill ${id} begins when one starts.`)
+    printNote(`Watch it then with: flo-gateway backfill --follow ${id}`)
     return 0
   }
-  note(`Backfill ${id}: it goes on without this command. Come back with: flo-gateway backfill --follow ${id}`)
-  const { state, ...progress } = await followUntilEnded(
-    async () => (await readBackfillProgress(db, id))!,
-    backfillStatusLine,
-  )
-  for (const line of backfillReportLines(progress.counts)) out(line)
-  if (state === 'failed') note(`It has failed: ${progress.reason} What it has received stays.`)
-  if (state === 'cancelled') note('It was cancelled before its end.')
+  printNote(`Backfill ${id}: it goes on without this command. Come back with: flo-gateway backfill --follow ${id}`)
+  const { state, ...progress } = await followUntilEnded(readProgress, backfillStatusLine)
+  for (const line of backfillReportLines(progress.counts)) printLine(line)
+  if (state === 'failed') printNote(`It has failed: ${progress.reason} What it has received stays.`)
+  if (state === 'cancelled') printNote('It was cancelled before its end.')
   return EXIT_CODES[state]
 }
 

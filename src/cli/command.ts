@@ -6,9 +6,9 @@ export interface Command<O extends CommandOptions = CommandOptions> {
   name: string
   /** One line, for the list of commands. */
   summary: string
-  /** What more there is to know, in whole sentences. */
+  /** More detail, in whole sentences. */
   about?: string
-  /** What stands behind the name, in order; one that ends in `?` may be left out. */
+  /** The arguments after the name, in order; one that ends in `?` may be left out. */
   args?: readonly { name: string; about: string }[]
   options?: O
   examples?: readonly string[]
@@ -20,12 +20,12 @@ export type CommandOptions = Readonly<Record<string, CommandOption>>
 interface CommandOption {
   type: 'string' | 'boolean'
   about: string
-  /** What is to be written behind it: `<time>`. */
+  /** The placeholder of its value: `<time>`. */
   value?: string
 }
 type OptionValues<O> = { [K in keyof O]: O[K] extends { type: 'boolean' } ? boolean : string | undefined }
 
-/** What was typed, read. */
+/** A command line as parsed. */
 export interface CommandCall<O extends CommandOptions = CommandOptions> {
   args: readonly string[]
   options: OptionValues<O>
@@ -37,12 +37,12 @@ export interface CommandCall<O extends CommandOptions = CommandOptions> {
 /** Types the options that `run` gets by those declared. */
 export const defineCommand = <const O extends CommandOptions>(command: Command<O>): Command<O> => command
 
-/** What was typed cannot be done as it stands: shown with the way to the help, exit code 2. */
+/** The command line cannot be run as typed: shown with a pointer to the help, exit code 2. */
 export class UsageError extends Error {
   override name = 'UsageError'
 }
 
-/** Reads what stands behind a command's name. Throws a UsageError that says what is wrong. */
+/** Parses the words after a command's name. Throws a UsageError that says what is wrong. */
 export function parseCall<O extends CommandOptions>(
   command: Command<O>,
   typed: readonly string[],
@@ -52,7 +52,7 @@ export function parseCall<O extends CommandOptions>(
   const args = command.args ?? []
   const missing = args.find(({ name }, at) => !name.endsWith('?') && positionals[at] === undefined)
   if (missing) throw new UsageError(`<${missing.name}> is missing: ${missing.about}`)
-  if (positionals.length > args.length) throw new UsageError(`"${positionals[args.length]}" is one word too many.`)
+  if (positionals.length > args.length) throw new UsageError(`"${positionals[args.length]}" is one argument too many.`)
   const options = declared.map(([name, { type }]) => [name, values[name] ?? (type === 'boolean' ? false : undefined)])
   return { args: positionals, options: Object.fromEntries(options) as OptionValues<O> }
 }
@@ -65,6 +65,6 @@ function readWords(typed: readonly string[], declared: readonly (readonly [strin
       options: Object.fromEntries(declared.map(([name, { type }]) => [name, { type }])),
     })
   } catch (error) {
-    throw new UsageError((error as Error).message.split('. To specify')[0]!, { cause: error })
+    throw new UsageError((error as Error).message.replace(/\. To specify.*/s, ''), { cause: error })
   }
 }

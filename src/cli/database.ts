@@ -48,10 +48,10 @@ async function openDatabase({ databaseUrl, dataDir }: Config): Promise<{ url: st
 async function assertGatewayDatabase(db: Db) {
   const { rows } = await db.query(`select to_regclass('source_events') is not null as ours`).catch((cause) => {
     throw new ConfigError(
-      `The database cannot be reached (${cause.message}): check DATABASE_URL and that PostgreSQL runs.`,
+      `The database cannot be reached (${cause.message}): check DATABASE_URL, and that PostgreSQL is running.`,
       { cause },
     )
   })
   if (!rows[0].ours)
-    throw new ConfigError('This database is not a gateway’s yet: start the gateway once, it makes the tables.')
+    throw new ConfigError('This database has no tables of a gateway yet: start the gateway once, it creates them.')
 }

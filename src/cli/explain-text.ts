@@ -21,14 +21,14 @@ export function explanationText(
     ...(brief
       ? []
       : sectionLines(
-          'What the mappings said',
-          mappings.flatMap((mapping) => mappingText(mapping, all)),
+          'What the mappings decided',
+          mappings.flatMap((mapping) => mappingText(mapping, { all })),
         )),
     ...sectionLines(
-      'What it became, and where that went',
+      'Events and their deliveries',
       events.flatMap((event) => eventText(event, { brief })),
     ),
-    ...(brief ? [] : sectionLines('What was looked up', lookupText(lookups))),
+    ...(brief ? [] : sectionLines('Lookups', lookupText(lookups))),
   ].join('\n')
 }
 
@@ -51,7 +51,7 @@ function headText({ sourceEvent, about }: Explanation): string[] {
       ? []
       : [
           faint(
-            `  API version ${apiVersion ?? 'not told'}, ${livemode ? 'live' : 'test mode'}${account ? `, account ${account}` : ''}`,
+            `  API version ${apiVersion ?? 'unknown'}, ${livemode ? 'live' : 'test mode'}${account ? `, account ${account}` : ''}`,
           ),
         ]),
     ...(about ? [faint(`  about the ${about.kind} ${about.id}; ${before[about.before]}`)] : []),
@@ -65,7 +65,7 @@ function stateWord({ state }: ExplainedSourceEvent): string {
 
 const lookupText = (lookups: readonly ExplainedLookup[]): string[] =>
   columnLines(
-    // Most things are tied to nothing: that is no news.
+    // Most objects have no link: not worth a line.
     lookups
       .filter(({ kind, known }) => known || kind !== 'link')
       .map(({ kind, id, known, words }) => [`${kind} ${id}`, known ? words : warning(words)]),

@@ -20,7 +20,7 @@ export async function runCommandLine(typed: readonly string[]): Promise<never> {
   } catch (error) {
     if (error instanceof UsageError)
       printNote(`${error.message}\nSee: flo-gateway ${command ? `${command.name} ` : ''}--help`)
-    else printNote(error instanceof ConfigError ? error.message : (error as Error).stack!)
+    else printNote(error instanceof ConfigError ? error.message : String((error as Error).stack ?? error))
     return exitWith(2)
   }
 }

@@ -3,7 +3,7 @@ import type { Queryable } from '../database/db.ts'
 import { Refusal } from '../errors.ts'
 import { UsageError } from './command.ts'
 
-// What commands share that start something which a running gateway does, and watch it.
+// Shared by the commands that start work of a running gateway and follow it.
 
 const POLL_MS = 300
 
@@ -15,7 +15,7 @@ export async function hasLiveWorker(db: Queryable): Promise<boolean> {
   return rows.length > 0
 }
 
-/** Reads the progress until it is no longer `running`, with a line that moves where there is a terminal to show it. */
+/** Reads the progress until it is no longer `running`; on a terminal, one line is updated in place. */
 export async function followUntilEnded<Progress extends { state: string }>(
   read: () => Promise<Progress>,
   line: (progress: Progress, width: number) => string,
@@ -32,12 +32,12 @@ export async function followUntilEnded<Progress extends { state: string }>(
   }
 }
 
-/** A refusal in the words of the command line, any other error as it is. `names`: options that are called otherwise than their fields. */
+/** A refusal worded for the command line, any other error as it is. `names`: the options whose names differ from their fields. */
 export function toUsageError(error: unknown, names: Readonly<Record<string, string>> = {}): unknown {
   if (!(error instanceof Refusal)) return error
   const { code, message, details } = error
   const words = details.map(({ path, message }) => {
-    const field = path.split('.')[0]!
+    const [field = path] = path.split('.')
     return code === 'invalid' ? `--${names[field] ?? field} ${message}.` : `${field} ${message}.`
   })
   return new UsageError((code === 'invalid' ? words : [message, ...words]).join('\n'), { cause: error })

@@ -11,7 +11,7 @@ export function commandOverview(commands: readonly Command[], family?: string): 
     ...twoColumns(shown.map((command) => [usageOf(command), command.summary])),
     '',
     faint(
-      'flo-gateway <command> --help tells more. The environment is the one of the gateway: DATABASE_URL, or FLO_DATA_DIR.',
+      'flo-gateway <command> --help shows more. Commands read the environment of the gateway: DATABASE_URL, or FLO_DATA_DIR.',
     ),
   ].join('\n')
 }

@@ -10,9 +10,9 @@ export default defineCommand({
   name: 'keys rotate',
   summary: 'Encrypt every stored secret with the first key of FLO_ENCRYPTION_KEYS',
   about:
-    'So that an older key can be taken out of the ring. It works beside gateways, and can be broken off and begun again. Exits with 1 when something is left under another key.',
+    'Afterwards an older key can be removed from FLO_ENCRYPTION_KEYS. Gateways may keep running, and the command can be interrupted and run again. Exits with 1 when something is still encrypted with another key.',
   options: {
-    check: { type: 'boolean', about: 'change nothing, only tell what is left' },
+    check: { type: 'boolean', about: 'change nothing, only show what is left' },
   },
   examples: ['keys rotate', 'keys rotate --check'],
   run: ({ options, printLine: out }) =>
@@ -47,7 +47,8 @@ function reportKeyUses(
   const left = new Set(uses.map(({ keyId }) => keyId).filter((keyId) => keyId !== newest))
   const free = older.filter((keyId) => !left.has(keyId))
   if (left.size > 0) out(bad(`Something is left under ${[...left].join(', ')}.`))
-  if (free.length > 0) out(good(`Nothing is left under ${free.join(', ')}: FLO_ENCRYPTION_KEYS can do without.`))
+  if (free.length > 0)
+    out(good(`Nothing is left under ${free.join(', ')}: it can be removed from FLO_ENCRYPTION_KEYS.`))
   if (left.size === 0 && free.length === 0) out(good(`Everything is under ${newest}.`))
   return left.size > 0 ? 1 : 0
 }

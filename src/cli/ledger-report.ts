@@ -63,7 +63,7 @@ async function countRows(tx: Queryable, since: Date): Promise<LedgerReport['coun
     [since],
   )
   const counts: LedgerReport['counts'] = { 'source events': {}, events: {}, deliveries: {}, attempts: {} }
-  for (const { of, state, count } of rows) counts[of]![state] = count
+  for (const { of, state, count } of rows) counts[of] = { ...counts[of], [state]: count }
   return counts
 }
 

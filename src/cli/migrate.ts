@@ -9,13 +9,13 @@ import { good } from './paint.ts'
 
 export default defineCommand({
   name: 'migrate',
-  summary: 'Bring the database up to date, and spread it over a Citus cluster where that is asked for',
+  summary: 'Bring the database up to date, and distribute it over a Citus cluster with --distribute',
   about:
-    'A gateway does the first at each start by itself. --distribute turns the tables that grow into Citus tables by client, and copies of the small ones onto every node; all gateways have to be stopped for it. Broken off, it is run again. docs/scaling.md tells the way.',
+    'A gateway migrates the database by itself at each start. --distribute distributes the tables that grow by client and copies the small ones to every node; stop all gateways first. If it is interrupted, run it again. See docs/scaling.md.',
   options: {
     distribute: {
       type: 'boolean',
-      about: 'spread the tables over the Citus cluster that DATABASE_URL is the coordinator of',
+      about: 'distribute the tables over the Citus cluster whose coordinator DATABASE_URL names',
     },
   },
   examples: ['migrate', 'migrate --distribute'],
@@ -38,7 +38,7 @@ async function assertNoGatewayRuns(url: string): Promise<void> {
     const { rows } = await db.query('select host, pid from workers where not pg_try_advisory_xact_lock(lock_key)')
     if (rows.length === 0) return
     const who = rows.map(({ host, pid }) => `process ${pid} on ${host}`).join(', ')
-    throw new ConfigError(`Gateways are at work (${who}): stop them first, and start them again afterwards.`)
+    throw new ConfigError(`Gateways are running (${who}): stop them first, and start them again afterwards.`)
   } finally {
     await db.end()
   }

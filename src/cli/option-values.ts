@@ -4,17 +4,23 @@ import { UsageError } from './command.ts'
 
 // What options of several commands mean.
 
-const UNITS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+const UNIT_MS = new Map([
+  ['s', 1000],
+  ['m', 60_000],
+  ['h', 3_600_000],
+  ['d', 86_400_000],
+])
 
 /** `2026-04-10T12:00:00Z`, a date, or how long ago (`90s`, `30m`, `6h`, `7d`); undefined stays so. Throws a UsageError. */
 export function parseTime(text: string | undefined, now = new Date()): Date | undefined {
   if (text === undefined) return undefined
-  const [, count, unit] = /^(\d+)([smhd])$/.exec(text) ?? []
-  if (unit) return new Date(now.getTime() - Number(count) * UNITS[unit]!)
+  const [, count, unit = ''] = /^(\d+)([smhd])$/.exec(text) ?? []
+  const unitMs = UNIT_MS.get(unit)
+  if (unitMs !== undefined) return new Date(now.getTime() - Number(count) * unitMs)
   const time = /^\d{4}-\d{2}-\d{2}/.test(text) ? new Date(text) : undefined
   if (time && !Number.isNaN(time.getTime())) return time
   throw new UsageError(
-    `"${text}" is no time: write 2026-04-10T12:00:00Z, a date, or how long ago, such as 30m, 6h or 7d.`,
+    `"${text}" is not a time: write 2026-04-10T12:00:00Z, a date, or how long ago, such as 30m, 6h or 7d.`,
   )
 }
 
@@ -26,7 +32,7 @@ export function parseCount(text: string | undefined, option: string): number | u
   return Number(text)
 }
 
-/** The clients meant by an id or a name; all when nothing is said. Throws a UsageError when there is none. */
+/** The clients with this id or name; all clients when it is undefined. Throws a UsageError when there is none. */
 export async function findClients(
   db: Queryable,
   idOrName: string | undefined,

@@ -1,6 +1,6 @@
 import { stripVTControlCharacters, styleText } from 'node:util'
 
-// How the commands' texts look. Colours are left out by themselves where the output is no terminal.
+// How the output of commands looks. `styleText` leaves colours out where the output is not a terminal.
 
 export const strong = (text: string) => styleText('bold', text)
 export const faint = (text: string) => styleText('dim', text)
@@ -8,7 +8,7 @@ export const good = (text: string) => styleText('green', text)
 export const bad = (text: string) => styleText('red', text)
 export const warning = (text: string) => styleText('yellow', text)
 
-/** A truth as a sign. */
+/** Whether something holds, as a sign; null: not evaluated. */
 export const truthSign = (holds: boolean | null) => (holds === null ? faint('·') : holds ? good('✓') : bad('✗'))
 
 /** A value as JSON, cut where it would fill the line. */
@@ -29,14 +29,9 @@ export function columnLines(rows: readonly (readonly string[])[], { indent = 0, 
   const widths = (rows[0] ?? []).map((_, at) =>
     Math.min(most, Math.max(...rows.map((row) => visibleWidth(row[at] ?? '')))),
   )
-  return rows.map((row) =>
-    (
-      ' '.repeat(indent) +
-      row
-        .map(
-          (cell, at) => cell + (at < row.length - 1 ? ' '.repeat(Math.max(0, widths[at]! - visibleWidth(cell))) : ''),
-        )
-        .join('  ')
-    ).trimEnd(),
-  )
+  const padCell = (cell: string, at: number) => cell + ' '.repeat(Math.max(0, (widths[at] ?? 0) - visibleWidth(cell)))
+  return rows.map((row) => {
+    const cells = row.map((cell, at) => (at < row.length - 1 ? padCell(cell, at) : cell))
+    return `${' '.repeat(indent)}${cells.join('  ')}`.trimEnd()
+  })
 }

@@ -11,9 +11,9 @@ const BATCH = 1000
 
 export default defineCommand({
   name: 'renormalize',
-  summary: 'Let failed or ignored source events be normalised once more',
+  summary: 'Normalise failed or ignored source events again',
   about:
-    'After a mapping was mended, or a source has got its API key. A running gateway starts at once, another at its next start. What was told before is not told again.',
+    'For use after a mapping was fixed or a source was given its API key. A running gateway starts at once, otherwise the next one that starts does. Events that exist already are not made again.',
   options: {
     state: { type: 'string', value: 'failed|ignored', about: 'which ones; ignored needs --code' },
     code: { type: 'string', value: '<code>', about: 'only those with this reason, e.g. unmapped_value' },
@@ -42,7 +42,7 @@ export default defineCommand({
         if (count > 0) out(`${name}: ${count}`)
         total += count
       }
-      out(`${countText(total, 'source event')} ${total === 1 ? 'goes' : 'go'} through once more.`)
+      out(`${countText(total, 'source event')} ${total === 1 ? 'goes' : 'go'} through again.`)
       return 0
     })
   },

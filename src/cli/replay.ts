@@ -16,13 +16,13 @@ const options = {
   mode: {
     type: 'string',
     value: 'failed|missing|all',
-    about: 'what failed here, what was never tried here, or everything',
+    about: 'what failed at this endpoint, what was never tried, or everything',
   },
   since: { type: 'string', value: '<time>', about: 'only events made then or later' },
   until: { type: 'string', value: '<time>', about: 'only events made before' },
   types: { type: 'string', value: '<type,...>', about: 'only these Flo events or families, such as invoice.*' },
   'dry-run': { type: 'boolean', about: 'only count what would be sent' },
-  follow: { type: 'string', value: '<id>', about: 'start none, but watch this one' },
+  follow: { type: 'string', value: '<id>', about: 'start none, but show the progress of this one' },
 } as const
 type ReplayCall = CommandCall<typeof options>
 
@@ -31,10 +31,10 @@ const EXIT_CODES = { done: 0, cancelled: 1, failed: 2 } as const
 
 export default defineCommand({
   name: 'replay',
-  summary: 'Deliver events to an endpoint once more, or at last',
+  summary: 'Deliver events to an endpoint again, or those it never got',
   about:
-    'failed: what ended failed or skipped at the endpoint and was not delivered later. missing: what it would take and was never tried there, from before it existed or while it was disabled. all: everything that it would take. Each event becomes a new delivery, in the original order, as fast as the endpoint takes them; live deliveries hardly wait. A running gateway does the work and goes on where it was after a restart: this command starts it and watches, and can be left.',
-  args: [{ name: 'endpointId?', about: 'the endpoint that the events go to' }],
+    'failed: deliveries that failed or were skipped and were not delivered later. missing: events that match the endpoint but were never tried, because they were made before it existed or while it was disabled. all: every event that matches it. Each event becomes a new delivery, in the original order, as fast as the endpoint takes them; live deliveries are hardly delayed. A running gateway does the work and resumes after a restart. This command starts the replay and shows its progress; you can leave it at any time.',
+  args: [{ name: 'endpointId?', about: 'the endpoint to deliver the events to' }],
   options,
   examples: [
     'replay 01980d3c-5f1a-7c3e-9d52-6b1f0c7a1e11 --mode failed --since 2d --dry-run',
@@ -52,20 +52,25 @@ interface ReplayCommandDeps {
 
 async function runReplay(deps: ReplayCommandDeps, call: ReplayCall): Promise<number> {
   const { db } = deps
-  const { options, printLine: out, printNote: note } = call
+  const { options, printLine, printNote } = call
   if (options.follow === undefined && options['dry-run']) return printPreview(deps, call)
   const id = options.follow ?? (await requestReplay(deps, call))
-  if (!isUuid(id) || !(await readReplayProgress(db, id))) throw new UsageError(`There is no replay "${id}".`)
+  const readProgress = async () => {
+    const progress = isUuid(id) ? await readReplayProgress(db, id) : undefined
+    if (!progress) throw new UsageError(`There is no replay "${id}".`)
+    return progress
+  }
+  await readProgress()
   if (!(await hasLiveWorker(db))) {
-    note(`No gateway with the role work runs on this database: replay ${id} begins when one starts.`)
-    note(`Watch it then with: flo-gateway replay --follow ${id}`)
+    printNote(`No gateway with the role work runs on this database: replay ${id} begins when one starts.`)
+    printNote(`Watch it then with: flo-gateway replay --follow ${id}`)
     return 0
   }
-  note(`Replay ${id}: it goes on without this command. Come back with: flo-gateway replay --follow ${id}`)
-  const progress = await followUntilEnded(async () => (await readReplayProgress(db, id))!, replayStatusLine)
-  for (const line of replayReportLines(progress)) out(line)
-  if (progress.state === 'failed') note(`It has failed: ${progress.reason} What it has sent stays.`)
-  if (progress.state === 'cancelled') note('It was cancelled before its end.')
+  printNote(`Replay ${id}: it goes on without this command. Come back with: flo-gateway replay --follow ${id}`)
+  const progress = await followUntilEnded(readProgress, replayStatusLine)
+  for (const line of replayReportLines(progress)) printLine(line)
+  if (progress.state === 'failed') printNote(`It has failed: ${progress.reason} What it has sent stays.`)
+  if (progress.state === 'cancelled') printNote('It was cancelled before its end.')
   return EXIT_CODES[progress.state]
 }
 
@@ -91,7 +96,7 @@ async function requestReplay(deps: ReplayCommandDeps, call: ReplayCall): Promise
 async function readRequest(db: Db, { args, options }: ReplayCall): Promise<{ clientId: string; asked: ReplayRequest }> {
   const [endpointId] = args
   const { mode, since, until, types } = options
-  if (endpointId === undefined) throw new UsageError('<endpointId> is missing: the endpoint that the events go to.')
+  if (endpointId === undefined) throw new UsageError('<endpointId> is missing: the endpoint to deliver the events to.')
   if (mode === undefined || !MODES.includes(mode)) throw new UsageError('--mode must be failed, missing or all.')
   const { rows } = await db.query('select client_id from endpoints where id = $1 and deleted_at is null', [
     isUuid(endpointId) ? endpointId : null,

@@ -19,7 +19,7 @@ export function eventsUntilNow(scenario: Scenario, { now, customer, ...simulatio
   let start = now
   // Months differ in length: the second guess corrects the first one.
   for (let guess = 0; guess < 3; guess += 1) {
-    const end = playFrom(start).at(-1)!.created * 1000
+    const end = (playFrom(start).at(-1)?.created ?? 0) * 1000
     if (guess > 0 && end <= now.getTime()) break
     start = new Date(start.getTime() - (end - now.getTime()))
   }

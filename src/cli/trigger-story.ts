@@ -45,7 +45,7 @@ export function storyOf(asked: string, apiVersion: string): StoryChoice {
 /** An API version as Stripe writes it, known or not: its date decides the shape. Throws a UsageError. */
 export function versionOf(text: string): string {
   if (/^\d{4}-\d{2}-\d{2}(\.\w+)?$/.test(text)) return text
-  throw new UsageError(`"${text}" is no API version of Stripe: write one such as ${VERSIONS.join(', ')}.`)
+  throw new UsageError(`"${text}" is not an API version of Stripe: write one such as ${VERSIONS.join(', ')}.`)
 }
 
 /** `: did you mean a, b?`, or nothing. */
@@ -67,10 +67,14 @@ const shareWord = (asked: string, name: string) =>
 function editDistance(one: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, at) => at)
   for (const [i, letter] of [...one].entries()) {
-    const next = [i + 1]
-    for (let j = 0; j < other.length; j += 1)
-      next.push(Math.min(next[j]! + 1, row[j + 1]! + 1, row[j]! + (letter === other[j] ? 0 : 1)))
+    let left = i + 1
+    const next = [left]
+    for (const [j, above] of row.slice(1).entries()) {
+      const diagonal = row[j] ?? 0
+      left = Math.min(left + 1, above + 1, diagonal + (letter === other[j] ? 0 : 1))
+      next.push(left)
+    }
     row = next
   }
-  return row.at(-1)!
+  return row.at(-1) ?? 0
 }

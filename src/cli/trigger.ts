@@ -16,19 +16,19 @@ import { listText, outcomesText } from './trigger-text.ts'
 const options = {
   source: { type: 'string', value: '<id>', about: 'the source that the events come from' },
   'api-version': { type: 'string', value: '<version>', about: `the shape of the events; ${NEWEST} by default` },
-  customer: { type: 'string', value: '<cus_…>', about: 'of this Stripe customer, instead of a new one' },
-  'client-user-id': { type: 'string', value: '<id>', about: 'your own id of the user, as it stands in metadata' },
+  customer: { type: 'string', value: '<cus_…>', about: 'use this Stripe customer instead of a new one' },
+  'client-user-id': { type: 'string', value: '<id>', about: 'your own id of the user, sent in the metadata' },
   seed: { type: 'string', value: '<text>', about: 'the same seed makes the same amounts and names; random by default' },
   url: { type: 'string', value: '<url>', about: 'where the gateway listens; http://HOST:PORT by default' },
-  wait: { type: 'string', value: '<seconds>', about: 'how long to wait for what comes of it; 60 by default' },
+  wait: { type: 'string', value: '<seconds>', about: 'how long to wait for the events and deliveries; 60 by default' },
   list: { type: 'boolean', about: 'show every event and scenario' },
 } as const
 
 export default defineCommand({
   name: 'trigger',
-  summary: 'Make an event arrive: a simulated Stripe account plays the story that leads to it',
+  summary: 'Send simulated Stripe events that lead to an event or play a scenario',
   about:
-    'The events are signed with the source’s secret and posted to the running gateway, as Stripe would. Exits with 1 when what was asked for did not come.',
+    'The events are signed with the source’s secret and posted to the running gateway, as Stripe would. Exits with 1 when an expected event did not come.',
   args: [{ name: 'what?', about: 'an event (subscription.renewed) or a scenario (trial-converts)' }],
   options,
   examples: [

@@ -8,6 +8,7 @@ import { snapshotEvent, subscriptionObject } from '../support/events.ts'
 import { eventually } from '../support/eventually.ts'
 import { environment, startTestGateway, temporaryFolder } from '../support/gateway.ts'
 import { hydratedWay } from '../support/hydrating.ts'
+import { present } from '../support/present.ts'
 import { startStripeApi } from '../support/stripe-api.ts'
 
 const stripe = await startStripeApi()
@@ -37,7 +38,7 @@ test('backfill watches until its end and says what was missing', async () => {
 
   const again = await runCommand(`backfill --source ${way.sourceId} --since 2d --failed-only`, folder, env)
   expect(again.stdout).toContain('Stripe lists no event of this time.')
-  const id = /backfill --follow (\S+)/.exec(stderr)![1]!
+  const id = present(present(/backfill --follow (\S+)/.exec(stderr))[1])
   expect((await runCommand(`backfill --follow ${id}`, folder, env)).stdout).toBe(stdout)
 })
 

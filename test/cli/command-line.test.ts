@@ -38,7 +38,7 @@ test.each(commands.map((command) => [command.name, command] as const))(
   },
 )
 
-test('docs/cli.md tells of no command that does not exist', () => {
+test('docs/cli.md describes no command that does not exist', () => {
   const chapters = [...docs.matchAll(/^## `(.+)`$/gm)].map(([, typed]) => typed)
   expect(chapters.sort()).toEqual(commands.map(usageOf).sort())
 })
@@ -46,7 +46,7 @@ test('docs/cli.md tells of no command that does not exist', () => {
 test.each([
   [['nonsense'], 'There is no command "nonsense".'],
   [['ledger', '--loud'], "Unknown option '--loud'"],
-  [['ledger', 'twice'], '"twice" is one word too many.'],
+  [['ledger', 'twice'], '"twice" is one argument too many.'],
 ])('what cannot be understood ends with 2 and the way to the help: %s', async (typed, message) => {
   const { code, stdout, stderr } = await runCommand(typed, folder)
   expect([code, stdout]).toEqual([2, ''])
@@ -60,7 +60,7 @@ test('without a database it says what to do, in one line', async () => {
   expect(stderr).toBe('There is no database in ./.flo-gateway yet: start the gateway first, or set FLO_DATA_DIR.\n')
 })
 
-test('a database that is no gateway’s is told so', async () => {
+test('a database without the tables of a gateway is refused with what to do', async () => {
   const { code, stderr } = await runCommand('ledger', folder, environment(await emptyDatabase()))
   expect(code).toBe(2)
   expect(stderr).toContain('start the gateway once')

@@ -8,6 +8,7 @@ import { runCommand } from '../support/command.ts'
 import { freshDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
 import { environment, startTestGateway, temporaryFolder } from '../support/gateway.ts'
+import { present } from '../support/present.ts'
 import { call, runGateway } from '../support/program.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { subscriptionCreated } from '../support/subscription.ts'
@@ -62,7 +63,7 @@ test('a key is changed without a gap: everything is encrypted anew, and then the
   expect(await eventually(() => receiver.requests.length >= 1)).toBe(true)
   const { sent } = await reachedBy(after, client)
   expect(await sent(endpoint.id)).toMatchObject({ state: 'delivered' })
-  expect(receiver.requests.at(-1)!.headers.authorization).toBe('Bearer of-theirs')
+  expect(present(receiver.requests.at(-1)).headers.authorization).toBe('Bearer of-theirs')
   expect(await sent(signing.id)).toMatchObject({ state: 'delivered' })
   const secrets = (await after.api('GET', `/v1/endpoints/${endpoint.id}/secret`)).body.data
   expect(secrets.previous).toMatchObject([{ secret: endpoint.secret }])
@@ -191,7 +192,7 @@ test('headers that an earlier version left in plain text are encrypted at the ne
   expect(rows[0].row).not.toContain('as it was')
   const { sent } = await tryingClient(second.api)
   expect(await sent(id)).toMatchObject({ state: 'delivered' })
-  expect(receiver.requests.at(-1)!.headers['x-plain']).toBe('as it was')
+  expect(present(receiver.requests.at(-1)).headers['x-plain']).toBe('as it was')
   const shown = (await call(second.url, second.adminKey, 'GET', `/v1/endpoints/${id}`)).body.data
   expect(shown).toMatchObject({ headers: { 'X-Plain': 'as it was' }, updatedAt })
 })

@@ -7,6 +7,7 @@ import { startReplay } from '../../src/replay/start.ts'
 import { runCommand } from '../support/command.ts'
 import { eventually } from '../support/eventually.ts'
 import { environment, startTestGateway, temporaryFolder } from '../support/gateway.ts'
+import { present } from '../support/present.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { newEvents } from '../support/replaying.ts'
 import { layWay } from '../support/way.ts'
@@ -34,7 +35,7 @@ test('replay tells what it would send, sends it, and watches until its end', asy
   expect([code, stderr]).toEqual([0, expect.stringContaining('goes on without this command')])
   expect(stdout).toContain('2 of 2 events are on the way once more.')
   await eventually(() => receiver.requests.length === 2)
-  const id = /replay --follow (\S+)/.exec(stderr)![1]!
+  const id = present(present(/replay --follow (\S+)/.exec(stderr))[1])
   await eventually(async () =>
     (await runCommand(`replay --follow ${id}`, folder, env)).stdout.includes('Deliveries: 2 delivered.'),
   )

@@ -9,13 +9,16 @@ import { eventsUntilNow } from '../../src/cli/trigger-post.ts'
 import { shortestStories, storyOf } from '../../src/cli/trigger-story.ts'
 import { runCommand } from '../support/command.ts'
 import { environment, startTestGateway, temporaryFolder } from '../support/gateway.ts'
+import { present } from '../support/present.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { layWay } from '../support/way.ts'
 
 const folder = await temporaryFolder()
-const TYPES = contracts['flo.v1']!.eventTypes
+const TYPES = present(contracts['flo.v1']).eventTypes
 /** What the provider's application alone can tell is left out. */
-const FLORENTIN = contracts['florentin.v1']!.eventTypes.filter((type) => !/^(user|team_member)/.test(type)).sort()
+const FLORENTIN = present(contracts['florentin.v1'])
+  .eventTypes.filter((type) => !/^(user|team_member)/.test(type))
+  .sort()
 
 describe('over a running gateway', async () => {
   const receiver = await startReceiver()
@@ -142,7 +145,7 @@ test('every scenario comes to its end about now', () => {
   const now = new Date('2026-03-01T12:00:00Z')
   const options = { seed: 's', apiVersion: NEWEST, clientUserId: null, customer: undefined, now }
   for (const scenario of scenarios) {
-    const last = eventsUntilNow(scenario, options).at(-1)!.created * 1000
+    const last = present(eventsUntilNow(scenario, options).at(-1)).created * 1000
     expect(last, scenario.name).toBeLessThanOrEqual(now.getTime())
     expect(last, scenario.name).toBeGreaterThan(now.getTime() - 5 * 86_400_000)
   }
