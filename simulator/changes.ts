@@ -3,6 +3,7 @@ import type { Customer, Item, Line, PauseReason, Price, Subscription } from './f
 import { newInvoice, pendingItem, settleAtOnce } from './invoices.ts'
 import { periodLines, prorationLine } from './lines.ts'
 import { finalizeInvoice, payInvoice } from './payments.ts'
+import { present } from './present.ts'
 import type { WantedItem } from './subscriptions.ts'
 import { totalOf } from './totals.ts'
 import { advanceClock, asOneRequest, changeObject, recordEvent, type World } from './world.ts'
@@ -21,8 +22,8 @@ export function swapItem(
   const [item, ...others] = subscription.items as [Item, ...Item[]]
   const next: Item = { ...item, price: to.price, quantity: to.quantity ?? item.quantity }
   const lines = [
-    prorationLine(world, subscription, { ...item, quantity: item.quantity! }, -1),
-    prorationLine(world, subscription, { ...next, quantity: next.quantity! }, 1),
+    prorationLine(world, subscription, { ...item, quantity: present(item.quantity) }, -1),
+    prorationLine(world, subscription, { ...next, quantity: present(next.quantity) }, 1),
   ]
   const news = { items: [next, ...others], configuredAt: world.now }
   if (billing === 'at once') asOneRequest(world, () => billChange(world, customer, subscription, news, lines))
@@ -57,10 +58,10 @@ function billChange(
 /** To a price of another interval: a new period begins now, what is left of the old one is given back. */
 export function switchInterval(world: World, customer: Customer, subscription: Subscription, price: Price): void {
   const [item] = subscription.items as [Item]
-  const credit = prorationLine(world, subscription, { ...item, quantity: item.quantity! }, -1)
+  const credit = prorationLine(world, subscription, { ...item, quantity: present(item.quantity) }, -1)
   const items = [{ ...item, price }]
-  const period = { start: world.now, end: boundaryAfter(world.now, price.recurring!, world.now) }
-  const lines = [credit, ...periodLines(world, subscription, items[0]!, period)]
+  const period = { start: world.now, end: boundaryAfter(world.now, present(price.recurring), world.now) }
+  const lines = [credit, ...periodLines(world, subscription, present(items[0]), period)]
   const { start, end: periodEnd } = period
   const news = { items, configuredAt: start, anchor: start, periodStart: start, periodEnd }
   asOneRequest(world, () => billChange(world, customer, subscription, news, lines))

@@ -5,6 +5,7 @@ import { finalState, newInvoice, paidState } from './invoices.ts'
 import { amountOf, oneOffLine } from './lines.ts'
 import type { Charge, PaymentIntent } from './payment-facts.ts'
 import { chargeCard, finalizeInvoice, newIntent, payInvoice } from './payments.ts'
+import { present } from './present.ts'
 import {
   completeFirstPayment,
   firstLines,
@@ -30,7 +31,7 @@ export function openSession(
     created: world.now,
     mode,
     amount: basket.reduce((sum, { price, quantity }) => sum + amountOf(price, quantity ?? 1), 0),
-    currency: basket[0]!.price.currency,
+    currency: present(basket[0]).price.currency,
     clientReferenceId: world.clientUserId,
     customer: null,
     email: null,
@@ -118,7 +119,7 @@ export function payWithInvoice(world: World, session: Session, basket: Basket): 
     kind: 'invoice_payment',
     id: newId(world, 'inpay'),
     created: world.now,
-    invoice: invoice.id!,
+    invoice: present(invoice.id),
     amount: session.amount,
     currency: session.currency,
     paymentIntent: intent.id,

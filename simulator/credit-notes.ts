@@ -1,5 +1,6 @@
 import type { Invoice, Line } from './facts.ts'
 import type { Charge, CreditNote } from './payment-facts.ts'
+import { present } from './present.ts'
 import { createRefund } from './refunds.ts'
 import { asOneRequest, changeObject, newId, recordEvent, type World } from './world.ts'
 
@@ -13,7 +14,7 @@ const newCreditNote = (
   id: newId(world, 'cn'),
   created: world.now,
   customer: invoice.customer,
-  invoice: invoice.id!,
+  invoice: present(invoice.id),
   currency: invoice.currency,
   number: `${invoice.number}-CN-01`,
   lines: credits.map((credit) => ({ id: newId(world, 'cnli'), ...credit })),

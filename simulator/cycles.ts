@@ -5,6 +5,7 @@ import { finalState, newInvoice, paidState, previewInvoice } from './invoices.ts
 import { periodLines } from './lines.ts'
 import type { Charge } from './payment-facts.ts'
 import { finalizeInvoice, type Payment, payInvoice } from './payments.ts'
+import { present } from './present.ts'
 import { advanceClock, changeObject, recordEvent, type World } from './world.ts'
 
 type CycleOptions = {
@@ -32,15 +33,15 @@ export function rollPeriod(
   subscription: Subscription,
   cycle: CycleOptions = {},
 ): Invoice {
-  const { recurring } = subscription.items[0]!.price
+  const { recurring } = present(subscription.items[0]).price
   const past = { start: subscription.periodStart, end: subscription.periodEnd }
-  const next = { start: past.end, end: boundaryAfter(subscription.anchor, recurring!, past.end) }
+  const next = { start: past.end, end: boundaryAfter(subscription.anchor, present(recurring), past.end) }
   const items = cycle.items ?? subscription.items
   const periodsFrom = (start: number) => {
-    const periods = [{ start, end: boundaryAfter(subscription.anchor, recurring!, start) }]
+    const periods = [{ start, end: boundaryAfter(subscription.anchor, present(recurring), start) }]
     while (periods.length < (cycle.periods ?? 1)) {
-      const { end } = periods.at(-1)!
-      periods.push({ start: end, end: boundaryAfter(subscription.anchor, recurring!, end) })
+      const { end } = present(periods.at(-1))
+      periods.push({ start: end, end: boundaryAfter(subscription.anchor, present(recurring), end) })
     }
     return periods
   }
@@ -87,7 +88,9 @@ export function rollPeriod(
 
 const haveSameItems = (some: readonly Item[], others: readonly Item[]) =>
   some.length === others.length &&
-  some.every(({ price, quantity }, at) => price.id === others[at]!.price.id && quantity === others[at]!.quantity)
+  some.every(
+    ({ price, quantity }, at) => price.id === present(others[at]).price.id && quantity === present(others[at]).quantity,
+  )
 
 /** The hour's grace for changes to a draft is over. */
 export function finalizeLater(
@@ -125,7 +128,10 @@ export function renewForNothing(
 export function rollBilled(world: World, subscription: Subscription): void {
   toPeriodEnd(world, subscription)
   const { anchor, items, periodEnd } = subscription
-  const news = { periodStart: periodEnd, periodEnd: boundaryAfter(anchor, items[0]!.price.recurring!, periodEnd) }
+  const news = {
+    periodStart: periodEnd,
+    periodEnd: boundaryAfter(anchor, present(present(items[0]).price.recurring), periodEnd),
+  }
   changeObject(world, subscription, news, 'customer.subscription.updated')
 }
 
@@ -157,7 +163,7 @@ export function renewSubscription(
 /** A cycle while collection is paused: the invoice stays a draft, or comes to its end as soon as it would be final. */
 export function rollPaused(world: World, customer: Customer, subscription: Subscription): void {
   const invoice = rollPeriod(world, customer, subscription)
-  const { behavior } = subscription.pauseCollection!
+  const { behavior } = present(subscription.pauseCollection)
   if (behavior === 'keep_as_draft') return
   advanceClock(world, HOUR)
   const final = { ...finalState(world, customer, invoice), autoAdvance: false, nextPaymentAttempt: null }

@@ -11,6 +11,7 @@ import type {
   Subscription,
 } from './facts.ts'
 import { oneOffLine } from './lines.ts'
+import { present } from './present.ts'
 import { amountDue, totalOf } from './totals.ts'
 import { advanceClock, asOneRequest, changeObject, newId, recordEvent, type World } from './world.ts'
 
@@ -170,7 +171,7 @@ export function markUncollectible(world: World, invoice: Invoice): void {
 
 /** The due date passes; Stripe tells it where an automation asks for it. */
 export function passDueDate(world: World, invoice: Invoice): void {
-  advanceClock(world, Math.max(0, invoice.dueDate! + DAY - world.now))
+  advanceClock(world, Math.max(0, present(invoice.dueDate) + DAY - world.now))
   recordEvent(world, 'invoice.overdue', invoice)
 }
 

@@ -1,5 +1,6 @@
 import { minorDigits, multiplyAmount } from '../src/domain/money.ts'
 import type { Item, Line, Price, Subscription } from './facts.ts'
+import { present } from './present.ts'
 import { newId, type World } from './world.ts'
 
 /** Whole minor units of a quantity at a price; Stripe rounds the line, not the unit. */
@@ -70,7 +71,9 @@ function subscriptionLine(
 ): Line {
   const { price, quantity, period } = of
   const each =
-    of.unitAmount === null ? '' : ` (at ${moneyText(of.unitAmount, price.currency)} / ${price.recurring!.interval})`
+    of.unitAmount === null
+      ? ''
+      : ` (at ${moneyText(of.unitAmount, price.currency)} / ${present(price.recurring).interval})`
   return {
     ...blankLine(world, price),
     of: 'subscription',

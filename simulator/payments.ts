@@ -2,6 +2,7 @@ import { HOUR } from './calendar.ts'
 import type { Customer, Invoice, Metadata } from './facts.ts'
 import { finalState, paidState } from './invoices.ts'
 import type { Charge, InvoicePayment, PaymentIntent } from './payment-facts.ts'
+import { present } from './present.ts'
 import { amountDue } from './totals.ts'
 import { advanceClock, asOneRequest, changeObject, newId, recordEvent, type World } from './world.ts'
 
@@ -73,7 +74,7 @@ export function finalizeInvoice(
     kind: 'invoice_payment',
     id: newId(world, 'inpay'),
     created: world.now,
-    invoice: invoice.id!,
+    invoice: present(invoice.id),
     amount: amountDue(invoice),
     currency: invoice.currency,
     paymentIntent: intent.id,

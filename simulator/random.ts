@@ -1,3 +1,5 @@
+import { present } from './present.ts'
+
 const LETTERS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 
 /** A stream of random numbers that a seed determines. */
@@ -39,6 +41,6 @@ export function lettersOfTime(seconds: number): string {
 
 function hashText(text: string): number {
   let value = 2166136261
-  for (const letter of text) value = Math.imul(value ^ letter.codePointAt(0)!, 16777619)
+  for (const letter of text) value = Math.imul(value ^ present(letter.codePointAt(0)), 16777619)
   return value
 }

@@ -1,5 +1,6 @@
 import { boundaryAfter } from './calendar.ts'
 import type { Item, Price, Schedule, Subscription } from './facts.ts'
+import { present } from './present.ts'
 import { asOneRequest, changeObject, newId, recordEvent, type World } from './world.ts'
 
 /** A schedule takes over a subscription: the running period as its first phase, another one with `price` after it. */
@@ -22,7 +23,7 @@ export function createSchedule(
       { start: subscription.periodStart, end: subscription.periodEnd, items: itemsOf(subscription.items) },
       {
         start: subscription.periodEnd,
-        end: boundaryAfter(subscription.anchor, price.recurring!, subscription.periodEnd),
+        end: boundaryAfter(subscription.anchor, present(price.recurring), subscription.periodEnd),
         items: [{ price, quantity: 1 }],
       },
     ],
@@ -43,7 +44,7 @@ export function createSchedule(
 export function nextPhase(world: World, plan: Schedule, subscription: Subscription): Item[] {
   changeObject(world, plan, { currentPhase: 1 }, 'subscription_schedule.updated')
   const [first] = subscription.items as [Item]
-  return plan.phases[1]!.items.map(({ price, quantity }) => ({ ...first, price, quantity }))
+  return present(plan.phases[1]).items.map(({ price, quantity }) => ({ ...first, price, quantity }))
 }
 
 /** In its last phase a schedule that ends with `cancel` sets the date on the subscription. */
@@ -51,7 +52,7 @@ export const announceEnd = (world: World, plan: Schedule, subscription: Subscrip
   changeObject(
     world,
     subscription,
-    { cancelAt: plan.phases.at(-1)!.end, canceledAt: world.now },
+    { cancelAt: present(plan.phases.at(-1)).end, canceledAt: world.now },
     'customer.subscription.updated',
   )
 

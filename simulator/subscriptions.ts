@@ -5,6 +5,7 @@ import { newInvoice, settleAtOnce, voidInvoice } from './invoices.ts'
 import { oneOffLine, periodLines, trialLine } from './lines.ts'
 import type { Charge } from './payment-facts.ts'
 import { failPayment, finalizeInvoice, type Payment, payInvoice } from './payments.ts'
+import { present } from './present.ts'
 import { totalOf } from './totals.ts'
 import { advanceClock, asOneRequest, changeObject, newId, recordEvent, type World } from './world.ts'
 
@@ -42,7 +43,7 @@ export function newSubscription(
   const { offer = null, trialDays } = terms
   const trialEnd = trialDays === undefined ? null : world.now + trialDays * DAY
   const freeUntil = trialEnd ?? offer?.end ?? null
-  const { recurring } = wanted[0]!.price
+  const { recurring } = present(wanted[0]).price
   return {
     kind: 'subscription',
     id,
@@ -54,7 +55,7 @@ export function newSubscription(
     configuredAt: world.now,
     anchor: freeUntil ?? world.now,
     periodStart: world.now,
-    periodEnd: freeUntil ?? boundaryAfter(world.now, recurring!, world.now),
+    periodEnd: freeUntil ?? boundaryAfter(world.now, present(recurring), world.now),
     trialStart: trialEnd === null ? null : world.now,
     trialEnd,
     missingPaymentMethod: terms.missingPaymentMethod ?? 'create_invoice',
@@ -82,7 +83,7 @@ const newItem = (world: World, subscription: string, { price, quantity }: Wanted
   created: world.now,
   subscription,
   price,
-  quantity: price.recurring!.usage === 'metered' ? null : (quantity ?? 1),
+  quantity: present(price.recurring).usage === 'metered' ? null : (quantity ?? 1),
   trialOffer: null,
   billedUntil: null,
 })

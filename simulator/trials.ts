@@ -5,11 +5,12 @@ import type { Customer, Subscription } from './facts.ts'
 import { newInvoice } from './invoices.ts'
 import { periodLines } from './lines.ts'
 import { finalizeInvoice, payInvoice } from './payments.ts'
+import { present } from './present.ts'
 import { advanceClock, recordEvent, type World } from './world.ts'
 
 /** Three days before a trial ends. */
 export function warnOfTrialEnd(world: World, subscription: Subscription): void {
-  advanceClock(world, Math.max(0, subscription.trialEnd! - 3 * DAY - world.now))
+  advanceClock(world, Math.max(0, present(subscription.trialEnd) - 3 * DAY - world.now))
   recordEvent(world, 'customer.subscription.trial_will_end', subscription)
 }
 
@@ -22,8 +23,8 @@ export function endTrialUnpayable(world: World, subscription: Subscription): voi
 
 /** A subscription paused at its trial's end begins its first paid period now. */
 export function resumeWithInvoice(world: World, customer: Customer, subscription: Subscription): void {
-  const { recurring } = subscription.items[0]!.price
-  const period = { start: world.now, end: boundaryAfter(world.now, recurring!, world.now) }
+  const { recurring } = present(subscription.items[0]).price
+  const period = { start: world.now, end: boundaryAfter(world.now, present(recurring), world.now) }
   const lines = subscription.items.flatMap((item) => periodLines(world, subscription, item, period))
   const invoice = newInvoice(world, customer, { billingReason: 'subscription_update', lines, subscription })
   resumeHard(world, subscription, {

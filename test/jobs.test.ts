@@ -7,6 +7,7 @@ import { registerWorker } from '../src/workers/worker.ts'
 import { afterwards } from './support/afterwards.ts'
 import { freshDatabase } from './support/database.ts'
 import { eventually } from './support/eventually.ts'
+import { present } from './support/present.ts'
 
 const { url, db } = await freshDatabase({ max: 20 })
 const log = newLog('silent')
@@ -40,8 +41,8 @@ async function newProcess() {
 test('a wake for anywhere reaches one working process, however often it is said', async () => {
   const processes = [await newProcess(), await newProcess()]
   const [clientId, last] = [newId(), newId()]
-  for (let said = 0; said < 1000; said += 1) processes[0]!.wakes.wakeAnywhere('normalize', clientId)
-  processes[0]!.wakes.wakeAnywhere('deliver', last)
+  for (let said = 0; said < 1000; said += 1) present(processes[0]).wakes.wakeAnywhere('normalize', clientId)
+  present(processes[0]).wakes.wakeAnywhere('deliver', last)
   const woken = () => processes.flatMap(({ woken }) => woken)
   await eventually(() => woken().includes(`deliver ${last}`) && woken().includes(`normalize ${clientId}`))
   expect(woken().filter((one) => one === `normalize ${clientId}`)).toHaveLength(1)

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { present } from '../test/support/present.ts'
 import { type PostgresServer, promoteStandby, setSynchronous, startStandby } from './server.ts'
 import type { Setting } from './setting.ts'
 import type { Fault } from './strike.ts'
@@ -6,7 +7,7 @@ import type { Wire } from './wire.ts'
 
 const randomBetween = (random: () => number, least: number, most: number) =>
   least + Math.floor(random() * (most - least))
-const pickOne = <T>(list: readonly T[], random: () => number): T => list[randomBetween(random, 0, list.length)]!
+const pickOne = <T>(list: readonly T[], random: () => number): T => present(list[randomBetween(random, 0, list.length)])
 
 /** `kill -9` of one process, which a supervisor starts again. */
 export const killOne: Fault = {

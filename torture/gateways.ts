@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { compiled } from '../test/support/compiled.ts'
+import { present } from '../test/support/present.ts'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 
@@ -68,7 +69,7 @@ export function runGateway(folder: string, env: Record<string, string>): Gateway
   }
   return {
     url: () => url,
-    pid: () => child.pid!,
+    pid: () => present(child.pid),
     crashes,
     async kill() {
       killed = true

@@ -11,6 +11,7 @@ import { findBinaries } from '../src/embedded-postgres/binaries.ts'
 import { createCluster, DATABASE_USER, SERVER_SETTINGS } from '../src/embedded-postgres/launch.ts'
 import { loadOrCreateSecret } from '../src/secrets/secret-file.ts'
 import { freePort } from '../test/support/free-port.ts'
+import { present } from '../test/support/present.ts'
 
 /** A PostgreSQL server as a process of its own, on a port that it keeps: to be stopped, crashed, started and copied. */
 export interface PostgresServer {
@@ -124,11 +125,11 @@ function newServerProcess({
     async setDiskFull(is) {
       const bytes = is ? WAL_SEGMENT_MB * 1024 * 1024 : 'unlimited'
       // New sessions have the limit of the server's first process.
-      for (const pid of [child!.pid!, ...(await server.backendPids())]) {
+      for (const pid of [present(present(child).pid), ...(await server.backendPids())]) {
         const { file, args, options } = account.buildCommand('prlimit', [`--pid=${pid}`, `--fsize=${bytes}:unlimited`])
         await promisify(execFile)(file, args, options).catch((error) => {
           // A session may be over by now, the server itself may not.
-          if (pid === child!.pid) throw error
+          if (pid === present(child).pid) throw error
         })
       }
     },

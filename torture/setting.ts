@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { present } from '../test/support/present.ts'
 import { type GatewayProcess, runGateway } from './gateways.ts'
 import { type Receiver, startReceiver } from './receiver.ts'
 import { newServer, type PostgresServer, setSynchronous, startStandby } from './server.ts'
@@ -86,7 +87,7 @@ export async function startSetting({
       const home = join(folder, `gateway-${at}`)
       await mkdir(home)
       gateways.push(runGateway(home, { ...gatewayEnvironment(server, ways), FLO_ROLES: roles(at), ...env(at) }))
-      steps.push(gateways[at]!.stop)
+      steps.push(present(gateways[at]).stop)
       // The first migrates; the others would only wait for it, and make its start slower.
       if (at === 0) await untilListening(gateways)
     }
@@ -111,7 +112,7 @@ export async function startSetting({
       folder,
       servers,
       get server() {
-        return servers[0]!
+        return present(servers[0])
       },
       gateways,
       wires,

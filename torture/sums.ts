@@ -1,5 +1,6 @@
 import { ledgerAddsUp, ledgerText, readLedgerReport } from '../src/cli/ledger-report.ts'
 import { type Db, openPool } from '../src/database/db.ts'
+import { present } from '../test/support/present.ts'
 import type { Arrival, Receiver } from './receiver.ts'
 import type { FakeStripe } from './stripe.ts'
 
@@ -72,5 +73,5 @@ function deliveredTwice(arrivals: readonly Arrival[]): string[] {
 /** A retry has a number of its own; the same number once more means that the first one's record was lost. */
 function repeatsOf(arrivals: readonly Arrival[]): Repeat[] {
   const attempts = Map.groupBy(arrivals, ({ deliveryId, attempt }) => `${deliveryId} ${attempt}`)
-  return [...attempts.values()].flatMap(([first, ...more]) => more.map((again) => ({ first: first!, again })))
+  return [...attempts.values()].flatMap(([first, ...more]) => more.map((again) => ({ first: present(first), again })))
 }

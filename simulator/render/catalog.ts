@@ -1,4 +1,5 @@
 import type { Price, Product } from '../facts.ts'
+import { present } from '../present.ts'
 import { BASIL } from '../versions.ts'
 import { between, either, type Fields, livemode, since, until } from './fields.ts'
 
@@ -74,15 +75,15 @@ export const planFields: Fields<Price> = {
   object: 'plan',
   active: since('2018-05-21', true),
   aggregate_usage: between('2018-02-28', BASIL, ({ recurring }: Price) =>
-    recurring!.usage === 'metered' ? 'sum' : null,
+    present(recurring).usage === 'metered' ? 'sum' : null,
   ),
   amount: integerAmount,
   amount_decimal: since('2020-08-27', ({ unitAmount }: Price) => unitAmount),
   billing_scheme: since('2018-02-28', billingScheme),
   created: ({ created }) => created,
   currency: ({ currency }) => currency,
-  interval: ({ recurring }) => recurring!.interval,
-  interval_count: ({ recurring }) => recurring!.intervalCount,
+  interval: ({ recurring }) => present(recurring).interval,
+  interval_count: ({ recurring }) => present(recurring).intervalCount,
   livemode,
   metadata: ({ metadata }) => metadata,
   meter: since('2024-06-20', null),
@@ -97,5 +98,5 @@ export const planFields: Fields<Price> = {
   tiers_mode: since('2018-02-28', tiersMode),
   transform_usage: since('2018-02-28', null),
   trial_period_days: null,
-  usage_type: since('2018-02-28', ({ recurring }: Price) => recurring!.usage),
+  usage_type: since('2018-02-28', ({ recurring }: Price) => present(recurring).usage),
 }

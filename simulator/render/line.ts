@@ -1,4 +1,5 @@
 import type { Line } from '../facts.ts'
+import { present } from '../present.ts'
 import { BASIL, DAHLIA } from '../versions.ts'
 import { planFields, priceFields } from './catalog.ts'
 import { between, type Fields, livemode, renderObject, type Shape, since, until } from './fields.ts'
@@ -9,8 +10,8 @@ const amountWithoutTax = ({ amount, discount }: Line) => amount - (discount?.amo
 /** Line ids had the prefix of what they stand for until 2019-12-03; a subscription's line even had its id. */
 function lineId(line: Line, { date }: Shape): string {
   if (date >= '2019-12-03') return line.id
-  if (fromItem(line)) return line.invoiceItem!
-  return date < '2018-02-05' ? line.subscription! : line.id.replace('il_', 'sli_')
+  if (fromItem(line)) return present(line.invoiceItem)
+  return date < '2018-02-05' ? present(line.subscription) : line.id.replace('il_', 'sli_')
 }
 
 export const lineFields: Fields<Line> = {

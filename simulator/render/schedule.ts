@@ -1,4 +1,5 @@
 import type { Schedule } from '../facts.ts'
+import { present } from '../present.ts'
 import { BASIL, CLOVER, ENDIVE } from '../versions.ts'
 import { either, type Fields, livemode, type Shape, since, until } from './fields.ts'
 
@@ -16,7 +17,9 @@ export const scheduleFields: Fields<Schedule> = {
   completed_at: ({ completedAt }) => completedAt,
   created: ({ created }) => created,
   current_phase: ({ currentPhase, phases }) =>
-    currentPhase === null ? null : { end_date: phases[currentPhase]!.end, start_date: phases[currentPhase]!.start },
+    currentPhase === null
+      ? null
+      : { end_date: present(phases[currentPhase]).end, start_date: present(phases[currentPhase]).start },
   customer: ({ customer }) => customer,
   customer_account: since('2025-12-15', null),
   default_settings: {
@@ -68,7 +71,7 @@ function phaseOf({ start, end, items }: Phase, shape: Shape) {
     ...((date < BASIL || date >= CLOVER) && { billing_thresholds: null }),
     collection_method: null,
     ...(date < BASIL && { coupon: null }),
-    ...(date >= '2022-11-15' && { currency: items[0]!.price.currency, description: null, on_behalf_of: null }),
+    ...(date >= '2022-11-15' && { currency: present(items[0]).price.currency, description: null, on_behalf_of: null }),
     default_payment_method: null,
     default_tax_rates: [],
     ...(date >= '2024-06-20' && { discounts: [] }),

@@ -1,4 +1,5 @@
 import type { Item, Subscription } from '../facts.ts'
+import { present } from '../present.ts'
 import { BASIL, CLOVER, ENDIVE } from '../versions.ts'
 import { planFields, priceFields } from './catalog.ts'
 import {
@@ -40,7 +41,7 @@ function trialOf({ item: { trialOffer } }: ItemOf) {
 }
 
 /** A subscription of one item shows its plan and quantity at the top too, in every version that was recorded. */
-const onlyItem = ({ items }: One): Item | null => (items.length === 1 ? items[0]! : null)
+const onlyItem = ({ items }: One): Item | null => (items.length === 1 ? present(items[0]) : null)
 const pauseDetails = ({ paused }: One) =>
   paused && {
     paused: { type: 'subscription', transitioned_at: paused.at, subscription: { type: paused.why } },
@@ -78,7 +79,7 @@ export const subscriptionFields: Fields<One> = {
   }),
   collection_method: since('2019-10-17', ({ collection }: One) => collection),
   created: since('2018-02-05', ({ created }: One) => created),
-  currency: since('2022-08-01', ({ items }: One) => items[0]!.price.currency),
+  currency: since('2022-08-01', ({ items }: One) => present(items[0]).price.currency),
   current_period_end: until(BASIL, ({ periodEnd }: One) => periodEnd),
   current_period_start: until(BASIL, ({ periodStart }: One) => periodStart),
   customer: ({ customer }) => customer,
@@ -151,7 +152,7 @@ export const subscriptionFields: Fields<One> = {
 
 /** How far ahead of its periods the subscription is billed. */
 function schedulesOf({ items }: One) {
-  const until = items[0]!.billedUntil
+  const until = present(items[0]).billedUntil
   if (until === null) return []
   const billUntil = { computed_timestamp: until, duration: null, timestamp: until, type: 'timestamp' }
   return [{ applies_to: null, bill_until: billUntil, key: 'prebilled' }]

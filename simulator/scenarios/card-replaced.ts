@@ -2,6 +2,7 @@ import { DAY } from '../calendar.ts'
 import { createPlan } from '../catalog.ts'
 import { updateSubscription } from '../changes.ts'
 import { addCard, createCustomer } from '../customers.ts'
+import { present } from '../present.ts'
 import { defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
 import { startSubscription } from '../subscriptions.ts'
 import { advanceClock } from '../world.ts'
@@ -15,7 +16,7 @@ export default defineScenario({
     const { subscription } = startSubscription(world, ada, [{ price: pro }])
     advanceClock(world, DAY)
     addCard(world, ada)
-    updateSubscription(world, subscription, { paymentMethod: ada.card!.paymentMethod })
+    updateSubscription(world, subscription, { paymentMethod: present(ada.card).paymentMethod })
   },
   flo: firstPayment,
   florentin: firstPurchase,

@@ -4,6 +4,7 @@ import { creditOpen } from '../credit-notes.ts'
 import { createCustomer } from '../customers.ts'
 import { billFor } from '../invoices.ts'
 import { finalizeInvoice, payInvoice } from '../payments.ts'
+import { present } from '../present.ts'
 import { defineScenario, firstInvoice, openInvoice } from '../scenario.ts'
 import { advanceClock } from '../world.ts'
 
@@ -15,7 +16,7 @@ export default defineScenario({
     const invoice = billFor(world, ada, [{ price: createOneOffPrice(world, 'Workshop', 15000) }], { daysUntilDue: 30 })
     const payment = finalizeInvoice(world, ada, invoice)
     advanceClock(world, 2 * DAY)
-    creditOpen(world, invoice, [{ line: invoice.lines[0]!, amount: 3000 }])
+    creditOpen(world, invoice, [{ line: present(invoice.lines[0]), amount: 3000 }])
     advanceClock(world, DAY)
     payInvoice(world, ada, invoice, payment)
   },

@@ -4,6 +4,7 @@ import { creditPaid } from '../credit-notes.ts'
 import { createCustomer } from '../customers.ts'
 import { billFor } from '../invoices.ts'
 import { finalizeInvoice, payInvoice } from '../payments.ts'
+import { present } from '../present.ts'
 import { defineScenario, firstInvoice, paidInvoice } from '../scenario.ts'
 import { advanceClock } from '../world.ts'
 
@@ -19,7 +20,7 @@ export default defineScenario({
     const invoice = billFor(world, ada, wanted)
     const charge = payInvoice(world, ada, invoice, finalizeInvoice(world, ada, invoice))
     advanceClock(world, 4 * DAY)
-    creditPaid(world, invoice, charge, [{ line: invoice.lines[1]!, amount: 2450 }])
+    creditPaid(world, invoice, charge, [{ line: present(invoice.lines[1]), amount: 2450 }])
   },
   flo: [...paidInvoice, 'item.purchased', 'item.purchased', 'item.refunded'],
   florentin: firstInvoice,

@@ -11,7 +11,9 @@ export default defineScenario({
   about: 'The client writes something onto a subscription.',
   play(world) {
     const pro = createPlan(world, 'Pro', 2900)
-    const { subscription } = startSubscription(world, createCustomer(world), [{ price: pro }], { metadata: { team: 'red' } })
+    const { subscription } = startSubscription(world, createCustomer(world), [{ price: pro }], {
+      metadata: { team: 'red' },
+    })
     advanceClock(world, DAY)
     updateSubscription(world, subscription, { metadata: { team: 'red', seat_limit: '20' } })
   },

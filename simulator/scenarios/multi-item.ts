@@ -3,6 +3,7 @@ import { createPlan } from '../catalog.ts'
 import { updateSubscription } from '../changes.ts'
 import { createCustomer } from '../customers.ts'
 import { renewSubscription } from '../cycles.ts'
+import { present } from '../present.ts'
 import { cycle, defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
 import { startSubscription } from '../subscriptions.ts'
 import { advanceClock } from '../world.ts'
@@ -21,7 +22,10 @@ export default defineScenario({
     const { subscription } = startSubscription(world, ada, wanted)
     advanceClock(world, 10 * DAY)
     const [seats, ...rest] = subscription.items
-    updateSubscription(world, subscription, { items: [{ ...seats!, quantity: 6 }, ...rest], configuredAt: world.now })
+    updateSubscription(world, subscription, {
+      items: [{ ...present(seats), quantity: 6 }, ...rest],
+      configuredAt: world.now,
+    })
     renewSubscription(world, ada, subscription)
   },
   flo: [...firstPayment, 'subscription.updated', ...cycle],

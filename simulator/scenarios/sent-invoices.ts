@@ -3,6 +3,7 @@ import { createPlan } from '../catalog.ts'
 import { createCustomer } from '../customers.ts'
 import { finalizeLater, rollPeriod } from '../cycles.ts'
 import { payInvoice } from '../payments.ts'
+import { present } from '../present.ts'
 import { defineScenario, firstPurchase } from '../scenario.ts'
 import { startSubscription } from '../subscriptions.ts'
 import { advanceClock } from '../world.ts'
@@ -19,7 +20,7 @@ export default defineScenario({
     const terms = { collection: 'send_invoice', daysUntilDue: 14 } as const
     const { subscription, invoice, payment } = startSubscription(world, ada, [{ price: pro }], terms)
     advanceClock(world, 3 * DAY)
-    payInvoice(world, ada, invoice, payment!)
+    payInvoice(world, ada, invoice, present(payment))
     const second = rollPeriod(world, ada, subscription)
     const due = finalizeLater(world, ada, second, 14)
     advanceClock(world, 9 * DAY)

@@ -2,6 +2,7 @@ import { DAY } from '../calendar.ts'
 import { createPlan } from '../catalog.ts'
 import { cancelNow } from '../changes.ts'
 import { createCustomer } from '../customers.ts'
+import { present } from '../present.ts'
 import { createRefund } from '../refunds.ts'
 import { defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
 import { startSubscription } from '../subscriptions.ts'
@@ -16,7 +17,7 @@ export default defineScenario({
     advanceClock(world, DAY)
     cancelNow(world, subscription)
     advanceClock(world, 1)
-    createRefund(world, charge!, 2900)
+    createRefund(world, present(charge), 2900)
   },
   flo: [...firstPayment, 'subscription.cancelled', 'subscription.expired', 'item.refunded'],
   florentin: [...firstPurchase, 'subscription.cancelled'],

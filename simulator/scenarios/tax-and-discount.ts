@@ -2,6 +2,7 @@ import { createPlan } from '../catalog.ts'
 import { createCustomer, discountLines, newDiscount } from '../customers.ts'
 import { renewSubscription } from '../cycles.ts'
 import type { Line } from '../facts.ts'
+import { present } from '../present.ts'
 import { cycle, defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
 import { startSubscription } from '../subscriptions.ts'
 import { newId } from '../world.ts'
@@ -14,7 +15,8 @@ export default defineScenario({
     const [tenOff, rate] = [newDiscount(world, 10), newId(world, 'txr')]
     const adjust = (lines: Line[]) => {
       discountLines(lines, tenOff)
-      for (const line of lines) line.tax = { rate, amount: Math.round((line.amount - line.discount!.amount) * 0.19) }
+      for (const line of lines)
+        line.tax = { rate, amount: Math.round((line.amount - present(line.discount).amount) * 0.19) }
     }
     const ada = createCustomer(world)
     const { subscription } = startSubscription(world, ada, [{ price: pro }, { price: seat, quantity: 2 }], { adjust })

@@ -2,6 +2,7 @@ import Stripe from 'stripe'
 import { describe, expect, test } from 'vitest'
 import { signedRequest } from '../../simulator/signed-request.ts'
 import { simulate } from '../../simulator/simulate.ts'
+import { present } from '../support/present.ts'
 
 const only = (events: ReturnType<typeof simulate>, type: string) => events.filter((event) => event.type === type)
 
@@ -9,31 +10,31 @@ describe('an event', () => {
   test('carries mode, account and version as asked', () => {
     const [event] = simulate('renewal', { apiVersion: '2022-11-15', livemode: true, account: 'acct_1' })
     expect(event).toMatchObject({ object: 'event', api_version: '2022-11-15', livemode: true, account: 'acct_1' })
-    expect(event!.data.object.livemode).toBe(true)
+    expect(present(event).data.object.livemode).toBe(true)
     expect(simulate('renewal')[0]).not.toHaveProperty('account')
   })
 
   test('says which request it came from, and of nobody when Stripe acted by itself', () => {
     const [created] = only(simulate('renewal'), 'customer.subscription.created')
-    expect(created!.request).toEqual({
+    expect(present(created).request).toEqual({
       id: expect.stringMatching(/^req_\w{14}$/),
       idempotency_key: expect.stringMatching(/^[0-9a-f-]{36}$/),
     })
     const [rolled] = only(simulate('renewal'), 'customer.subscription.updated')
-    expect(rolled!.request).toEqual({ id: null, idempotency_key: null })
+    expect(present(rolled).request).toEqual({ id: null, idempotency_key: null })
   })
 
   test('had a string or null for its request until 2017', () => {
     const events = simulate('renewal', { apiVersion: '2014-09-08' })
-    expect(only(events, 'customer.subscription.created')[0]!.request).toMatch(/^req_/)
-    expect(only(events, 'customer.subscription.updated')[0]!.request).toBeNull()
+    expect(present(only(events, 'customer.subscription.created')[0]).request).toMatch(/^req_/)
+    expect(present(only(events, 'customer.subscription.updated')[0]).request).toBeNull()
   })
 
   test('is the same happening under another version, in another shape', () => {
     const [old] = only(simulate('renewal', { apiVersion: '2020-08-27' }), 'customer.subscription.created')
     const [acacia] = only(simulate('renewal', { apiVersion: '2024-10-28.acacia' }), 'customer.subscription.created')
-    expect(old!.id).toBe(acacia!.id)
-    expect(old!.data.object).not.toEqual(acacia!.data.object)
+    expect(present(old).id).toBe(present(acacia).id)
+    expect(present(old).data.object).not.toEqual(present(acacia).data.object)
   })
 
   test('is about the same objects under every version', () => {
@@ -47,15 +48,15 @@ describe('an event', () => {
 
   test('begins when the caller says', () => {
     const [first] = simulate('renewal', { start: new Date('2031-05-05T00:00:00Z') })
-    expect(first!.created).toBe(Date.parse('2031-05-05T00:00:00Z') / 1000)
+    expect(present(first).created).toBe(Date.parse('2031-05-05T00:00:00Z') / 1000)
   })
 })
 
 test('the client’s own user id stands on the customer and on the Checkout page', () => {
   const [customer] = only(simulate('renewal', { clientUserId: 'user_7' }), 'customer.created')
-  expect(customer!.data.object.metadata).toEqual({ client_user_id: 'user_7' })
+  expect(present(customer).data.object.metadata).toEqual({ client_user_id: 'user_7' })
   const [session] = only(simulate('checkout-payment', { clientUserId: 'user_7' }), 'checkout.session.completed')
-  expect(session!.data.object.client_reference_id).toBe('user_7')
+  expect(present(session).data.object.client_reference_id).toBe('user_7')
 })
 
 test('ids have Stripe’s prefixes and lengths', () => {
@@ -89,7 +90,7 @@ test('without a test clock the events of one request share its second', () => {
 
 test('a portal cancellation sets the boolean of a classic subscription, the date alone of a flexible one', () => {
   const cancelled = (apiVersion: string) =>
-    only(simulate('portal-cancel', { apiVersion }), 'customer.subscription.updated')[0]!.data.object
+    present(only(simulate('portal-cancel', { apiVersion }), 'customer.subscription.updated')[0]).data.object
   expect(cancelled('2025-03-31.basil').cancel_at_period_end).toBe(true)
   expect(cancelled('2025-09-30.clover')).toMatchObject({ cancel_at_period_end: false, cancel_at: expect.any(Number) })
 })
@@ -106,9 +107,9 @@ test('a Checkout subscription is incomplete first, until basil creates it after 
 test('a signed request is one that Stripe’s own verifier accepts', () => {
   const [event] = simulate('renewal')
   const at = new Date()
-  const { body, headers } = signedRequest(event!, 'whsec_test', at)
-  const signature = headers['stripe-signature']!
-  expect(new Stripe('sk_test_unused').webhooks.constructEvent(body, signature, 'whsec_test').id).toBe(event!.id)
+  const { body, headers } = signedRequest(present(event), 'whsec_test', at)
+  const signature = present(headers['stripe-signature'])
+  expect(new Stripe('sk_test_unused').webhooks.constructEvent(body, signature, 'whsec_test').id).toBe(present(event).id)
 })
 
 test('an unknown scenario is refused with the names of the known ones', () => {

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { scenarios } from '../../simulator/scenarios.ts'
 import { simulate } from '../../simulator/simulate.ts'
 import { VERSIONS } from '../../simulator/versions.ts'
+import { present } from '../support/present.ts'
 import { expectTheSameUpdates, factsOf } from '../support/same-story.ts'
 import { type Story, story } from '../support/story.ts'
 import { WALK_TIMEOUT_MS, walk } from '../support/walk.ts'
@@ -60,7 +61,11 @@ test(
       fc.property(chosen, ({ scenario, apiVersion, patient, landings }) => {
         const events = simulate(scenario, { apiVersion })
         const arriving = events
-          .flatMap((event, at) => landings[at]!.filter((place) => place !== null).map((place) => ({ event, place })))
+          .flatMap((event, at) =>
+            present(landings[at])
+              .filter((place) => place !== null)
+              .map((place) => ({ event, place })),
+          )
           .sort((a, b) => a.place - b.place)
           .map(({ event }) => event)
         const inOrder = story(events, { patient })

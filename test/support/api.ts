@@ -21,6 +21,7 @@ import { cancelReplay } from '../../src/replay/cancel.ts'
 import { previewReplay } from '../../src/replay/preview.ts'
 import { startReplay } from '../../src/replay/start.ts'
 import { createKeyRing } from '../../src/secrets/keyring.ts'
+import { present } from './present.ts'
 
 export const ring = createKeyRing([{ id: 'test', key: Buffer.alloc(32, 7) }])
 export const ADMIN_KEY = 'the-operators-own-key'
@@ -141,7 +142,7 @@ export const newKey = async ({ admin }: ReturnType<typeof apiOn>, clientId: stri
 /** An event with one delivery that waits, straight in the database. */
 export async function newDelivery(db: Db, clientId: string, endpointId: string, eventType = 'invoice.paid') {
   const [eventId, deliveryId, sourceEventId] = [newId(), newId(), newId()]
-  const body = contracts['flo.v1']!.example(eventType)
+  const body = present(contracts['flo.v1']).example(eventType)
   await db.query(
     `with body as (insert into event_bodies (client_id, event_id, body) values ($1, $2, $6))
      insert into events (client_id, id, source_event_id, contract, type, key, occurred_at)

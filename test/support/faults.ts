@@ -1,6 +1,13 @@
 import { expect } from 'vitest'
-import { startSetting, type Setting } from '../../torture/setting.ts'
-import { type Fault, type StrikeReport, settleAndAddUp, strikeFault, strikeLine, unexplainedRepeats } from '../../torture/strike.ts'
+import { type Setting, startSetting } from '../../torture/setting.ts'
+import {
+  type Fault,
+  type StrikeReport,
+  settleAndAddUp,
+  strikeFault,
+  strikeLine,
+  unexplainedRepeats,
+} from '../../torture/strike.ts'
 import type { Sums } from '../../torture/sums.ts'
 import { afterwards } from './afterwards.ts'
 import { stretch } from './patience.ts'
@@ -14,7 +21,11 @@ export async function underLoad(asked: Parameters<typeof startSetting>[0], warm 
 }
 
 /** Lets the faults strike one after another, each after recovery from the one before, and prints what came of each. */
-export async function struckBy(setting: Setting, faults: readonly Fault[], random = Math.random): Promise<StrikeReport[]> {
+export async function struckBy(
+  setting: Setting,
+  faults: readonly Fault[],
+  random = Math.random,
+): Promise<StrikeReport[]> {
   const struck: StrikeReport[] = []
   for (const fault of faults) {
     const one = await strikeFault(setting, fault, { random, patienceMs: stretch(90_000) })

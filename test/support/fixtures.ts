@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { compact } from './compact.ts'
+import { present } from './present.ts'
 import { SOURCE, type Story } from './story.ts'
 
 const folder = (name: string) => join(import.meta.dirname, '../../fixtures', name)
@@ -17,7 +18,7 @@ export const cases: [name: string, events: any[]][] = namesIn(folder('stripe')).
 ])
 
 /** The raw events of one case, to do with as one likes. */
-export const fixture = (name: string): any[] => structuredClone(cases.find(([one]) => one === name)![1])
+export const fixture = (name: string): any[] => structuredClone(present(cases.find(([one]) => one === name))[1])
 
 /** The folder of a contract's expectations: its name without the version. */
 export const folderOf = (contract: string): string => contract.replace(/\.v\d+$/, '')

@@ -1,4 +1,5 @@
 import { eventually } from './eventually.ts'
+import { present } from './present.ts'
 import { signed } from './stripe.ts'
 import { subscriptionCreated } from './subscription.ts'
 
@@ -86,16 +87,16 @@ export async function markedClient({ url, api }: { url: string; api: Api }, mark
     sourceId: source.id,
     since: new Date(Date.now() - 86_400_000).toISOString(),
   })
-  await eventually(async () => (await belongings(api, clientId)).deliveries!.length >= 3)
+  await eventually(async () => present((await belongings(api, clientId)).deliveries).length >= 3)
   await made('POST', '/v1/replays', { clientId, endpointId: endpoint.id, mode: 'all' })
   await eventually(async () => {
     const { deliveries, replays, backfills, ...rows } = await belongings(api, clientId)
-    const running = [...replays!, ...backfills!].filter(({ state }) => state === 'running')
+    const running = [...present(replays), ...present(backfills)].filter(({ state }) => state === 'running')
     const waiting = [
-      ...deliveries!.filter(({ state }) => state === 'pending'),
-      ...rows['source-events']!.filter(({ state }) => state === 'received' || state === 'held'),
+      ...present(deliveries).filter(({ state }) => state === 'pending'),
+      ...present(rows['source-events']).filter(({ state }) => state === 'received' || state === 'held'),
     ]
-    return running.length + waiting.length === 0 && replays!.length > 0
+    return running.length + waiting.length === 0 && present(replays).length > 0
   })
   return { clientId, key, ids: idsOf(clientId, await belongings(api, clientId)) }
 }

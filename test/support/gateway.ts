@@ -8,6 +8,7 @@ import { type GatewayOptions, startGateway } from '../../src/gateway.ts'
 import { newLog } from '../../src/log.ts'
 import { afterwards } from './afterwards.ts'
 import { freshDatabase } from './database.ts'
+import { present } from './present.ts'
 import { call } from './program.ts'
 
 const ADMIN_KEY = 'admin-key-of-the-tests'
@@ -42,7 +43,7 @@ export async function startTestGateway(
   /** One request to the management API, as the admin unless a key is given. */
   const api = (method: string, path: string, body?: unknown, key = ADMIN_KEY) =>
     call(gateway.url, key, method, path, body)
-  return { ...gateway, adminKey: ADMIN_KEY, databaseUrl: config.databaseUrl!, db: fresh.db, api }
+  return { ...gateway, adminKey: ADMIN_KEY, databaseUrl: present(config.databaseUrl), db: fresh.db, api }
 }
 
 /** A folder of its own for one test file, deleted after it. */

@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { present } from './present.ts'
 
 type Json = any
 const DAY = 86_400
@@ -166,7 +167,7 @@ export function eventsOf({ begin, acts }: Life): Json[] {
   for (const { act, after } of acts) {
     const possible = Object.entries(all).filter(([name, [can]]) => can() && (typeof act === 'number' || name === act))
     if (possible.length === 0) break
-    const [name, [, happens]] = possible[typeof act === 'number' ? act % possible.length : 0]!
+    const [name, [, happens]] = present(possible[typeof act === 'number' ? act % possible.length : 0])
     // There and back within a second leaves no trace of where it began, once more has happened.
     now += reversing.includes(name) ? Math.max(after, 1) : after
     happens()

@@ -6,6 +6,7 @@ import { isProcessAlive, readPidFile, servesFolder } from '../../src/embedded-po
 import { afterwards } from './afterwards.ts'
 import { compiled } from './compiled.ts'
 import { eventually } from './eventually.ts'
+import { present } from './present.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
@@ -24,8 +25,8 @@ export function runGateway(folder: string, env: Record<string, string> = {}) {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const said = { stdout: '', stderr: '' }
-  child.stdout!.on('data', (chunk) => (said.stdout += chunk))
-  child.stderr!.on('data', (chunk) => (said.stderr += chunk))
+  present(child.stdout).on('data', (chunk) => (said.stdout += chunk))
+  present(child.stderr).on('data', (chunk) => (said.stderr += chunk))
   const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, ...said }))
   const pgDir = join(folder, '.flo-gateway', 'pg')
   const postmaster = () => readPidFile(pgDir)

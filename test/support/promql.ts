@@ -1,3 +1,5 @@
+import { present } from './present.ts'
+
 /** A metric that an expression asks for, and what it asks of its labels. */
 export interface Selector {
   metric: string
@@ -21,7 +23,7 @@ export function asked(expression: string): { selectors: Selector[]; labels: stri
   const open: string[] = []
   const word = (token: string | undefined) => token !== undefined && /^[a-zA-Z_:]/.test(token)
   for (let at = 0; at < tokens.length; at += 1) {
-    const token = tokens[at]!
+    const token = present(tokens[at])
     const next = tokens[at + 1]
     if (token === '(') open.push(token)
     else if (token === ')') {

@@ -1,3 +1,5 @@
+import { present } from './present.ts'
+
 /** A rule of Prometheus as it stands in a rules file. */
 export interface Rule {
   alert: string
@@ -23,7 +25,7 @@ export function alertsOf(text: string): Rule[] {
     .filter((line) => !/^\s*(#.*)?$/.test(line))
     .map((line) => ({ indent: line.search(/\S/), text: line.trim() }))
   const tree = block(lines, 0) as unknown as { groups: { name: string; rules: Rule[] }[] }
-  if (lines.length > 0) throw new Error(`cannot be read from here on: ${lines[0]!.text}`)
+  if (lines.length > 0) throw new Error(`cannot be read from here on: ${present(lines[0]).text}`)
   return tree.groups.flatMap(({ rules }) => rules)
 }
 
@@ -44,7 +46,7 @@ function list(lines: Line[], indent: number): Tree[] {
 function map(lines: Line[], indent: number): Tree {
   const entries: { [key: string]: string | Tree } = {}
   while (lines[0]?.indent === indent) {
-    const line = lines.shift()!
+    const line = present(lines.shift())
     const [, key, value = ''] = /^(\w+):(?: (.+))?$/.exec(line.text) ?? []
     if (!key || key in entries) throw new Error(`no member, or one that is there already: ${line.text}`)
     if (value === '|') entries[key] = scalarBlock(lines, indent)
@@ -57,7 +59,7 @@ function map(lines: Line[], indent: number): Tree {
 
 function scalarBlock(lines: Line[], indent: number): string {
   const texts: string[] = []
-  while (lines[0] && lines[0].indent > indent) texts.push(lines.shift()!.text)
+  while (lines[0] && lines[0].indent > indent) texts.push(present(lines.shift()).text)
   return texts.join('\n')
 }
 

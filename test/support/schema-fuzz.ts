@@ -1,10 +1,11 @@
 import type { Random } from '../../simulator/random.ts'
+import { present } from './present.ts'
 
 type Json = any
 /** Values that a schema cannot invent, such as an address that exists: by the member's name. */
 export type Known = Readonly<Record<string, (random: Random) => Json>>
 
-const pick = <T>(random: Random, list: readonly T[]): T => list[random.below(list.length)]!
+const pick = <T>(random: Random, list: readonly T[]): T => present(list[random.below(list.length)])
 
 /** A value that fits a JSON Schema, as far as the schema says it; optional members are there half of the time. */
 export function sample(schema: Json, random: Random, known: Known = {}, name = ''): Json {

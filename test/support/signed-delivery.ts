@@ -1,6 +1,7 @@
 import { type Contract, wireExample } from '../../src/contracts/contract.ts'
 import { flo } from '../../src/contracts/flo.ts'
 import { florentin } from '../../src/contracts/florentin.ts'
+import { present } from './present.ts'
 
 export const DELIVERY_ID = '9f6f8b54-8e2d-4f15-8c8a-d7b6d9f41a00'
 /** When `signedFlo` signs unless told. */
@@ -21,7 +22,7 @@ const signed =
   ({ eventType = usual, secrets = [contract.newSecret()], at = AT, attempt = 1, body }: Signing = {}) => {
     const wireBody = body ?? JSON.stringify(wireExample(contract, eventType))
     const headers = contract.headers({ deliveryId: DELIVERY_ID, eventType, attempt, wireBody, secrets, at })
-    return { body: wireBody, headers, secret: secrets[0]!, now: () => at }
+    return { body: wireBody, headers, secret: present(secrets[0]), now: () => at }
   }
 
 export const signedFlo = signed(flo, 'subscription.renewed')

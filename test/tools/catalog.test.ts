@@ -23,6 +23,7 @@ import {
 } from '../../src/language/words.ts'
 import { describeMappings } from '../../src/normalize/catalog.ts'
 import { catalogPage } from '../../tools/catalog-page.ts'
+import { present } from '../support/present.ts'
 
 test('docs/catalog.md is fresh: `npm run catalog` writes it', () => {
   const written = readFileSync(fileURLToPath(new URL('../../docs/catalog.md', import.meta.url)), 'utf8')
@@ -32,7 +33,7 @@ test('docs/catalog.md is fresh: `npm run catalog` writes it', () => {
 test('every rule stands in the catalog with what it says, and every field with its source', () => {
   for (const [contract, list] of Object.entries(describeMappings(mappings)))
     for (const [at, words] of list.entries()) {
-      const mapping = mappings[contract]![at]!
+      const mapping = present(present(mappings[contract])[at])
       expect(words.rules.map(({ emits, ignores }) => ignores?.code ?? emits)).toEqual(
         mapping.rules.map((rule) => ('emit' in rule ? [rule.emit].flat() : rule.ignore)),
       )
@@ -48,7 +49,7 @@ test('every name that the catalog uses is told', () => {
       ...fields.map(({ source }) => source),
       ...names.map(({ means }) => means),
     ]
-    const used = words.flatMap((text) => [...text.matchAll(/\*([^*]+)\*/g)].map(([, name]) => name!))
+    const used = words.flatMap((text) => [...text.matchAll(/\*([^*]+)\*/g)].map(([, name]) => present(name)))
     const told = names.map(({ name }) => name)
     // Fields of other mappings, and objects that are told by their fields.
     const elsewhere = (name: string) =>

@@ -5,6 +5,7 @@ import { eventually } from '../support/eventually.ts'
 import { fixture } from '../support/fixtures.ts'
 import { startTestGateway } from '../support/gateway.ts'
 import { type Sample, scrape } from '../support/metrics.ts'
+import { present } from '../support/present.ts'
 import { asked } from '../support/promql.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { alertsOf } from '../support/rules.ts'
@@ -39,7 +40,9 @@ async function shownByAll() {
   return eventually(async () => {
     const seen = await all()
     const { text, samples } = seen
-    const helps = new Map([...text.matchAll(/^# HELP (\S+) (.+)$/gm)].map(([, name, help]) => [name!, help!]))
+    const helps = new Map(
+      [...text.matchAll(/^# HELP (\S+) (.+)$/gm)].map(([, name, help]) => [present(name), present(help)]),
+    )
     const silent = [...helps.keys()].filter((name) => !samples.some((sample) => sample.name.startsWith(name)))
     expect(silent).toEqual([])
     return { samples, helps }

@@ -12,6 +12,7 @@ import {
 import { flo } from '../../src/contracts/flo.ts'
 import { florentin } from '../../src/contracts/florentin.ts'
 import { sdkTypePages } from '../../tools/sdk-types-page.ts'
+import { present } from '../support/present.ts'
 
 test('the types are those of the schemas', () => {
   for (const [name, page] of Object.entries(sdkTypePages())) {
@@ -40,7 +41,7 @@ const narrowed = {
         // @ts-expect-error a subscription event has no invoice
         return event.invoice
       case 'invoice.paid':
-        expectTypeOf(event.invoice.lines[0]!.type).toEqualTypeOf<'subscription' | 'item'>()
+        expectTypeOf(present(event.invoice.lines[0]).type).toEqualTypeOf<'subscription' | 'item'>()
         // What stands beside an invoice is there only when it is known.
         expectTypeOf(event.subscription?.total).toEqualTypeOf<number | null | undefined>()
         // @ts-expect-error it may be missing

@@ -26,7 +26,13 @@ test('what is missing at one endpoint, was never accepted, or came under two ids
     receiver([arrival('a'), arrival('invented')]),
   ]
   const found = await addUpSums(url, { stripe: accepted('a', 'b'), receivers })
-  expect(found).toMatchObject({ accepted: 2, arrivals: 5, missing: ['1 b'], invented: ['invented'], deliveredTwice: ['b'] })
+  expect(found).toMatchObject({
+    accepted: 2,
+    arrivals: 5,
+    missing: ['1 b'],
+    invented: ['invented'],
+    deliveredTwice: ['b'],
+  })
 })
 
 test('an event that an endpoint received and never took well is missing', async () => {

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { verifyDelivery } from '../../demo/verify.ts'
-import { ledgerAddsUp, readLedgerReport, ledgerText } from '../../src/cli/ledger-report.ts'
+import { ledgerAddsUp, ledgerText, readLedgerReport } from '../../src/cli/ledger-report.ts'
 import { flo } from '../../src/contracts/flo.ts'
 import { eventually } from '../support/eventually.ts'
 import { startTestGateway } from '../support/gateway.ts'
+import { present } from '../support/present.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { layWay } from '../support/way.ts'
 
@@ -45,7 +46,7 @@ test.skipIf(!corpus)(
     const wrong = receiver.requests.flatMap(({ bytes, body, headers }) => {
       const refusals = verifyDelivery(bytes, headers, way.secret).filter(({ refusal }) => refusal)
       const event = JSON.parse(body)
-      const { error } = flo.wireSchemas[event.eventType]!.safeParse(event)
+      const { error } = present(flo.wireSchemas[event.eventType]).safeParse(event)
       return refusals.length > 0 || error ? [{ refusals, issues: error?.issues, event }] : []
     })
     expect(wrong).toEqual([])
@@ -53,7 +54,7 @@ test.skipIf(!corpus)(
     const report = await readLedgerReport(gateway.db, { lateSeconds: 0, unsureSeconds: 0 })
     console.log(ledgerText(report))
     expect(ledgerAddsUp(report)).toBe(true)
-    expect(receiver.requests).toHaveLength(report.counts.deliveries!.delivered!)
+    expect(receiver.requests).toHaveLength(present(present(report.counts.deliveries).delivered))
   },
   180_000,
 )

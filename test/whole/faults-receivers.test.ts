@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
-import { BAD, type AnswerManner, startReceiver } from '../../torture/receiver.ts'
+import { type AnswerManner, BAD, startReceiver } from '../../torture/receiver.ts'
 import { addsUpAfter, underLoad } from '../support/faults.ts'
+import { present } from '../support/present.ts'
 
 const MANNERS: readonly AnswerManner[] = [...BAD, 'half a body']
 
@@ -22,7 +23,7 @@ test('receivers that drip, reset, hang up half-way and answer late get everythin
       ({ status, error }: { status: number | null; error: string | null }) => error ?? status,
     )
   for (const [at, manner] of MANNERS.entries()) {
-    const { arrivals } = receivers[steady.length + at]!
+    const { arrivals } = present(receivers[steady.length + at])
     const again = arrivals.filter(({ attempt }) => attempt === 2)
     const lists = await Promise.all(again.map(({ deliveryId }) => attempts(deliveryId)))
     // On a busy machine any attempt may end with a time-out, and is made again.

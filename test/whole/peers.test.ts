@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { simulate } from '../../simulator/simulate.ts'
 import { VERSIONS } from '../../simulator/versions.ts'
 import { freshDatabase } from '../support/database.ts'
+import { present } from '../support/present.ts'
 import { newSource, receiving, SECRET, stripeEvent, stripeSignature } from '../support/receiving.ts'
 import { heard, type Story, story } from '../support/story.ts'
 
@@ -16,7 +17,7 @@ const bodies = (told: Story, ...types: string[]): Json[] =>
     .map(({ body }) => JSON.parse(body))
 const statesOf = ({ outcomes }: Story) => [...new Set(outcomes.map(({ outcome }) => outcome.state))].sort()
 const snapshot = ({ world }: Story, kind: string): Json =>
-  [...world.objects.values()].find((one) => one.snapshot.object.object === kind)!.snapshot.object
+  present([...world.objects.values()].find((one) => one.snapshot.object.object === kind)).snapshot.object
 /** The events with those of a type behind all others. */
 const late = (raws: Json[], ...types: string[]) => [
   ...raws.filter(({ type }) => !types.includes(type)),
@@ -134,7 +135,7 @@ describe('shapes', () => {
     const raws = play('cancel-at-period-end')
     const [updated] = of(raws, 'customer.subscription.updated')
     const more = structuredClone(raws)
-    more.find(({ id }) => id === updated.id)!.data.previous_attributes.brand_new_key = null
+    present(more.find(({ id }) => id === updated.id)).data.previous_attributes.brand_new_key = null
     expect(typesOf(story(more))).toContain('subscription.cancelled')
     expect(typesOf(story(more))).toEqual(typesOf(story(raws)))
   })

@@ -2,10 +2,11 @@ import { expect, test } from 'vitest'
 import { demoStory } from '../../demo/story.ts'
 import { CUSTOMER } from '../../demo/stripe.ts'
 import { verifyDelivery } from '../../demo/verify.ts'
-import { readLedgerReport, ledgerText } from '../../src/cli/ledger-report.ts'
+import { ledgerText, readLedgerReport } from '../../src/cli/ledger-report.ts'
 import { flo } from '../../src/contracts/flo.ts'
 import { eventually } from '../support/eventually.ts'
 import { startTestGateway } from '../support/gateway.ts'
+import { present } from '../support/present.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { layWay } from '../support/way.ts'
 
@@ -43,7 +44,7 @@ test('a subscription from trial to end: each endpoint gets what it wants, signed
     for (const { bytes, body, headers } of requests) {
       expect(verifyDelivery(bytes, headers, secret)).toEqual([{ by: 'stripe' }, { by: 'standardwebhooks' }])
       const event = JSON.parse(body)
-      expect(flo.wireSchemas[event.eventType]!.safeParse(event).error?.issues ?? []).toEqual([])
+      expect(present(flo.wireSchemas[event.eventType]).safeParse(event).error?.issues ?? []).toEqual([])
       expect([event.eventId, event.user.clientUserId]).toEqual([headers['webhook-id'], 'user_ada'])
     }
 

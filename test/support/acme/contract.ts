@@ -1,7 +1,7 @@
-import { present } from '../present.ts'
 import { createHmac, randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import type { Contract } from '../../../src/contracts/contract.ts'
+import { present } from '../present.ts'
 
 // A contract that the gateway does not know: bodies, key order, signature and retries of its own.
 
