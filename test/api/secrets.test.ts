@@ -87,7 +87,7 @@ describe("a client's own secret", () => {
 
   test('is refused when it signs already', async () => {
     const { id, secret } = await newEndpoint({ url: receiver.url })
-    expect((await rotate(id, { secret })).body.error.details[0].message).toMatch(/live already/)
+    expect((await rotate(id, { secret })).body.error.details[0].message).toMatch(/already live/)
     await rotate(id)
     expect((await rotate(id, { secret })).status).toBe(422)
   })

@@ -2,13 +2,13 @@ import { z } from 'zod'
 import { type AppEvent, type AppEventType, appEvents, isoTimestamp } from '../../domain/app-events.ts'
 import { clientId, idReference, textUpTo } from '../http/field-schemas.ts'
 
-// What an application may publish, one event or many.
+// What an application may publish: one event, or a batch.
 
 const MAX_EVENTS = 1000
-/** Clocks differ by so much at most. */
+/** How far ahead of our clock the application's may be. */
 const MAX_CLOCK_SKEW_MS = 5 * 60_000
 
-/** An event as it is given: one of `userId` and `clientUserId`. */
+/** An event as the application sends it, with either `userId` or `clientUserId`. */
 export type GivenAppEvent = Pick<AppEvent, 'type' | 'data'> & {
   userId?: string
   clientUserId?: string
@@ -28,16 +28,16 @@ function givenAppEvent(now: () => Date, extra: z.ZodRawShape): z.ZodType<GivenAp
   const occurredAt = isoTimestamp
     .refine((at) => Date.parse(at) <= now().getTime() + MAX_CLOCK_SKEW_MS, 'is more than 5 minutes ahead of our clock')
     .optional()
-    .meta({ description: 'Any time in the past; left out: the receipt.' })
+    .meta({ description: 'Any time up to now; default: when it is received.' })
   const [first, ...others] = TYPES.map((type) =>
     z
       .strictObject({
         ...extra,
         type: z.literal(type),
-        userId: idReference.optional().meta({ description: "A Flo user's id. Either this or `clientUserId`." }),
+        userId: idReference.optional().meta({ description: "A Flo user's id. Give either this or `clientUserId`." }),
         clientUserId: textUpTo(500)
           .optional()
-          .meta({ description: "The client's own id of its user; one that is new makes the user." }),
+          .meta({ description: "The client's own id of the user; an id that is new creates the user." }),
         data: appEvents[type],
         occurredAt,
       })
@@ -48,13 +48,13 @@ function givenAppEvent(now: () => Date, extra: z.ZodRawShape): z.ZodType<GivenAp
       })
       .refine(({ userId, clientUserId }) => userId === undefined || clientUserId === undefined, {
         path: ['clientUserId'],
-        error: 'stands beside userId: give one of them',
+        error: 'must be left out when userId is given',
       }),
   )
   return z.discriminatedUnion('type', [first!, ...others]) as unknown as z.ZodType<GivenAppEvent>
 }
 
-/** Counted before they are read: a body of 8 MiB can hold millions, each with something wrong. */
+/** Checks the number before the events: 8 MiB can hold millions of events, each with a mistake. */
 const cappedBatch = (event: z.ZodType<GivenAppEvent>) =>
   z.preprocess((events, context) => {
     if (Array.isArray(events) && events.length > MAX_EVENTS)

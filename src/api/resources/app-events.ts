@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { firstRow } from '../../database/rows.ts'
 import type { AppEvent, StoredAppEvent } from '../../domain/app-events.ts'
 import { appSourceId, originOf } from '../../domain/event-origin.ts'
 import { idOfWords, isUuid, newId } from '../../domain/ids.ts'
@@ -12,29 +13,34 @@ import { userNameLoader } from './user-name-loader.ts'
 
 const MIB = 1024 * 1024
 
-/** /v1/app-events: what the provider's own application tells, in at the same door as what Stripe tells. */
+const AppEventsAccepted = z
+  .strictObject({ accepted: z.number().int(), sourceEvents: z.array(SourceEvent) })
+  .meta({ id: 'AppEventsAccepted' })
+
+type UserNames = ReadonlyMap<string, string | null>
+
+/** /v1/app-events: what the provider's own application publishes, processed like Stripe's events. */
 export function appEventRoutes(deps: Pick<ApiDeps, 'db' | 'now' | 'storeAppEvents'>): Route[] {
-  const { now, storeAppEvents: keepAppEvents } = deps
-  const { single, batch } = appEventBodies(now)
+  const { single, batch } = appEventBodies(deps.now)
   const claimKey = idempotencyKeyClaimer(deps)
   const loadUserNames = userNameLoader(deps.db)
 
-  /** Everything is checked before anything is stored, and all is stored or nothing. */
-  const takeIn = async (
-    { clientId, idempotency: once }: Pick<ApiCall, 'clientId' | 'idempotency'>,
+  /** Checks everything before it stores anything, and stores all events or none. */
+  const publishEvents = async (
+    { clientId, idempotency }: Pick<ApiCall, 'clientId' | 'idempotency'>,
     given: readonly GivenAppEvent[],
     path = '',
   ) => {
     const ids = given.flatMap(({ userId }) => (userId !== undefined && isUuid(userId) ? [userId.toLowerCase()] : []))
-    const names = ids.length > 0 ? await loadUserNames({ clientId, ids }) : new Map<string, string | null>()
+    const names: UserNames = ids.length > 0 ? await loadUserNames({ clientId, ids }) : new Map()
     assertKnownUsers(given, names, path)
-    const claimed = once && (await claimKey(once))
-    const at = claimed?.at ?? now()
-    const events = given.map((one, index) => appEventOf(one, names, { id: appEventId(claimed, index), at }))
-    const kept = await keepAppEvents(clientId, events)
+    const claim = idempotency && (await claimKey(idempotency))
+    const at = claim?.at ?? deps.now()
+    const events = given.map((event, index) => appEventOf(event, names, { id: appEventId(claim, index), at }))
+    const stored = await deps.storeAppEvents(clientId, events)
     return {
-      rows: events.map((event, index) => sourceEventReply(clientId, event, kept[index]!)),
-      replayed: kept.every(({ duplicate }) => duplicate),
+      rows: events.map((event, index) => sourceEventReply(clientId, event, stored[index])),
+      isReplayed: stored.every(({ duplicate }) => duplicate),
     }
   }
 
@@ -42,28 +48,26 @@ export function appEventRoutes(deps: Pick<ApiDeps, 'db' | 'now' | 'storeAppEvent
     resourceRoute('POST /v1/app-events', {
       summary: 'Publish an event of your application',
       description:
-        'Answers once the event is committed, as it was taken in: what becomes of it is told by the source event. No rate limit; 1 MiB at most.',
+        'Answers after the commit, with the source event as it was stored; `GET /v1/source-events/{id}` shows what becomes of it. No rate limit; at most 1 MiB.',
       body: single,
       reply: SourceEvent,
       status: 202,
       intake: { maxBytes: MIB },
       async answerCall(call) {
-        const { rows, replayed } = await takeIn(call, [call.body])
-        return { data: rows[0], isReplayed: replayed }
+        const { rows, isReplayed } = await publishEvents(call, [call.body])
+        return { data: firstRow(rows), isReplayed }
       },
     }),
     resourceRoute('POST /v1/app-events/batch', {
       summary: 'Publish up to 1,000 events of your application',
-      description: 'All of them or, where one is refused, none; in the order given. No rate limit; 8 MiB at most.',
+      description: 'Accepts all of them, in the given order, or none if one is refused. No rate limit; at most 8 MiB.',
       body: batch,
-      reply: z
-        .strictObject({ accepted: z.number().int(), sourceEvents: z.array(SourceEvent) })
-        .meta({ id: 'AppEventsAccepted' }),
+      reply: AppEventsAccepted,
       status: 202,
       intake: { maxBytes: 8 * MIB },
       async answerCall(call) {
-        const { rows, replayed } = await takeIn(call, call.body.events, 'events.')
-        return { data: { accepted: rows.length, sourceEvents: rows }, isReplayed: replayed }
+        const { rows, isReplayed } = await publishEvents(call, call.body.events, 'events.')
+        return { data: { accepted: rows.length, sourceEvents: rows }, isReplayed }
       },
     }),
   ]
@@ -72,7 +76,7 @@ export function appEventRoutes(deps: Pick<ApiDeps, 'db' | 'now' | 'storeAppEvent
 const appEventId = (claim: IntakeClaim | null, index: number): string =>
   claim ? idOfWords('app_event', claim.id, String(index)) : newId()
 
-function assertKnownUsers(given: readonly GivenAppEvent[], names: ReadonlyMap<string, string | null>, path: string) {
+function assertKnownUsers(given: readonly GivenAppEvent[], names: UserNames, path: string) {
   const details = given.flatMap(({ userId }, index) =>
     userId === undefined || names.has(userId.toLowerCase())
       ? []
@@ -80,7 +84,7 @@ function assertKnownUsers(given: readonly GivenAppEvent[], names: ReadonlyMap<st
           {
             path: `${path && `${path}${index}.`}userId`,
             code: 'not_found',
-            message: 'is no user of this client: give clientUserId for a new one',
+            message: 'is not a user of this client: give clientUserId to create one',
           },
         ],
   )
@@ -89,35 +93,32 @@ function assertKnownUsers(given: readonly GivenAppEvent[], names: ReadonlyMap<st
 
 function appEventOf(
   { type, userId, clientUserId, data, occurredAt }: GivenAppEvent,
-  names: ReadonlyMap<string, string | null>,
+  names: UserNames,
   { id, at }: { id: string; at: Date },
 ): AppEvent {
-  const known = userId?.toLowerCase() ?? null
+  const floId = userId?.toLowerCase() ?? null
   return {
     id,
     type,
-    user: { id: known, clientUserId: clientUserId ?? (known === null ? null : (names.get(known) ?? null)) },
+    user: { id: floId, clientUserId: clientUserId ?? (floId === null ? null : (names.get(floId) ?? null)) },
     data,
     occurredAt: occurredAt === undefined ? at : new Date(occurredAt),
   }
 }
 
-/** The source event as it was taken in; read from the database, the normaliser might have been at it. */
-function sourceEventReply(
-  clientId: string,
-  { id: eventId, type, occurredAt }: AppEvent,
-  { id, receivedAt }: StoredAppEvent,
-) {
-  const identity = { clientId, sourceId: appSourceId(clientId), eventId }
+/** The source event as it was stored. Read from the database, it might already be normalized. */
+function sourceEventReply(clientId: string, event: AppEvent, stored: StoredAppEvent | undefined) {
+  if (!stored) throw new Error(`The app event ${event.id} was not stored.`)
+  const identity = { clientId, sourceId: appSourceId(clientId), eventId: event.id }
   return {
-    id,
+    id: stored.id,
     ...identity,
-    type,
+    type: event.type,
     apiVersion: null,
     account: null,
     livemode: true,
-    createdAt: occurredAt,
-    receivedAt,
+    createdAt: event.occurredAt,
+    receivedAt: stored.receivedAt,
     state: 'received',
     reason: null,
     heldUntil: null,

@@ -63,12 +63,9 @@ export const backfillRoutes = (
       sourceId: idReference,
       since: requestTime.meta({ description: 'At most 30 days ago.' }),
       until: requestTime.optional().meta({ description: 'Default: now.' }),
-      deliverySuccess: z
-        .boolean()
-        .optional()
-        .meta({
-          description: 'false: only events that Stripe could not deliver to at least one webhook of the account.',
-        }),
+      deliverySuccess: z.boolean().optional().meta({
+        description: 'false: only events that Stripe could not deliver to at least one webhook of the account.',
+      }),
       types: z
         .array(textUpTo(200))
         .min(1)

@@ -2,17 +2,19 @@ import { z } from 'zod'
 import { newId } from '../../domain/ids.ts'
 import { clientId, id, metadata, textUpTo } from '../http/field-schemas.ts'
 
-// What stands in a registered checkout, as it is given and as it is shown.
+// The parts of a registered checkout, as requests give them and as replies show them.
 
 export const stripeSessionId = z
   .string()
   .regex(/^cs_[A-Za-z0-9_]{1,250}$/, 'must be the id of a Checkout session such as cs_test_a1')
   .meta({ example: 'cs_test_a1' })
-const uuid = z.uuid().meta({ description: "The client's own, or made here.", override: { pattern: undefined } })
+const uuid = z
+  .uuid()
+  .meta({ description: 'Your own uuid; if left out, one is generated.', override: { pattern: undefined } })
 const money = z.number().meta({ description: 'In major units: 29 is $29.00.' })
 
 const itemFields = {
-  id: textUpTo(255).meta({ description: "Stripe's price, or the client's own name for it.", example: 'price_1' }),
+  id: textUpTo(255).meta({ description: "Stripe's price id, or a name of your own.", example: 'price_1' }),
   name: textUpTo(500).nullable(),
   description: textUpTo(2000).nullable(),
   quantity: z.number().min(0).nullable(),
@@ -25,12 +27,12 @@ export const CheckoutItem = z.strictObject({ uuid: z.uuid(), ...itemFields }).me
 
 export const CheckoutSubscription = z
   .strictObject({
-    uuid: z.uuid().meta({ description: 'What its events carry as `subscription.uuid`.' }),
+    uuid: z.uuid().meta({ description: 'Its events carry this as `subscription.uuid`.' }),
     adopted: z.boolean().meta({
       description:
-        'The subscription was told before its checkout was known: it keeps the uuid it was told with, and the checkout took that one.',
+        'true: events of the subscription were emitted before the checkout was registered, so the checkout adopted the uuid that they carry.',
     }),
-    id: textUpTo(255).meta({ description: 'The price that it is of.', example: 'price_1' }),
+    id: textUpTo(255).meta({ description: "The id of the subscription's price.", example: 'price_1' }),
     metadata: metadata.nullable(),
   })
   .meta({ id: 'CheckoutSubscription' })
@@ -62,19 +64,21 @@ const hasDistinctUuids = (given: { uuid?: string | undefined }[]) => {
   const uuids = given.flatMap(({ uuid }) => (uuid ? [uuid.toLowerCase()] : []))
   return new Set(uuids).size === uuids.length
 }
-const UUID_TWICE = { error: 'has one uuid twice' }
+const UUID_TWICE = { error: 'has the same uuid twice' }
 
 export const checkoutBody = z.strictObject({
   clientId,
   id: id.optional(),
-  stripeSessionId: stripeSessionId.optional().meta({ description: 'Where it is known already; else PATCH it later.' }),
-  clientUserId: textUpTo(500).nullable().optional().meta({ description: 'Whom it is for.' }),
+  stripeSessionId: stripeSessionId
+    .optional()
+    .meta({ description: 'If it is already known; otherwise add it later with PATCH.' }),
+  clientUserId: textUpTo(500).nullable().optional().meta({ description: 'The user who is buying.' }),
   items: z.array(GivenItem).max(100).default([]).refine(hasDistinctUuids, UUID_TWICE),
   subscriptions: z.array(GivenSubscription).max(20).default([]).refine(hasDistinctUuids, UUID_TWICE),
   metadata: metadata.optional(),
 })
 
-/** An item as it is kept: every member there, null where nothing was given. */
+/** An item as it is stored: with every member, null for what was not given. */
 export const newItem = (given: z.infer<typeof GivenItem>) => ({
   uuid: given.uuid?.toLowerCase() ?? newId(),
   id: given.id,

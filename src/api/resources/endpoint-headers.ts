@@ -2,13 +2,13 @@ import { z } from 'zod'
 import type { Contract } from '../../contracts/contract.ts'
 import { Refusal } from '../../errors.ts'
 
-// Hop-by-hop headers (RFC 9110 7.6.1), what frames the message, and Expect, which would make every attempt wait.
+// Hop-by-hop headers (RFC 9110 7.6.1), headers that frame the message, and Expect, which would delay every attempt.
 const RESERVED_NAMES = new Set(
   'connection expect host http2-settings keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding upgrade'.split(
     ' ',
   ),
 )
-// The body is the contract's and so are the headers about it and its signature.
+// Headers about the body and its signature belong to the contract.
 const RESERVED_FAMILIES = /^(content-|flo-|webhook-|stripe-signature$|x-flo-)/
 
 const SENSITIVE = /auth|cookie|credential|key|pass|secret|session|signature|token/i
@@ -19,7 +19,7 @@ const MAX_HEADERS = 20
 const isReserved = (name: string) =>
   RESERVED_NAMES.has(name.toLowerCase()) || RESERVED_FAMILIES.test(name.toLowerCase())
 
-// RFC 9110: a token. CR and LF would begin a header of the caller's making.
+// A token by RFC 9110. CR and LF would let the caller start a header of its own.
 const headerName = z
   .string()
   .max(100)
@@ -30,28 +30,28 @@ const headerValue = z
   .max(4096)
   .regex(/^[\x20-\x7e\t]*$/, 'must be printable ASCII without line breaks')
 
-/** The headers that an endpoint adds to each delivery, as a request may give them. Rule: DESIGN.md 4, custom headers. */
+/** The headers that an endpoint adds to each delivery, as a request may give them. */
 export const endpointHeaders = z
   .record(headerName, headerValue)
   .refine((given) => Object.keys(given).length <= MAX_HEADERS, { error: `must be ${MAX_HEADERS} headers or fewer` })
   .refine((given) => new Set(Object.keys(given).map((name) => name.toLowerCase())).size === Object.keys(given).length, {
-    error: 'must name each header once, in whatever case',
+    error: 'must have each header only once, ignoring case',
   })
   .meta({ example: { 'X-Environment': 'production' } })
 
-/** The same as a reply shows them. */
+/** The headers as a reply shows them. */
 export const headersReply = z
   .record(z.string(), z.string().nullable())
-  .meta({ description: 'null: set, but sensitive by its name or value, and so never shown.' })
+  .meta({ description: 'null: set, but never shown, because its name or value looks like a secret.' })
 
-/** Headers with the values that may be secret replaced by null: a null cannot be sent back by mistake as a new value. */
+/** Replaces values that may be secret by null, which cannot be sent back by mistake as a new value. */
 export const hideSensitiveValues = (given: Record<string, string>): z.infer<typeof headersReply> =>
   Object.fromEntries(Object.entries(given).map(([name, value]) => [name, isSensitive(name, value) ? null : value]))
 const isSensitive = (name: string, value: string) => SENSITIVE.test(name) || CREDENTIALS.test(value)
 
 /**
- * Throws `invalid` for a header that some contract sets, be it the endpoint's own or another: no request to a receiver may look
- * as if it were signed by a contract that it is not of.
+ * Throws `invalid` for a header that any contract sets, not only the endpoint's: no request may look as if it were signed
+ * by another contract.
  */
 export function assertNoContractHeaders(
   contracts: Readonly<Record<string, Contract>>,

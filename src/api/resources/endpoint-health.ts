@@ -1,9 +1,9 @@
 import type { Queryable } from '../../database/db.ts'
 
 /**
- * Forgets what an endpoint's attempts have met: it is enabled again, or has another URL. After its row was changed: what an
- * attempt under the older version meets is not written any more. With `stillFailing`, whoever was told that it fails will be
- * told when an attempt gets through; without, its next failing is news.
+ * Resets the health of an endpoint that was enabled again or has a new URL. Call it after changing the endpoint's row: results
+ * of attempts under the previous version are then no longer recorded. With `stillFailing`, those who were notified that the
+ * endpoint fails are notified when an attempt succeeds; without it, its next failure is reported as new.
  */
 export async function forgetHealth(
   tx: Queryable,

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { PENDING_FLOOR } from '../../database/pending-floor.ts'
+import { firstRow } from '../../database/rows.ts'
 import { Refusal } from '../../errors.ts'
 import type { ApiDeps } from '../http/api-deps.ts'
 import { clientId, id, replyTime, requestTime } from '../http/field-schemas.ts'
@@ -8,7 +9,7 @@ import { type Route, resourceRoute } from '../http/route.ts'
 import { DELIVERY_STATES } from './deliveries.ts'
 
 const DAY_MS = 86_400_000
-const LONGEST_DAYS = 31
+const MAX_WINDOW_DAYS = 31
 
 const count = z.number().int()
 const share = z.number().min(0).max(1).nullable()
@@ -22,34 +23,35 @@ const Stats = z
       .strictObject({
         total: count,
         byState: z.strictObject(Object.fromEntries(DELIVERY_STATES.map((state) => [state, count]))),
-        successRate: share.meta({ description: 'Delivered, of those delivered or failed; null: there are none.' }),
+        successRate: share.meta({
+          description: 'The share of `delivered` among `delivered` and `failed`; null: there are none.',
+        }),
       })
-      .meta({ description: 'That were made in the window.' }),
+      .meta({ description: 'The deliveries that were created in the window.' }),
     attempts: z
       .strictObject({
         total: count,
         byOutcome: z
           .record(z.string(), count)
-          .meta({ description: 'By HTTP status, or the class of the error where none came.', example: { 200: 41 } }),
-        successRate: share.meta({ description: 'Answered with 2xx; null: there are none.' }),
-        latencyMs: z
-          .strictObject({ p50: count, p95: count, p99: count })
-          .nullable()
-          .meta({ description: 'Until the status line, of those that were answered; null: there are none.' }),
+          .meta({ description: 'By HTTP status, or by kind of error if there was no response.', example: { 200: 41 } }),
+        successRate: share.meta({ description: 'The share of attempts answered with 2xx; null: there are none.' }),
+        latencyMs: z.strictObject({ p50: count, p95: count, p99: count }).nullable().meta({
+          description: 'The time until the status line arrived, over attempts with a response; null: there are none.',
+        }),
       })
-      .meta({ description: 'Of these deliveries, whenever they were made.' }),
+      .meta({ description: 'All attempts of these deliveries, whenever they were made.' }),
     waiting: z
       .strictObject({ total: count, due: count, oldestCreatedAt: replyTime.nullable() })
-      .meta({ description: 'All deliveries that are pending now, in the window or not.' }),
+      .meta({ description: 'All deliveries that are pending now, whenever they were created.' }),
   })
-  .meta({ id: 'EndpointStats', description: 'What the deliveries and attempts of an endpoint add up to.' })
+  .meta({ id: 'EndpointStats', description: 'Counts and rates of the deliveries and attempts of an endpoint.' })
 
-/** GET /v1/endpoints/{id}/stats, read from the rows that the lists of deliveries and attempts show. */
+/** GET /v1/endpoints/{id}/stats, computed from the rows that the lists of deliveries and attempts show. */
 export const endpointStatsRoutes = ({ now }: Pick<ApiDeps, 'now'>): Route[] => [
   resourceRoute('GET /v1/endpoints/{id}/stats', {
-    summary: 'Count what became of deliveries to an endpoint',
+    summary: 'Get the statistics of an endpoint',
     description:
-      'Of those made in a window: the last 24 hours unless `since` and `until` say otherwise, 31 days at most.',
+      'Counts the deliveries created in a window: the last 24 hours, or from `since` to `until`, at most 31 days.',
     ids: { id: 'endpointEver' },
     query: z.strictObject({ clientId, since: requestTime.optional(), until: requestTime.optional() }),
     reply: Stats,
@@ -64,14 +66,14 @@ export const endpointStatsRoutes = ({ now }: Pick<ApiDeps, 'now'>): Route[] => [
 
 function assertWindow(since: Date, until: Date) {
   const days = (until.getTime() - since.getTime()) / DAY_MS
-  if (days > 0 && days <= LONGEST_DAYS) return
-  const message = days > 0 ? `must be ${LONGEST_DAYS} days before until, or less` : 'must be before until'
+  if (days > 0 && days <= MAX_WINDOW_DAYS) return
+  const message = days > 0 ? `must be at most ${MAX_WINDOW_DAYS} days before until` : 'must be before until'
   throw new Refusal('invalid', { details: [{ path: 'since', code: 'custom', message }] })
 }
 
 type CountByName = Record<string, number>
 
-/** One statement, so that all of it is of one moment. */
+/** One statement, so that all numbers are of the same moment. */
 async function readStats(
   db: Queryable,
   clientId: string,
@@ -79,29 +81,30 @@ async function readStats(
   { since, until }: { since: Date; until: Date },
 ): Promise<object> {
   const { rows } = await db.query(
-    `with made as materialized (
+    `with created as materialized (
        select event_id, id, state from deliveries
         where client_id = $1 and endpoint_id = $2 and id >= uuid7_floor($3) and id < uuid7_floor($4)
-     ), tried as materialized (
-       -- The bounds leave out the days that none of them is of.
-       select a.status, a.error, a.duration_ms from made d
+     ), attempted as materialized (
+       -- The bounds exclude the partitions of days that have none of these deliveries.
+       select a.status, a.error, a.duration_ms from created d
          join attempts a on a.client_id = $1 and a.event_id = d.event_id and a.delivery_id = d.id
-          and a.event_id >= (select event_id from made order by event_id limit 1)
-          and a.event_id <= (select event_id from made order by event_id desc limit 1)
+          and a.event_id >= (select event_id from created order by event_id limit 1)
+          and a.event_id <= (select event_id from created order by event_id desc limit 1)
      )
-     select (select jsonb_object_agg(state, n) from (select state, count(*) as n from made group by 1) s) as states,
+     select (select jsonb_object_agg(state, n) from (select state, count(*) as n from created group by 1) s) as states,
             (select jsonb_object_agg(outcome, n)
-               from (select coalesce(status::text, error) as outcome, count(*) as n from tried group by 1) o) as outcomes,
-            (select count(*) from tried where status between 200 and 299) as delivered,
+               from (select coalesce(status::text, error) as outcome, count(*) as n from attempted group by 1) o) as outcomes,
+            (select count(*) from attempted where status between 200 and 299) as delivered,
             (select percentile_disc(array[0.5, 0.95, 0.99]) within group (order by duration_ms)
-               from tried where status is not null) as latencies,
+               from attempted where status is not null) as latencies,
             w.total, w.due, w.oldest
        from (select count(*) as total, count(*) filter (where next_attempt_at <= now()) as due, min(created_at) as oldest
                from deliveries where client_id = $1 and endpoint_id = $2 and state = 'pending' and event_id >= ${PENDING_FLOOR}) w`,
     [clientId, endpointId, since, until],
   )
-  const [{ states, outcomes, delivered, latencies, total, due, oldest }] = rows
+  const { states, outcomes, delivered, latencies, total, due, oldest } = firstRow(rows)
   const byState: CountByName = Object.fromEntries(DELIVERY_STATES.map((state) => [state, states?.[state] ?? 0]))
+  const { delivered: deliveredCount = 0, failed: failedCount = 0 } = byState
   const byOutcome: CountByName = outcomes ?? {}
   const attempts = sumCounts(byOutcome)
   return {
@@ -111,7 +114,7 @@ async function readStats(
     deliveries: {
       total: sumCounts(byState),
       byState,
-      successRate: ratioOf(byState.delivered!, byState.delivered! + byState.failed!),
+      successRate: ratioOf(deliveredCount, deliveredCount + failedCount),
     },
     attempts: {
       total: attempts,

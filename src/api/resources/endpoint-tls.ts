@@ -7,23 +7,27 @@ import type { StoredTls } from '../../secrets/sealed-headers.ts'
 import { replyTime } from '../http/field-schemas.ts'
 
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2'
-const MOST_CERTIFICATES = 20
+const MAX_CERTIFICATES = 20
 
 const pem = z.string().max(64 * 1024)
 
-/** The certificates of an endpoint's own, as a request may give them. */
+/** An endpoint's own certificates, as a request may give them. */
 export const endpointTls = z
   .strictObject({
     caCertificate: pem.optional().meta({
-      description: 'PEM of the authorities that the receiver must be certified by, instead of the public ones.',
+      description: 'PEM of the certificate authorities to trust for this receiver, instead of the public ones.',
     }),
     clientCertificate: pem
       .optional()
-      .meta({ description: 'PEM of the certificate that the gateway shows (mTLS), intermediate ones behind it.' }),
-    clientKey: pem.optional().meta({ description: 'PEM of its private key, without a passphrase. Never returned.' }),
+      .meta({
+        description: 'PEM of the certificate that the gateway presents (mTLS), followed by intermediate certificates.',
+      }),
+    clientKey: pem
+      .optional()
+      .meta({ description: 'PEM of the private key of `clientCertificate`, without a passphrase. Never returned.' }),
   })
   .nullable()
-  .meta({ description: 'Certificates of its own, for an https:// URL; null: none.' })
+  .meta({ description: 'Own certificates of the endpoint, for an https:// URL; null: none.' })
 
 const Certificate = z
   .strictObject({
@@ -34,7 +38,7 @@ const Certificate = z
   })
   .meta({ id: 'Certificate' })
 
-/** The same as a reply shows them. */
+/** The certificates as a reply shows them. */
 export const tlsReply = z
   .strictObject({ caCertificates: z.array(Certificate), clientCertificate: Certificate.nullable() })
   .nullable()
@@ -46,7 +50,7 @@ const showCertificate = (certificate: X509Certificate): z.infer<typeof Certifica
   expiresAt: certificate.validToDate.toISOString(),
 })
 
-/** What a reply tells of the certificates that a row keeps. */
+/** The stored certificates of an endpoint as a reply shows them. */
 export const showTls = (kept: StoredTls | null): z.infer<typeof tlsReply> =>
   kept && {
     caCertificates:
@@ -58,8 +62,8 @@ const tlsRefusal = (field: string, message: string) =>
   new Refusal('invalid', { details: [{ path: field ? `tls.${field}` : 'tls', code: 'invalid', message }] })
 
 /**
- * What is stored of certificates that a client gives: only what can work. Throws `invalid` for what is no PEM, has expired,
- * does not belong together or is refused by TLS itself. No message holds anything of the key.
+ * Checks the certificates that a client gives and returns what to store. Throws `invalid` for text that is not PEM, for expired
+ * certificates, for a key that does not match, and for what TLS itself refuses. No message contains any part of the key.
  */
 export function sealTls(
   given: z.infer<typeof endpointTls>,
@@ -69,7 +73,7 @@ export function sealTls(
   if (caCertificate === undefined && clientCertificate === undefined && clientKey === undefined) return null
   const authorities = caCertificate === undefined ? [] : parseCertificates('caCertificate', caCertificate, now())
   if (!authorities.every(canBeTrusted))
-    throw tlsRefusal('caCertificate', 'must be of an authority (CA:TRUE), or signed by itself')
+    throw tlsRefusal('caCertificate', 'must be of an authority (CA:TRUE), or self-signed')
   if ((clientCertificate === undefined) !== (clientKey === undefined))
     throw tlsRefusal(clientKey === undefined ? 'clientKey' : 'clientCertificate', 'must be given too: they are a pair')
   const client = clientCertificate === undefined ? [] : parseCertificates('clientCertificate', clientCertificate, now())
@@ -88,22 +92,22 @@ export function sealTls(
   }
 }
 
-/** Throws `invalid` for certificates on a connection that has none: they would protect nothing. */
+/** Throws `invalid` for certificates with an http:// URL: they would protect nothing. */
 export function assertTlsHasHttps(url: string, given: object | null | undefined): void {
   if (given && !url.startsWith('https:')) throw tlsRefusal('', 'needs an https:// URL')
 }
 
 const BLOCK = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g
 const pemBlocks = (text: string): string[] => text.match(BLOCK) ?? []
-// Only what was understood is kept: texts around the blocks may be anything.
+// Only the parsed certificates are stored: text around the blocks may be anything.
 const joinPem = (all: readonly X509Certificate[]) => all.map((certificate) => certificate.toString()).join('')
 
 function parseCertificates(field: string, text: string, now: Date): X509Certificate[] {
   if (text.includes('PRIVATE KEY'))
-    throw tlsRefusal(field, 'must hold certificates alone: there is a private key in it')
+    throw tlsRefusal(field, 'must contain only certificates: there is a private key in it')
   const blocks = pemBlocks(text)
   if (blocks.length === 0) throw tlsRefusal(field, 'must be PEM: -----BEGIN CERTIFICATE-----')
-  if (blocks.length > MOST_CERTIFICATES) throw tlsRefusal(field, `must be ${MOST_CERTIFICATES} certificates or fewer`)
+  if (blocks.length > MAX_CERTIFICATES) throw tlsRefusal(field, `must be ${MAX_CERTIFICATES} certificates or fewer`)
   return blocks.map((block, at) => {
     const certificate = parseCertificate(block)
     const which = blocks.length === 1 ? '' : ` (certificate ${at + 1})`
@@ -137,13 +141,13 @@ function parsePrivateKey(text: string): KeyObject {
 
 function assertKeyPair(certificate: X509Certificate, key: KeyObject) {
   if (!certificate.checkPrivateKey(key)) throw tlsRefusal('clientKey', 'does not belong to the first certificate')
-  // Without the extension a certificate is good for everything.
+  // Without the extension a certificate is valid for every use.
   const uses: readonly string[] | undefined = certificate.keyUsage
   if (uses && !uses.includes(CLIENT_AUTH))
-    throw tlsRefusal('clientCertificate', 'must be one for client authentication (extended key usage)')
+    throw tlsRefusal('clientCertificate', 'must be valid for client authentication (extended key usage)')
 }
 
-/** TLS has an opinion of its own, on short keys and old digests say. */
+/** TLS has rules of its own, for example about short keys and old digests. */
 function assertUsableByTls(context: { ca?: string; cert?: string; key?: string }) {
   try {
     createSecureContext(context)

@@ -10,10 +10,10 @@ const urlRefusal = (code: RefusalCode, message: string) =>
   new Refusal(code, { details: [{ path: 'url', code, message }] })
 
 /**
- * The URL as it is stored: parsed and written anew by the WHATWG rules, which turn every notation of an IPv4 address into
- * the plain one. Throws `invalid` for what is no http(s) URL or holds a user, `https_required` for http:// to anything but
- * allowed subnets, `url_blocked` for an address, a port or a name that no attempt may go to. What a name leads to is judged
- * at each connect. Rule: DESIGN.md 4.
+ * The URL as it is stored: parsed and serialized by the WHATWG rules, which turn every notation of an IPv4 address into the
+ * usual one. Throws `invalid` for text that is not an http(s) URL or contains credentials, `https_required` for http:// outside
+ * the allowed subnets, and `url_blocked` for an address, port or name that deliveries may not go to. What a name resolves to
+ * is checked at each connection (docs/security.md).
  */
 export async function parseEndpointUrl(
   text: string,
@@ -25,9 +25,9 @@ export async function parseEndpointUrl(
   const url = URL.parse(text)
   if (!url || !['http:', 'https:'].includes(url.protocol)) throw urlRefusal('invalid', 'must be an https:// URL')
   if (url.username || url.password)
-    throw urlRefusal('invalid', 'must not hold a user or password: send credentials in `headers`')
+    throw urlRefusal('invalid', 'must not contain a user or password: send credentials in `headers`')
   if (isRefusedPort(url.port))
-    throw urlRefusal('url_blocked', `must not have the port ${url.port}, where no web server is`)
+    throw urlRefusal('url_blocked', `must not have the port ${url.port}, which is not one of a web server`)
   url.hash = ''
   const host = url.hostname.replace(/^\[|\]$/g, '')
   if (url.protocol === 'http:') {
@@ -37,13 +37,13 @@ export async function parseEndpointUrl(
   }
   const reason = isIP(host) ? refusedReason(host, allowedSubnets) : null
   if (reason) throw urlRefusal('url_blocked', `must not be the address ${host} (${reason})`)
-  // Where subnets are opened, such a name may well lead into one: that is judged at each connect.
+  // If subnets are opened, such a name may resolve into one: that is checked at each connection.
   if (!isIP(host) && isInnerName(host) && allowedSubnets.length === 0)
-    throw urlRefusal('url_blocked', `must not be ${host}, which is no name of the public internet`)
+    throw urlRefusal('url_blocked', `must not be ${host}, which is not a name on the public internet`)
   return url.href
 }
 
-/** Every address of a name; none when it has none, or when the resolver takes too long. */
+/** All addresses of a name; none if it has none, or if the lookup takes too long. */
 async function resolveAddresses(name: string): Promise<string[]> {
   const found = lookup(name, { all: true }).then(
     (all) => all.map(({ address }) => address),

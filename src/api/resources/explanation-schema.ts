@@ -2,9 +2,9 @@ import { z } from 'zod'
 import { EVENT_ORIGINS } from '../../domain/event-origin.ts'
 import { id, replyTime } from '../http/field-schemas.ts'
 
-// The reply of explain and dry run. What it tells is made in src/normalize/explain.
+// The reply of explain and dry run, which src/normalize/explain computes.
 
-const value = z.unknown().meta({ description: 'As it stood there: any JSON.' })
+const value = z.unknown().meta({ description: 'The value that was found there: any JSON.' })
 const objectRef = z.strictObject({ kind: z.string(), id: z.string().nullable() })
 
 const Condition = z
@@ -21,11 +21,11 @@ const Condition = z
       return z.array(Condition).optional()
     },
   })
-  .meta({ id: 'Condition', description: 'A condition with its truth, and at its leaves the values that were read.' })
+  .meta({ id: 'Condition', description: 'A condition with its result, and at its leaves the values that were read.' })
 
 const ExplainedRule = z
   .strictObject({
-    at: z.number().int().meta({ description: '1 is the first; the first that holds speaks.' }),
+    at: z.number().int().meta({ description: 'Its position; the first rule that holds decides.' }),
     says: z.string().meta({ example: 'subscription.renewed' }),
     when: z.string().nullable(),
     holds: z.boolean().nullable().meta({ description: 'null: not tried, since an earlier one held.' }),
@@ -37,7 +37,7 @@ const ExplainedMapping = z
   .strictObject({
     contract: z.string(),
     mapping: z.string(),
-    again: z.boolean().meta({ description: "It speaks of the object's newest state once more." }),
+    again: z.boolean().meta({ description: "true: the mapping evaluates the object's newest state again." }),
     rules: z.array(ExplainedRule),
     owed: z.strictObject({ says: z.string(), holds: z.boolean(), condition: Condition }).nullable(),
     says: z.strictObject({
@@ -52,11 +52,10 @@ const ExplainedRead = z
   .strictObject({
     path: z.string().meta({ example: 'items.data[0].price.unit_amount' }),
     value,
-    object: objectRef.nullable().meta({ description: "Where it stands, if not in the event's own object." }),
-    until: z
-      .string()
+    object: objectRef
       .nullable()
-      .meta({ description: 'The API version from which on Stripe does not send it any more.' }),
+      .meta({ description: "The object that it was read from, if not the event's own object." }),
+    until: z.string().nullable().meta({ description: 'The API version from which Stripe no longer sends it.' }),
   })
   .meta({ id: 'ExplainedRead' })
 
@@ -65,8 +64,8 @@ const ExplainedField = z
     field: z.string().meta({ example: 'subscription.amount' }),
     value,
     reads: z.array(ExplainedRead),
-    absent: z.array(ExplainedRead).meta({ description: 'What was looked for first, and was not there.' }),
-    through: z.array(z.string()).meta({ description: 'Conversions on the way.', example: ['major'] }),
+    absent: z.array(ExplainedRead).meta({ description: 'Paths that were tried first and were absent.' }),
+    through: z.array(z.string()).meta({ description: 'Conversions that were applied.', example: ['major'] }),
   })
   .meta({ id: 'ExplainedField' })
 
@@ -88,7 +87,7 @@ const ExplainedEvent = z
     contract: z.string(),
     mapping: z.string(),
     type: z.string(),
-    key: z.string().meta({ description: 'The business key: one event per key, for ever.' }),
+    key: z.string().meta({ description: 'The business key: there is never more than one event per key.' }),
     stored: z.strictObject({ id, createdAt: replyTime }).nullable(),
     toldBefore: z
       .strictObject({ sourceEventId: id.nullable(), eventId: z.string().nullable(), type: z.string().nullable() })
@@ -113,7 +112,7 @@ const ExplainedEvent = z
 export const Explanation = z
   .strictObject({
     sourceEvent: z.strictObject({
-      id: id.nullable().meta({ description: 'null: only tried, not stored.' }),
+      id: id.nullable().meta({ description: 'null for a dry run, which stores nothing.' }),
       sourceId: id,
       eventId: z.string(),
       type: z.string(),
@@ -128,11 +127,10 @@ export const Explanation = z
       heldUntil: replyTime.nullable(),
     }),
     summary: z.string(),
-    hints: z.array(z.string()).meta({ description: 'What can be done about it.' }),
-    pastRetention: z
-      .string()
-      .nullable()
-      .meta({ description: 'What cannot be told any more, since the raw body is past its retention; null: nothing.' }),
+    hints: z.array(z.string()).meta({ description: 'What you can do about it.' }),
+    pastRetention: z.string().nullable().meta({
+      description: 'What can no longer be explained because the raw body is past its retention; null: nothing.',
+    }),
     about: z
       .strictObject({
         kind: z.string(),
@@ -144,12 +142,11 @@ export const Explanation = z
     events: z.array(ExplainedEvent),
     lookups: z.array(z.strictObject({ kind: z.string(), id: z.string(), known: z.boolean(), words: z.string() })),
     waitsFor: z.array(z.strictObject({ fact: z.string(), words: z.string() })),
-    differs: z
-      .string()
-      .nullable()
-      .meta({ description: 'What it comes to today, where that is not what was stored then.' }),
+    differs: z.string().nullable().meta({
+      description: 'What the event would become today, if that differs from what was stored; null: nothing differs.',
+    }),
   })
   .meta({
     id: 'Explanation',
-    description: 'Why a source event became what it became, judged in the world as it is known today.',
+    description: 'Why a source event became what it became, evaluated with what is known today.',
   })

@@ -3,15 +3,15 @@ import { idOfWords, newId } from '../../domain/ids.ts'
 
 interface UserRegistration {
   clientUserId: string
-  /** undefined: as it was. */
+  /** undefined: unchanged. */
   email?: string | null | undefined
   stripeCustomerId?: string | undefined
 }
 
 /**
  * Registers a user by the client's own id inside a transaction and links the Stripe customer; returns the Flo user's id.
- * A user met in an event of that customer, whom nobody has named yet, is the same person: it keeps its id and takes the
- * name. Otherwise the link moves to the user of that name. Rule: flo-v1.md, "How Stripe objects are linked".
+ * If an event of that customer has already created a user without a client's id, that user keeps its Flo id and gets this one.
+ * Otherwise the customer is linked to the user with this id (docs/contracts/flo-v1.md 4).
  */
 export async function registerUser(
   tx: Queryable,
@@ -19,8 +19,8 @@ export async function registerUser(
   { clientUserId, email, stripeCustomerId }: UserRegistration,
 ): Promise<string> {
   if (stripeCustomerId !== undefined) await nameUserOfCustomer(tx, clientId, clientUserId, stripeCustomerId)
-  // The id that the normaliser would choose too, so that both mean the same user; a nameless one of a Stripe customer may
-  // have it already where a client's own ids look like Stripe's.
+  // The normalizer derives the same id, so both mean the same user. A user without a client's id may already have it, if a
+  // client's own ids look like Stripe's customer ids.
   const id = idOfWords('user', clientId, clientUserId)
   const { rowCount } = await tx.query('select 1 from users where client_id = $1 and id = $2', [clientId, id])
   const { rows } = await tx.query(
@@ -39,7 +39,7 @@ export async function registerUser(
   return rows[0].id
 }
 
-/** Gives the name to the customer's nameless user, if there is one and no other user has the name. */
+/** Gives the client's id to the customer's user if that has none, unless another user has the id. */
 async function nameUserOfCustomer(
   tx: Queryable,
   clientId: string,

@@ -3,53 +3,55 @@ import type { Contract } from '../../contracts/contract.ts'
 import { Refusal } from '../../errors.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
 
-/** A signing secret as endpoints.secrets keeps it: sealed, and until when it signs (null: no end). Newest first. */
+/** A signing secret as endpoints.secrets stores it: encrypted, and until when it signs (null: no end). Newest first. */
 export interface StoredSecret {
   secret: string
   until: string | null
-  /** Of a key pair; a secret that both sides hold has none. */
+  /** Only a key pair has one, not a secret that both sides hold. */
   publicKey?: string
 }
 
-/** How many may sign at once. Rule: DESIGN.md 4, rotation. */
+/** How many secrets may sign at the same time: each adds a signature to every delivery. */
 const MAX_LIVE = 5
 
 export const signature = z.enum(['hmac', 'ed25519']).meta({
   description:
-    '`hmac`: by a secret that both sides hold. `ed25519`: by a private key that only the gateway holds, verified with `publicKey`.',
+    '`hmac`: with a secret that both sides hold. `ed25519`: with a private key that only the gateway holds; verify it with `publicKey`.',
 })
 export const customSecret = z.string().max(200).meta({
-  description: '`flo_whsec_` and base64 of 24 to 64 bytes, to take one along; left out, a fresh one is made.',
+  description: 'Your own secret: `flo_whsec_` and base64 of 24 to 64 bytes. If left out, one is generated.',
 })
 
 const secretRefusal = (path: string, message: string) =>
   new Refusal('invalid', { details: [{ path, code: 'invalid', message }] })
 
 /**
- * A new signing secret of the kind asked for, the client's own where one is given. Throws `invalid` for a kind or secret that
- * the contract cannot sign with; the message never holds the secret.
+ * A new signing secret of the requested kind, or the client's own if given. Throws `invalid` for a kind or secret that the
+ * contract cannot sign with; the message never contains the secret.
  */
 export function makeSigningSecret(
-  { name, newSecret: fresh, secretTrouble, keyPairs }: Contract,
-  asked: { signature: 'hmac' | 'ed25519'; secret?: string | undefined },
+  { name, newSecret, secretTrouble, keyPairs }: Contract,
+  request: { signature: 'hmac' | 'ed25519'; secret?: string | undefined },
 ): { plain: string; publicKey?: string } {
-  if (asked.signature === 'ed25519') {
+  if (request.signature === 'ed25519') {
     if (!keyPairs) throw secretRefusal('signature', `must be hmac: ${name} has no signature by key pair`)
-    if (asked.secret !== undefined)
+    if (request.secret !== undefined)
       throw secretRefusal('secret', 'must be left out: a private key never leaves the gateway')
     const plain = keyPairs.newSecret()
     return { plain, publicKey: keyPairs.publicKeyOf(plain) }
   }
-  if (asked.secret === undefined) return { plain: fresh() }
-  const trouble = secretTrouble ? secretTrouble(asked.secret) : `must be left out: ${name} takes no secrets of others`
+  if (request.secret === undefined) return { plain: newSecret() }
+  const trouble = secretTrouble
+    ? secretTrouble(request.secret)
+    : `must be left out: ${name} does not accept a secret of your own`
   if (trouble) throw secretRefusal('secret', trouble)
-  return { plain: asked.secret }
+  return { plain: request.secret }
 }
 
 export const signatureKind = ({ publicKey }: Pick<StoredSecret, 'publicKey'>): z.infer<typeof signature> =>
   publicKey === undefined ? 'hmac' : 'ed25519'
 
-/** The secrets that still sign at `now`. */
+/** The secrets that sign at `now`. */
 export const liveSecrets = (secrets: readonly StoredSecret[], now: Date): StoredSecret[] =>
   secrets.filter(({ until }) => until === null || Date.parse(until) > now.getTime())
 
@@ -69,9 +71,9 @@ const sealSecret = (
 })
 
 /**
- * The secrets after a rotation: the new one first; the one before goes on signing for `gracePeriodSeconds`, those before it
- * as long as they were promised, unless `revokePrevious` ends them. Throws `too_many_secrets` when more than five would
- * live, and `invalid` for one that lives already.
+ * The secrets after a rotation, the new one first. The current one also signs for `gracePeriodSeconds`, and older ones until
+ * their grace periods end, unless `revokePrevious` ends them now. Throws `too_many_secrets` when more than five would be live,
+ * and `invalid` for a secret that is live already.
  */
 export function rotateSecrets(
   secrets: readonly StoredSecret[],
@@ -81,7 +83,7 @@ export function rotateSecrets(
   const end = new Date(now.getTime() + gracePeriodSeconds * 1000).toISOString()
   const [newest, ...previous] = liveSecrets(secrets, now)
   if (newest && [newest, ...previous].some(({ secret }) => keyRing.decrypt(secret) === fresh.plain))
-    throw secretRefusal('secret', 'must be another one: this secret is live already')
+    throw secretRefusal('secret', 'must be a different one: this secret is already live')
   const old = [...(newest ? [{ ...newest, until: end }] : []), ...(revokePrevious ? [] : previous)]
   const all = liveSecrets([sealSecret(fresh, keyRing), ...old], now)
   if (all.length > MAX_LIVE) throw new Refusal('too_many_secrets')

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
+import { firstRow } from '../../database/rows.ts'
 import { newId } from '../../domain/ids.ts'
+import type { KeyRing } from '../../secrets/keyring.ts'
 import type { ApiDeps } from '../http/api-deps.ts'
 import { clientId, id, name, pageQuery, replyTime, textUpTo } from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
@@ -11,14 +13,14 @@ const Hydration = z
   .strictObject({
     state: z
       .enum(['off', 'on', 'paused'])
-      .meta({ description: 'off: no API key. paused: calls fail, events go on without.' }),
+      .meta({ description: '`off`: no API key. `paused`: calls to Stripe fail, and events are processed without it.' }),
     pausedUntil: replyTime.nullable(),
     reason: z
       .strictObject({ code: z.string(), message: z.string() })
       .nullable()
-      .meta({ description: 'The last call that failed.' }),
+      .meta({ description: 'Why the last call failed.' }),
   })
-  .meta({ id: 'Hydration', description: 'Whether what a webhook does not carry is fetched from Stripe.' })
+  .meta({ id: 'Hydration', description: 'Whether the gateway fetches from Stripe what webhooks do not carry.' })
 
 const Source = z
   .strictObject({
@@ -26,23 +28,25 @@ const Source = z
     clientId: id,
     kind: z.enum(['stripe']),
     name: z.string().nullable(),
-    webhookUrl: z.string().meta({ description: 'What Stripe is told to send to.' }),
-    signingSecretCount: z.number().int().meta({ description: 'How many are live. The secrets are never returned.' }),
+    webhookUrl: z.string().meta({ description: 'The URL to enter in Stripe.' }),
+    signingSecretCount: z
+      .number()
+      .int()
+      .meta({ description: 'The number of signing secrets in use. The secrets are never returned.' }),
     hasApiKey: z.boolean(),
-    apiVersion: z
-      .string()
-      .nullable()
-      .meta({ description: 'What objects are fetched in; null: as the event that needs them.' }),
+    apiVersion: z.string().nullable().meta({
+      description: 'The version in which objects are fetched; null: the version of the event that needs them.',
+    }),
     planRanks: z.record(z.string(), z.number()),
-    signatureFailingSince: replyTime
-      .nullable()
-      .meta({ description: 'Webhooks are refused for their signatures since then; null: the last one was right.' }),
+    signatureFailingSince: replyTime.nullable().meta({
+      description: 'Since when webhooks have been refused for their signatures; null: the last signature was valid.',
+    }),
     hydration: Hydration,
     createdAt: replyTime,
   })
   .meta({ id: 'Source', description: 'Where events come from: one webhook of one Stripe account.' })
 
-// Stripe's own are ASCII, but the whole string is the key, whatever is in it.
+// Stripe's secrets are ASCII, but the whole string is the key, whatever it contains.
 const signingSecret = z
   .string()
   .max(500)
@@ -52,20 +56,114 @@ const signingSecrets = z
   .array(signingSecret)
   .min(1)
   .max(10)
-  .meta({ description: 'All that are live: during a rotation the new and the old one.' })
+  .meta({ description: 'All secrets in use: the new and the old one during a rotation.' })
 const apiVersion = z
   .string()
-  .regex(/^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$/, 'must be a version of the API such as 2026-10-28.endive')
-  .meta({ description: "The webhook's own, where events do not tell theirs.", example: '2026-10-28.endive' })
+  .regex(/^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$/, 'must be a Stripe API version such as 2026-10-28.endive')
+  .meta({
+    description: 'The API version of the webhook, for events that do not state theirs.',
+    example: '2026-10-28.endive',
+  })
 const planRanks = z
   .record(textUpTo(255), z.number())
-  .refine((ranks) => Object.keys(ranks).length <= 1000, 'must have 1000 plans at most')
+  .refine((ranks) => Object.keys(ranks).length <= 1000, 'must have 1000 plans or fewer')
   .meta({
     description:
-      'How plans rank whose price does not tell: tiered and metered ones. By price or plan id; a change to a higher rank is an upgrade.',
+      'The ranks of plans whose prices cannot be compared, such as tiered and metered ones, by price or plan id. A change to a higher rank is an upgrade.',
     example: { price_starter: 1, price_pro: 2 },
   })
-const apiKey = textUpTo(500).meta({ description: 'A Stripe API key, to read objects that events only refer to.' })
+const apiKey = textUpTo(500).meta({ description: 'A Stripe API key, for reading objects that events only refer to.' })
+
+/** /v1/sources. Secrets are never returned. A change applies to the next request that Stripe sends. */
+export const sourceRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'publicUrl' | 'forgetFailures' | 'wakes'>): Route[] => [
+  resourceRoute('POST /v1/sources', {
+    summary: 'Create a source',
+    body: z.strictObject({
+      clientId,
+      kind: z.enum(['stripe']).default('stripe'),
+      name: name.nullable().optional(),
+      signingSecrets,
+      apiKey: apiKey.nullable().optional(),
+      apiVersion: apiVersion.nullable().optional(),
+      planRanks: planRanks.optional(),
+    }),
+    reply: Source,
+    status: 201,
+    async answerCall({ db, clientId, body }) {
+      const id = newId()
+      await db.query(
+        `insert into sources (id, client_id, kind, name, signing_secrets, api_key, api_version, plan_ranks)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+        [
+          id,
+          clientId,
+          body.kind,
+          body.name,
+          sealSecrets(deps.keyRing, body.signingSecrets),
+          body.apiKey ? deps.keyRing.encrypt(body.apiKey) : null,
+          body.apiVersion,
+          body.planRanks ?? {},
+        ],
+      )
+      return { data: await readSource(deps, db, clientId, id) }
+    },
+  }),
+  listRoute('GET /v1/sources', {
+    summary: 'List sources',
+    query: z.strictObject({ clientId, ...pageQuery }),
+    reply: Source,
+    async answerCall(call) {
+      const { data, meta } = await readPage<SourceRow>(deps, call, {
+        list: 'sources',
+        columns: COLUMNS,
+        table: 'sources',
+        joins: JOINS,
+      })
+      return { data: data.map((row) => showSource(deps, row)), meta }
+    },
+  }),
+  resourceRoute('GET /v1/sources/{id}', {
+    summary: 'Get a source',
+    ids: { id: 'source' },
+    reply: Source,
+    answerCall: async ({ db, clientId, params }) => ({ data: await readSource(deps, db, clientId, params.id) }),
+  }),
+  resourceRoute('PATCH /v1/sources/{id}', {
+    summary: 'Change a source',
+    ids: { id: 'source' },
+    body: z.strictObject({
+      name: name.nullable().optional(),
+      signingSecrets: signingSecrets.optional(),
+      apiKey: apiKey.nullable().optional(),
+      apiVersion: apiVersion.nullable().optional(),
+      planRanks: planRanks.optional(),
+    }),
+    reply: Source,
+    async answerCall({ db, clientId, params, body, afterCommit }) {
+      const set = updateSet(
+        {
+          name: body.name,
+          signing_secrets: body.signingSecrets && sealSecrets(deps.keyRing, body.signingSecrets),
+          api_key: body.apiKey && deps.keyRing.encrypt(body.apiKey),
+          api_version: body.apiVersion,
+          plan_ranks: body.planRanks,
+        },
+        3,
+      )
+      if (set)
+        await db.query(`update sources set ${set.sql} where client_id = $1 and id = $2`, [
+          clientId,
+          params.id,
+          ...set.values,
+        ])
+      if (body.apiKey || body.apiVersion !== undefined) {
+        await deps.forgetFailures(db, clientId, params.id)
+        afterCommit(() => deps.wakes.hydrate(clientId))
+      }
+      return { data: await readSource(deps, db, clientId, params.id) }
+    },
+  }),
+]
 
 const COLUMNS = `t.id, t.client_id as "clientId", t.kind, t.name, cardinality(t.signing_secrets) as "signingSecretCount",
   t.api_key is not null as "hasApiKey", t.api_version as "apiVersion", t.plan_ranks as "planRanks", t.created_at as "createdAt",
@@ -81,110 +179,22 @@ interface SourceRow {
   message: string | null
 }
 
-/** /v1/sources. Secrets go in and never come out again; changes hold from the next request that Stripe sends. */
-export function sourceRoutes(deps: Pick<ApiDeps, 'keyRing' | 'publicUrl' | 'forgetFailures' | 'wakes'>): Route[] {
-  const { encrypt } = deps.keyRing
-  const showSource = ({ pausedUntil, code, message, ...row }: SourceRow) => ({
-    ...row,
-    webhookUrl: `${deps.publicUrl()}/webhooks/stripe/${row.id}`,
-    hydration: row.hasApiKey
-      ? { state: pausedUntil ? 'paused' : 'on', pausedUntil, reason: code && { code, message } }
-      : { state: 'off', pausedUntil: null, reason: null },
-  })
-  const sealSecrets = (given: string[] | undefined) => given && [...new Set(given)].map(encrypt)
-  const readSource = async (db: Queryable, clientId: string, id: string) =>
-    showSource(
-      (await db.query(`select ${COLUMNS} from sources t ${JOINS} where t.client_id = $1 and t.id = $2`, [clientId, id]))
-        .rows[0],
-    )
+/** A row of COLUMNS as a reply shows it. */
+const showSource = ({ publicUrl }: Pick<ApiDeps, 'publicUrl'>, { pausedUntil, code, message, ...row }: SourceRow) => ({
+  ...row,
+  webhookUrl: `${publicUrl()}/webhooks/stripe/${row.id}`,
+  hydration: row.hasApiKey
+    ? { state: pausedUntil ? 'paused' : 'on', pausedUntil, reason: code && { code, message } }
+    : { state: 'off', pausedUntil: null, reason: null },
+})
 
-  return [
-    resourceRoute('POST /v1/sources', {
-      summary: 'Make a source',
-      body: z.strictObject({
-        clientId,
-        kind: z.enum(['stripe']).default('stripe'),
-        name: name.nullable().optional(),
-        signingSecrets,
-        apiKey: apiKey.nullable().optional(),
-        apiVersion: apiVersion.nullable().optional(),
-        planRanks: planRanks.optional(),
-      }),
-      reply: Source,
-      status: 201,
-      async answerCall({ db, clientId, body }) {
-        const id = newId()
-        await db.query(
-          `insert into sources (id, client_id, kind, name, signing_secrets, api_key, api_version, plan_ranks)
-           values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-          [
-            id,
-            clientId,
-            body.kind,
-            body.name,
-            sealSecrets(body.signingSecrets),
-            body.apiKey ? encrypt(body.apiKey) : null,
-            body.apiVersion,
-            body.planRanks ?? {},
-          ],
-        )
-        return { data: await readSource(db, clientId, id) }
-      },
-    }),
-    listRoute('GET /v1/sources', {
-      summary: 'List sources',
-      query: z.strictObject({ clientId, ...pageQuery }),
-      reply: Source,
-      async answerCall(call) {
-        const { data, meta } = await readPage<SourceRow>(deps, call, {
-          list: 'sources',
-          columns: COLUMNS,
-          table: 'sources',
-          joins: JOINS,
-        })
-        return { data: data.map(showSource), meta }
-      },
-    }),
-    resourceRoute('GET /v1/sources/{id}', {
-      summary: 'Get a source',
-      ids: { id: 'source' },
-      reply: Source,
-      answerCall: async ({ db, clientId, params }) => ({ data: await readSource(db, clientId, params.id) }),
-    }),
-    resourceRoute('PATCH /v1/sources/{id}', {
-      summary: 'Change a source',
-      ids: { id: 'source' },
-      body: z.strictObject({
-        name: name.nullable().optional(),
-        signingSecrets: signingSecrets.optional(),
-        apiKey: apiKey.nullable().optional(),
-        apiVersion: apiVersion.nullable().optional(),
-        planRanks: planRanks.optional(),
-      }),
-      reply: Source,
-      async answerCall({ db, clientId, params, body, afterCommit }) {
-        const set = updateSet(
-          {
-            name: body.name,
-            signing_secrets: sealSecrets(body.signingSecrets),
-            api_key: body.apiKey && encrypt(body.apiKey),
-            api_version: body.apiVersion,
-            plan_ranks: body.planRanks,
-          },
-          3,
-        )
-        if (set)
-          await db.query(`update sources set ${set.sql} where client_id = $1 and id = $2`, [
-            clientId,
-            params.id,
-            ...set.values,
-          ])
-        if (body.apiKey || body.apiVersion !== undefined) {
-          await deps.forgetFailures(db, clientId, params.id)
-          afterCommit(() => deps.wakes.hydrate(clientId))
-        }
-        return { data: await readSource(db, clientId, params.id) }
-      },
-    }),
-  ]
+async function readSource(deps: Pick<ApiDeps, 'publicUrl'>, db: Queryable, clientId: string, id: string) {
+  const { rows } = await db.query<SourceRow>(
+    `select ${COLUMNS} from sources t ${JOINS} where t.client_id = $1 and t.id = $2`,
+    [clientId, id],
+  )
+  return showSource(deps, firstRow(rows))
 }
+
+const sealSecrets = ({ encrypt }: Pick<KeyRing, 'encrypt'>, secrets: readonly string[]): string[] =>
+  [...new Set(secrets)].map(encrypt)

@@ -6,19 +6,19 @@ import { Refusal } from '../../errors.ts'
 interface TestEventRequest {
   endpointId: string
   contract: Contract
-  /** undefined: the contract's first. */
+  /** undefined: the first one of the contract. */
   eventType: string | undefined
   at: Date
 }
 
 /**
- * Stores the contract's example as an event that no source sent, with one delivery to the endpoint, inside a transaction;
- * returns the delivery's id. Throws `invalid` for an event type that the contract does not have.
+ * Stores the contract's example as an event without a source event, with one delivery to the endpoint; returns the delivery's
+ * id. Runs in the caller's transaction. Throws `invalid` for an event type that the contract does not have.
  */
 export async function storeTestEvent(
   tx: Queryable,
   clientId: string,
-  { endpointId, contract, eventType = contract.eventTypes[0]!, at }: TestEventRequest,
+  { endpointId, contract, eventType = contract.eventTypes[0] ?? '', at }: TestEventRequest,
 ): Promise<string> {
   if (!contract.eventTypes.includes(eventType))
     throw new Refusal('invalid', {
@@ -37,7 +37,7 @@ export async function storeTestEvent(
     `insert into events (client_id, id, source_event_id, contract, type, key, occurred_at) values ($1, $2, $3, $4, $5, $6, $7)`,
     [clientId, eventId, NO_SOURCE_EVENT, contract.name, eventType, `test:${eventId}`, at],
   )
-  // Not the fan-out's origin: the endpoint's filter does not judge what was asked for.
+  // Not the origin of the fan-out: the endpoint's filter does not apply to a test.
   await tx.query(
     `insert into deliveries (client_id, event_id, id, endpoint_id, origin, event_type) values ($1, $2, $3, $4, $2, $5)`,
     [clientId, eventId, deliveryId, endpointId, eventType],

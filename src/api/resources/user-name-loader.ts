@@ -8,19 +8,16 @@ interface UserNamesQuery {
 }
 
 /**
- * The clients' own ids of Flo users, null of a nameless one; a user that the client does not have is left out. Requests that
- * wait at the same time share one statement per client.
+ * The clients' own ids of Flo users, null for a user without one; a user that the client does not have is left out. Requests
+ * that wait at the same time share one statement per client.
  */
 export const userNameLoader = (db: Queryable): AddToBatch<UserNamesQuery, ReadonlyMap<string, string | null>> =>
   createBatcher(
-    async (asked) => {
-      const wanted = Map.groupBy(asked, ({ clientId }) => clientId)
-      const found = new Map(
-        await Promise.all(
-          [...wanted].map(async ([clientId, all]) => [clientId, await loadUserNames(db, clientId, all)] as const),
-        ),
-      )
-      return asked.map(({ clientId }) => found.get(clientId)!)
+    async (queries) => {
+      const byClient = new Map<string, Promise<Map<string, string | null>>>()
+      for (const [clientId, ofClient] of Map.groupBy(queries, (query) => query.clientId))
+        byClient.set(clientId, loadUserNames(db, clientId, ofClient))
+      return Promise.all(queries.map(async ({ clientId }) => (await byClient.get(clientId)) ?? new Map()))
     },
     { inFlight: 2, spacingMs: 2 },
   )
@@ -28,11 +25,11 @@ export const userNameLoader = (db: Queryable): AddToBatch<UserNamesQuery, Readon
 async function loadUserNames(
   db: Queryable,
   clientId: string,
-  asked: readonly UserNamesQuery[],
+  queries: readonly UserNamesQuery[],
 ): Promise<Map<string, string | null>> {
   const { rows } = await db.query(
     'select id, client_user_id from users where client_id = $1 and id = any($2::uuid[])',
-    [clientId, [...new Set(asked.flatMap(({ ids }) => ids))]],
+    [clientId, [...new Set(queries.flatMap(({ ids }) => ids))]],
   )
   return new Map(rows.map(({ id, client_user_id }) => [id, client_user_id]))
 }
