@@ -12,10 +12,10 @@ export async function fetchFromStripe({ stripe, keyRing }: FetchDeps, due: DueFe
   if (due.apiKey === null)
     return { kind: 'refused', code: 'api_key_refused', message: 'The source has no API key any more.' }
   const credentials = { apiKey: keyRing.decrypt(due.apiKey), apiVersion: due.apiVersion, account: due.account }
-  let reply: StripeReply | undefined
+  let reply: StripeReply = { kind: 'absent', code: 'not_found', message: 'No path of Stripe’s leads to it.' }
   for (const path of due.paths) {
     reply = await (due.isList ? stripe.readList(credentials, path) : stripe.readObject(credentials, path))
     if (reply.kind !== 'absent') break
   }
-  return reply!
+  return reply
 }

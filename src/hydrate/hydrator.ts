@@ -42,6 +42,7 @@ interface FetchClient {
 }
 
 /** Fetches from Stripe what source events lack, for one client in one process at a time, outside of every transaction. */
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: one lease loop, whose steps all read and write the same clients and calls.
 export function createHydrator(deps: HydratorDeps): Hydrator {
   const clients = new Map<string, FetchClient>()
   const stopping = Promise.withResolvers<'stopping'>()
@@ -128,7 +129,7 @@ export function createHydrator(deps: HydratorDeps): Hydrator {
     client.look = deps.worker
       .releaseUnits(clientId, [UNIT])
       .then(async () => {
-        // What was asked for just before the release found a room that did not look.
+        // What was requested just before the release was seen by no process: look once more.
         client.isDirty ||= (await readNextDue(deps.db, clientId)) !== null
       })
       .catch((error) => deps.log.error({ clientId, err: error }, 'hydrate.rest_failed'))
@@ -163,9 +164,7 @@ export function createHydrator(deps: HydratorDeps): Hydrator {
         ]),
       )
       await Promise.all(
-        [...clients].map(([clientId, { hasLease: held }]) =>
-          held ? deps.worker.releaseUnits(clientId, [UNIT]) : null,
-        ),
+        [...clients].map(([clientId, { hasLease }]) => (hasLease ? deps.worker.releaseUnits(clientId, [UNIT]) : null)),
       )
     },
   }

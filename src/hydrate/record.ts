@@ -1,4 +1,5 @@
 import { type Db, inTransaction, type Queryable } from '../database/db.ts'
+import type { Json } from '../domain/json.ts'
 import type { Log } from '../log.ts'
 import type { StripeReply } from '../network/stripe-api.ts'
 import { closeCircuit, countFailure } from './circuit.ts'
@@ -10,7 +11,7 @@ export interface RecordDeps {
   log: Log
   random: () => number
   /** The lane of a source event whose object is known by now. */
-  laneOf: (sourceId: string, event: any, eventId: string) => number
+  laneOf: (sourceId: string, event: Json, eventId: string) => number
 }
 
 /** An object may have changed after a day: the next event that reads it has it fetched anew, without waiting. */
@@ -25,22 +26,35 @@ const LAST_RETRY_SECONDS = 300
 type Found = Extract<StripeReply, { kind: 'found' }>
 type Failure = Exclude<StripeReply, { kind: 'found' }>
 
-/** Keeps what Stripe has answered, and lets the events go on that wait for it. */
+/** Writes down what Stripe has answered, and lets the events go on that wait for it. */
 export async function recordReply(deps: RecordDeps, due: DueFetch, reply: StripeReply): Promise<void> {
-  if (reply.kind === 'found') await recordFound(deps, due, reply)
-  else if (reply.kind === 'trouble' || reply.code === 'api_key_refused') await recordFailedCall(deps, due, reply)
-  else
-    await inTransaction(deps.db, async (tx) => {
-      // Stripe answers, if not as we would like.
-      if (due.failures > 0) await closeCircuit(tx, due)
-      await giveUpFetch(deps, tx, due, reply, REFUSED_SECONDS)
-    })
+  switch (reply.kind) {
+    case 'found':
+      return recordFound(deps, due, reply)
+    case 'trouble':
+      return recordFailedCall(deps, due, reply)
+    case 'refused':
+      return reply.code === 'api_key_refused' ? recordFailedCall(deps, due, reply) : recordNoObject(deps, due, reply)
+    case 'absent':
+      return recordNoObject(deps, due, reply)
+    default:
+      return reply satisfies never
+  }
+}
+
+/** Stripe answers, and has no such object for this key. */
+async function recordNoObject({ db, log }: RecordDeps, due: DueFetch, failure: Failure) {
+  await inTransaction(db, async (tx) => {
+    if (due.failures > 0) await closeCircuit(tx, due)
+    await giveUpFetch(tx, due, failure, REFUSED_SECONDS)
+  })
+  logGivenUp(log, due, failure)
 }
 
 async function recordFound({ db, log, laneOf }: RecordDeps, due: DueFetch, { object, at }: Found) {
   const { clientId, sourceId, need } = due
   await inTransaction(db, async (tx) => {
-    // All take the circuit before the needs, so that none waits for another in a ring.
+    // All lock the circuit before the fetches, so that none waits for another in a ring.
     if (due.failures > 0) await closeCircuit(tx, due)
     await tx.query(
       `update hydrations
@@ -60,9 +74,10 @@ async function recordFound({ db, log, laneOf }: RecordDeps, due: DueFetch, { obj
 async function recordFailedCall(deps: RecordDeps, due: DueFetch, failure: Failure) {
   const { clientId, sourceId, need } = due
   const seconds = retrySeconds(deps, due, failure)
+  const isLast = Date.now() + seconds * 1000 > due.giveUpAt.getTime()
   const openSeconds = await inTransaction(deps.db, async (tx) => {
     const openSeconds = await countFailure(tx, due, failure)
-    if (Date.now() + seconds * 1000 > due.giveUpAt.getTime()) await giveUpFetch(deps, tx, due, failure, FAILED_SECONDS)
+    if (isLast) await giveUpFetch(tx, due, failure, FAILED_SECONDS)
     else
       await tx.query(
         `update hydrations
@@ -72,9 +87,10 @@ async function recordFailedCall(deps: RecordDeps, due: DueFetch, failure: Failur
       )
     return openSeconds
   })
-  const told = { clientId, sourceId, need, code: failure.code, reason: failure.message }
-  if (openSeconds === null) deps.log.info(told, 'hydrate.call_failed')
-  else deps.log.warn({ ...told, openSeconds }, 'hydrate.circuit_opened')
+  if (isLast) logGivenUp(deps.log, due, failure)
+  const fields = { clientId, sourceId, need, code: failure.code, reason: failure.message }
+  if (openSeconds === null) deps.log.info(fields, 'hydrate.call_failed')
+  else deps.log.warn({ ...fields, openSeconds }, 'hydrate.circuit_opened')
 }
 
 const retrySeconds = ({ random }: RecordDeps, { attempts }: DueFetch, failure: Failure) => {
@@ -82,13 +98,7 @@ const retrySeconds = ({ random }: RecordDeps, { attempts }: DueFetch, failure: F
   return Math.max(backoff, failure.kind === 'trouble' ? (failure.retryAfterSeconds ?? 0) : 0)
 }
 
-async function giveUpFetch(
-  { log }: RecordDeps,
-  tx: Queryable,
-  due: DueFetch,
-  { code, message }: Failure,
-  againSeconds: number,
-) {
+async function giveUpFetch(tx: Queryable, due: DueFetch, { code, message }: Failure, againSeconds: number) {
   const { clientId, sourceId, need } = due
   await tx.query(
     `update hydrations
@@ -98,5 +108,7 @@ async function giveUpFetch(
     [clientId, sourceId, need, code, message, due.isEssential ? ESSENTIAL_SECONDS : againSeconds],
   )
   await releaseWaitingEvents(tx, due, null)
-  log.warn({ clientId, sourceId, need, code, reason: message }, 'hydrate.gave_up')
 }
+
+const logGivenUp = (log: Log, { clientId, sourceId, need }: DueFetch, { code, message }: Failure) =>
+  log.warn({ clientId, sourceId, need, code, reason: message }, 'hydrate.gave_up')

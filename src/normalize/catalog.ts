@@ -82,8 +82,8 @@ function wordsOfRule(rule: Rule, style: WordingStyle): RuleWords {
     remarks: [
       ...(each ? [`One for each of ${source(each.list)}${which}.`] : []),
       key ? `Once per ${key.map(source).join(' and ')}.` : 'Once per Stripe event.',
-      ...(once ? ['Money is counted per payment: a refund that is told on several paths is told once.'] : []),
-      ...(overtakable ? ['Not when a later state was told already.'] : []),
+      ...(once ? ['Money is counted per payment: a refund that arrives on several paths is sent once.'] : []),
+      ...(overtakable ? ['Not when a later state was sent already.'] : []),
     ],
   }
 }

@@ -1,4 +1,6 @@
+import type { Db } from '../database/db.ts'
 import { queryEachClient } from '../database/each-client.ts'
+import { firstRow } from '../database/rows.ts'
 import type { Worker } from '../workers/worker.ts'
 import { type BatchDeps, type BatchResult, normalizeBatch } from './batch.ts'
 import { fireOverdueTimers } from './overdue-timer.ts'
@@ -32,6 +34,8 @@ const CONCURRENT_CLIENTS = 4
 const IDLE_MS = 3000
 const RETRY_MS = 500
 
+const laneUnit = (lane: number) => `lane:${lane}`
+
 type LaneClient = {
   dirty: boolean
   lanes: number[]
@@ -41,13 +45,57 @@ type LaneClient = {
   nextTimerAt: number
 }
 
+/** Batches of a client until nothing is due or others wait for their turn; answers the earliest deadline of what is held. */
+async function runBatches(
+  deps: NormalizerDeps,
+  clientId: string,
+  { client, lanes, shouldYield }: { client: LaneClient; lanes: readonly number[]; shouldYield: () => boolean },
+): Promise<number> {
+  let result: BatchResult
+  let heldUntil = Number.POSITIVE_INFINITY
+  do {
+    result = await normalizeBatch(deps, clientId, lanes)
+    if (result.endpointIds.length > 0) deps.onDeliveriesCreated(clientId, result.endpointIds)
+    if (result.hasFetchRequests) deps.onFetchRequested?.(clientId)
+    if (result.heldUntil) heldUntil = Math.min(heldUntil, result.heldUntil.getTime())
+    if (result.nextTimerAt) client.nextTimerAt = Math.min(client.nextTimerAt, result.nextTimerAt.getTime())
+    if (result.sourceEventCount > 0 && shouldYield()) client.dirty = true
+  } while ((result.sourceEventCount > 0 || result.hasReleasedHeld) && !shouldYield())
+  return heldUntil
+}
+
+/** Makes source events of the timers that have gone off, which are normalised in the client's next turn. */
+async function fireDueTimers(
+  deps: NormalizerDeps,
+  clientId: string,
+  { client, lanes }: { client: LaneClient; lanes: readonly number[] },
+): Promise<void> {
+  if (client.nextTimerAt > deps.now().getTime()) return
+  const { fired, next } = await fireOverdueTimers(deps, clientId, lanes)
+  client.nextTimerAt = next
+  if (fired.length > 0 || next <= deps.now().getTime()) client.dirty = true
+  if (fired.length > 0)
+    deps.watch?.onSourceEventsStored?.({ via: 'timer', events: fired, duplicates: 0, committedAt: Date.now() })
+}
+
+/** When the client's first source event or timer is due, in milliseconds. */
+async function readEarliestDue(db: Db, clientId: string): Promise<number> {
+  const { rows } = await db.query<{ due: Date | null }>(
+    `select least((select min(due_at) from source_events where client_id = $1 and due_at is not null),
+                  (select min(due_at) from invoice_dues where client_id = $1)) as due`,
+    [clientId],
+  )
+  return firstRow(rows).due?.getTime() ?? Number.POSITIVE_INFINITY
+}
+
 /** Normalises clients' source events, one batch after another per client, several clients side by side. */
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: one lease loop, whose steps all read and write the same clients, queue and timers.
 export function createNormalizer(deps: NormalizerDeps): Normalizer {
   const clients = new Map<string, LaneClient>()
   const queue: string[] = []
   let runningTurns = 0
   let isStopped = false
-  const laneUnits = Array.from({ length: deps.laneCount }, (_, lane) => `lane:${lane}`)
+  const laneUnits = Array.from({ length: deps.laneCount }, (_, lane) => laneUnit(lane))
 
   const wakeClient = (clientId: string) => {
     if (isStopped) return
@@ -99,25 +147,11 @@ export function createNormalizer(deps: NormalizerDeps): Normalizer {
       if (!client.dirty) clients.delete(clientId)
       return
     }
+    // Those of the claim: should the lease be lost meanwhile, row locks keep what runs apart from its next holder.
     const { lanes } = client
-    let result: BatchResult
-    let heldUntil = Number.POSITIVE_INFINITY
-    do {
-      result = await normalizeBatch(deps, clientId, lanes)
-      if (result.endpointIds.length > 0) deps.onDeliveriesCreated(clientId, result.endpointIds)
-      if (result.hasFetchRequests) deps.onFetchRequested?.(clientId)
-      if (result.heldUntil) heldUntil = Math.min(heldUntil, result.heldUntil.getTime())
-      if (result.nextTimerAt) client.nextTimerAt = Math.min(client.nextTimerAt, result.nextTimerAt.getTime())
-      if (result.sourceEventCount > 0 && queue.length > 0) client.dirty = true
-    } while ((result.sourceEventCount > 0 || result.hasReleasedHeld) && queue.length === 0 && !isStopped)
-    if (client.nextTimerAt <= deps.now().getTime()) {
-      const { fired, next } = await fireOverdueTimers(deps, clientId, lanes)
-      client.nextTimerAt = next
-      if (fired.length > 0) {
-        client.dirty = true
-        deps.watch?.onSourceEventsStored?.({ via: 'timer', events: fired, duplicates: 0, committedAt: Date.now() })
-      } else if (next <= deps.now().getTime()) client.dirty = true
-    }
+    const shouldYield = () => queue.length > 0 || isStopped
+    const heldUntil = await runBatches(deps, clientId, { client, lanes, shouldYield })
+    await fireDueTimers(deps, clientId, { client, lanes })
     if (heldUntil < Date.now() + IDLE_MS) wakeClientAt(clientId, client, heldUntil)
     else lookAgainAt(clientId, client, Date.now() + IDLE_MS)
   }
@@ -145,24 +179,13 @@ export function createNormalizer(deps: NormalizerDeps): Normalizer {
       })
   }
   const releaseIdleLanes = async (clientId: string, client: LaneClient) => {
-    const readEarliestDue = async () => {
-      const { rows } = await deps.db.query(
-        `select least((select min(due_at) from source_events where client_id = $1 and due_at is not null),
-                      (select min(due_at) from invoice_dues where client_id = $1)) as due`,
-        [clientId],
-      )
-      return (rows[0].due as Date | null)?.getTime() ?? Number.POSITIVE_INFINITY
-    }
-    let due = await readEarliestDue()
+    let due = await readEarliestDue(deps.db, clientId)
     if (due > Date.now() + IDLE_MS && client.lanes.length > 0) {
       const { lanes } = client
       client.lanes = []
-      await deps.worker.releaseUnits(
-        clientId,
-        lanes.map((lane) => `lane:${lane}`),
-      )
-      // What was stored between the look and the release found nobody: look once more as a stranger would.
-      due = await readEarliestDue()
+      await deps.worker.releaseUnits(clientId, lanes.map(laneUnit))
+      // What was stored between the look and the release was seen by no process: look once more.
+      due = await readEarliestDue(deps.db, clientId)
     }
     if (due < Number.POSITIVE_INFINITY) wakeClientAt(clientId, client, due)
     else if (!client.dirty) clients.delete(clientId)
@@ -200,12 +223,7 @@ export function createNormalizer(deps: NormalizerDeps): Normalizer {
       await Promise.all([...clients.values()].map(({ running }) => running))
       await Promise.all(
         [...clients].map(([clientId, { lanes }]) =>
-          lanes.length > 0
-            ? deps.worker.releaseUnits(
-                clientId,
-                lanes.map((lane) => `lane:${lane}`),
-              )
-            : null,
+          lanes.length > 0 ? deps.worker.releaseUnits(clientId, lanes.map(laneUnit)) : null,
         ),
       )
     },

@@ -1,5 +1,6 @@
 import { overdueTimer } from '../../mappings/timers.ts'
 import { type Db, inTransaction, type Queryable } from '../database/db.ts'
+import { firstRow } from '../database/rows.ts'
 import { TIMER_BODY, TIMER_EVENT_PREFIX } from '../domain/event-origin.ts'
 import { newId } from '../domain/ids.ts'
 import { type Facts, isTrue, readValue } from '../language/read.ts'
@@ -70,7 +71,7 @@ export function fireOverdueTimers(
   lanes: readonly number[],
 ): Promise<{ fired: StoredSourceEvent[]; next: number }> {
   return inTransaction(db, async (tx) => {
-    const { rows: due } = await tx.query(
+    const { rows: due } = await tx.query<DueTimer>(
       `delete from invoice_dues where client_id = $1 and (source_id, invoice_id) in (
          select source_id, invoice_id from invoice_dues
           where client_id = $1 and due_at <= $2 and lane = any($3) order by due_at limit ${TIMER_LIMIT} for update skip locked)
@@ -78,16 +79,29 @@ export function fireOverdueTimers(
       [clientId, now(), lanes],
     )
     const fired = due.length > 0 ? await insertTimerEvents(tx, clientId, due) : []
-    const { rows } = await tx.query(
+    const { rows } = await tx.query<{ next: Date | null }>(
       'select min(due_at) as next from invoice_dues where client_id = $1 and lane = any($2)',
       [clientId, lanes],
     )
-    return { fired, next: rows[0].next?.getTime() ?? Number.POSITIVE_INFINITY }
+    return { fired, next: firstRow(rows).next?.getTime() ?? Number.POSITIVE_INFINITY }
   })
 }
 
-async function insertTimerEvents(tx: Queryable, clientId: string, due: readonly any[]): Promise<StoredSourceEvent[]> {
-  const events = due.map((one) => ({ ...one, id: newId() }))
+interface DueTimer {
+  source_id: string
+  invoice_id: string
+  account: string
+  livemode: boolean
+  lane: number
+  due_at: Date
+}
+
+async function insertTimerEvents(
+  tx: Queryable,
+  clientId: string,
+  due: readonly DueTimer[],
+): Promise<StoredSourceEvent[]> {
+  const events = due.map((timer) => ({ ...timer, id: newId() }))
   const { rows: fresh } = await tx.query(
     `insert into source_events (client_id, id, source_id, account, livemode, event_id, type, lane, created_at)
      select $1, e.id, e.source_id, e.account, e.livemode, e.event_id, 'invoice.overdue', e.lane, e.created_at
@@ -106,14 +120,14 @@ async function insertTimerEvents(tx: Queryable, clientId: string, due: readonly 
     ],
   )
   const inserted = new Set(fresh.map(({ id }) => id))
-  const kept = events.filter(({ id }) => inserted.has(id))
+  const stored = events.filter(({ id }) => inserted.has(id))
   await tx.query(
     `insert into source_event_bodies (client_id, source_event_id, body)
      select $1, b.id, convert_to(b.body, 'UTF8') from unnest($2::uuid[], $3::text[]) b(id, body)`,
-    [clientId, kept.map(({ id }) => id), kept.map(timerEventBody)],
+    [clientId, stored.map(({ id }) => id), stored.map(timerEventBody)],
   )
   const arrivedAt = Date.now()
-  return kept.map(({ id, source_id: sourceId, invoice_id }) => ({
+  return stored.map(({ id, source_id: sourceId, invoice_id }) => ({
     id,
     clientId,
     sourceId,
@@ -123,7 +137,7 @@ async function insertTimerEvents(tx: Queryable, clientId: string, due: readonly 
   }))
 }
 
-const timerEventBody = ({ invoice_id, due_at }: { invoice_id: string; due_at: Date }) =>
+const timerEventBody = ({ invoice_id, due_at }: DueTimer) =>
   JSON.stringify({
     object: TIMER_BODY,
     id: timerEventId(invoice_id),

@@ -97,7 +97,7 @@ describe('with the mappings that made the events', () => {
   })
 })
 
-/** A subscription of a customer of whom nobody has told whose it is, and the customer that tells it. */
+/** A subscription of a customer whose user is not known yet, and the customer that says so. */
 function strangerEvents() {
   const created = fixture('renewal-of-known-subscription-clover').find(
     ({ type }) => type === 'customer.subscription.created',
@@ -140,7 +140,7 @@ describe('with mappings that would make something else', () => {
     expect(events).toMatchObject({ changed: 1, added: 0, removed: 0, same: 3 })
   })
 
-  test('an event that would be told more, and one that would be told no longer', async () => {
+  test('an event that would be added, and one that would be removed', async () => {
     const source = await newSource(db)
     await normalizeLive(source, fixture('renewal-of-known-subscription-clover'))
     await db.query(

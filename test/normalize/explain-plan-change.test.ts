@@ -67,7 +67,7 @@ test('a change to a plan that costs the same a month shows both values', async (
     before: 'price_1TenMonthly at 1000 × 1',
   })
   // Flo tells the change all the same.
-  expect(toYear!.summary).toMatch(/^It was told as subscription\.updated\./)
+  expect(toYear!.summary).toMatch(/^It became subscription\.updated\./)
   const { code, stdout } = await runCommand(
     ['explain', toYear!.sourceEvent.id!],
     folder,

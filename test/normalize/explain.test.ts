@@ -124,7 +124,7 @@ describe('a renewal', () => {
       words: expect.stringContaining('customer.subscription.created'),
     })
     expect(explanation.lookups.find(({ kind }) => kind === 'user')?.words).toContain(
-      'told by parent.subscription_details',
+      'from parent.subscription_details',
     )
   })
 
@@ -157,7 +157,7 @@ describe('a renewal', () => {
   test('in the terminal, the answer comes first, and every part is there', async () => {
     const { code, stdout } = await inTerminal(paid)
     expect(code).toBe(0)
-    expect(stdout).toContain('NORMALIZED  It was told as invoice.paid and subscription.renewed.')
+    expect(stdout).toContain('NORMALIZED  It became invoice.paid and subscription.renewed.')
     expect(stdout).toMatch(/✓ billing_reason is subscription_cycle {2}\(now "subscription_cycle"\)/)
     expect(stdout).toMatch(
       /subscription\.endDate +"2026-01-01T10:00:00\.000Z" +← lines\.data\[0\]\.period\.end 1767261600/,
@@ -172,7 +172,7 @@ describe('a renewal', () => {
 
 test('an update that changed nothing visible is told so, with the rule and what it compared', async () => {
   const explanation = await explainEvent('evt_15eJc1BSDKi04')
-  expect(explanation.summary).toMatch(/^Nothing was told \(no_visible_change\)\./)
+  expect(explanation.summary).toMatch(/^It became no event \(no_visible_change\)\./)
   expect(explanation.about?.before).toBe('previous_attributes')
   const rules = explanation.mappings[0]!.rules
   expect(rules.find(({ says }) => says === 'subscription.updated')!.condition).toMatchObject({
@@ -204,7 +204,7 @@ test('an event that waits tells for what, until when, and what would end the wai
     { words: expect.stringContaining("the client's own id of the customer") },
   ])
   expect(explanation.summary).toMatch(
-    /^It waits for .+, until .+ at the latest. Then it is told as subscription.created/,
+    /^It waits for .+, until .+ at the latest. Then it becomes subscription.created/,
   )
   expect(explanation.hints.join()).toContain('PUT /v1/users/')
   expect(explanation.events).toMatchObject([
@@ -213,7 +213,7 @@ test('an event that waits tells for what, until when, and what would end the wai
   ])
 })
 
-/** A subscription of a customer of whom nobody has told whose it is. */
+/** A subscription of a customer whose user is not known yet. */
 async function sendHeldEvent() {
   const events = fixture('renewal-of-known-subscription-clover')
   const created = structuredClone(events.find(({ type }) => type === 'customer.subscription.created'))
@@ -261,7 +261,7 @@ test('a fact that another event has told names that event', async () => {
   await sendOne({ ...original, id: 'evt_told_again' })
   const explanation = await explainEvent('evt_told_again')
   expect(explanation.sourceEvent.reason?.code).toBe('already_emitted')
-  expect(explanation.summary).toBe(`Nothing was told: ${original.id} (invoice.paid) told the same before.`)
+  expect(explanation.summary).toBe(`It became no event: ${original.id} (invoice.paid) said the same before.`)
   expect(explanation.events).toMatchObject([{ toldBefore: { eventId: original.id } }, {}])
   expect((await inTerminal('evt_told_again')).stdout).toContain('told before by')
 })

@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { mappings } from '../../mappings/index.ts'
+import type { Json } from '../../src/domain/json.ts'
 import { collectLookups } from '../../src/normalize/collect-lookups.ts'
 import { normalizeSourceEvent } from '../../src/normalize/normalize-event.ts'
 import { noLookups } from '../../src/normalize/world/lookups.ts'
 import { emptyWorld, type World } from '../../src/normalize/world/world.ts'
 import { CLIENT, dueOf } from '../support/story.ts'
 
-type Json = any
 const HOLD_SECONDS = 10
 let world: World
 let serial = 0

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
+import type { Json } from '../../src/domain/json.ts'
 import { emptyMemory, lastOccasionTime, recordOccasion } from '../../src/language/memory.ts'
 import { previousOf } from '../support/life.ts'
 import { heard, story } from '../support/story.ts'
 
-type Json = any
 const told = (id: string, type: string, created: number) => ({ id, type, created })
 
 describe('an occasion', () => {
@@ -56,18 +56,18 @@ describe('an occasion', () => {
 describe('a pause that Stripe tells twice', () => {
   const active = { id: 'sub_1', object: 'subscription', customer: 'cus_1', status: 'active', currency: 'usd' }
   const paused = { ...active, status: 'paused' }
-  const raw = (id: string, action: string, created: number, object: Json, before: Json = null): Json => ({
+  const raw = (id: string, [action, created]: [string, number], object: Json, before: Json = null): Json => ({
     id,
     type: `customer.subscription.${action}`,
     created,
     data: { object, ...(before ? { previous_attributes: previousOf(before, object) } : {}) },
   })
   const events = [
-    raw('evt_c', 'created', 10, active),
-    raw('evt_p', 'paused', 100, paused),
-    raw('evt_u', 'updated', 101, paused, active),
-    raw('evt_r', 'resumed', 200, active),
-    raw('evt_v', 'updated', 200, active, paused),
+    raw('evt_c', ['created', 10], active),
+    raw('evt_p', ['paused', 100], paused),
+    raw('evt_u', ['updated', 101], paused, active),
+    raw('evt_r', ['resumed', 200], active),
+    raw('evt_v', ['updated', 200], active, paused),
   ]
   const typesOf = (order: number[]) => heard(story(order.map((at) => events[at]))).map(({ type }) => type)
 
@@ -85,7 +85,7 @@ describe('a pause that Stripe tells twice', () => {
 
   test('says since when, as long as it lasts', () => {
     const note = { ...paused, metadata: { note: 'x' } }
-    const during = raw('evt_m', 'updated', 150, note, paused)
+    const during = raw('evt_m', ['updated', 150], note, paused)
     const told = heard(story([events[0], events[1], during, events[3]]))
     expect(told.map(({ body }) => JSON.parse(body).subscription.pausedAt)).toEqual([
       null,

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { Json } from '../../src/domain/json.ts'
 import { eventsOf, type Life, lives } from '../support/life.ts'
 import { expectTheSameUpdates, factsOf } from '../support/same-story.ts'
 import { type Story, story } from '../support/story.ts'
@@ -10,7 +11,7 @@ const snapshots = ({ world }: Story) =>
   Object.fromEntries([...world.objects.values()].map(({ objectId, snapshot }) => [objectId, snapshot.object]))
 
 /** Holds what some events lead to in some order of arrival against what they lead to in the order of life. */
-function expectTheSame(events: any[], arriving: any[]) {
+function expectTheSame(events: readonly Json[], arriving: readonly Json[]) {
   const seen = arriving.map(({ id, type, created }) => `${created} ${type} ${id}`).join('\n')
   const [inOrder, told] = [story(events), story(arriving)]
   const lastInLife = Object.fromEntries(events.map(({ data }) => [data.object.id, data.object]))
@@ -31,7 +32,7 @@ describe('in whatever order events arrive, and however often', () => {
       fc.property(lives, landings, (life, landings) => {
         const events = eventsOf(life)
         const arriving = events
-          .flatMap((event, at) => landings[at]!.filter((place) => place !== null).map((place) => ({ event, place })))
+          .flatMap((event, at) => (landings[at] ?? []).flatMap((place) => (place === null ? [] : [{ event, place }])))
           .sort((a, b) => a.place - b.place)
           .map(({ event }) => event)
         expectTheSame(events, arriving)

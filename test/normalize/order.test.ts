@@ -1,37 +1,44 @@
 import { describe, expect, test } from 'vitest'
+import type { Json } from '../../src/domain/json.ts'
 import { type Observation, placeObservation, type Snapshot } from '../../src/normalize/world/snapshots.ts'
 import { previousOf } from '../support/life.ts'
 
-type Json = any
 let serial = 0
 const subscription = (fields: Json = {}) => ({ id: 'sub_1', object: 'subscription', status: 'active', ...fields })
 const invoice = (status: string, fields: Json = {}) => ({ id: 'in_1', object: 'invoice', status, ...fields })
 
-/** A sight whose id sorts after those made before it, unless it is given. */
-const sight = (type: string, created: number, object: Json, before: Json = null, eventId?: string): Observation => {
+/** An observation whose id sorts after those made before it, unless it is given. */
+const observed = (
+  type: string,
+  created: number,
+  object: Json,
+  { before = null, eventId }: { before?: Json; eventId?: string | undefined } = {},
+): Observation => {
   serial += 1
   const previous = before && previousOf(before, object)
   return { eventId: eventId ?? `evt_${String(serial).padStart(4, '0')}`, type, created, object, previous }
 }
 const updated = (created: number, before: Json, object: Json, eventId?: string) =>
-  sight('customer.subscription.updated', created, object, before, eventId)
+  observed('customer.subscription.updated', created, object, { before, eventId })
 
-const newestOf = (sights: Observation[]) =>
-  sights.reduce<Snapshot | null>((snapshot, one) => placeObservation(snapshot, one).snapshot, null)!.object
+const NOTHING_SEEN: Snapshot = { object: null, tied: [], base: [] }
+const snapshotOf = (observations: readonly Observation[]) =>
+  observations.reduce<Snapshot>((snapshot, one) => placeObservation(snapshot, one).snapshot, NOTHING_SEEN)
+const newestOf = (observations: readonly Observation[]) => snapshotOf(observations).object
 
-/** Every order of a few sights. */
+/** Every order of a few observations. */
 const orders = <T>(list: T[]): T[][] =>
   list.length < 2
     ? [list]
     : list.flatMap((one, at) => orders(list.filter((_, other) => other !== at)).map((rest) => [one, ...rest]))
-const inEveryOrder = (sights: Observation[], expected: Json) => {
-  for (const order of orders(sights)) expect(newestOf(order)).toEqual(expected)
+const inEveryOrder = (observations: Observation[], expected: Json) => {
+  for (const order of orders(observations)) expect(newestOf(order)).toEqual(expected)
 }
 
 describe('the newest state of an object', () => {
   test('is that of the later second', () => {
     const [one, two, three] = [1, 2, 3].map((quantity) => subscription({ quantity }))
-    inEveryOrder([updated(10, one, two), updated(20, two, three), sight('x.created', 5, one)], three)
+    inEveryOrder([updated(10, one, two), updated(20, two, three), observed('x.created', 5, one)], three)
   })
 
   test('is kept when an event arrives again', () => {
@@ -45,14 +52,14 @@ describe('the newest state of an object', () => {
     const gone = subscription({ status: 'canceled' })
     inEveryOrder(
       [
-        sight('customer.subscription.deleted', 10, gone),
+        observed('customer.subscription.deleted', 10, gone),
         updated(11, subscription(), subscription({ metadata: { late: 'yes' } })),
-        sight('customer.subscription.created', 9, subscription()),
+        observed('customer.subscription.created', 9, subscription()),
       ],
       gone,
     )
     inEveryOrder(
-      [sight('invoice.paid', 10, invoice('paid')), sight('invoice.finalized', 11, invoice('open'))],
+      [observed('invoice.paid', 10, invoice('paid')), observed('invoice.finalized', 11, invoice('open'))],
       invoice('paid'),
     )
   })
@@ -60,19 +67,22 @@ describe('the newest state of an object', () => {
   test('goes from an end to a later end', () => {
     const booked = invoice('paid', { metadata: { booked: 'yes' } })
     inEveryOrder(
-      [sight('invoice.paid', 10, invoice('paid')), sight('invoice.updated', 20, booked, invoice('paid'))],
+      [
+        observed('invoice.paid', 10, invoice('paid')),
+        observed('invoice.updated', 20, booked, { before: invoice('paid') }),
+      ],
       booked,
     )
   })
 
   test('does not fall back to a draft or to a first payment that is open', () => {
     inEveryOrder(
-      [sight('invoice.finalized', 10, invoice('open')), sight('invoice.created', 10, invoice('draft'))],
+      [observed('invoice.finalized', 10, invoice('open')), observed('invoice.created', 10, invoice('draft'))],
       invoice('open'),
     )
     const incomplete = subscription({ status: 'incomplete' })
     inEveryOrder(
-      [updated(10, incomplete, subscription()), sight('customer.subscription.created', 10, incomplete)],
+      [updated(10, incomplete, subscription()), observed('customer.subscription.created', 10, incomplete)],
       subscription(),
     )
   })
@@ -80,7 +90,7 @@ describe('the newest state of an object', () => {
   test('is that of the whole object when its deletion comes as a stub, before or after', () => {
     const known = { id: 'cus_1', object: 'customer', email: 'a@example.com' }
     const stub = { id: 'cus_1', object: 'customer', deleted: true }
-    inEveryOrder([sight('customer.created', 10, known), sight('customer.deleted', 20, stub)], {
+    inEveryOrder([observed('customer.created', 10, known), observed('customer.deleted', 20, stub)], {
       ...known,
       deleted: true,
     })
@@ -108,7 +118,7 @@ describe('of events within one second', () => {
   test('there and back ends where it began, with a state from before', () => {
     inEveryOrder(
       [
-        sight('customer.subscription.created', 5, at(1)),
+        observed('customer.subscription.created', 5, at(1)),
         updated(10, at(1), at(2), 'evt_z'),
         updated(10, at(2), at(1), 'evt_a'),
       ],
@@ -119,7 +129,7 @@ describe('of events within one second', () => {
   test('there and back and there again ends there', () => {
     inEveryOrder(
       [
-        sight('customer.subscription.created', 5, at(1)),
+        observed('customer.subscription.created', 5, at(1)),
         updated(10, at(1), at(2), 'evt_c'),
         updated(10, at(2), at(1), 'evt_d'),
         updated(10, at(1), at(3), 'evt_b'),
@@ -132,7 +142,7 @@ describe('of events within one second', () => {
     const noted = { metadata: { note: 'x' } }
     inEveryOrder(
       [
-        sight('customer.subscription.created', 5, at(1)),
+        observed('customer.subscription.created', 5, at(1)),
         updated(10, at(1, noted), at(2, noted), 'evt_z'),
         updated(10, at(2, noted), at(1, noted), 'evt_a'),
       ],
@@ -143,7 +153,7 @@ describe('of events within one second', () => {
   test('there and back in the second of the creation ends as created', () => {
     inEveryOrder(
       [
-        sight('customer.subscription.created', 10, at(1)),
+        observed('customer.subscription.created', 10, at(1)),
         updated(10, at(1), at(2), 'evt_z'),
         updated(10, at(2), at(1), 'evt_a'),
       ],
@@ -157,41 +167,44 @@ describe('of events within one second', () => {
     inEveryOrder([updated(10, one, two, 'evt_z'), updated(10, at(2, { latest_invoice: 'in_2' }), last, 'evt_a')], last)
   })
 
-  test('without any trace it is the type that tells', () => {
+  test('without any trace the type decides', () => {
     const paused = subscription({ status: 'paused' })
     inEveryOrder(
-      [sight('customer.subscription.paused', 10, paused), sight('customer.subscription.created', 10, subscription())],
+      [
+        observed('customer.subscription.paused', 10, paused),
+        observed('customer.subscription.created', 10, subscription()),
+      ],
       paused,
     )
   })
 
-  test('more than anybody sends are not piled up', () => {
+  test('no more are kept than anybody sends', () => {
     const many = Array.from({ length: 200 }, (_, n) => updated(10, at(n), at(n + 1)))
-    const snapshot = many.reduce<Snapshot | null>((known, one) => placeObservation(known, one).snapshot, null)!
+    const snapshot = snapshotOf(many)
     expect(snapshot.tied.length).toBeLessThan(50)
     expect(snapshot.object).toEqual(at(200))
   })
 })
 
-describe('where a sight stands', () => {
+describe('where an observation stands', () => {
   const known = placeObservation(
     null,
-    sight('customer.subscription.deleted', 30, subscription({ status: 'canceled' })),
+    observed('customer.subscription.deleted', 30, subscription({ status: 'canceled' })),
   ).snapshot
 
   test('the newest shows the newest state', () => {
-    expect(placeObservation(null, sight('customer.subscription.created', 10, subscription()))).toMatchObject({
+    expect(placeObservation(null, observed('customer.subscription.created', 10, subscription()))).toMatchObject({
       isNewest: true,
       overturnsNewest: false,
     })
   })
 
-  test('a late one that the newest started from wants that judged again, an older one does not', () => {
+  test('a late one that the newest started from has the newest judged again, an older one does not', () => {
     const before = placeObservation(known, updated(20, subscription({ quantity: 1 }), subscription({ quantity: 2 })))
     expect(before).toMatchObject({ isNewest: false, overturnsNewest: true })
     const older = placeObservation(
       before.snapshot,
-      sight('customer.subscription.created', 10, subscription({ quantity: 1 })),
+      observed('customer.subscription.created', 10, subscription({ quantity: 1 })),
     )
     expect(older).toMatchObject({ isNewest: false, overturnsNewest: false })
   })
@@ -200,7 +213,7 @@ describe('where a sight stands', () => {
     const paused = subscription({ status: 'paused' })
     const first = placeObservation(null, updated(10, subscription(), paused, 'evt_z'))
     expect(
-      placeObservation(first.snapshot, sight('customer.subscription.paused', 10, paused, null, 'evt_a')),
+      placeObservation(first.snapshot, observed('customer.subscription.paused', 10, paused, { eventId: 'evt_a' })),
     ).toMatchObject({
       isNewest: true,
     })

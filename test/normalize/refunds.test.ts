@@ -3,8 +3,11 @@ import { scenarios } from '../../simulator/scenarios.ts'
 import { simulate } from '../../simulator/simulate.ts'
 import { type Story, story } from '../support/story.ts'
 
-const eventsOf = (name: string, apiVersion: string) =>
-  simulate(scenarios.find((one) => one.name === name)!, { apiVersion })
+const eventsOf = (name: string, apiVersion: string) => {
+  const scenario = scenarios.find((one) => one.name === name)
+  if (!scenario) throw new Error(`There is no scenario ${name}.`)
+  return simulate(scenario, { apiVersion })
+}
 const refunds = ({ events }: Story) =>
   events.filter(({ type }) => type === 'item.refunded').map(({ body }) => JSON.parse(body).item)
 /** The events with one type before all others. */
@@ -36,10 +39,10 @@ describe('money on its way back to a bank', () => {
   test.each(['refund-pending', 'refund-fails'])('is not told by its charge, should that come first: %s', (name) => {
     const events = eventsOf(name, '2026-10-28.endive')
     const [asRefunded] = events.filter(({ type }) => type === 'charge.refunded')
-    const before = events.filter(({ created }) => created < asRefunded!.created)
+    const before = events.filter(({ created }) => created < (asRefunded?.created ?? 0))
     const soon = first(
       'charge.refunded',
-      events.filter(({ created }) => created === asRefunded!.created),
+      events.filter(({ created }) => created === asRefunded?.created),
     )
     expect(refunds(story([...before, ...soon], { patient: true }))).toEqual([])
   })

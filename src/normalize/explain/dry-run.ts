@@ -22,7 +22,7 @@ export async function dryRun(
   const due = sourceEventFrom(event, sourceId, at)
   const { result } = await judgeToday({ db, mappings, now: at, holdSeconds }, clientId, due, null)
   const { outcome } = result
-  // What waits is shown as it would be told at the deadline.
+  // What waits is shown as it would be sent at the deadline.
   const judged = await judgeToday({ db, mappings, now: at }, clientId, due, null)
   const explanation = await buildExplanation(deps, clientId, {
     row: explainedFrom(clientId, event, due, outcome),

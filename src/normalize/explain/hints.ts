@@ -9,17 +9,17 @@ const HINTS: Readonly<Record<string, string>> = {
   needs_api_key:
     'Give the source a Stripe API key (PATCH /v1/sources/{id} with apiKey), then renormalize. Or let Stripe send snapshot events.',
   not_hydrated:
-    'The object could not be fetched from Stripe: GET /v1/sources/{id} shows why calls fail. It is asked for on for a day, and told when it comes; later, renormalize.',
+    'The object could not be fetched from Stripe: GET /v1/sources/{id} shows why calls fail. The gateway keeps asking for a day and sends the event when the object comes; after that, renormalize.',
   without_hydration:
     'What was missing could not be fetched from Stripe in time: GET /v1/sources/{id} shows why calls fail.',
-  snapshot_speaks: 'Nothing to do: the webhook gets snapshot events as well, and each is told once.',
+  snapshot_speaks: 'Nothing to do: the webhook gets snapshot events as well, and each becomes an event once.',
   awaiting_entitlement: 'Nothing to do: subscription.created follows as soon as the first payment makes it usable.',
   paid_speaks: 'If no invoice.paid arrives, enable invoice.paid for the webhook in Stripe: it covers every way to pay.',
   no_known_change:
     'The gateway had not seen the object before, and the event does not say what changed. From the next event on it knows it.',
   no_rank:
     'Say what the plans are worth: PATCH /v1/sources/{id} with planRanks, a number for each price or plan id. It counts from the next change on.',
-  overtaken: 'A newer state had arrived before: telling the older one would set the receiver back.',
+  overtaken: 'A newer state had arrived before: sending the older one would set the receiver back.',
   not_opted_in: 'Set metadata.flo_product on the payment intent to make such a payment a purchase.',
   unknown_type: 'Nothing to do, unless a mapping should read this type: see CONTRIBUTING.md.',
 }
@@ -52,6 +52,6 @@ export function factWords(fact: string): string {
 export const waitHints = (facts: readonly string[]): string[] =>
   facts.some((fact) => fact.startsWith('client_user_id:'))
     ? [
-        'It goes on at once when the user is registered (PUT /v1/users/{clientUserId} with stripeCustomerId), or when Stripe tells metadata.client_user_id on the customer, the subscription or the invoice.',
+        'It goes on at once when the user is registered (PUT /v1/users/{clientUserId} with stripeCustomerId), or when metadata.client_user_id arrives on the customer, the subscription or the invoice.',
       ]
     : []

@@ -33,7 +33,7 @@ function explainLookup(frame: TraceFrame, world: World, sourceId: string): Expla
   if (frame.inner.length > 1 && kind === 'link')
     return { kind, id, known: true, words: 'tied together by earlier events' }
   if (frame.inner.length > 1) return { kind, id, known: true, words: "fetched from Stripe's API" }
-  return { kind, id, known: false, words: kind === 'checkout' ? 'none was registered' : 'no event has told of it' }
+  return { kind, id, known: false, words: kind === 'checkout' ? 'none was registered' : 'no event has shown it' }
 }
 
 function userLookup(customer: string, frame: TraceFrame, world: World): ExplainedLookup {
@@ -44,8 +44,8 @@ function userLookup(customer: string, frame: TraceFrame, world: World): Explaine
   if (person?.registered)
     return { kind: 'user', id: customer, known: true, words: `${clientUserId}: registered through the API` }
   if (claimed !== null && ids && frame.result === claimed)
-    return { kind: 'user', id: customer, known: true, words: `${clientUserId}: told by ${nameOfRead(ids)}` }
+    return { kind: 'user', id: customer, known: true, words: `${clientUserId}: from ${nameOfRead(ids)}` }
   if (frame.result !== null)
-    return { kind: 'user', id: customer, known: true, words: `${clientUserId}: told by an earlier event` }
-  return { kind: 'user', id: customer, known: false, words: 'nobody has told the clientUserId yet' }
+    return { kind: 'user', id: customer, known: true, words: `${clientUserId}: from an earlier event` }
+  return { kind: 'user', id: customer, known: false, words: 'no clientUserId is known yet' }
 }

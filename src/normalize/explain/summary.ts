@@ -12,22 +12,22 @@ export function summaryOf(
   switch (row.state) {
     case 'normalized': {
       const told = joinWords(events.filter(({ stored }) => stored).map(({ type }) => type))
-      return `It was told as ${told || 'events whose records are past their retention'}. ${deliveryWords(events)}`
+      return `It became ${told || 'events whose records are past their retention'}. ${deliveryWords(events)}`
     }
     case 'ignored': {
       const before = row.reason?.code === 'already_emitted' ? events.find(({ toldBefore }) => toldBefore) : undefined
       if (before?.toldBefore?.eventId)
-        return `Nothing was told: ${before.toldBefore.eventId} (${before.toldBefore.type}) told the same before.`
-      return `Nothing was told (${row.reason?.code}). ${row.reason?.message ?? ''}`.trimEnd()
+        return `It became no event: ${before.toldBefore.eventId} (${before.toldBefore.type}) said the same before.`
+      return `It became no event (${row.reason?.code}). ${row.reason?.message ?? ''}`.trimEnd()
     }
     case 'held':
       return `It waits for ${joinWords(heldFor.map(factWords))}, until ${row.heldUntil?.toISOString()} at the latest. ${
-        types ? `Then it is told as ${types}, with or without.` : ''
+        types ? `Then it becomes ${types}, with or without them.` : ''
       }`.trimEnd()
     case 'failed':
       return `It could not be mapped (${row.reason?.code}). ${row.reason?.message ?? ''}`.trimEnd()
     case 'received':
-      return `It waits to be normalised.${types ? ` It would be told as ${types}.` : ''}`
+      return `It waits to be normalised.${types ? ` It would become ${types}.` : ''}`
   }
 }
 
@@ -55,13 +55,13 @@ export function differenceOf(
   if (state !== row.state || (state !== 'normalized' && code !== row.reason?.code))
     return `Judged today it would be ${state}${state === 'normalized' ? ` (${joinWords(added.map(({ type }) => type))})` : ` (${code})`}; it was ${was}. ${because}`
   if (added.length + removed.length > 0)
-    return `Judged today it would be told ${[
-      ...(added.length > 0 ? [`as ${joinWords(added.map(({ type }) => type))} too`] : []),
-      ...(removed.length > 0 ? [`no longer as ${joinWords(removed.map(({ type }) => type))}`] : []),
+    return `Judged today it would ${[
+      ...(added.length > 0 ? [`also become ${joinWords(added.map(({ type }) => type))}`] : []),
+      ...(removed.length > 0 ? [`no longer become ${joinWords(removed.map(({ type }) => type))}`] : []),
     ].join(' and ')}. ${because}`
   const fields = events.flatMap(({ differs }) => differs.map(({ field }) => field))
   return fields.length > 0
-    ? `Judged today some fields would read otherwise: ${[...new Set(fields)].join(', ')}. ${because}`
+    ? `Judged today some fields would have other values: ${[...new Set(fields)].join(', ')}. ${because}`
     : null
 }
 
