@@ -1,5 +1,5 @@
 import type { Interval } from './calendar.ts'
-import type { Price, Product, Tier } from './facts.ts'
+import type { Price, Product, Tier } from './objects/billing.ts'
 import { asOneRequest, changeObject, newId, recordEvent, type World } from './world.ts'
 
 /** A product in the catalogue. */

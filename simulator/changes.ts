@@ -1,7 +1,7 @@
 import { boundaryAfter } from './calendar.ts'
-import type { Customer, Item, Line, PauseReason, Price, Subscription } from './facts.ts'
 import { newInvoice, pendingItem, settleAtOnce } from './invoices.ts'
 import { periodLines, prorationLine } from './lines.ts'
+import type { Customer, Item, Line, PauseReason, Price, Subscription } from './objects/billing.ts'
 import { finalizeInvoice, payInvoice } from './payments.ts'
 import { present } from './present.ts'
 import type { WantedItem } from './subscriptions.ts'
@@ -16,17 +16,17 @@ export function swapItem(
   world: World,
   customer: Customer,
   subscription: Subscription,
-  to: WantedItem,
-  billing: 'at once' | 'next invoice',
+  { price, quantity, billing }: WantedItem & { billing: 'at once' | 'next invoice' },
 ): Line[] {
   const [item, ...others] = subscription.items as [Item, ...Item[]]
-  const next: Item = { ...item, price: to.price, quantity: to.quantity ?? item.quantity }
+  const next: Item = { ...item, price, quantity: quantity ?? item.quantity }
   const lines = [
     prorationLine(world, subscription, { ...item, quantity: present(item.quantity) }, -1),
     prorationLine(world, subscription, { ...next, quantity: present(next.quantity) }, 1),
   ]
   const news = { items: [next, ...others], configuredAt: world.now }
-  if (billing === 'at once') asOneRequest(world, () => billChange(world, customer, subscription, news, lines))
+  if (billing === 'at once')
+    asOneRequest(world, () => billChange(world, customer, subscription, { changes: news, lines }))
   else
     asOneRequest(world, () => {
       for (const line of lines) pendingItem(world, customer, line)
@@ -40,8 +40,7 @@ function billChange(
   world: World,
   customer: Customer,
   subscription: Subscription,
-  changes: Partial<Subscription>,
-  lines: Line[],
+  { changes, lines }: { changes: Partial<Subscription>; lines: Line[] },
 ): void {
   const invoice = newInvoice(world, customer, { billingReason: 'subscription_update', lines, subscription })
   changeObject(world, subscription, { ...changes, latestInvoice: invoice.id }, 'customer.subscription.updated')
@@ -64,7 +63,7 @@ export function switchInterval(world: World, customer: Customer, subscription: S
   const lines = [credit, ...periodLines(world, subscription, present(items[0]), period)]
   const { start, end: periodEnd } = period
   const news = { items, configuredAt: start, anchor: start, periodStart: start, periodEnd }
-  asOneRequest(world, () => billChange(world, customer, subscription, news, lines))
+  asOneRequest(world, () => billChange(world, customer, subscription, { changes: news, lines }))
 }
 
 /** One change through the API, told by `customer.subscription.updated`. */

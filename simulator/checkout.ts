@@ -1,9 +1,9 @@
 import { DAY } from './calendar.ts'
 import { addCard, createCustomer as newCustomer } from './customers.ts'
-import type { Customer, Price, Session } from './facts.ts'
 import { finalState, newInvoice, paidState } from './invoices.ts'
 import { amountOf, oneOffLine } from './lines.ts'
-import type { Charge, PaymentIntent } from './payment-facts.ts'
+import type { Customer, Price, Session } from './objects/billing.ts'
+import type { Charge, PaymentIntent } from './objects/payment.ts'
 import { chargeCard, finalizeInvoice, newIntent, payInvoice } from './payments.ts'
 import { present } from './present.ts'
 import {

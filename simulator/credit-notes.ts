@@ -1,5 +1,5 @@
-import type { Invoice, Line } from './facts.ts'
-import type { Charge, CreditNote } from './payment-facts.ts'
+import type { Invoice, Line } from './objects/billing.ts'
+import type { Charge, CreditNote } from './objects/payment.ts'
 import { present } from './present.ts'
 import { createRefund } from './refunds.ts'
 import { asOneRequest, changeObject, newId, recordEvent, type World } from './world.ts'

@@ -1,4 +1,4 @@
-import type { Customer, Discount, Line } from './facts.ts'
+import type { Customer, Discount, Line } from './objects/billing.ts'
 import { asOneRequest, changeObject, newId, recordEvent, type World } from './world.ts'
 
 /** A customer who pays with a card, or has none yet. The world's clientUserId stands in the metadata of the first one. */

@@ -1,9 +1,9 @@
 import { boundaryAfter, DAY, HOUR } from './calendar.ts'
 import { endSubscription } from './changes.ts'
-import type { Customer, Invoice, Item, Line, Subscription } from './facts.ts'
 import { finalState, newInvoice, paidState, previewInvoice } from './invoices.ts'
 import { periodLines } from './lines.ts'
-import type { Charge } from './payment-facts.ts'
+import type { Customer, Invoice, Item, Line, Subscription } from './objects/billing.ts'
+import type { Charge } from './objects/payment.ts'
 import { finalizeInvoice, type Payment, payInvoice } from './payments.ts'
 import { present } from './present.ts'
 import { advanceClock, changeObject, recordEvent, type World } from './world.ts'
@@ -50,7 +50,7 @@ export function rollPeriod(
       ...(cycle.waiting ?? []),
       ...items.flatMap((item) =>
         item.quantity === null
-          ? periodLines(world, subscription, item, past, cycle.usage ?? 0)
+          ? periodLines(world, subscription, item, { ...past, quantity: cycle.usage ?? 0 })
           : periodsFrom(next.start).flatMap((period) => periodLines(world, subscription, item, period)),
       ),
     ]
@@ -138,7 +138,9 @@ export function rollBilled(world: World, subscription: Subscription): void {
 /** Usage reaches a threshold in the midst of a period: what was used is billed at once. */
 export function billThreshold(world: World, customer: Customer, subscription: Subscription, usage: number): void {
   const past = { start: subscription.periodStart, end: world.now }
-  const lines = subscription.items.flatMap((item) => periodLines(world, subscription, item, past, usage))
+  const lines = subscription.items.flatMap((item) =>
+    periodLines(world, subscription, item, { ...past, quantity: usage }),
+  )
   const invoice = newInvoice(world, customer, { billingReason: 'subscription_threshold', lines, subscription })
   changeObject(world, subscription, { latestInvoice: invoice.id }, 'customer.subscription.updated')
   recordEvent(world, 'invoice.created', invoice)

@@ -1,6 +1,6 @@
 import { finalizeLater, rollPeriod } from './cycles.ts'
-import type { Customer, Invoice, Subscription } from './facts.ts'
-import type { Charge } from './payment-facts.ts'
+import type { Customer, Invoice, Subscription } from './objects/billing.ts'
+import type { Charge } from './objects/payment.ts'
 import { failPayment, type Payment, payInvoice } from './payments.ts'
 import { advanceClock, changeObject, type World } from './world.ts'
 
@@ -20,7 +20,7 @@ export function renewInVain(
   const invoice = rollPeriod(world, customer, subscription)
   const payment = finalizeLater(world, customer, invoice)
   advanceClock(world, 1)
-  failPayment(world, customer, invoice, payment, retryIn)
+  failPayment(world, customer, { invoice, payment }, retryIn)
   changeObject(world, subscription, { status: 'past_due' }, 'customer.subscription.updated')
   return { invoice, payment }
 }
@@ -30,11 +30,10 @@ export function retryInVain(
   world: World,
   customer: Customer,
   { invoice, payment }: UnpaidInvoice,
-  after: number,
-  retryIn: number | null,
+  { after, retryIn }: { after: number; retryIn: number | null },
 ): void {
   advanceClock(world, after)
-  failPayment(world, customer, invoice, payment, retryIn)
+  failPayment(world, customer, { invoice, payment }, retryIn)
 }
 
 /** The open invoice is paid after all. */

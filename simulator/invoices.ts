@@ -1,5 +1,6 @@
 import { DAY, HOUR } from './calendar.ts'
 import { settleCurrency } from './customers.ts'
+import { oneOffLine } from './lines.ts'
 import type {
   BillingReason,
   CollectionMethod,
@@ -9,8 +10,7 @@ import type {
   Line,
   Price,
   Subscription,
-} from './facts.ts'
-import { oneOffLine } from './lines.ts'
+} from './objects/billing.ts'
 import { present } from './present.ts'
 import { amountDue, totalOf } from './totals.ts'
 import { advanceClock, asOneRequest, changeObject, newId, recordEvent, type World } from './world.ts'

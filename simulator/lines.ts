@@ -1,5 +1,5 @@
 import { minorDigits, multiplyAmount } from '../src/domain/money.ts'
-import type { Item, Line, Price, Subscription } from './facts.ts'
+import type { Item, Line, Price, Subscription } from './objects/billing.ts'
 import { present } from './present.ts'
 import { newId, type World } from './world.ts'
 
@@ -24,8 +24,7 @@ export function periodLines(
   world: World,
   subscription: Subscription,
   item: Item,
-  period: { start: number; end: number },
-  quantity = item.quantity ?? 0,
+  { quantity = item.quantity ?? 0, ...period }: { start: number; end: number; quantity?: number },
 ): Line[] {
   const { price } = item
   const base = { price, subscription, item, period }

@@ -1,7 +1,7 @@
 import { HOUR } from './calendar.ts'
-import type { Customer, Invoice, Metadata } from './facts.ts'
 import { finalState, paidState } from './invoices.ts'
-import type { Charge, InvoicePayment, PaymentIntent } from './payment-facts.ts'
+import type { Customer, Invoice, Metadata } from './objects/billing.ts'
+import type { Charge, InvoicePayment, PaymentIntent } from './objects/payment.ts'
 import { present } from './present.ts'
 import { amountDue } from './totals.ts'
 import { advanceClock, asOneRequest, changeObject, newId, recordEvent, type World } from './world.ts'
@@ -99,10 +99,10 @@ export function payInvoice(world: World, customer: Customer, invoice: Invoice, {
 export function failPayment(
   world: World,
   customer: Customer,
-  invoice: Invoice,
-  { intent }: Payment,
+  { invoice, payment }: { invoice: Invoice; payment: Payment },
   retryIn: number | null,
 ): void {
+  const { intent } = payment
   const declined = chargeCard(world, customer, intent, 'failed')
   const news: Partial<Invoice> = {
     attempted: true,

@@ -1,4 +1,4 @@
-import type { Charge, Refund } from './payment-facts.ts'
+import type { Charge, Refund } from './objects/payment.ts'
 import { asOneRequest, changeObject, newId, recordEvent, type World } from './world.ts'
 
 /** Money goes back: at once to a card, after days to a bank account (`pending`). */

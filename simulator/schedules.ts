@@ -1,5 +1,5 @@
 import { boundaryAfter } from './calendar.ts'
-import type { Item, Price, Schedule, Subscription } from './facts.ts'
+import type { Item, Price, Schedule, Subscription } from './objects/billing.ts'
 import { present } from './present.ts'
 import { asOneRequest, changeObject, newId, recordEvent, type World } from './world.ts'
 

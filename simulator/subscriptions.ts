@@ -1,9 +1,9 @@
 import { boundaryAfter, DAY, HOUR } from './calendar.ts'
 import { settleCurrency } from './customers.ts'
-import type { CollectionMethod, Customer, Invoice, Item, Line, Price, Subscription } from './facts.ts'
 import { newInvoice, settleAtOnce, voidInvoice } from './invoices.ts'
 import { oneOffLine, periodLines, trialLine } from './lines.ts'
-import type { Charge } from './payment-facts.ts'
+import type { CollectionMethod, Customer, Invoice, Item, Line, Price, Subscription } from './objects/billing.ts'
+import type { Charge } from './objects/payment.ts'
 import { failPayment, finalizeInvoice, type Payment, payInvoice } from './payments.ts'
 import { present } from './present.ts'
 import { totalOf } from './totals.ts'
@@ -168,7 +168,7 @@ export function declineFirst(
   customer: Customer,
   { invoice, payment }: { invoice: Invoice; payment: Payment },
 ) {
-  asOneRequest(world, () => failPayment(world, customer, invoice, payment, null))
+  asOneRequest(world, () => failPayment(world, customer, { invoice, payment }, null))
 }
 
 /** The first payment succeeds after all. */

@@ -1,4 +1,4 @@
-import type { Invoice, Line } from './facts.ts'
+import type { Invoice, Line } from './objects/billing.ts'
 
 const sumOf = (lines: readonly Line[], amount: (line: Line) => number) =>
   lines.reduce((sum, line) => sum + amount(line), 0)

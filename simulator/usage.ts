@@ -1,4 +1,4 @@
-import type { Customer } from './facts.ts'
+import type { Customer } from './objects/billing.ts'
 import { newId, recordEvent, type World } from './world.ts'
 
 /** The customer's use of a meter reaches the threshold of an alert: by then it is `value`. */

@@ -1,4 +1,5 @@
-import type { AnyBillingObject, Customer } from './facts.ts'
+import type { AnyBillingObject } from './objects/any.ts'
+import type { Customer } from './objects/billing.ts'
 import { lettersOfTime, type Random, seededRandom } from './random.ts'
 import { BASIL, CLOVER, dateOf } from './versions.ts'
 

@@ -1,4 +1,4 @@
-import type { Alert } from '../facts.ts'
+import type { Alert } from '../objects/billing.ts'
 import { type Fields, livemode, since, until } from './fields.ts'
 
 const RENAMED = '2024-09-30'

@@ -1,5 +1,5 @@
-import type { Card } from '../facts.ts'
-import type { Charge } from '../payment-facts.ts'
+import type { Card } from '../objects/billing.ts'
+import type { Charge } from '../objects/payment.ts'
 import { BASIL, CLOVER } from '../versions.ts'
 import { type Node, since } from './fields.ts'
 

@@ -1,4 +1,4 @@
-import type { Price, Product } from '../facts.ts'
+import type { Price, Product } from '../objects/billing.ts'
 import { present } from '../present.ts'
 import { BASIL } from '../versions.ts'
 import { between, either, type Fields, livemode, since, until } from './fields.ts'

@@ -1,4 +1,4 @@
-import type { Charge, Refund } from '../payment-facts.ts'
+import type { Charge, Refund } from '../objects/payment.ts'
 import { BASIL } from '../versions.ts'
 import { cardDetails, chargeOutcome, oldCard } from './card.ts'
 import {

@@ -1,4 +1,4 @@
-import type { Session } from '../facts.ts'
+import type { Session } from '../objects/billing.ts'
 import { ACACIA, BASIL, CLOVER, DAHLIA } from '../versions.ts'
 import { added, between, either, type Fields, livemode, type Shape, since, until } from './fields.ts'
 

@@ -1,4 +1,4 @@
-import type { CreditNote } from '../payment-facts.ts'
+import type { CreditNote } from '../objects/payment.ts'
 import { BASIL, CLOVER, DAHLIA } from '../versions.ts'
 import { between, type Fields, livemode, renderList, renderObject, type Shape, since, until } from './fields.ts'
 

@@ -1,4 +1,4 @@
-import type { Customer } from '../facts.ts'
+import type { Customer } from '../objects/billing.ts'
 import { oldCard } from './card.ts'
 import { added, between, type Fields, livemode, renderList, renderObject, type Shape, since, until } from './fields.ts'
 import { subscriptionFields } from './subscription.ts'

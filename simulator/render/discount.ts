@@ -1,4 +1,4 @@
-import type { Discount } from '../facts.ts'
+import type { Discount } from '../objects/billing.ts'
 import { type Fields, livemode, since } from './fields.ts'
 
 /** A discount as it was embedded before basil; an id alone since. */

@@ -1,4 +1,4 @@
-import type { AnyBillingObject } from '../facts.ts'
+import type { AnyBillingObject } from '../objects/any.ts'
 import { ACACIA, BASIL, dateOf } from '../versions.ts'
 import type { Happening } from '../world.ts'
 import { alertFields } from './alert.ts'

@@ -1,4 +1,4 @@
-import type { InvoiceItem } from '../facts.ts'
+import type { InvoiceItem } from '../objects/billing.ts'
 import { BASIL, CLOVER, DAHLIA } from '../versions.ts'
 import { planFields, priceFields } from './catalog.ts'
 import { between, either, type Fields, livemode, renderObject, type Shape, since, until } from './fields.ts'

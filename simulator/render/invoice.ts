@@ -1,4 +1,4 @@
-import type { Invoice, Line } from '../facts.ts'
+import type { Invoice, Line } from '../objects/billing.ts'
 import { amountDue, amountRemaining, discountOf, subtotalOf, taxOf, totalOf } from '../totals.ts'
 import { ACACIA, BASIL, ENDIVE } from '../versions.ts'
 import { discountFields } from './discount.ts'

@@ -1,4 +1,4 @@
-import type { Line } from '../facts.ts'
+import type { Line } from '../objects/billing.ts'
 import { present } from '../present.ts'
 import { BASIL, DAHLIA } from '../versions.ts'
 import { planFields, priceFields } from './catalog.ts'

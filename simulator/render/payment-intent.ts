@@ -1,4 +1,4 @@
-import type { InvoicePayment, PaymentIntent } from '../payment-facts.ts'
+import type { InvoicePayment, PaymentIntent } from '../objects/payment.ts'
 import { BASIL } from '../versions.ts'
 import { chargeFields } from './charge.ts'
 import { either, type Fields, livemode, renderList, renderObject, type Shape, since, until } from './fields.ts'

@@ -1,4 +1,4 @@
-import type { Schedule } from '../facts.ts'
+import type { Schedule } from '../objects/billing.ts'
 import { present } from '../present.ts'
 import { BASIL, CLOVER, ENDIVE } from '../versions.ts'
 import { either, type Fields, livemode, type Shape, since, until } from './fields.ts'

@@ -1,4 +1,4 @@
-import type { Item, Subscription } from '../facts.ts'
+import type { Item, Subscription } from '../objects/billing.ts'
 import { present } from '../present.ts'
 import { BASIL, CLOVER, ENDIVE } from '../versions.ts'
 import { planFields, priceFields } from './catalog.ts'

@@ -14,7 +14,7 @@ export default defineScenario({
     const ada = createCustomer(world)
     const { subscription } = startSubscription(world, ada, [{ price: team }])
     advanceClock(world, 10 * DAY)
-    swapItem(world, ada, subscription, { price: pro }, 'at once')
+    swapItem(world, ada, subscription, { price: pro, billing: 'at once' })
   },
   flo: [...firstPayment, 'subscription.updated', ...settledInvoice],
   florentin: [...firstPurchase, 'subscription.downgraded', 'invoice.created'],

@@ -14,9 +14,9 @@ export default defineScenario({
     const ada = createCustomer(world)
     const { subscription } = startSubscription(world, ada, [{ price: pro }])
     const unpaid = renewInVain(world, ada, subscription, 3 * DAY)
-    retryInVain(world, ada, unpaid, 3 * DAY, 5 * DAY)
-    retryInVain(world, ada, unpaid, 5 * DAY, 7 * DAY)
-    retryInVain(world, ada, unpaid, 7 * DAY, null)
+    retryInVain(world, ada, unpaid, { after: 3 * DAY, retryIn: 5 * DAY })
+    retryInVain(world, ada, unpaid, { after: 5 * DAY, retryIn: 7 * DAY })
+    retryInVain(world, ada, unpaid, { after: 7 * DAY, retryIn: null })
     endSubscription(world, subscription, 'payment_failed')
   },
   flo: [

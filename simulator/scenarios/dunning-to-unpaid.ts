@@ -14,7 +14,7 @@ export default defineScenario({
     const ada = createCustomer(world)
     const { subscription } = startSubscription(world, ada, [{ price: pro }])
     const unpaid = renewInVain(world, ada, subscription, 3 * DAY)
-    retryInVain(world, ada, unpaid, 3 * DAY, null)
+    retryInVain(world, ada, unpaid, { after: 3 * DAY, retryIn: null })
     changeObject(world, subscription, { status: 'unpaid' }, 'customer.subscription.updated')
     advanceClock(world, 10 * DAY)
     payAfterAll(world, ada, subscription, unpaid)

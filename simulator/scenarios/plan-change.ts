@@ -15,7 +15,7 @@ export default defineScenario({
     const ada = createCustomer(world)
     const { subscription } = startSubscription(world, ada, [{ price: pro }])
     advanceClock(world, 10 * DAY)
-    swapItem(world, ada, subscription, { price: team }, 'at once')
+    swapItem(world, ada, subscription, { price: team, billing: 'at once' })
     renewSubscription(world, ada, subscription)
   },
   flo: [...firstPayment, 'subscription.updated', ...paidInvoice, ...cycle],

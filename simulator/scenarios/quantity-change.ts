@@ -15,7 +15,7 @@ export default defineScenario({
     const ada = createCustomer(world)
     const { subscription } = startSubscription(world, ada, [{ price: seats, quantity: 3 }])
     advanceClock(world, 12 * DAY)
-    const waiting = swapItem(world, ada, subscription, { price: seats, quantity: 5 }, 'next invoice')
+    const waiting = swapItem(world, ada, subscription, { price: seats, quantity: 5, billing: 'next invoice' })
     renewSubscription(world, ada, subscription, { waiting })
   },
   flo: [...firstPayment, 'subscription.updated', ...cycle],

@@ -1,7 +1,7 @@
 import { createPlan } from '../catalog.ts'
 import { createCustomer, discountLines, newDiscount } from '../customers.ts'
 import { renewSubscription } from '../cycles.ts'
-import type { Line } from '../facts.ts'
+import type { Line } from '../objects/billing.ts'
 import { present } from '../present.ts'
 import { cycle, defineScenario, firstPayment, firstPurchase } from '../scenario.ts'
 import { startSubscription } from '../subscriptions.ts'

@@ -19,9 +19,9 @@ export default defineScenario({
     const ada = createCustomer(world)
     const { subscription } = startSubscription(world, ada, [{ price: basic, quantity: 12 }])
     advanceClock(world, 10 * DAY)
-    swapItem(world, ada, subscription, { price: plus }, 'at once')
+    swapItem(world, ada, subscription, { price: plus, billing: 'at once' })
     advanceClock(world, 10 * DAY)
-    swapItem(world, ada, subscription, { price: basic }, 'at once')
+    swapItem(world, ada, subscription, { price: basic, billing: 'at once' })
   },
   flo: [...firstPayment, 'subscription.updated', ...paidInvoice, 'subscription.updated', ...settledInvoice],
   florentin: [

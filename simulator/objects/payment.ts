@@ -1,6 +1,6 @@
-import type { BillingObject, Card, Line, Metadata } from './facts.ts'
+import type { BillingObject, Card, Line, Metadata } from './billing.ts'
 
-// How money moves; see facts.ts.
+// How money moves; see billing.ts.
 
 export interface PaymentIntent extends BillingObject {
   kind: 'payment_intent'

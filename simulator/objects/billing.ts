@@ -1,5 +1,4 @@
-import type { Recurrence } from './calendar.ts'
-import type { Charge, CreditNote, InvoicePayment, PaymentIntent, Refund } from './payment-facts.ts'
+import type { Recurrence } from '../calendar.ts'
 
 // What is so in the simulated billing world, whatever API version tells it. Times are Unix seconds, money is in minor units.
 
@@ -243,19 +242,3 @@ export interface Alert extends Omit<BillingObject, 'id'> {
   customer: string
   value: number
 }
-
-export type AnyBillingObject =
-  | Alert
-  | Customer
-  | Product
-  | Price
-  | Subscription
-  | Invoice
-  | InvoiceItem
-  | PaymentIntent
-  | Charge
-  | Refund
-  | InvoicePayment
-  | CreditNote
-  | Session
-  | Schedule
