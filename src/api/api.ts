@@ -40,7 +40,7 @@ export function apiRouter(deps: ApiDeps): Router {
       route.path.replace(/\{(\w+)\}/g, ':$1'),
       watchRequest(deps, route),
       caller,
-      // Intake fails open: no limiter may cost an event.
+      // Intake fails open: a rate limit must not lose an event.
       ...(route.intake ? [readJsonBody(route.intake.maxBytes)] : [rate, body]),
       serveRoute(deps, route),
     )
@@ -51,7 +51,7 @@ export function apiRouter(deps: ApiDeps): Router {
   return router
 }
 
-/** Tells of the request when it is answered, whatever with. */
+/** Notifies `watch` of every answered request, whatever the answer. */
 const watchRequest =
   ({ watch }: ApiDeps, { method, path: route }: Route): RequestHandler =>
   (_req, res, next) => {
@@ -67,17 +67,17 @@ const watchRequest =
     next()
   }
 
-/** Leaves who asks in `res.locals.caller`. Throws `unauthorized`. */
+/** Puts the caller into `res.locals.caller`. Throws `unauthorized`. */
 function authenticateRequest({ db, config: { adminKey } }: ApiDeps): RequestHandler {
   const loadKey = apiKeyLoader(db)
   return async (req, res, next) => {
-    res.setHeader('cache-control', 'no-store') // Replies may hold secrets.
+    res.setHeader('cache-control', 'no-store') // Replies may contain secrets.
     res.locals.caller = await authenticateCaller({ loadKey, adminKey }, req.get('authorization'))
     next()
   }
 }
 
-/** Throws `rate_limited` for more than a key may ask, and for more than its client may with all keys together. */
+/** Throws `rate_limited` above the rate of a key, or of all keys of its client. */
 function limitRate({ now }: ApiDeps): RequestHandler {
   const secondsToWait = rateLimiter(now)
   const refuseIfOver = (retryAfterSeconds: number, message?: string) => {
@@ -89,7 +89,7 @@ function limitRate({ now }: ApiDeps): RequestHandler {
     if (clientId !== null && requestsPerSecond !== null)
       refuseIfOver(
         secondsToWait(clientId, clientRate(requestsPerSecond)),
-        `This client may ask ${requestsPerSecond} times a second, all keys together: wait as Retry-After says.`,
+        `This client may send ${requestsPerSecond} requests a second with all its keys: wait as Retry-After says.`,
       )
     next()
   }

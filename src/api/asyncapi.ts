@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Contract, wireExample } from '../contracts/contract.ts'
+import { type Contract, wireExample, wireSchemaOf } from '../contracts/contract.ts'
 
 const JSON_SCHEMA = { target: 'draft-7' } as const
 const refTo = (...path: string[]) => ({ $ref: `#/${path.join('/')}` })
@@ -15,7 +15,7 @@ export function asyncApiDocument(contracts: Readonly<Record<string, Contract>>, 
     info: {
       title: 'flo-gateway webhooks',
       version,
-      description: 'What the gateway sends to the endpoints of clients, by the contract that an endpoint has chosen.',
+      description: 'What the gateway sends to the endpoints of clients, for each contract that an endpoint can choose.',
       license: { name: 'MIT' },
     },
     defaultContentType: 'application/json',
@@ -40,7 +40,7 @@ const operationObject = ({ name, eventTypes, retrySchedule }: Contract) => ({
   action: 'send',
   channel: refTo('channels', name),
   title: `Deliver an event of ${name}`,
-  description: `One event a request, at least once, order best effort. Any 2xx takes it; everything else is tried again after ${retrySchedule.join(', ')} seconds, unless the endpoint says otherwise.`,
+  description: `One event per request, at least once, in no guaranteed order. Any 2xx accepts it; after anything else the gateway retries, ${retrySchedule.join(', ')} seconds later, unless the endpoint has a retry schedule of its own.`,
   bindings: { http: { method: 'POST', bindingVersion: '0.3.0' } },
   messages: eventTypes.map((type) => refTo('channels', name, 'messages', type)),
 })
@@ -50,6 +50,6 @@ const messageObject = (contract: Contract, eventType: string) => ({
   title: eventType,
   contentType: 'application/json',
   headers: z.toJSONSchema(contract.wireHeaders, JSON_SCHEMA),
-  payload: z.toJSONSchema(contract.wireSchemas[eventType]!, JSON_SCHEMA),
+  payload: z.toJSONSchema(wireSchemaOf(contract, eventType), JSON_SCHEMA),
   examples: [{ payload: wireExample(contract, eventType) }],
 })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi'
-import type { Contract } from '../contracts/contract.ts'
+import { type Contract, wireSchemaOf } from '../contracts/contract.ts'
 import { refusalCodes } from '../errors.ts'
 import { idReference } from './http/field-schemas.ts'
 import { healthPaths } from './http/health.ts'
@@ -19,17 +19,18 @@ const ErrorReply = z
 
 const refusals = {
   '4XX': {
-    description: 'Refused; `error.code` says why. A 429 or a 409 for a running request carries Retry-After.',
+    description:
+      'Refused; `error.code` says why. A 429, and a 409 for a request that is still running, carry Retry-After.',
     content: { 'application/json': { schema: ErrorReply } },
   },
-  '5XX': { description: 'Our own fault.', content: { 'application/json': { schema: ErrorReply } } },
+  '5XX': { description: 'The gateway failed.', content: { 'application/json': { schema: ErrorReply } } },
 }
 
 const idempotencyKey = z
   .string()
   .max(255)
   .optional()
-  .meta({ description: 'The same request with the same key is done once in 24 hours and answered alike.' })
+  .meta({ description: 'For 24 hours, the same request with the same key is done once and gets the same answer.' })
 
 /** The body of a route's reply: `{data, meta}`, a list's with `meta.nextCursor`. */
 export const replySchema = ({ reply, isList: list }: Pick<Route, 'reply' | 'isList'>): z.ZodType =>
@@ -37,25 +38,22 @@ export const replySchema = ({ reply, isList: list }: Pick<Route, 'reply' | 'isLi
     ? z.strictObject({
         data: z.array(reply),
         meta: z.strictObject({
-          nextCursor: z.string().nullable().meta({ description: 'null: this is the last page.' }),
-          pastRetention: z
-            .boolean()
-            .optional()
-            .meta({ description: 'true: what would stand here is past its retention.' }),
+          nextCursor: z.string().nullable().meta({ description: 'null on the last page.' }),
+          pastRetention: z.boolean().optional().meta({ description: 'true: the rows are past their retention.' }),
         }),
       })
     : z.strictObject({ data: reply, meta: z.strictObject({}) })
 
 function operationObject(route: Route): ZodOpenApiOperationObject {
   const { method, path, summary, description, scope, query, body, params, status, otherwise } = route
-  const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!)
+  const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name)
   const words = path.replace('/v1/', '').split(/\W+/).filter(Boolean)
   const hasBody = !(body instanceof z.ZodObject) || Object.keys(body.shape).length > 0
   const required = hasBody && !body.safeParse({}).success
   const given = z.object(Object.fromEntries(names.map((name) => [name, params[name] ?? idReference])))
   return {
     operationId: [method, ...words].join('-').replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase()),
-    tags: [path.split('/')[2]!],
+    tags: [path.split('/')[2] ?? ''],
     summary,
     description: `${description ? `${description}\n\n` : ''}Scope: \`${scope}\`.`,
     requestParams: {
@@ -80,21 +78,24 @@ function operationObject(route: Route): ZodOpenApiOperationObject {
   }
 }
 
-/** What a receiver gets, one webhook per event type. */
+/** What endpoints receive: one webhook for each event type. */
 const webhookPaths = (contracts: Readonly<Record<string, Contract>>): ZodOpenApiPathsObject =>
   Object.fromEntries(
-    Object.values(contracts).flatMap(({ name, eventTypes, wireSchemas, wireHeaders }) =>
-      eventTypes.map((eventType) => [
-        `${name} ${eventType}`,
+    Object.values(contracts).flatMap((contract) =>
+      contract.eventTypes.map((eventType) => [
+        `${contract.name} ${eventType}`,
         {
           post: {
             summary: eventType,
-            tags: [`webhooks ${name}`],
+            tags: [`webhooks ${contract.name}`],
             security: [],
-            // OpenAPI has no say in Content-Type as a parameter.
-            requestParams: { header: wireHeaders.omit({ 'Content-Type': true }) },
-            requestBody: { required: true, content: { 'application/json': { schema: wireSchemas[eventType]! } } },
-            responses: { 200: { description: 'Any 2xx takes the delivery; everything else is tried again.' } },
+            // OpenAPI ignores a parameter named Content-Type.
+            requestParams: { header: contract.wireHeaders.omit({ 'Content-Type': true }) },
+            requestBody: {
+              required: true,
+              content: { 'application/json': { schema: wireSchemaOf(contract, eventType) } },
+            },
+            responses: { 200: { description: 'Any 2xx accepts the delivery; anything else is retried.' } },
           },
         },
       ]),
@@ -114,7 +115,7 @@ export function openApiDocument(
     info: {
       title: 'flo-gateway management API',
       version,
-      description: "Stripe's raw webhooks in, normalised Flo events out: signed, retried, logged, explainable.",
+      description: 'Configure sources, endpoints, users and clients, and see what became of every event.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: '/' }],

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import express, { type Router } from 'express'
 
-// The package's own folder: what the page needs is served from here, nothing comes from another host.
+// The package's folder: everything that the page needs is served from here, nothing from another host.
 const ASSETS = fileURLToPath(new URL('.', import.meta.resolve('swagger-ui-dist/package.json')))
 const SERVED = ['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png']
 
@@ -23,12 +23,12 @@ const PAGE = `<!doctype html>
 `
 const START = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#reference', deepLinking: true, docExpansion: 'none' })\n`
 
-/** The reference, rendered: GET /docs, without a key. Who comes to / with a browser is sent there. */
+/** The rendered reference, GET /docs, without a key. / redirects to it. */
 export function serveReference(): Router {
   const router = express.Router()
   router.get('/', (_req, res) => res.redirect('/docs'))
   router.use('/docs', (_req, res, next) => {
-    // Swagger UI styles its elements one by one; scripts come from here alone.
+    // Swagger UI sets style attributes on its elements; scripts come only from here.
     res.setHeader(
       'content-security-policy',
       "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",

@@ -2,33 +2,33 @@ import express, { type RequestHandler } from 'express'
 import type { z } from 'zod'
 import { Refusal, type RefusalDetail } from '../../errors.ts'
 
-/** What a route takes unless it says otherwise. */
+/** The most bytes of a body, unless the route allows more. */
 export const DEFAULT_MAX_BYTES = 256 * 1024
-/** No schema looks deeper than this. */
+/** No schema is nested deeper than this. */
 const MAX_DEPTH = 8
-/** A body of megabytes can be wrong in a million places. */
+/** A body of megabytes can have a million mistakes. */
 const MAX_DETAILS = 1000
 
-/** Reads a JSON body into `req.body`, undefined where there is none. Refuses other types and more than `maxBytes`. */
+/** Reads a JSON body into `req.body`, undefined if there is none. Refuses other types, and more than `maxBytes`. */
 export function readJsonBody(maxBytes: number): RequestHandler {
-  const parsed = express.json({ limit: maxBytes, strict: false })
+  const parseJson = express.json({ limit: maxBytes, strict: false })
   return (req, res, next) => {
-    // A POST to `/enable` needs no body, and so no Content-Type; HTTP clients differ in whether they say that it is empty.
-    const empty = req.is('*/*') === null || req.get('content-length') === '0'
-    if (empty || req.method === 'GET' || req.method === 'HEAD') return next()
+    // A POST to `/enable` needs no body and so no Content-Type; HTTP clients differ in whether they send a Content-Length of 0.
+    const isEmpty = req.is('*/*') === null || req.get('content-length') === '0'
+    if (isEmpty || req.method === 'GET' || req.method === 'HEAD') return next()
     if (!req.is('application/json')) throw new Refusal('unsupported_media_type')
-    parsed(req, res, next)
+    parseJson(req, res, next)
   }
 }
 
-/** What PostgreSQL has no text for, anywhere in a value: a NUL and half a surrogate pair. */
+/** One detail for each text in a value that PostgreSQL cannot store: with a NUL or an unpaired surrogate. */
 export function findUnstorableText(value: unknown): RefusalDetail[] {
   const found: RefusalDetail[] = []
   const checkText = (text: string, path: string[]) => {
     if (!text.includes('\u0000') && text.isWellFormed()) return
-    found.push({ path: path.join('.'), code: 'unstorable_text', message: 'holds a NUL or half a surrogate pair' })
+    found.push({ path: path.join('.'), code: 'unstorable_text', message: 'contains a NUL or an unpaired surrogate' })
   }
-  // By hand: the nesting of a body may go deeper than the call stack.
+  // Without recursion: a body may be nested deeper than the call stack.
   const open: { value: unknown; path: string[] }[] = [{ value, path: [] }]
   for (let next = open.pop(); next; next = open.pop()) {
     if (typeof next.value === 'string') checkText(next.value, next.path)
@@ -42,7 +42,7 @@ export function findUnstorableText(value: unknown): RefusalDetail[] {
   return found
 }
 
-/** The value as the schema reads it. Throws `invalid` with one detail per thing that is wrong, the first 1,000. */
+/** The value as the schema parses it. Throws `invalid` with one detail for each mistake, at most 1,000. */
 export function parseOrRefuse<S extends z.ZodType>(schema: S, value: unknown): z.infer<S> {
   const result = schema.safeParse(value, { reportInput: true })
   const details = result.success ? findUnstorableText(value) : result.error.issues.flatMap(issueDetails)
@@ -56,16 +56,16 @@ function issueDetails(issue: z.core.$ZodIssue): RefusalDetail[] {
     return issue.keys.map((key) => ({
       path: [...path, key].join('.'),
       code: 'unknown_key',
-      message: 'is no field of this request',
+      message: 'is not a field of this request',
     }))
-  // A member that tells which of several shapes the rest has.
+  // The field that decides which of several shapes the object has.
   if (issue.code === 'invalid_union' && 'options' in issue)
     return [
-      Object.hasOwn(issue.input as object, issue.discriminator!)
+      Object.hasOwn(issue.input as object, issue.discriminator ?? '')
         ? { path: path.join('.'), code: 'invalid_value', message: `must be one of ${issue.options?.join(', ')}` }
         : { path: path.join('.'), code: 'required', message: 'is required' },
     ]
-  // The key of a record: what its own schema said of it.
+  // The key of a record, checked by a schema of its own.
   if (issue.code === 'invalid_key')
     return issue.issues.map(({ message }) => ({ path: path.join('.'), code: issue.code, message }))
   const missing =

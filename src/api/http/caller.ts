@@ -23,13 +23,13 @@ interface StoredApiKey {
   clientId: string | null
   scopes: readonly Scope[]
   secretHash: Buffer
-  /** What its client may ask with all keys together; null: no bound. */
+  /** The quota of its client, for all keys together; null: no limit. */
   requestsPerSecond: number | null
 }
 
 /**
- * Loads live API keys by id, undefined for one that does not exist or was revoked. The ids of requests that wait at the same
- * time go into one statement; nothing is kept.
+ * Loads live API keys by id; undefined for a key that does not exist or was revoked. Requests that wait at the same time share
+ * one statement; nothing is cached.
  */
 export const apiKeyLoader = (db: Queryable): AddToBatch<string, StoredApiKey | undefined> =>
   createBatcher(
@@ -48,15 +48,15 @@ export const apiKeyLoader = (db: Queryable): AddToBatch<string, StoredApiKey | u
   )
 
 /**
- * Who sent this Authorization header. Asked at every request: a revoked key is refused at once. Throws `unauthorized`.
- * `adminKey` is FLO_ADMIN_KEY, an operator's token that lives in the environment alone.
+ * The caller that an Authorization header belongs to. Looked up for every request, so a revoked key is refused at once. Throws
+ * `unauthorized`. `adminKey` is FLO_ADMIN_KEY, an operator's token that exists only in the environment.
  */
 export async function authenticateCaller(
   { loadKey, adminKey }: { loadKey: AddToBatch<string, StoredApiKey | undefined>; adminKey: string | undefined },
   authorization: string | undefined,
 ): Promise<Caller> {
   const [, token = ''] = /^bearer +(\S.*?) *$/i.exec(authorization ?? '') ?? []
-  // Hashes, since lengths may differ: the time must not tell how much of a guess was right.
+  // Hashes have the same length; the time that the comparison takes must not reveal how much of a guess was right.
   if (adminKey && timingSafeEqual(sha256Of(token), sha256Of(adminKey)))
     return { keyId: 'FLO_ADMIN_KEY', clientId: null, scopes: ['admin'], requestsPerSecond: null }
   const [, id = '', secret = ''] = /^flo_sk_([0-9a-f-]{36})_(\S+)$/.exec(token) ?? []
@@ -67,6 +67,6 @@ export async function authenticateCaller(
   return { keyId: id, clientId, scopes, requestsPerSecond }
 }
 
-/** Whether the caller may do what needs `scope`. An operator may do everything; `admin` on a client's key means nothing. */
+/** Whether the caller has `scope`. An operator has every scope; `admin` on a client's key has no effect. */
 export const hasScope = ({ clientId, scopes }: Pick<Caller, 'clientId' | 'scopes'>, scope: Scope): boolean =>
   (clientId === null && scopes.includes('admin')) || (scope !== 'admin' && scopes.includes(scope))

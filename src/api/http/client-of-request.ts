@@ -4,7 +4,7 @@ import type { Caller } from './caller.ts'
 import { ownerOfId } from './id-owners.ts'
 import type { Route } from './route.ts'
 
-/** What a request names, before anything of it is checked. */
+/** The parts of a request, before any of them is checked. */
 export interface UncheckedRequest {
   params: Record<string, string>
   query: Record<string, unknown>
@@ -15,8 +15,8 @@ const notFoundRefusal = (path: string) =>
   new Refusal('not_found', { details: [{ path, code: 'not_found', message: 'names nothing that this key can see' }] })
 
 /**
- * The client that a request is about, null where nothing says so. Throws `not_found` for an id that does not exist and,
- * just the same, for one of another client: whether it exists is nobody else's business, so this comes before the scopes.
+ * The client that a request concerns; null if nothing in it says so. Throws `not_found` for an id that does not exist, and
+ * equally for one of another client. It runs before scopes are checked, so that nobody learns whether a foreign id exists.
  */
 export async function clientOfRequest(
   db: Queryable,
@@ -27,7 +27,7 @@ export async function clientOfRequest(
   let clientId = caller.clientId
   const given = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>
   for (const named of [query.clientId, given.clientId]) {
-    // A key's own client exists: the key would be gone with it.
+    // The key's own client exists; the key would have been deleted with it.
     if (typeof named !== 'string' || named === clientId) continue
     const owner = await ownerOfId(db, 'client', named, clientId)
     if (!owner) throw notFoundRefusal('clientId')

@@ -1,21 +1,21 @@
 import { Refusal } from '../../errors.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
 
-/** Where a page ended: of which list, in which order, after which keys. */
+/** Where a page ended: the list, its order, and the keys of the last row. */
 interface CursorPosition {
   list: string
   order: 'asc' | 'desc'
   keys: string[]
 }
 
-/** An opaque, tamper-proof cursor that fits into a URL: `<key id>.<base64url>`. Any process with the key ring reads it. */
+/** An opaque, tamper-proof cursor that fits into a URL: `<key id>.<base64url>`. Any process with the key ring can read it. */
 export function encodeCursor(keyRing: KeyRing, place: CursorPosition): string {
   const sealed = keyRing.encrypt(JSON.stringify(place))
   const at = sealed.indexOf(':')
   return `${sealed.slice(0, at)}.${Buffer.from(sealed.slice(at + 1), 'base64').toString('base64url')}`
 }
 
-/** The keys that a cursor of this list and order stands at. Throws `cursor_invalid` for any other text. */
+/** The keys in a cursor of this list and order. Throws `cursor_invalid` for any other text. */
 export function decodeCursor(
   keyRing: KeyRing,
   cursor: string,
@@ -34,7 +34,7 @@ export function decodeCursor(
 function decryptCursor(keyRing: KeyRing, cursor: string): CursorPosition | undefined {
   const [keyId = '', base64url = ''] = cursor.split('.')
   const bytes = Buffer.from(base64url, 'base64url')
-  // Base64 has several spellings of the same bytes; only ours was given out.
+  // Base64 can write the same bytes in several ways; only one of them is ours.
   if (bytes.toString('base64url') !== base64url) return undefined
   try {
     return JSON.parse(keyRing.decrypt(`${keyId}:${bytes.toString('base64')}`))

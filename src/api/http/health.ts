@@ -6,12 +6,12 @@ import type { ApiDeps } from './api-deps.ts'
 const Health = z.strictObject({ status: z.literal('ok') })
 const Ready = z.strictObject({ status: z.enum(['ready', 'unavailable']), details: z.record(z.string(), z.unknown()) })
 
-/** GET /healthz: this process answers. */
+/** GET /healthz: 200 whenever the process answers. */
 export const answerHealthz: RequestHandler = (_req, res) => {
   res.json({ status: 'ok' })
 }
 
-/** GET /readyz: 200 once migrated, connected and all roles running; 503 while starting or draining. */
+/** GET /readyz: 200 once it is migrated, connected and running all its roles; 503 while starting or draining. */
 export const answerReadyz =
   ({ checkReadiness: ready }: Pick<ApiDeps, 'checkReadiness'>): RequestHandler =>
   (_req, res) => {
@@ -24,26 +24,26 @@ const jsonReply = (description: string, schema: z.ZodType) => ({
   content: { 'application/json': { schema } },
 })
 
-/** The same for /openapi.json. */
+/** Both routes for /openapi.json. */
 export const healthPaths: ZodOpenApiPathsObject = {
   '/healthz': {
     get: {
       operationId: 'getHealthz',
       tags: ['health'],
-      summary: 'Whether the process answers',
+      summary: 'Check that the process answers',
       security: [],
-      responses: { 200: jsonReply('It does.', Health) },
+      responses: { 200: jsonReply('The process answers.', Health) },
     },
   },
   '/readyz': {
     get: {
       operationId: 'getReadyz',
       tags: ['health'],
-      summary: 'Whether the process is ready for work',
+      summary: 'Check that the process is ready for work',
       security: [],
       responses: {
-        200: jsonReply('Migrated, connected, all roles running.', Ready),
-        503: jsonReply('Starting or draining.', Ready),
+        200: jsonReply('The process is migrated, connected and runs all its roles.', Ready),
+        503: jsonReply('The process is starting or draining.', Ready),
       },
     },
   },

@@ -6,8 +6,8 @@ const smallTableQueries = (table: string, and = '') => ({
   own: `select client_id from ${table} where id = $1 and client_id = $2 ${and}`,
 })
 
-// The keys of tables that grow begin with the client: without one, each client's part is probed. A join, since Citus takes no
-// `exists` whose outer table is on every node.
+// Primary keys of tables that grow begin with the client, so without a client each client's part is probed. This is a join because
+// Citus refuses an `exists` whose outer table is on every node.
 const growingTableQueries = (table: string) => ({
   any: `select t.client_id from clients c join ${table} t on t.client_id = c.id and t.id = $1`,
   own: `select client_id from ${table} where client_id = $2 and id = $1`,
@@ -20,14 +20,14 @@ const ownerQueries = {
   },
   apiKey: smallTableQueries('api_keys'),
   source: smallTableQueries('sources'),
-  // What an application publishes has its client for a source.
+  // The source of what an application publishes is the client itself.
   sourceOrApp: {
     any: 'select client_id from sources where id = $1 union all select id from clients where id = $1',
     own: `select client_id from sources where id = $1 and client_id = $2
           union all select id from clients where id = $1 and id = $2`,
   },
   endpoint: smallTableQueries('endpoints', 'and deleted_at is null'),
-  // What was sent to an endpoint stays readable after it is deleted.
+  // What was sent to an endpoint stays readable after the endpoint is deleted.
   endpointEver: smallTableQueries('endpoints'),
   user: growingTableQueries('users'),
   checkout: growingTableQueries('checkouts'),
@@ -42,8 +42,8 @@ const ownerQueries = {
 export type IdKind = keyof typeof ownerQueries
 
 /**
- * The client that owns the thing of this id, null for an operator's api-key; undefined when there is no such thing, or
- * none of `clientId` where that is given. An id that is no UUID names nothing.
+ * The client that owns what has this id, null for an operator's API key; undefined if nothing has this id, or nothing of
+ * `clientId` if that is given. Nothing has an id that is not a UUID.
  */
 export async function ownerOfId(
   db: Queryable,
@@ -53,7 +53,7 @@ export async function ownerOfId(
 ): Promise<string | null | undefined> {
   if (!isUuid(id)) return undefined
   const { any, own } = ownerQueries[kind]
-  // By name, so that they are planned once: what is kept of deliveries and events has a hundred partitions.
+  // Prepared by name, so that they are planned once: deliveries and events have a hundred partitions.
   const { rows } = await (clientId === null
     ? db.query({ name: `owner.any.${kind}`, text: any, values: [id] })
     : db.query({ name: `owner.own.${kind}`, text: own, values: [id, clientId] }))

@@ -1,16 +1,17 @@
 import { createHash } from 'node:crypto'
 import type { Queryable } from '../../database/db.ts'
+import { firstRow } from '../../database/rows.ts'
 import { Refusal } from '../../errors.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
 
-/** What went over the wire. */
+/** A response as it is sent. */
 export interface WireAnswer {
   status: number
   text: string
   isReplayed: boolean
 }
 
-/** One request that may come again: whose key, which Idempotency-Key, and what it asked for. */
+/** A request that may be repeated: its API key, its Idempotency-Key, and what it asks for. */
 export interface IdempotentRequest {
   keyId: string
   key: string
@@ -21,7 +22,7 @@ export interface IdempotentRequest {
 
 export const KEY_LIFETIME = `interval '24 hours'`
 
-/** Throws `invalid` for what is no key. */
+/** Throws `invalid` for a malformed Idempotency-Key. */
 export function assertIdempotencyKey(key: string): void {
   if (!/^[\x21-\x7e]{1,255}$/.test(key))
     throw new Refusal('invalid', {
@@ -29,16 +30,16 @@ export function assertIdempotencyKey(key: string): void {
     })
 }
 
-/** What tells one request from another. */
+/** Identifies what a request asks for. */
 export const requestHash = ({ method, url, body }: Omit<IdempotentRequest, 'keyId' | 'key'>): Buffer =>
   createHash('sha256')
     .update(`${method} ${url}\n${JSON.stringify(body)}`)
     .digest()
 
 /**
- * Does `work` once per Idempotency-Key and API key: within 24 hours the same request gets the first one's answer again.
- * The answer is written in the transaction of the work itself, so a crash leaves either both or nothing; refused work leaves
- * the key free. Throws `idempotency_running` while the first still runs, `idempotency_mismatch` for another request.
+ * Does `work` once per Idempotency-Key and API key: for 24 hours the same request gets the first answer again. The answer is
+ * stored in the transaction of the work, so that a crash leaves either both or neither; refused work leaves the key unused.
+ * Throws `idempotency_running` while the first request still runs, and `idempotency_mismatch` for a different request.
  */
 export async function answerOnce(
   { tx, keyRing }: { tx: Queryable; keyRing: KeyRing },
@@ -47,12 +48,12 @@ export async function answerOnce(
 ): Promise<WireAnswer> {
   assertIdempotencyKey(key)
   const hash = requestHash(request)
-  // The lock dies with its session, so no crashed request can hold a key; it also lets only one of two newcomers in.
-  const { rows: locks } = await tx.query(
-    `select pg_try_advisory_xact_lock(hashtextextended('idempotency:' || $1 || ':' || $2, 0)) as ours`,
+  // The lock ends with its session, so a crashed request cannot hold a key. Of two simultaneous requests only one gets it.
+  const { rows: locks } = await tx.query<{ isOurs: boolean }>(
+    `select pg_try_advisory_xact_lock(hashtextextended('idempotency:' || $1 || ':' || $2, 0)) as "isOurs"`,
     [keyId, key],
   )
-  if (!locks[0].ours) throw new Refusal('idempotency_running', { retryAfterSeconds: 1 })
+  if (!firstRow(locks).isOurs) throw new Refusal('idempotency_running', { retryAfterSeconds: 1 })
   const { rows } = await tx.query(
     `select request_hash, status, reply from idempotency_keys
       where api_key_id = $1 and key = $2 and created_at > now() - ${KEY_LIFETIME}`,
@@ -67,7 +68,7 @@ export async function answerOnce(
   return answer
 }
 
-/** Writes the answer down, and forgets some that are too old: what is used cleans up after itself. */
+/** Stores the answer, and deletes some that have expired, so that no job has to. */
 async function saveAnswer(
   tx: Queryable,
   { keyId, key, hash, status, reply }: { keyId: string; key: string; hash: Buffer; status: number; reply: string },

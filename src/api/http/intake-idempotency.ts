@@ -4,11 +4,11 @@ import { Refusal } from '../../errors.ts'
 import { createBatcher } from '../../workers/batcher.ts'
 import { assertIdempotencyKey, type IdempotentRequest, KEY_LIFETIME, requestHash } from './idempotency.ts'
 
-/** What a request with an Idempotency-Key is done under: the same each time it comes, for 24 hours. */
+/** What the first request with an Idempotency-Key establishes for its repetitions, for 24 hours. */
 export interface IntakeClaim {
-  /** The ids of what is made follow from it, so that made again it is there already. */
+  /** The ids of new rows are derived from it, so that a repetition finds them stored already. */
   id: string
-  /** When the request came first. */
+  /** When the first request arrived. */
   at: Date
 }
 
@@ -23,9 +23,9 @@ interface ClaimedKey {
 }
 
 /**
- * Claims Idempotency-Keys for work that commits by itself: the key is taken first, and the work done under the claim may be
- * done again, whether the process died before it, after it, or not at all. No reply is kept, since it follows as well.
- * Requests that come close together share one commit. Throws `idempotency_mismatch` for another request than the first.
+ * Claims Idempotency-Keys for work that commits in a transaction of its own. The key is claimed first, and a repetition does the
+ * work again under the same claim, whether or not the process died before or after it. No reply is stored, since it can be
+ * derived again. Requests that arrive close together share one commit. Throws `idempotency_mismatch` for a different request.
  */
 export function idempotencyKeyClaimer({ db }: { db: Db }): (once: IdempotentRequest) => Promise<IntakeClaim> {
   const add = createBatcher((asked: KeyRequest[]) => claimKeys(db, asked), { max: 250, inFlight: 2, spacingMs: 4 })
@@ -34,7 +34,7 @@ export function idempotencyKeyClaimer({ db }: { db: Db }): (once: IdempotentRequ
     const hash = requestHash(request)
     const row = await add({ keyId, key, hash })
     if (!row.hash.equals(hash)) throw new Refusal('idempotency_mismatch')
-    // The moment too: a key that is free again after 24 hours must lead to other ids.
+    // With the time: a key that is used again after 24 hours must give other ids.
     return { id: idOfWords('claim', keyId, key, row.at.toISOString()), at: row.at }
   }
 }
@@ -42,7 +42,7 @@ export function idempotencyKeyClaimer({ db }: { db: Db }): (once: IdempotentRequ
 const keyName = ({ keyId, key }: Pick<KeyRequest, 'keyId' | 'key'>) => `${keyId} ${key}`
 
 async function claimKeys(db: Db, asked: KeyRequest[]): Promise<ClaimedKey[]> {
-  // Of the same key twice the first counts; all processes take them in one order, so that none waits for the other.
+  // If a key occurs twice, the first counts. All processes lock the keys in the same order, so that they cannot deadlock.
   const distinct = [...new Map(asked.toReversed().map((one) => [keyName(one), one])).values()].sort((a, b) =>
     keyName(a) < keyName(b) ? -1 : 1,
   )
@@ -67,7 +67,7 @@ async function claimKeys(db: Db, asked: KeyRequest[]): Promise<ClaimedKey[]> {
   }
   return asked.map((one) => {
     const row = found.get(keyName(one))
-    // It grew too old between the two statements: the next try takes it.
+    // It expired between the two statements: the next try claims it.
     if (!row) throw new Refusal('unavailable', { retryAfterSeconds: 1 })
     return row
   })

@@ -1,24 +1,24 @@
 import { LRUCache } from 'lru-cache'
 
-/** Requests at once, and a second in the long run. */
+/** How many requests in a burst, and a second in the long run. */
 interface RequestRate {
   perSecond: number
   burst: number
 }
 
-/** What one API key may ask. Rule: DESIGN.md 3. */
+/** The rate of one API key (docs/api.md). */
 const PER_KEY: RequestRate = { perSecond: 50, burst: 500 }
 const BURST_SECONDS = 10
 
-/** What all keys of a client may ask together, by its quota. */
+/** The rate of all keys of a client together, by its quota. */
 export const clientRate = (requestsPerSecond: number): RequestRate => ({
   perSecond: requestsPerSecond,
   burst: requestsPerSecond * BURST_SECONDS,
 })
 
 /**
- * A token bucket per name, in this process. The result takes one token and answers 0, or takes none and answers the whole
- * seconds to wait (1 or more).
+ * A token bucket per name, in this process. The function takes a token and returns 0, or takes none and returns the whole
+ * seconds to wait, 1 or more.
  */
 export function rateLimiter(now: () => Date): (name: string, rate?: RequestRate) => number {
   const buckets = new LRUCache<string, { tokens: number; at: number }>({ max: 10_000 })
@@ -27,8 +27,8 @@ export function rateLimiter(now: () => Date): (name: string, rate?: RequestRate)
     const bucket = buckets.get(key) ?? { tokens: burst, at }
     const earned = (Math.max(0, at - bucket.at) / 1000) * perSecond
     const tokens = Math.min(burst, bucket.tokens + earned)
-    const refused = tokens < 1
-    buckets.set(key, { tokens: refused ? tokens : tokens - 1, at })
-    return refused ? Math.ceil((1 - tokens) / perSecond) : 0
+    const isRefused = tokens < 1
+    buckets.set(key, { tokens: isRefused ? tokens : tokens - 1, at })
+    return isRefused ? Math.ceil((1 - tokens) / perSecond) : 0
   }
 }

@@ -3,7 +3,7 @@ import { isDatabaseAway } from '../../database/db.ts'
 import { newId } from '../../domain/ids.ts'
 import { Refusal, type RefusalCode, refusalBody } from '../../errors.ts'
 
-// What body-parser names its own errors.
+// The types of body-parser's errors.
 const BODY_ERRORS: Readonly<Record<string, RefusalCode>> = {
   'entity.parse.failed': 'malformed_json',
   'entity.too.large': 'too_large',
@@ -11,7 +11,7 @@ const BODY_ERRORS: Readonly<Record<string, RefusalCode>> = {
   'charset.unsupported': 'unsupported_media_type',
 }
 
-/** The refusal that an error means for the caller; `internal` for our own fault. */
+/** The refusal to answer an error with; `internal` if it is our own fault. */
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error
   const { type, status } = (error ?? {}) as { type?: unknown; status?: unknown }
@@ -25,7 +25,7 @@ export function refusalOf(error: unknown): Refusal {
 /** The id of a request, as the log and the X-Request-Id header have it. */
 export const requestIdOf = (req: Request): string => String(req.id ?? newId())
 
-/** The last handler of the router: answers with the refusal; the log gets the error itself where the fault is ours. */
+/** The last handler of the router: answers with the refusal. The log gets the error itself if the fault is ours. */
 export const answerRefusal: ErrorRequestHandler = (error, req, res, next) => {
   if (res.headersSent) return next(error)
   const refusal = refusalOf(error)

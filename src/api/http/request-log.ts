@@ -6,9 +6,9 @@ import type { Log } from '../../log.ts'
 const QUIET = new Set(['/healthz', '/readyz'])
 
 /**
- * Gives each request an id, the caller's own X-Request-Id where it is sound, echoes it, and logs one line when it is
- * answered, but for events that were taken in: those are found by their rows. Neither bodies nor headers are logged: both
- * hold secrets.
+ * Gives each request an id (the caller's X-Request-Id if it is well-formed), returns it as a header, and logs one line when the
+ * request is answered, except for stored events, whose rows show the same. Bodies and headers are not logged: they contain
+ * secrets.
  */
 export const logRequests = (log: Log) =>
   pinoHttp({
@@ -19,7 +19,7 @@ export const logRequests = (log: Log) =>
       res.setHeader('x-request-id', id)
       return id
     },
-    // `url` is what is left of the path behind a router's mount.
+    // In a mounted router, `url` is only the rest of the path.
     autoLogging: { ignore: (req) => QUIET.has((req as Request).originalUrl) },
     customLogLevel(_req, res, error) {
       if (error || res.statusCode >= 500) return 'error'

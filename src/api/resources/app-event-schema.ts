@@ -51,7 +51,8 @@ function givenAppEvent(now: () => Date, extra: z.ZodRawShape): z.ZodType<GivenAp
         error: 'must be left out when userId is given',
       }),
   )
-  return z.discriminatedUnion('type', [first!, ...others]) as unknown as z.ZodType<GivenAppEvent>
+  if (!first) throw new Error('There is no type of app event.')
+  return z.discriminatedUnion('type', [first, ...others])
 }
 
 /** Checks the number before the events: 8 MiB can hold millions of events, each with a mistake. */

@@ -70,6 +70,17 @@ const Attempt = z
   })
   .meta({ id: 'Attempt', description: 'One HTTP request of a delivery.' })
 
+const deliveriesQuery = z.strictObject({
+  clientId,
+  endpointId: idReference.optional(),
+  eventId: idReference.optional(),
+  replayId: idReference.optional(),
+  state: z.enum(DELIVERY_STATES).optional(),
+  eventType: eventType.optional(),
+  ...windowQuery,
+  ...pageQuery,
+})
+
 /** /v1/deliveries: what became of each event at each endpoint it was sent to. */
 export const deliveryRoutes = (
   deps: Pick<ApiDeps, 'keyRing' | 'contracts' | 'resendDelivery' | 'wakes' | 'now'>,
@@ -77,16 +88,7 @@ export const deliveryRoutes = (
   listRoute('GET /v1/deliveries', {
     summary: 'List deliveries',
     ids: { endpointId: 'endpointEver', eventId: 'event', replayId: 'replay' },
-    query: z.strictObject({
-      clientId,
-      endpointId: idReference.optional(),
-      eventId: idReference.optional(),
-      replayId: idReference.optional(),
-      state: z.enum(DELIVERY_STATES).optional(),
-      eventType: eventType.optional(),
-      ...windowQuery,
-      ...pageQuery,
-    }),
+    query: deliveriesQuery,
     reply: deliveryReply,
     async answerCall(call) {
       const { data, meta } = await readPage<DeliveryRow>(deps, call, {

@@ -17,11 +17,9 @@ export const endpointTls = z
     caCertificate: pem.optional().meta({
       description: 'PEM of the certificate authorities to trust for this receiver, instead of the public ones.',
     }),
-    clientCertificate: pem
-      .optional()
-      .meta({
-        description: 'PEM of the certificate that the gateway presents (mTLS), followed by intermediate certificates.',
-      }),
+    clientCertificate: pem.optional().meta({
+      description: 'PEM of the certificate that the gateway presents (mTLS), followed by intermediate certificates.',
+    }),
     clientKey: pem
       .optional()
       .meta({ description: 'PEM of the private key of `clientCertificate`, without a passphrase. Never returned.' }),

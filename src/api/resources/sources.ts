@@ -74,19 +74,20 @@ const planRanks = z
   })
 const apiKey = textUpTo(500).meta({ description: 'A Stripe API key, for reading objects that events only refer to.' })
 
+const changedSourceBody = z.strictObject({
+  name: name.nullable().optional(),
+  signingSecrets: signingSecrets.optional(),
+  apiKey: apiKey.nullable().optional(),
+  apiVersion: apiVersion.nullable().optional(),
+  planRanks: planRanks.optional(),
+})
+const newSourceBody = changedSourceBody.extend({ clientId, kind: z.enum(['stripe']).default('stripe'), signingSecrets })
+
 /** /v1/sources. Secrets are never returned. A change applies to the next request that Stripe sends. */
 export const sourceRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'publicUrl' | 'forgetFailures' | 'wakes'>): Route[] => [
   resourceRoute('POST /v1/sources', {
     summary: 'Create a source',
-    body: z.strictObject({
-      clientId,
-      kind: z.enum(['stripe']).default('stripe'),
-      name: name.nullable().optional(),
-      signingSecrets,
-      apiKey: apiKey.nullable().optional(),
-      apiVersion: apiVersion.nullable().optional(),
-      planRanks: planRanks.optional(),
-    }),
+    body: newSourceBody,
     reply: Source,
     status: 201,
     async answerCall({ db, clientId, body }) {
@@ -131,13 +132,7 @@ export const sourceRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'publicUrl' | 'forg
   resourceRoute('PATCH /v1/sources/{id}', {
     summary: 'Change a source',
     ids: { id: 'source' },
-    body: z.strictObject({
-      name: name.nullable().optional(),
-      signingSecrets: signingSecrets.optional(),
-      apiKey: apiKey.nullable().optional(),
-      apiVersion: apiVersion.nullable().optional(),
-      planRanks: planRanks.optional(),
-    }),
+    body: changedSourceBody,
     reply: Source,
     async answerCall({ db, clientId, params, body, afterCommit }) {
       const set = updateSet(
