@@ -2,14 +2,14 @@ import type { Queryable } from './db.ts'
 import { queryEachClient } from './each-client.ts'
 import { readPendingFloor } from './pending-floor.ts'
 
-/** What of a client, or of one of its endpoints, has been past its time for the longest. */
+/** The longest overdue item of a client, or of one of its endpoints. */
 export interface OldestWaiting {
   clientId: string
   at: Date
   seconds: number
 }
 
-/** The longest waiting source event of each client that has one past its time; `lanes` is how many each client has. */
+/** The longest overdue source event of each client that has one; `lanes` is the number of lanes of each client. */
 export const readOldestSourceEvents = (db: Queryable, lanes: number): Promise<OldestWaiting[]> =>
   queryEachClient<OldestWaiting>(
     db,
@@ -24,17 +24,17 @@ export const readOldestSourceEvents = (db: Queryable, lanes: number): Promise<Ol
     [lanes],
   )
 
-/** The longest waiting delivery of an endpoint, and why it may wait rightly. */
+/** The longest overdue delivery of an endpoint, and whether there is a reason for it. */
 export interface OldestDelivery extends OldestWaiting {
   endpointId: string
   contract: string
-  /** Its breaker is open: the endpoint is known to fail. */
+  /** Its circuit breaker is open: the endpoint is known to fail. */
   isOpen: boolean
 }
 
 /**
- * The longest waiting delivery of each enabled endpoint that has one past its time. Of endpoints in order of their users only
- * the first of each user counts: the others wait for it, whatever their times say.
+ * The longest overdue delivery of each enabled endpoint that has one. With `ordering: user` only the first delivery of each
+ * user counts: the others wait for it, whatever their times say.
  */
 export const readOldestDeliveries = async (db: Queryable): Promise<OldestDelivery[]> =>
   queryEachClient<OldestDelivery>(

@@ -9,28 +9,27 @@ export type Queryable = Pick<pg.Pool | pg.PoolClient, 'query'>
 // bigint arrives as text by default; ours are versions and counts, far below 2^53.
 const INT8 = 20
 const TYPE_PARSERS: pg.CustomTypesConfig = {
-  getTypeParser: (oid: number, format?: any) =>
-    oid === INT8 ? (text: string) => Number(text) : pg.types.getTypeParser(oid, format),
-} as pg.CustomTypesConfig
+  getTypeParser: (oid: number, format?: 'text' | 'binary') =>
+    oid === INT8 ? (text: string) => Number(text) : pg.types.getTypeParser(oid, format as 'text'),
+}
 
 /**
- * Lets the server give up a client that has vanished without a word after 7 s, and with it the locks that it held: by probes
- * while nothing is said, by the last one while something that was said is not acknowledged. Else it takes hours.
+ * Lets the server drop a client that has vanished after 7 s, and release its locks: by keepalive probes while the connection is
+ * idle, by the user timeout while data is not acknowledged. The defaults take hours.
  */
 export const KEEPALIVES =
   'set tcp_keepalives_idle = 3; set tcp_keepalives_interval = 1; set tcp_keepalives_count = 4; set tcp_user_timeout = 7000'
 const KEEPALIVES_TIMEOUT_MS = 5000
 
 /**
- * On Citus what many shards are changed by goes over one connection to each node, shard after shard. By itself Citus takes one
- * for each shard: each is a transaction to prepare and to commit, and a place of the node's max_connections. To PostgreSQL
- * alone it says nothing.
+ * On Citus a statement that changes many shards uses one connection to each node, shard after shard. The default is one for each
+ * shard, each with a transaction to prepare and commit and a slot of max_connections. Plain PostgreSQL ignores the setting.
  */
 const ONE_CONNECTION_PER_NODE = `set citus.multi_shard_modify_mode = 'sequential'`
 
 /**
- * A pool on `url`, which may name several hosts (see hosts.ts). An idle connection that breaks is replaced by the pool and
- * told to `onError`.
+ * A pool on `url`, which may name several hosts (see hosts.ts). The pool replaces an idle connection that breaks, and passes its
+ * error to `onError`.
  */
 export function openPool(url: string, { max = 10, onError = (_: Error) => {} } = {}): Db {
   const { config, Client, forgetPrimary: forget } = createHostConnector(url)
@@ -47,12 +46,12 @@ export function openPool(url: string, { max = 10, onError = (_: Error) => {} } =
       } as never) as unknown as undefined,
   })
   pool.on('error', (error) => {
-    // The pool hangs the whole connection onto it, statements and all: too much for a log line.
+    // The pool attaches the whole connection to the error: too much for a log line.
     Object.defineProperty(error, 'client', { enumerable: false })
-    // While the pool ends, its connections may end as they like.
+    // While the pool ends, errors of its connections do not matter.
     if (!pool.ending) onError(error)
   })
-  // A connection that breaks while somebody has it: the next statement tells them. Unheard, the event would end the process.
+  // Of a connection that breaks while it is in use, the next statement fails. Without a listener the event would end the process.
   const open = new Set<pg.PoolClient>()
   pool.on('connect', (client) => {
     client.on('error', () => {})
@@ -72,22 +71,22 @@ export function openPool(url: string, { max = 10, onError = (_: Error) => {} } =
 const poolCutters = new WeakMap<Db, () => void>()
 
 /**
- * Breaks every connection of the pool: whoever waits for an answer gets an error at once, and new connections are made. For
- * a server that does not answer any more: a connection whose other end has vanished says nothing for a quarter of an hour.
+ * Breaks every connection of the pool: statements under way fail at once, and new connections are made. For a server that does
+ * not answer any more: a connection whose other end has vanished reports nothing for a quarter of an hour.
  */
 export const cutConnections = (pool: Db): void => poolCutters.get(pool)?.()
 
-/** A session of its own on `url`, not yet connected. */
-export function createSession(url: string, own: pg.ClientConfig = {}): pg.Client {
+/** A connection of its own on `url`, outside any pool, not yet connected. */
+export function createSession(url: string, settings: pg.ClientConfig = {}): pg.Client {
   const { config, Client } = createHostConnector(url)
-  return new Client({ ...config, ...own })
+  return new Client({ ...config, ...settings })
 }
 
-// PostgreSQL's classes and codes for "come back later" (connection lost, out of space or connections, starting, ending, a
-// standby), and the network's.
+// Codes of PostgreSQL (connection lost, out of space or connections, starting, stopping, a standby) and of the network that mean
+// "try again later".
 const AWAY_CODES =
   /^(08...|53...|57P0[1-5]|25006|ECONNREFUSED|ECONNRESET|EPIPE|ENOENT|ENOTFOUND|EAI_AGAIN|E(HOST|NET)UNREACH|ETIMEDOUT)$/
-// What `pg` says without a code.
+// Messages of `pg` that come without a code.
 const LOST_MESSAGES = /^(Connection terminated|timeout expired|Query read timeout|Client (has encountered|was closed))/
 
 /** Whether an error means that the database is away or full for now, and not that the statement is wrong. */
@@ -97,15 +96,15 @@ export function isDatabaseAway(error: unknown): boolean {
 }
 
 /**
- * Whether one node of a cluster is away: class 08 (a connection) in the server's own words, so that not our way to it is
- * broken, but the coordinator's to a node.
+ * Whether one node of a cluster is away: class 08 (connection) with a severity comes from the server, so it is not our connection
+ * that is broken, but the coordinator's to a node.
  */
 export function isNodeAway(error: unknown): boolean {
   const { code, severity } = (error ?? {}) as { code?: unknown; severity?: unknown }
   return severity !== undefined && String(code).startsWith('08')
 }
 
-/** Whether transactions had locked each other out, and this one was ended for it: it may be tried again. */
+/** Whether a transaction was ended because of a deadlock: it may be tried again. */
 export const isDeadlock = (error: unknown): boolean => (error as { code?: unknown })?.code === '40P01'
 
 /** Runs `work` in one transaction: committed when it returns, rolled back when it throws. */

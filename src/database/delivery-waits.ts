@@ -52,8 +52,8 @@ interface DeliveryTimes {
 }
 
 /**
- * What a pending delivery waits for at `now`; null of one that waits for nothing any more. `inFront` is what `inFrontOf` found,
- * where it was asked. Rules: DESIGN.md 4.
+ * What a pending delivery waits for at `now`; null when it is not pending any more. `earlier` is the result of
+ * `findEarlierDelivery`, where the endpoint has `ordering: user`.
  */
 export function deliveryWaitAt(
   { state, attempts, nextAttemptAt }: DeliveryTimes,

@@ -6,18 +6,20 @@ import { splitStatements } from './sql-statements.ts'
 
 const OLDEST_CITUS = 12
 
-/** Whether this database's tables lie on a Citus cluster, or have begun to: see sql/citus.sql. */
+/** Whether this database's tables are distributed over a Citus cluster, or some of them: see sql/citus.sql. */
 export async function isDistributed(session: pg.Client): Promise<boolean> {
-  const { rows } = await session.query(`select to_regclass('pg_dist_partition') is not null as citus`)
-  if (!rows[0].citus) return false
+  const { rows } = await session.query<{ hasCitus: boolean }>(
+    `select to_regclass('pg_dist_partition') is not null as "hasCitus"`,
+  )
+  if (!rows[0]?.hasCitus) return false
   const { rowCount } = await session.query(`select 1 from pg_dist_partition where logicalrelid = 'clients'::regclass`)
   return rowCount === 1
 }
 
 /**
- * Spreads the tables that are not spread yet; returns how many tables that were. Each goes in a transaction of its own: after
- * a failure those before it are done, nothing is lost, and the next run, or the next start of a gateway, goes on. Throws a
- * ConfigError that says what to do when the cluster is not ready.
+ * Distributes the tables that are not distributed yet; returns how many. Each has a transaction of its own: after a failure those
+ * before it are done, no row is lost, and the next run or start of a gateway goes on. Throws a ConfigError that says what to do
+ * when the cluster is not ready.
  */
 export async function distributeTables(session: pg.Client, log: Log): Promise<number> {
   await assertCitusReady(session)
@@ -52,8 +54,8 @@ async function assertCitusReady(session: pg.Client): Promise<void> {
 }
 
 /**
- * Holds that the coordinator knows itself where there are workers, since some tables stay on it, and lets it take rows where it
- * is the only node: one that was registered by hand takes none. (Where no node is registered at all, Citus does both.)
+ * Makes sure that the coordinator is registered where there are workers, since some tables stay on it, and lets it hold rows where
+ * it is the only node: one that was registered by hand holds none. (When no node is registered, Citus does both itself.)
  */
 export async function prepareCoordinator(session: pg.Client): Promise<void> {
   const { rows } = await session.query(
@@ -63,7 +65,7 @@ export async function prepareCoordinator(session: pg.Client): Promise<void> {
   const coordinator = rows.find(({ coordinates }) => coordinates)
   if (rows.length > 0 && !coordinator)
     throw new ConfigError(
-      `The workers do not know where the coordinator is, and some tables stay there: run "select citus_set_coordinator_host('<its address>', <its port>)" on it.`,
+      `The workers do not know the coordinator, where some tables stay: run "select citus_set_coordinator_host('<its address>', <its port>)" on it.`,
     )
   if (rows.length === 1 && !coordinator.takesRows)
     await session.query(`select citus_set_node_property($1, $2, 'shouldhaveshards', true)`, [

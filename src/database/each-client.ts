@@ -1,12 +1,12 @@
 import type { Queryable } from './db.ts'
 
 /**
- * The rows that a statement about one client gives, of all clients. `statement` is handed the SQL that names the client, and
- * pins every table that grows to it, so that each client's part is found by its index; $1 and on are `values`. Of its rows, `x`,
- * `columns` are answered, and `rest` may order and cut them: over all clients, or where they are asked one by one, of each.
+ * The rows of a statement about one client, for all clients. `statement` gets the SQL that names the client and must use it for
+ * every table that grows, so that each client's part is found by an index; `values` are its $1 and on. `columns` of its rows,
+ * `x`, are returned, and `rest` may order and limit them: over all clients, or for each where they are queried one by one.
  *
- * On one PostgreSQL that is one statement. Citus plans no such lateral join across machines: there it is asked client by
- * client, one short statement for each (docs/scaling.md).
+ * On one PostgreSQL that is one statement. Citus plans no such lateral join across machines, so there each client is queried by
+ * itself (docs/scaling.md).
  */
 export async function queryEachClient<Row extends object>(
   db: Queryable,
@@ -31,8 +31,8 @@ export async function queryEachClient<Row extends object>(
   return all
 }
 
-/** Whether the tables that grow may lie on several machines: the database has Citus. */
+/** Whether the database has Citus: the tables that grow may be on several machines. */
 async function hasCitus(db: Queryable): Promise<boolean> {
-  const { rows } = await db.query(`select to_regclass('pg_dist_partition') is not null as spread`)
-  return rows[0].spread
+  const { rows } = await db.query<{ exists: boolean }>(`select to_regclass('pg_dist_partition') is not null as exists`)
+  return rows[0]?.exists === true
 }

@@ -6,85 +6,90 @@ interface DatabaseHost {
   port: number
 }
 
-/** A server that does not answer at all must be given up at some time. */
+/** As `pg` calls it. */
+type ConnectCallback = (error: Error | null, client?: pg.Client) => void
+
+/** How long to wait for a server that does not answer at all. */
 const CONNECT_TIMEOUT_MS = 5000
 const SCOUT_TIMEOUT_MS = 2500
-/** What a host that works needs to say so at most, where another one has said it already. */
+/** How long a host earlier in the list is waited for, once a later one has answered. */
 const SLOW_HOST_MS = 500
 
 export interface HostConnector {
   /** For a `pg.Client` or `pg.Pool`. */
   config: pg.ClientConfig
   Client: typeof pg.Client
-  /** The primary may be another one by now: the next connection looks for it. */
+  /** The next connection looks for the primary again, which may be another host by now. */
   forgetPrimary(): void
 }
 
 /**
- * How connections to `url` are made. The URL may name
- * several hosts as libpq does, `postgres://user:password@one:5432,two:5432/name`: connections go to the first that takes
+ * How connections to `url` are made. The URL may name several hosts as libpq does, `postgres://user:password@one:5432,two:5432/name`: connections go to the first that takes
  * writes, and after a failover to the one that takes them then. (`pg` itself knows one host alone.)
  * https://www.postgresql.org/docs/18/libpq-connect.html#LIBPQ-MULTIPLE-HOSTS
  */
 export function createHostConnector(url: string): HostConnector {
   const { hosts, single } = parseHosts(url)
-  // The system's probes notice a peer that has vanished while an answer is waited for.
+  // Keepalive probes notice a peer that has vanished while we wait for an answer.
   const config = { connectionString: single, keepAlive: true, keepAliveInitialDelayMillis: 3000 }
-  const findPrimary = createPrimaryFinder(single, hosts)
+  const primaryFinder = createPrimaryFinder(single, hosts)
 
   class Client extends pg.Client {
     constructor(own?: string | pg.ClientConfig) {
       // A pool's own option of this name would count the wait for a free connection as well.
       super({ ...(own as pg.ClientConfig), connectionTimeoutMillis: CONNECT_TIMEOUT_MS })
-      // What breaks a connection is told to its statements as well. Whoever connects listens only once that has come to its
-      // end, by a promise later than a server can end what it has just opened: unheard, the event would end the process.
+      // Statements get the error too. A server may end a connection that it has just opened before the caller's own listener is
+      // attached: without this one the event would end the process.
       this.on('error', () => {})
     }
-    override connect(callback?: any): any {
-      if (hosts.length === 1) return callback ? super.connect(callback) : super.connect()
-      const connected = this.#connectToPrimary()
-      return callback ? void connected.then(() => callback(null, this), callback) : connected
+    override connect(): Promise<pg.Client>
+    override connect(callback: ConnectCallback): void
+    override connect(callback?: ConnectCallback): Promise<pg.Client> | undefined {
+      const connected = hosts.length === 1 ? super.connect() : this.#connectToPrimary()
+      if (!callback) return connected
+      connected.then(() => callback(null, this), callback)
+      return undefined
     }
     async #connectToPrimary(): Promise<this> {
-      Object.assign(this, await findPrimary.currentPrimary())
+      Object.assign(this, await primaryFinder.findPrimary())
       const role = watchRole(this)
       try {
         await super.connect()
         if (role.isStandby) throw new Error(`${this.host}:${this.port} has become a standby`)
         return this
       } catch (error) {
-        findPrimary.forget()
+        primaryFinder.forgetPrimary()
         if (role.isStandby) void this.end()
         throw error
       }
     }
   }
-  return { config, Client, forgetPrimary: findPrimary.forget }
+  return { config, Client, forgetPrimary: primaryFinder.forgetPrimary }
 }
 
-/** Knows which host takes writes until it is told to forget, and looks again then. */
+/** Remembers which host takes writes, until `forgetPrimary`. */
 function createPrimaryFinder(connectionString: string, hosts: readonly DatabaseHost[]) {
   let foundHost: Promise<DatabaseHost> | undefined
   const searchHosts = async (): Promise<DatabaseHost> => {
-    const scouts = hosts.map(async (host) => ({ host, trouble: await findWriteObstacle(connectionString, host) }))
-    // The first in order that takes writes, so that all processes come to the same; a silent one is not waited for long.
-    const hurry = delay(SLOW_HOST_MS, undefined, { ref: false })
+    const scouts = hosts.map(async (host) => ({ host, obstacle: await findWriteObstacle(connectionString, host) }))
+    // The first in the list that takes writes, so that all processes choose the same; a silent one is not waited for long.
+    const patience = delay(SLOW_HOST_MS, undefined, { ref: false })
     for (const scout of scouts) {
-      const answer = await Promise.race([scout, hurry])
-      if (answer && answer.trouble === null) return answer.host
+      const answer = await Promise.race([scout, patience])
+      if (answer && answer.obstacle === null) return answer.host
     }
     const all = await Promise.all(scouts)
-    const late = all.find(({ trouble }) => trouble === null)
+    const late = all.find(({ obstacle }) => obstacle === null)
     if (late) return late.host
-    const reasons = all.map(({ host, trouble }) => `${host.host}:${host.port}: ${trouble}`)
+    const reasons = all.map(({ host, obstacle }) => `${host.host}:${host.port}: ${obstacle}`)
     throw Object.assign(new Error(`no host takes writes (${reasons.join('; ')})`), { code: 'ECONNREFUSED' })
   }
   const forgetPrimary = () => {
     foundHost = undefined
   }
   return {
-    forget: forgetPrimary,
-    currentPrimary(): Promise<DatabaseHost> {
+    forgetPrimary,
+    findPrimary(): Promise<DatabaseHost> {
       if (!foundHost) {
         foundHost = searchHosts()
         foundHost.catch(forgetPrimary)
@@ -110,7 +115,7 @@ async function findWriteObstacle(connectionString: string, { host, port }: Datab
   }
 }
 
-/** Since PostgreSQL 14 a server says at the connect whether it is a standby. */
+/** Since PostgreSQL 14 a server reports at the connect whether it is a standby. */
 function watchRole(client: pg.Client): { isStandby: boolean } {
   const role = { isStandby: false }
   const { connection } = client as unknown as { connection: NodeJS.EventEmitter }

@@ -112,7 +112,7 @@ async function assertPostgresVersion(session: pg.Client) {
 
 async function warnOfFewLocks(session: pg.Client, log: Log) {
   const { rows } = await session.query(`select current_setting('max_locks_per_transaction')::int as locks`)
-  // See docs/retention.md: a statement that looks through 90 days may else find the lock table full.
+  // See docs/retention.md: a statement over 90 days may otherwise find the lock table full.
   if (rows[0].locks < ENOUGH_LOCKS)
     log.warn({ maxLocksPerTransaction: rows[0].locks, atLeast: ENOUGH_LOCKS }, 'database.few_locks')
 }
@@ -128,7 +128,7 @@ async function migrateGraphile(url: string, log: Log) {
   }
 }
 
-/** node-pg-migrate tells each statement; only its troubles are news. */
+/** node-pg-migrate logs each statement; only its warnings are of interest. */
 const createMigrationLogger = (log: Log) => {
   const ignoreMessage = () => {}
   const logWarning = (...said: unknown[]) => log.warn({ said }, 'migrate.warning')

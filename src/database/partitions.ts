@@ -6,15 +6,15 @@ import { isDeadlock, isNodeAway, type Queryable } from './db.ts'
 export const DAILY_TABLES = ['source_event_bodies', 'events', 'event_bodies', 'deliveries', 'attempts'] as const
 export type DailyTable = (typeof DAILY_TABLES)[number]
 
-/** Days of partitions that must exist ahead of now. */
+/** How many days ahead of today partitions exist. */
 const DAYS_AHEAD = 3
 const TRIES = 5
 const PAUSE_MS = 300
 const LOCK_TIMEOUT = '55P03'
 
 /**
- * Runs a statement that waits for a lock for moments only, several times if need be; false: somebody held it each time. On Citus
- * a change of partitions and one of rows may also lock each other out on two nodes, and either is ended (citusdata/citus#5135).
+ * Runs work that waits for a lock only briefly, and tries again when it does not get it; false: the lock was held each time. On
+ * Citus a change of partitions and one of rows may also deadlock across two nodes (citusdata/citus#5135).
  */
 export async function retryWhileLocked(work: () => Promise<unknown>): Promise<boolean> {
   for (let triesLeft = TRIES; triesLeft > 0; triesLeft -= 1) {
@@ -30,8 +30,8 @@ export async function retryWhileLocked(work: () => Promise<unknown>): Promise<bo
 }
 
 /**
- * Makes the partitions from yesterday to three days ahead where they are missing; returns how many were made. One that cannot be
- * made at present is no emergency: its day's rows go into the table's default partition.
+ * Makes the missing partitions from yesterday to three days ahead; returns how many were made. One that cannot be made now is no
+ * emergency: the rows of its day go into the table's default partition.
  */
 export async function makePartitions({ db, log }: { db: Queryable; log: Log }): Promise<number> {
   const { rows: missing } = await db.query<{ parent: DailyTable; day: string }>(

@@ -1,10 +1,10 @@
 import type { Queryable } from './db.ts'
 
-/** What ages apart: payloads are bodies and attempts, metadata is what says that there was something. */
+/** What is kept for different times: payloads are bodies and attempts, metadata are the rows that say that they existed. */
 export type RetainedKind = 'payload' | 'metadata'
 export type RetentionHorizons = Readonly<Record<RetainedKind, Date>>
 
-/** Since when everything is kept: what is older may be gone, or goes soon. 1970 where nothing was ever taken away. */
+/** From when on everything is still there: what is older may be gone. 1970 when nothing was ever purged. */
 export async function readHorizons(db: Queryable): Promise<RetentionHorizons> {
   const { rows } = await db.query<{ what: RetainedKind; before: Date }>('select what, before from retention')
   const never = new Date(0)

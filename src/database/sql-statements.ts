@@ -1,4 +1,4 @@
-// What a semicolon ends nothing in: comments, quoted text and names, bodies of functions.
+// Where a semicolon does not end a statement: comments, quoted text and names, bodies of functions.
 const SQL_TOKENS = /--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'|"[^"]*"|\$([a-z_]\w*|)\$[\s\S]*?\$\1\$|[\s\S]/g
 
 /** The statements of an SQL file, in order, without their comments and semicolons. It has no backslash escapes (`e'...'`). */

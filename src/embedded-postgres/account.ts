@@ -6,7 +6,7 @@ import { ConfigError } from '../errors.ts'
 
 const runFile = promisify(execFile)
 
-/** Who runs PostgreSQL: ourselves, or somebody unprivileged when we are root, which PostgreSQL refuses to be. */
+/** The account that runs PostgreSQL: our own, or an unprivileged one when we are root, which PostgreSQL refuses to run as. */
 export interface ServerAccount {
   /** What to hand to `spawn` so that the program runs as this account. */
   buildCommand(
@@ -23,16 +23,16 @@ interface UnixUser {
   gid: number
 }
 
-// PostgreSQL wants a user that has a name. The first that exists is taken.
+// PostgreSQL needs a user with a name. The first that exists is used.
 const UNPRIVILEGED_NAMES = ['postgres', '_postgres', 'nobody']
 
-// What setpriv adds where a folder above is closed to all but root (/root, or one that mktemp made).
+// Added with setpriv when a parent folder is closed to all but root (/root, or one that mktemp made).
 const CAPABILITIES = ['dac_read_search', 'dac_override']
 
 /**
- * The account that can run `program` and enter `dataDir`. As root the data folder itself is opened for passing through;
- * a closed folder above it, which is not ours to open, is passed with a capability. Throws a ConfigError that names the
- * closed folder when that does not work either.
+ * The account that can run `program` and enter `dataDir`. As root we let others pass through the data folder itself; a closed
+ * folder above it is not ours to open, and is passed with a capability. Throws a ConfigError that names the closed folder when
+ * that does not work either.
  */
 export async function findAccount(dataDir: string, pgDir: string, program: string): Promise<ServerAccount> {
   if (process.getuid?.() !== 0)
@@ -67,7 +67,7 @@ const addCapability = (user: UnixUser, capability: string): ServerAccount => ({
       `--inh-caps=-all,+${capability}`,
       `--ambient-caps=-all,+${capability}`,
       `--bounding-set=-all,+${capability}`,
-      // PostgreSQL asks access(2) about its own files, which else leaves capabilities out of account.
+      // PostgreSQL checks its own files with access(2), which otherwise ignores capabilities.
       '--securebits=+no_setuid_fixup',
       program,
       ...args,
@@ -77,7 +77,7 @@ const addCapability = (user: UnixUser, capability: string): ServerAccount => ({
   takeOwnership: createPlainAccount(user).takeOwnership,
 })
 
-/** The owner of an existing database keeps it; a new one gets the first unprivileged user that this machine has. */
+/** The owner of an existing database; for a new one the first unprivileged user of this machine. */
 async function findUnprivilegedUser(pgDir: string): Promise<UnixUser> {
   const owner = await stat(pgDir).catch(() => null)
   if (owner && owner.uid !== 0) return { name: String(owner.uid), uid: owner.uid, gid: owner.gid }

@@ -11,7 +11,7 @@ export interface PostgresBinaries {
 const PLATFORM = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
 
 /**
- * The PostgreSQL 18 programs that npm installed for this platform, ready to run also where npm was told to run no scripts.
+ * The PostgreSQL 18 programs that npm installed for this platform, ready to run even where npm ran no install scripts.
  * Throws a ConfigError where there are none: DATABASE_URL is the way out then.
  */
 export async function findBinaries(): Promise<PostgresBinaries> {
@@ -46,6 +46,6 @@ async function linkLibraries(native: string) {
 
 async function makeExecutable(path: string) {
   const { mode } = await stat(path)
-  // A needless chmod would fail on a read-only file system.
+  // On a read-only file system chmod would fail, even without a change.
   if ((mode & 0o555) !== 0o555) await chmod(path, mode | 0o555)
 }

@@ -12,7 +12,7 @@ export const DATABASE_USER = 'flo'
 
 const MAJOR = '18'
 
-// Secrets of our environment are none of the server's business; messages are read below, so they are in English.
+// The server gets none of the secrets in our environment. Its messages are parsed below, so they have to be in English.
 const ENV = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' }
 
 // Durability keeps PostgreSQL's defaults: fsync and synchronous_commit are on. These are for a queue of small hot rows.
@@ -26,19 +26,19 @@ export const SERVER_SETTINGS = {
   checkpoint_timeout: '15min',
   random_page_cost: '1.1',
   autovacuum_naptime: '15s',
-  // A statement that looks through the days of a table locks each of them with its indexes: docs/retention.md.
+  // A statement over the days of a table locks each of them with its indexes: docs/retention.md.
   max_locks_per_transaction: '512',
   max_parallel_workers_per_gather: '0',
   jit: 'off',
-  // A refused statement is its sender's to report; the server's log stays small and free of payloads.
+  // Whoever sends a refused statement reports it; the server's log stays small and free of payloads.
   log_min_messages: 'log',
   log_min_error_statement: 'panic',
   log_checkpoints: 'off',
 }
 
 /**
- * Makes the data folder of a new database, whole or not at all: it is built aside and moved into place, so that a crash
- * leaves no half of one and of two processes one wins. An existing folder is left alone, if this version can read it.
+ * Makes the data folder of a new database atomically: it is built beside its place and renamed, so that a crash leaves no half of
+ * one, and of two processes one wins. An existing folder stays as it is. Throws a ConfigError when this version cannot read it.
  */
 export async function createCluster(
   pgDir: string,
@@ -81,7 +81,7 @@ export async function createCluster(
   }
 }
 
-/** Why a server did not come up, as far as another try may help. */
+/** The started server, or why it did not start where another try may help. */
 export type LaunchResult = { pid: number; port: number; adopted: false } | { retry: 'taken' | 'port' | 'memory' }
 
 /**
@@ -103,7 +103,7 @@ export async function launchServer(
     `${name}=${value}`,
   ])
   const { file, args, options } = account.buildCommand(postgres, ['-D', pgDir, '-p', String(port), ...flags])
-  // A file, not a pipe: the server may outlive this process.
+  // A file and not a pipe: the server may outlive this process.
   const log = await open(logFile, 'a', 0o600)
   const { size: before } = await stat(logFile)
   const child = spawn(file, args, { ...options, env: ENV, cwd: '/', detached: true, stdio: ['ignore', log.fd, log.fd] })

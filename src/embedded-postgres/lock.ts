@@ -7,20 +7,20 @@ import type { Log } from '../log.ts'
 // Any number, the same in every gateway. Other advisory locks of ours have other keys.
 const FOLDER_LOCK = 7_061_001
 
-// A killed gateway's session ends within milliseconds of it; one that answers for longer is alive.
+// The session of a killed gateway ends within milliseconds; one that lasts longer belongs to a living gateway.
 const TAKEOVER_MS = 2000
 
 const STARTING_OR_ENDING = ['57P01', '57P03', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']
 const PASSWORD_REFUSED = '28P01'
 
 export interface FolderLock {
-  /** Call before the server is stopped: the loss of the lock is then no news. */
+  /** Call before the server is stopped: from then on the lock is not taken again. */
   expectLoss(): void
 }
 
 /**
- * Makes this process the only gateway on a data folder: a session-level lock in the folder's own server, which nothing
- * can leave behind. null when the server is starting or ending; throws a ConfigError when another gateway holds it.
+ * Makes this process the only gateway on a data folder, by a session-level lock in the folder's own server: it cannot outlive the
+ * process. null when the server is starting or stopping; throws a ConfigError when another gateway holds it.
  */
 export async function lockFolder({
   url,
@@ -42,7 +42,7 @@ export async function lockFolder({
   })
   if (!session) return null
 
-  // A server that restarts itself after a crash of one of its processes drops the lock.
+  // A server that restarts itself after a crash of one of its processes has lost the lock.
   const relockFolder = async () => {
     while (!isLossExpected) {
       session = await openLockedSession(url, folder).catch((error) => {

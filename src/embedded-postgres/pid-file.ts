@@ -3,7 +3,7 @@ import { readFile, readlink, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
-/** What postmaster.pid says: the server's process, its port, and whether it takes connections. */
+/** The content of postmaster.pid: the server's process, its port, and whether it takes connections. */
 export interface Postmaster {
   pid: number
   port: number
@@ -27,11 +27,11 @@ export function isProcessAlive(pid: number): boolean {
   }
 }
 
-/** Whether the process is a PostgreSQL server of this very folder: a pid alone may have been given to somebody else since. */
+/** Whether the process is the PostgreSQL server of this folder: the pid may belong to another process by now. */
 export async function servesFolder(pid: number, pgDir: string): Promise<boolean> {
   if (!isProcessAlive(pid)) return false
   const folder = await realpath(pgDir)
-  // The server works in its data folder. Where /proc does not tell, the command line names the folder.
+  // The server's working directory is its data folder. Where there is no /proc, the command line names the folder.
   const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => null)
   if (cwd !== null) return cwd === folder
   const { stdout } = await promisify(execFile)('ps', ['-ww', '-o', 'command=', '-p', String(pid)]).catch(() => ({

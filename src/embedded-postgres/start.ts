@@ -27,7 +27,7 @@ export interface EmbeddedPostgres {
 
 /**
  * The embedded PostgreSQL of one data folder: the server that a killed gateway left behind when it still lives, else a new
- * one on a free port of 127.0.0.1. `settings` join the server's own; `crashed` is called when the server ends unasked.
+ * one on a free port of 127.0.0.1. `settings` join the server's own; `crashed` is called when the server stops without being asked to.
  * Throws a ConfigError when another gateway uses the folder or this machine cannot run the server.
  */
 export async function startPostgres({
@@ -63,7 +63,7 @@ export async function startPostgres({
     const { pid, port } = server
     const url = formatUrl(password, port)
     const lock = await lockFolder({ url, folder, log })
-    // A server that was ending when we found it: the next look starts one.
+    // The server was stopping when we found it: the next round starts one.
     if (!lock) {
       await delay(100)
       continue
@@ -107,7 +107,7 @@ async function makeFolder(dataDir: string): Promise<string> {
   const folder = resolve(dataDir)
   await mkdir(folder, { recursive: true, mode: 0o700 }).catch((cause) => {
     throw new ConfigError(
-      `The data folder ${folder} cannot be made (${cause.code}): set FLO_DATA_DIR to a folder that can be written.`,
+      `The data folder ${folder} cannot be created (${cause.code}): set FLO_DATA_DIR to a folder that can be written.`,
       { cause },
     )
   })
@@ -122,7 +122,7 @@ async function findLivingServer(pgDir: string, log: Log) {
     if (!postmaster || !isProcessAlive(postmaster.pid)) return null
     const { pid, port, isReady: ready } = postmaster
     if (!(await servesFolder(pid, pgDir))) {
-      // The number now belongs to another process: PostgreSQL would take it for a living server and refuse to start.
+      // The pid now belongs to another process: PostgreSQL would take it for a living server and refuse to start.
       await rm(join(pgDir, 'postmaster.pid'), { force: true })
       return null
     }

@@ -1,17 +1,17 @@
 interface ReadingCacheOptions {
-  /** What is younger is shown again. */
+  /** A value that is younger is returned without a new reading. */
   freshMs: number
-  /** Reading takes this share of the time at most: what took long is asked for less often. */
+  /** The share of the time that reading may take: after a slow reading the next one comes later. */
   share: number
-  /** So long after a reading that failed comes the next. */
+  /** How long after a failed reading the next one comes. */
   againMs: number
-  /** Who asks waits so long for a new one, then gets the last. */
+  /** How long a caller waits for a new value before it gets the last one. */
   waitMs: number
 }
 
 /**
- * Remembers what is dear to read, and never throws: `latest` is null until it could be read once. Several who ask at once
- * share one reading. `failed` hears why a reading failed; the last good one stays, with its age.
+ * Caches a value that is expensive to read. Concurrent callers of `readLatest` share one reading; it never throws, and is null
+ * until a reading has succeeded. When one fails, `onFailed` gets the error, and the last value stays.
  */
 export function createReadingCache<T>(
   read: () => Promise<T>,
@@ -50,7 +50,7 @@ export function createReadingCache<T>(
       }
       return last?.value ?? null
     },
-    /** Seconds since it was last read; null: never. */
+    /** Seconds since the last successful reading; null: there was none. */
     ageSeconds: () => (last === null ? null : (performance.now() - last.at) / 1000),
   }
 }

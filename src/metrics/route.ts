@@ -8,11 +8,11 @@ import type { Metrics } from './metrics.ts'
 interface MetricsRouteDeps {
   log: Log
   metrics: Pick<Metrics, 'renderText' | 'contentType'>
-  /** FLO_METRICS_TOKEN; undefined: anybody who reaches the port may read. */
+  /** FLO_METRICS_TOKEN; undefined: whoever reaches the port may read. */
   token: string | undefined
 }
 
-/** GET /metrics in Prometheus' text format. With a token, others than its bearer get 401. */
+/** GET /metrics in Prometheus' text format. Where a token is set, requests without it get 401. */
 export const createMetricsRoute =
   ({ log, metrics, token }: MetricsRouteDeps): RequestHandler =>
   async (req, res) => {
@@ -32,6 +32,6 @@ export const createMetricsRoute =
   }
 
 const hashToken = (text: string) => createHash('sha256').update(text).digest()
-// Hashes, since lengths may differ: the time must not tell how much of a guess was right.
+// Hashes have one length: the time of the comparison must not reveal how much of a guess was right.
 const isBearerOf = (token: string, authorization = '') =>
   timingSafeEqual(hashToken(/^bearer +(.*?) *$/i.exec(authorization)?.[1] ?? ''), hashToken(token))

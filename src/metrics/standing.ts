@@ -4,11 +4,11 @@ import { queryEachClient } from '../database/each-client.ts'
 import { DAILY_TABLES } from '../database/partitions.ts'
 import { readPendingFloor } from '../database/pending-floor.ts'
 
-/** How the installation stands, as its database alone knows: the same in every process that asks. */
+/** The state of the whole installation, read from its database: the same in every process. */
 export interface Standing {
   /** Pending deliveries, due by now and due later; a million and more of a client count as a million. */
   pending: { now: number; later: number }
-  /** Seconds that the longest waiting delivery is past its time, at endpoints whose breaker is closed, and open. */
+  /** Seconds that the longest overdue delivery is past its time, at endpoints whose breaker is closed, and open. */
   oldestDue: { closed: number; open: number }
   /** Enabled endpoints by their breaker. */
   breakers: { closed: number; open: number }
@@ -16,7 +16,7 @@ export interface Standing {
   endpoints: { enabled: number; manual: number; gone: number; failing: number }
   /** Source events that wait (received, held) or need somebody (failed); a million and more of a client count as a million. */
   sourceEvents: { received: number; held: number; failed: number }
-  /** Seconds that the longest waiting source event is past its time. */
+  /** Seconds that the longest overdue source event is past its time. */
   oldestSourceEvent: number
   running: { backfill: number; replay: number }
   hydrations: { pending: number; circuitsOpen: number }
@@ -31,12 +31,12 @@ export interface Standing {
 }
 
 const COUNT_LIMIT = 1_000_000
-/** A database that is slower than this has other troubles than to be counted. */
+/** A database that is slower than this has worse problems than missing metrics. */
 const TIMEOUT_MS = 3_000
 
 /**
- * Reads it in one transaction of cheap statements: each walks clients or endpoints, which are few, and probes an index that
- * holds nothing but what waits. `lanes` is how many each client has. Throws when the database does not answer in 3 s.
+ * Reads the standing in one transaction of cheap statements: each goes through clients or endpoints, which are few, and probes an
+ * index of what waits. `lanes` is the number of lanes of each client. Throws when the database does not answer in 3 s.
  */
 export const readStanding = (db: Db, workerId: string, lanes: number): Promise<Standing> =>
   inTransaction(db, async (tx) => {
@@ -143,5 +143,7 @@ const sumCounts = (counts: readonly number[]) => counts.reduce((all, one) => all
 const longestWait = (waiting: readonly OldestWaiting[]) =>
   waiting.reduce((most, { seconds }) => Math.max(most, seconds), 0)
 
-const countsBy = (rows: readonly Record<string, any>[], by: string): Record<string, number> =>
-  Object.fromEntries(rows.map((row) => [row[by], row.count]))
+const countsBy = <By extends string>(
+  rows: readonly ({ count: number } & Record<By, string>)[],
+  by: By,
+): Record<string, number> => Object.fromEntries(rows.map((row) => [row[by], row.count]))

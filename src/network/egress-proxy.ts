@@ -3,7 +3,7 @@ import { request as httpsRequest } from 'node:https'
 import { isIP, type Socket } from 'node:net'
 import { isAllowedAddress } from './addresses.ts'
 
-/** Where requests leave through: FLO_EGRESS_PROXY, but for the hosts of FLO_EGRESS_NO_PROXY. */
+/** The proxy for outgoing requests: FLO_EGRESS_PROXY, and FLO_EGRESS_NO_PROXY as its exceptions. */
 export interface EgressProxy {
   /** `http(s)://[user:password@]host[:port]` */
   url: string
@@ -11,35 +11,35 @@ export interface EgressProxy {
   exceptions: readonly string[]
 }
 
-/** The proxy did not do its part: it cannot be reached, is itself in trouble, or refuses us. No fault of the other end. */
+/** The proxy itself failed: it cannot be reached, is in trouble, or refuses us. The host behind it is not to blame. */
 export class ProxyTrouble extends Error {
   override name = 'ProxyTrouble'
 }
 
-/** The proxy does its part, and will not lead there: a rule of the network's. */
+/** The proxy works, and refuses the host: a rule of the network. */
 export class ProxyRefusal extends Error {
   override name = 'ProxyRefusal'
 }
 
-/** The way through a proxy, for as long as the process lives. */
+/** Connections through a proxy, for as long as the process lives. */
 export interface ProxyTunnels {
   /** Whether requests to this host go through the proxy. */
   isForHost(hostname: string): boolean
   /**
    * A connection to the host, through the proxy. Rejects with ProxyTrouble or ProxyRefusal, or with an error of code ETIMEDOUT,
-   * ECONNRESET or EHOSTUNREACH: the proxy is well, but does not get through to the host.
+   * ECONNRESET or EHOSTUNREACH: the proxy works, but does not get through to the host.
    */
   openTunnel(hostname: string, port: string): Promise<Socket>
-  /** Whether the proxy was out when it was last asked for anything. */
+  /** Whether the proxy failed when it was last used. */
   isProxyDown(): boolean
 }
 
 const CONNECT_MS = 5_000
 const ALIVE_MS = 2_000
-/** So long an answer to "are you well?" holds. */
+/** How long the result of a probe is used. */
 const PROBE_HOLDS_MS = 1_000
 
-// What a gateway in front of proxies answers when none of them is there; of the host behind the proxy they may speak as well.
+// A gateway in front of proxies answers these when no proxy is there. They may also be about the host behind the proxy.
 const TROUBLE_STATUSES = new Set([502, 503, 504])
 
 /** Tunnels by CONNECT (RFC 9110 9.3.6) through an HTTP or HTTPS proxy. */
@@ -65,7 +65,7 @@ export function createTunnels({ url, exceptions }: EgressProxy): ProxyTunnels {
       isDown = false
       return reply.socket
     }
-    // Silence and 5xx may be said of the host or of the proxy: so it is asked how it is itself.
+    // Silence and 5xx may be about the host or about the proxy, so the proxy itself is probed.
     const mayBeIll = reply.kind === 'silent' || TROUBLE_STATUSES.has(reply.status)
     if (mayBeIll && !(await isProxyAlive())) throw markDown('it does not answer, or is in trouble')
     if (reply.kind === 'silent') throw createUnreachedError(reply.code, authority, 'no answer')
@@ -83,7 +83,7 @@ export function createTunnels({ url, exceptions }: EgressProxy): ProxyTunnels {
   }
 }
 
-// Smokescreen says 407 of hosts that it does not lead to, without asking for anything.
+// Smokescreen answers 407 for hosts that it refuses, without asking for credentials.
 const asksForCredentials = ({ status, headers }: { status: number; headers: IncomingHttpHeaders }) =>
   status === 407 && headers['proxy-authenticate'] !== undefined
 
@@ -97,7 +97,7 @@ function matchesException(exception: string, hostname: string): boolean {
   return name.endsWith(suffix) || (!exception.startsWith('.') && `.${name}` === suffix)
 }
 
-const isSubnet = (exception: string) => isIP(exception.split('/')[0]!) !== 0
+const isSubnet = (exception: string) => isIP(exception.replace(/\/.*$/, '')) !== 0
 const toSubnet = (exception: string) =>
   exception.includes('/') ? exception : `${exception}/${isIP(exception) === 6 ? 128 : 32}`
 
@@ -127,7 +127,7 @@ function requestTunnel(proxy: URL, authority: string): Promise<ProxyReply> {
         socket.destroy()
         return resolve({ kind: 'refused', status, headers })
       }
-      // Whoever takes it listens by itself; until then a break must not end the process.
+      // Until the caller listens to it, an error must not end the process.
       socket.on('error', () => {})
       if (head.length > 0) socket.unshift(head)
       resolve({ kind: 'connected', socket })
@@ -142,7 +142,7 @@ function requestTunnel(proxy: URL, authority: string): Promise<ProxyReply> {
   })
 }
 
-/** Whether the proxy answers anything at all that is not about its own trouble. */
+/** Whether the proxy answers anything but its own trouble. */
 function probeProxy(proxy: URL): Promise<boolean> {
   return new Promise((resolve) => {
     const request = createProxyRequest(proxy, { method: 'GET', path: '/', host: proxy.host })
@@ -176,7 +176,7 @@ function createProxyRequest(
       host,
       ...(proxy.username && { 'proxy-authorization': `Basic ${Buffer.from(credentials).toString('base64')}` }),
     },
-    // Each tunnel is a connection of its own, and one that is asked how it is too.
+    // Each tunnel, and each probe, is a connection of its own.
     agent: false,
     rejectUnauthorized: true,
   } as object)

@@ -2,21 +2,21 @@ import { createServer, type RequestListener, type ServerResponse, STATUS_CODES }
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { newId } from '../domain/ids.ts'
-import { type RefusalCode, ConfigError, Refusal, refusalBody } from '../errors.ts'
+import { ConfigError, Refusal, type RefusalCode, refusalBody } from '../errors.ts'
 
-/** The HTTP server of a process: it takes the port before anything else starts, and answers 503 until it is told whom to ask. */
+/** The HTTP server of a process. It takes the port before anything else starts, and answers 503 until `serveApp`. */
 export interface HttpServer {
   /** `http://<host>:<port>`, the port that was really taken. */
   url: string
   /** From now on `app` answers. */
   serveApp(app: RequestListener): void
-  /** No new connection; new requests on old ones get 503; resolves when those under way are answered. */
+  /** Takes no new connection, answers new requests on old ones with 503, and resolves when those under way are answered. */
   drain(): Promise<void>
 }
 
-// Longer than the load balancers' usual minute, so that they do not write into a connection that is just being closed.
+// Longer than the usual minute of load balancers, so that they do not write into a connection that is being closed.
 const KEEP_ALIVE_MS = 65_000
-/** In this time a request has to have arrived, body and all, and its head in a third of it: who dribbles is cut off. */
+/** A request has to arrive within this time, its head within a third of it; slower ones are cut off. */
 const REQUEST_MS = 30_000
 /** A request that takes longer than this to end is cut off when the process stops. */
 const DRAIN_MS = 10_000
@@ -58,7 +58,7 @@ export async function startHttpServer({
     drain() {
       app = answerUnavailable
       draining ??= new Promise((resolve) => {
-        // A connection falls idle with its last answer, and would be kept for the next request.
+        // After its last answer a connection is idle, and would be kept open for the next request.
         const sweep = setInterval(() => server.closeIdleConnections(), 20)
         const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS)
         server.close(() => {
@@ -74,7 +74,7 @@ export async function startHttpServer({
 
 const JSON_TYPE = { 'content-type': 'application/json; charset=utf-8' }
 
-/** Starting or draining: the process lives, and is not ready for anything. */
+/** For a process that starts or drains: alive, but not ready. */
 const answerUnavailable: RequestListener = (req, res) => {
   const refusal = new Refusal('unavailable')
   const [status, body] =
@@ -82,9 +82,9 @@ const answerUnavailable: RequestListener = (req, res) => {
   res.writeHead(status, { ...JSON_TYPE, connection: 'close', 'retry-after': '2' }).end(JSON.stringify(body))
 }
 
-/** Refuses what the HTTP parser could not read, in the form of all refusals; nothing more is read from the connection. */
+/** Answers what the HTTP parser could not read like any other refusal, and closes the connection. */
 function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex) {
-  // In the middle of an answer to an earlier request, another one would be read as part of it.
+  // While an answer to an earlier request is under way, this one would be read as part of it.
   const { _httpMessage: answering } = socket as { _httpMessage?: ServerResponse }
   if (!socket.writable || error.code === 'ECONNRESET' || answering?.headersSent) return void socket.destroy()
   const refusal = new Refusal(CODE_OF_PARSER_ERROR[error.code ?? ''] ?? 'malformed_request')

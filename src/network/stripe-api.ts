@@ -4,24 +4,28 @@ import { type ConnectionOptions, connect } from 'node:tls'
 import Stripe from 'stripe'
 import type { ProxyTunnels } from './egress-proxy.ts'
 
-/** With what a source's account is asked. */
+/** What a call to Stripe is made with. */
 export interface StripeCredentials {
   apiKey: string
   /** `2026-10-28.endive`; null: the newest that the stripe package knows. */
   apiVersion: string | null
-  /** A connected account (`acct_...`), or the context that a thin event names; '': the key's own. */
+  /** A connected account (`acct_...`), or the context that a thin event names; '': the account of the key. */
   account: string
 }
 
+/** An object as Stripe's API version says, untouched by the types of the stripe package. */
+// biome-ignore lint/suspicious/noExplicitAny: what it holds is known to the mappings alone, which read it by paths
+export type StripeObject = any
+
 /** How a call ended. Stripe being down is an ordinary day, not an exception. */
 export type StripeReply =
-  /** `at`: the moment that the object is of, by Stripe's clock where it tells. */
-  | { kind: 'found'; object: any; at: Date }
+  /** `at`: the time of the answer, by Stripe's clock where it says so. */
+  | { kind: 'found'; object: StripeObject; at: Date }
   /** Stripe has nothing of this id (any more). */
   | { kind: 'absent'; code: 'not_found'; message: string }
-  /** Asking again would not help: the key is not good for it, or Stripe does not understand the request. */
+  /** Another try would not help: the key may not read it, or Stripe does not understand the request. */
   | { kind: 'refused'; code: 'api_key_refused' | 'permission_missing' | 'request_refused'; message: string }
-  /** Asking again may help, not before `retryAfterSeconds` where Stripe says so. */
+  /** Another try may help, not before `retryAfterSeconds` where Stripe says so. */
   | { kind: 'trouble'; code: 'rate_limited' | 'stripe_unavailable'; message: string; retryAfterSeconds: number | null }
 
 export interface StripeApi {
@@ -37,8 +41,8 @@ const PAGE = 100
 const MOST_PAGES = 100
 
 /**
- * Stripe's API for what a webhook does not carry, through the stripe package; `base` is where it lives. It retries nothing:
- * who asks keeps the time and the count. Objects come as the version says, untouched by the package's types.
+ * Stripe's API, for what a webhook does not carry, through the stripe package; `base` is its URL. It retries nothing: the caller
+ * counts and waits. Objects come as the API version says, untouched by the package's types.
  */
 export function createStripeApi({
   base,
@@ -63,7 +67,7 @@ export function createStripeApi({
 
   const get: StripeApi['readObject'] = async ({ apiKey, apiVersion, account }, path) => {
     try {
-      const object: any = await limitTime(
+      const object: StripeObject = await limitTime(
         stripe.rawRequest('GET', path, undefined, {
           apiKey,
           ...(apiVersion ? { apiVersion } : {}),
@@ -83,7 +87,7 @@ export function createStripeApi({
   return {
     readObject: get,
     async readList(credentials, path) {
-      const data: any[] = []
+      const data: StripeObject[] = []
       for (let pages = 1; ; pages++) {
         const last = data.at(-1)?.id
         const page = await get(
@@ -115,7 +119,7 @@ function createProxyAgent(tunnels: ProxyTunnels, plain: boolean): HttpAgent {
   return agent
 }
 
-/** The package's own time-out starts anew with each byte that arrives. */
+/** The time-out of the stripe package starts again with each byte that arrives. */
 function limitTime<T>(call: Promise<T>, ms: number): Promise<T> {
   let timer: NodeJS.Timeout
   const late = new Promise<never>((_, reject) => {
@@ -128,7 +132,7 @@ type ResponseHeaders = Record<string, string | undefined>
 
 function replyToError(error: Partial<Stripe.errors.StripeError>): StripeReply {
   const { statusCode, headers = {}, message = '' } = error
-  // A key may stand in Stripe's own words, so these are ours.
+  // Stripe's own message may contain the key.
   if (statusCode === 401)
     return { kind: 'refused', code: 'api_key_refused', message: 'Stripe refuses the API key (401).' }
   if (statusCode === 403)

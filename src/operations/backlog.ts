@@ -2,22 +2,22 @@ import { operations } from '../contracts/operations.ts'
 import { type OldestWaiting, readOldestDeliveries, readOldestSourceEvents } from '../database/backlog.ts'
 import type { Queryable } from '../database/db.ts'
 import { type Alarm, clearAlarm, listAlarms, raiseAlarm } from './alarms.ts'
-import type { Finding } from './tell.ts'
+import type { Finding } from './emit.ts'
 
-/** It is over when nothing waits for so long any more. */
+/** A backlog is over when nothing is overdue for this long any more. */
 const OVER_SECONDS = 60
 const TYPE = 'backlog.growing'
 
-/** The longest waiting of a client. */
+/** The longest overdue item of a client. */
 interface WaitingWork extends OldestWaiting {
   of: 'sourceEvents' | 'deliveries'
   endpointId: string | null
 }
 
 /**
- * What to tell of backlogs: each client whose oldest source event or delivery is `afterSeconds` past its time, once until
- * none is for a minute. Deliveries to endpoints that are known to fail wait rightly, and those of operational events tell
- * nothing of themselves. Alarms that are over are taken back here.
+ * The backlogs to report: each client whose oldest source event or delivery is overdue by `afterSeconds`, once until nothing is
+ * overdue by a minute. Deliveries to endpoints that are known to fail do not count, nor do those of operational events. Alarms
+ * that are over are cleared here.
  */
 export async function findBacklogs(
   db: Queryable,
@@ -53,7 +53,7 @@ async function readWaitingSourceEvents(db: Queryable, lanes: number): Promise<Wa
   return (await readOldestSourceEvents(db, lanes)).map((one) => ({ ...one, of: 'sourceEvents', endpointId: null }))
 }
 
-/** Of each client the one endpoint where a delivery waits for the longest. */
+/** For each client the endpoint with the longest overdue delivery. */
 async function readWaitingDeliveries(db: Queryable): Promise<WaitingWork[]> {
   const waiting = (await readOldestDeliveries(db))
     .filter(({ contract, isOpen }) => !isOpen && contract !== operations.name)

@@ -2,13 +2,13 @@ import { operations } from '../contracts/operations.ts'
 import type { Tx } from '../database/db.ts'
 import type { Log } from '../log.ts'
 import type { EndpointChange } from '../watch.ts'
+import type { Finding, OperationalEvent } from './emit.ts'
 import { claimNews } from './news.ts'
-import type { Finding, OperationalEvent } from './tell.ts'
 
 /**
- * What to tell of a change of an endpoint. The key names the change itself: when it was disabled, or since when it fails. Of
- * endpoints that take operational events nothing is told: the news of their failing would be one more to fail. What flutters
- * is logged instead.
+ * The operational event of a change of an endpoint. Its key names the change itself: when the endpoint was disabled, or since when
+ * it fails. Endpoints that receive operational events get none about themselves: it would fail as well. Changes that come too
+ * often are logged instead.
  */
 export const createEndpointFinding =
   (change: EndpointChange, { log, now }: { log: Log; now: () => Date }): Finding =>
@@ -35,7 +35,7 @@ export const createEndpointFinding =
       }) as OperationalEvent
     switch (change.what) {
       case 'disabled':
-        // Enabled again in the meantime: there is nothing to do about it any more.
+        // null: it was enabled again in the meantime, and there is nothing left to do.
         return disabledAt && createHappening('endpoint.disabled', disabledAt)
       case 'failing':
         return createHappening('endpoint.failing', change.since, {}, change.since)
@@ -46,6 +46,8 @@ export const createEndpointFinding =
         const delivery = { id: deliveryId, eventId, eventType, attempts }
         return createHappening('delivery.exhausted', change.since, { delivery }, change.failingSince)
       }
+      default:
+        return change satisfies never
     }
   }
 
@@ -72,7 +74,7 @@ async function readEndpoint(tx: Tx, { clientId, endpointId }: EndpointChange): P
   return rows[0]
 }
 
-/** Endpoints that were disabled within the last hour: whoever noticed it may have died before it was told. */
+/** Endpoints that were disabled within the last hour: the process that noticed it may have died before it said so. */
 export async function findRecentlyDisabled(tx: Pick<Tx, 'query'>): Promise<EndpointChange[]> {
   const { rows } = await tx.query(
     `select client_id as "clientId", id as "endpointId", 'disabled' as what, disabled_reason as reason

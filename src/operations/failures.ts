@@ -3,13 +3,13 @@ import type { Queryable } from '../database/db.ts'
 import { queryEachClient } from '../database/each-client.ts'
 import type { NormalizedBatch } from '../watch.ts'
 import { raiseAlarm } from './alarms.ts'
-import type { Finding } from './tell.ts'
+import type { Finding } from './emit.ts'
 
-/** After an hour without it, the same failure of a source is news again. */
+/** After an hour without it, the same failure of a source is reported again. */
 export const QUIET_SECONDS = 3_600
-/** Failures that nobody has told are looked for among the newest, so many of each client; well within what is quiet. */
+/** Unreported failures are looked for among the newest of each client, well within QUIET_SECONDS. */
 const RECENT = { seconds: 1_800, failures: 500 }
-/** So often at most one process looks whether a failure that goes on is news: a thousand a second must cost nothing. */
+/** How often a process checks whether a lasting failure is to be reported: a thousand a second must cost nothing. */
 const CHECK_MS = 60_000
 
 export interface MappingFailure {
@@ -20,7 +20,7 @@ export interface MappingFailure {
   sourceEventType: string
 }
 
-/** Hears of every batch, and calls `failed` with what could not be mapped: the first of each source and code, once a minute. */
+/** Listens to every batch, and calls `onFailed` with the first mapping failure of each source and code, once a minute. */
 export function createFailureListener(onFailed: (clientId: string, failure: MappingFailure) => void) {
   const recentlyChecked = new LRUCache<string, true>({ max: 10_000, ttl: CHECK_MS })
   return ({ clientId, outcomes }: NormalizedBatch) => {
@@ -34,7 +34,7 @@ export function createFailureListener(onFailed: (clientId: string, failure: Mapp
   }
 }
 
-/** That events of a source cannot be mapped for one reason; once, until it has been quiet for an hour. */
+/** Events of a source cannot be mapped, for one reason: reported once until it has been quiet for an hour. */
 export const createFailureFinding =
   (clientId: string, { sourceId, ...failure }: MappingFailure, now: () => Date): Finding =>
   async (tx) => {
@@ -56,8 +56,8 @@ export const createFailureFinding =
   }
 
 /**
- * The first failure of each source and code of which there is no alarm: whoever mapped it died before it was told, or could
- * not tell.
+ * The first failure of each source and code that has no alarm: the process that met it died before it was reported, or could not
+ * report it.
  */
 export const findRecentFailures = (db: Queryable): Promise<(MappingFailure & { clientId: string })[]> =>
   queryEachClient<MappingFailure & { clientId: string }>(

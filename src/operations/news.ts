@@ -1,15 +1,15 @@
 import type { Queryable } from '../database/db.ts'
 import type { EndpointChange } from '../watch.ts'
 
-/** What is written in endpoint_news by the statement that makes it so. */
+/** A change that is written to endpoint_news by the statement that makes it. */
 export type EndpointNews = Exclude<EndpointChange, { what: 'disabled' }>
 
 const MAX_PER_HOUR = 12
 const AT_ONCE = 500
 
 /**
- * Takes a change to be told in this transaction. `gone`: somebody has told it. `withheld`: too many of its kind were told of
- * the endpoint within the hour; nobody tells it any more.
+ * Claims a change to be reported in this transaction. `gone`: it was reported already. `withheld`: too many of its kind were
+ * reported of the endpoint within the hour, and this one never will be.
  */
 export async function claimNews(
   tx: Queryable,
@@ -27,7 +27,7 @@ export async function claimNews(
   return rows[0]?.state ?? 'gone'
 }
 
-/** What nobody has told yet, the oldest first: whoever noticed it may have died. */
+/** What is not reported yet, the oldest first: the process that noticed it may have died. */
 export async function listUnclaimedNews(db: Queryable): Promise<EndpointNews[]> {
   const { rows } = await db.query<{ about: { failingSince?: string | null } }>(
     `select client_id as "clientId", endpoint_id as "endpointId", what, since, about from endpoint_news
@@ -41,7 +41,7 @@ export async function listUnclaimedNews(db: Queryable): Promise<EndpointNews[]> 
   })) as EndpointNews[]
 }
 
-/** Forgets what was told long ago: by then the event's key alone says that it was. */
+/** Deletes what was reported long ago: by then the event's key alone keeps it from being reported twice. */
 export async function forgetOldNews(db: Queryable): Promise<void> {
   await db.query(`delete from endpoint_news where state <> 'new' and noticed_at < now() - interval '1 day'`)
 }

@@ -4,31 +4,31 @@ import type { Log } from '../log.ts'
 import type { Watch } from '../watch.ts'
 import { forgetAlarms } from './alarms.ts'
 import { findBacklogs } from './backlog.ts'
+import { type EmitDeps, emitOperationalEvent, type Finding } from './emit.ts'
 import { createEndpointFinding, findRecentlyDisabled } from './endpoints.ts'
 import { createFailureFinding, createFailureListener, findRecentFailures, QUIET_SECONDS } from './failures.ts'
 import { forgetOldNews, listUnclaimedNews } from './news.ts'
 import { createSignatureFinding, createSignatureListener, markSignatureRecovered } from './signatures.ts'
-import { emitOperationalEvent, type Finding, type EmitDeps as TellDeps } from './tell.ts'
 
-interface NotifierDeps extends TellDeps {
+interface NotifierDeps extends EmitDeps {
   log: Log
   now: () => Date
   /** How many lanes each client has. */
   lanes: number
   backlogSeconds: number
-  /** Hears of each event that was told. */
+  /** Called with the type of each event that was emitted. */
   onEmitted: (type: string) => void
 }
 
-/** What cannot be told at once is tried again; a database that is away for longer costs the news, which the log has. */
+/** Pauses between tries; when the database is away for longer, the event is lost and the log has it. */
 const PAUSES_MS = [500, 2_000, 8_000]
-/** What waits to be told at most; and of one endpoint or source in an hour, should its state flutter. */
-const LIMITS = { waiting: 1_000, perHour: 12 }
+/** How many findings wait at most, and how many are reported of one endpoint or source in an hour when its state flutters. */
+const LIMITS = { queued: 1_000, perHour: 12 }
 
 /**
- * The room that tells operators and developers what happens to endpoints, sources, mappings and backlogs, as events of the
- * contract operations.v1. One event for each change of state. `sweep` looks for what no room can tell: backlogs, and what
- * went untold because a process died. `stop` settles when all that was noticed is told.
+ * Reports to operators and developers what happens to endpoints, sources, mappings and backlogs, as events of the contract
+ * operations.v1: one for each change of state. `sweep` finds what no room can report: backlogs, and what was left unreported by a
+ * process that died. `stop` settles when all that was noticed is reported.
  */
 export function createOperationsNotifier(deps: NotifierDeps) {
   const { db, log, now } = deps
@@ -48,9 +48,9 @@ export function createOperationsNotifier(deps: NotifierDeps) {
         await delay(pauseMs)
       }
   }
-  /** One after another: they are rare, and must not take connections from those who work. */
+  /** One after another: they are rare, and must not take connections from the rooms. */
   const enqueue = (finding: Finding, about: object) => {
-    if (queued >= LIMITS.waiting) return log.error(about, 'operations.not_told_too_many')
+    if (queued >= LIMITS.queued) return log.error(about, 'operations.not_told_too_many')
     queued += 1
     emitting = emitting
       .then(() => emitWithRetries(finding))

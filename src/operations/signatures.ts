@@ -1,9 +1,9 @@
 import { LRUCache } from 'lru-cache'
 import type { Queryable } from '../database/db.ts'
 import type { AnsweredWebhook } from '../watch.ts'
-import type { Finding } from './tell.ts'
+import type { Finding } from './emit.ts'
 
-/** So many webhooks refused in a row, within such a time, and the source's signatures fail. */
+/** How many webhooks in a row, within which time, are refused before the signatures of a source count as failing. */
 const FAILING = { refusals: 10, withinMs: 600_000 }
 const SOURCES_MAX = 10_000
 
@@ -15,8 +15,8 @@ const SIGNATURE_CODES = new Set<string | null>([
 ])
 
 /**
- * Hears of every webhook, and calls `failing` when the signatures of a source have failed often enough without one that was
- * right, and `recovered` with the first that is right again. Of a source that is known to fail it says nothing more.
+ * Listens to every webhook. Calls `onFailing` when the signatures of a source have failed often enough without a right one, and
+ * `onRecovered` with the first that is right again. A source that is known to fail is not reported again.
  */
 export function createSignatureListener({
   now,
@@ -31,7 +31,7 @@ export function createSignatureListener({
   return ({ source, code }: AnsweredWebhook) => {
     if (!source) return
     const { id, clientId, signatureFailingAt } = source
-    if (SIGNATURE_CODES.has(code)) {
+    if (code !== null && SIGNATURE_CODES.has(code)) {
       const at = now()
       const before = refused.get(id)
       const isFirst = !before || at.getTime() - before.since.getTime() > FAILING.withinMs
@@ -39,7 +39,7 @@ export function createSignatureListener({
       refused.set(id, { count, since })
       if (count < FAILING.refusals || signatureFailingAt) return
       refused.delete(id)
-      onFailing({ id, clientId }, { count, since, code: code! })
+      onFailing({ id, clientId }, { count, since, code })
     } else if (code === null) {
       refused.delete(id)
       if (signatureFailingAt) onRecovered({ id, clientId })
@@ -53,7 +53,7 @@ export interface SignatureRefusals {
   code: string
 }
 
-/** That the signatures of a source fail; of several who notice, the first marks it and tells. */
+/** The signatures of a source fail: the first of several processes that notice marks it and reports it. */
 export const createSignatureFinding =
   (
     { id, clientId }: { id: string; clientId: string },
@@ -76,7 +76,7 @@ export const createSignatureFinding =
     }
   }
 
-/** A webhook of the source was right again. */
+/** Marks that a webhook of the source was right again. Returns whether this was the first. */
 export async function markSignatureRecovered(
   db: Queryable,
   { id, clientId }: { id: string; clientId: string },

@@ -3,7 +3,7 @@ import { ConfigError } from '../errors.ts'
 import { type KeyRing, keyIdOf } from './keyring.ts'
 import { sealHeaders } from './sealed-headers.ts'
 
-/** So many secrets of a kind are encrypted with this key; `sample` is one of them, as it is stored. */
+/** How many secrets of a kind are encrypted with a key; `sample` is one of them, as it is stored. */
 export interface KeyUse {
   kind: string
   keyId: string
@@ -11,8 +11,8 @@ export interface KeyUse {
   sample: string
 }
 
-// What no longer signs and what was deleted is of no use to anybody. New places where secrets are stored belong here and
-// below.
+// Without secrets that have expired and endpoints that were deleted: nobody needs them. A new place where secrets are stored is
+// added here and below.
 const SEALED_SECRETS = `
   select 'signing secrets of sources' as kind, unnest(signing_secrets) as sealed from sources
   union all
@@ -29,11 +29,11 @@ const SEALED_REPLIES = `
   select 'replies kept for an Idempotency-Key', reply from idempotency_keys
    where reply is not null and created_at > now() - interval '24 hours'`
 
-/** Which keys the database's secrets are encrypted with. Replies, which are gone in a day, are counted with `replies`. */
+/** Which keys the database's secrets are encrypted with. `withReplies` counts replies too, which are gone in a day. */
 export async function countKeyUses(db: Queryable, { replies: withReplies = false } = {}): Promise<KeyUse[]> {
   const { rows } = await db.query<KeyUse>(
     `select kind, split_part(sealed, ':', 1) as "keyId", count(*) as count, min(sealed) as sample
-       from (${SEALED_SECRETS} ${withReplies ? `union all ${SEALED_REPLIES}` : ''}) all_of_them
+       from (${SEALED_SECRETS} ${withReplies ? `union all ${SEALED_REPLIES}` : ''}) sealed_secrets
       group by 1, 2 order by 1, 2`,
   )
   return rows
@@ -51,7 +51,7 @@ export async function assertKeysOpen(db: Queryable, keyRing: KeyRing): Promise<v
   })
   if (problems.length === 0) return
   throw new ConfigError(
-    `FLO_ENCRYPTION_KEYS does not open what this database holds:\n${problems.join('\n')}\n` +
+    `FLO_ENCRYPTION_KEYS does not decrypt what this database holds:\n${problems.join('\n')}\n` +
       'Put the key back, behind the first one. It can be taken out when flo-gateway keys rotate says that nothing is left under it.',
   )
 }
@@ -65,9 +65,9 @@ function canOpen(keyRing: KeyRing, sealed: string): boolean {
   }
 }
 
-/** The processes at work that do not have the ring's first key yet: they could not read what is encrypted with it. */
+/** Processes at work that do not have this key yet: they could not read what is encrypted with it. */
 export async function findProcessesWithout(db: Db, keyId: string): Promise<{ host: string; pid: number }[]> {
-  // A lock that can be had belongs to nobody alive.
+  // A lock that is free belongs to a process that is gone.
   const { rows } = await db.query(
     'select host, pid from workers where not $1 = any(key_ids) and not pg_try_advisory_xact_lock(lock_key)',
     [keyId],
@@ -75,12 +75,12 @@ export async function findProcessesWithout(db: Db, keyId: string): Promise<{ hos
   return rows
 }
 
-/** Few enough that whoever wants one of the rows hardly waits. */
+/** Few enough that others hardly wait for one of the rows. */
 const BATCH = 100
 
 /**
- * Encrypts with the ring's first key whatever is encrypted with another one, or not at all. In small transactions, so it can be
- * broken off and begun again, beside gateways at work. Throws when the ring lacks a key; but for replies, which are left.
+ * Encrypts with the ring's first key whatever is encrypted with another one, or not at all. It works in small transactions beside
+ * running gateways, and can be interrupted and started again. Throws when the ring lacks a key; replies under such a key are left.
  */
 export async function rotateKeys(db: Db, keyRing: KeyRing): Promise<void> {
   await runInBatches(db, (tx, after) => resealSources(tx, keyRing, after))
@@ -88,13 +88,13 @@ export async function rotateKeys(db: Db, keyRing: KeyRing): Promise<void> {
   await runInBatches(db, (tx) => resealReplies(tx, keyRing))
 }
 
-/** Encrypts the headers that an earlier version has left in plain text; answers at how many endpoints. */
+/** Encrypts the headers that an earlier version has left in plain text; returns at how many endpoints. */
 export const sealPlainHeaders = (db: Db, keyRing: KeyRing): Promise<number> =>
   runInBatches(db, (tx, after) => resealEndpoints(tx, keyRing, after, `headers <> '{}'`))
 
 type ResealedRows = { id: string }[]
 
-/** Goes on behind the last id until there is no more. */
+/** Repeats `batch` after the last id until it finds no more rows; returns how many there were. */
 async function runInBatches(db: Db, batch: (tx: Queryable, after: string) => Promise<ResealedRows>): Promise<number> {
   let [count, after] = [0, '00000000-0000-0000-0000-000000000000']
   for (;;) {
@@ -102,9 +102,10 @@ async function runInBatches(db: Db, batch: (tx: Queryable, after: string) => Pro
       await tx.query(`select set_config('flo_gateway.resealing', 'on', true)`)
       return batch(tx, after)
     })
-    if (rows.length === 0) return count
+    const last = rows.at(-1)
+    if (!last) return count
     count += rows.length
-    after = rows.at(-1)!.id
+    after = last.id
   }
 }
 

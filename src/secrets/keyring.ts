@@ -13,7 +13,7 @@ export interface KeyRing {
   decrypt(sealed: string): string
 }
 
-/** `id:base64,id:base64,...` with 32-byte keys, as FLO_ENCRYPTION_KEYS holds them. Throws what to mend. */
+/** Parses FLO_ENCRYPTION_KEYS: `id:base64,id:base64,...` with 32-byte keys. Throws with what to correct. */
 export function parseKeys(text: string): { id: string; key: Buffer }[] {
   const keys = text.split(',').map((entry) => {
     const [, id, base64] = /^\s*([A-Za-z0-9_-]+):([A-Za-z0-9+/=_-]+)\s*$/.exec(entry) ?? []
@@ -31,8 +31,8 @@ export function parseKeys(text: string): { id: string; key: Buffer }[] {
 export const keyIdOf = (sealed: string): string => sealed.slice(0, sealed.indexOf(':'))
 
 /**
- * The key ring of an installation: the one of its environment; where nobody gave one, a generated one that is kept beside
- * the embedded database whose secrets it opens.
+ * The key ring of an installation: from its environment, else a generated one that is stored beside the embedded database whose
+ * secrets it decrypts.
  */
 export async function loadKeyRing(config: {
   encryptionKeys: { id: string; key: Buffer }[] | undefined
@@ -48,7 +48,7 @@ export function createKeyRing(keys: { id: string; key: Buffer }[]): KeyRing {
   const byId = new Map(keys.map(({ id, key }) => [id, key]))
   const first = keys[0]
   if (!first) throw new Error('the key ring is empty')
-  // Pumps decrypt the same few secrets at every attempt.
+  // The same few secrets are decrypted at every attempt.
   const decrypted = new LRUCache<string, string>({ max: 10_000 })
   return {
     ids: keys.map(({ id }) => id),

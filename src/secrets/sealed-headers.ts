@@ -1,13 +1,13 @@
 import type { KeyRing } from './keyring.ts'
 
-/** The headers that an endpoint adds to its deliveries, as its row keeps them. */
+/** The headers that an endpoint adds to its deliveries, as its row stores them. */
 export interface StoredHeaders {
   /** In plain text, from before they were encrypted. */
   headers: Record<string, string>
   sealedHeaders: string | null
 }
 
-/** What endpoints.sealed_headers keeps; null for no headers at all. */
+/** The value of endpoints.sealed_headers; null when there are no headers. */
 export const sealHeaders = (keyRing: Pick<KeyRing, 'encrypt'>, headers: Record<string, string>): string | null =>
   Object.keys(headers).length === 0 ? null : keyRing.encrypt(JSON.stringify(headers))
 
@@ -17,11 +17,11 @@ export const openHeaders = (
   { headers, sealedHeaders }: StoredHeaders,
 ): Record<string, string> => (sealedHeaders === null ? headers : JSON.parse(keyRing.decrypt(sealedHeaders)))
 
-/** Certificates of an endpoint's own, as endpoints.tls keeps them: PEM, of which the private key is encrypted. */
+/** An endpoint's own certificates, as endpoints.tls stores them: PEM, with the private key encrypted. */
 export interface StoredTls {
   /** Trusted in place of the public authorities. */
   ca: string | null
-  /** The client's, with what leads to its authority. */
+  /** The client certificate, with the chain to its authority. */
   certificate: string | null
   key: string | null
 }

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { link, readFile, rm, writeFile } from 'node:fs/promises'
 
 /**
- * The text kept in a file that only its owner reads; the first call makes it. Of several processes that make one at the
- * same moment the first wins and all return its text.
+ * The text of a file that only its owner can read; the first call generates it. When several processes do so at the same moment,
+ * the first wins and all return its text.
  */
 export async function loadOrCreateSecret(path: string, generateSecret: () => string): Promise<string> {
   const existing = await readFile(path, 'utf8').catch(() => null)

@@ -16,12 +16,12 @@ import {
   TracerProvider,
 } from '@opentelemetry/sdk-trace'
 
-/** Something that has happened. Moments are milliseconds since 1970. */
+/** A span that has ended. Times are milliseconds since 1970. */
 export interface SpanRecord {
   name: string
   kind: 'server' | 'internal' | 'producer' | 'client'
   traceId: string
-  /** undefined: any. */
+  /** undefined: a random one. */
   spanId?: string
   /** undefined: it is the first of its trace. */
   parentId?: string
@@ -32,7 +32,7 @@ export interface SpanRecord {
   error?: string | undefined
 }
 
-/** Batches of 512 leave at once when they are full; more than this many waiting are dropped, and counted in the log. */
+/** A batch of 512 is sent as soon as it is full; above this many waiting spans are dropped, and counted in the log. */
 const QUEUE_MAX = 20_000
 const DELAY_MS = 2_000
 const KINDS = {
@@ -55,12 +55,12 @@ export function createSpanSender({
   share: number
 }) {
   const random = new RandomIdGenerator()
-  // Ids are chosen by what the span is about. Starting a span asks for them at once, in the same breath.
+  // Ids follow from what the span is about. Starting a span asks for them synchronously.
   let next: { traceId: string; spanId: string } = { traceId: '', spanId: '' }
   const provider = new TracerProvider({
     resource: resourceFromAttributes({ 'service.name': serviceName, 'service.version': version }),
     idGenerator: { generateTraceId: () => next.traceId, generateSpanId: () => next.spanId },
-    // The ends of our ids are random, and all processes come to the same decision about one.
+    // The ends of our ids are random, and all processes decide the same for a trace.
     sampler: new TraceIdRatioBasedSampler(share),
     spanProcessors: [
       new BatchSpanProcessor({

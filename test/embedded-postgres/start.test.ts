@@ -61,10 +61,10 @@ test('a folder of another PostgreSQL version is left as it is, with the way out'
   expect(await readFile(join(pgDir(), 'PG_VERSION'), 'utf8')).toBe('17\n')
 })
 
-test('a data folder that cannot be made is told by name', async () => {
+test('a data folder that cannot be created is named in the error', async () => {
   await mkdir(join(dataDir, '..'), { recursive: true })
   await writeFile(dataDir, 'a file')
-  await expect(start()).rejects.toThrow(`The data folder ${dataDir} cannot be made (EEXIST): set FLO_DATA_DIR`)
+  await expect(start()).rejects.toThrow(`The data folder ${dataDir} cannot be created (EEXIST): set FLO_DATA_DIR`)
 })
 
 test('a server that does not start says why', async () => {

@@ -4,7 +4,7 @@ import { GATEWAY_ITSELF, newId } from '../domain/ids.ts'
 
 type Envelope = 'eventVersion' | 'eventType' | 'occurredAt' | 'client'
 
-/** Something to tell about a client. `key` is the same whoever notices it, and however often: it is told once. */
+/** Something to report about a client. `key` is the same whoever notices it and however often, so that it is emitted once. */
 export type OperationalEvent = {
   [Type in OperationsType]: {
     type: Type
@@ -15,7 +15,7 @@ export type OperationalEvent = {
   }
 }[OperationsType]
 
-/** What to tell, found out in the transaction that tells it; null: it is no news after all. */
+/** What to report, read in the transaction that stores it; null: it is no news after all. */
 export type Finding = (tx: Tx) => Promise<OperationalEvent | null>
 
 export interface EmitDeps {
@@ -31,39 +31,43 @@ export interface EmitDeps {
 }
 
 /**
- * Tells what `finding` finds, as events of operations.v1 that are delivered like any other: to the client that it is about,
- * and to the operator's clients, each as an event of its own. Nothing is stored for whom nobody listens. Answers the type of
- * what was told, null for nothing.
+ * Emits what `finding` finds as events of operations.v1, which are delivered like any other: to the client that it is about and to
+ * the operator's clients, each as an event of its own. Clients without such an endpoint get none. Returns the type of the event,
+ * null when there was none.
  */
 export async function emitOperationalEvent(
-  { db, fanOut, onDeliveriesCreated: fannedOut }: EmitDeps,
+  { db, fanOut, onDeliveriesCreated }: EmitDeps,
   finding: Finding,
 ): Promise<OperationsType | null> {
-  const { type, told } = await inTransaction(db, async (tx) => {
+  const { type, created } = await inTransaction(db, async (tx) => {
     const happening = await finding(tx)
-    if (!happening) return { type: null, told: [] }
-    const told: { clientId: string; endpointIds: string[] }[] = []
-    const body = await renderBody(tx, happening)
-    for (const clientId of body === null ? [] : await findSubscribedClients(tx, happening.clientId)) {
-      const id = await storeEvent(tx, clientId, happening, body!)
+    const body = happening && (await renderBody(tx, happening))
+    if (!happening || body === null) return { type: null, created: [] }
+    const created: { clientId: string; endpointIds: string[] }[] = []
+    for (const clientId of await findSubscribedClients(tx, happening.clientId)) {
+      const id = await storeEvent(tx, clientId, happening, body)
       if (id === null) continue
       const event = { id, contract: operations.name, type: happening.type, userId: null }
-      told.push({ clientId, endpointIds: await fanOut(tx, clientId, [event]) })
+      created.push({ clientId, endpointIds: await fanOut(tx, clientId, [event]) })
     }
-    return { type: told.length > 0 ? happening.type : null, told }
+    return { type: created.length > 0 ? happening.type : null, created }
   })
-  for (const { clientId, endpointIds } of told) if (endpointIds.length > 0) fannedOut(clientId, endpointIds)
+  for (const { clientId, endpointIds } of created)
+    if (endpointIds.length > 0) onDeliveriesCreated(clientId, endpointIds)
   return type
 }
 
+/** The wire body; null when the client is gone. */
 async function renderBody(tx: Tx, { type, clientId, occurredAt, about }: OperationalEvent): Promise<string | null> {
   const { rows } = await tx.query('select id, name from clients where id = $1', [clientId])
   if (!rows[0]) return null
   const envelope = { eventVersion: 'v1', eventType: type, occurredAt: occurredAt.toISOString(), client: rows[0] }
-  return JSON.stringify(operations.schemas[type]!.parse({ ...envelope, ...about }))
+  const schema = operations.schemas[type]
+  if (!schema) throw new Error(`The contract ${operations.name} has no schema for ${type}.`)
+  return JSON.stringify(schema.parse({ ...envelope, ...about }))
 }
 
-/** The clients with somebody who listens: the one that it is about, and the operator's. */
+/** The clients with an endpoint of operations.v1: the one that it is about, and the operator's. */
 async function findSubscribedClients(tx: Tx, clientId: string): Promise<string[]> {
   const { rows } = await tx.query(
     `select c.id from clients c
@@ -75,7 +79,7 @@ async function findSubscribedClients(tx: Tx, clientId: string): Promise<string[]
   return rows.map(({ id }) => id)
 }
 
-/** Stores the event for one of them; null when it was told before. */
+/** Stores the event for one of them; null when it was emitted before. */
 async function storeEvent(tx: Tx, clientId: string, { type, key, occurredAt }: OperationalEvent, body: string) {
   const id = newId()
   const { rowCount } = await tx.query(
