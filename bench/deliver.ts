@@ -9,7 +9,7 @@ import { type QueueRun, throughQueue } from './queues.ts'
 const CONCURRENCY = 64
 
 /** Bare undici in a process of its own, signing and posting the same bodies to the same receiver. */
-export async function measureBare(receiver: Receiving, skip: number, measured: number) {
+async function measureBare(receiver: Receiving, skip: number, measured: number) {
   const server = await startChild<object, BareServer>('bare-server.ts', {
     url: receiver.ready.url,
     concurrency: CONCURRENCY,

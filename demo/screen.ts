@@ -1,4 +1,5 @@
 import pc from 'picocolors'
+import type { Json } from '../src/domain/json.ts'
 import type { ReceivedDelivery } from './listen.ts'
 
 // A delivery stands in one line, also in a terminal of 100 columns.
@@ -76,7 +77,7 @@ export const printProblem = (text: string) => printLine(`       ${pc.red(`✘ ${
 export const printIndented = (text: string) => printLine(` ${text}`)
 
 /** The few fields of a body that a person looks for first, by contract. */
-const gists: Record<string, (body: any) => string> = {
+const gists: Record<string, (body: Json) => string> = {
   flo({ objectType, eventType, ...objects }) {
     const { name, number, state, total, currency, cancelAt } = objects[objectType]
     const money = new Intl.NumberFormat('en-US', { style: 'currency', currency }).format(total)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import Stripe from 'stripe'
 import { readConfig } from '../src/config.ts'
+import type { Json } from '../src/domain/json.ts'
 import { startGateway } from '../src/gateway.ts'
 import { newLog } from '../src/log.ts'
 import { type ReceivedDelivery, startReceiver } from './listen.ts'
@@ -72,7 +73,7 @@ export async function setStage(gateway: { url: string; adminKey: string }) {
       headers: { authorization: `Bearer ${gateway.adminKey}`, ...(body && { 'content-type': 'application/json' }) },
       ...(body && { body: JSON.stringify(body) }),
     })
-    const answer = (await response.json()) as any
+    const answer = (await response.json()) as Json
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${JSON.stringify(answer)}`)
     return answer.data
   }

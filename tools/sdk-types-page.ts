@@ -41,7 +41,12 @@ function contractTypes(prefix: string, shapes: object, contract: Contract, tag: 
   }))
   const names = new Map(Object.entries(shapes).map(([name, schema]) => [schema, prefix + pascalCase(name)]))
   const parts = wire.flatMap(({ schema }) => schemasWithin(schema)).filter((part) => part instanceof z.ZodObject)
-  const named = new Map(parts.flatMap((part) => (names.has(part) ? [[part, names.get(part)!] as const] : [])))
+  const named = new Map(
+    parts.flatMap((part) => {
+      const name = names.get(part)
+      return name === undefined ? [] : [[part, name] as const]
+    }),
+  )
   return [
     ...[...named].map(([schema, name]) => interfaceOf(name, schema, namesWithout(named, schema))),
     ...wire.map(({ name, schema }) => interfaceOf(name, schema, named)),
@@ -63,7 +68,9 @@ const namesWithout = (names: SchemaNames, schema: z.ZodType) => new Map([...name
 
 /** Every schema within a schema, from the outside in and in the order of its members. */
 function schemasWithin(schema: z.ZodType): z.ZodType[] {
-  const { innerType, element, valueType } = schema.def as any
-  const next = schema instanceof z.ZodObject ? Object.values(schema.shape) : [innerType, element, valueType]
-  return next.filter(Boolean).flatMap((part: any) => [part, ...schemasWithin(part)])
+  const { innerType, element, valueType } = schema.def as typeof schema.def &
+    Partial<Record<'innerType' | 'element' | 'valueType', z.ZodType>>
+  const inner: (z.ZodType | undefined)[] =
+    schema instanceof z.ZodObject ? Object.values(schema.shape) : [innerType, element, valueType]
+  return inner.filter((part) => part !== undefined).flatMap((part) => [part, ...schemasWithin(part)])
 }

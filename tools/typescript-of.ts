@@ -36,11 +36,20 @@ function memberLines(key: string, types: string[], indent: string): string {
   return `${indent}${key}:\n${types.map((type) => `${indent}  | ${type}\n`).join('')}`
 }
 
+/** The kinds of schema that contracts are made of, with what zod keeps of each. */
+type SchemaDef =
+  | { type: 'string' | 'number' | 'boolean' | 'object' }
+  | { type: 'literal'; values: unknown[] }
+  | { type: 'enum'; entries: Record<string, unknown> }
+  | { type: 'nullable'; innerType: z.ZodType }
+  | { type: 'array'; element: z.ZodType }
+  | { type: 'record'; valueType: z.ZodType }
+
 /** The types that a value may have. Throws for a kind of schema that no contract had so far. */
 function typesOf(schema: z.ZodType, names: SchemaNames, indent: string): string[] {
   const name = names.get(schema)
   if (name) return [name]
-  const def = schema.def as any
+  const def = schema.def as SchemaDef
   switch (def.type) {
     case 'string':
     case 'number':
@@ -59,7 +68,10 @@ function typesOf(schema: z.ZodType, names: SchemaNames, indent: string): string[
     case 'object':
       return [membersOf(schema as z.ZodObject, names, indent)]
     default:
-      throw new Error(`A schema of type ${def.type} has no TypeScript form yet: add it to tools/typescript-of.ts.`)
+      def satisfies never
+      throw new Error(
+        `A schema of type ${schema.def.type} has no TypeScript form yet: add it to tools/typescript-of.ts.`,
+      )
   }
 }
 

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import pg from 'pg'
+import type { Json } from '../src/domain/json.ts'
 import { findAccount, type ServerAccount } from '../src/embedded-postgres/account.ts'
 import { findBinaries } from '../src/embedded-postgres/binaries.ts'
 import { createCluster, DATABASE_USER, SERVER_SETTINGS } from '../src/embedded-postgres/launch.ts'
@@ -28,7 +29,7 @@ export interface PostgresServer {
   /** `fast` breaks off what is under way, `immediate` ends as in a crash: the next start recovers. */
   stop(how: 'fast' | 'immediate'): Promise<void>
   /** One statement on a connection of its own. */
-  run(statement: string): Promise<any[]>
+  run(statement: string): Promise<Json[]>
   /** As if the disk were full: no file grows any more, but for the server's own log; `false` ends it. Linux alone can do that. */
   setDiskFull(is: boolean): Promise<void>
   /** Process ids of the sessions that serve clients. */

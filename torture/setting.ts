@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Json } from '../src/domain/json.ts'
 import { present } from '../test/support/present.ts'
 import { type GatewayProcess, runGateway } from './gateways.ts'
 import { type Receiver, startReceiver } from './receiver.ts'
@@ -27,7 +28,7 @@ export interface Setting {
   steady: Receiver[]
   clientId: string
   /** One request to the management API of whichever process has it. */
-  api(method: string, path: string, body?: unknown): Promise<any>
+  api(method: string, path: string, body?: unknown): Promise<Json>
   /** Ends every process that it has started, and removes what they wrote. */
   stop(): Promise<void>
 }
@@ -144,7 +145,7 @@ const gatewayEnvironment = ({ user, password }: PostgresServer, ways: Wire[]) =>
 })
 
 /** Returns when every process listens. */
-export async function untilListening(gateways: GatewayProcess[]): Promise<void> {
+async function untilListening(gateways: GatewayProcess[]): Promise<void> {
   while (gateways.some((gateway) => gateway.url() === null)) {
     const [crash] = gateways.flatMap(({ crashes }) => crashes)
     if (crash && gateways.every((gateway) => gateway.url() === null)) throw new Error(crash.message)
@@ -152,13 +153,13 @@ export async function untilListening(gateways: GatewayProcess[]): Promise<void> 
   }
 }
 
-async function requestApi(urls: () => string[], method: string, path: string, body?: unknown): Promise<any> {
+async function requestApi(urls: () => string[], method: string, path: string, body?: unknown): Promise<Json> {
   const response = await fetch(`${urls()[0]}${path}`, {
     method,
     headers: { authorization: `Bearer ${ADMIN_KEY}`, 'content-type': 'application/json' },
     ...(body !== undefined && { body: JSON.stringify(body) }),
   })
-  const reply = (await response.json()) as any
+  const reply = (await response.json()) as Json
   if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${JSON.stringify(reply)}`)
   return reply.data
 }

@@ -1,3 +1,4 @@
+import type { Json } from '../../src/domain/json.ts'
 import type { AnyBillingObject } from '../objects/any.ts'
 import { ACACIA, BASIL, dateOf } from '../versions.ts'
 import type { Happening } from '../world.ts'
@@ -7,7 +8,7 @@ import { chargeFields, refundFields } from './charge.ts'
 import { sessionFields } from './checkout.ts'
 import { creditNoteFields } from './credit-note.ts'
 import { customerFields } from './customer.ts'
-import { type Fields, type Json, renderObject, type Shape } from './fields.ts'
+import { type Fields, renderObject, type Shape } from './fields.ts'
 import { invoiceFields } from './invoice.ts'
 import { invoiceItemFields } from './invoice-item.ts'
 import { invoicePaymentFields, paymentIntentFields } from './payment-intent.ts'
@@ -96,4 +97,8 @@ function renderEvent(happening: Happening, shape: Shape, account: string | null)
 }
 
 const renderBillingObject = (type: string, facts: AnyBillingObject, shape: Shape): Json =>
-  renderObject((type.startsWith('plan.') ? planFields : fieldTables[facts.kind]) as Fields<any>, facts as any, shape)
+  renderObject(
+    (type.startsWith('plan.') ? planFields : fieldTables[facts.kind]) as Fields<AnyBillingObject>,
+    facts,
+    shape,
+  )

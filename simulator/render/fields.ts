@@ -1,4 +1,4 @@
-export type Json = any
+import type { Json } from '../../src/domain/json.ts'
 
 /** Which shape an object is rendered in. */
 export interface Shape {
@@ -9,6 +9,10 @@ export interface Shape {
   livemode: boolean
   /** `<object id> <member>` of the additive members that hold something in some state of the object, see `added`. */
   filledMembers: Set<string>
+}
+
+interface Identified {
+  id?: string | null
 }
 
 const RANGE = Symbol('range')
@@ -59,14 +63,14 @@ export const added = <F>(date: string, node: Node<F>, worth: (facts: F) => boole
   newRange(date, '9', node, worth)
 /** The first of several ranges that the version falls into. */
 export const either =
-  <F>(...nodes: Range<F>[]): ((facts: F, shape: Shape) => Json) =>
+  <F extends Identified>(...nodes: Range<F>[]): ((facts: F, shape: Shape) => Json) =>
   (facts, shape) => {
     const matching = nodes.find((node) => shape.date >= node.since && shape.date < node.until)
     return matching && renderNode(matching.node, facts, shape)
   }
 
 /** An object in the shape of a version. Render all states of all objects once before the rendering that counts: `added` looks at whole lives. */
-export function renderObject<F extends { id?: string | null }>(fields: Fields<F>, facts: F, shape: Shape): Json {
+export function renderObject<F extends Identified>(fields: Fields<F>, facts: F, shape: Shape): Json {
   const json: Record<string, Json> = {}
   for (const [member, node] of Object.entries(fields)) {
     const value = isRange(node) ? renderRange(node, member, facts, shape) : renderNode(node, facts, shape)
@@ -75,7 +79,7 @@ export function renderObject<F extends { id?: string | null }>(fields: Fields<F>
   return json
 }
 
-function renderRange<F extends { id?: string | null }>(node: Range<F>, member: string, facts: F, shape: Shape): Json {
+function renderRange<F extends Identified>(node: Range<F>, member: string, facts: F, shape: Shape): Json {
   const key = `${facts.id} ${member}`
   if (node.isWorthShowing?.(facts)) shape.filledMembers.add(key)
   const fits = shape.date >= node.since && shape.date < node.until
@@ -84,16 +88,14 @@ function renderRange<F extends { id?: string | null }>(node: Range<F>, member: s
     : undefined
 }
 
-function renderNode<F>(node: Node<F>, facts: F, shape: Shape): Json {
+function renderNode<F extends Identified>(node: Node<F>, facts: F, shape: Shape): Json {
   if (typeof node === 'function') return node(facts, shape)
   if (node === null || typeof node !== 'object') return node
   if (Array.isArray(node)) return []
-  return isRange(node)
-    ? renderRange(node as Range<any>, '', facts as any, shape)
-    : renderObject(node as Fields<any>, facts as any, shape)
+  return isRange(node) ? renderRange(node, '', facts, shape) : renderObject(node as Fields<F>, facts, shape)
 }
 
-const isRange = (node: unknown): node is Range<any> => typeof node === 'object' && node !== null && RANGE in node
+const isRange = <F>(node: Node<F>): node is Range<F> => typeof node === 'object' && node !== null && RANGE in node
 
 // As many as the first page of a list shows.
 const PAGE = 10

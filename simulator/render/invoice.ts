@@ -1,19 +1,9 @@
+import type { Json } from '../../src/domain/json.ts'
 import type { Invoice, Line } from '../objects/billing.ts'
 import { amountDue, amountRemaining, discountOf, subtotalOf, taxOf, totalOf } from '../totals.ts'
 import { ACACIA, BASIL, ENDIVE } from '../versions.ts'
 import { discountFields } from './discount.ts'
-import {
-  added,
-  between,
-  type Fields,
-  type Json,
-  livemode,
-  renderList,
-  renderObject,
-  type Shape,
-  since,
-  until,
-} from './fields.ts'
+import { added, between, type Fields, livemode, renderList, renderObject, type Shape, since, until } from './fields.ts'
 import { lineFields, taxesOf } from './line.ts'
 
 type One = Invoice

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Json } from './fields.ts'
+import type { Json } from '../../src/domain/json.ts'
 
 // https://docs.stripe.com/changelog/2015-01-26/events-previous-attributes-render-differences
 const NESTED_DIFFERENCES = '2015-01-26'

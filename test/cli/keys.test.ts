@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import type { Db } from '../../src/database/db.ts'
+import type { Json } from '../../src/domain/json.ts'
 import { certificate } from '../support/certificates.ts'
 import { runCommand } from '../support/command.ts'
 import { freshDatabase } from '../support/database.ts'
@@ -104,7 +105,7 @@ async function doneOnce({ url, adminKey }: { url: string; adminKey: string }, cl
 }
 
 /** The same client, over another gateway. */
-async function reachedBy(gateway: { api: any }, { clientId }: { clientId: string }) {
+async function reachedBy(gateway: { api: Json }, { clientId }: { clientId: string }) {
   const other = await tryingClient(gateway.api)
   return { ...other, clientId }
 }

@@ -3,8 +3,8 @@ import { previousAttributes } from '../../simulator/render/previous.ts'
 import { scenarios } from '../../simulator/scenarios.ts'
 import { simulate } from '../../simulator/simulate.ts'
 import { dateOf, VERSIONS } from '../../simulator/versions.ts'
+import type { Json } from '../../src/domain/json.ts'
 
-type Json = any
 const isObject = (value: Json) => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** The state before an update: prior values put back, nested objects in parts (before 2015 whole), all else whole. */

@@ -1,6 +1,7 @@
 import { expect } from 'vitest'
 import type { Db } from '../../src/database/db.ts'
 import type { AppEventType } from '../../src/domain/app-events.ts'
+import type { Json } from '../../src/domain/json.ts'
 import type { twoClients } from './api.ts'
 
 export const SINGLE = '/v1/app-events'
@@ -43,7 +44,7 @@ export function publishing(db: Db, { full }: Awaited<ReturnType<typeof twoClient
     /** Of all clients. */
     stored,
     /** The details of a refusal; fails when anything was stored meanwhile. */
-    async refuses(send: () => Promise<{ status: number; body: any }>, status = 422) {
+    async refuses(send: () => Promise<{ status: number; body: Json }>, status = 422) {
       const before = await stored()
       const reply = await send()
       expect([reply.status, await stored()], JSON.stringify(reply.body)).toEqual([status, before])
@@ -51,6 +52,6 @@ export function publishing(db: Db, { full }: Awaited<ReturnType<typeof twoClient
     },
     /** What was stored as the bytes of a source event. */
     bodyOf: async (id: string) =>
-      JSON.parse((await full.get(`/v1/source-events/${id}`)).body.data.body) as Record<string, any>,
+      JSON.parse((await full.get(`/v1/source-events/${id}`)).body.data.body) as Record<string, Json>,
   }
 }

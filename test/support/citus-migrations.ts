@@ -1,4 +1,5 @@
 import { loadModule, parseSync } from 'libpg-query'
+import type { Json } from '../../src/domain/json.ts'
 import { placement } from './placement.ts'
 
 // What Citus refuses of a migration of tables that it has spread (Citus 13: ErrorIfUnsupportedAlterTableStmt in table.c, and
@@ -6,7 +7,7 @@ import { placement } from './placement.ts'
 
 await loadModule()
 
-type Node = any
+type Node = Json
 
 const SPREAD = new Set([...placement.distributed, ...placement.reference])
 

@@ -1,4 +1,5 @@
 import { loadModule, parseSync } from 'libpg-query'
+import type { Json } from '../../src/domain/json.ts'
 import { placement } from './placement.ts'
 
 // What a Citus cluster refuses of a statement, or would run on every node, by the rules of its planner (Citus 13:
@@ -20,7 +21,7 @@ export interface Verdict {
   refused: string[]
 }
 
-type Node = any
+type Node = Json
 type Tables = readonly string[]
 
 const DISTRIBUTED: Tables = placement.distributed

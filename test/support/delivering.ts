@@ -134,7 +134,7 @@ export async function readDelivery(db: Db, id: string) {
 }
 
 /** Waits until none of these deliveries is pending. */
-export const untilSettled = (db: Db, ids: string[], { timeoutMs = 80_000 } = {}) =>
+export const untilSettled = (db: Db, ids: string[], { timeoutMs = 40_000 } = {}) =>
   eventually(
     async () => {
       const { rows } = await db.query(`select count(*) from deliveries where id = any($1) and state <> 'pending'`, [

@@ -3,10 +3,15 @@ import { newDeliveries } from './delivering.ts'
 import { eventually } from './eventually.ts'
 import { startTestGateway } from './gateway.ts'
 
-/** A clock that can be set forward, and otherwise runs as the machine's does; one that is `stopped` only moves when it is set. */
+const HOUR_MS = 3_600_000
+
+/**
+ * A clock that can be set forward, and otherwise runs as the machine's does. One that is `stopped` only moves when it is set;
+ * it stands an hour ahead, so that what the database takes for due is due.
+ */
 export function handedClock({ stopped = false } = {}) {
   let ahead = 0
-  const begin = Date.now()
+  const begin = Date.now() + HOUR_MS
   return {
     now: () => new Date((stopped ? begin : Date.now()) + ahead),
     forward({ days = 0, hours = 0, seconds = 0 }) {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import type { Json } from '../../src/domain/json.ts'
 
-type Json = any
 const isObject = (value: Json) => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** Where two objects differ in their fields: `+path` stands in the first alone, `-path` in the second. Values do not count. */

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Json } from '../../src/domain/json.ts'
 import { compact } from './compact.ts'
 import { present } from './present.ts'
 import { SOURCE, type Story } from './story.ts'
@@ -12,13 +13,13 @@ const namesIn = (path: string) =>
     .sort()
 
 /** Every case by name with its raw Stripe events, in the order they arrive. */
-export const cases: [name: string, events: any[]][] = namesIn(folder('stripe')).map((name) => [
+export const cases: [name: string, events: Json[]][] = namesIn(folder('stripe')).map((name) => [
   name,
   [JSON.parse(readFileSync(join(folder('stripe'), `${name}.json`), 'utf8'))].flat(),
 ])
 
 /** The raw events of one case, to do with as one likes. */
-export const fixture = (name: string): any[] => structuredClone(present(cases.find(([one]) => one === name))[1])
+export const fixture = (name: string): Json[] => structuredClone(present(cases.find(([one]) => one === name))[1])
 
 /** The folder of a contract's expectations: its name without the version. */
 export const folderOf = (contract: string): string => contract.replace(/\.v\d+$/, '')

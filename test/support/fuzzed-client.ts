@@ -1,3 +1,4 @@
+import type { Json } from '../../src/domain/json.ts'
 import { eventually } from './eventually.ts'
 import { present } from './present.ts'
 import { signed } from './stripe.ts'
@@ -20,21 +21,21 @@ const LISTS = [
 ] as const
 export type Ids = Record<string, string[]>
 
-type Api = (method: string, path: string, body?: unknown, key?: string) => Promise<{ status: number; body: any }>
+type Api = (method: string, path: string, body?: unknown, key?: string) => Promise<{ status: number; body: Json }>
 
 /** What a client owns at present, row by row, as its operator sees it; however many requests the operator's key has spent before. */
-export async function belongings(api: Api, clientId: string): Promise<Record<string, any[]>> {
+export async function belongings(api: Api, clientId: string): Promise<Record<string, Json[]>> {
   const rows = (list: string) =>
     eventually(async () => {
       const { status, body } = await api('GET', `/v1/${list}?clientId=${clientId}&limit=100`)
       if (status !== 200 && status !== 429) throw new Error(`${list} answered ${status}: ${JSON.stringify(body)}`)
-      return status === 200 && (body.data as any[])
+      return status === 200 && (body.data as Json[])
     })
   return Object.fromEntries(await Promise.all(LISTS.map(async (list) => [list, await rows(list)])))
 }
 
 /** The ids of these rows, by list; and the client's own. */
-export const idsOf = (clientId: string, rows: Record<string, any[]>): Ids => ({
+const idsOf = (clientId: string, rows: Record<string, Json[]>): Ids => ({
   clients: [clientId],
   ...Object.fromEntries(Object.entries(rows).map(([list, all]) => [list, all.map(({ id }) => id as string)])),
 })

@@ -1,4 +1,5 @@
 import { expect } from 'vitest'
+import type { Json } from '../../src/domain/json.ts'
 import { eventually } from './eventually.ts'
 import { startTestGateway } from './gateway.ts'
 import { startReceiver } from './receiver.ts'
@@ -28,7 +29,7 @@ export async function hydratedWay(gateway: Gateway, { apiKey = API_KEY }: { apiK
     (await gateway.api('PATCH', `/v1/sources/${way.sourceId}`, change)).body.data
   if (apiKey) await changeSource({ apiKey })
   const sourceEvents = async () =>
-    (await gateway.api('GET', `/v1/source-events?clientId=${way.clientId}&order=asc`)).body.data as any[]
+    (await gateway.api('GET', `/v1/source-events?clientId=${way.clientId}&order=asc`)).body.data as Json[]
   return {
     ...way,
     changeSource,
@@ -38,7 +39,7 @@ export async function hydratedWay(gateway: Gateway, { apiKey = API_KEY }: { apiK
       expect((await way.post(gateway.url, body)).status).toBe(200)
     },
     /** Flo events as they arrived, of one type or all. */
-    arrived: (eventType?: string): any[] =>
+    arrived: (eventType?: string): Json[] =>
       receiver.requests
         .map(({ body }) => JSON.parse(body))
         .filter((event) => eventType === undefined || event.eventType === eventType),

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
+import type { Json } from '../../src/domain/json.ts'
 import { present } from './present.ts'
 
-type Json = any
 const DAY = 86_400
 const START = 1_760_000_000
 

@@ -1,4 +1,5 @@
 import { simulate } from '../../simulator/simulate.ts'
+import type { Json } from '../../src/domain/json.ts'
 import { appEvent } from './app-events.ts'
 import { eventually } from './eventually.ts'
 import type { startTestGateway } from './gateway.ts'
@@ -84,7 +85,7 @@ export async function livedThrough({ api, url }: Gateway, stripe: Stripe, name: 
   await eventually(async () => (await list('deliveries', 'state=delivered')).length > 20)
 
   async function list(what: string, more = '') {
-    return (await said('GET', `/v1/${what}?clientId=${clientId}&limit=100&${more}`)) as any[]
+    return (await said('GET', `/v1/${what}?clientId=${clientId}&limit=100&${more}`)) as Json[]
   }
   await said('POST', `/v1/endpoints/${endpointId}/test`, {})
   await said('POST', `/v1/endpoints/${endpointId}/secret/rotate`, {})

@@ -1,3 +1,4 @@
+import type { Json } from '../../src/domain/json.ts'
 import { startReceiver } from './receiver.ts'
 
 /** A span as OTLP's JSON shows it, with its attributes by name. */
@@ -24,9 +25,9 @@ export async function startOtlp() {
     receiver.requests
       .filter(({ method, path }) => method === 'POST' && path === '/v1/traces')
       .flatMap(({ body }) => JSON.parse(body).resourceSpans)
-      .flatMap(({ resource, scopeSpans }: any) =>
-        scopeSpans.flatMap(({ spans }: any) =>
-          spans.map((span: any) => ({
+      .flatMap(({ resource, scopeSpans }: Json) =>
+        scopeSpans.flatMap(({ spans }: Json) =>
+          spans.map((span: Json) => ({
             ...span,
             parentSpanId: span.parentSpanId || undefined,
             startedAt: BigInt(span.startTimeUnixNano),

@@ -1,12 +1,13 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Json } from '../../src/domain/json.ts'
 
 /** A reply to bytes that no HTTP client would send. */
 export interface RawReply {
   status: number
   /** The body as JSON where it is JSON, else as text. */
-  body: any
+  body: Json
   text: string
 }
 

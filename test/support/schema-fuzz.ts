@@ -1,7 +1,7 @@
 import type { Random } from '../../simulator/random.ts'
+import type { Json } from '../../src/domain/json.ts'
 import { present } from './present.ts'
 
-type Json = any
 /** Values that a schema cannot invent, such as an address that exists: by the member's name. */
 export type Known = Readonly<Record<string, (random: Random) => Json>>
 

@@ -1,5 +1,6 @@
 import { type Db, inTransaction } from '../../src/database/db.ts'
 import { newId } from '../../src/domain/ids.ts'
+import type { Json } from '../../src/domain/json.ts'
 import { LANES, laneOf } from '../../src/receive/lane.ts'
 
 export const lanes = Array.from({ length: LANES }, (_, lane) => lane)
@@ -16,7 +17,7 @@ export async function newSource(db: Db) {
     clientId,
     sourceId,
     /** Answers the ids of the source events. */
-    async store(...events: any[]): Promise<string[]> {
+    async store(...events: Json[]): Promise<string[]> {
       const ids: string[] = []
       for (const event of events) {
         const id = newId()

@@ -1,4 +1,5 @@
 import { mappings } from '../../mappings/index.ts'
+import type { Json } from '../../src/domain/json.ts'
 import { sortByOccurrence } from '../../src/normalize/batch.ts'
 import { collectLookups } from '../../src/normalize/collect-lookups.ts'
 import type { MappingVerdict } from '../../src/normalize/judge.ts'
@@ -42,7 +43,7 @@ export const storyWorld = (planRanks: Readonly<Record<string, number>> = PLAN_RA
 }
 
 /** A raw event as the receiver stores it; without `created` it counts as received at the epoch. */
-export const dueOf = (raw: any, at = 0): SourceEvent => ({
+export const dueOf = (raw: Json, at = 0): SourceEvent => ({
   id: `0190a000-0000-7000-8000-${String(at).padStart(12, '0')}`,
   sourceId: SOURCE,
   eventId: raw.id,
@@ -56,7 +57,7 @@ export const dueOf = (raw: any, at = 0): SourceEvent => ({
  * Normalises raw events one after another in the order given; duplicates by id are passed over as the receiver does. With
  * `patient` what misses a fact is held as a gateway holds it: until the fact arrives or nothing else does.
  */
-export function story(raws: readonly any[], { world = storyWorld(), patient = false } = {}): Story {
+export function story(raws: readonly Json[], { world = storyWorld(), patient = false } = {}): Story {
   const seen = new Set<string>()
   const said = new Set<string>()
   const outcomes: Told[] = []
@@ -99,7 +100,7 @@ export function story(raws: readonly any[], { world = storyWorld(), patient = fa
 const HOLD_SECONDS = 10
 
 /** Nobody tells the client's own ids of these users, and that was waited for before: it is no reason to wait here. */
-function waitedForUsers(world: World, raws: readonly any[]) {
+function waitedForUsers(world: World, raws: readonly Json[]) {
   for (const id of JSON.stringify(raws).match(/\b(cus|cs|ch|py|pi|sub|in)_\w+/g) ?? [])
     world.holds.set(keyOf(SOURCE, `client_user_id:${id}`), new Date(0))
 }

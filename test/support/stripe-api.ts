@@ -1,6 +1,7 @@
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Json } from '../../src/domain/json.ts'
 import { afterwards } from './afterwards.ts'
 
 export const API_KEY = 'rk_test_of_the_source'
@@ -36,7 +37,7 @@ export async function startStripeApi() {
   const asked: Asked[] = []
   const objects = new Map<string, object>()
   const lists = new Map<string, { id: string }[]>()
-  const events: any[] = []
+  const events: Json[] = []
   let trouble: (asked: Asked, count: number) => Trouble | undefined = () => undefined
 
   const server = createServer(async (incoming, answer) => {
@@ -91,7 +92,7 @@ function pageOf(list: readonly { id: string }[], url: string, query: URLSearchPa
 }
 
 /** The newest first, as Stripe lists them. */
-function matching(events: readonly any[], query: URLSearchParams) {
+function matching(events: readonly Json[], query: URLSearchParams) {
   const types = query.getAll('types[]')
   const bound = (name: string, otherwise: number) => Number(query.get(`created[${name}]`) ?? otherwise)
   const success = query.get('delivery_success')

@@ -1,7 +1,8 @@
 import { expect } from 'vitest'
+import type { Json } from '../../src/domain/json.ts'
 import { eventually } from './eventually.ts'
 
-type Api = (method: string, path: string, body?: unknown) => Promise<{ status: number; body: any }>
+type Api = (method: string, path: string, body?: unknown) => Promise<{ status: number; body: Json }>
 
 /** A client of this gateway whose endpoints are made and tried over the management API alone. */
 export async function tryingClient(api: Api) {
@@ -23,7 +24,7 @@ export async function tryingClient(api: Api) {
   }
   const delivery = async (id: string) => (await api('GET', `/v1/deliveries/${id}`)).body.data
   /** In the order they were made. */
-  const attempts = async (id: string): Promise<any[]> =>
+  const attempts = async (id: string): Promise<Json[]> =>
     (await api('GET', `/v1/deliveries/${id}/attempts?order=asc`)).body.data
   /** Sends a test event and waits for its end: the delivery with its attempts. */
   const sent = async (endpointId: string) => {

@@ -1,8 +1,9 @@
+import type { Json } from '../../src/domain/json.ts'
 import { signed } from './stripe.ts'
 
 const WHSEC = 'whsec_of_the_source'
 
-type Api = (method: string, path: string, body?: unknown) => Promise<{ status: number; body: any }>
+type Api = (method: string, path: string, body?: unknown) => Promise<{ status: number; body: Json }>
 
 /** The whole way of an event, laid over the API: a client, its source, and an endpoint at `url`. */
 export async function layWay(api: Api, url: string) {
@@ -26,11 +27,11 @@ export async function layWay(api: Api, url: string) {
         headers: { 'content-type': 'application/json', 'stripe-signature': signed(body, WHSEC) },
         body,
       })
-      return { status: response.status, body: (await response.json()) as any }
+      return { status: response.status, body: (await response.json()) as Json }
     },
     /** The deliveries of this client, newest first. */
     async deliveries() {
-      return (await api('GET', `/v1/deliveries?clientId=${clientId}`)).body.data as any[]
+      return (await api('GET', `/v1/deliveries?clientId=${clientId}`)).body.data as Json[]
     },
   }
 }

@@ -76,7 +76,7 @@ describe('a condition reads as a sentence', () => {
       all(not(paused), any(is('cancel_at', set), is('cancel_at_period_end', true))),
       'not paused and (cancel_at is set or cancel_at_period_end is true)',
     ],
-    [some(from('items.data'), (item) => item.has('quantity', unset)), 'one of items.data is so that quantity is unset'],
+    [some(from('items.data'), (item) => item.has('quantity', unset)), 'in one of items.data, quantity is unset'],
     [kept('product', from('id')).known, 'the product id is known'],
   ])('%#: %s', (when, words) => {
     expect(conditionWords(when)).toBe(words)

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import type { Json } from '../../src/domain/json.ts'
 import { refusalCodes } from '../../src/errors.ts'
 import { eventually } from '../support/eventually.ts'
 import { fixture } from '../support/fixtures.ts'
@@ -17,7 +18,7 @@ import { layWay } from '../support/way.ts'
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 const alerts = alertsOf(read('ops/alerts.yml'))
 const dashboard = JSON.parse(read('ops/grafana-dashboard.json'))
-const panels: any[] = dashboard.panels.filter(({ type }: any) => type !== 'row')
+const panels: Json[] = dashboard.panels.filter(({ type }: Json) => type !== 'row')
 const runbook = read('docs/operations.md')
 
 const shown = await shownByAll()
@@ -99,7 +100,7 @@ describe('ops/alerts.yml', () => {
 })
 
 describe('ops/grafana-dashboard.json', () => {
-  const queries = panels.flatMap(({ title, targets }) => targets.map(({ expr }: any) => ({ title, expr })))
+  const queries = panels.flatMap(({ title, targets }) => targets.map(({ expr }: Json) => ({ title, expr })))
 
   test.each(queries)('$title: $expr', ({ expr }) => {
     expect(unknownIn(expr)).toEqual([])
@@ -111,7 +112,7 @@ describe('ops/grafana-dashboard.json', () => {
       for (const { datasource } of targets) expect(datasource.uid).toMatch(/^\$\{datasource\}$/)
       expect(gridPos.x + gridPos.w, title).toBeLessThanOrEqual(24)
     }
-    const ids = dashboard.panels.map(({ id }: any) => id)
+    const ids = dashboard.panels.map(({ id }: Json) => id)
     expect(new Set(ids).size).toBe(ids.length)
     for (const { expr } of dashboard.annotations.list) expect(unknownIn(expr)).toEqual([])
   })

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { simulate } from '../../simulator/simulate.ts'
 import { VERSIONS } from '../../simulator/versions.ts'
+import type { Json } from '../../src/domain/json.ts'
 import { freshDatabase } from '../support/database.ts'
 import { present } from '../support/present.ts'
 import { newSource, receiving, SECRET, stripeEvent, stripeSignature } from '../support/receiving.ts'
@@ -8,7 +9,6 @@ import { heard, type Story, story } from '../support/story.ts'
 
 // What users of other integrations complain about most, each by a test of its own.
 
-type Json = any
 const play = (name: string, apiVersion = '2025-09-30.clover'): Json[] => simulate(name, { apiVersion })
 const typesOf = (told: Story) => heard(told).map(({ type }) => type)
 const bodies = (told: Story, ...types: string[]): Json[] =>
