@@ -48,7 +48,7 @@ export const fetchedLists: readonly FetchedList[] = [
   },
 ]
 
-/** Objects that mappings read of others (`kept`) and that no event has told of: fetched when an emission reads them. */
+/** Objects that mappings read of others (`kept`) and that no event has shown: fetched when an emitted event reads them. */
 export const fetchedObjectPaths: Partial<Record<ObjectKind, string>> = {
   product: '/v1/products/{id}',
 }

@@ -15,23 +15,23 @@ export const ignoredTypes: Readonly<Record<string, string>> = {
   price: 'Kept: the price of a plan or item.',
   plan: 'Kept: the price of a plan.',
   invoice_payment: 'Kept: ties a payment to its invoice, since basil the only event that does.',
-  credit_note: 'Kept: names the lines that a refund gives back. A refund of money is told by the refund itself.',
+  credit_note: 'Kept: names the lines that a refund gives back. A refund of money has refund events of its own.',
   charge:
-    'Kept: ties a payment to its invoice. What it paid is told by the invoice, the session or the payment intent.',
+    'Kept: ties a payment to its invoice. What it paid shows in the events of the invoice, the session or the payment intent.',
   payment_intent: 'Kept: ties a payment to its purchase; only a succeeded one can be a purchase.',
 
-  // Told better by another event.
+  // Another event says it better.
   invoiceitem: 'Told when the invoice that it lands on is paid.',
-  subscription_schedule: 'A plan for later: each phase is told by customer.subscription.updated when it takes effect.',
-  quote: 'An offer: what comes of it is told by the subscription or invoice.',
-  'charge.dispute': 'A dispute is no refund: the money may come back. A refund that follows is told.',
+  subscription_schedule: 'A plan for later: each phase arrives as customer.subscription.updated when it takes effect.',
+  quote: 'An offer: what comes of it arrives as a subscription or invoice event.',
+  'charge.dispute': 'A dispute is no refund: the money may come back. A refund that follows is sent.',
   'customer.discount': 'A coupon shows nowhere in the contract; its effect is in the amounts of the invoice.',
   coupon: 'A coupon shows nowhere in the contract; its effect is in the amounts of the invoice.',
   promotion_code: 'A coupon shows nowhere in the contract; its effect is in the amounts of the invoice.',
-  payment_link: 'A page to buy on: the purchase is told by its Checkout session.',
-  'billing_portal.session': 'A visit: what the customer changed is told by the subscription.',
+  payment_link: 'A page to buy on: the purchase arrives with its Checkout session.',
+  'billing_portal.session': 'A visit: what the customer changed arrives as a subscription event.',
 
-  // Not about what a contract tells.
+  // Not about anything that a contract contains.
   'customer.source': PAYMENT_METHOD,
   'customer.card': PAYMENT_METHOD,
   'customer.bank_account': PAYMENT_METHOD,
@@ -44,7 +44,7 @@ export const ignoredTypes: Readonly<Record<string, string>> = {
   three_d_secure: PAYMENT_METHOD,
   cash_balance: PAYMENT_METHOD,
   customer_cash_balance_transaction: PAYMENT_METHOD,
-  billing: 'Meters, alerts and credits: the invoice that follows is told.',
+  billing: 'Meters, alerts and credits: the invoice that follows has events of its own.',
   billing_portal: NO_BILLING,
   tax: NO_BILLING,
   tax_rate: NO_BILLING,
@@ -63,7 +63,7 @@ export const ignoredTypes: Readonly<Record<string, string>> = {
   treasury: MONEY_OUT,
   apps: NO_BILLING,
   climate: NO_BILLING,
-  entitlements: 'Follows from the subscription, which is told.',
+  entitlements: 'Follows from the subscription, which has events of its own.',
   file: NO_BILLING,
   financial_connections: NO_BILLING,
   identity: NO_BILLING,
@@ -77,5 +77,5 @@ export const ignoredTypes: Readonly<Record<string, string>> = {
   reporting: NO_BILLING,
   sigma: NO_BILLING,
   terminal: NO_BILLING,
-  test_helpers: 'The clock of a test: what it leads to is told.',
+  test_helpers: 'The clock of a test: what it leads to arrives as other events.',
 }

@@ -30,7 +30,7 @@ const checkoutKey = converter('checkout', (id: string) => `checkout:${id}`)
 export const linkedId = (id: Expr<string | null>, end: keyof Link): Expr<string | null> =>
   kept('link', linkKey(id))(reading<Link>().from(end))
 /** The registered checkout of an id: a Checkout session's, or Flo's own. */
-export const checkoutOf = (id: Expr<string | null>) => kept('checkout', checkoutKey(id))(self<Json>())
+const checkoutOf = (id: Expr<string | null>) => kept('checkout', checkoutKey(id))(self<Json>())
 const markedObject = reading<{ metadata: Record<string, string> | null }>()
 /** The checkout that Flo's own mark on an object names. */
 const checkoutMark = called(

@@ -84,7 +84,7 @@ export const itemUnitAmount = (item: Reads<Item>) =>
     ),
   )
 /** The currency that an item is priced in, as Stripe writes it. */
-export const itemCurrency = (item: Reads<Item>) =>
+const itemCurrency = (item: Reads<Item>) =>
   called('the currency of an item', firstOf(item.from('price.currency'), item.legacy<string>('plan.currency', PRICES)))
 const metered = (item: Reads<Item>) =>
   called(
@@ -95,7 +95,7 @@ const metered = (item: Reads<Item>) =>
     ),
   )
 /** A metered item has no quantity; a licensed one without is one. */
-export const itemQuantity = (item: Reads<Item>) =>
+const itemQuantity = (item: Reads<Item>) =>
   called(
     'the quantity of an item',
     firstOf(

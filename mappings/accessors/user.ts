@@ -11,7 +11,7 @@ import { customerOf, itemPlanId, items, primary, subscription } from './subscrip
 const { from, legacy } = invoice
 
 /** The checkout that the client registered for a subscription. */
-export const subscriptionCheckout = checkoutBehind(linkedId(subscription.from('id'), 'session'))
+const subscriptionCheckout = checkoutBehind(linkedId(subscription.from('id'), 'session'))
 
 /** The subscription of the registered checkout: the one of this plan, else the only one; Flo stamps its uuid on Stripe's object. */
 export const checkoutSubscription = firstOf(

@@ -32,12 +32,12 @@ export default defineMapping({
     },
     {
       ignore: 'not_a_purchase',
-      because: 'The session starts a subscription or keeps a card: their own events tell it.',
+      because: 'The session starts a subscription or saves a card: those have events of their own.',
       when: not(has('mode', 'payment')),
     },
     {
       ignore: 'invoice_speaks',
-      because: 'The session made an invoice: its lines are told when the invoice is paid.',
+      because: 'The session made an invoice: its lines are sent when the invoice is paid.',
       when: has('invoice', set),
     },
     {

@@ -113,12 +113,12 @@ export default defineMapping({
   rules: [
     {
       ignore: 'not_an_invoice_yet',
-      because: 'A preview without an id: the invoice itself is told when it is created.',
+      because: 'A preview without an id: the invoice itself follows when it is created.',
       when: type('invoice.upcoming'),
     },
     {
       ignore: 'paid_speaks',
-      because: 'The same payment is told by invoice.paid: enable invoice.paid in Stripe if it does not arrive.',
+      because: 'The same payment arrives as invoice.paid: enable invoice.paid in Stripe if it does not arrive.',
       when: type('invoice.payment_succeeded'),
     },
     { emit: 'invoice.created', when: type('invoice.created'), key: [from('id')] },
@@ -127,7 +127,7 @@ export default defineMapping({
     {
       ignore: 'not_overdue',
       because: 'The due date has come, and nothing is left to pay.',
-      when: all(type('invoice.overdue'), called('told by our own timer', is(event('id'), unset)), not(invoiceOwing)),
+      when: all(type('invoice.overdue'), called('made by our own timer', is(event('id'), unset)), not(invoiceOwing)),
     },
     { emit: 'invoice.overdue', when: type('invoice.overdue'), key: [from('id')], remember: 'overdue' },
     {
@@ -137,7 +137,7 @@ export default defineMapping({
     },
     {
       ignore: 'paid_speaks',
-      because: 'The only news is the payment: invoice.paid tells it.',
+      because: 'The only change is the payment: invoice.paid reports it.',
       when: all(invoicePaid, not(was(invoicePaid)), not(type('invoice.overpaid'))),
     },
     // The type itself states the change, also of an invoice never seen.
@@ -170,7 +170,7 @@ export default defineMapping({
       key: [from('id'), occasion('changed', sight)],
       overtakable: true,
     },
-    { ignore: 'no_visible_change', because: 'Nothing that the contract shows differs from what was last told.' },
+    { ignore: 'no_visible_change', because: 'Nothing that the contract shows differs from what was last sent.' },
   ],
 
   body: {

@@ -74,7 +74,7 @@ export default defineMapping({
     },
     {
       ignore: 'told_elsewhere',
-      because: 'The payment belongs to an invoice or a Checkout session, whose own event tells the purchase.',
+      because: 'The payment belongs to an invoice or a Checkout session, whose own event reports the purchase.',
       when: ofSomethingElse,
     },
     { emit: 'item.purchased', each: { list: boughtWithIt, where: all() }, key: itemKey },

@@ -35,7 +35,7 @@ const bought = element<Bought>()
 /** Which lines a refund gives back: the credit note's, else the only one, else the first for the whole. */
 export const refundedLines = (refundId: Expr<string | null>, payment: Payment, amount: Expr<number | string | null>) =>
   computed(
-    'lines given back',
+    'refunded lines',
     // biome-ignore lint/complexity/useMaxParams: `computed` hands over one value for each expression below.
     (note, invoice, checkout, items, minor, chargeId): Bought[] => {
       const lines = invoiceLines(invoice as Stripe.Invoice | null, checkout)
@@ -138,10 +138,10 @@ export const withoutInvoice = (charge: Expr<Stripe.Charge | null>) =>
   )
 
 /** Who paid, and so gets the money back; `told` is what the refund itself says. */
-export const payerOf = (payment: Payment, told: Expr<string | null>) =>
+export const payerOf = (payment: Payment, clientUserId: Expr<string | null>) =>
   userOf(payment.customer, {
     clientUserId: [
-      told,
+      clientUserId,
       payment.invoice(invoice.from('metadata.client_user_id')),
       payment.session(firstOf(sessions.from('metadata.client_user_id'), sessions.from('client_reference_id'))),
       customerMetadata(payment.customer),

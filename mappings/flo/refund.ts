@@ -74,19 +74,19 @@ const byRefund = defineMapping({
     {
       ignore: 'refund_failed',
       because:
-        'The bank sent the money back: the refund did not take place. If it was told before, it is no longer counted.',
+        'The bank sent the money back: the refund did not take place. If it was sent before, it is no longer counted.',
       when: any(refund.type('refund.failed'), refund.has('status', 'failed', 'canceled')),
       note: { as: 'failed', per: paymentIds, id: refundId, amount: from('amount') },
     },
     {
       ignore: 'refund_pending',
-      because: 'The money is on its way: the refund is told when it has succeeded.',
+      because: 'The money is on its way: item.refunded follows when the refund has succeeded.',
       when: refund.has('status', 'pending', 'requires_action'),
       note: { as: 'pending', per: paymentIds, id: refundId, amount: from('amount') },
     },
     {
       ignore: 'no_change',
-      because: 'The refund had succeeded before: something else of it changed.',
+      because: 'The refund had succeeded before: something else about it changed.',
       when: all(not(refund.type('refund.created')), not(became(succeeded))),
     },
     {

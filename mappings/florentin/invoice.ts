@@ -32,7 +32,7 @@ export default defineMapping({
     },
     {
       ignore: 'not_in_contract',
-      because: 'The contract tells that there is an invoice; what becomes of it is not told.',
+      because: 'The contract has an event for a new invoice, and none for what becomes of it.',
       when: not(draft),
     },
   ],

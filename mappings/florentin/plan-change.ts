@@ -63,7 +63,7 @@ export default defineMapping({
     },
     {
       ignore: 'items_not_shown',
-      because: 'It has more items than the event shows: what is missing may tell otherwise.',
+      because: 'It has more items than the event shows: the missing ones may turn the comparison around.',
       when: has('items.has_more', true),
     },
     {
@@ -93,7 +93,7 @@ export default defineMapping({
     {
       ignore: 'no_rank',
       because:
-        "No price tells what a tiered or metered plan is worth: give the plans their ranks in the source's planRanks.",
+        "No price says what a tiered or metered plan is worth: give the plans their ranks in the source's planRanks.",
     },
   ],
 

@@ -63,7 +63,7 @@ export default defineMapping({
     },
     {
       ignore: 'never_entitled',
-      because: 'The subscription ended before its first payment: it was never told.',
+      because: 'The subscription ended before its first payment: it was never sent.',
       when: any(
         type('customer.subscription.created'),
         all(endsNow, not(remembers('purchased')), any(has('status', 'incomplete_expired'), was(incomplete))),
@@ -71,7 +71,7 @@ export default defineMapping({
     },
     {
       ignore: 'ended_by_itself',
-      because: 'The end was due, or nobody asked for it: a cancellation was told before, or there was none.',
+      because: 'The end was due, or nobody asked for it: the cancellation was sent before, or there was none.',
       when: all(endsNow, endedByItself),
     },
     {
@@ -81,7 +81,7 @@ export default defineMapping({
     },
     {
       ignore: 'not_in_contract',
-      because: 'The contract tells when a subscription is bought and cancelled; a change of plan is told by itself.',
+      because: 'The contract has events for a purchase and a cancellation; a change of plan has events of its own.',
     },
   ],
 

@@ -54,22 +54,22 @@ export interface AppEventData {
 export interface SourceEvent {
   id: string
   clientId: string
-  /** Of what the client's application published: the client's own id. */
+  /** For events that the client's application published: the client's own id. */
   sourceId: string
-  /** `app`: published by the client's application; `timer`: our own, of an invoice that fell due. */
+  /** `app`: published by the client's application; `timer`: created by the gateway when an invoice fell due. */
   origin: 'stripe' | 'timer' | 'app'
-  /** The sender's own id; an app event's was made by the gateway. */
+  /** The sender's id for it; for app events the gateway creates one. */
   eventId: string
   type: string
   apiVersion: string | null
-  /** A connected account; null: the source's own. */
+  /** A connected account; null: the source's own account. */
   account: string | null
   livemode: boolean
-  /** As the sender says. */
+  /** The time that the sender gives. */
   createdAt: string
   receivedAt: string
   state: 'received' | 'normalized' | 'ignored' | 'held' | 'failed'
-  /** Why it was ignored, is held or has failed. */
+  /** Why it was ignored, is held or failed. */
   reason: {
     code: string
     message: string | null

@@ -1,7 +1,7 @@
 import type { Secrets } from './delivery.ts'
 import { VerificationError } from './verification-error.ts'
 
-export const PREFIX = 'flo_whsec_'
+const PREFIX = 'flo_whsec_'
 
 /** The secrets that are there, as they were given. Throws `secret_missing` when there is none. */
 export function secretsOf(secret: Secrets): string[] {

@@ -11,7 +11,7 @@ const time = z.iso.datetime({ precision: 3 }).meta({ description: 'ISO 8601, UTC
 const text = z.string().nullable()
 
 const client = z.strictObject({ id: z.uuid(), name: z.string() })
-export const operationsEndpoint = z.strictObject({
+const operationsEndpoint = z.strictObject({
   id: z.uuid(),
   url: z.string(),
   contract: z.string(),

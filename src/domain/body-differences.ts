@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 
 /** Every leaf of a value by its path: `lines[0].amount`. */
-export function leavesOf(value: unknown, path = ''): [string, unknown][] {
+function leavesOf(value: unknown, path = ''): [string, unknown][] {
   if (typeof value !== 'object' || value === null) return [[path, value]]
   const parts = Array.isArray(value)
     ? value.map((one, at) => [`${path}[${at}]`, one] as const)

@@ -63,7 +63,6 @@ export type When = NamedPart &
     | { op: 'became' | 'ceased' | 'was' | 'stored'; of: When }
     | { op: 'changed'; shape: object }
     | { op: 'differsFromLast'; shape: object }
-    | { op: 'seen' }
     | { op: 'priorKnown' }
     | { op: 'memory'; flag: Flag }
     | { op: 'some'; list: Node; where: When }

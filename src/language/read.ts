@@ -262,8 +262,6 @@ function readCondition(when: When, scope: EvaluationScope, mapping?: Mapping): b
       )
     case 'differsFromLast':
       return scope.memory.said[mapping?.name ?? '']?.digest !== digestOf(buildShape(when.shape, scope))
-    case 'seen':
-      return scope.stored !== null
     case 'priorKnown':
       return scope.prior !== null
     case 'memory':

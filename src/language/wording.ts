@@ -31,7 +31,7 @@ export function sourceWords(node: Node, style = plain, { expandName = false }: N
     case 'event':
       return `the event's ${node.field === 'created' || node.field === 'at' ? 'time' : node.field}`
     case 'emitted':
-      return 'the type of the event that is told'
+      return 'the type of the event that is sent'
     case 'rank':
       return `the rank of ${bracketedOf(node.plan)} in the source's \`planRanks\``
     case 'always':
@@ -52,9 +52,9 @@ export function sourceWords(node: Node, style = plain, { expandName = false }: N
       return userWords(node, wordsOf)
     case 'uuid':
       return [
-        'the one first told',
+        'the one sent first',
         ...(node.linked ? [wordsOf(node.linked)] : []),
-        `one made of the source and ${bracketedOf(node.key)}`,
+        `one derived from the source and ${bracketedOf(node.key)}`,
       ].join(', else ')
     case 'object':
       return Object.keys(node.shape).join(', ')
@@ -69,7 +69,7 @@ export function sourceWords(node: Node, style = plain, { expandName = false }: N
     case 'prior':
       return `${bracketedOf(node.of)} before`
     case 'tallied':
-      return 'what was given back of the payment so far'
+      return 'what was refunded of the payment so far'
     default:
       return node satisfies never
   }
@@ -145,7 +145,7 @@ function tableWords(table: object, style: WordingStyle): string {
 function userWords(node: NodeOf<'user'>, source: (of: Node) => string): string {
   if (node.field === 'id') return "Flo's id of the user"
   if (node.field === 'email') return ["the registered user's", ...node.email.map(source)].join(', else ')
-  return ["the registered user's", ...node.clientUserId.map(source), 'what was told of the customer before'].join(
+  return ["the registered user's", ...node.clientUserId.map(source), 'what an earlier event said of the customer'].join(
     ', else ',
   )
 }
@@ -196,35 +196,38 @@ export function conditionWords(
     case 'not':
       return negatedWords(when.of, style)
     case 'was':
-      return inTenseWords(when.of, 'was', 'before, it was so that')
+      return inTenseWords(when.of, 'was', 'before, it was true that')
     case 'became':
-      return inTenseWords(when.of, 'became', 'it became so that')
+      return inTenseWords(when.of, 'became', 'it became true that')
     case 'ceased':
-      return inTenseWords(when.of, 'ceased to be', 'it is no longer so that')
+      return inTenseWords(when.of, 'ceased to be', 'it is no longer true that')
     case 'stored':
-      return `${inTenseWords(when.of, 'was', 'it was so that')} when last seen`
+      return `${inTenseWords(when.of, 'was', 'it was true that')} when last seen`
     case 'changed':
       return (
         style.describeChange?.(when.shape) ??
         `one of these changed: ${fieldNames(when.shape).map(style.formatCode).join(', ')}`
       )
     case 'differsFromLast':
-      return 'it differs from what was last told'
-    case 'seen':
-      return 'it was seen before'
+      return 'it differs from what was last sent'
     case 'priorKnown':
       return 'its state before is known'
     case 'memory':
-      return `it was told as ${when.flag}`
+      return `it is remembered as ${when.flag}`
     case 'some':
-      return `one of ${someWords(when, style)}`
+      return someWords('one', when, style)
     default:
       return when satisfies never
   }
 }
 
-const someWords = ({ list, where }: Extract<When, { op: 'some' }>, style: WordingStyle) =>
-  `${bracketedSource(list, style)} is ${where.called === undefined ? 'so that ' : ''}${bracketedCondition(where, style)}`
+/** A condition that is said as a name: `one-off`, `not metered`. */
+const isSaidOfName = (when: When): boolean =>
+  when.called !== undefined || (when.op === 'not' && when.of.called !== undefined)
+const someWords = (howMany: 'one' | 'none', { list, where }: Extract<When, { op: 'some' }>, style: WordingStyle) => {
+  const [elements, condition] = [`${howMany} of ${bracketedSource(list, style)}`, bracketedCondition(where, style)]
+  return isSaidOfName(where) ? `${elements} is ${condition}` : `in ${elements}, ${condition}`
+}
 
 type IsCondition = Extract<When, { op: 'is' }>
 /** A kept object's id is set as soon as the object is known. */
@@ -240,8 +243,8 @@ function negatedWords(of: When, style: WordingStyle): string {
     return conditionWords(of, style, { tense: 'is not' })
   if (of.op === 'was' && (of.of.op === 'is' || of.of.called !== undefined))
     return conditionWords(of.of, style, { tense: 'was not' })
-  if (of.op === 'some') return `none of ${someWords(of, style)}`
-  if (of.op === 'memory' || of.op === 'seen' || of.op === 'priorKnown')
+  if (of.op === 'some') return someWords('none', of, style)
+  if (of.op === 'memory' || of.op === 'priorKnown')
     return conditionWords(of, style).replace(/ (was|is) /, ' $1 not ')
   return `not ${bracketedCondition(of, style)}`
 }

@@ -110,8 +110,6 @@ export const stored = (of: When): When => ({ op: 'stored', of })
 export const changed = (shape: object): When => ({ op: 'changed', shape })
 /** A field of the shape differs from what was last emitted about this object (or nothing was). */
 export const differsFromLast = (shape: object): When => ({ op: 'differsFromLast', shape })
-/** We hold a snapshot of the object from before this event. */
-export const seen: When = { op: 'seen' }
 /** The state before this event is known, from `previous_attributes` or from our snapshot. */
 export const priorKnown: When = { op: 'priorKnown' }
 /** A flag of the object's memory is set. */
@@ -217,7 +215,7 @@ export const userOf = (
 }
 
 /**
- * Flo's UUID of a Stripe object: the one first told, else that of the checkout record it is `linked` to, else one that
+ * Flo's UUID of a Stripe object: the one sent first, else that of the checkout record it is `linked` to, else one that
  * follows from the source and the object's id, the same for ever.
  */
 export const uuidOf = (

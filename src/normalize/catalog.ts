@@ -9,7 +9,7 @@ export interface RuleWords {
   /** 'otherwise' for what no rule before it took. */
   when: string
   emits: readonly string[]
-  /** Why nothing is said; null where something is. */
+  /** Why no event is made; null where one is. */
   ignores: { code: string; because: string } | null
   remarks: readonly string[]
 }
@@ -50,7 +50,7 @@ function wordsOfMapping(mapping: Mapping): MappingWords {
   }
 }
 
-/** Most of an object's fields are told by the few that are left out. */
+/** Where most of an object's fields are compared, the few that are not are named. */
 function wordsOfChange(shape: object, body: object): string {
   const names = fieldNames(shape)
   const whole = Object.values(body)
@@ -109,7 +109,7 @@ function namesIn({ rules, owed, waitFor, body }: Mapping, style: WordingStyle): 
   const walk = (part: object) => {
     const { called, op } = part as Node | When
     if (called !== undefined && !own.has(part)) {
-      // A field of another mapping, or an object of fields, is told there.
+      // A field of another mapping, or an object of fields, is described there.
       if (called.includes('.') || op === 'object') return
       names.set(called, meaningOf(part as Node | When, style))
     }

@@ -34,7 +34,7 @@ const planOf = (productId: string) => {
 }
 
 describe('with an API key on the source', () => {
-  test('a Checkout session is told by all of its lines, page after page', async () => {
+  test('a Checkout session becomes an event for each of its lines, page after page', async () => {
     const way = await newWay()
     const session = sessionObject()
     const path = `/v1/checkout/sessions/${session.id}/line_items`
@@ -49,14 +49,14 @@ describe('with an API key on the source', () => {
       'Book 119',
       11.19,
     ])
-    const asked = stripe.asked.filter((one) => one.path === path)
-    expect(asked.map(({ query }) => query.get('starting_after'))).toEqual([null, 'li_99'])
+    const requests = stripe.asked.filter((one) => one.path === path)
+    expect(requests.map(({ query }) => query.get('starting_after'))).toEqual([null, 'li_99'])
     // The shape of what is fetched is that of the event.
-    expect(asked.every(({ headers }) => headers['stripe-version'] === '2024-06-20')).toBe(true)
+    expect(requests.every(({ headers }) => headers['stripe-version'] === '2024-06-20')).toBe(true)
     expect(await way.settled()).toEqual([['normalized', null]])
   })
 
-  test('a session that nothing was paid for yet, or that an invoice tells, has nothing fetched', async () => {
+  test('a session that nothing was paid for yet, or that has an invoice, has nothing fetched', async () => {
     const way = await newWay()
     const open = sessionObject({ payment_status: 'unpaid' })
     const invoiced = sessionObject({ invoice: fresh('in') })
@@ -77,7 +77,7 @@ describe('with an API key on the source', () => {
     expect(stripe.paths().filter((path) => path === `/v1/products/${productId}`)).toHaveLength(1)
   })
 
-  test('what an event tells of a product later stands before what was fetched', async () => {
+  test('what an event shows of a product later replaces what was fetched', async () => {
     const way = await newWay()
     const productId = fresh('prod')
     product(productId, 'Old')
@@ -129,7 +129,7 @@ describe('a thin event', () => {
     return subscription
   }
 
-  test('is told by its object, in the newest version that we know', async () => {
+  test('is read by its object, in the newest version that we know', async () => {
     const way = await newWay()
     const subscription = known()
     await way.send(thin('v1.customer.subscription.created', subscription, { context: 'acct_1TKx2v' }))
@@ -206,7 +206,7 @@ describe('a thin event', () => {
       return { snapshot, thin: thin('v1.customer.subscription.updated', subscription, { snapshot_event: snapshot.id }) }
     }
 
-    test('is told by the twin, which says what has changed, and the twin says nothing new when it arrives', async () => {
+    test('is read by the twin, which says what has changed, and the twin says nothing new when it arrives', async () => {
       const way = await newWay()
       const { snapshot, thin } = twins()
       stripe.events.push(snapshot)
@@ -230,7 +230,7 @@ describe('a thin event', () => {
       }
     })
 
-    test('is told by the object where Stripe does not show the twin', async () => {
+    test('is read by the object where Stripe does not have the twin', async () => {
       const way = await newWay()
       const subscription = known()
       await way.send(snapshotEvent('customer.subscription.created', subscription))

@@ -123,9 +123,7 @@ describe('a renewal', () => {
       known: true,
       words: expect.stringContaining('customer.subscription.created'),
     })
-    expect(explanation.lookups.find(({ kind }) => kind === 'user')?.words).toContain(
-      'from parent.subscription_details',
-    )
+    expect(explanation.lookups.find(({ kind }) => kind === 'user')?.words).toContain('from parent.subscription_details')
   })
 
   test('tells where it went, and which endpoint it passed over', () => {
@@ -203,9 +201,7 @@ test('an event that waits tells for what, until when, and what would end the wai
   expect(explanation.waitsFor).toMatchObject([
     { words: expect.stringContaining("the client's own id of the customer") },
   ])
-  expect(explanation.summary).toMatch(
-    /^It waits for .+, until .+ at the latest. Then it becomes subscription.created/,
-  )
+  expect(explanation.summary).toMatch(/^It waits for .+, until .+ at the latest. Then it becomes subscription.created/)
   expect(explanation.hints.join()).toContain('PUT /v1/users/')
   expect(explanation.events).toMatchObject([
     { contract: 'flo.v1', stored: null, wouldGoTo: [{}, {}] },

@@ -72,7 +72,6 @@ function explainByKind(frame: TraceFrame, moment: ConditionState, place?: ReadPl
       return { words: `one of ${list.list?.path ?? 'the list'}`, holds, needs: 'one', of: elements }
     }
     case 'differsFromLast':
-    case 'seen':
     case 'priorKnown':
     case 'memory':
       return { words: conditionWords(when), holds }

@@ -69,7 +69,6 @@ function readUnreadParts({ part, scope, inner }: TraceFrame, mapping: Mapping | 
     case 'stored':
     case 'changed':
     case 'differsFromLast':
-    case 'seen':
     case 'priorKnown':
     case 'memory':
     case 'some':
