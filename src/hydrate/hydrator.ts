@@ -83,8 +83,7 @@ export function createHydrator(deps: HydratorDeps): Hydrator {
     }
     if (!client.hasLease) return void clients.delete(clientId)
     if (await giveUpOptionalFetches(deps.db, clientId)) deps.onFetched(clientId)
-    const due = await readDueFetches(deps.db, clientId)
-    for (const one of due) startCall(client, one)
+    for (const due of await readDueFetches(deps.db, clientId)) startCall(client, due)
     if (client.calls.size > 0) return // Each call that ends looks again.
     const next = await readNextDue(deps.db, clientId)
     if (next) return wakeClientIn(clientId, client, next.getTime() - Date.now())
@@ -93,9 +92,9 @@ export function createHydrator(deps: HydratorDeps): Hydrator {
 
   const startCall = (client: FetchClient, due: DueFetch) => {
     const key = `${due.sourceId} ${due.need}`
-    const under = [...client.calls.values()].filter(({ sourceId }) => sourceId === due.sourceId).length
+    const underWay = [...client.calls.values()].filter(({ sourceId }) => sourceId === due.sourceId).length
     const allowed = due.failures >= FAILURES_TO_OPEN ? 1 : CALLS_PER_SOURCE
-    if (client.calls.has(key) || under >= allowed || isStopped) return
+    if (client.calls.has(key) || underWay >= allowed || isStopped) return
     const call = fetchAndRecord(due).finally(() => {
       client.calls.delete(key)
       wakeClient(due.clientId)
@@ -158,10 +157,7 @@ export function createHydrator(deps: HydratorDeps): Hydrator {
       stopping.resolve('stopping')
       for (const { timer } of clients.values()) if (timer) clearTimeout(timer)
       await Promise.all(
-        [...clients.values()].flatMap(({ look: looking, calls }) => [
-          looking,
-          ...[...calls.values()].map(({ call }) => call),
-        ]),
+        [...clients.values()].flatMap(({ look, calls }) => [look, ...[...calls.values()].map(({ call }) => call)]),
       )
       await Promise.all(
         [...clients].map(([clientId, { hasLease }]) => (hasLease ? deps.worker.releaseUnits(clientId, [UNIT]) : null)),

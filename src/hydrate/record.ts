@@ -16,9 +16,9 @@ export interface RecordDeps {
 
 /** An object may have changed after a day: the next event that reads it has it fetched anew, without waiting. */
 const STALE_SECONDS = 86_400
-/** What Stripe has no answer for it will hardly have a minute later. */
+/** What Stripe does not have now it will hardly have a minute later. */
 const REFUSED_SECONDS = 3600
-/** A thin event that goes through once more, because somebody wants it to, has its object asked for anew. */
+/** A thin event that is normalised again on request has its object fetched again. */
 const ESSENTIAL_SECONDS = 30
 const FIRST_RETRY_SECONDS = 0.5
 const LAST_RETRY_SECONDS = 300

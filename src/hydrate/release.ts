@@ -10,7 +10,7 @@ interface EndedFetch {
 const THIN = 'thin:'
 
 /**
- * Lets the events go on that are held for a need. A thin event whose deadline has passed, and which failed for want of its
+ * Lets the events go on that are held for a fetch. A thin event whose deadline has passed, and which failed for lack of its
  * object, is normalised after all; once the object is known (`lane` not null) it joins the lane of its customer.
  */
 export async function releaseWaitingEvents(
@@ -36,7 +36,7 @@ export async function releaseWaitingEvents(
     )
 }
 
-/** How long a need that was given up for want of an answer is not asked for again. */
+/** How long a fetch that was given up without an answer is not made again. */
 export const FAILED_SECONDS = 60
 
 /**

@@ -172,7 +172,7 @@ async function loadWorld(
 /** A source event of the batch, what became of it, and its events. */
 type ProcessedEvent = Pick<NormalizeResult, 'outcome' | 'events'> & { sourceEvent: SourceEvent }
 
-/** Leaves the events whose fact nobody has told before; a source event that has none of them left is ignored. */
+/** Keeps the events that are the first with their business key; a source event of which none is left is ignored. */
 async function claimEvents(
   tx: Tx,
   clientId: string,
@@ -194,7 +194,7 @@ const alreadyEmittedOutcome = (outcome: SourceEventOutcome): SourceEventOutcome 
   ...outcome,
   state: 'ignored',
   code: 'already_emitted',
-  message: 'Another event of the source told the same fact before.',
+  message: 'Another source event has made this event already.',
 })
 
 async function storeAndFanOut(deps: BatchDeps, tx: Tx, clientId: string, events: readonly NewEvent[]) {

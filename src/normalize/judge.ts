@@ -57,7 +57,7 @@ export function judgeObservation(
     created,
     at: at ?? new Date(created * 1000).toISOString(),
   }
-  // Our own timer brings no state: it speaks of the newest.
+  // Our own timer brings no state: it is about the newest.
   const observedAt = momentOf((isTimer && newestObservationOf(snapshot)) || observation)
   let { memory } = context
   const verdicts = mappingsReading(mappings, type).map(({ contract, mapping }) => {
@@ -73,7 +73,7 @@ export function judgeObservation(
 
 /**
  * An observation arrived that sheds another light on the newest one: the state that the newest started from is another now, or
- * a tie is settled. What the mappings would have said of the newest, had all come in order, and did not say, is said now: the
+ * a tie is settled. The events that the newest would have made, had all come in order, and did not make, are made now: that of the
  * end, say, of a subscription whose first payment arrived after it. `before` is the object as it was known before the
  * observation, `after` with it.
  */

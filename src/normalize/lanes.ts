@@ -163,7 +163,7 @@ export function createNormalizer(deps: NormalizerDeps): Normalizer {
     client.timer = setTimeout(() => startRest(clientId, client), Math.max(0, at - Date.now()))
   }
 
-  /** Nothing came for a while: gives the lanes back, unless something is due soon. */
+  /** Nothing has come for a while: gives the lanes back, unless something is due soon. */
   const startRest = (clientId: string, client: LaneClient) => {
     if (client.running || client.dirty || isStopped || clients.get(clientId) !== client) return
     // Counted as running, so that a wake meanwhile waits and claims anew.
@@ -197,7 +197,7 @@ export function createNormalizer(deps: NormalizerDeps): Normalizer {
   }
 
   const sweepClients = async () => {
-    const due = await queryEachClient<{ id: string }>(
+    const dueClients = await queryEachClient<{ id: string }>(
       deps.db,
       (client) => `
         select ${client} as id
@@ -205,7 +205,7 @@ export function createNormalizer(deps: NormalizerDeps): Normalizer {
             or exists (select from invoice_dues where client_id = ${client} and due_at <= $1)`,
       [deps.now()],
     )
-    for (const { id } of due) wakeClient(id)
+    for (const { id } of dueClients) wakeClient(id)
   }
 
   deps.worker.onLost(() => {

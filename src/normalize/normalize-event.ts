@@ -44,7 +44,7 @@ export function normalizeSourceEvent(context: NormalizeContext, sourceEvent: Sou
   const { complete, skipped } = completed
   if (typeof complete.body.data?.object !== 'object' || complete.body.data.object === null)
     return withoutEvents(
-      ignoredOutcome(sourceEvent, 'no_object', 'The event carries no object: there is nothing to tell.'),
+      ignoredOutcome(sourceEvent, 'no_object', 'The event carries no object: no event can be made of it.'),
     )
   try {
     return normalizeSnapshotEvent(context, complete, skipped)

@@ -7,7 +7,7 @@ export function normalizedOutcome(sourceEvent: SourceEvent, skipped: readonly Sk
   const [first] = skipped
   if (!first) return newOutcome(sourceEvent, { state: 'normalized' })
   const keys = skipped.map(({ fetch }) => fetch.key).join(', ')
-  const message = `Told without ${keys}: ${first.reason}`
+  const message = `Sent without ${keys}: ${first.reason}`
   return newOutcome(sourceEvent, { state: 'normalized', code: 'without_hydration', message })
 }
 

@@ -71,14 +71,14 @@ export function fireOverdueTimers(
   lanes: readonly number[],
 ): Promise<{ fired: StoredSourceEvent[]; next: number }> {
   return inTransaction(db, async (tx) => {
-    const { rows: due } = await tx.query<DueTimer>(
+    const { rows: timers } = await tx.query<DueTimer>(
       `delete from invoice_dues where client_id = $1 and (source_id, invoice_id) in (
          select source_id, invoice_id from invoice_dues
           where client_id = $1 and due_at <= $2 and lane = any($3) order by due_at limit ${TIMER_LIMIT} for update skip locked)
        returning source_id, invoice_id, account, livemode, lane, due_at`,
       [clientId, now(), lanes],
     )
-    const fired = due.length > 0 ? await insertTimerEvents(tx, clientId, due) : []
+    const fired = timers.length > 0 ? await insertTimerEvents(tx, clientId, timers) : []
     const { rows } = await tx.query<{ next: Date | null }>(
       'select min(due_at) as next from invoice_dues where client_id = $1 and lane = any($2)',
       [clientId, lanes],
@@ -99,9 +99,9 @@ interface DueTimer {
 async function insertTimerEvents(
   tx: Queryable,
   clientId: string,
-  due: readonly DueTimer[],
+  timers: readonly DueTimer[],
 ): Promise<StoredSourceEvent[]> {
-  const events = due.map((timer) => ({ ...timer, id: newId() }))
+  const events = timers.map((timer) => ({ ...timer, id: newId() }))
   const { rows: fresh } = await tx.query(
     `insert into source_events (client_id, id, source_id, account, livemode, event_id, type, lane, created_at)
      select $1, e.id, e.source_id, e.account, e.livemode, e.event_id, 'invoice.overdue', e.lane, e.created_at

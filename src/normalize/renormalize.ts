@@ -3,7 +3,7 @@ import { readHorizons } from '../database/retention-horizons.ts'
 import { idFloor } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
 
-/** Which source events go through once more; times bound their receipt, `until` excluded. */
+/** Which source events are normalised again; times bound their receipt, `until` excluded. */
 export interface RenormalizeFilter {
   state: 'failed' | 'ignored'
   code?: string | undefined
@@ -13,11 +13,11 @@ export interface RenormalizeFilter {
   until?: Date | undefined
 }
 
-const ANEW = `state = 'received', reason_code = null, reason_message = null, due_at = now()`
+const RECEIVED_AGAIN = `state = 'received', reason_code = null, reason_message = null, due_at = now()`
 
 /**
- * Lets a failed or ignored source event be normalised once more, as the mappings are by now; wake the normaliser afterwards.
- * One that waits or is being worked on is left alone. Facts told before are not told again. Throws `already_normalized`, and
+ * Has a failed or ignored source event normalised again, with the mappings of today; wake the normalizer afterwards. One that
+ * waits or is being worked on stays as it is. No event is made a second time. Throws `already_normalized`, and
  * `body_expired` for one whose bytes are past their retention.
  */
 export async function renormalizeOne(tx: Queryable, clientId: string, id: string): Promise<void> {
@@ -31,10 +31,10 @@ export async function renormalizeOne(tx: Queryable, clientId: string, id: string
   const [event] = rows
   if (!event) throw new Refusal('not_found')
   if (event.state === 'normalized') throw new Refusal('already_normalized')
-  // Behind the horizon the bytes may still be there, and be gone before they are read.
+  // Past the retention horizon the bytes may still be there, and be gone before they are read.
   if (!event.kept || id < idFloor((await readHorizons(tx)).payload)) throw new Refusal('body_expired')
   await tx.query(
-    `update source_events set ${ANEW} where client_id = $1 and id = $2 and state in ('failed', 'ignored')`,
+    `update source_events set ${RECEIVED_AGAIN} where client_id = $1 and id = $2 and state in ('failed', 'ignored')`,
     [clientId, id],
   )
 }
@@ -51,7 +51,7 @@ export async function renormalizeMatching(
 ): Promise<{ count: number; last: string | null }> {
   const { payload } = await readHorizons(tx)
   const { rows } = await tx.query(
-    `update source_events e set ${ANEW}
+    `update source_events e set ${RECEIVED_AGAIN}
        from (select id from source_events t
               where client_id = $1 and state = $2
                 and ($3::text is null or reason_code = $3) and ($4::text is null or type = $4)

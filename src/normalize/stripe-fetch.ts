@@ -7,7 +7,7 @@ export interface StripeFetch {
   paths: readonly string[]
   /** All pages of a list. */
   isList: boolean
-  /** Without it the event has nothing to tell. */
+  /** Without it no event can be made. */
   isEssential: boolean
 }
 

@@ -55,7 +55,7 @@ describe('a call that does not get through', () => {
     expect((await way.source()).hydration).toEqual({ state: 'on', pausedUntil: null, reason: null })
   })
 
-  test('holds up nobody but the event that needs it', async () => {
+  test('holds up no event but the one that needs it', async () => {
     const [way, other] = [await hydratedWay(gateway), await hydratedWay(gateway)]
     const [slow, quick] = [planOf('Slow'), planOf('Quick')]
     stripe.behave(({ path }) => (path === slow.path ? { hang: true } : undefined))
@@ -82,7 +82,7 @@ describe('a call that does not get through', () => {
     ])
     expect(names(way)).toEqual([null, null])
     expect((await way.sourceEvents()).map(({ reason }) => reason.message)).toEqual([
-      expect.stringMatching(/^Told without product:prod_\w+: Stripe has nothing of this id \(404\)\.$/),
+      expect.stringMatching(/^Sent without product:prod_\w+: Stripe has nothing of this id \(404\)\.$/),
       expect.stringMatching(/may not read this \(403\)/),
     ])
     for (const { path } of [gone, hidden]) expect(asksFor(path)).toHaveLength(1)
@@ -130,7 +130,7 @@ describe('a key that Stripe refuses', () => {
 })
 
 describe('at the deadline', () => {
-  test('an event goes on without, and says so; a thin one fails, and is told when Stripe answers again', async () => {
+  test('an event goes on without, and says so; a thin one fails, and is read when Stripe answers again', async () => {
     const { gateway, stripe } = await hydratingGateway({ FLO_HYDRATE_SECONDS: '1', LOG_LEVEL: 'error' })
     const way = await hydratedWay(gateway)
     stripe.behave(() => ({ status: 503 }))
@@ -161,7 +161,7 @@ describe('at the deadline', () => {
     expect(way.arrived('item.purchased')[0].item).toMatchObject({ id: null, quantity: 1, total: 50 })
     expect((await way.sourceEvents())[0].reason).toMatchObject({
       code: 'without_hydration',
-      message: `Told without line_items:${session.id}: Stripe has not answered in time.`,
+      message: `Sent without line_items:${session.id}: Stripe has not answered in time.`,
     })
   })
 })

@@ -139,7 +139,7 @@ test('an item is given back under the uuid that it was bought with', async () =>
   expect(arrived('item.refunded')[0].item.uuid).toBe(checkout.items[0].uuid)
 })
 
-test('a subscription that was told before its checkout was registered keeps its uuid, and the checkout adopts it', async () => {
+test('a subscription that was sent before its checkout was registered keeps its uuid, and the checkout adopts it', async () => {
   const { register, read, send, arrived, settled } = await newWay()
   const subscription = subscriptionObject({ metadata: USER })
   const session = sessionObject({

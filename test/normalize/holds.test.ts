@@ -53,7 +53,7 @@ describe('an event that misses a fact', () => {
     expect(at(7, invoice('in_2'))).toMatchObject(until(10))
   })
 
-  test('goes on without it at the deadline, and nobody waits for it again', () => {
+  test('goes on without it at the deadline, and no other waits for it again', () => {
     const first = invoice('in_1')
     at(0, first)
     expect(at(10, first)).toMatchObject({ state: 'normalized' })
@@ -75,7 +75,7 @@ describe('an event that misses a fact', () => {
     expect(at(10, both)).toMatchObject({ ...until(14), heldFor: ['subscription:sub_1'] })
   })
 
-  test('leaves no trace while it waits: what it tells is not known yet', () => {
+  test('leaves no trace while it waits: what it says is not known yet', () => {
     at(0, subscription())
     expect(world.objects.size).toBe(0)
     expect(at(1, invoice('in_1'))).toMatchObject({ state: 'held', heldFor: ['subscription:sub_1'] })
@@ -88,13 +88,13 @@ describe('an event passes', () => {
     expect(at(0, invoice('in_1'))).toMatchObject({ state: 'normalized' })
   })
 
-  test('when it has nothing to tell, though it could not say whose it is', () => {
+  test('when it makes no event, though its user is not known', () => {
     const incomplete = subscription()
     incomplete.data.object.status = 'incomplete'
     expect(at(0, incomplete)).toMatchObject({ state: 'ignored', code: 'awaiting_entitlement' })
   })
 
-  test('when it tells what others wait for, and lets them go on', () => {
+  test('when it brings what others wait for, and lets them go on', () => {
     at(0, subscription())
     const customer = { id: 'cus_1', object: 'customer', metadata: { client_user_id: 'user_1' } }
     expect(at(1, raw('customer.updated', customer))).toMatchObject({ state: 'ignored' })

@@ -13,19 +13,19 @@ const snapshots = ({ world }: Story) =>
 /** Holds what some events lead to in some order of arrival against what they lead to in the order of life. */
 function expectTheSame(events: readonly Json[], arriving: readonly Json[]) {
   const seen = arriving.map(({ id, type, created }) => `${created} ${type} ${id}`).join('\n')
-  const [inOrder, told] = [story(events), story(arriving)]
+  const [inOrder, asArrived] = [story(events), story(arriving)]
   const lastInLife = Object.fromEntries(events.map(({ data }) => [data.object.id, data.object]))
-  expect(snapshots(told), `the newest states, after\n${seen}`).toEqual(lastInLife)
+  expect(snapshots(asArrived), `the newest states, after\n${seen}`).toEqual(lastInLife)
   expect(snapshots(inOrder), 'the newest states in order').toEqual(lastInLife)
-  expect(factsOf(told), `the facts, after\n${seen}`).toEqual(factsOf(inOrder))
-  expectTheSameUpdates(told, inOrder, seen)
+  expect(factsOf(asArrived), `the facts, after\n${seen}`).toEqual(factsOf(inOrder))
+  expectTheSameUpdates(asArrived, inOrder, seen)
 }
 
 /** Where each event of a life lands among the others, and where its duplicate does, if it has one. */
 const landings = fc.array(fc.tuple(fc.nat(99), fc.option(fc.nat(99))), { minLength: 80, maxLength: 80 })
 
 describe('in whatever order events arrive, and however often', () => {
-  test('the same states are reached and the same facts told, and no update is invented or the last one lost', {
+  test('the same states are reached and the same facts sent, and no update is invented or the last one lost', {
     timeout: WALK_TIMEOUT_MS,
   }, () => {
     fc.assert(
@@ -53,7 +53,7 @@ const lifeOf = (begin: string, ...acts: (string | number)[]): Life => ({
 describe('walks that once went wrong', () => {
   test.each<[string, Life, order: number[]]>([
     [
-      'the last update of a second is told though another seemed to be later, and what follows it shows nothing new',
+      'the last update of a second is sent though another seemed to be later, and what follows it shows nothing new',
       lifeOf('trialing', 'cancel at period end', 'quantity', 'quantity', 'coupon'),
       [0, 1, 3, 4, 2],
     ],

@@ -161,7 +161,7 @@ describe('of events within one second', () => {
     )
   })
 
-  test('the keys that a change names tell, when something else changed in between', () => {
+  test('the keys that a change names decide, when something else changed in between', () => {
     const [one, two] = [at(1), at(2)]
     const last = at(2, { metadata: { note: 'x' }, latest_invoice: 'in_2' })
     inEveryOrder([updated(10, one, two, 'evt_z'), updated(10, at(2, { latest_invoice: 'in_2' }), last, 'evt_a')], last)

@@ -27,7 +27,7 @@ beforeEach(async () => {
 })
 
 let serial = 0
-const sight = (type: string, changes: Record<string, unknown> = {}, created = seconds) => {
+const invoiceEvent = (type: string, changes: Record<string, unknown> = {}, created = seconds) => {
   serial += 1
   return {
     id: `evt_${serial}`,
@@ -59,16 +59,16 @@ async function at(moment: number) {
   await fireOverdueTimers(deps, source.clientId, lanes)
   while ((await normalizeBatch(deps, source.clientId, lanes)).sourceEventCount > 0);
 }
-const told = async () => (await source.events()).map(({ type }) => type)
+const eventTypes = async () => (await source.events()).map(({ type }) => type)
 const timers = async () =>
   (await db.query('select invoice_id, due_at from invoice_dues where client_id = $1', [source.clientId])).rows
 
 describe('an open invoice with a due date', () => {
-  test('is told as overdue at that date, by our own timer, in the words of the contract', async () => {
-    await source.store(sight('invoice.finalized'))
+  test('is sent as overdue at that date, by our own timer, as the contract says it', async () => {
+    await source.store(invoiceEvent('invoice.finalized'))
     await at(START)
     await at(DUE - 1)
-    expect(await told()).toEqual(['invoice.updated'])
+    expect(await eventTypes()).toEqual(['invoice.updated'])
     await at(DUE)
     const [, overdue] = await source.events()
     expect(overdue).toMatchObject({ type: 'invoice.overdue', occurred_at: new Date(DUE * 1000) })
@@ -82,7 +82,7 @@ describe('an open invoice with a due date', () => {
   })
 
   test('has a source event of its own for it, whose bytes say that our timer made it', async () => {
-    await source.store(sight('invoice.finalized'))
+    await source.store(invoiceEvent('invoice.finalized'))
     await at(START)
     await at(DUE)
     const [, timer] = await source.states()
@@ -94,13 +94,13 @@ describe('an open invoice with a due date', () => {
     expect(JSON.parse(rows[0].body)).toMatchObject({ object: 'flo.timer', data: { object: { id: 'in_1' } } })
   })
 
-  test('stays overdue in what is told afterwards, until it is paid', async () => {
-    await source.store(sight('invoice.finalized'))
+  test('stays overdue in the events after it, until it is paid', async () => {
+    await source.store(invoiceEvent('invoice.finalized'))
     await at(START)
     await at(DUE)
-    await source.store(sight('invoice.payment_failed', { attempt_count: 1 }, DUE + 10))
+    await source.store(invoiceEvent('invoice.payment_failed', { attempt_count: 1 }, DUE + 10))
     await at(DUE + 10)
-    await source.store(sight('invoice.paid', paid, DUE + 20))
+    await source.store(invoiceEvent('invoice.paid', paid, DUE + 20))
     await at(DUE + 20)
     const states = (await source.events()).map(({ type, body }) => [type, body.invoice.state])
     expect(states.slice(1)).toEqual([
@@ -115,69 +115,69 @@ describe('an open invoice with a due date', () => {
     ['invoice.voided', { status: 'void' }],
     ['invoice.marked_uncollectible', { status: 'uncollectible' }],
   ])('is not overdue after %s', async (type, changes) => {
-    await source.store(sight('invoice.finalized'))
+    await source.store(invoiceEvent('invoice.finalized'))
     await at(START)
-    await source.store(sight(type, changes, START + DAY))
+    await source.store(invoiceEvent(type, changes, START + DAY))
     await at(START + DAY)
     await at(DUE)
-    expect(await told()).not.toContain('invoice.overdue')
+    expect(await eventTypes()).not.toContain('invoice.overdue')
     expect(await timers()).toEqual([])
   })
 
   test('is not overdue when the payment is normalised between the timer and its event', async () => {
-    await source.store(sight('invoice.finalized'))
+    await source.store(invoiceEvent('invoice.finalized'))
     await at(START)
     seconds = DUE
     await fireOverdueTimers(deps, source.clientId, lanes)
     // Stripe's `created` lies before the due date: within the batch the payment comes first.
-    await source.store(sight('invoice.paid', paid, DUE - 1))
+    await source.store(invoiceEvent('invoice.paid', paid, DUE - 1))
     await at(DUE)
-    expect(await told()).toEqual(['invoice.updated', 'invoice.paid'])
+    expect(await eventTypes()).toEqual(['invoice.updated', 'invoice.paid'])
     expect(await source.states()).toMatchObject([{}, { state: 'ignored', reason_code: 'not_overdue' }, {}])
   })
 
   test('follows a due date that Stripe moves', async () => {
-    await source.store(sight('invoice.finalized'))
+    await source.store(invoiceEvent('invoice.finalized'))
     await at(START)
-    await source.store(sight('invoice.updated', { due_date: DUE + 3 * DAY }, START + 1))
+    await source.store(invoiceEvent('invoice.updated', { due_date: DUE + 3 * DAY }, START + 1))
     await at(START + 1)
     await at(DUE)
-    expect(await told()).not.toContain('invoice.overdue')
+    expect(await eventTypes()).not.toContain('invoice.overdue')
     await at(DUE + 3 * DAY)
-    expect(await told()).toContain('invoice.overdue')
+    expect(await eventTypes()).toContain('invoice.overdue')
   })
 })
 
 describe("Stripe's own invoice.overdue and our timer", () => {
-  const count = async () => (await told()).filter((type) => type === 'invoice.overdue').length
+  const count = async () => (await eventTypes()).filter((type) => type === 'invoice.overdue').length
 
-  test('tell it once when Stripe is first', async () => {
-    await source.store(sight('invoice.finalized'))
+  test('make one event when Stripe is first', async () => {
+    await source.store(invoiceEvent('invoice.finalized'))
     await at(START)
-    await source.store(sight('invoice.overdue', {}, DUE - 100))
+    await source.store(invoiceEvent('invoice.overdue', {}, DUE - 100))
     await at(DUE - 100)
     expect(await timers()).toEqual([])
     await at(DUE + DAY)
     expect(await count()).toBe(1)
   })
 
-  test('tell it once when our timer is first', async () => {
-    await source.store(sight('invoice.finalized'))
+  test('make one event when our timer is first', async () => {
+    await source.store(invoiceEvent('invoice.finalized'))
     await at(START)
     await at(DUE)
-    await source.store(sight('invoice.overdue', {}, DUE + 1))
+    await source.store(invoiceEvent('invoice.overdue', {}, DUE + 1))
     await at(DUE + 1)
     expect(await count()).toBe(1)
     expect((await source.states()).at(-1)).toMatchObject({ state: 'ignored', reason_code: 'already_emitted' })
     expect(await timers()).toEqual([])
   })
 
-  test('tell it once when both lie in one batch', async () => {
-    await source.store(sight('invoice.finalized'))
+  test('make one event when both lie in one batch', async () => {
+    await source.store(invoiceEvent('invoice.finalized'))
     await at(START)
     seconds = DUE
     await fireOverdueTimers(deps, source.clientId, lanes)
-    await source.store(sight('invoice.overdue', {}, DUE))
+    await source.store(invoiceEvent('invoice.overdue', {}, DUE))
     await at(DUE)
     expect(await count()).toBe(1)
   })
@@ -185,12 +185,12 @@ describe("Stripe's own invoice.overdue and our timer", () => {
 
 test('an invoice that is due already when it is first seen waits an hour for its payment', async () => {
   seconds = DUE + DAY
-  await source.store(sight('invoice.finalized'))
+  await source.store(invoiceEvent('invoice.finalized'))
   await at(DUE + DAY)
   await at(DUE + DAY + 3599)
-  expect(await told()).not.toContain('invoice.overdue')
+  expect(await eventTypes()).not.toContain('invoice.overdue')
   await at(DUE + DAY + 3600)
-  expect(await told()).toContain('invoice.overdue')
+  expect(await eventTypes()).toContain('invoice.overdue')
 })
 
 test.each([
@@ -199,20 +199,20 @@ test.each([
   ['an invoice of which nothing remains to be paid', { amount_remaining: 0 }],
   ['an invoice on a test clock', { test_clock: 'clock_1' }],
 ])('%s has no timer', async (_, changes) => {
-  await source.store(sight('invoice.updated', changes))
+  await source.store(invoiceEvent('invoice.updated', changes))
   await at(START)
   expect(await timers()).toEqual([])
 })
 
 test('an invoice of the time before invoices had a status is overdue as well', async () => {
   const old = { status: undefined, amount_remaining: undefined, amount_paid: undefined, paid: false, closed: false }
-  await source.store(sight('invoice.created', old))
+  await source.store(invoiceEvent('invoice.created', old))
   await at(START)
   await at(DUE)
-  expect(await told()).toEqual(['invoice.created', 'invoice.overdue'])
+  expect(await eventTypes()).toEqual(['invoice.created', 'invoice.overdue'])
 })
 
-test('a running normaliser finds what is due by itself', async () => {
+test('a running normalizer finds what is due by itself', async () => {
   const worker = await registerWorker({ url, db, log, roles: ['work'] })
   const room = createNormalizer({
     ...deps,
@@ -225,10 +225,10 @@ test('a running normaliser finds what is due by itself', async () => {
     await room.stop()
     await worker.stop()
   })
-  await source.store(sight('invoice.finalized'))
+  await source.store(invoiceEvent('invoice.finalized'))
   room.wake(source.clientId)
   await eventually(async () => (await timers()).length === 1)
   seconds = DUE
   await room.sweep()
-  await eventually(async () => (await told()).includes('invoice.overdue'))
+  await eventually(async () => (await eventTypes()).includes('invoice.overdue'))
 })

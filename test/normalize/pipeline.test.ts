@@ -130,7 +130,7 @@ describe('one batch', () => {
     )
   })
 
-  test('says a fact once, also when another event tells it again later', async () => {
+  test('says a fact once, also when another event says it again later', async () => {
     const first = subscriptionCreated('cus_1', knownUser)
     await store(first, { ...first, id: 'evt_again' })
     await batch()
@@ -160,7 +160,7 @@ describe('one batch', () => {
     ])
   })
 
-  test('a status that nobody has mapped stops the event, visibly', async () => {
+  test('a status that no mapping knows stops the event, visibly', async () => {
     const odd = subscriptionCreated('cus_1', knownUser)
     odd.data.object.status = 'trial'
     await store(odd)
@@ -201,7 +201,7 @@ describe('one batch', () => {
     expect(await await registered.promise).toBe(1)
   })
 
-  test('the customer that tells its clientUserId releases what waits for it', async () => {
+  test('the customer that carries its clientUserId releases what waits for it', async () => {
     await store(subscriptionCreated('cus_1'))
     await batch()
     await store({
@@ -219,7 +219,7 @@ describe('one batch', () => {
     ])
   })
 
-  test('nobody waits for the same fact again after its deadline', async () => {
+  test('no event waits for the same fact again after its deadline', async () => {
     await store(subscriptionCreated('cus_1'))
     const later = { ...deps, now: () => new Date(Date.now() + 60_000) }
     await batch()
@@ -232,7 +232,7 @@ describe('one batch', () => {
   })
 })
 
-describe('normalisers of two processes', () => {
+describe('normalizers of two processes', () => {
   const running: { stop(): Promise<void> }[] = []
   let both: Normalizer[]
   beforeAll(async () => {

@@ -21,7 +21,7 @@ test('an object that came or went stands whole', () => {
   expect(priorStateOf({ pause_collection: pause }, { pause_collection: null })).toEqual({ pause_collection: null })
 })
 
-test('a swapped object is told by what differs, its id among it', () => {
+test('a swapped object is named by what differs, its id included', () => {
   const now = { plan: { id: 'gold', name: 'Gold', trial_period_days: 7 } }
   expect(priorStateOf(now, { plan: { id: 'silver', name: 'Silver' } })).toEqual({
     plan: { id: 'silver', name: 'Silver', trial_period_days: 7 },
@@ -59,7 +59,7 @@ test('metadata to which keys were added may stand whole instead', () => {
   expect(priorStateOf({ metadata: { a: '1' } }, { metadata: {} })).toEqual({ metadata: {} })
 })
 
-test('a plan or quantity told at the top alone is that of the only item', () => {
+test('a plan or quantity that changed at the top alone is that of the only item', () => {
   const plain = { id: 'si_1', object: 'subscription_item', quantity: 6 }
   const item = { ...plain, plan: { id: 'gold' }, price: { id: 'gold' } }
   const now = { object: 'subscription', quantity: 6, plan: { id: 'gold' }, items: { data: [item] } }

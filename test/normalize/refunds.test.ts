@@ -18,25 +18,25 @@ const first = <E extends { type: string }>(type: string, events: E[]) => [
 
 describe('a refund of one of several lines', () => {
   test.each(['2020-08-27', '2024-10-28.acacia', '2026-10-28.endive'])(
-    'waits for the credit note that says which, in %s: Stripe tells it last',
+    'waits for the credit note that says which, in %s: Stripe sends it last',
     (apiVersion) => {
-      const told = story(eventsOf('credit-note-refund', apiVersion), { patient: true })
-      expect(refunds(told)).toMatchObject([{ name: 'Book', refundedAmount: 24.5, state: 'refunded' }])
+      const result = story(eventsOf('credit-note-refund', apiVersion), { patient: true })
+      expect(refunds(result)).toMatchObject([{ name: 'Book', refundedAmount: 24.5, state: 'refunded' }])
     },
   )
 
   test('names the first line in the end, and says that it is the whole invoice, when no credit note comes', () => {
     const events = eventsOf('credit-note-refund', '2026-10-28.endive')
-    const told = story(
+    const result = story(
       events.filter(({ type }) => type !== 'credit_note.created'),
       { patient: true },
     )
-    expect(refunds(told)).toMatchObject([{ name: 'Workshop', metadata: { attribution: 'invoice' } }])
+    expect(refunds(result)).toMatchObject([{ name: 'Workshop', metadata: { attribution: 'invoice' } }])
   })
 })
 
 describe('money on its way back to a bank', () => {
-  test.each(['refund-pending', 'refund-fails'])('is not told by its charge, should that come first: %s', (name) => {
+  test.each(['refund-pending', 'refund-fails'])('is not sent for its charge, should that come first: %s', (name) => {
     const events = eventsOf(name, '2026-10-28.endive')
     const [asRefunded] = events.filter(({ type }) => type === 'charge.refunded')
     const before = events.filter(({ created }) => created < (asRefunded?.created ?? 0))
@@ -47,7 +47,7 @@ describe('money on its way back to a bank', () => {
     expect(refunds(story([...before, ...soon], { patient: true }))).toEqual([])
   })
 
-  test('is told by its charge where Stripe sends no refund events', () => {
+  test('is sent for its charge where Stripe sends no refund events', () => {
     const events = eventsOf('refund-pending', '2022-11-15')
     expect(refunds(story(events, { patient: true }))).toMatchObject([{ refundedAmount: 150, state: 'refunded' }])
   })

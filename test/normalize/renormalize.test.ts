@@ -61,7 +61,7 @@ beforeAll(async () => {
   expect(status).toBe(201)
 })
 
-test('a failed source event that is normalised once more is told and delivered', async () => {
+test('a failed source event that is normalised again makes events, which are delivered', async () => {
   const failed = await storeOneFailing()
   expect(await stateOf(failed.id)).toMatchObject({ state: 'failed', reason_code: 'unmapped_value' })
   await mendEvent(failed)
@@ -137,7 +137,7 @@ test('on the command line, beside a running gateway', async () => {
     env,
   )
   expect(code).toBe(0)
-  expect(stdout).toMatch(/^Acme: \d+\n\d+ source events go through once more\.\n$/)
+  expect(stdout).toMatch(/^Acme: \d+\n\d+ source events go through again\.\n$/)
   for (const { id } of failed) await waitForState(id, 'normalized')
 })
 

@@ -11,7 +11,7 @@ const registered = (clientUserId: string, email: string | null = null): User => 
 })
 
 describe('who is behind a customer', () => {
-  test('the registered user, whatever events tell', () => {
+  test('the registered user, whatever events say', () => {
     const people = new Users(CLIENT)
     people.addUser(registered('user_1'), 'cus_1')
     expect(people.resolveUser('cus_1', 'user_2').clientUserId).toBe('user_1')
@@ -19,14 +19,14 @@ describe('who is behind a customer', () => {
     expect(people.changed.size).toBe(0)
   })
 
-  test('the user of the id that an event tells, the same for all of its customers', () => {
+  test('the user of the id that an event carries, the same for all of its customers', () => {
     const people = new Users(CLIENT)
     const first = people.settleUser('cus_1', 'user_1')
     expect(people.settleUser('cus_2', 'user_1')).toBe(first)
     expect(people.resolveUser('cus_2', null)).toBe(first)
   })
 
-  test('somebody without a name keeps the same id once the name is told', () => {
+  test('somebody without a name keeps the same id once the name is known', () => {
     const people = new Users(CLIENT)
     const nameless = people.settleUser('cus_1', null).id
     expect(people.resolveUser('cus_1', 'user_1')).toMatchObject({ id: nameless, clientUserId: 'user_1' })
@@ -34,7 +34,7 @@ describe('who is behind a customer', () => {
     expect(people.resolveUser('cus_1', null)).toMatchObject({ id: nameless, clientUserId: 'user_1' })
   })
 
-  test('nobody comes into being by asking', () => {
+  test('reading creates no user', () => {
     const people = new Users(CLIENT)
     people.resolveUser('cus_1', 'user_1')
     expect([people.byCustomer.size, people.byClientUserId.size, people.changed.size]).toEqual([0, 0, 0])
@@ -73,21 +73,21 @@ describe('the user of an event', () => {
       created: 5,
       data: { object: { id: 'cus_1', object: 'customer', email: 'customer@example.com' } },
     }
-    const told = invoice({ client_user_id: 'user_1' }, 'invoice@example.com')
+    const withId = invoice({ client_user_id: 'user_1' }, 'invoice@example.com')
     const world = emptyWorld(CLIENT)
     world.users.addUser(registered('user_1', 'registered@example.com'), null)
-    expect(userIn([customer, told], world).email).toBe('registered@example.com')
-    expect(userIn([customer, told]).email).toBe('customer@example.com')
-    expect(userIn([told]).email).toBe('invoice@example.com')
+    expect(userIn([customer, withId], world).email).toBe('registered@example.com')
+    expect(userIn([customer, withId]).email).toBe('customer@example.com')
+    expect(userIn([withId]).email).toBe('invoice@example.com')
     expect(userIn([invoice({}, null)])).toMatchObject({ clientUserId: null, email: null })
   })
 
-  test('is a registered one before all that events tell', () => {
+  test('is a registered one before all that events say', () => {
     const world = emptyWorld(CLIENT)
-    const person = registered('user_of_api')
-    world.users.addUser(person, 'cus_1')
+    const user = registered('user_of_api')
+    world.users.addUser(user, 'cus_1')
     expect(userIn([invoice({ client_user_id: 'user_of_invoice' }, null)], world)).toMatchObject({
-      id: person.id,
+      id: user.id,
       clientUserId: 'user_of_api',
     })
   })

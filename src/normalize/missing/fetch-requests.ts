@@ -6,7 +6,7 @@ import type { FetchRequest } from '../stripe-fetch.ts'
 const KEEP_TRYING_MS = 86_400_000
 
 /**
- * Writes requests down that nobody has made yet, or not lately: they are fetched once this transaction is committed. Whoever
+ * Writes down requests that have not been made yet, or not lately: they are fetched once this transaction is committed. Whoever
  * records an answer waits for the commit: either it finds the events that were saved as held, or its answer is there already,
  * and they are due at once. Answers whether any are.
  */

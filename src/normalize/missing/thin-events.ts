@@ -12,7 +12,7 @@ import { fillPath } from './stripe-fetches.ts'
 
 export const isThin = ({ body }: Pick<SourceEvent, 'body'>): boolean => body?.object === 'v2.core.event'
 
-/** The id of the snapshot event that tells the same as a thin one; null where Stripe names none. */
+/** The id of the snapshot event of the same occasion as a thin one, its twin; null where Stripe names none. */
 export const twinOf = (sourceEvent: SourceEvent): string | null =>
   isThin(sourceEvent) && typeof sourceEvent.body.snapshot_event === 'string' ? sourceEvent.body.snapshot_event : null
 
@@ -53,7 +53,7 @@ export function asSnapshotEvent(
   }
   const type = snapshotTypeOf(mappings, thin)
   const { related_object: related } = thin.body
-  // What was deleted cannot be fetched any more; that it is gone is all there is to tell.
+  // What was deleted cannot be fetched any more; that it is gone is all that is known.
   const isGone = fetched?.code === 'not_found' && type.endsWith('.deleted') && typeof related?.id === 'string'
   const object = fetched?.result ?? (isGone ? { id: related.id, object: related.type, deleted: true } : null)
   if (!object) return null

@@ -11,7 +11,7 @@ export interface Unfetched {
 /** The fact that an event is held for until `fetch` has an answer. */
 export const hydrationFact = (fetch: StripeFetch): string => `hydration:${fetch.key}`
 
-/** How far a fetch of the event's source is; undefined: nobody has asked for it. */
+/** How far a fetch of the event's source is; undefined: it was never requested. */
 export const fetchStateOf = (
   world: World,
   { sourceId }: SourceEvent,
@@ -19,7 +19,7 @@ export const fetchStateOf = (
 ): FetchState | undefined => (fetch ? world.fetchStates.get(keyOf(sourceId, fetch.key)) : undefined)
 
 /**
- * Sorts fetches by whether they are worth waiting for, and asks for those that nobody has asked for. One deadline per fetch,
+ * Sorts fetches by whether they are worth waiting for, and requests those that have not been requested. One deadline per fetch,
  * started by the first event that needs it. A source without an API key lacks nothing: its events are read as they come, and
  * so are all where nothing is fetched (`hydrateSeconds` undefined).
  */
@@ -33,7 +33,7 @@ export function unfetchedOf(
   const source = world.sources.get(sourceEvent.sourceId)
   if (!source?.hasApiKey || hydrateSeconds === undefined) return unfetched
   for (const fetch of fetches) {
-    // Not looked up: to ask for it would be to ask again and again.
+    // Not looked up: it would be requested again and again.
     if (!world.loaded.fetches.has(fetch.key)) continue
     const known = fetchStateOf(world, sourceEvent, fetch)
     // What was fetched long ago serves until it is there anew.

@@ -12,7 +12,7 @@ interface Checkout {
 export type AdoptedUuidOf = (checkout: Checkout, subscription: { id: string }) => string | null
 
 /**
- * Which of these checkouts' subscriptions have been told, and with which uuid: it was chosen at the first emission and
+ * Which of these checkouts' subscriptions have been sent, and with which uuid: it was chosen with the first event and
  * stays (docs/contracts/flo-v1.md), so a checkout that is linked later has to take it. The subscription of a session is that
  * of its plan, else the only one, as in mappings/flo/subscription.ts.
  */

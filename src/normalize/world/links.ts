@@ -4,7 +4,7 @@ import { keyOf, putRecord, type World } from './world.ts'
 
 type Edge = { from: string; to: Record<string, string> }
 
-/** Which payment belongs to which invoice, session, charge, as one event tells it: edges between ids. */
+/** Which payment belongs to which invoice, session, charge, as one event shows it: edges between ids. */
 export function edgesOf(kind: string, input: EvaluationInput): Edge[] {
   return (paymentLinks[kind] ?? []).flatMap(({ of, to }) => {
     const ends = Object.entries(to).flatMap(([name, node]) => {
@@ -16,7 +16,7 @@ export function edgesOf(kind: string, input: EvaluationInput): Edge[] {
   })
 }
 
-/** Adds edges to what is known; what was told once stays, so the order of arrival does not matter. */
+/** Adds edges to what is known; what is known stays, so the order of arrival does not matter. */
 export function addLinks(world: World, sourceId: string, edges: readonly Edge[]) {
   for (const { from, to } of edges) {
     const id = `link:${from}`

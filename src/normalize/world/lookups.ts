@@ -17,11 +17,11 @@ export interface Lookups {
   /** Ids of Stripe objects whose snapshots are read. */
   objects: Set<string>
   customers: Set<string>
-  /** clientUserIds that the event itself tells. */
+  /** clientUserIds that the event itself carries. */
   clientUserIds: Set<string>
   /** Flo's own ids of users that the event names. */
   userIds: Set<string>
-  /** Sources, whether they have an API key. */
+  /** Sources: their API keys and plan ranks. */
   sources: Set<string>
   /** Snapshot events that thin ones are twins of. */
   twins: Set<string>

@@ -6,8 +6,8 @@ import type { Memory } from '../../language/memory.ts'
 import { placeObservation, type Snapshot } from './snapshots.ts'
 import { type KnownObject, keyOf } from './world.ts'
 
-// What is known of an object holds what came last. To judge an event as it was judged, or a stretch of events anew, what came
-// with it or after it is taken out of the world again, as far as it can be told apart.
+// What is known of an object includes what came last. To judge an event as it was judged, or a stretch of events anew, what came
+// with it or after it is taken out of the world again, as far as the two can be told apart.
 
 /** The event types of ours that are remembered by a flag of the object that they are about. */
 const flagRulesOf = memoizeByKey((mappings: ContractMappings) =>

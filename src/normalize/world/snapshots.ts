@@ -32,7 +32,7 @@ export interface Placement {
   snapshot: Snapshot
   /** It shows the newest state. */
   isNewest: boolean
-  /** It does not, but what the newest one started from is another since, or it settled a tie: the newest wants to be judged again. */
+  /** It does not, but what the newest one started from is another since, or it settled a tie: the newest is to be judged again. */
   overturnsNewest: boolean
 }
 

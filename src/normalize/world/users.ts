@@ -29,31 +29,31 @@ export class Users {
   }
 
   /**
-   * Who is behind a customer: a registered user first, then the user of the id that the event tells, then whoever was
-   * linked earlier. Nobody is created by asking; see `settle`.
+   * Who is behind a customer: a registered user first, then the user of the id that the event carries, then whoever was
+   * linked earlier. Reading creates no user; see `settleUser`.
    */
-  resolveUser(customer: string | null, told: string | null): User {
+  resolveUser(customer: string | null, clientUserId: string | null): User {
     const linked = customer === null ? undefined : this.byCustomer.get(customer)
     if (linked?.registered) return linked
-    if (told === null) return linked ?? newUser(idOfWords('customer', this.clientId, customer ?? ''), null)
-    const known = this.byClientUserId.get(told)
+    if (clientUserId === null) return linked ?? newUser(idOfWords('customer', this.clientId, customer ?? ''), null)
+    const known = this.byClientUserId.get(clientUserId)
     if (known) return known
-    if (linked && linked.clientUserId === null) return { ...linked, clientUserId: told }
-    return newUser(idOfWords('user', this.clientId, told), told)
+    if (linked && linked.clientUserId === null) return { ...linked, clientUserId }
+    return newUser(idOfWords('user', this.clientId, clientUserId), clientUserId)
   }
 
-  /** Makes what `resolve` said so, so that the next event finds it; answers the user. */
-  settleUser(customer: string | null, told: string | null): User {
+  /** Stores what `resolveUser` answered, so that the next event finds it. */
+  settleUser(customer: string | null, clientUserId: string | null): User {
     const linked = customer === null ? undefined : this.byCustomer.get(customer)
     if (linked?.registered) return linked
-    let settled = told === null ? linked : this.byClientUserId.get(told)
+    let settled = clientUserId === null ? linked : this.byClientUserId.get(clientUserId)
     if (!settled) {
-      settled = linked && linked.clientUserId === null ? linked : this.resolveUser(customer, told)
-      settled.clientUserId = told
+      settled = linked && linked.clientUserId === null ? linked : this.resolveUser(customer, clientUserId)
+      settled.clientUserId = clientUserId
       this.changed.add(settled)
-      if (told !== null) this.byClientUserId.set(told, settled)
+      if (clientUserId !== null) this.byClientUserId.set(clientUserId, settled)
     }
-    // One customer can stand for several users of the client: the first that was told stays the customer's own.
+    // One customer can stand for several users of the client: the first that was named stays the customer's.
     if (customer !== null && (!linked || (linked.clientUserId === null && linked !== settled))) {
       this.byCustomer.set(customer, settled)
       this.linked.set(customer, settled)

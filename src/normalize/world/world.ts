@@ -57,7 +57,7 @@ export interface World {
   dirty: {
     objects: Set<KnownObject>
     holds: Map<string, Date>
-    /** When our timer looks at an invoice, by source and invoice; null: no longer. The source event told of it. */
+    /** When our timer looks at an invoice, by source and invoice; null: no longer. The source event says its account and lane. */
     timers: Map<string, { sourceEventId: string; at: Date | null }>
     /** What is to be fetched, by source and key. */
     fetchRequests: Map<string, FetchRequest>
@@ -88,7 +88,7 @@ export const emptyWorld = (clientId: string): World => ({
   loaded: noLookups(),
 })
 
-/** A user that was read: by its customer, by what the event tells, or both. */
+/** A user that was read: by its customer, by the id that the event carries, or both. */
 export interface UserQuery {
   customer: string | null
   clientUserId: string | null
@@ -97,7 +97,7 @@ export interface UserQuery {
 interface ReadListeners {
   /** A user was read, of this customer and with this id. */
   onUserRead?: (query: UserQuery) => void
-  /** An object was read that no event has told of. */
+  /** An object was read that no event has shown. */
   onUnknownObject?: (kind: ObjectKind, id: string) => void
 }
 
