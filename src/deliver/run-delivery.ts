@@ -1,10 +1,10 @@
 import { disableEndpoint, endAllDeliveries, endPendingDelivery } from './attempt/end-deliveries.ts'
 import { makeAttempt } from './attempt/make-attempt.ts'
 import { type AttemptMade, stateAfter } from './attempt/record-attempts.ts'
+import type { AttemptNews } from './attempt-news.ts'
 import type { ClientDeliveries, DeliverContext } from './context.ts'
 import type { Endpoint } from './endpoint/endpoint.ts'
 import { countOutcome, isGivenUp } from './endpoint/health.ts'
-import type { EndpointNews } from './endpoint-news.ts'
 import type { DueDelivery } from './queue/due-deliveries.ts'
 import { hasWaiting, type Pump, pumpNeedsRows, queueFor, takeNextWaiting } from './queue/pump.ts'
 import { putBackDelivery } from './queue/queue.ts'
@@ -144,7 +144,7 @@ function exhaustedNews(
   { id: clientId }: ClientDeliveries,
   { endpointId, endpoint }: Pump,
   made: AttemptMade,
-): EndpointNews | null {
+): AttemptNews | null {
   const { delivery, number, answer } = made
   if (stateAfter(made) !== 'failed' || answer.outcome.kind === 'gone') return null
   const { outcome, startedAt } = answer

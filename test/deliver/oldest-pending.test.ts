@@ -135,7 +135,7 @@ test('however many make deliveries, end them and move the floor at once, nobody 
   await Promise.all(others)
   expect(moves).toBeGreaterThan(0)
   await api('PATCH', `/v1/endpoints/${way.endpointId}`, { rateLimit: null })
-}, 60_000)
+})
 
 test('a sweep lowers a floor that is above what is due, however that came', async () => {
   const old = await toldAt(db, { ...way, at: daysAgo(20), state: 'pending' })

@@ -54,5 +54,4 @@ function storedHeaders(headers: ResponseHeaders): Record<string, string | string
 }
 
 /** A NUL is the one character that PostgreSQL's text refuses. */
-export const storableText = (text: string): string =>
-  text.includes('\u0000') ? text.replaceAll('\u0000', '\uFFFD') : text
+const storableText = (text: string): string => (text.includes('\u0000') ? text.replaceAll('\u0000', '\uFFFD') : text)

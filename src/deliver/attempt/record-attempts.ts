@@ -4,8 +4,8 @@ import { isRefusedData, splitUntilAlone } from '../../database/split-until-alone
 import type { Log } from '../../log.ts'
 import type { Watch } from '../../watch.ts'
 import { type AddToBatch, createBatcher } from '../../workers/batcher.ts'
+import { type AttemptNews, insertNewsSql, newsParameter } from '../attempt-news.ts'
 import { isExcused, outcomeColumns } from '../attempt-outcome.ts'
-import { type EndpointNews, insertNewsSql, newsParameter } from '../endpoint-news.ts'
 import type { DueDelivery } from '../queue/due-deliveries.ts'
 import { idBounds } from '../queue/id-bounds.ts'
 import type { AttemptAnswer } from './answer.ts'
@@ -20,7 +20,7 @@ export interface AttemptMade {
   /** Seconds until the next attempt; null: there is none. */
   nextDelaySeconds: number | null
   /** The news to report when the delivery has failed for good by this attempt. */
-  exhaustedNews?: EndpointNews | null
+  exhaustedNews?: AttemptNews | null
 }
 
 /** `elsewhere`: the delivery has this attempt already; `lost`: it could not be written down, and is in the log. */

@@ -2,7 +2,7 @@ import type { Db, Queryable } from '../../database/db.ts'
 import type { Log } from '../../log.ts'
 import type { Watch } from '../../watch.ts'
 import { type AddToBatch, createBatcher } from '../../workers/batcher.ts'
-import { type EndpointNews, insertNewsSql, newsParameter } from '../endpoint-news.ts'
+import { type AttemptNews, insertNewsSql, newsParameter } from '../attempt-news.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { EndpointHealth } from './health.ts'
 
@@ -62,7 +62,7 @@ const newsOf = (
   clientId: string,
   endpointId: string,
   { what, since }: EndpointHealth['news'][number],
-): EndpointNews => ({
+): AttemptNews => ({
   clientId,
   endpointId,
   what,
@@ -76,7 +76,7 @@ async function writeHealth(
   db: Queryable,
   clientId: string,
   saves: HealthSave[],
-  news: EndpointNews[],
+  news: AttemptNews[],
 ): Promise<Set<string>> {
   const rows = saves.map(({ endpoint: { id, version, rateLimit, health }, starts }) => ({
     endpoint_id: id,

@@ -1,7 +1,7 @@
 import type { EndpointChange } from '../watch.ts'
 
 /** What has become of an endpoint by its attempts. */
-export type EndpointNews = Exclude<EndpointChange, { what: 'disabled' }>
+export type AttemptNews = Exclude<EndpointChange, { what: 'disabled' }>
 
 /**
  * For the statement that commits a change: the rows of endpoint_news for the news in the parameter `at`, of the client $1.
@@ -18,7 +18,7 @@ export const insertNewsSql = (at: number, where: string): string =>
      returning (about->>'deliveryId')::uuid as delivery_id)`
 
 /** The parameter for `noted`. */
-export const newsParameter = (news: readonly EndpointNews[]): string =>
+export const newsParameter = (news: readonly AttemptNews[]): string =>
   JSON.stringify(
     news.map(({ clientId: _, endpointId, what, since, ...about }) => ({ endpoint_id: endpointId, what, since, about })),
   )
