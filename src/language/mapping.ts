@@ -83,7 +83,6 @@ const CONDITION_KINDS: Readonly<Record<When['op'], true>> = {
   stored: true,
   changed: true,
   differsFromLast: true,
-  seen: true,
   priorKnown: true,
   memory: true,
   some: true,

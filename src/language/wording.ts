@@ -244,8 +244,7 @@ function negatedWords(of: When, style: WordingStyle): string {
   if (of.op === 'was' && (of.of.op === 'is' || of.of.called !== undefined))
     return conditionWords(of.of, style, { tense: 'was not' })
   if (of.op === 'some') return someWords('none', of, style)
-  if (of.op === 'memory' || of.op === 'priorKnown')
-    return conditionWords(of, style).replace(/ (was|is) /, ' $1 not ')
+  if (of.op === 'memory' || of.op === 'priorKnown') return conditionWords(of, style).replace(/ (was|is) /, ' $1 not ')
   return `not ${bracketedCondition(of, style)}`
 }
 
