@@ -27,7 +27,7 @@ export function roomOf(path: string): string {
 }
 
 /** One circle of the graph, its first node again at the end; null when there is none. */
-export function findCircle(graph: ImportGraph): string[] | null {
+function findCircle(graph: ImportGraph): string[] | null {
   const finished = new Set<string>()
   const visit = (node: string, path: readonly string[]): string[] | null => {
     if (path.includes(node)) return [...path.slice(path.indexOf(node)), node]

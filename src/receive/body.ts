@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { Refusal } from '../errors.ts'
 
 /** Stripe's largest events are far below this. */
-export const MAX_BODY_BYTES = 1024 * 1024
+const MAX_BODY_BYTES = 1024 * 1024
 
 /**
  * Reads a request body exactly as it arrived, whatever its content type: the signature is over these bytes. Throws

@@ -12,7 +12,7 @@ const BODY_ERRORS: Readonly<Record<string, RefusalCode>> = {
 }
 
 /** The refusal to answer an error with; `internal` if it is our own fault. */
-export function refusalOf(error: unknown): Refusal {
+function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error
   const { type, status } = (error ?? {}) as { type?: unknown; status?: unknown }
   const known = typeof type === 'string' ? BODY_ERRORS[type] : undefined
@@ -23,7 +23,7 @@ export function refusalOf(error: unknown): Refusal {
 }
 
 /** The id of a request, as the log and the X-Request-Id header have it. */
-export const requestIdOf = (req: Request): string => String(req.id ?? newId())
+const requestIdOf = (req: Request): string => String(req.id ?? newId())
 
 /** The last handler of the router: answers with the refusal. The log gets the error itself if the fault is ours. */
 export const answerRefusal: ErrorRequestHandler = (error, req, res, next) => {
