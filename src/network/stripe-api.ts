@@ -2,6 +2,7 @@ import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import { type ConnectionOptions, connect } from 'node:tls'
 import Stripe from 'stripe'
+import type { Json } from '../domain/json.ts'
 import type { ProxyTunnels } from './egress-proxy.ts'
 
 /** What a call to Stripe is made with. */
@@ -13,14 +14,10 @@ export interface StripeCredentials {
   account: string
 }
 
-/** An object as Stripe's API version says, untouched by the types of the stripe package. */
-// biome-ignore lint/suspicious/noExplicitAny: what it holds is known to the mappings alone, which read it by paths
-export type StripeObject = any
-
 /** How a call ended. Stripe being down is an ordinary day, not an exception. */
 export type StripeReply =
   /** `at`: the time of the answer, by Stripe's clock where it says so. */
-  | { kind: 'found'; object: StripeObject; at: Date }
+  | { kind: 'found'; object: Json; at: Date }
   /** Stripe has nothing of this id (any more). */
   | { kind: 'absent'; code: 'not_found'; message: string }
   /** Another try would not help: the key may not read it, or Stripe does not understand the request. */
@@ -67,7 +64,7 @@ export function createStripeApi({
 
   const get: StripeApi['readObject'] = async ({ apiKey, apiVersion, account }, path) => {
     try {
-      const object: StripeObject = await limitTime(
+      const object: Json = await limitTime(
         stripe.rawRequest('GET', path, undefined, {
           apiKey,
           ...(apiVersion ? { apiVersion } : {}),
@@ -87,7 +84,7 @@ export function createStripeApi({
   return {
     readObject: get,
     async readList(credentials, path) {
-      const data: StripeObject[] = []
+      const data: Json[] = []
       for (let pages = 1; ; pages++) {
         const last = data.at(-1)?.id
         const page = await get(

@@ -46,7 +46,7 @@ beforeAll(async () => {
   ]
   for (const [at, time] of times.entries())
     await db.query('insert into users (client_id, id, registered, created_at) values ($1, $2, true, $3)', [
-      [ours, theirs][at % 2]!.clientId,
+      (at % 2 === 0 ? ours : theirs).clientId,
       newId(),
       `2026-06-06 ${time}+00`,
     ])

@@ -7,6 +7,7 @@ import { newLog } from '../../src/log.ts'
 import { afterwards } from '../support/afterwards.ts'
 import { onServer } from '../support/database.ts'
 import { temporaryFolder } from '../support/gateway.ts'
+import { present } from '../support/present.ts'
 
 let dataDir: string
 beforeEach(async () => {
@@ -44,7 +45,7 @@ test('a postmaster.pid whose number now belongs to another process is no server'
   await writeFile(join(pgDir(), 'postmaster.pid'), `${process.pid}\n${pgDir()}\n1\n5432\n\n127.0.0.1\n\nready\n`)
   const { url } = await start()
   expect((await onServer(url, 'select 1 as one')).rows).toEqual([{ one: 1 }])
-  expect(await servesFolder((await readPidFile(pgDir()))!.pid, pgDir())).toBe(true)
+  expect(await servesFolder(present(await readPidFile(pgDir())).pid, pgDir())).toBe(true)
 })
 
 test('a postmaster.pid of a process that is gone is no server', async () => {

@@ -36,7 +36,8 @@ const rises = (
   labels: Record<string, string> = {},
 ) =>
   eventually(
-    async () => expect((await now()).value(name, labels)! - (before.value(name, labels) ?? 0), name).toBe(by) ?? true,
+    async () =>
+      expect(((await now()).value(name, labels) ?? 0) - (before.value(name, labels) ?? 0), name).toBe(by) ?? true,
   )
 
 describe('what comes in', () => {

@@ -7,6 +7,7 @@ import { endpointsOf } from '../support/endpoint-life.ts'
 import { eventually } from '../support/eventually.ts'
 import { fixture } from '../support/fixtures.ts'
 import { temporaryFolder } from '../support/gateway.ts'
+import { present } from '../support/present.ts'
 import { call, runGateway } from '../support/program.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { layWay } from '../support/way.ts'
@@ -15,10 +16,10 @@ test('what a process had noticed and not told when it was killed is told by the 
   const folder = await temporaryFolder()
   const killed = runGateway(folder, { FLO_HOLD_SECONDS: '0' })
   const url = await killed.listening()
-  const key = killed.adminKey()!
+  const key = present(killed.adminKey())
   const api = (method: string, path: string, body?: unknown) => call(url, key, method, path, body)
   const way = await layWay(api, (await startReceiver()).url)
-  const db = openPool((await runningPostgres(join(folder, '.flo-gateway')))!)
+  const db = openPool(present(await runningPostgres(join(folder, '.flo-gateway'))))
   afterwards(() => db.end())
   const listener = await startReceiver()
   await api('POST', '/v1/endpoints', { clientId: way.clientId, url: listener.url, contract: 'operations.v1' })

@@ -2,6 +2,7 @@ import Stripe from 'stripe'
 import { describe, expect, test } from 'vitest'
 import { operations } from '../../src/contracts/operations.ts'
 import { newId } from '../../src/domain/ids.ts'
+import type { Json } from '../../src/domain/json.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
 import { createOperationsNotifier } from '../../src/operations/operations.ts'
@@ -9,6 +10,7 @@ import { registerWorker } from '../../src/workers/worker.ts'
 import { endpointsOf, gatewayOnClock, handedClock } from '../support/endpoint-life.ts'
 import { eventually } from '../support/eventually.ts'
 import { fixture } from '../support/fixtures.ts'
+import { present } from '../support/present.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { subscriptionCreated } from '../support/subscription.ts'
 import { layWay } from '../support/way.ts'
@@ -26,7 +28,7 @@ async function listening(clientId: string, fields: object = {}) {
     ...fields,
   })
   expect(body.data).toMatchObject({ contract: 'operations.v1' })
-  const heard = (type?: string): any[] =>
+  const heard = (type?: string): Json[] =>
     receiver.requests.map(({ body }) => JSON.parse(body)).filter(({ eventType }) => !type || eventType === type)
   return { ...receiver, id: body.data.id as string, secret: body.data.secret as string, heard }
 }
@@ -59,8 +61,8 @@ describe('endpoint.disabled', () => {
         client: { id: way.clientId, name: 'Acme' },
         endpoint: { url: `${receiver.url}/`, contract: 'flo.v1', status: 'disabled', disabledReason: 'gone' },
       })
-      expect(operations.wireSchemas['endpoint.disabled']!.safeParse(event).error).toBeUndefined()
-      const request = listener.requests.find(({ body }) => body.includes(event.eventId))!
+      expect(present(operations.wireSchemas['endpoint.disabled']).safeParse(event).error).toBeUndefined()
+      const request = present(listener.requests.find(({ body }) => body.includes(event.eventId)))
       const signature = request.headers['flo-signature'] as string
       expect(Stripe.webhooks.constructEvent(request.bytes, signature, listener.secret)).toMatchObject(event)
       expect(request.headers['flo-event-type']).toBe('endpoint.disabled')
@@ -214,7 +216,7 @@ describe('mapping.failed', () => {
     const send = async (id: string) => {
       await way.post(gateway.url, JSON.stringify({ ...invoice, id }))
       const found = () => api('GET', `/v1/source-events?clientId=${way.clientId}&eventId=${id}`)
-      return eventually(async () => (await found()).body.data.find(({ state }: any) => state === 'failed'))
+      return eventually(async () => (await found()).body.data.find(({ state }: Json) => state === 'failed'))
     }
     const first = await send('evt_1')
     const event = await eventually(() => own.heard('mapping.failed')[0])
@@ -245,7 +247,7 @@ describe('mapping.failed', () => {
       const failed = { id: sourceEventId, sourceId: way.sourceId, type: 'invoice.paid', receivedAt: new Date() }
       const outcomes = [{ ...failed, state: 'failed', code: 'unmapped_value', message: 'unknown' }]
       const batch = { clientId: way.clientId, startedAt: 0, committedAt: 0, fanOut: null, events: [], outcomes }
-      teller.watch.onBatchNormalized!(batch)
+      teller.watch.onBatchNormalized?.(batch)
       await teller.stop()
     }
     const [first, second, third, fourth] = [newId(), newId(), newId(), newId()]
@@ -337,7 +339,7 @@ describe('operational events', () => {
       expect((await api('POST', `/v1/endpoints/${own.id}/test`, { eventType })).status).toBe(201)
     await eventually(() => own.heard().length === operations.eventTypes.length)
     for (const event of own.heard())
-      expect(operations.wireSchemas[event.eventType]!.safeParse(event).error).toBeUndefined()
+      expect(present(operations.wireSchemas[event.eventType]).safeParse(event).error).toBeUndefined()
     expect(own.heard('endpoint.disabled')).toHaveLength(1)
   })
 })

@@ -5,6 +5,7 @@ import { eventually } from '../support/eventually.ts'
 import { fixture } from '../support/fixtures.ts'
 import { startTestGateway } from '../support/gateway.ts'
 import { type SeenSpan, startOtlp } from '../support/otlp.ts'
+import { present } from '../support/present.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { subscriptionCreated } from '../support/subscription.ts'
 import { layWay } from '../support/way.ts'
@@ -32,7 +33,7 @@ async function sent(body: string): Promise<string> {
 const only = (spans: SeenSpan[], name: string) => {
   const found = spans.filter((span) => span.name === name)
   expect(found, name).toHaveLength(1)
-  return found[0]!
+  return present(found[0])
 }
 
 test('an event is one connected trace from its receipt to the last attempt, through two processes', async () => {
@@ -42,23 +43,25 @@ test('an event is one connected trace from its receipt to the last attempt, thro
     const seen = otlp.of(traceId).filter(({ attributes }) => attributes['flo.contract'] !== 'florentin.v1')
     return seen.length >= 5 && seen
   })
-  const [receive, normalize, fanOut] = ['receive', 'normalize', 'fan out'].map((name) => only(spans, name))
+  const receive = only(spans, 'receive')
+  const normalize = only(spans, 'normalize')
+  const fanOut = only(spans, 'fan out')
   expect(receive).toMatchObject({ kind: 2, parentSpanId: undefined, service: 'front' })
-  expect(normalize).toMatchObject({ kind: 1, parentSpanId: receive!.spanId, service: 'flo-gateway' })
-  expect(fanOut).toMatchObject({ kind: 4, parentSpanId: normalize!.spanId })
+  expect(normalize).toMatchObject({ kind: 1, parentSpanId: receive.spanId, service: 'flo-gateway' })
+  expect(fanOut).toMatchObject({ kind: 4, parentSpanId: normalize.spanId })
   const attempts = spans
     .filter(({ name }) => name === 'attempt')
     .sort((a, b) => Number(a.attributes['flo.attempt']) - Number(b.attributes['flo.attempt']))
   expect(attempts).toMatchObject([
-    { kind: 3, parentSpanId: fanOut!.spanId, status: { code: 2, message: 'refused' } },
-    { kind: 3, parentSpanId: fanOut!.spanId, status: { code: 0 } },
+    { kind: 3, parentSpanId: fanOut.spanId, status: { code: 2, message: 'refused' } },
+    { kind: 3, parentSpanId: fanOut.spanId, status: { code: 0 } },
   ])
   expect(attempts.map(({ attributes }) => attributes['http.response.status_code'])).toEqual([503, 200])
   expect(new Set(spans.map(({ spanId }) => spanId)).size).toBe(5)
   for (const { startedAt, endedAt } of spans) expect(startedAt).toBeLessThanOrEqual(endedAt)
-  expect(receive!.startedAt).toBeLessThanOrEqual(normalize!.startedAt)
-  expect(normalize!.startedAt).toBeLessThanOrEqual(fanOut!.startedAt)
-  expect(fanOut!.startedAt).toBeLessThanOrEqual(attempts[0]!.startedAt)
+  expect(receive.startedAt).toBeLessThanOrEqual(normalize.startedAt)
+  expect(normalize.startedAt).toBeLessThanOrEqual(fanOut.startedAt)
+  expect(fanOut.startedAt).toBeLessThanOrEqual(present(attempts[0]).startedAt)
 })
 
 test('the spans name what the API knows: source event, event, endpoint and delivery', async () => {
@@ -91,8 +94,8 @@ test('a resend goes on in the trace of its event, a test event is a trace of its
   const example = await gateway.api('POST', `/v1/endpoints/${way.endpointId}/test`)
   const of = (id: string) => otlp.spans().find(({ attributes }) => attributes['flo.delivery.id'] === id)
   const resent = await eventually(() => of(again.body.data.id))
-  expect(resent.parentSpanId).toBe(of(delivery.id)!.parentSpanId)
-  expect(resent.traceId).toBe(of(delivery.id)!.traceId)
+  expect(resent.parentSpanId).toBe(present(of(delivery.id)).parentSpanId)
+  expect(resent.traceId).toBe(present(of(delivery.id)).traceId)
   expect(traceId).toMatch(/^[0-9a-f]{32}$/)
   const alone = await eventually(() => of(example.body.data.id))
   expect(alone.parentSpanId).toBeUndefined()
