@@ -42,7 +42,7 @@ export async function createWakes({ db, log, workerId }: { db: Db; log: Log; wor
     ),
   )
   const notices = coalesceKeys(log, NOTICE_SPACING_MS, (keys) =>
-    db.query('select pg_notify($1, notice) from unnest($2::text[]) said', [
+    db.query('select pg_notify($1, notice) from unnest($2::text[]) notice', [
       WAKE_CHANNEL,
       keys.map((key) => `${key}:${workerId()}`),
     ]),
