@@ -22,9 +22,16 @@ export interface EmittingVerdict extends MappingVerdict {
 }
 
 export const emittingOf = (verdicts: readonly MappingVerdict[]): EmittingVerdict[] =>
-  verdicts.flatMap(({ contract, mapping, verdict }) =>
-    verdict.kind === 'emit' ? [{ contract, mapping, verdict }] : [],
-  )
+  verdicts.flatMap(({ contract, mapping, verdict }) => {
+    switch (verdict.kind) {
+      case 'emit':
+        return [{ contract, mapping, verdict }]
+      case 'ignore':
+        return []
+      default:
+        return verdict satisfies never
+    }
+  })
 
 /** The events that verdicts make of a source event, in their order. Throws MappingError for a body that is not the contract's. */
 export const newEventsOf = (clientId: string, event: SourceEvent, verdicts: readonly EmittingVerdict[]): NewEvent[] =>
