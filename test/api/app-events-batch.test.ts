@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type AppEventType, appEvents } from '../../src/domain/app-events.ts'
+import type { Json } from '../../src/domain/json.ts'
 import { newLog } from '../../src/log.ts'
 import { createAppEventStore } from '../../src/receive/app-events.ts'
 import { LANES } from '../../src/receive/lane.ts'
@@ -173,9 +174,9 @@ describe('what is told of it elsewhere', () => {
     const list = async (query: string, as = ours.full) => (await as.get(`/v1/source-events?limit=250&${query}`)).body
     const own = (await list(`sourceId=${ours.clientId}`)).data
     expect(own[0]).toMatchObject({ id, origin: 'app' })
-    expect(new Set(own.map(({ origin }: any) => origin))).toEqual(new Set(['app']))
+    expect(new Set(own.map(({ origin }: Json) => origin))).toEqual(new Set(['app']))
     const stripes = (await list(`sourceId=${ours.sourceId}`)).data
-    expect(stripes.map(({ eventId, origin }: any) => [eventId, origin]).sort()).toEqual([
+    expect(stripes.map(({ eventId, origin }: Json) => [eventId, origin]).sort()).toEqual([
       ['evt_1', 'stripe'],
       ['overdue:in_1', 'timer'],
     ])

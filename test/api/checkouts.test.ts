@@ -47,7 +47,7 @@ describe('a checkout', () => {
     })
   })
 
-  test('tells the normaliser under both of its ids that it has come', async () => {
+  test('releases events that wait for it under either of its ids', async () => {
     const { body } = await ours.full.post(PATH, { stripeSessionId: 'cs_told' })
     expect(api.facts).toContainEqual({
       clientId: ours.clientId,

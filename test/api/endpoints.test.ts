@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { contractNamed } from '../../src/contracts/contract.ts'
+import type { Json } from '../../src/domain/json.ts'
 import { apiOn, newDelivery, twoClients } from '../support/api.ts'
 import { freshDatabase } from '../support/database.ts'
 
@@ -76,7 +78,7 @@ describe('making an endpoint', () => {
   ])('refuses %j and says where', async (fields, path) => {
     const { status, body } = await make(fields)
     expect([status, body.error.code]).toEqual([422, 'invalid'])
-    expect(body.error.details.map((detail: any) => detail.path)).toContain(path)
+    expect(body.error.details.map((detail: Json) => detail.path)).toContain(path)
   })
 
   test.each([
@@ -193,7 +195,7 @@ describe('rotation', () => {
       { secret: first, until: new Date(clock.now.getTime() + 86_400_000).toISOString() },
     ])
     const now = await ours.full.post(`/v1/endpoints/${id}/secret/rotate`, { gracePeriodSeconds: 0 })
-    expect(now.body.data.previous.map(({ secret }: any) => secret)).toEqual([first])
+    expect(now.body.data.previous.map(({ secret }: Json) => secret)).toEqual([first])
     for (const gracePeriodSeconds of [-1, 604_801, 1.5, '60'])
       expect((await ours.full.post(`/v1/endpoints/${id}/secret/rotate`, { gracePeriodSeconds })).status).toBe(422)
   })
@@ -227,7 +229,7 @@ describe('an endpoint that takes no more', () => {
     for (const send of [ours.full.get, ours.full.patch, ours.full.delete])
       expect((await send(`/v1/endpoints/${id}`)).status).toBe(404)
     const listed = (await ours.full.get('/v1/endpoints?limit=250')).body.data
-    expect(listed.map((endpoint: any) => endpoint.id)).not.toContain(id)
+    expect(listed.map((endpoint: Json) => endpoint.id)).not.toContain(id)
     expect(await stateOf(deliveryId)).toMatchObject({ state: 'cancelled', reason: 'endpoint_deleted' })
     expect((await ours.full.get(`/v1/deliveries?endpointId=${id}`)).body.data).toHaveLength(1)
   })
@@ -242,7 +244,10 @@ describe('a test event', () => {
       { endpointId: id, eventType: 'invoice.paid', state: 'pending', origin: 'test' },
     ])
     const sent = JSON.parse((await stateOf(body.data.id)).body)
-    expect(sent).toEqual({ ...api.deps.contracts['flo.v1']!.example('invoice.paid'), eventId: body.data.id })
+    expect(sent).toEqual({
+      ...contractNamed(api.deps.contracts, 'flo.v1').example('invoice.paid'),
+      eventId: body.data.id,
+    })
     const event = (await ours.full.get(`/v1/events/${body.data.eventId}`)).body.data
     expect(event).toMatchObject({ sourceEventId: null, deliveries: { pending: 1 } })
     expect(api.woken).toContainEqual({ clientId: ours.clientId, endpointIds: [id] })

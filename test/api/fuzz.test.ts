@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { seededRandom } from '../../simulator/random.ts'
+import { firstRow } from '../../src/database/rows.ts'
+import type { Json } from '../../src/domain/json.ts'
 import { belongings, markedClient } from '../support/fuzzed-client.ts'
 import { startTestGateway } from '../support/gateway.ts'
 import { startReceiver } from '../support/receiver.ts'
@@ -21,7 +23,7 @@ const ours = await markedClient(gateway, ourMark, receiver.url)
 const theirs = await markedClient(gateway, theirMark, receiver.url)
 const before = await belongings(gateway.api, theirs.clientId)
 
-// A key may ask 50 times a second: several take turns.
+// A key may send 50 requests a second, so several keys are used.
 const keysFor = (...scopes: string[]) => Promise.all(Array.from({ length: 8 }, () => ours.key(...scopes)))
 const keys = { full: await keysFor('read', 'write'), read: await keysFor('read'), write: await keysFor('write') }
 
@@ -32,18 +34,18 @@ interface Operation {
   /** Names of ids in the path, and all that may stand in the query. */
   pathNames: string[]
   queryNames: string[]
-  body: any
+  body: Json
 }
-const document = (await (await fetch(`${gateway.url}/openapi.json`)).json()) as { paths: Record<string, any> }
+const document = (await (await fetch(`${gateway.url}/openapi.json`)).json()) as { paths: Record<string, Json> }
 const operations: Operation[] = Object.entries(document.paths).flatMap(([path, methods]) =>
-  Object.entries<any>(methods)
+  Object.entries<Json>(methods)
     .filter(() => path.startsWith('/v1/'))
     .map(([method, { description, parameters = [], requestBody }]) => ({
       method: method.toUpperCase(),
       path,
-      scope: /Scope: `(\w+)`/.exec(description)![1] as Operation['scope'],
-      pathNames: parameters.filter((one: any) => one.in === 'path').map(({ name }: any) => name),
-      queryNames: parameters.filter((one: any) => one.in === 'query').map(({ name }: any) => name),
+      scope: /Scope: `(\w+)`/.exec(description)?.[1] as Operation['scope'],
+      pathNames: parameters.filter((one: Json) => one.in === 'path').map(({ name }: Json) => name),
+      queryNames: parameters.filter((one: Json) => one.in === 'query').map(({ name }: Json) => name),
       body: requestBody?.content['application/json'].schema,
     })),
 )
@@ -60,96 +62,96 @@ interface Sent {
   allowed?: readonly number[]
 }
 const random = seededRandom(SEED)
-const pick = <T>(list: readonly T[]): T => list[random.below(list.length)]!
-const known = {
+const pickFrom = <T>(list: readonly T[]): T => firstRow(list.slice(random.below(list.length)))
+const fieldSamples = {
   url: () => `${receiver.url}/${random.letters(4)}`,
-  endpointId: () => pick(ours.ids.endpoints!),
-  sourceId: () => pick(ours.ids.sources!),
+  endpointId: () => pickFrom(ours.ids.endpoints ?? []),
+  sourceId: () => pickFrom(ours.ids.sources ?? []),
   clientId: () => ours.clientId,
   since: () => new Date(Date.now() - 86_400_000 * random.below(20)).toISOString(),
   until: () => null,
   account: () => 'acct_1',
-  clientUserId: () => pick([ourMark, random.letters(6)]),
-  eventTypes: () => pick([null, ['invoice.*'], ['subscription.created']]),
+  clientUserId: () => pickFrom([ourMark, random.letters(6)]),
+  eventTypes: () => pickFrom([null, ['invoice.*'], ['subscription.created']]),
   // Nobody's address but this machine's: nothing goes out of the test.
   tls: () => null,
 }
 
-const filled = ({ path }: Operation, id: () => string) => path.replace(/\{\w+\}/g, () => encodeURIComponent(id()))
-const ownId = (one: Operation) => () => {
-  if (one.pathNames.includes('eventType')) return pick(['invoice.paid', 'x'])
-  if (one.pathNames.includes('clientUserId')) return pick([ourMark, random.letters(8)])
-  return pick([...(ours.ids[resourceOf(one)] ?? []), random.uuid()])
+const fillPath = ({ path }: Operation, id: () => string) => path.replace(/\{\w+\}/g, () => encodeURIComponent(id()))
+const pickOwnId = (one: Operation) => () => {
+  if (one.pathNames.includes('eventType')) return pickFrom(['invoice.paid', 'x'])
+  if (one.pathNames.includes('clientUserId')) return pickFrom([ourMark, random.letters(8)])
+  return pickFrom([...(ours.ids[resourceOf(one)] ?? []), random.uuid()])
 }
-const sampled = (one: Operation) => one.body && sample(one.body, random, known)
-// Our own things shall last: what deletes is aimed at nothing, or at what was made meanwhile.
-const aimed = (one: Operation) => {
-  if (one.method !== 'DELETE') return ownId(one)
+const sampleBody = (one: Operation) => one.body && sample(one.body, random, fieldSamples)
+// Our own resources have to stay: a DELETE gets an id that does not exist, or of something created meanwhile.
+const aimId = (one: Operation) => {
+  if (one.method !== 'DELETE') return pickOwnId(one)
   const made = ours.ids[resourceOf(one)] ?? []
-  return () => (made.length > 3 ? made.pop()! : random.uuid())
+  return () => (made.length > 3 && made.pop()) || random.uuid()
 }
 
 /** One request of each manner; which one, chance decides. */
 const manners: ((one: Operation) => Sent | null)[] = [
   // As meant.
-  (one) => ({ ...one, path: filled(one, aimed(one)), key: pick(keys.full), body: sampled(one) }),
+  (one) => ({ ...one, path: fillPath(one, aimId(one)), key: pickFrom(keys.full), body: sampleBody(one) }),
   // A body that is wrong in one place or several.
   (one) => {
     if (!one.body) return null
-    let body = sampled(one)
+    let body = sampleBody(one)
     for (let times = 1 + random.below(3); times > 0; times -= 1) body = mutated(body, random)
-    return { ...one, path: filled(one, aimed(one)), key: pick(keys.full), body }
+    return { ...one, path: fillPath(one, aimId(one)), key: pickFrom(keys.full), body }
   },
   // Strange things in the query, the path and the Idempotency-Key.
   (one) => {
     const query = one.queryNames.filter(() => random.below(2) === 0)
     const text = query.map((name) => `${name}=${encodeURIComponent(strangeText(random))}`).join('&')
-    const path = filled(one, random.below(2) === 0 ? aimed(one) : () => strangeText(random).slice(0, 300) || 'x')
+    const path = fillPath(one, random.below(2) === 0 ? aimId(one) : () => strangeText(random).slice(0, 300) || 'x')
     const headers = { 'idempotency-key': encodeURIComponent(strangeText(random)).slice(0, 300) }
-    return { ...one, path: `${path}?${text}`, key: pick(keys.full), body: sampled(one), headers }
+    return { ...one, path: `${path}?${text}`, key: pickFrom(keys.full), body: sampleBody(one), headers }
   },
   // Their id in the path: not found, whatever it is and whatever may be done with it.
   (one) => {
     const list = theirs.ids[resourceOf(one)]
-    if (!list || !one.pathNames.includes('id')) return null
-    const key = pick([...keys.full, ...keys.read, ...keys.write])
+    if (!list?.length || !one.pathNames.includes('id')) return null
+    const key = pickFrom([...keys.full, ...keys.read, ...keys.write])
     const allowed = one.scope === 'admin' ? [403, 404] : [404]
-    return { ...one, path: filled(one, () => pick(list)), key, body: sampled(one), allowed }
+    return { ...one, path: fillPath(one, () => pickFrom(list)), key, body: sampleBody(one), allowed }
   },
   // Their id in the query or the body.
   (one) => {
     const names = Object.keys(FOREIGN)
     const inQuery = one.queryNames.filter((name) => names.includes(name))
     const inBody = Object.keys(one.body?.properties ?? {}).filter((name) => names.includes(name))
-    const name = pick([...inQuery, ...inBody, ''])
+    const name = pickFrom([...inQuery, ...inBody, ''])
     if (name === '') return null
-    const foreign = pick(theirs.ids[FOREIGN[name]!]!)
-    const asked = { ...one, key: pick(keys.full), allowed: one.scope === 'admin' ? [403, 404] : [404] }
+    const foreign = pickFrom(theirs.ids[FOREIGN[name] ?? ''] ?? [])
+    const asked = { ...one, key: pickFrom(keys.full), allowed: one.scope === 'admin' ? [403, 404] : [404] }
     return inBody.includes(name)
-      ? { ...asked, path: filled(one, aimed(one)), body: { ...sampled(one), [name]: foreign } }
-      : { ...asked, path: `${filled(one, aimed(one))}?${name}=${foreign}`, body: sampled(one) }
+      ? { ...asked, path: fillPath(one, aimId(one)), body: { ...sampleBody(one), [name]: foreign } }
+      : { ...asked, path: `${fillPath(one, aimId(one))}?${name}=${foreign}`, body: sampleBody(one) }
   },
   // A key without the scope, or no key at all.
   (one) => {
     const weak = one.scope === 'read' ? keys.write : keys.read
-    const path = filled(one, ownId(one))
+    const path = fillPath(one, pickOwnId(one))
     if (random.below(3) === 0)
       return { ...one, path, key: strangeText(random).replace(/[^\x21-\x7e]/g, ''), allowed: [401] }
-    return { ...one, path, key: pick(weak), body: sampled(one), allowed: [403, 404] }
+    return { ...one, path, key: pickFrom(weak), body: sampleBody(one), allowed: [403, 404] }
   },
   // A method that the path does not have.
   (one) => {
     const had = operations.filter(({ path }) => path === one.path).map(({ method }) => method)
-    const method = pick(
+    const method = pickFrom(
       ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND'].filter((name) => !had.includes(name)),
     )
-    return { method, path: filled(one, ownId(one)), key: pick(keys.full) }
+    return { method, path: fillPath(one, pickOwnId(one)), key: pickFrom(keys.full) }
   },
   // An operator, who may see everything and break nothing.
   (one) => {
     if (one.method === 'DELETE' || one.path.startsWith('/v1/clients/')) return null
-    const path = `${filled(one, ownId(one))}${one.queryNames.includes('clientId') ? `?clientId=${ours.clientId}` : ''}`
-    return { ...one, path, key: gateway.adminKey, body: one.body && mutated(sampled(one), random) }
+    const path = `${fillPath(one, pickOwnId(one))}${one.queryNames.includes('clientId') ? `?clientId=${ours.clientId}` : ''}`
+    return { ...one, path, key: gateway.adminKey, body: one.body && mutated(sampleBody(one), random) }
   },
 ]
 
@@ -163,7 +165,7 @@ const ERROR = {
 }
 const counts = new Map<number, number>()
 
-async function judged({ method, path, key, body, headers = {}, allowed }: Sent) {
+async function sendAndJudge({ method, path, key, body, headers = {}, allowed }: Sent) {
   const response = await fetch(gateway.url + path, {
     method,
     headers: {
@@ -184,12 +186,12 @@ async function judged({ method, path, key, body, headers = {}, allowed }: Sent) 
     expect(text, said).not.toContain(theirMark)
     expect(JSON.stringify([...response.headers]), said).not.toContain(theirMark)
   }
-  if (status < 300 && text && method !== 'GET') remember(path, JSON.parse(text).data?.id)
+  if (status < 300 && text && method !== 'GET') rememberCreated(path, JSON.parse(text).data?.id)
 }
 
 /** What has been made joins what may be asked for. */
-function remember(path: string, id: unknown) {
-  const list = /^\/v1\/([\w-]+(?:\/sessions)?)$/.exec(path.split('?')[0]!)?.[1]
+function rememberCreated(path: string, id: unknown) {
+  const list = /^\/v1\/([\w-]+(?:\/sessions)?)$/.exec(path.split('?')[0] ?? '')?.[1]
   if (list && typeof id === 'string' && list !== 'clients' && list !== 'api-keys') ours.ids[list]?.push(id)
 }
 
@@ -201,11 +203,10 @@ test(`the API, fuzzed from its own document, fails at nothing and shows nobody w
     Array.from({ length: AT_ONCE }, async () => {
       // Each route in each manner at least once, however slow the machine.
       while (performance.now() < deadline || sent < operations.length * manners.length) {
-        const asked = manners[sent % manners.length]!(
-          operations[Math.floor(sent / manners.length) % operations.length]!,
-        )
+        const operation = operations[Math.floor(sent / manners.length) % operations.length]
+        const asked = operation && manners[sent % manners.length]?.(operation)
         sent += 1
-        if (asked) await judged(asked)
+        if (asked) await sendAndJudge(asked)
       }
     }),
   )

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createFirstAdminKey } from '../../src/api/resources/create-api-key.ts'
 import { newId } from '../../src/domain/ids.ts'
+import type { Json } from '../../src/domain/json.ts'
 import { apiOn, newDelivery, twoClients } from '../support/api.ts'
 import { freshDatabase } from '../support/database.ts'
 
@@ -55,7 +56,7 @@ describe('a key', () => {
   test('is listed without its secret, by client where one is named', async () => {
     const { body } = await api.admin.get(`/v1/api-keys?clientId=${ours.clientId}`)
     expect(body.data.length).toBeGreaterThan(2)
-    expect(new Set(body.data.map((key: any) => key.clientId))).toEqual(new Set([ours.clientId]))
+    expect(new Set(body.data.map((key: Json) => key.clientId))).toEqual(new Set([ours.clientId]))
   })
 })
 
@@ -141,9 +142,9 @@ describe('an operator', () => {
 
   test('lists across all clients, or one', async () => {
     const all = await api.admin.get('/v1/deliveries')
-    expect(all.body.data.map(({ id }: any) => id)).toEqual([foreign.deliveryId, mine.deliveryId])
+    expect(all.body.data.map(({ id }: Json) => id)).toEqual([foreign.deliveryId, mine.deliveryId])
     const one = await api.admin.get(`/v1/deliveries?clientId=${ours.clientId}`)
-    expect(one.body.data.map(({ id }: any) => id)).toEqual([mine.deliveryId])
+    expect(one.body.data.map(({ id }: Json) => id)).toEqual([mine.deliveryId])
   })
 
   test('must name the client of what it makes', async () => {

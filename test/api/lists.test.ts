@@ -1,13 +1,16 @@
 import { beforeAll, describe, expect, test } from 'vitest'
+import { contractNamed, wireSchemaOf } from '../../src/contracts/contract.ts'
 import { resendDelivery } from '../../src/deliver/resend.ts'
 import { newId } from '../../src/domain/ids.ts'
+import type { Json } from '../../src/domain/json.ts'
 import { apiOn, newDelivery, twoClients } from '../support/api.ts'
 import { freshDatabase } from '../support/database.ts'
+import { present } from '../support/present.ts'
 
 const { db } = await freshDatabase()
 const api = apiOn(db, { resendDelivery: resendDelivery })
 const { ours, theirs } = await twoClients(api)
-const idsOf = ({ body }: { body: any }): string[] => body.data.map(({ id }: { id: string }) => id)
+const idsOf = ({ body }: { body: Json }): string[] => body.data.map(({ id }: { id: string }) => id)
 
 async function newSourceEvent(fields: { type?: string; state?: string; reason?: string } = {}) {
   const id = newId()
@@ -44,7 +47,7 @@ describe('a list', async () => {
   const walk = async (path: string, as = ours.full) => {
     const pages: string[][] = []
     for (let cursor: string | null = ''; cursor !== null; ) {
-      const reply: any = await as.get(`${path}${cursor && `&cursor=${encodeURIComponent(cursor)}`}`)
+      const reply: Json = await as.get(`${path}${cursor && `&cursor=${encodeURIComponent(cursor)}`}`)
       pages.push(idsOf(reply))
       cursor = reply.body.meta.nextCursor
     }
@@ -84,7 +87,7 @@ describe('a list', async () => {
   })
 
   test('of a window takes what was made in it', async () => {
-    const middle = made[3]!
+    const middle = present(made[3])
     const at = new Date(Number.parseInt(middle.slice(0, 8) + middle.slice(9, 13), 16)).toISOString()
     const [since, until] = [
       (await walk(`/v1/deliveries?since=${at}`)).flat(),
@@ -276,11 +279,11 @@ describe('events and deliveries', () => {
 
 test('the mappings are shown in words, by contract and by the event type that they read', async () => {
   const { data } = (await ours.reader.get('/v1/mappings')).body
-  expect(new Set(data.map(({ contract }: any) => contract))).toEqual(new Set(['flo.v1', 'florentin.v1']))
+  expect(new Set(data.map(({ contract }: Json) => contract))).toEqual(new Set(['flo.v1', 'florentin.v1']))
   const theirs = (await ours.reader.get('/v1/mappings?contract=florentin.v1')).body.data
-  expect(theirs).toEqual(data.filter(({ contract }: any) => contract === 'florentin.v1'))
+  expect(theirs).toEqual(data.filter(({ contract }: Json) => contract === 'florentin.v1'))
   const paid = (await ours.reader.get('/v1/mappings?contract=flo.v1&type=invoice.paid')).body.data
-  expect(paid.flatMap(({ rules }: any) => rules.flatMap(({ emits }: any) => emits))).toEqual(
+  expect(paid.flatMap(({ rules }: Json) => rules.flatMap(({ emits }: Json) => emits))).toEqual(
     expect.arrayContaining(['invoice.paid', 'subscription.renewed', 'item.purchased']),
   )
   for (const { types, fields } of paid) {
@@ -294,15 +297,15 @@ test('the mappings are shown in words, by contract and by the event type that th
 test('the catalog shows every event type with its schema and an example', async () => {
   const { data } = (await ours.reader.get('/v1/event-types')).body
   const { contracts } = api.deps
-  expect(data.map(({ contract, eventType }: any) => `${contract} ${eventType}`)).toEqual(
+  expect(data.map(({ contract, eventType }: Json) => `${contract} ${eventType}`)).toEqual(
     Object.values(contracts).flatMap(({ name, eventTypes }) => eventTypes.map((type) => `${name} ${type}`)),
   )
   for (const { contract, eventType, schema, example } of data) {
     expect(JSON.stringify(schema)).toContain(`"${eventType}"`)
-    expect(contracts[contract]!.wireSchemas[eventType]!.safeParse(example).error).toBeUndefined()
+    expect(wireSchemaOf(contractNamed(contracts, contract), eventType).safeParse(example).error).toBeUndefined()
   }
   const { data: theirs } = (await ours.reader.get('/v1/event-types?contract=florentin.v1')).body
-  expect(theirs.map((type: any) => type.eventType)).toEqual(contracts['florentin.v1']!.eventTypes)
+  expect(theirs.map((type: Json) => type.eventType)).toEqual(contractNamed(contracts, 'florentin.v1').eventTypes)
   expect((await ours.reader.get('/v1/event-types/invoice.created?contract=florentin.v1')).body.data.contract).toBe(
     'florentin.v1',
   )

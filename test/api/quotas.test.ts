@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { apiOn, twoClients } from '../support/api.ts'
 import { freshDatabase } from '../support/database.ts'
+import { present } from '../support/present.ts'
 
 const { db } = await freshDatabase()
 const clock = { ms: Date.parse('2026-01-01T00:00:00Z') }
@@ -31,13 +32,13 @@ describe('quotas of a client', () => {
     await change({ endpoints: data.length + 2 })
     const replies = await Promise.all(Array.from({ length: 6 }, () => make()))
     expect(replies.map(({ status }) => status).sort()).toEqual([201, 201, 409, 409, 409, 409])
-    const refused = replies.find(({ status }) => status === 409)!
+    const refused = present(replies.find(({ status }) => status === 409))
     expect(refused.body.error).toMatchObject({
       code: 'quota_exceeded',
       message: expect.stringContaining(`may have ${data.length + 2}`),
     })
     expect((await make(theirs)).status).toBe(201)
-    const { id } = replies.find(({ status }) => status === 201)!.body.data
+    const { id } = present(replies.find(({ status }) => status === 201)).body.data
     expect((await ours.full.delete(`/v1/endpoints/${id}`)).status).toBe(204)
     expect((await make()).status).toBe(201)
   })
@@ -50,7 +51,7 @@ describe('quotas of a client', () => {
     expect(statuses.filter((status) => status === 200)).toHaveLength(20)
     const { status, body, headers } = await get()
     expect([status, headers['retry-after']]).toEqual([429, '1'])
-    expect(body.error).toMatchObject({ code: 'rate_limited', message: expect.stringContaining('2 times a second') })
+    expect(body.error).toMatchObject({ code: 'rate_limited', message: expect.stringContaining('2 requests a second') })
     expect((await get(theirs.full)).status).toBe(200)
     clock.ms += 500
     expect((await get()).status).toBe(200)

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { newId } from '../../src/domain/ids.ts'
+import type { Json } from '../../src/domain/json.ts'
 import { apiOn, newDelivery, twoClients } from '../support/api.ts'
 import { freshDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
 import { environment, startTestGateway } from '../support/gateway.ts'
+import { present } from '../support/present.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { newDeliveryIn, newEvents } from '../support/replaying.ts'
 import { subscriptionCreated } from '../support/subscription.ts'
@@ -19,7 +21,7 @@ const newEndpoint = async (body: object = {}) =>
   (await ours.full.post('/v1/endpoints', { url: 'https://example.com/replayed', contract: 'flo.v1', ...body })).body
     .data.id as string
 const ago = (seconds: number) => new Date(Date.now() - seconds * 1000).toISOString()
-const pathsOf = ({ body }: { body: any }) => body.error.details.map(({ path }: { path: string }) => path)
+const pathsOf = ({ body }: { body: Json }) => body.error.details.map(({ path }: { path: string }) => path)
 
 describe('POST /v1/replays', () => {
   test('answers 202 with the row, which GET and the list show as well, and wakes the room', async () => {
@@ -61,7 +63,7 @@ describe('POST /v1/replays', () => {
   test('with dryRun answers 200 with the count and a sample, and stores and wakes nothing', async () => {
     const endpointId = await newEndpoint({ eventTypes: ['invoice.*'] })
     const events = await newEvents(db, ours.clientId, { count: 12, eventType: 'invoice.paid' })
-    await newDeliveryIn(db, { clientId: ours.clientId, eventId: events[0]!, endpointId }, 'delivered')
+    await newDeliveryIn(db, { clientId: ours.clientId, eventId: present(events[0]), endpointId }, 'delivered')
     const before = woken.length
     const { status, body } = await ours.full.post('/v1/replays', { endpointId, mode: 'missing', dryRun: true })
     expect([status, woken.length]).toEqual([200, before])
@@ -94,8 +96,8 @@ describe('POST /v1/replays', () => {
     const body = { endpointId: await newEndpoint(), mode: 'all' }
     const replies = await Promise.all([ours.full.post('/v1/replays', body), ours.full.post('/v1/replays', body)])
     expect(replies.map(({ status }) => status).sort()).toEqual([202, 409])
-    const refused = replies.find(({ status }) => status === 409)!.body.error
-    const id = replies.find(({ status }) => status === 202)!.body.data.id
+    const refused = present(replies.find(({ status }) => status === 409)).body.error
+    const id = present(replies.find(({ status }) => status === 202)).body.data.id
     expect(refused).toMatchObject({
       code: 'replay_running',
       details: [{ path: 'endpointId', message: `is replayed by ${id}` }],
@@ -149,7 +151,7 @@ test('what belongs to another client is not found, whatever is asked', async () 
     expect((await ours.full.get(`/v1/deliveries?replayId=${wrong}`)).status).toBe(404)
   }
   expect((await theirs.full.get(`/v1/replays/${id}`)).body.data.state).toBe('running')
-  expect((await ours.full.get('/v1/replays')).body.data.map((one: any) => one.clientId)).not.toContain(theirs.clientId)
+  expect((await ours.full.get('/v1/replays')).body.data.map((one: Json) => one.clientId)).not.toContain(theirs.clientId)
 })
 
 test('reading needs the scope read, replaying and cancelling write', async () => {

@@ -2,6 +2,7 @@ import { gzipSync } from 'node:zlib'
 import supertest from 'supertest'
 import { describe, expect, test } from 'vitest'
 import { rateLimiter } from '../../src/api/http/rate-limit.ts'
+import type { Json } from '../../src/domain/json.ts'
 import { ADMIN_KEY, apiOn, ring, twoClients } from '../support/api.ts'
 import { freshDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
@@ -66,7 +67,7 @@ describe('a body', () => {
         .type('json')
         .set('content-encoding', 'gzip')
         .serialize((body) => body)
-        .send(gzipSync(JSON.stringify({ name })) as any)
+        .send(gzipSync(JSON.stringify({ name })) as Json)
     expect((await send('A')).status).toBe(201)
     expect((await send('x'.repeat(1e6))).status).toBe(413)
   })
@@ -184,7 +185,7 @@ describe('an Idempotency-Key', () => {
         `select from pg_locks where locktype = 'advisory' and classid <> 0 and granted
           and database = (select oid from pg_database where datname = current_database())`,
       )
-    await eventually(async () => (await running()).rowCount! > 0)
+    await eventually(async () => ((await running()).rowCount ?? 0) > 0)
     const second = await post('k5', 'Slow')
     expect([second.status, second.body.error.code, second.headers['retry-after']]).toEqual([
       409,
@@ -233,7 +234,9 @@ describe('an Idempotency-Key', () => {
 })
 
 test('a database that is away is 503, and no stack is shown', async () => {
-  const away = apiOn({ query: () => Promise.reject(Object.assign(new Error('gone'), { code: 'ECONNREFUSED' })) } as any)
+  const away = apiOn({
+    query: () => Promise.reject(Object.assign(new Error('gone'), { code: 'ECONNREFUSED' })),
+  } as Json)
   const { status, body } = await supertest(away.app)
     .get('/v1/endpoints')
     .set('authorization', 'Bearer flo_sk_01980d3c-5f1a-7c3e-9d52-6b1f0c7a1e11_x')

@@ -3,7 +3,9 @@ import { Webhook } from 'standardwebhooks'
 import Stripe from 'stripe'
 import { describe, expect, test } from 'vitest'
 import { verifyStandard } from '../../sdk/src/index.ts'
+import type { Json } from '../../src/domain/json.ts'
 import { startTestGateway } from '../support/gateway.ts'
+import { present } from '../support/present.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { tryingClient } from '../support/trying.ts'
 
@@ -19,7 +21,7 @@ const custom = (bytes: number) => `flo_whsec_${randomBytes(bytes).toString('base
 /** Sends a test event; the request that arrived. */
 async function requestTo(id: string) {
   expect(await sent(id)).toMatchObject({ state: 'delivered' })
-  return receiver.requests.at(-1)!
+  return present(receiver.requests.at(-1))
 }
 type Request = Awaited<ReturnType<typeof requestTo>>
 
@@ -113,7 +115,7 @@ describe('rotation', () => {
     const { status, body } = await rotate(id)
     expect([status, body.error.code]).toEqual([409, 'too_many_secrets'])
     const { secret: newest, previous } = await secretOf(id)
-    expect([newest, ...previous.map((kept: any) => kept.secret)]).toEqual(all)
+    expect([newest, ...previous.map((kept: Json) => kept.secret)]).toEqual(all)
 
     // The one before ends at once, so there is room for the new one.
     expect((await rotate(id, { gracePeriodSeconds: 0 })).status).toBe(200)
@@ -215,7 +217,7 @@ describe('an endpoint that signs by key pair', () => {
     expect(publicKeyAccepts({ ...request, body: `${request.body} ` }, endpoint.publicKey)).toBe(false)
     expect(publicKeyAccepts(request, (await ed25519()).publicKey)).toBe(false)
     const { made } = await sent(endpoint.id)
-    expect(made[0].signature).toBe(receiver.requests.at(-1)!.headers['webhook-signature'])
+    expect(made[0].signature).toBe(present(receiver.requests.at(-1)).headers['webhook-signature'])
   })
 
   test('never answers with the private key, which lies encrypted', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { idOfWords, newId } from '../../src/domain/ids.ts'
+import type { Json } from '../../src/domain/json.ts'
 import { apiOn, ring, twoClients } from '../support/api.ts'
 import { freshDatabase } from '../support/database.ts'
 
@@ -144,7 +145,7 @@ describe('a user', () => {
     expect((await ours.full.put(`/v1/users/${'0'.repeat(501)}`, {})).status).toBe(422)
     expect((await ours.full.put('/v1/users/a%00b', {})).status).toBe(422)
     const { body } = await ours.full.get('/v1/users?stripeCustomerId=cus_1')
-    expect(body.data.map((user: any) => user.clientUserId)).toEqual(['user_123'])
+    expect(body.data.map((user: Json) => user.clientUserId)).toEqual(['user_123'])
   })
 
   test('needs the client to be named by an operator', async () => {

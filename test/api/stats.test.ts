@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
+import type { Json } from '../../src/domain/json.ts'
 import { endpointsOf, gatewayOnClock } from '../support/endpoint-life.ts'
 import { eventually } from '../support/eventually.ts'
 import { startReceiver } from '../support/receiver.ts'
@@ -12,7 +13,7 @@ const statsOf = async (id: string, query = '') => api('GET', `/v1/endpoints/${id
 
 /** Everything that the lists show of an endpoint, page by page. */
 async function logOf(endpointId: string) {
-  const deliveries: any[] = []
+  const deliveries: Json[] = []
   for (let cursor: string | null = ''; cursor !== null; ) {
     const page = await api('GET', `/v1/deliveries?endpointId=${endpointId}&limit=7${cursor && `&cursor=${cursor}`}`)
     deliveries.push(...page.body.data)
@@ -54,7 +55,7 @@ test('stats equal what the lists of deliveries and attempts show', async () => {
   expect(data.deliveries).toEqual({
     total: 41,
     byState: { pending: 0, delivered: 0, failed: 0, skipped: 0, cancelled: 0, ...byState },
-    successRate: byState.delivered! / (byState.delivered! + (byState.failed ?? 0)),
+    successRate: (byState.delivered ?? 0) / ((byState.delivered ?? 0) + (byState.failed ?? 0)),
   })
   const answered = tried.filter(({ status }) => status !== null).map(({ durationMs }) => durationMs)
   expect(data.attempts).toEqual({
