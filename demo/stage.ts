@@ -11,12 +11,12 @@ import { newLog } from '../src/log.ts'
 import { type ReceivedDelivery, startReceiver } from './listen.ts'
 import { CUSTOMER, type StripeEvent } from './stripe.ts'
 
-/** What became of one Stripe event: its state, why it told nothing, and what arrived at the endpoint. */
+/** What became of one Stripe event: its state, why no event came of it, and what arrived at the endpoint. */
 export interface EventOutcome {
   state: string
   reason: { code: string; message: string | null } | null
   /** One per event of a contract, in order; the attempts that arrived, the accepted one last. */
-  told: { contract: string; eventType: string; arrivals: ReceivedDelivery[] }[]
+  events: { contract: string; eventType: string; arrivals: ReceivedDelivery[] }[]
 }
 
 export type Stage = Awaited<ReturnType<typeof setStage>>
@@ -126,7 +126,7 @@ export async function setStage(gateway: { url: string; adminKey: string }) {
           return {
             state: row.state,
             reason: row.reason,
-            told: events.map(({ contract, eventType }: { contract: string; eventType: string }, at: number) => ({
+            events: events.map(({ contract, eventType }: { contract: string; eventType: string }, at: number) => ({
               contract: contract.replace(/\.v\d+$/, ''),
               eventType,
               arrivals: deliveries[at].flatMap(({ id }: { id: string }) => arrivals.get(id) ?? []),

@@ -1,4 +1,3 @@
-import type { Twist } from './play.ts'
 import {
   type Bill,
   customerObject,
@@ -13,6 +12,9 @@ import {
   subscriptionObject,
   team,
 } from './stripe.ts'
+
+/** What goes wrong with one event. */
+export type Twist = 'sent_again' | 'endpoint_down' | 'forged'
 
 /** One Stripe event of the story, and the events that have to come of it, in order: Flo's, and Florentin's. */
 export interface Step {
@@ -30,37 +32,42 @@ export interface Chapter {
 
 const LAST_DAY = 74
 
-/** A subscription's life as Stripe tells it: trial, first payment, renewal, plan change, cancellation, end. */
-export function demoStory(): Chapter[] {
-  const at = newCalendar(LAST_DAY)
+const newLife = (at: (day: number) => number): SubscriptionLife => ({
+  plan: pro,
+  status: 'trialing',
+  start: at(0),
+  trialEnd: at(14),
+  period: [at(0), at(14)],
+  cancelAt: null,
+  canceledAt: null,
+  endedAt: null,
+})
+
+/** Writes the chapters of a story: the subscription and its invoices, as Stripe's events report them. */
+function newStoryWriter(at: (day: number) => number) {
   const chapters: Chapter[] = []
+  const steps: Step[] = []
   let serial = 0
   let created = 0
   const startChapter = (day: number, title: string) => {
     created = at(day)
     chapters.push({ day, title, steps: [] })
   }
-  const currentSteps = () => chapters.at(-1)!.steps
+  const addStep = (step: Step) => {
+    steps.push(step)
+    chapters.at(-1)?.steps.push(step)
+  }
+  /** Changes the step that was written last. */
+  const amendStep = (more: Pick<Step, 'florentin' | 'twist'>) => void Object.assign(steps.at(-1) ?? {}, more)
   const addEvent = (type: string, object: object, expect: string[], previous?: object) => {
     serial += 1
     created += 1
-    currentSteps().push({ event: stripeEvent(serial, created, type, object, previous), expect })
+    addStep({ event: stripeEvent({ serial, created, type }, object, previous), expect })
   }
 
-  let life: SubscriptionLife = {
-    plan: pro,
-    status: 'trialing',
-    start: at(0),
-    trialEnd: at(14),
-    period: [at(0), at(14)],
-    cancelAt: null,
-    canceledAt: null,
-    endedAt: null,
-  }
-  /** What the event before tells Florentin's endpoints. */
-  const expectFlorentin = (...types: string[]) => {
-    currentSteps().at(-1)!.florentin = types
-  }
+  let life = newLife(at)
+  /** What Florentin's endpoints get from the last event. */
+  const expectFlorentin = (...florentin: string[]) => amendStep({ florentin })
   /** The subscription changes: the event carries what was there before, as Stripe's does. */
   const changeSubscription = (changed: Partial<SubscriptionLife>, expect: string[]) => {
     const before = subscriptionObject(life)
@@ -89,40 +96,70 @@ export function demoStory(): Chapter[] {
       paid: ['invoice.paid', 'subscription.renewed'],
     })
 
-  startChapter(0, 'Ada starts a trial')
-  addEvent('product.created', productObject(pro, created), [])
-  addEvent('product.created', productObject(team, created), [])
-  addEvent('customer.created', customerObject(created), [])
-  expectFlorentin('account.created')
-  addEvent('customer.subscription.created', subscriptionObject(life), ['subscription.created'])
-  expectFlorentin('subscription.purchased')
-  addInvoice('subscription_create', 0, { finalized: [], paid: ['invoice.paid'] })
+  /** Stripe sends the event before the last one once more. */
+  const repeatEvent = () => {
+    const [step] = steps.slice(-2)
+    if (step) addStep({ event: step.event, expect: [], twist: 'sent_again' })
+  }
+  const addProducts = () => {
+    for (const plan of [pro, team]) addEvent('product.created', productObject(plan, created), [])
+  }
+  const addCustomer = () => addEvent('customer.created', customerObject(created), [])
+  const startSubscription = () =>
+    addEvent('customer.subscription.created', subscriptionObject(life), ['subscription.created'])
+  const endSubscription = () => {
+    life = { ...life, status: 'canceled', endedAt: created }
+    addEvent('customer.subscription.deleted', subscriptionObject(life), ['subscription.expired'])
+  }
+  /** Somebody else signs an event as if the subscription had begun anew. */
+  const forgeSubscription = () => {
+    addEvent('customer.subscription.created', subscriptionObject({ ...life, status: 'active' }), [])
+    amendStep({ twist: 'forged' })
+  }
+  const stopEndpoint = () => amendStep({ twist: 'endpoint_down' })
+  return {
+    chapters,
+    ...{ startChapter, addProducts, addCustomer, startSubscription, changeSubscription, endSubscription },
+    ...{ addInvoice, addRenewal, expectFlorentin, repeatEvent, forgeSubscription, stopEndpoint },
+  }
+}
 
-  startChapter(14, 'The trial ends: the first payment')
-  changeSubscription({ status: 'active', period: [at(14), at(44)] }, ['subscription.updated'])
-  addRenewal(pro)
+/** A subscription's life as Stripe reports it: trial, first payment, renewal, plan change, cancellation, end. */
+export function demoStory(): Chapter[] {
+  const at = newCalendar(LAST_DAY)
+  const story = newStoryWriter(at)
 
-  currentSteps().push({ ...currentSteps().at(-2)!, expect: [], twist: 'sent_again' })
+  story.startChapter(0, 'Ada starts a trial')
+  story.addProducts()
+  story.addCustomer()
+  story.expectFlorentin('account.created')
+  story.startSubscription()
+  story.expectFlorentin('subscription.purchased')
+  story.addInvoice('subscription_create', 0, { finalized: [], paid: ['invoice.paid'] })
 
-  startChapter(44, 'A month later: the renewal')
-  changeSubscription({ period: [at(44), at(74)] }, [])
-  addRenewal(pro)
+  story.startChapter(14, 'The trial ends: the first payment')
+  story.changeSubscription({ status: 'active', period: [at(14), at(44)] }, ['subscription.updated'])
+  story.addRenewal(pro)
 
-  startChapter(55, 'She moves from Pro to Team')
-  changeSubscription({ plan: team }, ['subscription.updated'])
-  expectFlorentin('subscription.upgraded')
-  currentSteps().at(-1)!.twist = 'endpoint_down'
+  story.repeatEvent()
 
-  startChapter(60, 'She cancels, for the end of the period')
-  changeSubscription({ cancelAt: at(74), canceledAt: at(60) }, ['subscription.cancelled'])
-  expectFlorentin('subscription.cancelled')
+  story.startChapter(44, 'A month later: the renewal')
+  story.changeSubscription({ period: [at(44), at(74)] }, [])
+  story.addRenewal(pro)
 
-  startChapter(LAST_DAY, 'The period is over')
-  life = { ...life, status: 'canceled', endedAt: at(LAST_DAY) }
-  addEvent('customer.subscription.deleted', subscriptionObject(life), ['subscription.expired'])
-  addEvent('customer.subscription.created', subscriptionObject({ ...life, status: 'active' }), [])
-  currentSteps().at(-1)!.twist = 'forged'
-  return chapters
+  story.startChapter(55, 'She moves from Pro to Team')
+  story.changeSubscription({ plan: team }, ['subscription.updated'])
+  story.expectFlorentin('subscription.upgraded')
+  story.stopEndpoint()
+
+  story.startChapter(60, 'She cancels, for the end of the period')
+  story.changeSubscription({ cancelAt: at(74), canceledAt: at(60) }, ['subscription.cancelled'])
+  story.expectFlorentin('subscription.cancelled')
+
+  story.startChapter(LAST_DAY, 'The period is over')
+  story.endSubscription()
+  story.forgeSubscription()
+  return story.chapters
 }
 
 /** Stripe's `previous_attributes`: of every top-level key that changed, the value before. */

@@ -28,9 +28,7 @@ export function newCalendar(lastDay: number): (day: number) => number {
 
 /** The envelope that Stripe puts around an object under API version 2025-09-30.clover. */
 export function stripeEvent(
-  serial: number,
-  created: number,
-  type: string,
+  { serial, created, type }: { serial: number; created: number; type: string },
   object: object,
   previous?: object,
 ): StripeEvent {

@@ -13,7 +13,7 @@ import { retryUntilDone } from './workers/retry-until-done.ts'
 import { parseNotice, type WorkRoom } from './workers/wakes.ts'
 import type { RegisteredWorker } from './workers/worker.ts'
 
-/** What a room lets be done to it. */
+/** What the jobs call of a room. */
 export interface WorkingRoom {
   wake(clientId: string): void
   sweep(): Promise<void>
@@ -27,7 +27,7 @@ interface JobsDeps {
   rooms: Readonly<Record<WorkRoom, WorkingRoom>>
   /** Days that payloads and metadata are kept. */
   retentionDays: RetentionDays
-  /** Looks for what somebody should be told of. */
+  /** Looks for trouble that operators are notified of. */
   raiseAlarms: () => Promise<void>
 }
 
@@ -57,7 +57,7 @@ const CRON = parseCronItems([
 export async function startJobs(deps: JobsDeps): Promise<Jobs> {
   const { url, db, log, worker, rooms } = deps
   const sweep = () => Promise.all(Object.values(rooms).map((room) => room.sweep()))
-  // A dead worker is announced once, and in the middle of trouble as likely as not.
+  // A dead worker is announced only once, and the database may be in trouble just then.
   const sweepSoon = () =>
     retryUntilDone(sweep, {
       isWanted: () => !stopping,
@@ -65,7 +65,7 @@ export async function startJobs(deps: JobsDeps): Promise<Jobs> {
     })
   let stopping = false
   let runner: Runner | null = null
-  // By whose ids jobs are locked, of every run of Graphile Worker here.
+  // Graphile Worker locks jobs by these ids, one for each of its runs here.
   const poolIds: string[] = []
   const pool = openPool(url, {
     max: CONNECTIONS,
@@ -120,7 +120,7 @@ export async function startJobs(deps: JobsDeps): Promise<Jobs> {
     }
   }
 
-  // Whoever was away for days would look through them all until the hour.
+  // After days of downtime, queries would scan all of them until the hourly job.
   moveFloor(db).catch((error) => log.warn({ err: error }, 'jobs.floor_not_moved'))
   await startRunner().catch(async (error) => {
     await pool.end()

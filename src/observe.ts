@@ -11,20 +11,20 @@ interface ObserveDeps extends Pick<Parameters<typeof createMetrics>[0], 'lanes' 
   db: Db
   log: Log
   worker: RegisteredWorker
-  /** Who listens beside them. */
+  /** Other listeners. */
   otherWatches: readonly Watch[]
 }
 
-/** Whoever listens to what the rooms tell: metrics always, traces where they are switched on. */
+/** Starts the listeners for finished work: metrics always, traces where they are switched on. */
 export async function startObservers(deps: ObserveDeps) {
-  const { config, log, otherWatches: others } = deps
+  const { config, log, otherWatches } = deps
   const metrics = createMetrics({ ...deps, version })
-  // What makes and sends traces is not even loaded otherwise.
+  // OpenTelemetry is loaded only where traces are on.
   const traces = config.otlpEndpoint
     ? (await import('./traces/traces.ts')).startTraces({ ...config, url: config.otlpEndpoint, log, version })
     : null
   return {
-    watch: combineWatches({ log }, [metrics.watch, ...(traces ? [traces.watch] : []), ...others]),
+    watch: combineWatches({ log }, [metrics.watch, ...(traces ? [traces.watch] : []), ...otherWatches]),
     metrics,
     async stop() {
       await traces?.stop()

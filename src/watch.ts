@@ -1,19 +1,19 @@
 import type { RefusalCode } from './errors.ts'
 import type { Log } from './log.ts'
 
-/** A webhook that was answered. `code` says why it was refused; null: it was taken in. */
+/** A webhook that was answered. `code` says why it was refused; null: it was accepted. */
 export interface AnsweredWebhook {
   code: RefusalCode | null
   duplicate: boolean
   seconds: number
-  /** Whose it is, where its URL names a source. `signatureFailingAt`: since when its signatures are known to fail. */
+  /** The source that its URL names, if any. `signatureFailingAt`: since when its signatures are known to fail. */
   source: { id: string; clientId: string; signatureFailingAt: Date | null } | null
 }
 
-/** How a source event came in: by webhook, published by the client's application, out of Stripe's list, by our own timer. */
+/** How a source event came in: by webhook, published by the client's application, from Stripe's list, or by our own timer. */
 export type ArrivalVia = 'stripe' | 'app' | 'backfill' | 'timer'
 
-/** A source event that is kept; it arrived at that moment, in milliseconds since 1970. */
+/** A source event that was stored, with the time of its arrival in milliseconds since 1970. */
 export interface StoredSourceEvent {
   id: string
   clientId: string
@@ -23,11 +23,11 @@ export interface StoredSourceEvent {
   arrivedAt: number
 }
 
-/** What one commit has stored. */
+/** The source events that one commit has stored. */
 export interface StoredBatch {
   via: ArrivalVia
   events: readonly StoredSourceEvent[]
-  /** Of how many it was found that they were there. */
+  /** How many more were there already. */
   duplicates: number
   /** Milliseconds since 1970. */
   committedAt: number
@@ -84,12 +84,12 @@ export interface AnsweredApiRequest {
   seconds: number
 }
 
-/** What became of an endpoint, or of a delivery to it, that its owner or the operator should hear of: once for each change. */
+/** A change of an endpoint, or of a delivery to it, that its owner or the operator is notified of, once for each change. */
 export type EndpointChange = { clientId: string; endpointId: string } & (
   | { what: 'disabled'; reason: 'manual' | 'gone' | 'failing' }
   /** Its breaker has opened, or nothing has got through for a day; `since`: the first failure in a row. */
   | { what: 'failing'; since: Date }
-  /** An attempt has got through again, after it was told that it fails; `since`: when that attempt started. */
+  /** An attempt has got through again after `failing` was reported; `since`: when that attempt started. */
   | { what: 'recovered'; since: Date }
   /**
    * A delivery has failed for good, the first in a row of failures. `failingSince`: the first failure in a row, null when
@@ -106,29 +106,29 @@ export type EndpointChange = { clientId: string; endpointId: string } & (
     }
 )
 
-/** What rooms tell of work that is done, for whoever counts it, traces it or raises an alarm. Nobody waits for them. */
+/** Listeners for finished work, called by the rooms: they count it, trace it or raise an alarm. No room waits for them. */
 export interface Watch {
   onWebhookAnswered?(webhook: AnsweredWebhook): void
   onSourceEventsStored?(batch: StoredBatch): void
   onBatchNormalized?(batch: NormalizedBatch): void
   onAttemptEnded?(attempt: EndedAttempt): void
   onApiRequestAnswered?(request: AnsweredApiRequest): void
-  /** After the commit that made the change, which endpoint_news or the endpoint's row tells as well. */
+  /** After the commit that made the change; it is also in endpoint_news or in the endpoint's row. */
   onEndpointChanged?(change: EndpointChange): void
-  /** An operational event of this type was told. */
+  /** An operational event of this type was created. */
   onOperationalEventCreated?(event: { type: string }): void
 }
 
-/** Tells all of them. What one throws is logged: counting must not cost an event. */
+/** One watch that calls all of them. What one throws is logged: counting must not cost an event. */
 export function combineWatches({ log }: { log: Log }, watches: readonly Watch[]): Required<Watch> {
-  const notifyAll = <What extends keyof Watch>(what: What) => {
-    const listeners = watches.flatMap((watch) => watch[what]?.bind(watch) ?? []) as ((news: unknown) => void)[]
-    return (news: unknown) => {
-      for (const one of listeners)
+  const notifyAll = <Listener extends keyof Watch>(listener: Listener) => {
+    const listeners = watches.flatMap((watch) => watch[listener]?.bind(watch) ?? []) as ((work: unknown) => void)[]
+    return (work: unknown) => {
+      for (const notify of listeners)
         try {
-          one(news)
+          notify(work)
         } catch (error) {
-          log.error({ err: error, what }, 'watch.failed')
+          log.error({ err: error, listener }, 'watch.failed')
         }
     }
   }

@@ -21,14 +21,14 @@ test('the first start tells where it listens, where the data is and the admin ke
   const url = await first.listening()
   const key = present(first.adminKey())
   expect(first.said.stdout).toContain(join(folder, '.flo-gateway'))
-  expect((await call(url, key, 'GET', '/v1/clients')).status).toBe(200)
+  expect((await call({ url, key }, 'GET', '/v1/clients')).status).toBe(200)
   expect((await stat(join(folder, '.flo-gateway', 'encryption-keys'))).mode & 0o777).toBe(0o600)
   first.child.kill('SIGTERM')
   expect(await first.ended).toMatchObject({ code: 0, stderr: '' })
   expect(await first.postmaster()).toBeNull()
 
   const second = runGateway(folder)
-  expect((await call(await second.listening(), key, 'GET', '/v1/clients')).status).toBe(200)
+  expect((await call({ url: await second.listening(), key }, 'GET', '/v1/clients')).status).toBe(200)
   expect(second.adminKey()).toBeUndefined()
 })
 
@@ -43,14 +43,14 @@ test('after kill -9 the next start adopts the orphaned database with everything 
   const killed = runGateway(folder)
   const url = await killed.listening()
   const key = present(killed.adminKey())
-  await call(url, key, 'POST', '/v1/clients', { name: 'Acme' })
+  await call({ url, key }, 'POST', '/v1/clients', { name: 'Acme' })
   const { pid } = present(await killed.postmaster())
   killed.child.kill('SIGKILL')
   await killed.ended
   expect(isProcessAlive(pid)).toBe(true)
 
   const next = runGateway(folder)
-  const { body } = await call(await next.listening(), key, 'GET', '/v1/clients')
+  const { body } = await call({ url: await next.listening(), key }, 'GET', '/v1/clients')
   expect(body.data).toMatchObject([{ name: 'Acme' }])
   expect((await next.postmaster())?.pid).toBe(pid)
   next.child.kill('SIGTERM')
@@ -126,7 +126,7 @@ test('processes that start at once on an empty database wait for each other, and
   await eventually(() => both.some((one) => one.adminKey()))
   const keys = both.flatMap((one) => one.adminKey() ?? [])
   expect(keys).toHaveLength(1)
-  for (const url of urls) expect((await call(url, present(keys[0]), 'GET', '/v1/clients')).status).toBe(200)
+  for (const url of urls) expect((await call({ url, key: present(keys[0]) }, 'GET', '/v1/clients')).status).toBe(200)
 })
 
 /** A gateway of its own whose first delivery is under way at `receiver`. */
@@ -135,7 +135,7 @@ async function deliveringTo(url: string) {
   const gateway = runGateway(folder)
   const at = await gateway.listening()
   const key = present(gateway.adminKey())
-  const way = await layWay((method, path, body) => call(at, key, method, path, body), url)
+  const way = await layWay((method, path, body) => call({ url: at, key }, method, path, body), url)
   expect((await way.post(at, subscriptionCreated())).status).toBe(200)
   return { folder, gateway, key, way }
 }
@@ -149,7 +149,7 @@ test('a stop answers no new request, waits for the delivery under way and record
   expect(await gateway.ended).toMatchObject({ code: 0, stderr: '' })
 
   const next = runGateway(folder)
-  const { body } = await call(await next.listening(), key, 'GET', `/v1/deliveries?clientId=${way.clientId}`)
+  const { body } = await call({ url: await next.listening(), key }, 'GET', `/v1/deliveries?clientId=${way.clientId}`)
   expect(body.data).toMatchObject([{ state: 'delivered', attempts: 1 }])
   expect(receiver.requests).toHaveLength(1)
 })

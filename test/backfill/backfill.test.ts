@@ -199,7 +199,8 @@ test('a backfill whose process is killed goes on in another one, where it was', 
   const env = environment(url, { FLO_STRIPE_API_BASE: stripe.url, LOG_LEVEL: 'fatal' })
   const first = runGateway(await temporaryFolder(), env)
   const firstUrl = await first.listening()
-  const api = (method: string, path: string, body?: unknown) => call(firstUrl, env.FLO_ADMIN_KEY, method, path, body)
+  const api = (method: string, path: string, body?: unknown) =>
+    call({ url: firstUrl, key: env.FLO_ADMIN_KEY }, method, path, body)
   const way = await hydratedWay({ api, url: firstUrl })
   for (const hours of [40, 20, 1]) subscribed(hours * 3600)
   const late = ({ query }: { query: URLSearchParams }) => Number(query.get('created[lt]')) > now() - 10 * 3600

@@ -194,6 +194,6 @@ test('headers that an earlier version left in plain text are encrypted at the ne
   const { sent } = await tryingClient(second.api)
   expect(await sent(id)).toMatchObject({ state: 'delivered' })
   expect(present(receiver.requests.at(-1)).headers['x-plain']).toBe('as it was')
-  const shown = (await call(second.url, second.adminKey, 'GET', `/v1/endpoints/${id}`)).body.data
+  const shown = (await call({ url: second.url, key: second.adminKey }, 'GET', `/v1/endpoints/${id}`)).body.data
   expect(shown).toMatchObject({ headers: { 'X-Plain': 'as it was' }, updatedAt })
 })

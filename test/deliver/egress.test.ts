@@ -32,7 +32,7 @@ describe('a gateway that opens no subnet', async () => {
   let api: (method: string, path: string, body?: unknown) => Promise<{ status: number; body: Json }>
   beforeAll(async () => {
     const at = await gateway.listening()
-    api = (...request) => call(at, env.FLO_ADMIN_KEY, ...request)
+    api = (...request) => call({ url: at, key: env.FLO_ADMIN_KEY }, ...request)
     closed = await tryingClient(api)
   })
 

@@ -78,7 +78,7 @@ describe('with an egress proxy', () => {
       const env = environment(url, { FLO_EGRESS_PROXY: secure.url, ...extra })
       const running = runGateway(folder, env)
       const at = await running.listening()
-      const client = await tryingClient((...request) => call(at, env.FLO_ADMIN_KEY, ...request))
+      const client = await tryingClient((...request) => call({ url: at, key: env.FLO_ADMIN_KEY }, ...request))
       const id = await client.send((await client.newEndpoint({ url: receiver.url })).id)
       const first = await eventually(async () => (await client.attempts(id))[0])
       running.child.kill('SIGTERM')

@@ -17,7 +17,7 @@ test('what a process had noticed and not told when it was killed is told by the 
   const killed = runGateway(folder, { FLO_HOLD_SECONDS: '0' })
   const url = await killed.listening()
   const key = present(killed.adminKey())
-  const api = (method: string, path: string, body?: unknown) => call(url, key, method, path, body)
+  const api = (method: string, path: string, body?: unknown) => call({ url, key }, method, path, body)
   const way = await layWay(api, (await startReceiver()).url)
   const db = openPool(present(await runningPostgres(join(folder, '.flo-gateway'))))
   afterwards(() => db.end())
@@ -51,7 +51,7 @@ test('what a process had noticed and not told when it was killed is told by the 
   const all = ['delivery.exhausted', 'endpoint.failing', 'mapping.failed']
   await eventually(() => told().length === all.length)
   await look()
-  await call(await next.listening(), key, 'POST', `/v1/endpoints/${down.id}/disable`)
+  await call({ url: await next.listening(), key }, 'POST', `/v1/endpoints/${down.id}/disable`)
   await eventually(() => told().includes('endpoint.disabled'))
   expect(told()).toEqual([...all, 'endpoint.disabled'].toSorted())
 })

@@ -29,7 +29,7 @@ const env = environment(databaseUrl, {
 })
 const gateway = runGateway(await temporaryFolder(), env)
 const url = await gateway.listening()
-const api = (method: string, path: string, body?: unknown) => call(url, env.FLO_ADMIN_KEY, method, path, body)
+const api = (method: string, path: string, body?: unknown) => call({ url, key: env.FLO_ADMIN_KEY }, method, path, body)
 const receiver = await startReceiver()
 const way = await layWay(api, receiver.url)
 const PATH = `/webhooks/stripe/${way.sourceId}`

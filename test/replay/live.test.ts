@@ -99,11 +99,14 @@ test('after kill -9, twice, a replay goes on elsewhere with nothing twice and no
   const [first = ''] = await Promise.all(processes.map(({ listening }) => listening()))
   // As fast as it can be, and slow enough to be killed in the middle.
   const receiver = await startReceiver({ delayMs: 15 })
-  const way = await layWay((method, path, body) => call(first, env.FLO_ADMIN_KEY, method, path, body), receiver.url)
+  const way = await layWay(
+    (method, path, body) => call({ url: first, key: env.FLO_ADMIN_KEY }, method, path, body),
+    receiver.url,
+  )
   const { clientId, sourceId, endpointId } = way
   const missed = await newToldEvents(db, { clientId, sourceId, count: 3_000 })
   await db.query('update endpoints set description = null where id = $1', [endpointId])
-  const { status, body } = await call(first, env.FLO_ADMIN_KEY, 'POST', '/v1/replays', {
+  const { status, body } = await call({ url: first, key: env.FLO_ADMIN_KEY }, 'POST', '/v1/replays', {
     clientId,
     endpointId,
     mode: 'missing',

@@ -203,35 +203,42 @@ function modifications(statement: Node, functions: Volatility): string[] {
   return queriesOf(statement).flatMap(([kind, query]) => {
     if (!MODIFYING.includes(kind as never) || isLocal(query.relation.relname)) return []
     const refused: string[] = []
-    const set = (query.targetList ?? []).map(({ ResTarget }: Node) => ResTarget.val)
     const returning = query.returningClause?.exprs ?? query.returningList
-    const [conflict] = [query.onConflictClause]
     if (returning && unsteady(returning, functions).length > 0)
       refused.push(`${unsteady(returning, functions)[0]} in returning`)
     if (returning && all(returning, 'SubLink').length > 0) refused.push('a subquery in returning')
-    if (kind === 'InsertStmt') {
-      if (conflict && unsteady([conflict.targetList, conflict.whereClause], functions).length > 0)
-        refused.push(`${unsteady([conflict.targetList, conflict.whereClause], functions)[0]} in on conflict`)
-      const values = query.selectStmt?.SelectStmt?.valuesLists
-      if (values && all(values, 'SubLink').length > 0) refused.push('a subquery within values')
-      if (values && query.withClause) refused.push('insert ... values after a with')
-      return refused
-    }
-    const expressions = [...set, query.whereClause].filter(Boolean)
-    for (const name of called(expressions)) if (functions.volatile.has(name)) refused.push(`${name} in a modification`)
-    for (const kind of ['CaseExpr', 'CoalesceExpr'])
-      for (const node of all(expressions, kind))
-        if (unsteady(node, functions).length > 0) refused.push(`${unsteady(node, functions)[0]} in case or coalesce`)
-    for (const call of all(expressions, 'FuncCall'))
-      if (functions.stable.has(call.funcname.at(-1).String.sval) && all(call, 'ColumnRef').length > 0)
-        refused.push(`${call.funcname.at(-1).String.sval} of a column in a modification`)
-    for (const { name, lexpr, rexpr } of all(expressions, 'A_Expr'))
-      if (['+', '-'].includes(name?.[0]?.String?.sval) && spansOfTime([lexpr, rexpr]) && columnsIn([lexpr, rexpr]))
-        refused.push('a time and a span of a column in a modification')
-    if (set.some((_: Node, at: number) => query.targetList[at].ResTarget.name === 'client_id'))
-      refused.push('another client_id')
-    return refused
+    return [...refused, ...(kind === 'InsertStmt' ? refusedInsert(query, functions) : refusedUpdate(query, functions))]
   })
+}
+
+function refusedInsert(query: Node, functions: Volatility): string[] {
+  const refused: string[] = []
+  const conflict = query.onConflictClause
+  const [unsteadyName] = conflict ? unsteady([conflict.targetList, conflict.whereClause], functions) : []
+  if (unsteadyName) refused.push(`${unsteadyName} in on conflict`)
+  const values = query.selectStmt?.SelectStmt?.valuesLists
+  if (values && all(values, 'SubLink').length > 0) refused.push('a subquery within values')
+  if (values && query.withClause) refused.push('insert ... values after a with')
+  return refused
+}
+
+function refusedUpdate(query: Node, functions: Volatility): string[] {
+  const refused: string[] = []
+  const set = (query.targetList ?? []).map(({ ResTarget }: Node) => ResTarget.val)
+  const expressions = [...set, query.whereClause].filter(Boolean)
+  for (const name of called(expressions)) if (functions.volatile.has(name)) refused.push(`${name} in a modification`)
+  for (const kind of ['CaseExpr', 'CoalesceExpr'])
+    for (const node of all(expressions, kind))
+      if (unsteady(node, functions).length > 0) refused.push(`${unsteady(node, functions)[0]} in case or coalesce`)
+  for (const call of all(expressions, 'FuncCall'))
+    if (functions.stable.has(call.funcname.at(-1).String.sval) && all(call, 'ColumnRef').length > 0)
+      refused.push(`${call.funcname.at(-1).String.sval} of a column in a modification`)
+  for (const { name, lexpr, rexpr } of all(expressions, 'A_Expr'))
+    if (['+', '-'].includes(name?.[0]?.String?.sval) && spansOfTime([lexpr, rexpr]) && columnsIn([lexpr, rexpr]))
+      refused.push('a time and a span of a column in a modification')
+  if (set.some((_: Node, at: number) => query.targetList[at].ResTarget.name === 'client_id'))
+    refused.push('another client_id')
+  return refused
 }
 
 const columnsIn = (nodes: Node) => all(nodes, 'ColumnRef').length > 0

@@ -38,7 +38,8 @@ export async function onServer(url: string, statement: string) {
 async function clonedDatabase(template: string) {
   const server = inject('postgresUrl')
   const name = `test_${randomBytes(8).toString('hex')}`
-  await onServer(server, `create database ${name} template ${template}`)
+  // The files are copied, rather than written through the log: half as long.
+  await onServer(server, `create database ${name} template ${template} strategy file_copy`)
   const drop = () => onServer(server, `drop database ${name} with (force)`)
   return { url: server.replace(/postgres$/, name), drop }
 }

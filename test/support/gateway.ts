@@ -42,7 +42,7 @@ export async function startTestGateway(
 
   /** One request to the management API, as the admin unless a key is given. */
   const api = (method: string, path: string, body?: unknown, key = ADMIN_KEY) =>
-    call(gateway.url, key, method, path, body)
+    call({ url: gateway.url, key }, method, path, body)
   return { ...gateway, adminKey: ADMIN_KEY, databaseUrl: present(config.databaseUrl), db: fresh.db, api }
 }
 

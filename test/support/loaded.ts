@@ -45,32 +45,7 @@ export async function livedThrough({ api, url }: Gateway, stripe: Stripe, name: 
   const closed = await endpoint({ url: receiver.url, contract: 'flo.v1' })
   await said('POST', `/v1/endpoints/${closed.id}/disable`)
 
-  const stories = SCENARIOS.map((scenario) => simulate(scenario, { seed: `${name} ${scenario}` }))
-  // An invoice that is open, and stays so: its timer is set.
-  const unpaid = simulate('overdue', { seed: name })
-  stories.push(unpaid.slice(0, unpaid.findIndex(({ type }) => type === 'invoice.finalized') + 1))
-  const bodies = stories.flat().map((event) => JSON.stringify(event))
-  const thin = {
-    id: `evt_thin_${name}`,
-    object: 'v2.core.event',
-    type: 'v1.customer.created',
-    created: '2026-05-01T00:00:00Z',
-  }
-  const senders = Array.from({ length: 6 }, async () => {
-    for (let body = bodies.pop(); body; body = bodies.pop()) {
-      await way.post(url, body)
-      if (bodies.length % 5 === 0) await way.post(url, body)
-    }
-  })
-  await Promise.all(senders)
-  await way.post(
-    url,
-    JSON.stringify({
-      ...thin,
-      livemode: false,
-      related_object: { id: 'cus_thin', type: 'customer', url: '/v1/customers/cus_thin' },
-    }),
-  )
+  await sendStories((body) => way.post(url, body), name)
   await api('POST', `/webhooks/stripe/${sourceId}`, { id: 'evt_unsigned', type: 'customer.created' })
   await said('PUT', `/v1/users/user_${name}`, { clientId, stripeCustomerId: `cus_${name}`, email: 'ada@example.com' })
   await said('PUT', `/v1/users/user_${name}`, { clientId, stripeCustomerId: `cus_${name}` })
@@ -112,6 +87,25 @@ export async function livedThrough({ api, url }: Gateway, stripe: Stripe, name: 
   await eventually(async () => (await said('GET', `/v1/backfills/${backfill.id}`)).state !== 'running')
   await eventually(async () => (await list('source-events', 'state=received')).length === 0)
 
+  const ids = { clientId, sourceId, endpointId, name }
+  const made = { lateId: late.id, replayId: replay.id, backfillId: backfill.id, checkoutId: checkout.id }
+  await readEverything({ said, list }, { ...ids, ...made, deliveryId: delivered.id, ignoredId: ignored?.id })
+  await said('DELETE', `/v1/endpoints/${closed.id}`)
+  return { clientId }
+}
+
+interface Reads {
+  said: (method: string, path: string, body?: unknown) => Promise<Json>
+  list: (what: string, more?: string) => Promise<Json[]>
+}
+
+type Ids = Record<
+  'clientId' | 'sourceId' | 'endpointId' | 'name' | 'lateId' | 'replayId' | 'backfillId' | 'checkoutId' | 'deliveryId',
+  string
+> & { ignoredId: string | undefined }
+
+async function readEverything({ said, list }: Reads, ids: Ids): Promise<void> {
+  const { clientId, sourceId, endpointId, name, lateId, replayId, backfillId, checkoutId, deliveryId, ignoredId } = ids
   // Every list, of this client and for the operator of all, with the filters that indexes find and those that they do not.
   const filters: Record<string, string[]> = {
     'source-events': [
@@ -122,12 +116,12 @@ export async function livedThrough({ api, url }: Gateway, stripe: Stripe, name: 
       'eventId=evt_1',
       'since=2026-01-01T00:00:00Z',
     ],
-    events: ['', 'eventType=invoice.paid', `sourceEventId=${ignored?.id ?? sourceId}`, 'contract=flo.v1', 'order=asc'],
+    events: ['', 'eventType=invoice.paid', `sourceEventId=${ignoredId ?? sourceId}`, 'contract=flo.v1', 'order=asc'],
     deliveries: [
       '',
       'state=failed',
-      `endpointId=${late.id}&state=skipped`,
-      `replayId=${replay.id}`,
+      `endpointId=${lateId}&state=skipped`,
+      `replayId=${replayId}`,
       'eventType=invoice.paid',
     ],
     users: ['', `stripeCustomerId=cus_${name}`],
@@ -149,19 +143,46 @@ export async function livedThrough({ api, url }: Gateway, stripe: Stripe, name: 
     `source-events/${sourceEvent.id}`,
     `source-events/${sourceEvent.id}/explain`,
     `events/${event.id}`,
-    `deliveries/${delivered.id}`,
-    `deliveries/${delivered.id}/attempts`,
+    `deliveries/${deliveryId}`,
+    `deliveries/${deliveryId}/attempts`,
     `endpoints/${endpointId}`,
     `endpoints/${endpointId}/stats`,
     `endpoints/${endpointId}/secret`,
     `sources/${sourceId}`,
     `users/user_${name}?clientId=${clientId}`,
-    `checkouts/sessions/${checkout.id}`,
-    `replays/${replay.id}`,
-    `backfills/${backfill.id}`,
+    `checkouts/sessions/${checkoutId}`,
+    `replays/${replayId}`,
+    `backfills/${backfillId}`,
     `clients/${clientId}`,
   ])
     await said('GET', `/v1/${path}`)
-  await said('DELETE', `/v1/endpoints/${closed.id}`)
-  return { clientId }
+}
+
+/** Sends the stories over six connections, every fifth event twice, and a thin event. */
+async function sendStories(post: (body: string) => Promise<unknown>, name: string): Promise<void> {
+  const stories = SCENARIOS.map((scenario) => simulate(scenario, { seed: `${name} ${scenario}` }))
+  // An invoice that is open, and stays so: its timer is set.
+  const unpaid = simulate('overdue', { seed: name })
+  stories.push(unpaid.slice(0, unpaid.findIndex(({ type }) => type === 'invoice.finalized') + 1))
+  const bodies = stories.flat().map((event) => JSON.stringify(event))
+  const thin = {
+    id: `evt_thin_${name}`,
+    object: 'v2.core.event',
+    type: 'v1.customer.created',
+    created: '2026-05-01T00:00:00Z',
+  }
+  const senders = Array.from({ length: 6 }, async () => {
+    for (let body = bodies.pop(); body; body = bodies.pop()) {
+      await post(body)
+      if (bodies.length % 5 === 0) await post(body)
+    }
+  })
+  await Promise.all(senders)
+  await post(
+    JSON.stringify({
+      ...thin,
+      livemode: false,
+      related_object: { id: 'cus_thin', type: 'customer', url: '/v1/customers/cus_thin' },
+    }),
+  )
 }

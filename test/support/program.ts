@@ -57,7 +57,7 @@ export function runGateway(folder: string, env: Record<string, string> = {}) {
 }
 
 /** One request to the management API of a gateway. */
-export async function call(url: string, key: string, method: string, path: string, body?: unknown) {
+export async function call({ url, key }: { url: string; key: string }, method: string, path: string, body?: unknown) {
   const response = await fetch(`${url}${path}`, {
     method,
     headers: { authorization: `Bearer ${key}`, ...(body !== undefined && { 'content-type': 'application/json' }) },

@@ -21,30 +21,39 @@ export function asked(expression: string): { selectors: Selector[]; labels: stri
   const selectors: Selector[] = []
   const labels: string[] = []
   const open: string[] = []
-  const word = (token: string | undefined) => token !== undefined && /^[a-zA-Z_:]/.test(token)
   for (let at = 0; at < tokens.length; at += 1) {
     const token = present(tokens[at])
     const next = tokens[at + 1]
     if (token === '(') open.push(token)
     else if (token === ')') {
-      if (open.pop() !== '(') throw new Error(`a bracket too many in ${expression}`)
+      assertClosed(open.pop() === '(', expression)
     } else if (GROUPING.includes(token)) {
       const end = tokens.indexOf(')', at)
       labels.push(...tokens.slice(at + 2, end).filter((one) => one !== ','))
       at = end
-    } else if (word(token) && next === '(') {
-      if (!FUNCTIONS.includes(token) && !AGGREGATIONS.includes(token)) throw new Error(`${token} is no function`)
-    } else if (word(token) && GROUPING.includes(next ?? '')) {
-      if (!AGGREGATIONS.includes(token) && token !== 'and' && token !== 'or') throw new Error(`${token} cannot group`)
-    } else if (word(token) && !OPERATORS.includes(token)) {
+    } else if (isWord(token) && (next === '(' || GROUPING.includes(next ?? ''))) assertApplicable(token, next)
+    else if (isWord(token) && !OPERATORS.includes(token)) {
       const end = next === '{' ? tokens.indexOf('}', at) : at
-      if (end < 0) throw new Error(`a brace that does not close in ${expression}`)
+      assertClosed(end >= 0, expression)
       selectors.push({ metric: token, matchers: matchers(tokens.slice(at + 2, end)) })
       at = end
     }
   }
   if (open.length > 0 || selectors.length === 0) throw new Error(`cannot be read: ${expression}`)
   return { selectors, labels }
+}
+
+function assertClosed(isClosed: boolean, expression: string): void {
+  if (!isClosed) throw new Error(`brackets that do not match in ${expression}`)
+}
+
+const isWord = (token: string) => /^[a-zA-Z_:]/.test(token)
+
+/** Throws unless the word may stand before a bracket, or before a grouping. */
+function assertApplicable(word: string, next: string | undefined): void {
+  if (AGGREGATIONS.includes(word)) return
+  if (next === '(' && !FUNCTIONS.includes(word)) throw new Error(`${word} is not a function`)
+  if (next !== '(' && word !== 'and' && word !== 'or') throw new Error(`${word} cannot group`)
 }
 
 function tokensOf(expression: string): string[] {

@@ -22,7 +22,7 @@ test('20,000 events in batches are all taken in, looked at and counted', async (
   const batches = Array.from({ length: 20 }, (_, batch) =>
     Array.from({ length: 1000 }, (_, n) => about(batch * 1000 + n)),
   )
-  const sent = await Promise.all(batches.map((events) => call(gateway.url, key, 'POST', BATCH, { events })))
+  const sent = await Promise.all(batches.map((events) => call({ url: gateway.url, key }, 'POST', BATCH, { events })))
   expect(sent.map(({ status, body }) => [status, body.data.accepted])).toEqual(sent.map(() => [202, 1000]))
   const ids = sent.flatMap(({ body }) => body.data.sourceEvents.map(({ id }: { id: string }) => id))
   expect(new Set(ids).size).toBe(20_000)
@@ -47,8 +47,9 @@ test('after kill -9 in the middle, what is sent again with its Idempotency-Key i
   const killed = runGateway(folder)
   const url = await killed.listening()
   const admin = present(killed.adminKey())
-  const clientId = (await call(url, admin, 'POST', '/v1/clients', { name: 'Acme' })).body.data.id as string
-  const key = (await call(url, admin, 'POST', '/v1/api-keys', { clientId, scopes: ['write'] })).body.data.key as string
+  const clientId = (await call({ url, key: admin }, 'POST', '/v1/clients', { name: 'Acme' })).body.data.id as string
+  const key = (await call({ url, key: admin }, 'POST', '/v1/api-keys', { clientId, scopes: ['write'] })).body.data
+    .key as string
 
   // Every third request is a batch of twenty; each event is about another user.
   const requests = Array.from({ length: 3000 }, (_, n) =>

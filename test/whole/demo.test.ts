@@ -59,7 +59,7 @@ test('what does not come as it should is a problem, and told', async () => {
   expect((await playStep(stage, created)).problems).toEqual([])
   const { problems } = await playStep(stage, { ...created, event: { ...created.event, id: 'evt_again' } })
   expect(problems).toEqual([
-    'customer.subscription.created is ignored and told flo nothing; expected was subscription.created',
-    'customer.subscription.created is ignored and told florentin nothing; expected was subscription.purchased',
+    'customer.subscription.created is ignored and became nothing of flo, not subscription.created',
+    'customer.subscription.created is ignored and became nothing of florentin, not subscription.purchased',
   ])
 })

@@ -14,7 +14,8 @@ test('what a killed process had under way goes on in another within 10 seconds',
   const env = environment(url)
   const doomed = runGateway(await temporaryFolder(), env)
   const doomedUrl = await doomed.listening()
-  const api = (method: string, path: string, body?: unknown) => call(doomedUrl, env.FLO_ADMIN_KEY, method, path, body)
+  const api = (method: string, path: string, body?: unknown) =>
+    call({ url: doomedUrl, key: env.FLO_ADMIN_KEY }, method, path, body)
   const way = await layWay(api, receiver.url)
   for (let sent = 0; sent < 3; sent += 1) await way.post(doomedUrl, subscriptionCreated())
   await eventually(() => receiver.requests.length === 3)

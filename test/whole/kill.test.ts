@@ -21,8 +21,8 @@ test('after kill -9 in the middle of 5,000 events everything that was accepted i
   const killed = runGateway(folder)
   const url = await killed.listening()
   const key = present(killed.adminKey())
-  const way = await layWay((method, path, body) => call(url, key, method, path, body), one.url)
-  await call(url, key, 'POST', '/v1/endpoints', {
+  const way = await layWay((method, path, body) => call({ url, key }, method, path, body), one.url)
+  await call({ url, key }, 'POST', '/v1/endpoints', {
     clientId: way.clientId,
     url: other.url,
     eventTypes: ['subscription.*'],
@@ -65,7 +65,11 @@ test('after kill -9 in the middle of 5,000 events everything that was accepted i
   const ids = () => new Set(arrived().map(({ headers }) => headers['webhook-id'] as string))
   await eventually(() => ids().size === 2 * EVENTS, { timeoutMs: 120_000 })
   await eventually(async () => {
-    const { body } = await call(nextUrl, key, 'GET', `/v1/deliveries?clientId=${way.clientId}&state=pending&limit=1`)
+    const { body } = await call(
+      { url: nextUrl, key },
+      'GET',
+      `/v1/deliveries?clientId=${way.clientId}&state=pending&limit=1`,
+    )
     return body.data.length === 0
   })
 

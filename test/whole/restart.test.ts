@@ -16,7 +16,7 @@ test('a restart keeps everything: what waited is delivered, with the same id, th
   const first = runGateway(folder)
   const url = await first.listening()
   const key = present(first.adminKey())
-  const way = await layWay((method, path, body) => call(url, key, method, path, body), receiver.url)
+  const way = await layWay((method, path, body) => call({ url, key }, method, path, body), receiver.url)
   const event = subscriptionCreated()
   await way.post(url, event)
   const before = await eventually(() => receiver.requests[0])
@@ -33,10 +33,10 @@ test('a restart keeps everything: what waited is delivered, with the same id, th
   expect(verifyDelivery(after.bytes, after.headers, way.secret)).toEqual([{ by: 'stripe' }, { by: 'standardwebhooks' }])
 
   const { id } = (await eventually(async () => {
-    const { body } = await call(nextUrl, key, 'GET', `/v1/deliveries?clientId=${way.clientId}&state=delivered`)
+    const { body } = await call({ url: nextUrl, key }, 'GET', `/v1/deliveries?clientId=${way.clientId}&state=delivered`)
     return body.data[0]
   })) as { id: string }
-  const { body } = await call(nextUrl, key, 'GET', `/v1/deliveries/${id}/attempts?order=asc`)
+  const { body } = await call({ url: nextUrl, key }, 'GET', `/v1/deliveries/${id}/attempts?order=asc`)
   expect(body.data.map(({ status }: { status: number }) => status)).toEqual([503, 200])
 })
 
@@ -46,7 +46,7 @@ test('two processes on one database deliver everything once, also when one of th
   const both = [runGateway(folder, env), runGateway(folder, env)]
   const urls = await Promise.all(both.map((one) => one.listening()))
   const api = (method: string, path: string, body?: unknown) =>
-    call(present(urls[0]), env.FLO_ADMIN_KEY, method, path, body)
+    call({ url: present(urls[0]), key: env.FLO_ADMIN_KEY }, method, path, body)
   const receivers = [await startReceiver({ delayMs: 5 }), await startReceiver({ delayMs: 5 })]
   const way = await layWay(api, present(receivers[0]).url)
   await api('POST', '/v1/endpoints', { clientId: way.clientId, url: present(receivers[1]).url })
