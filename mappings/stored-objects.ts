@@ -5,7 +5,7 @@ import { firstOf, reading } from '../src/language/words.ts'
 import { checkoutBehind, registeredUser } from './accessors/facts.ts'
 import { BASIL } from './versions.ts'
 
-// Whatever contract is mapped: the Stripe objects whose latest snapshot is kept, what some of them tell of a user, and
+// Whatever contract is mapped: the Stripe objects whose latest snapshot is kept, what some of them say of a user, and
 // which payment they tie to which purchase.
 
 /** Stripe objects whose newest snapshot is kept, by `object`. */
@@ -31,7 +31,7 @@ const payment = reading<Stripe.InvoicePayment>()
 const refund = reading<Stripe.Refund>()
 const note = reading<Stripe.CreditNote>()
 
-/** Facts that an event tells beside what it emits: the client's own id of the user behind a customer. */
+/** What an event says beside what it emits: the client's own id of the user behind a customer. */
 export const userClaims: Partial<Record<ObjectKind, { customer: Node; clientUserId: Node }>> = {
   customer: { customer: customer.from('id'), clientUserId: customer.from('metadata.client_user_id') },
   'checkout.session': {
@@ -50,7 +50,7 @@ type PaymentLinks = {
   to: Partial<Record<'invoice' | 'charge' | 'payment_intent' | 'session' | 'credit_note', Node>>
 }[]
 
-/** Ties between payments and what was bought, by Stripe's `object`. Since basil an invoice's payment is told by invoice_payment.paid alone. */
+/** Ties between payments and what was bought, by Stripe's `object`. Since basil an invoice's payment is named by invoice_payment.paid alone. */
 export const paymentLinks: Readonly<Record<string, PaymentLinks>> = {
   invoice: [
     { of: idOf(invoice.legacy<IdOrObject>('charge', BASIL)), to: { invoice: invoice.from('id') } },

@@ -5,7 +5,7 @@ import { invoice, invoiceCustomer, invoiceOwing } from './accessors/invoice.ts'
 
 const customer = reading<Stripe.Customer>()
 
-/** The moment at which our own timer calls an invoice overdue, and `when` it has to (stripe.md 4.11). A test clock's time is not ours. */
+/** The moment at which our own timer calls an invoice overdue, and `when` it has to (docs/stripe.md 4.11). A test clock's time is not ours. */
 export const overdueTimer: { at: Node; when: When } = {
   at: invoice.from('due_date'),
   when: all(

@@ -4,9 +4,9 @@ import type { Expr } from '../../src/language/mapping.ts'
 import { called, computed, converter, firstOf, kept, reading, self } from '../../src/language/words.ts'
 import { invoice, invoiceSubscription } from './invoice.ts'
 
-// What other objects tell: names, customers, which payment belongs to what, and which checkout the client registered.
+// What other objects say: names, customers, which payment belongs to what, and which checkout the client registered.
 
-/** The client's own id of a user, as the stored customer's metadata tells it. */
+/** The client's own id of a user, as it stands in the stored customer's metadata. */
 export const customerMetadata = (id: Expr<string | null>) =>
   kept('customer', id)(reading<Stripe.Customer>().from('metadata.client_user_id'))
 /** The email of the stored customer, also after it was deleted. */

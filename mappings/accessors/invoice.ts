@@ -78,12 +78,12 @@ export const invoiceSubscription = called(
     firstSubscribed(lines, subscriptionOfLine),
   ),
 )
-/** Whose it is; an invoice that names nobody stands for its own user. */
+/** Whose it is; an invoice without a customer stands for its own user. */
 export const invoiceCustomer = called(
   "the invoice's customer",
   firstOf(idOf(invoice.from('customer')), invoice.from('customer_account'), invoice.from('id')),
 )
-/** Stripe's status; before invoices had one, three booleans told it. */
+/** Stripe's status; before invoices had one, there were three booleans. */
 export const invoiceStatus = called(
   'its status',
   firstOf(
@@ -178,7 +178,7 @@ export const lineProductId = (line: Reads<Line>) =>
     idOf(line.legacy<string>('price.product', BASIL)),
     idOf(line.legacy<string>('plan.product', BASIL)),
   ) as Expr<string | null>
-/** How many; Stripe's decimal where it tells one. */
+/** How many; Stripe's decimal where there is one. */
 export const lineQuantity = (line: Reads<Line>) =>
   firstOf(toNumber(line.from('quantity_decimal') as unknown as Expr<string | null>), line.from('quantity'))
 /** What one unit costs, in minor units: a number or a decimal string. */

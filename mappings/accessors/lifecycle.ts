@@ -60,7 +60,7 @@ export const state = byEvent(
   given(pausedSoft, always('paused'), status),
 )
 
-/** When this cancellation was asked for: one cancellation is one fact, however often it is told. */
+/** When this cancellation was asked for: one cancellation is one fact, however often it is reported. */
 export const cancellation = firstOf(from('canceled_at'), from('cancel_at'), event('created'))
 
 /** Unix seconds at which it ends, when it is marked for it. */
@@ -70,7 +70,7 @@ export const endsNow = called(
   'ending now',
   all(ended, any(is(event('type'), 'customer.subscription.deleted'), became(ended))),
 )
-/** The end was known, or nobody asked for it: there is no cancellation to tell beside the end (stripe.md 4.3). */
+/** The end was known, or nobody asked for it: there is no cancellation to send beside the end (docs/stripe.md 4.3). */
 export const endedByItself = called(
   'ending by itself',
   any(

@@ -119,7 +119,7 @@ const unitsBilled = (item: Reads<Item>, quantity: Expr<number | null>) =>
     ),
   )
 
-/** The currency that is billed; shapes before 2021 tell it by the plan alone. */
+/** The currency that is billed; shapes before 2021 have it on the plan alone. */
 export const subscriptionCurrency = firstOf(from('currency'), primary(items, itemCurrency))
 /** A price that is sold in several currencies shows its amount in its first one, which need not be the subscription's. */
 export const billedAsPriced = called(
@@ -190,5 +190,5 @@ export const pausedHard = called('paused by its status', has('status', 'paused')
 export const pausedSoft = called('paused in its collection', all(not(ended), has('pause_collection', set)))
 /** Paused in either way. */
 export const paused = called('paused', any(pausedHard, pausedSoft))
-/** Whose it is; an object that names nobody stands for its own user. */
+/** Whose it is; an object without a customer stands for its own user. */
 export const customerOf = called('its customer', firstOf(idOf(from('customer')), from('customer_account'), from('id')))

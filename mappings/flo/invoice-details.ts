@@ -40,12 +40,12 @@ const paidMinor = called(
   'what is paid',
   firstOf(from('amount_paid'), given(invoicePaid, from('amount_due'), given(is(from('amount_due'), set), always(0)))),
 )
-/** Major units; shapes that do not tell it have all or nothing paid (stripe.md 4.12). */
+/** Major units; shapes without it have all or nothing paid (docs/stripe.md 4.12). */
 export const amountPaid = major(paidMinor, currency)
-/** Major units; what is due and not paid where the shape does not tell it. */
+/** Major units; what is due and not paid where the shape does not have it. */
 export const amountRemaining = major(firstOf(from('amount_remaining'), minus(from('amount_due'), paidMinor)), currency)
 
-/** Only a charge that is expanded on the invoice tells the means of payment; a mere id does not. */
+/** Only a charge that is expanded on the invoice shows the means of payment; a mere id does not. */
 const cardField = (field: string) => legacy<string>(`charge.payment_method_details.card.${field}`, BASIL)
 const methodType = legacy<string>('charge.payment_method_details.type', BASIL)
 const paymentMethod = given(

@@ -44,7 +44,7 @@ const productId = lineProductId(line)
 const currencyCode = line.from('currency')
 const nickname = line.legacy<string>('price.nickname', BASIL)
 
-/** Old lines tell no unit amount: the line's is that of each, where it divides evenly. */
+/** Old lines have no unit amount: the line's is that of each, where it divides evenly. */
 const sharedEvenly = combiner('shared evenly', (amount: number, quantity: number): number | null =>
   quantity > 0 && amount % quantity === 0 ? amount / quantity : null,
 )

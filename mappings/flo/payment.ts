@@ -31,7 +31,7 @@ const payer = userOf(customer, {
   email: [customerEmail(customer), from('receipt_email')],
 })
 
-/** A payment that an invoice or a Checkout session collects is told by that one. */
+/** A payment that an invoice or a Checkout session collects is reported by that one. */
 const ofSomethingElse = any(
   is(idOf(legacy<string | { id: string }>('invoice', BASIL)), set),
   is(linkedId(id, 'invoice'), set),

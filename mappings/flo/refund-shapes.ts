@@ -25,7 +25,7 @@ import { envelope } from './envelope.ts'
 import { invoiceDetails } from './invoice-details.ts'
 import { type Bought, boughtShape, boughtThing, invoiceLines, relatedSubscription, sessionItems } from './item.ts'
 
-// Money given back is told on up to three paths: refund.*, charge.refunded, credit notes. The tally of the payment makes one
+// A refund arrives on up to three paths: refund.*, charge.refunded, credit notes. The tally of the payment makes one
 // fact of them; a credit note says only which lines were meant.
 
 export const charges = reading<Stripe.Charge>()
@@ -119,7 +119,7 @@ export const hasSeveralPricedLines = (payment: Payment) =>
     ),
   )
 
-/** Of several lines only a credit note says which are given back, and Stripe tells it after the refund. */
+/** Of several lines only a credit note says which are refunded, and Stripe sends it after the refund. */
 export const waitForNote = (refundId: Expr<string | null>, payment: Payment) => ({
   fact: 'purchase',
   key: called('a credit note about it', refundId),
@@ -137,7 +137,7 @@ export const withoutInvoice = (charge: Expr<Stripe.Charge | null>) =>
     true,
   )
 
-/** Who paid, and so gets the money back; `told` is what the refund itself says. */
+/** Who paid, and so gets the money back; `clientUserId` is what the refund itself says. */
 export const payerOf = (payment: Payment, clientUserId: Expr<string | null>) =>
   userOf(payment.customer, {
     clientUserId: [
@@ -153,7 +153,7 @@ export const payerOf = (payment: Payment, clientUserId: Expr<string | null>) =>
     ],
   })
 
-/** The item of a refund; `given` tells how much of the payment was given back in all, and of how much. */
+/** The item of a refund; `refund` says how much of the payment was refunded in all, and of how much. */
 export const refundBody = (
   payment: Payment,
   refund: {

@@ -56,7 +56,7 @@ const periodStart = min(lines, (line) => line.from('period.start'), periodLine)
 const periodEnd = max(lines, (line) => line.from('period.end'), periodLine)
 
 /**
- * Before billing_reason told a cycle apart: an invoice that is made when a period is over looks back on it, while those of
+ * Before billing_reason had a value for a cycle: an invoice that is made when a period is over looks back on it, while those of
  * a start or a change look back on nothing (`period_start` is `period_end`).
  */
 const closingPeriod = called(
@@ -74,7 +74,7 @@ const shape = {
     [K in keyof typeof rest]: (typeof rest)[K]
   }),
   uuid: uuidOf('subscription', invoiceSubscription),
-  // Of a subscription never seen the paid line tells what it can; of one that is held, what is absent is absent.
+  // Of a subscription never seen, the paid line shows what it can; of a stored one, what is absent is absent.
   id: given(held.known, held(subscriptionShape.id), paidLine(lines, linePriceId)),
   quantity: given(held.known, held(subscriptionShape.quantity), paidLine(lines, lineQuantity)),
   currency: firstOf(held(subscriptionShape.currency), currency),

@@ -60,7 +60,7 @@ const { from, has, type } = subscriptionEvents
 
 const currency = called('its currency', upperCase(subscriptionCurrency))
 const endDate = given(ended, firstOf(from('ended_at'), from('canceled_at'), periodEnd), periodEnd)
-/** Since endive Stripe tells when a subscription was paused hard. */
+/** Since endive Stripe says when a subscription was paused hard. */
 const pausedSince = given(pausedHard, from('status_details.paused.transitioned_at'))
 
 /** The subscription object of the contract, read from Stripe's subscription. */
@@ -107,7 +107,7 @@ export default defineMapping({
   total: [status],
   waitFor: [],
 
-  // The first rule that holds speaks, so the specific ones come before `updated`.
+  // The first rule that holds decides, so the specific ones come before `updated`.
   rules: [
     {
       ignore: 'no_change',

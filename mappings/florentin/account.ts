@@ -7,7 +7,7 @@ import { envelope } from './envelope.ts'
 const customer = on('customer.created')
 const { from } = customer
 
-/** `account.created`: once for each user, whether Stripe or the application tells of it first. */
+/** `account.created`: once for each user, whether Stripe or the application reports it first. */
 export default defineMapping({
   name: 'florentin/account',
   on: customer,

@@ -92,7 +92,7 @@ export default [
       },
     },
   }),
-  // Stripe may tell of the same account as a customer: whichever comes first speaks.
+  // Stripe may report the same account as a customer: whichever comes first is sent.
   defineMapping({
     ...common,
     name: 'florentin/app-account',

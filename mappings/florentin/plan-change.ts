@@ -37,11 +37,11 @@ const pricedAlike = called(
   'priced in one currency, before and now',
   all(is(currencyCount, 1), same(currencies, prior(currencies))),
 )
-/** What has no fixed price is the same before and after: the rest tells the difference. */
+/** What has no fixed price is the same before and after: the rest makes the difference. */
 const openAlike = called('as tiered and metered as before', same(openItems, prior(openItems)))
 const key = [from('id'), occasion('changed plan', { plansAndQuantities })]
 
-/** `subscription.upgraded` and `subscription.downgraded`: by list value a month; where prices do not tell, by rank. */
+/** `subscription.upgraded` and `subscription.downgraded`: by list value a month; where prices do not decide, by rank. */
 export default defineMapping({
   name: 'florentin/plan-change',
   on: subscription,

@@ -23,7 +23,7 @@ const { from, has, type } = subscriptionEvents
 
 const incomplete = has('status', 'incomplete')
 const entitled = called('trialing or active', has('status', 'trialing', 'active'))
-/** A subscription met in the middle of its life is not new, unless its first payment was still open (stripe.md 4.18). */
+/** A subscription met in the middle of its life is not new, unless its first payment was still open (docs/stripe.md 4.18). */
 const birthSeen = called(
   'seen from its birth',
   any(stored(incomplete), is(lastOccasion('created but not usable'), set)),

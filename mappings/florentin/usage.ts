@@ -12,7 +12,7 @@ const expanded = reading<{ alert: { usage_threshold: { meter: { event_name: stri
 const customer = from('customer')
 const user = userOf(customer, { clientUserId: [customerMetadata(customer)], email: [customerEmail(customer)] })
 
-/** `usage.metrics_updated` where Stripe reports usage: an alert tells how much of a meter a customer has used. */
+/** `usage.metrics_updated` where Stripe reports usage: an alert says how much of a meter a customer has used. */
 export default defineMapping({
   name: 'florentin/usage',
   on: alert,

@@ -11,7 +11,7 @@ export type AppEvent = {
   [Type in keyof AppEventData]: {
     type: Type
     data: AppEventData[Type]
-    /** When it happened; the receipt unless told. */
+    /** When it happened; the receipt by default. */
     occurredAt?: string | Date
   } & ({ clientUserId: string; userId?: undefined } | { userId: string; clientUserId?: undefined })
 }[keyof AppEventData]

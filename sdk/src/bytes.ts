@@ -60,7 +60,7 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffe
   return whole
 }
 
-/** Are two texts the same? In a time that tells nothing of where they differ: a signature cannot be guessed sign by sign. */
+/** Are two texts the same? Compared in constant time, so that a signature cannot be guessed character by character. */
 export function isSameText(one: string, other: string): boolean {
   if (one.length !== other.length) return false
   let difference = 0

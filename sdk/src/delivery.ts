@@ -16,7 +16,7 @@ export interface Delivery<Event> {
    * `X-Florentin-Delivery-Id`.
    */
   deliveryId: string
-  /** 1 for the first attempt. Not signed, so for the log alone; undefined where the contract does not tell it (Florentin). */
+  /** 1 for the first attempt. Not signed, so for the log alone; undefined where the contract does not send it (Florentin). */
   attempt: number | undefined
   event: Event
 }

@@ -3,7 +3,7 @@
 export interface FloUser {
   /** The Flo user's id */
   id: string
-  /** The client's own id of this user; null until the client or a checkout has told it */
+  /** The client's own id of this user; null until the client or a checkout has named it */
   clientUserId: string | null
   email: string | null
 }
@@ -263,7 +263,7 @@ export interface FloItemPurchased {
   subscription?: FloRelated
 }
 
-/** A bought item was refunded, in part or whole: `refundedAmount` is what was given back so far. */
+/** A bought item was refunded, in part or whole: `refundedAmount` is what was refunded so far. */
 export interface FloItemRefunded {
   /** The delivery's id: the same on every retry, another for every endpoint */
   eventId: string

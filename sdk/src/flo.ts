@@ -7,7 +7,7 @@ import { checkSignatures, checkTolerance, parseEvent } from './verification.ts'
 import { VerificationError } from './verification-error.ts'
 
 export interface FloUnverified extends Unverified {
-  /** How far the signature's time may be from this machine's clock, in either direction; 300 unless told. */
+  /** How far the signature's time may be from this machine's clock, in either direction; 300 by default. */
   toleranceSeconds?: number | undefined
 }
 
@@ -52,7 +52,7 @@ export async function verifyFlo({
   return { deliveryId: event.eventId, attempt: attemptOf(headers), event }
 }
 
-/** Which attempt it is, where the header tells it. */
+/** Which attempt it is, where the header says it. */
 export function attemptOf(headers: HeaderSource): number | undefined {
   const value = readHeader(headers, 'Flo-Delivery-Attempt')
   return value && /^[1-9]\d{0,8}$/.test(value) ? Number(value) : undefined

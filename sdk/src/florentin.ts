@@ -8,7 +8,7 @@ import { VerificationError } from './verification-error.ts'
 
 export interface FlorentinUnverified extends Unverified {
   /**
-   * How old the event may be; unlimited unless told. What is signed is the time of the happening, not that of sending: an attempt
+   * How old the event may be; unlimited by default. What is signed is the time of the happening, not that of sending: an attempt
    * is tried again for minutes, an event may have waited, and a replay is as old as what it repeats.
    */
   maxAgeSeconds?: number | undefined

@@ -28,7 +28,7 @@ const BODY_MISHAPS: readonly (readonly [mishap: string, undone: (text: string) =
 
 /**
  * Why no signature fits, found by trying what usually goes wrong: a mishap that, undone, makes a signature fit is certain, what
- * is left is told as a guess. Only those who hold a true signature of the body can learn more from it than that it is refused.
+ * is left is reported as a guess. Only those who hold a true signature of the body can learn more from it than that it is refused.
  */
 export async function explainMismatch({
   name,

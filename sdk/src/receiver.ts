@@ -13,9 +13,9 @@ export interface WebhookOptions<Events> {
   on?: { [Type in keyof Events]?: Handler<Events[Type]> }
   /** What is done with an event that `on` does not name. Without it such events are answered with 204 and left alone. */
   handler?: Handler<Events[keyof Events]>
-  /** Told of every delivery that is refused, with a `VerificationError`, and of every one whose handler threw; else the console is. */
+  /** Called for every delivery that is refused, with a `VerificationError`, and of every one whose handler threw; else the console is. */
   onError?: (error: unknown) => void
-  /** The largest body that is read, in bytes; 8 MiB unless told. */
+  /** The largest body that is read, in bytes; 8 MiB by default. */
   maxBytes?: number
   /** The clock. */
   now?: () => Date

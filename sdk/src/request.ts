@@ -8,9 +8,9 @@ export interface RequestOptions {
   apiKey: string | undefined
   /** Instead of the global one. */
   fetch?: typeof fetch
-  /** How long one attempt may take; 30 unless told. */
+  /** How long one attempt may take; 30 by default. */
   timeoutSeconds?: number
-  /** How often a request is made at most, the first time included; 6 unless told, which is half a minute of waiting. */
+  /** How often a request is made at most, the first time included; 6 by default, which is half a minute of waiting. */
   attempts?: number
   /** Waits between attempts; a test has no time for it. */
   wait?: (milliseconds: number) => Promise<void>

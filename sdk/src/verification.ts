@@ -21,7 +21,7 @@ export function checkTolerance(seconds: number, toleranceSeconds: number, now: D
   )
 }
 
-/** A time in a message; what no calendar has is told as it is. */
+/** A time in a message; what is beyond the calendar is shown as it is. */
 export const formatTime = (milliseconds: number): string =>
   Math.abs(milliseconds) <= 8.64e15 ? new Date(milliseconds).toISOString() : `${milliseconds / 1000} s`
 
@@ -31,7 +31,7 @@ export function parseEvent<Event>(body: Uint8Array): Event {
     const value = JSON.parse(decodeUtf8(body))
     if (typeof value === 'object' && value !== null) return value
   } catch {
-    // Told below.
+    // Reported below.
   }
   throw new VerificationError(
     'body_malformed',

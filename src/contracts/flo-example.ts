@@ -1,4 +1,4 @@
-// One happening told in the contract's own example: a monthly plan of $29, its invoice, and a one-off setup.
+// One story for all examples of the contract: a monthly plan of $29, its invoice, and a one-off setup.
 
 const details = {
   invoiceId: 'in_1TKx2u',

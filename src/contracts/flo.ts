@@ -21,7 +21,7 @@ const quantity = z.number().nullable()
 export const user = z.strictObject({
   id: z.uuid().meta({ description: "The Flo user's id" }),
   clientUserId: text.meta({
-    description: "The client's own id of this user; null until the client or a checkout has told it",
+    description: "The client's own id of this user; null until the client or a checkout has named it",
   }),
   email: text,
 })

@@ -1,4 +1,4 @@
-// One happening told in the contract's own example: an invoice of €49, its subscription, and what the application adds.
+// One story for all examples of the contract: an invoice of €49, its subscription, and what the application adds.
 
 const at = '2026-06-06T12:00:00.000Z'
 const user = { id: '3b4d9a11-0ce8-4a88-9cb1-b4f43d03d2b7', client_user_id: 'user_123', email: 'user@example.com' }

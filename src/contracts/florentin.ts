@@ -100,7 +100,7 @@ const schemas: Readonly<Record<string, z.ZodType>> = {
 /**
  * The four headers of a Florentin delivery. The signature is HMAC-SHA256 of the raw body alone, keyed by the whole secret
  * string. It has room for one secret: while several are live the attempts take turns, newest first, so that a receiver which
- * still knows the older one takes the next try. Throws when there is no secret. Rule: florentin.md, Request.
+ * still knows the older one takes the next try. Throws when there is no secret. Rule: docs/contracts/florentin.md 1.
  */
 export function florentinHeaders({
   deliveryId,

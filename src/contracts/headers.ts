@@ -7,10 +7,10 @@ const SECRET_PREFIX = 'flo_whsec_'
 const SECRET_BYTES = 32
 const CUSTOM_BYTES = { least: 24, most: 64 }
 
-/** A fresh signing secret: `flo_whsec_` and standard base64 of 32 random bytes. Rule: flo-v1.md, Delivery. */
+/** A fresh signing secret: `flo_whsec_` and standard base64 of 32 random bytes. Rule: docs/contracts/flo-v1.md 5.2. */
 export const newFloSecret = (): string => SECRET_PREFIX + randomBytes(SECRET_BYTES).toString('base64')
 
-/** Why a client's own secret cannot be used, or null. Rule: flo-v1.md, Delivery; the bounds are Standard Webhooks'. */
+/** Why a client's own secret cannot be used, or null. Rule: docs/contracts/flo-v1.md 5.2; the bounds are Standard Webhooks'. */
 export function floSecretTrouble(secret: string): string | null {
   const base64 = secret.slice(SECRET_PREFIX.length)
   const bytes = Buffer.from(base64, 'base64')
@@ -41,7 +41,7 @@ function importKeys(secret: string) {
  * Every header of a Flo delivery, signed with all live secrets. `Flo-Signature` is HMAC-SHA256 over `<seconds>.<body>` keyed
  * by the whole secret string (Stripe's scheme); `webhook-signature` is Standard Webhooks 1.0 over `<id>.<seconds>.<body>`,
  * `v1` keyed by the bytes behind the prefix. A private key (`whsk_`) signs the latter alone, as `v1a`: with such keys only,
- * there is no `Flo-Signature`. Throws when there is no secret. Rule: flo-v1.md, Delivery.
+ * there is no `Flo-Signature`. Throws when there is no secret. Rule: docs/contracts/flo-v1.md 5.2.
  */
 export function floHeaders(attempt: AttemptToSend): Record<string, string> {
   if (attempt.secrets.length === 0) throw new Error('a delivery cannot be signed without a secret')

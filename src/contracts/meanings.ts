@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 
-// What each event tells, in one sentence, as the published contracts say it. Catalog, documents and SDK show it.
+// What each event means, in one sentence, as the published contracts say it. Catalog, documents and SDK show it.
 
 export const floMeanings: Readonly<Record<string, string>> = {
   'subscription.created': 'A new subscription exists.',
@@ -13,7 +13,7 @@ export const floMeanings: Readonly<Record<string, string>> = {
   'subscription.resumed': 'A paused subscription was resumed.',
   'subscription.expired': 'The subscription ended and is no longer active.',
   'item.purchased': 'A one-off item, or a one-off invoice line, was bought. One event per item.',
-  'item.refunded': 'A bought item was refunded, in part or whole: `refundedAmount` is what was given back so far.',
+  'item.refunded': 'A bought item was refunded, in part or whole: `refundedAmount` is what was refunded so far.',
   'invoice.created': 'A new invoice exists.',
   'invoice.updated': 'The invoice changed in a way that none of the other events names.',
   'invoice.deleted': 'The invoice, a draft, was deleted.',

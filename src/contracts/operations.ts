@@ -4,7 +4,7 @@ import { flo } from './flo.ts'
 import { describeSchemas, operationsMeanings } from './meanings.ts'
 import { operationsExample } from './operations-example.ts'
 
-// What the gateway tells of itself: for the operator, and for the developers of a client. Envelope, headers, signature and
+// What the gateway reports about itself: for the operator, and for the developers of a client. Envelope, headers, signature and
 // retries are those of Flo's events, so that one verifier takes both.
 
 const time = z.iso.datetime({ precision: 3 }).meta({ description: 'ISO 8601, UTC, milliseconds' })

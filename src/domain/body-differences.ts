@@ -12,7 +12,7 @@ function leavesOf(value: unknown, path = ''): [string, unknown][] {
 /** The leaves in which two bodies differ; one that is not there reads as null. */
 export function differingFields(stored: unknown, now: unknown): { field: string; stored: unknown; now: unknown }[] {
   const [a, b] = [new Map(leavesOf(stored)), new Map(leavesOf(now))]
-  // An empty list that has got elements is told by them.
+  // An empty list that has got elements shows in the elements.
   const isShownByElements = (field: string, own: Map<string, unknown>, there: Map<string, unknown>) =>
     isContainer(own.get(field)) &&
     [...there.keys()].some((other) => other.startsWith(`${field}[`) || other.startsWith(`${field}.`))

@@ -38,7 +38,7 @@ export type Verdict =
     }
 /** A payment's tally after this event. */
 export type TallyUpdate = { payment: string; tally: RefundTally }
-/** An event that a mapping wants to be told. */
+/** An event that a mapping wants to send. */
 export interface EventDraft {
   type: string
   /** The business key: one event per key, for ever. */
@@ -56,7 +56,7 @@ export const storedKey = (
   sourceId: string,
 ): string => `${keyOwner === 'client' ? clientId : sourceId}:${key}`
 
-/** When the event's state was, and whether this mapping has told a later one. */
+/** When the event's state was, and whether this mapping has sent a later one. */
 export interface EventOrder {
   observedAt: ObservationTime
   isOvertaken: boolean
@@ -95,12 +95,12 @@ function decideVerdict(
     return ignoreWith(rule.ignore, rule.because, rule.afterWaiting ? missingFacts(mapping, scope) : [])
   let emitRule = rule && 'emit' in rule ? rule : null
   if (emitRule?.overtakable && overtaken) {
-    if (!owed) return ignoreWith('overtaken', 'A newer state of this object was already told.')
+    if (!owed) return ignoreWith('overtaken', 'A newer state of this object was already sent.')
     emitRule = null
   }
   const counted = emitRule?.once ? countRefund(emitRule.once, scope) : null
-  if (counted && !counted.fresh)
-    return ignoreWith('already_emitted', 'Another event of the source told the same refund before.')
+  if (counted && !counted.isNew)
+    return ignoreWith('already_emitted', 'Another event of the source reported the same refund before.')
   if (counted) scope.tally = counted.tally
 
   const emissions = [
@@ -161,7 +161,7 @@ function recordSeen(what: string, { memory, event }: EvaluationScope): Memory {
 function countRefund(
   once: NonNullable<EmitRule['once']>,
   scope: EvaluationScope,
-): (TallyUpdate & { fresh: boolean }) | null {
+): (TallyUpdate & { isNew: boolean }) | null {
   const payment = once.per.map((node) => readValue(node, scope)).find((id) => typeof id === 'string')
   if (payment === undefined) return null
   const shared = {
@@ -209,7 +209,7 @@ const findClientUserIdNodes = (shape: Json): Extract<Node, { op: 'user' }>[] =>
       : []
     : Object.values(shape).flatMap(findClientUserIdNodes)
 
-/** The emission's body as the contract says it, in the contract's key order; throws `invalid_target` otherwise. */
+/** The body of an event as the contract has it, in the contract's key order; throws `invalid_target` otherwise. */
 export function validateBody(mapping: Mapping, body: Json): Json {
   const parsed = mapping.to.safeParse(body)
   if (parsed.success) return parsed.data

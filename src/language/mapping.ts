@@ -3,8 +3,8 @@ import type { z } from 'zod'
 import type { AppEventType } from '../domain/app-events.ts'
 import type { Json } from '../domain/json.ts'
 
-// A mapping is plain data, written in the words of words.ts. Three readers walk it: evaluate.ts, the collector of what it
-// wants in wants.ts, and catalog.ts.
+// A mapping is plain data, written in the words of words.ts. Its readers are the evaluator (read.ts), the
+// collector of lookups, the wording of the catalog, and explanations: each has a case for every kind, or it does not compile.
 
 /** Where a value comes from. `~type` exists only for the compiler. */
 export type Expr<T> = Node & { readonly '~type'?: T }
@@ -130,15 +130,15 @@ export type Rule<Emit extends string = string> =
       when?: When
       /** What makes the fact one fact, beside the event type: emitted once, whatever is repeated. Default: the source event. */
       key?: readonly Node[]
-      /** One emission for each element of a list that `where` takes: its `item` reads in key and body. */
+      /** One event for each element of a list that `where` takes: its `item` reads in key and body. */
       each?: { list: Node; where: When }
-      /** Counts money per payment, so that one refund told on several paths is told once; see tally.ts. */
+      /** Counts money per payment, so that one refund that arrives on several paths is sent once; see refund-tally.ts. */
       once?: { per: readonly Node[]; id: Node; amount: Node; upTo: Node }
       /** Says nothing new once a later state is known: swallowed when the event comes late. */
       overtakable?: boolean
       /** Sets a flag of the object's memory when emitted. */
       remember?: Flag
-      /** One event per key for the whole client, whichever of its sources tells it. */
+      /** One event per key for the whole client, whichever of its sources reports it. */
       acrossSources?: true
     }
   | {
@@ -147,9 +147,9 @@ export type Rule<Emit extends string = string> =
       when?: When
       /** Only when what the mapping waits for has not come by the deadline. */
       afterWaiting?: true
-      /** Notes a refund that is not told: on its way, or one that did not take place and counts no longer. */
+      /** Notes a refund that is not sent: one on its way, or one that did not take place and counts no longer. */
       note?: { as: 'pending' | 'failed'; per: readonly Node[]; id: Node; amount: Node }
-      /** Nothing is told, but it was seen: an occasion of this name, which `lastOccasion` reads. */
+      /** Nothing is sent, but it was seen: an occasion of this name, which `lastOccasion` reads. */
       sees?: string
     }
 
@@ -157,7 +157,7 @@ export type Rule<Emit extends string = string> =
 export type Mapping<E extends EventType = EventType, To extends z.ZodType = z.ZodType> = {
   name: string
   on: { types: readonly E[] }
-  /** The bodies, whole. */
+  /** The schema of the bodies. */
   to: To
   /** Whose event it is. */
   user: { id: Expr<string> }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Flag } from './mapping.ts'
 
-/** When a sight was, without its state: stages come before seconds. */
+/** When an observation was made, without its state: stages come before seconds. */
 export interface ObservationTime {
   eventId: string
   stage: number
@@ -13,9 +13,9 @@ export interface Memory {
   flags: Partial<Record<Flag, true>>
   /** Occasions by name. */
   occasions: Record<string, Occasion[]>
-  /** What each mapping has told last of the object, but for what is surely older: when that was, and a digest of its news. */
+  /** The last event of each mapping about the object, unless it is certainly older: its time, and a digest of its news. */
   said: Record<string, ObservationTime & { digest: string }>
-  /** Flo's UUIDs by kind, as first told. */
+  /** Flo's UUIDs by kind, as they were first sent. */
   uuids: Record<string, string>
   /** Of an open invoice: the due date (Unix seconds) that our own timer waits for, see dues.ts. */
   due?: number
@@ -23,11 +23,11 @@ export interface Memory {
 
 /** Something that happened once and that Stripe may tell by several event types. */
 export interface Occasion {
-  /** Unix seconds of the first sight. */
+  /** Unix seconds of the first observation. */
   at: number
-  /** The source event that told it, by event type. */
+  /** The source event that reported it, by event type. */
   by: Record<string, string>
-  /** Digest of what was told; occasions of one name may differ in it. */
+  /** Digest of what was reported; occasions of one name may differ in it. */
   of?: string
 }
 
@@ -45,13 +45,13 @@ export const copyMemory = (memory: Memory): Memory => ({
   uuids: { ...memory.uuids },
 })
 
-/** Two sights of one occasion lie this close together: Stripe sends them in the same second or the next. */
+/** Two observations of one occasion lie this close together: Stripe sends them in the same second or the next. */
 const SAME_OCCASION_SECONDS = 5
 const MAX_OCCASIONS = 50
 
 /**
- * The name of the occasion that an event tells, as a part of a business key: one told already by another event type close
- * by, else a new one, which is added. An event type tells each occasion once, so two pauses in one second stay two.
+ * The name of the occasion that an event reports, as a part of a business key: one that another event type has reported close
+ * by, else a new one, which is added. An event type reports each occasion once, so two pauses in one second stay two.
  */
 export function recordOccasion(
   memory: Memory,
@@ -61,13 +61,13 @@ export function recordOccasion(
 ): string {
   const known = memory.occasions[what] ?? []
   const alike = known.filter((one) => one.of === of)
-  const told = alike.find(({ by }) => by[event.type] === event.id) ?? nearestOccasion(alike, event)
-  const occasion = told ?? { at: event.created, by: {}, ...(of === undefined ? {} : { of }) }
+  const reported = alike.find(({ by }) => by[event.type] === event.id) ?? nearestOccasion(alike, event)
+  const occasion = reported ?? { at: event.created, by: {}, ...(of === undefined ? {} : { of }) }
   occasion.by[event.type] = event.id
-  if (!told) memory.occasions[what] = [...known, occasion].slice(-MAX_OCCASIONS)
+  if (!reported) memory.occasions[what] = [...known, occasion].slice(-MAX_OCCASIONS)
   const twins = alike.filter(({ at }) => at === occasion.at)
-  const turn = told ? twins.indexOf(told) : twins.length
-  return [of, occasion.at, turn || undefined].filter((part) => part !== undefined).join('.')
+  const ordinal = reported ? twins.indexOf(reported) : twins.length
+  return [of, occasion.at, ordinal || undefined].filter((part) => part !== undefined).join('.')
 }
 
 const nearestOccasion = (occasions: Occasion[], { type, created }: { type: string; created: number }) =>

@@ -9,7 +9,7 @@ import { type RefundTally, totalRefunded } from './refund-tally.ts'
 export interface Facts {
   /** The latest snapshot of another object and what is remembered of it, null while it is unknown. */
   readSnapshot(kind: ObjectKind, id: string): { object: Json; memory: Memory } | null
-  /** The Flo user behind a customer; `told` and `email` are what the event itself says, in order. */
+  /** The Flo user behind a customer; `clientUserId`, `email` and `floUserId` are what the event itself says. */
   findUser(
     customer: string | null,
     clientUserId: string | null,
@@ -18,7 +18,7 @@ export interface Facts {
   ): { id: string; clientUserId: string | null; email: string | null }
   /** The UUID that follows from the source and the id of a Stripe object. */
   deriveUuid(kind: string, key: string): string
-  /** What was told as given back of a payment. */
+  /** What was refunded of a payment so far. */
   readTally(payment: string): RefundTally | null
   /** The rank of a plan by the source's configuration, null when it has none. */
   readRank(plan: string): number | null
@@ -29,7 +29,7 @@ export interface EvaluationInput {
   /** `id` is null for what our own timer says. */
   event: { id: string | null; type: string; created: number; at: string }
   object: Json
-  /** The state that the event left behind; null when nobody can tell. */
+  /** The state that the event left behind; null when it is not known. */
   prior: Json | null
   /** Our snapshot from before the event, null when the object was never seen. */
   stored: Json | null
@@ -42,7 +42,7 @@ export interface EvaluationInput {
 
 /** Hears an evaluation from within, for explanations: `read` gives the value of `part` in `scope`. */
 export type Trace = <T>(part: TracedPart, scope: EvaluationScope, read: () => T) => T
-/** What an evaluation is made of, from the whole to the leaf. */
+/** What an evaluation is made of, from the mapping down to its leaves. */
 export type TracedPart =
   | { op: 'mapping'; mapping: Mapping }
   | { op: 'rule'; at: number }

@@ -1,22 +1,22 @@
-/** What was told as given back of one payment. Stripe tells a refund on up to three paths; each is one entry here. */
+/** What was refunded of one payment. Stripe reports a refund on up to three paths; each refund is one entry here. */
 export interface RefundTally {
   entries: RefundShare[]
 }
 
-/** One sight of money given back: by a refund's id, or by how much the payment has given back in all (`upTo`). */
+/** One report of a refund: by a refund's id, or by how much of the payment is refunded in all (`upTo`). */
 export interface RefundShare {
   id: string | null
   upTo: number | null
   amount: number
-  /** Known to be on its way, and not told yet: it may still fail. */
+  /** Known to be on its way, and not sent yet: it may still fail. */
   pending?: true
 }
 
 /**
  * Counts a share once. A refund's id is one refund; a rise of the cumulative amount without an id is the refund of that
- * amount that no rise was matched with yet, or all of those told cover it. `fresh`: it has to be told now.
+ * amount that no rise was matched with yet, or those that were sent cover it. `isNew`: it has to be sent now.
  */
-export function countShare(tally: RefundTally | null, share: RefundShare): { tally: RefundTally; fresh: boolean } {
+export function countShare(tally: RefundTally | null, share: RefundShare): { tally: RefundTally; isNew: boolean } {
   const entries = tally?.entries ?? []
   const replaceEntry = (entry: RefundShare, next: RefundShare) => ({
     entries: entries.map((one) => (one === entry ? next : one)),
@@ -25,25 +25,25 @@ export function countShare(tally: RefundTally | null, share: RefundShare): { tal
   if (same) {
     const succeedsNow = same.pending === true && share.id !== null && !share.pending
     const { pending: _, ...settled } = same
-    return succeedsNow ? { tally: replaceEntry(same, settled), fresh: true } : { tally: { entries }, fresh: false }
+    return succeedsNow ? { tally: replaceEntry(same, settled), isNew: true } : { tally: { entries }, isNew: false }
   }
   const counterpart = entries.find(
     (entry) => entry.amount === share.amount && (share.id === null ? entry.upTo === null : entry.id === null),
   )
   if (counterpart) {
     const matched = { ...counterpart, id: counterpart.id ?? share.id, upTo: counterpart.upTo ?? share.upTo }
-    return { tally: replaceEntry(counterpart, matched), fresh: false }
+    return { tally: replaceEntry(counterpart, matched), isNew: false }
   }
   const isCovered =
     share.id === null &&
     share.upTo !== null &&
     entries.every(({ id }) => id !== null) &&
     totalRefunded({ entries }) >= share.upTo
-  if (isCovered) return { tally: { entries }, fresh: false }
-  return { tally: { entries: [...entries, share] }, fresh: !share.pending }
+  if (isCovered) return { tally: { entries }, isNew: false }
+  return { tally: { entries: [...entries, share] }, isNew: !share.pending }
 }
 
-/** Minor units told as given back so far. */
+/** Minor units refunded so far, of what was sent. */
 export const totalRefunded = (tally: RefundTally | null): number =>
   (tally?.entries ?? []).reduce((sum, { amount, pending }) => (pending ? sum : sum + amount), 0)
 

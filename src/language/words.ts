@@ -179,7 +179,7 @@ export const oneOf = <T extends string | null, const Table extends Record<NamedV
 const pathOf = (node: Node): string =>
   node.op === 'from' ? node.path : 'of' in node && Array.isArray(node.of) ? pathOf(node.of[0]) : node.op
 
-/** A nested object as one value, so that a condition can stand before the whole of it. */
+/** A nested object as one value, so that a condition can apply to all of it. */
 export const objectOf = <S extends Record<string, Expr<Json>>>(shape: S): Expr<{ [K in keyof S]: TypeOf<S[K]> }> => ({
   op: 'object',
   shape,
@@ -192,7 +192,7 @@ export const kept = (kind: ObjectKind, key: Expr<string | null>) => {
 }
 
 /**
- * The Flo user behind a Stripe customer. clientUserId is the registered user's, else the first of `told`, else what was learnt
+ * The Flo user behind a Stripe customer. clientUserId is the registered user's, else the first of `clientUserId` that is present, else what was learnt
  * earlier; email the registered user's, else the first of `email`. An event may have `named` the user by Flo's own id. While a
  * clientUserId that the body shows is unknown the event is held.
  */
@@ -237,7 +237,7 @@ export const tallied: Expr<number> = { op: 'tallied' }
 
 /**
  * Something that happened once and of which Stripe may tell twice, by different event types close to each other, both
- * `showing` the same. As part of a key it makes the two sights one fact, and marks the occasion in the object's memory.
+ * `showing` the same. As part of a key it makes the two observations one fact, and marks the occasion in the object's memory.
  */
 export const occasion = (what: string, showing: object): Expr<string> => ({
   op: 'occasion',

@@ -2,11 +2,13 @@ import { createHmac } from 'node:crypto'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { readConfig } from '../../src/config.ts'
+import type { Json } from '../../src/domain/json.ts'
 import { loadOffers } from '../../src/offers.ts'
 import { acme } from '../support/acme/contract.ts'
 import { eventually } from '../support/eventually.ts'
 import { fixture } from '../support/fixtures.ts'
 import { startTestGateway } from '../support/gateway.ts'
+import { present } from '../support/present.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { layWay } from '../support/way.ts'
 
@@ -30,15 +32,15 @@ describe('a third contract that FLO_CONTRACTS names', () => {
     await eventually(() => theirs.requests.length === 1)
     await eventually(() => flo.requests.some(({ body }) => body.includes('subscription.renewed')))
     const [request] = theirs.requests
-    const proof = createHmac('sha512', made.data.secret).update(request!.bytes).digest('base64url')
-    expect(request!.headers).toMatchObject({
+    const proof = createHmac('sha512', made.data.secret).update(present(request).bytes).digest('base64url')
+    expect(present(request).headers).toMatchObject({
       'content-type': 'application/vnd.acme+json',
       'x-acme-kind': 'membership.extended',
       'x-acme-proof': proof,
     })
-    const body = JSON.parse(request!.body)
+    const body = JSON.parse(present(request).body)
     expect(Object.keys(body)).toEqual(['ref', 'kind', 'member', 'until', 'cents'])
-    expect(acme.wireSchemas['membership.extended']!.safeParse(body).error).toBeUndefined()
+    expect(present(acme.wireSchemas['membership.extended']).safeParse(body).error).toBeUndefined()
     expect(body).toMatchObject({ member: 'user_kim', until: '2026-01-01T10:00:00.000Z', cents: 2900 })
   })
 
@@ -55,9 +57,9 @@ describe('a third contract that FLO_CONTRACTS names', () => {
     expect(JSON.parse((await readDelivery(again.data.id)).body).ref).toBe(again.data.id)
 
     const { body: found } = await gateway.api('GET', `/v1/source-events?clientId=${way.clientId}&type=invoice.paid`)
-    const paid = found.data.find(({ state }: any) => state === 'normalized')
+    const paid = found.data.find(({ state }: Json) => state === 'normalized')
     const { body: explained } = await gateway.api('GET', `/v1/source-events/${paid.id}/explain`)
-    const acmeEvent = explained.data.events.find(({ contract }: any) => contract === 'acme.v3')
+    const acmeEvent = explained.data.events.find(({ contract }: Json) => contract === 'acme.v3')
     expect(acmeEvent).toMatchObject({ type: 'membership.extended', mapping: 'acme/membership' })
     expect(acmeEvent.deliveries).toMatchObject([{ endpointId: made.data.id, state: 'delivered' }])
   })
@@ -65,10 +67,10 @@ describe('a third contract that FLO_CONTRACTS names', () => {
   test('stands in the catalog of event types, the mappings and the API’s document', async () => {
     const { body: types } = await gateway.api('GET', `/v1/event-types?contract=acme.v3`)
     expect(types.data).toMatchObject([{ eventType: 'membership.extended', example: { kind: 'membership.extended' } }])
-    expect(acme.wireSchemas['membership.extended']!.safeParse(types.data[0].example).success).toBe(true)
+    expect(present(acme.wireSchemas['membership.extended']).safeParse(types.data[0].example).success).toBe(true)
     const { body: mappings } = await gateway.api('GET', '/v1/mappings?contract=acme.v3')
     expect(mappings.data).toMatchObject([{ name: 'acme/membership', rules: expect.anything() }])
-    const document: any = await (await fetch(`${gateway.url}/openapi.json`)).json()
+    const document: Json = await (await fetch(`${gateway.url}/openapi.json`)).json()
     expect(document.webhooks).toHaveProperty(['acme.v3 membership.extended'])
   })
 })

@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { contracts, mappings } from '../../mappings/index.ts'
+import type { Json } from '../../src/domain/json.ts'
 import { previousOf } from '../support/life.ts'
+import { present } from '../support/present.ts'
 import { type Story, story } from '../support/story.ts'
 
-type Json = any
 const corpus = process.env.FLO_CORPUS ?? ''
 const readCorpusFile = (file: string) => readFileSync(join(corpus, file), 'utf8')
 const readLines = (file: string): Json[] =>
@@ -44,7 +45,7 @@ const troublesOf = ({ outcomes }: Story) =>
   outcomes.flatMap(({ type, outcome, events }) => [
     ...(outcome.state === 'failed' && outcome.code !== 'unmapped_value' ? [`${type}: ${outcome.message}`] : []),
     ...events.flatMap((event) => {
-      const parsed = contracts[event.contract]!.schemas[event.type]!.safeParse(JSON.parse(event.body))
+      const parsed = present(present(contracts[event.contract]).schemas[event.type]).safeParse(JSON.parse(event.body))
       return parsed.success ? [] : [`${type}: ${parsed.error.message}`]
     }),
   ])

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { monthlyValue } from '../../mappings/accessors/worth.ts'
 import { readValue } from '../../src/language/read.ts'
 import { bareInput } from '../../src/normalize/world/bare-input.ts'
+import { present } from '../support/present.ts'
 import { heard, story } from '../support/story.ts'
 
 /** An item of a subscription with what its price says, in Stripe's own terms. */
@@ -106,7 +107,7 @@ const itemOf = ({ plan, amount, quantity, interval, count, packs, currency, usag
 const subscriptionOf = (list: readonly Item[]) => ({
   id: 'sub_1',
   object: 'subscription',
-  currency: list[0]!.currency,
+  currency: present(list[0]).currency,
   customer: 'cus_1',
   items: { object: 'list', data: list.map(itemOf), has_more: false },
   metadata: { client_user_id: 'user_1' },

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { mappings } from '../../mappings/index.ts'
 import { idTime, newId } from '../../src/domain/ids.ts'
+import type { Json } from '../../src/domain/json.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
 import { normalizeBatch } from '../../src/normalize/batch.ts'
@@ -11,6 +12,7 @@ import { runCommand } from '../support/command.ts'
 import { freshDatabase } from '../support/database.ts'
 import { cases, fixture } from '../support/fixtures.ts'
 import { environment, temporaryFolder } from '../support/gateway.ts'
+import { present } from '../support/present.ts'
 import { lanes, newSource } from '../support/storing.ts'
 
 const { url, db } = await freshDatabase()
@@ -19,7 +21,7 @@ type Source = Awaited<ReturnType<typeof newSource>>
 const deps = { db, log: newLog('silent'), mappings, fanOut, now: () => new Date(), holdSeconds: 0 }
 
 /** Receives and normalises events one after another; answers the ids of their source events. */
-async function normalizeLive(source: Source, events: readonly any[], holdSeconds = 0): Promise<string[]> {
+async function normalizeLive(source: Source, events: readonly Json[], holdSeconds = 0): Promise<string[]> {
   const ids: string[] = []
   for (const event of events) {
     await delay(2) // Windows are cut between milliseconds.
@@ -54,7 +56,7 @@ describe('with the mappings that made the events', () => {
     expect(whole.found).toEqual([])
     expect(whole.examined).toBe(ids.length)
     const at = ids.length >> 1
-    const { found, examined } = await runDiff(source, { since: idTime(ids[at]!) })
+    const { found, examined } = await runDiff(source, { since: idTime(present(ids[at])) })
     expect(examined).toBe(ids.length - at)
     // What lies before the window and is not kept may make a difference, and then it says so.
     expect(found.filter(({ unsure }) => unsure === null)).toEqual([])
@@ -113,7 +115,7 @@ function strangerEvents() {
 }
 
 describe('with mappings that would make something else', () => {
-  test('a field that would have another value is told, old and new', async () => {
+  test('a field that would have another value is shown, old and new', async () => {
     const source = await newSource(db)
     await normalizeLive(source, fixture('renewal-of-known-subscription-clover'))
     await db.query(

@@ -5,6 +5,7 @@ import { runCommand } from '../support/command.ts'
 import { eventually } from '../support/eventually.ts'
 import { fixture } from '../support/fixtures.ts'
 import { environment, startTestGateway, temporaryFolder } from '../support/gateway.ts'
+import { present } from '../support/present.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { layWay } from '../support/way.ts'
 
@@ -29,11 +30,12 @@ async function explanationsOf(name: string): Promise<Explanation[]> {
   }
   return told
 }
-const ofPlans = ({ mappings }: Explanation) => mappings.find(({ mapping }) => mapping === 'florentin/plan-change')!
+const ofPlans = ({ mappings }: Explanation) =>
+  present(mappings.find(({ mapping }) => mapping === 'florentin/plan-change'))
 /** What the mapping says, and the condition of the rule that it says it by. */
 const settlingRule = (explanation: Explanation) => {
   const { says, rules } = ofPlans(explanation)
-  return { ...says, condition: rules.find(({ holds }) => holds)!.condition }
+  return { ...says, condition: present(rules.find(({ holds }) => holds)).condition }
 }
 /** What a rule that did not hold has compared. */
 const comparedValues = (explanation: Explanation, rule: string) =>
@@ -49,27 +51,27 @@ beforeAll(async () => {
 
 test('a change to a plan that costs the same a month shows both values', async () => {
   const [, toYear, toDays] = await explanationsOf('plan-change-of-equal-value-clover')
-  for (const change of [toYear!, toDays!]) {
+  for (const change of [present(toYear), present(toDays)]) {
     expect(settlingRule(change)).toMatchObject({
       kind: 'ignore',
       what: 'equal_value',
       because: expect.stringContaining('same'),
     })
-    expect(leafConditions(comparedValues(change, 'subscription.upgraded')!.condition!)).toContainEqual({
+    expect(leafConditions(present(present(comparedValues(change, 'subscription.upgraded')).condition))).toContainEqual({
       words: 'its recurring monthly value is more than its recurring monthly value before',
       holds: false,
       now: '1000',
       before: '1000',
     })
   }
-  expect(comparedValues(toYear!, 'ignore: no_plan_change')!.condition).toMatchObject({
+  expect(present(comparedValues(present(toYear), 'ignore: no_plan_change')).condition).toMatchObject({
     now: 'price_1TenYearly at 12000 × 1',
     before: 'price_1TenMonthly at 1000 × 1',
   })
   // Flo tells the change all the same.
-  expect(toYear!.summary).toMatch(/^It became subscription\.updated\./)
+  expect(present(toYear).summary).toMatch(/^It became subscription\.updated\./)
   const { code, stdout } = await runCommand(
-    ['explain', toYear!.sourceEvent.id!],
+    ['explain', present(present(toYear).sourceEvent.id)],
     folder,
     environment(gateway.databaseUrl),
   )
@@ -82,20 +84,24 @@ test('a change to a plan that costs the same a month shows both values', async (
 
 test('a change between currencies, or among several, shows them', async () => {
   const [, toDollars, , toBoth] = await explanationsOf('plan-change-between-currencies-clover')
-  expect(settlingRule(toDollars!)).toMatchObject({ kind: 'ignore', what: 'currencies_not_compared' })
-  expect(leafConditions(settlingRule(toDollars!).condition!)).toContainEqual({
+  expect(settlingRule(present(toDollars))).toMatchObject({ kind: 'ignore', what: 'currencies_not_compared' })
+  expect(leafConditions(present(settlingRule(present(toDollars)).condition))).toContainEqual({
     words: 'the currencies of its items equals the currencies of its items before',
     holds: false,
     now: 'usd',
     before: 'eur',
   })
-  expect(settlingRule(toBoth!)).toMatchObject({ what: 'currencies_not_compared' })
-  expect(leafConditions(settlingRule(toBoth!).condition!)).toContainEqual({
+  expect(settlingRule(present(toBoth))).toMatchObject({ what: 'currencies_not_compared' })
+  expect(leafConditions(present(settlingRule(present(toBoth)).condition))).toContainEqual({
     words: 'the number of those currencies is 1',
     holds: false,
     now: 2,
   })
-  const { stdout } = await runCommand(['explain', toBoth!.sourceEvent.id!], folder, environment(gateway.databaseUrl))
+  const { stdout } = await runCommand(
+    ['explain', present(present(toBoth).sourceEvent.id)],
+    folder,
+    environment(gateway.databaseUrl),
+  )
   expect(stdout).toMatch(
     /✓ not: priced in one currency, before and now: all of\n +✗ the number of those currencies is 1/,
   )
@@ -103,27 +109,36 @@ test('a change between currencies, or among several, shows them', async () => {
 
 test('a change of a tiered plan shows its ranks, and that one has none, with what to do', async () => {
   const [, up, same, down, seats, unranked] = await explanationsOf('plan-change-of-tiered-plan-by-rank-clover')
-  expect(settlingRule(up!)).toMatchObject({
+  expect(settlingRule(present(up))).toMatchObject({
     what: 'subscription.upgraded',
     condition: { words: 'its rank is more than its rank before', now: 2, before: 1 },
   })
-  expect(settlingRule(down!)).toMatchObject({ what: 'subscription.downgraded', condition: { now: 1, before: 2 } })
-  expect(settlingRule(same!)).toMatchObject({ kind: 'ignore', what: 'equal_rank' })
-  expect(leafConditions(settlingRule(same!).condition!)[0]).toMatchObject({ holds: true, now: 2, before: 2 })
-  expect(settlingRule(seats!)).toMatchObject({ kind: 'ignore', what: 'equal_rank' })
+  expect(settlingRule(present(down))).toMatchObject({
+    what: 'subscription.downgraded',
+    condition: { now: 1, before: 2 },
+  })
+  expect(settlingRule(present(same))).toMatchObject({ kind: 'ignore', what: 'equal_rank' })
+  expect(leafConditions(present(settlingRule(present(same)).condition))[0]).toMatchObject({
+    holds: true,
+    now: 2,
+    before: 2,
+  })
+  expect(settlingRule(present(seats))).toMatchObject({ kind: 'ignore', what: 'equal_rank' })
 
-  expect(settlingRule(unranked!)).toMatchObject({
+  expect(settlingRule(present(unranked))).toMatchObject({
     kind: 'ignore',
     what: 'no_rank',
     because: expect.stringContaining('planRanks'),
   })
-  expect(comparedValues(unranked!, 'subscription.upgraded')!.condition).toMatchObject({ holds: false })
-  expect(leafConditions(ofPlans(unranked!).rules[8]!.condition!)).toMatchObject([{ now: null, before: 1 }])
-  expect(unranked!.hints.join()).toContain('PATCH /v1/sources/{id} with planRanks')
-  expect(same!.hints).toEqual([])
+  expect(present(comparedValues(present(unranked), 'subscription.upgraded')).condition).toMatchObject({ holds: false })
+  expect(leafConditions(present(present(ofPlans(present(unranked)).rules[8]).condition))).toMatchObject([
+    { now: null, before: 1 },
+  ])
+  expect(present(unranked).hints.join()).toContain('PATCH /v1/sources/{id} with planRanks')
+  expect(present(same).hints).toEqual([])
 })
 
 test('an event that did not change the plan says so in one line', async () => {
   const [, discounted] = (await explanationsOf('subscription-invisible-changes-clover')).slice(1)
-  expect(settlingRule(discounted!)).toMatchObject({ kind: 'ignore', what: 'no_plan_change' })
+  expect(settlingRule(present(discounted))).toMatchObject({ kind: 'ignore', what: 'no_plan_change' })
 })

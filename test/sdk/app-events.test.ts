@@ -10,6 +10,7 @@ import { afterwards } from '../support/afterwards.ts'
 import { appData } from '../support/app-events.ts'
 import { eventually } from '../support/eventually.ts'
 import { startTestGateway } from '../support/gateway.ts'
+import { present } from '../support/present.ts'
 import { type Behaviour, startReceiver } from '../support/receiver.ts'
 
 const loginEvent = (fields: object = {}): AppEvent => ({
@@ -173,7 +174,7 @@ const refusalAnswer = (status: number, code: string): Behaviour => ({
 
 /** The SDK before a gateway that answers like this, one after the other; the waits that it asked for, in milliseconds. */
 async function callAgainst(answers: Behaviour[], options: Partial<AppEventsOptions> = {}) {
-  const receiver = await startReceiver((_, count) => answers[Math.min(count, answers.length) - 1]!)
+  const receiver = await startReceiver((_, count) => present(answers[Math.min(count, answers.length) - 1]))
   const waits: number[] = []
   const wait = async (milliseconds: number) => void waits.push(milliseconds)
   return { receiver, waits, ...appEvents({ baseUrl: receiver.url, apiKey: 'flo_sk_1', wait, ...options }) }
@@ -192,7 +193,7 @@ test('what may pass is tried again with the same bytes and the same key, and lon
   const sent = receiver.requests.map(({ headers, body }) => `${headers['idempotency-key']} ${body}`)
   expect(new Set(sent).size).toBe(1)
   expect(sent[0]).toMatch(/^[0-9a-f-]{36} \{"type":"user.login"/)
-  expect(receiver.requests[0]!.headers.authorization).toBe('Bearer flo_sk_1')
+  expect(present(receiver.requests[0]).headers.authorization).toBe('Bearer flo_sk_1')
   for (const [at, wait] of waits.entries()) {
     expect(wait).toBeGreaterThanOrEqual(250 * 2 ** at)
     expect(wait).toBeLessThanOrEqual(500 * 2 ** at)
@@ -235,7 +236,7 @@ test('what does not pass is an error in the end, and what cannot pass is one at 
   }
 })
 
-test('what is not the gateway is told', async () => {
+test('what is not the gateway is reported', async () => {
   for (const answer of [
     { status: 200, body: 'Welcome!' },
     { status: 404, body: '{"nothing": "here"}' },

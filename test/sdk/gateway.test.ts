@@ -6,14 +6,15 @@ import type { Delivery, FloEvent } from '../../sdk/src/index.ts'
 import { afterwards } from '../support/afterwards.ts'
 import { eventually } from '../support/eventually.ts'
 import { startTestGateway } from '../support/gateway.ts'
+import { present } from '../support/present.ts'
 import { subscriptionCreated } from '../support/subscription.ts'
 import { layWay } from '../support/way.ts'
 
-test('a real gateway and the SDK: a handler that throws gets the delivery again, a wrong secret is told on the attempt', async () => {
+test('a real gateway and the SDK: a handler that throws gets the delivery again, a wrong secret shows on the attempt', async () => {
   const gateway = await startTestGateway()
   const webhooks: RequestListener[] = []
   const server = createServer((request, response) =>
-    webhooks[Number(request.headers['flo-delivery-attempt']) - 1]!(request, response),
+    present(webhooks[Number(request.headers['flo-delivery-attempt']) - 1])(request, response),
   )
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   afterwards(async () => {
@@ -47,8 +48,8 @@ test('a real gateway and the SDK: a handler that throws gets the delivery again,
     [delivery.id, 2],
     [delivery.id, 3],
   ])
-  expect(seen[0]!.event).toEqual(seen[1]!.event)
-  expect(seen[0]!.event.eventType).toBe('subscription.created')
+  expect(present(seen[0]).event).toEqual(present(seen[1]).event)
+  expect(present(seen[0]).event.eventType).toBe('subscription.created')
   const { body: attempts } = await gateway.api('GET', `/v1/deliveries/${delivery.id}/attempts`)
   const reasons = attempts.data.map(
     (attempt: object) => /signature_invalid|handler_failed/.exec(JSON.stringify(attempt))?.[0],

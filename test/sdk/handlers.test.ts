@@ -11,6 +11,7 @@ import { wireExample } from '../../src/contracts/contract.ts'
 import { flo } from '../../src/contracts/flo.ts'
 import { afterwards } from '../support/afterwards.ts'
 import { eventually } from '../support/eventually.ts'
+import { present } from '../support/present.ts'
 import { DELIVERY_ID, signedFlo, signedFlorentin } from '../support/signed-delivery.ts'
 
 /** An HTTP server with this listener; its URL. Closed after the test. */
@@ -205,7 +206,7 @@ test.each(parsers)('Express: the raw body is found behind express.%s', async (_,
   const handler = vi.fn()
   const url = await serveListener(express().use(parser).post('/hook', onExpress.floWebhook({ secret, now, handler })))
   expect((await over(url)(request)).status).toBe(204)
-  expect(handler.mock.calls[0]![0]).toMatchObject({ name: 'Zoë €' })
+  expect(present(handler.mock.calls[0])[0]).toMatchObject({ name: 'Zoë €' })
 })
 
 test('Express: behind express.json() every delivery is refused with what to do about it', async () => {
@@ -236,7 +237,7 @@ test('fetch: a Request whose body was read before is refused with what to do abo
   expect((await webhook(copy)).status).toBe(204)
 })
 
-test('Express: a sender that hangs up in the middle of the body is told to onError, and others are served on', async () => {
+test('Express: a sender that hangs up in the middle of the body goes to onError, and others are still served', async () => {
   const { secret, now, ...request } = signedFlo()
   const onError = vi.fn()
   const url = await serveListener(onExpress.floWebhook({ secret, now, onError, handler: () => {} }))

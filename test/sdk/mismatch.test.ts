@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { VerificationError, verifyFlo, verifyFlorentin, verifyStandard } from '../../sdk/src/index.ts'
 import { flo } from '../../src/contracts/flo.ts'
+import { present } from '../support/present.ts'
 import { AT, signedFlo, signedFlorentin } from '../support/signed-delivery.ts'
 
 const refusalOf = async (verified: Promise<unknown>) => {
@@ -122,8 +123,8 @@ for (const [name, verify, signed, header] of schemes) {
 
   test(`${name} never says the secret, nor a signature that would fit`, async () => {
     const { secret, ...delivery } = signed()
-    const signature = /[0-9a-f]{64}|v1,(\S+)/.exec(delivery.headers[header]!)![0]
-    const headers = { ...delivery.headers, [header]: delivery.headers[header]!.replace(/.$/, '') }
+    const signature = present(/[0-9a-f]{64}|v1,(\S+)/.exec(present(delivery.headers[header])))[0]
+    const headers = { ...delivery.headers, [header]: present(delivery.headers[header]).replace(/.$/, '') }
     for (const said of [
       await refusalOf(verify({ ...delivery, headers, secret })),
       await refusalOf(verify({ ...delivery, secret: `${secret} ` })),
@@ -140,7 +141,7 @@ for (const [name, verify, signed, header] of schemes) {
   })
 }
 
-test('a clock that is off is told with both clocks', async () => {
+test('a clock that is off is reported with both clocks', async () => {
   const delivery = signedFlo()
   const late = new Date(AT.getTime() + 412_000)
   expect(await refusalOf(verifyFlo({ ...delivery, now: () => late }))).toBe(
@@ -173,7 +174,7 @@ test.each([
   )
 })
 
-test('malformed headers of the other schemes are told', async () => {
+test('malformed headers of the other schemes are reported', async () => {
   const delivery = signedFlo()
   const withHeader = (name: string, value: string) => ({ ...delivery, headers: { ...delivery.headers, [name]: value } })
   expect(await refusalOf(verifyStandard(withHeader('webhook-signature', 'v2,AAAA')))).toMatch(
@@ -189,7 +190,7 @@ test('malformed headers of the other schemes are told', async () => {
   )
 })
 
-test("a Florentin timestamp that is not the body's is told with both", async () => {
+test("a Florentin timestamp that is not the body's is reported with both", async () => {
   const delivery = signedFlorentin()
   const headers = { ...delivery.headers, 'X-Florentin-Timestamp': '2026-06-06T12:00:01.000Z' }
   expect(await refusalOf(verifyFlorentin({ ...delivery, headers }))).toMatch(
@@ -197,7 +198,7 @@ test("a Florentin timestamp that is not the body's is told with both", async () 
   )
 })
 
-test('a delivery of the other contract is told by its headers', async () => {
+test('a delivery of the other contract is recognised by its headers', async () => {
   expect(await refusalOf(verifyFlo(signedFlorentin()))).toMatch(/^header_missing: .*florentin\.v1.*verifyFlorentin/)
   expect(await refusalOf(verifyFlorentin(signedFlo()))).toMatch(/^header_missing: .*flo\.v1.*verifyFlo/)
 })

@@ -100,7 +100,7 @@ test.each([300, -300, 0])('a clock that is %i seconds off is within the usual to
   await verifyStandard(delivery)
 })
 
-test('the tolerance is what was told', async () => {
+test('the tolerance is what was configured', async () => {
   const delivery = { ...signedFlo(), now: secondsAfter(301) }
   await verifyFlo({ ...delivery, toleranceSeconds: 301 })
   await expect(verifyFlo(delivery)).rejects.toMatchObject({ code: 'timestamp_out_of_tolerance' })
@@ -109,7 +109,7 @@ test('the tolerance is what was told', async () => {
   })
 })
 
-test('Florentin signs no time of sending: an old event is verified, unless an age was told', async () => {
+test('Florentin signs no time of sending: an old event is verified, unless an age is configured', async () => {
   const delivery = signedFlorentin()
   const happened = Date.parse('2026-06-06T12:00:00.000Z')
   await verifyFlorentin({ ...delivery, now: () => new Date(happened + 86_400_000 * 365) })

@@ -15,10 +15,10 @@ export interface DiffCounts {
 }
 
 interface Comparison {
-  /** One page: what is stored of its source events, and what was told in the meantime. */
-  comparePage(rows: readonly WindowRow[], told: readonly ScratchOutcome[]): Promise<void>
-  /** What was told at last. Whatever is stored and was not told is told no longer. */
-  finishComparison(told: readonly ScratchOutcome[]): Promise<DiffCounts>
+  /** One page: what is stored of its source events, and the outcomes since the page before. */
+  comparePage(rows: readonly WindowRow[], outcomes: readonly ScratchOutcome[]): Promise<void>
+  /** The last outcomes. What is stored and did not come again is removed. */
+  finishComparison(outcomes: readonly ScratchOutcome[]): Promise<DiffCounts>
 }
 
 interface CurrentEvent {
@@ -32,7 +32,7 @@ interface CurrentEvent {
 type PastEvent = Omit<WindowEvent, 'body'> & { body: string | null }
 
 /**
- * Compares events by business key: stored ones with those told now, which may come from another source event and on another
+ * Compares events by business key: stored ones with those of today's mappings, which may come from another source event and on another
  * page. What stays open from page to page keeps no body, so that a window of any length fits.
  */
 export function createComparison(
@@ -80,7 +80,7 @@ export function createComparison(
     }
   }
 
-  /** Of what was told and is not stored here: told outside the window, stored on a later page, or new. */
+  /** Of today's events that are not stored on this page: stored outside the window, on a later page, or new. */
   const placeUnmatched = async () => {
     const places = await findPlaces(db, clientId, [...currentEvents.values()], { floor, ceiling })
     for (const [id, event] of currentEvents) {
@@ -93,17 +93,17 @@ export function createComparison(
     }
   }
 
-  const addOutcomes = (told: readonly ScratchOutcome[]) => {
-    for (const one of told)
+  const addOutcomes = (outcomes: readonly ScratchOutcome[]) => {
+    for (const one of outcomes)
       if (collected.setOutcome(one)) for (const event of one.events) currentEvents.set(contractKey(event), event)
   }
   return {
-    async comparePage(rows, told) {
+    async comparePage(rows, outcomes) {
       for (const row of rows) {
         collected.addStored(row)
         for (const event of row.events) pastEvents.set(contractKey(event), event)
       }
-      addOutcomes(told)
+      addOutcomes(outcomes)
       await compareMatching()
       await placeUnmatched()
       for (const [id, event] of pastEvents) if (event.body !== null) pastEvents.set(id, { ...event, body: null })
@@ -111,8 +111,8 @@ export function createComparison(
         new Set([...pastEvents.values(), ...currentEvents.values()].map(({ sourceEventId }) => sourceEventId)),
       )
     },
-    async finishComparison(told) {
-      addOutcomes(told)
+    async finishComparison(outcomes) {
+      addOutcomes(outcomes)
       await compareMatching()
       await placeUnmatched()
       for (const event of pastEvents.values()) if (collected.addRemoved(event.sourceEventId, event)) counts.removed += 1
@@ -135,7 +135,7 @@ async function loadBodies(db: Queryable, clientId: string, ids: readonly string[
   return new Map(rows.map(({ id, body }) => [id, body]))
 }
 
-/** Where the keys of events are stored: told by a source event inside the window or outside; left out: nowhere. */
+/** Where the keys of events are stored: for a source event inside the window or outside; left out: nowhere. */
 async function findPlaces(
   db: Queryable,
   clientId: string,
@@ -153,7 +153,7 @@ async function findPlaces(
   return new Map(rows.map((row) => [contractKey(row), row.inside ? 'inside' : 'outside']))
 }
 
-/** Which of the stored events were told before their user was registered: the mappings did not make that difference. */
+/** Which of the stored events are older than the registration of their user: the mappings did not make that difference. */
 async function findRegisteredSince(
   db: Queryable,
   clientId: string,

@@ -55,7 +55,7 @@ interface ScratchStart {
 }
 
 /**
- * A client's world as it was at `since`, as far as that can be told from what is known today, in which source events are
+ * A client's world as it was at `since`, as far as that follows from what is known today, in which source events are
  * normalised once more. Nothing is written. The clock is the receipts of the source events, so that holds end as they did.
  */
 export function createScratchWorld(deps: ScratchDeps, clientId: string, start: ScratchStart): ScratchWorld {

@@ -129,15 +129,15 @@ function whyNoDelivery(
 ): { why: string; message: string } | null {
   const { contract: taken, event_types: filter, status, created_at, updated_at } = endpoint
   if (taken !== contract) return { why: 'contract', message: `takes the contract ${taken}, not ${contract}` }
-  const toldAt = eventId === null ? null : idTime(eventId)
-  if (toldAt && created_at > toldAt)
+  const storedAt = eventId === null ? null : idTime(eventId)
+  if (storedAt && created_at > storedAt)
     return {
       why: 'created_later',
       message: `was made ${created_at.toISOString()}, after the event: a replay can send it`,
     }
   if (!takesEventType(filter, type)) return { why: 'filter', message: `its filter takes ${filter?.join(', ')}` }
   if (eventId === null) return status === 'disabled' ? { why: 'disabled', message: 'is disabled' } : null
-  if (toldAt && updated_at > toldAt)
-    return { why: 'changed_later', message: 'takes it as it is set up now, but did not when the event was told' }
+  if (storedAt && updated_at > storedAt)
+    return { why: 'changed_later', message: 'takes it as it is set up now, but did not when the event was stored' }
   return { why: 'unknown', message: 'should have got it: the ledger tells more (flo-gateway ledger)' }
 }

@@ -65,7 +65,7 @@ const findRecorded = (stored: readonly RecordedEvent[], contract: string, key: s
 export const keyWithoutOwner = (key: string): string => key.slice(OWNER_LENGTH + 1)
 const OWNER_LENGTH = 36
 
-/** The mapping and fields of each emission, by contract and business key. */
+/** The mapping and fields of each emitted event, by contract and business key. */
 function collectDrafts(mappings: ContractMappings, frames: readonly TraceFrame[]) {
   const emissions = frames.flatMap(({ part, inner }) =>
     inner.flatMap((frame) =>
@@ -86,7 +86,7 @@ function collectDrafts(mappings: ContractMappings, frames: readonly TraceFrame[]
   )
 }
 
-/** Events whose fact another source event has told, by contract and key. */
+/** The earlier source events that reported the fact of an event, by contract and key. */
 async function loadToldBefore(db: Queryable, clientId: string, sourceEventId: string, events: readonly NewEvent[]) {
   const earlierByKey = new Map<string, NonNullable<ExplainedEvent['toldBefore']>>()
   if (events.length === 0) return earlierByKey

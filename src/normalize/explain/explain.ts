@@ -44,7 +44,7 @@ export async function explainSourceEvent(deps: ExplainDeps, clientId: string, id
   return buildExplanation(deps, clientId, { row, due, heldFor, stored, judged })
 }
 
-/** A plan that nobody has ranked can be ranked, whatever else was told of the event. */
+/** A plan without a rank can be given one, whatever else became of the event. */
 const rankHints = (mapped: readonly ExplainedMapping[]) =>
   mapped.some(({ says }) => says.what === 'no_rank') ? hintsFor('no_rank') : []
 
@@ -127,9 +127,9 @@ async function loadSourceEvent(db: Queryable, clientId: string, id: string) {
   return { row: explained, due, heldFor: (row.held_for ?? []) as string[] }
 }
 
-function explainObject({ completed: whole, frames }: Judgement): ExplainedObject | null {
-  if (!whole.body) return null
-  const { kind, objectId, previous } = observationOf(whole)
+function explainObject({ completed, frames }: Judgement): ExplainedObject | null {
+  if (!completed.body) return null
+  const { kind, objectId, previous } = observationOf(completed)
   if (objectId === null) return null
   const known = frames[0] !== undefined && frames[0].scope.prior !== null
   return { kind, id: objectId, before: previous ? 'previous_attributes' : known ? 'snapshot' : 'unknown' }

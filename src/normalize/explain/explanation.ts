@@ -10,7 +10,7 @@ export interface Explanation {
   summary: string
   /** What can be done about it. */
   hints: string[]
-  /** What cannot be told any more, since what it would be read from is gone; null: nothing. */
+  /** What cannot be explained any more, since its data is past retention; null: nothing. */
   pastRetention: string | null
   /** The Stripe object that the event is about, and how much was known of it. */
   about: ExplainedObject | null
@@ -79,7 +79,7 @@ export interface ExplainedCondition {
   now?: unknown
   before?: unknown
   stored?: unknown
-  /** What differs, of a comparison of whole shapes. */
+  /** What differs, of a comparison of shapes. */
   changes?: { field: string; before: unknown; now: unknown }[]
   /** How many of its parts have to hold, where it has several. */
   needs?: 'all' | 'one'
@@ -93,7 +93,7 @@ export interface ExplainedEvent {
   key: string
   /** The event as it is stored; null: it is not. */
   stored: { id: string; createdAt: Date } | null
-  /** The same fact was told before, from another source event. */
+  /** The same fact was emitted before, for another source event. */
   toldBefore: { sourceEventId: string | null; eventId: string | null; type: string | null } | null
   fields: ExplainedField[]
   /** Fields that are stored with another value than they would have today. */

@@ -4,8 +4,8 @@ import type { TraceFrame } from './trace.ts'
 import { placeOfList, type ReadPlace, valueSourceOf } from './value-source.ts'
 
 /** The fields of an event that was emitted, leaf for leaf, each with what it was made of. */
-export function explainFields(emission: TraceFrame): ExplainedField[] {
-  return emission.inner.flatMap((frame) => (frame.part.op === 'field' ? explainField(frame, frame.part.name) : []))
+export function explainFields(draft: TraceFrame): ExplainedField[] {
+  return draft.inner.flatMap((frame) => (frame.part.op === 'field' ? explainField(frame, frame.part.name) : []))
 }
 
 function explainField({ inner, result }: TraceFrame, path: string, place?: ReadPlace): ExplainedField[] {

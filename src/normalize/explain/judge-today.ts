@@ -47,19 +47,19 @@ export async function judgeToday(
   if (due.body)
     do collectLookups({ world, mappings }, due, lookups)
     while (await loadLookups(db, world, lookups))
-  const whole = (due.body && completionOf({ world, mappings }, due).complete) || due
+  const completed = (due.body && completionOf({ world, mappings }, due).complete) || due
   if (stored) {
-    const objectKey = keyOf(due.sourceId, observationOf(whole).objectId ?? '')
+    const objectKey = keyOf(due.sourceId, observationOf(completed).objectId ?? '')
     const known = [...world.objects.values()]
     await rewindObjects(deps, clientId, known, {
       before: due.id,
       canForget: (one) => keyOf(one.sourceId, one.objectId) === objectKey,
     })
-    forgetOwnEffects(world, whole, emittingRules(mappings, stored))
+    forgetOwnEffects(world, completed, emittingRules(mappings, stored))
   }
   const { trace, frames } = createTracer()
   const result = normalizeSourceEvent({ world, mappings, limits: { now, holdSeconds }, trace }, due)
-  return { completed: whole, result, frames, world }
+  return { completed, result, frames, world }
 }
 
 /** Removes what the event itself has left behind beside its observation: the news it emitted, and the refund it counted. */

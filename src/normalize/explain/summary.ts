@@ -11,8 +11,8 @@ export function summaryOf(
   const types = joinWords(events.map(({ type }) => type))
   switch (row.state) {
     case 'normalized': {
-      const told = joinWords(events.filter(({ stored }) => stored).map(({ type }) => type))
-      return `It became ${told || 'events whose records are past their retention'}. ${deliveryWords(events)}`
+      const stored = joinWords(events.filter((event) => event.stored).map(({ type }) => type))
+      return `It became ${stored || 'events whose records are past their retention'}. ${deliveryWords(events)}`
     }
     case 'ignored': {
       const before = row.reason?.code === 'already_emitted' ? events.find(({ toldBefore }) => toldBefore) : undefined
