@@ -9,7 +9,7 @@ import type { SourceEvent } from '../source-event.ts'
 import type { EventRouting } from './event-routing.ts'
 import type { ExplainedEvent, ExplainedField } from './explanation.ts'
 import { explainFields } from './fields.ts'
-import type { Judgement, RecordedEvent } from './judge-today.ts'
+import type { RecordedEvent, TracedJudgement } from './judge-today.ts'
 import { contractOfMapping } from './rules.ts'
 import type { TraceFrame } from './trace.ts'
 
@@ -22,7 +22,7 @@ export async function explainEvents(
     stored,
     judged,
     ways,
-  }: { due: SourceEvent; stored: readonly RecordedEvent[]; judged: Judgement; ways: EventRouting },
+  }: { due: SourceEvent; stored: readonly RecordedEvent[]; judged: TracedJudgement; ways: EventRouting },
 ): Promise<ExplainedEvent[]> {
   const { result, frames } = judged
   const draftsByKey = collectDrafts(mappings, frames)

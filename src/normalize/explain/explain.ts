@@ -12,7 +12,7 @@ import { loadRouting } from './event-routing.ts'
 import { explainEvents, keyWithoutOwner } from './events.ts'
 import type { ExplainedMapping, ExplainedObject, ExplainedSourceEvent, Explanation } from './explanation.ts'
 import { factWords, hintsFor, waitHints } from './hints.ts'
-import { type Judgement, judgeToday, type RecordedEvent } from './judge-today.ts'
+import { judgeToday, type RecordedEvent, type TracedJudgement } from './judge-today.ts'
 import { lookupsIn } from './lookups.ts'
 import { explainMappings } from './rules.ts'
 import { differenceOf, summaryOf } from './summary.ts'
@@ -63,7 +63,7 @@ export async function buildExplanation(
     due: SourceEvent
     heldFor: readonly string[]
     stored: readonly RecordedEvent[]
-    judged: Judgement
+    judged: TracedJudgement
   },
 ): Promise<Explanation> {
   const { result, frames, world } = judged
@@ -127,7 +127,7 @@ async function loadSourceEvent(db: Queryable, clientId: string, id: string) {
   return { row: explained, due, heldFor: (row.held_for ?? []) as string[] }
 }
 
-function explainObject({ completed, frames }: Judgement): ExplainedObject | null {
+function explainObject({ completed, frames }: TracedJudgement): ExplainedObject | null {
   if (!completed.body) return null
   const { kind, objectId, previous } = observationOf(completed)
   if (objectId === null) return null

@@ -13,7 +13,7 @@ import { emptyWorld, keyOf, type World } from '../world/world.ts'
 import { createTracer, type TraceFrame } from './trace.ts'
 
 /** A source event judged as of today, with everything that was read on the way. Nothing is stored. */
-export interface Judgement {
+export interface TracedJudgement {
   /** The event with what was fetched for it. */
   completed: SourceEvent
   result: NormalizeResult
@@ -40,7 +40,7 @@ export async function judgeToday(
   clientId: string,
   due: SourceEvent,
   stored: readonly RecordedEvent[] | null,
-): Promise<Judgement> {
+): Promise<TracedJudgement> {
   const { db, mappings, now, holdSeconds = 0 } = deps
   const world = emptyWorld(clientId)
   const lookups = noLookups()
