@@ -70,14 +70,14 @@ describe('rooms', () => {
     const outside = product.filter(({ path }) => !APART.includes(roomOf(path)))
     const importers = outside.filter(({ imports }) => imports.some((path) => APART.includes(roomOf(path))))
     expect([...new Set(importers.map(({ path }) => roomOf(path)))].sort()).toEqual(
-      ['cli', 'gateway.ts', 'jobs.ts', 'observe.ts'].sort(),
+      ['cli', 'gateway.ts', 'jobs.ts', 'observe.ts', 'rooms.ts'].sort(),
     )
   })
 
-  test('mappings do no input or output: they import the language and the contracts, and nothing of Node', () => {
+  test('mappings do no input or output: they import the language, the contracts and pure types, and nothing of Node', () => {
     const files = readSourceFiles(['mappings'])
     const rooms = new Set(files.flatMap(({ imports }) => imports.map(roomOf)))
-    expect([...rooms].sort()).toEqual(['contracts', 'language', 'mappings'])
+    expect([...rooms].sort()).toEqual(['contracts', 'domain', 'language', 'mappings'])
     expect(files.filter(({ text }) => /from '(?:node:|pg|undici)/.test(text)).map(({ path }) => path)).toEqual([])
   })
 
