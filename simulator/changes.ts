@@ -80,7 +80,7 @@ export const cancelAtPeriodEnd = (world: World, subscription: Subscription): voi
     cancellationReason: 'cancellation_requested',
   })
 
-/** Asked for in the customer portal: of a flexible subscription the date alone is set (stripe.md 2.2). */
+/** Asked for in the customer portal: of a flexible subscription the date alone is set (docs/stripe.md 2.2). */
 export const cancelInPortal = (world: World, subscription: Subscription): void =>
   subscription.flexible
     ? cancelAtDate(world, subscription, subscription.periodEnd)

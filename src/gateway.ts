@@ -165,7 +165,7 @@ function createStopList(log: Log): StopList {
 /** The database of DATABASE_URL or an embedded one, up to date, and the keys that open what is encrypted in it. */
 async function startDatabase(config: Config, { log, onDatabaseCrash }: GatewayOptions, started: StopList) {
   const { databaseUrl, dataDir } = config
-  const embedded = databaseUrl ? undefined : await startPostgres({ dataDir, log, crashed: onDatabaseCrash })
+  const embedded = databaseUrl ? undefined : await startPostgres({ dataDir, log, onCrash: onDatabaseCrash })
   if (embedded) started.add(embedded.stop)
   const url = databaseUrl ?? embedded?.url
   if (url === undefined) throw new Error('There is neither an embedded database nor a DATABASE_URL.')

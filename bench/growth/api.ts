@@ -15,16 +15,17 @@ const deps = {
   keyRing: keys,
   contracts,
   now: currentTime,
-  resend: resendDelivery,
-  adopted: async () => () => null,
-  mappingsInWords: () => ({}),
-  explain: (db: Queryable, clientId: string, id: string) =>
+  resendDelivery,
+  loadAdoptedUuids: async () => () => null,
+  describeMappings: () => ({}),
+  explainSourceEvent: (db: Queryable, clientId: string, id: string) =>
     explainSourceEvent({ db, mappings, now: currentTime }, clientId, id),
   previewReplay: (tx: Queryable, clientId: string, asked: Parameters<typeof previewReplay>[3]) =>
     previewReplay({ contracts, now: currentTime }, tx, clientId, asked),
-  wakes: { deliver() {} },
-}
-const declared = declareRoutes(deps as unknown as ApiDeps)
+  wakes: { normalize() {}, deliver() {}, hydrate() {}, backfill() {}, replay() {} },
+} satisfies Partial<ApiDeps>
+// Routes whose dependency is not given are declared and never asked.
+const declared = declareRoutes(deps as Partial<ApiDeps> as ApiDeps)
 
 /** A request to the management API. */
 export interface Asked {
@@ -44,7 +45,7 @@ export async function timeAnswer(
   const route = declared.find((one) => one.method === method && one.path === path)
   if (!route) throw new Error(`There is no ${method} ${path}.`)
   const page = { limit: 50, order: 'desc', ...query }
-  return route.answerCall({ db, clientId, query: page, params, body, after: () => {} } as never)
+  return route.answerCall({ db, clientId, query: page, params, body, afterCommit: () => {} } as never)
 }
 
 /** Lists of clients' things that nobody asks for: a new list needs a case. */

@@ -1,5 +1,5 @@
 import type { ExplainedDelivery, ExplainedEvent, ExplainedField, ReadValue } from '../normalize/explain/explanation.ts'
-import { bad, columnLines, countText, faint, good, jsonText, momentText, strong, truthSign, warning } from './paint.ts'
+import { bad, columnLines, countText, faint, good, jsonText, momentText, strong, warning } from './paint.ts'
 
 /** One event: its key, its fields with what they were made of, and its way. */
 export function eventText(event: ExplainedEvent, { brief }: { brief: boolean }): string[] {
@@ -68,7 +68,7 @@ function wayText({ deliveries, passedOver, wouldGoTo }: ExplainedEvent): string[
       { indent: 4, most: 60 },
     ),
     ...columnLines(
-      passedOver.map(({ url, message }) => [`${truthSign(false)} ${url}`, message]),
+      passedOver.map(({ url, message }) => [`${bad('✗')} ${url}`, message]),
       { indent: 4, most: 60 },
     ),
   ]

@@ -8,7 +8,7 @@ export interface DeliveryWait {
   message: string
 }
 
-/** What holds up the deliveries of an endpoint, as HOLDS reads it; times as PostgreSQL writes them in JSON. */
+/** What holds up the deliveries of an endpoint, as ENDPOINT_LIMITS reads it; times as PostgreSQL writes them in JSON. */
 export interface EndpointLimits {
   openedAt: string | null
   probeAt: string | null

@@ -27,19 +27,19 @@ export interface EmbeddedPostgres {
 
 /**
  * The embedded PostgreSQL of one data folder: the server that a killed gateway left behind when it still lives, else a new
- * one on a free port of 127.0.0.1. `settings` join the server's own; `crashed` is called when the server stops without being asked to.
+ * one on a free port of 127.0.0.1. `settings` join the server's own; `onCrash` is called when the server stops without being asked to.
  * Throws a ConfigError when another gateway uses the folder or this machine cannot run the server.
  */
 export async function startPostgres({
   dataDir,
   log,
   settings = {},
-  crashed = () => {},
+  onCrash = () => {},
 }: {
   dataDir: string
   log: Log
   settings?: Record<string, string>
-  crashed?: () => void
+  onCrash?: () => void
 }): Promise<EmbeddedPostgres> {
   const folder = await makeFolder(dataDir)
   const pgDir = join(folder, 'pg')
@@ -74,7 +74,7 @@ export async function startPostgres({
       if (await servesFolder(pid, pgDir)) return
       clearInterval(watch)
       log.fatal({ serverPid: pid, logFile }, 'postgres.ended_unasked')
-      crashed()
+      onCrash()
     }, WATCH_MS).unref()
     return {
       url,

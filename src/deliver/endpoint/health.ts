@@ -1,6 +1,6 @@
 import { type AttemptOutcome, isExcused } from '../attempt-outcome.ts'
 
-/** How an endpoint's attempts have ended of late. Times are milliseconds since 1970. The breaker's rules: docs/adr/0027-breaker-in-the-pump.md. */
+/** How an endpoint's attempts have ended of late. Times are milliseconds since 1970. The circuit breaker's rules: docs/adr/0027-keep-circuit-breaker-state-per-endpoint.md. */
 export interface EndpointHealth {
   /** Half minutes, oldest first: when each began, its attempts, and those of them that failed. */
   recent: [at: number, attempts: number, failures: number][]
@@ -19,7 +19,7 @@ export interface EndpointHealth {
 
 const BUCKET_MS = 30_000
 const WINDOW_MS = 300_000
-const BREAKER_OPENS_AT = { attempts: 10, percent: 70 }
+const CIRCUIT_BREAKER_OPENS_AT = { attempts: 10, percent: 70 }
 export const PROBE_MS = 30_000
 const DAY_MS = 86_400_000
 const GIVE_UP_AFTER = { afterMs: 5 * DAY_MS, attempts: 20 }
@@ -118,5 +118,5 @@ function failsTooOften({ recent }: EndpointHealth): boolean {
     attempts += bucket[1]
     failures += bucket[2]
   }
-  return attempts >= BREAKER_OPENS_AT.attempts && 100 * failures >= BREAKER_OPENS_AT.percent * attempts
+  return attempts >= CIRCUIT_BREAKER_OPENS_AT.attempts && 100 * failures >= CIRCUIT_BREAKER_OPENS_AT.percent * attempts
 }
