@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url'
 
 const file = (path) => fileURLToPath(new URL(path, import.meta.url))
 if (process.features.typescript) {
-  const { runProgram } = await import('../src/cli/flo-gateway.ts')
-  await runProgram(process.argv.slice(2))
+  const { runCommandLine } = await import('../src/cli/flo-gateway.ts')
+  await runCommandLine(process.argv.slice(2))
 } else {
   const args = [file('../src/cli/flo-gateway.ts'), ...process.argv.slice(2)]
   const { status, error } = spawnSync(file('../node_modules/.bin/node'), args, { stdio: 'inherit' })

@@ -1,6 +1,7 @@
 import { renderEvents, type StripeEvent } from './render/event.ts'
 import type { Scenario } from './scenario.ts'
 import { scenarios } from './scenarios.ts'
+import { asRenderedWhenSent } from './sending.ts'
 import { NEWEST } from './versions.ts'
 import { newWorld } from './world.ts'
 
@@ -16,7 +17,12 @@ export interface Simulation {
   livemode?: boolean
   /** The client's own id of the user, as it stands in the customer's metadata and on Checkout pages; none by default. */
   clientUserId?: string | null
+  /** When Stripe renders the object of an event: each as it happens, the default, or as it does in a hurry, when it is sent. */
+  rendered?: (typeof RENDERED)[number]
 }
+
+/** Both ways in which Stripe tells a story. */
+export const RENDERED = ['when it happens', 'when it is sent'] as const
 
 /**
  * The events that Stripe would send in the course of a scenario, in causal order; several share a second, as they do in life.
@@ -29,8 +35,10 @@ export function simulate(scenario: string | Scenario, simulation: Simulation = {
       `No scenario is named "${scenario}": choose one of ${scenarios.map(({ name }) => name).join(', ')}.`,
     )
   const { apiVersion = NEWEST, account = null, livemode = false, clientUserId = null } = simulation
+  const { rendered = 'when it happens' } = simulation
   const start = simulation.start ?? new Date('2026-03-01T09:30:00Z')
   const world = newWorld({ seed: String(simulation.seed ?? 1), apiVersion, start, livemode, clientUserId })
   story.play(world)
-  return renderEvents(world.happenings, { apiVersion, livemode, account })
+  const happenings = rendered === 'when it is sent' ? asRenderedWhenSent(world.happenings) : world.happenings
+  return renderEvents(happenings, { apiVersion, livemode, account })
 }

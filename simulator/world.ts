@@ -14,6 +14,8 @@ export interface Happening {
   id: string
   type: string
   created: number
+  /** Unix seconds of the virtual clock. */
+  at: number
   request: ApiRequest
   /** How many endpoints still wait for it. */
   pendingWebhooks: number
@@ -35,7 +37,7 @@ export interface World {
   clientUserId: string | null
   testClock: string | null
   request: ApiRequest
-  /** What the version of the API requests decides beside the shape of its events (stripe.md 1.2). */
+  /** What the version of the API requests decides beside the shape of its events (docs/stripe.md 1.2). */
   defaults: { flexible: boolean; subscribesAfterPayment: boolean; checkoutMakesCustomers: boolean }
   customers: Map<string, Customer>
   happenings: Happening[]
@@ -124,6 +126,7 @@ export function recordEvent(
     id: `evt_${prefix}${lettersOfTime(world.now).slice(1)}${account}${random.letters(8)}`,
     type,
     created: world.wall ?? world.now,
+    at: world.now,
     request: world.request,
     pendingWebhooks: 1 + random.below(3),
     after: structuredClone(facts),

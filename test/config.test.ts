@@ -47,7 +47,7 @@ test('a value of each variable arrives in the configuration', () => {
     holdSeconds: 2.5,
     hydrateSeconds: 5,
     stripeApiBase: 'http://127.0.0.1:12111',
-    kept: { payload: 7, metadata: 30 },
+    retentionDays: { payload: 7, metadata: 30 },
     contracts: ['./contracts/acme.ts'],
     backlogSeconds: 60,
     metricsToken: 'sixteen-or-more-',

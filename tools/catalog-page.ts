@@ -57,9 +57,7 @@ function mappingSection({ name, types, rules, owed, waitsFor, fields, names }: M
     `### ${name}`,
     `Reads ${types.map(inCode).join(', ')}.`,
     ...(waitsFor.length > 0 ? [`Waits for ${waitsFor.join('; ')}.`] : []),
-    ...(owed
-      ? [`**${owed.emits.join('**, **')}** is sent late, before what the rules say, when ${owed.when}.`]
-      : []),
+    ...(owed ? [`**${owed.emits.join('**, **')}** is sent late, before what the rules say, when ${owed.when}.`] : []),
     markdownTable(
       ['', 'when', 'what is sent'],
       rules.map((rule, at) => [String(at + 1), rule.when, [ruleEffect(rule), ...rule.remarks].join(' ')]),

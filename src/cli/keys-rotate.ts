@@ -15,7 +15,7 @@ export default defineCommand({
     check: { type: 'boolean', about: 'change nothing, only show what is left' },
   },
   examples: ['keys rotate', 'keys rotate --check'],
-  run: ({ options, printLine: out }) =>
+  run: ({ options, printLine }) =>
     withDatabase(async (db, config) => {
       const keyRing = await loadKeyRing(config)
       await assertKeysOpen(db, keyRing)
@@ -25,8 +25,9 @@ export default defineCommand({
         await rotateKeys(db, keyRing)
       }
       const uses = await countKeyUses(db, { replies: true })
-      for (const { keyId, count, kind } of uses) out(`${keyId === newest ? good(keyId) : bad(keyId)}  ${count} ${kind}`)
-      return reportKeyUses(uses, keyRing, out)
+      for (const { keyId, count, kind } of uses)
+        printLine(`${keyId === newest ? good(keyId) : bad(keyId)}  ${count} ${kind}`)
+      return reportKeyUses(uses, keyRing, printLine)
     }),
 })
 
@@ -42,13 +43,13 @@ async function assertEveryProcessHas(db: Db, keyId: string) {
 function reportKeyUses(
   uses: readonly KeyUse[],
   { ids: [newest, ...older] }: KeyRing,
-  out: (text: string) => void,
+  printLine: (text: string) => void,
 ): number {
   const left = new Set(uses.map(({ keyId }) => keyId).filter((keyId) => keyId !== newest))
   const free = older.filter((keyId) => !left.has(keyId))
-  if (left.size > 0) out(bad(`Something is left under ${[...left].join(', ')}.`))
+  if (left.size > 0) printLine(bad(`Something is left under ${[...left].join(', ')}.`))
   if (free.length > 0)
-    out(good(`Nothing is left under ${free.join(', ')}: it can be removed from FLO_ENCRYPTION_KEYS.`))
-  if (left.size === 0 && free.length === 0) out(good(`Everything is under ${newest}.`))
+    printLine(good(`Nothing is left under ${free.join(', ')}: it can be removed from FLO_ENCRYPTION_KEYS.`))
+  if (left.size === 0 && free.length === 0) printLine(good(`Everything is under ${newest}.`))
   return left.size > 0 ? 1 : 0
 }

@@ -25,7 +25,7 @@ export default defineCommand({
     'mappings diff --since 7d',
     'mappings diff --since 2026-04-01 --until 2026-04-08 --type invoice.paid --json',
   ],
-  run({ options, printLine: out, printNote: note }) {
+  run({ options, printLine, printNote }) {
     const since = parseTime(options.since)
     if (!since) throw new UsageError('--since is missing: the time from which events are compared.')
     const until = parseTime(options.until)
@@ -39,7 +39,7 @@ export default defineCommand({
         addToSummary(summary, difference)
         if (summary.sourceEvents > limit) return
         if (json) shown.push(difference)
-        else out(`${differenceText(difference)}\n`)
+        else printLine(`${differenceText(difference)}\n`)
       }
       await withReadOnlySession(db, async (reading) => {
         for (const { id, name } of await findClients(reading, options.client)) {
@@ -59,9 +59,9 @@ export default defineCommand({
           summary.registeredSince += totals.events.registeredSince
         }
       })
-      if (json) out(JSON.stringify({ differences: shown, summary }, null, 2))
-      else out(summaryText(summary, Math.min(limit, summary.sourceEvents)))
-      if (summary.examined === 0) note('No source event was received in that time.')
+      if (json) printLine(JSON.stringify({ differences: shown, summary }, null, 2))
+      else printLine(summaryText(summary, Math.min(limit, summary.sourceEvents)))
+      if (summary.examined === 0) printNote('No source event was received in that time.')
       return summary.sourceEvents === 0 ? 0 : 1
     })
   },

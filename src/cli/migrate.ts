@@ -19,13 +19,13 @@ export default defineCommand({
     },
   },
   examples: ['migrate', 'migrate --distribute'],
-  run: ({ options, printLine: out }) =>
+  run: ({ options, printLine }) =>
     withDatabaseUrl(readConfig(process.env), async (url) => {
       const log = newLog('warn')
       if (options.distribute) await assertNoGatewayRuns(url)
       const ran = await migrateDatabase({ url, log, distribute: options.distribute })
-      for (const name of ran) out(name)
-      out(good(options.distribute ? 'The tables are distributed by client.' : 'The database is up to date.'))
+      for (const name of ran) printLine(name)
+      printLine(good(options.distribute ? 'The tables are distributed by client.' : 'The database is up to date.'))
       return 0
     }),
 })

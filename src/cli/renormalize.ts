@@ -23,7 +23,7 @@ export default defineCommand({
     client: { type: 'string', value: '<id|name>', about: 'only of this client' },
   },
   examples: ['renormalize --state failed', 'renormalize --state ignored --code needs_api_key --since 7d'],
-  run({ options, printLine: out }) {
+  run({ options, printLine }) {
     const { state, code, type } = options
     if (state !== 'failed' && state !== 'ignored') throw new UsageError('--state must be failed or ignored.')
     if (state === 'ignored' && code === undefined)
@@ -39,10 +39,10 @@ export default defineCommand({
       let total = 0
       for (const { id, name } of await findClients(db, options.client)) {
         const count = await renormalizeClient(db, id, which)
-        if (count > 0) out(`${name}: ${count}`)
+        if (count > 0) printLine(`${name}: ${count}`)
         total += count
       }
-      out(`${countText(total, 'source event')} ${total === 1 ? 'goes' : 'go'} through again.`)
+      printLine(`${countText(total, 'source event')} ${total === 1 ? 'goes' : 'go'} through again.`)
       return 0
     })
   },

@@ -57,13 +57,7 @@ export default defineCommand({
 type TriggerChoice = ReturnType<typeof storyOf> & { sourceId: string; apiVersion: string }
 
 async function runTrigger(
-  {
-    db,
-    config,
-    options: asked,
-    printLine: out,
-    printNote: note,
-  }: CommandCall<typeof options> & { db: Db; config: Config },
+  { db, config, options: asked, printLine, printNote }: CommandCall<typeof options> & { db: Db; config: Config },
   { scenario, expects, sourceId, apiVersion }: TriggerChoice,
 ): Promise<number> {
   const waitSeconds = parseCount(asked.wait, 'wait') ?? 60
@@ -76,14 +70,14 @@ async function runTrigger(
     customer: asked.customer,
     now: new Date(),
   })
-  note(faint(`${scenario.name}, ${events.length} events of ${apiVersion}, seed ${seed}: ${scenario.about}`))
+  printNote(faint(`${scenario.name}, ${events.length} events of ${apiVersion}, seed ${seed}: ${scenario.about}`))
   const webhookUrl = `${(asked.url ?? gatewayUrl(config)).replace(/\/+$/, '')}/webhooks/stripe/${source.id}`
   // One after another: whoever looks at the gateway sees the story in its order.
   for (const event of events) await postEvent(webhookUrl, event, source.secret)
   const ids = events.map(({ id }) => id)
   const outcomes = await awaitOutcomes(db, source, ids, { waitMs: waitSeconds * 1000 })
-  out(outcomesText(outcomes))
-  return reportOutcomes(outcomes, expects, out)
+  printLine(outcomesText(outcomes))
+  return reportOutcomes(outcomes, expects, printLine)
 }
 
 const gatewayUrl = ({ host, port }: Config) => `http://${host.includes(':') ? `[${host}]` : host}:${port}`
@@ -91,14 +85,15 @@ const gatewayUrl = ({ host, port }: Config) => `http://${host.includes(':') ? `[
 function reportOutcomes(
   outcomes: readonly TriggerOutcome[],
   expects: readonly string[],
-  out: (text: string) => void,
+  printLine: (text: string) => void,
 ): number {
   const came = outcomes.flatMap(({ events }) => events.map(({ type }) => type))
   const missing = [...new Set(expects)].filter((type) => !came.includes(type))
   const waiting = outcomes.filter((one) => !isSettled(one)).length
-  out('')
-  if (waiting > 0) out(`${waiting} ${waiting === 1 ? 'event is' : 'events are'} still under way: --wait waits longer.`)
-  out(
+  printLine('')
+  if (waiting > 0)
+    printLine(`${waiting} ${waiting === 1 ? 'event is' : 'events are'} still under way: --wait waits longer.`)
+  printLine(
     missing.length > 0
       ? bad(`Did not come: ${missing.join(', ')}. flo-gateway explain <evt_…> tells why.`)
       : good(`${came.length} ${came.length === 1 ? 'event' : 'events'} came of ${outcomes.length} Stripe events.`),

@@ -31,12 +31,11 @@ describe('over a running gateway', async () => {
   /** The command in this process, where a new one would take longer to start than to do its work. */
   const trigger = async (...words: string[]) => {
     const [out, notes]: [string[], string[]] = [[], []]
-    const call = {
+    const code = await command.run({
       ...parseCall(command, words),
-      out: (line: string) => out.push(line),
-      note: (line: string) => notes.push(line),
-    }
-    const code = await command.run(call as unknown as Parameters<typeof command.run>[0])
+      printLine: (line) => void out.push(line),
+      printNote: (line) => void notes.push(line),
+    })
     return { code, stdout: out.join('\n'), stderr: notes.join('\n') }
   }
   const to = () => ['--source', sourceId, '--url', gateway.url]
@@ -119,7 +118,7 @@ test.each([
 test.each([
   [[], '<what> is missing'],
   [['renewal'], '--source is missing'],
-  [['renewal', '--api-version', 'newest'], '"newest" is no API version of Stripe'],
+  [['renewal', '--api-version', 'newest'], '"newest" is not an API version of Stripe'],
 ])('what is missing or wrong is named: %s', async (typed, message) => {
   const { code, stderr } = await runCommand(['trigger', ...typed], folder)
   expect(code).toBe(2)

@@ -11,6 +11,7 @@ import { eventually } from '../support/eventually.ts'
 import { startTestGateway, temporaryFolder } from '../support/gateway.ts'
 import { present } from '../support/present.ts'
 import { call, runGateway } from '../support/program.ts'
+import { sendUntilAnswered } from '../support/send-until-answered.ts'
 
 const types = Object.keys(appEvents) as AppEventType[]
 const about = (n: number) => appEvent(types[n % types.length], { clientUserId: `user_${n}` })
@@ -72,23 +73,13 @@ test('after kill -9 in the middle, what is sent again with its Idempotency-Key i
     })
     return { status: response.status, text: await response.text() }
   }
-  /** Sends what has no answer yet; what gets none is sent again by whoever comes next. */
-  const send = (to: string, until: () => boolean) =>
-    Promise.all(
-      Array.from({ length: 32 }, async () => {
-        while (!until() && unanswered.length > 0) {
-          const request = present(unanswered.pop())
-          const answer = await post(to, request).catch(() => null)
-          if (answer?.status === 202) answers.set(request.key, answer.text)
-          else {
-            unanswered.push(request)
-            await delay(50)
-          }
-        }
-      }),
-    )
+  const sendTo = (to: string) => async (request: (typeof requests)[number]) => {
+    const { status, text } = await post(to, request)
+    if (status === 202) answers.set(request.key, text)
+    return status === 202
+  }
   let dead = false
-  const sending = send(url, () => dead)
+  const sending = sendUntilAnswered(unanswered, sendTo(url), () => dead)
   await eventually(() => unanswered.length < requests.length / 2, { timeoutMs: 120_000 })
   killed.child.kill('SIGKILL')
   await killed.ended
@@ -98,7 +89,7 @@ test('after kill -9 in the middle, what is sent again with its Idempotency-Key i
 
   const next = runGateway(folder)
   const nextUrl = await next.listening()
-  await send(nextUrl, () => false)
+  await sendUntilAnswered(unanswered, sendTo(nextUrl))
   expect(unanswered).toEqual([])
   // What had its answer before the kill gets it again.
   for (const request of requests.slice(-20)) expect((await post(nextUrl, request)).text).toBe(answers.get(request.key))

@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { openPool } from '../../src/database/db.ts'
 import { runningPostgres } from '../../src/embedded-postgres/start.ts'
@@ -9,11 +8,11 @@ import { temporaryFolder } from '../support/gateway.ts'
 import { present } from '../support/present.ts'
 import { call, runGateway } from '../support/program.ts'
 import { startReceiver } from '../support/receiver.ts'
+import { sendUntilAnswered } from '../support/send-until-answered.ts'
 import { subscriptionCreated } from '../support/subscription.ts'
 import { layWay } from '../support/way.ts'
 
 const EVENTS = 5000
-const SENDERS = 32
 
 test('after kill -9 in the middle of 5,000 events everything that was accepted is delivered', async () => {
   const folder = await temporaryFolder()
@@ -30,21 +29,10 @@ test('after kill -9 in the middle of 5,000 events everything that was accepted i
   const arrived = () => [...one.requests, ...other.requests]
 
   const unanswered = Array.from({ length: EVENTS }, () => subscriptionCreated())
-  /** Sends what has no answer yet; what gets none is kept, as Stripe would. */
-  const send = (gatewayUrl: string, until: () => boolean) =>
-    Promise.all(
-      Array.from({ length: SENDERS }, async () => {
-        while (!until() && unanswered.length > 0) {
-          const body = present(unanswered.pop())
-          const answer = await way.post(gatewayUrl, body).catch(() => null)
-          if (answer?.status === 200) continue
-          unanswered.push(body)
-          await delay(50)
-        }
-      }),
-    )
+  const sendTo = (gatewayUrl: string) => async (body: (typeof unanswered)[number]) =>
+    (await way.post(gatewayUrl, body)).status === 200
   let dead = false
-  const sending = send(url, () => dead)
+  const sending = sendUntilAnswered(unanswered, sendTo(url), () => dead)
   await eventually(() => unanswered.length < EVENTS / 2 && arrived().length > EVENTS / 5, { timeoutMs: 120_000 })
   killed.child.kill('SIGKILL')
   await killed.ended
@@ -60,7 +48,7 @@ test('after kill -9 in the middle of 5,000 events everything that was accepted i
 
   const next = runGateway(folder)
   const nextUrl = await next.listening()
-  await send(nextUrl, () => false)
+  await sendUntilAnswered(unanswered, sendTo(nextUrl))
   expect(unanswered).toEqual([])
   const ids = () => new Set(arrived().map(({ headers }) => headers['webhook-id'] as string))
   await eventually(() => ids().size === 2 * EVENTS, { timeoutMs: 120_000 })
