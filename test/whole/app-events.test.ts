@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { ledgerAddsUp, readLedgerReport } from '../../src/cli/ledger-report.ts'
 import { openPool } from '../../src/database/db.ts'
