@@ -6,6 +6,8 @@ export default defineConfig({
     globalSetup: 'test/support/postgres.ts',
     // Each file brings gateways, receivers and a database of its own; more side by side only wait for one another.
     maxWorkers: 2,
+    // One process runs many files, and loads the gateway once: no module keeps state that a second file would see.
+    isolate: false,
     // Only what hangs for good: `eventually` fails earlier, and knows how busy the machine is.
     testTimeout: 900_000,
     hookTimeout: 600_000,
