@@ -17,7 +17,7 @@ export interface Memory {
   said: Record<string, ObservationTime & { digest: string }>
   /** Flo's UUIDs by kind, as they were first sent. */
   uuids: Record<string, string>
-  /** Of an open invoice: the due date (Unix seconds) that our own timer waits for, see dues.ts. */
+  /** Of an open invoice: the due date (Unix seconds) that our own timer waits for, see src/normalize/overdue-timer.ts. */
   due?: number
 }
 
