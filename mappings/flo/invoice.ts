@@ -1,10 +1,11 @@
 import { floInvoice } from '../../src/contracts/flo.ts'
 import { isoTime, major, metadataOf, upperCase } from '../../src/language/converters.ts'
 import { each, sum } from '../../src/language/list-words.ts'
-import { unset } from '../../src/language/mapping.ts'
+import { type Expr, unset } from '../../src/language/mapping.ts'
 import {
   all,
   always,
+  any,
   called,
   changed,
   defineMapping,
@@ -17,6 +18,7 @@ import {
   occasion,
   on,
   priorKnown,
+  same,
   uuidOf,
   was,
   without,
@@ -56,6 +58,12 @@ const discount = firstOf(
 )
 
 const subscriptionId = invoiceSubscription
+
+/** Stripe renders objects when it sends their events: what came before a payment in one second shows the invoice as paid. */
+const atPayment = called(
+  'in the second of its payment',
+  same(event('created') as Expr<number>, from('status_transitions.paid_at')),
+)
 
 /** The invoice object of the contract, read from Stripe's invoice. */
 const invoiceShape = {
@@ -138,7 +146,11 @@ export default defineMapping({
     {
       ignore: 'paid_speaks',
       because: 'The only change is the payment: invoice.paid reports it.',
-      when: all(invoicePaid, not(was(invoicePaid)), not(type('invoice.overpaid'))),
+      when: all(
+        invoicePaid,
+        not(type('invoice.overpaid')),
+        any(not(was(invoicePaid)), not(type('invoice.updated')), atPayment),
+      ),
     },
     // The type itself states the change, also of an invoice never seen.
     {
@@ -166,7 +178,8 @@ export default defineMapping({
     },
     {
       emit: 'invoice.updated',
-      when: all(type('invoice.updated'), changed(news)),
+      // What an event of the same second has shown already is no news.
+      when: all(type('invoice.updated'), changed(news), differsFromLast(news)),
       key: [from('id'), occasion('changed', sight)],
       overtakable: true,
     },

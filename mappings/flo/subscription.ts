@@ -11,6 +11,7 @@ import {
   ceased,
   changed,
   defineMapping,
+  differsFromLast,
   event,
   firstOf,
   given,
@@ -168,7 +169,7 @@ export default defineMapping({
     },
     {
       emit: 'subscription.updated',
-      when: changed(news),
+      when: all(changed(news), differsFromLast(news)),
       key: [from('id'), occasion('changed', sight)],
       overtakable: true,
     },

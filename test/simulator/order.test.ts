@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { scenarios } from '../../simulator/scenarios.ts'
-import { simulate } from '../../simulator/simulate.ts'
+import { RENDERED, simulate } from '../../simulator/simulate.ts'
 import { VERSIONS } from '../../simulator/versions.ts'
 import { present } from '../support/present.ts'
 import { expectTheSameUpdates, factsOf } from '../support/same-story.ts'
@@ -37,6 +37,7 @@ const DEPENDING: { scenario: RegExp; versions: RegExp; patient: RegExp; fact: Re
 const chosen = fc.record({
   scenario: fc.constantFrom(...scenarios),
   apiVersion: fc.constantFrom(...VERSIONS),
+  rendered: fc.constantFrom(...RENDERED),
   // Whether what misses a fact is held for it.
   patient: fc.boolean(),
   // Where each event lands among the others, and its duplicate; a place beyond all others is a drop that is backfilled.
@@ -58,8 +59,8 @@ test(
   'every scenario in every shape ends in the same state and tells the same, in whatever order and however often',
   () => {
     fc.assert(
-      fc.property(chosen, ({ scenario, apiVersion, patient, landings }) => {
-        const events = simulate(scenario, { apiVersion })
+      fc.property(chosen, ({ scenario, apiVersion, rendered, patient, landings }) => {
+        const events = simulate(scenario, { apiVersion, rendered })
         const arriving = events
           .flatMap((event, at) =>
             present(landings[at])
@@ -74,7 +75,9 @@ test(
           (one) => one.scenario.test(scenario.name) && one.versions.test(apiVersion) && one.patient.test(`${patient}`),
         )
         const firm = (some: Story) => factsOf(some).filter((fact) => !excepted.some((one) => one.fact.test(fact)))
-        const seen = [scenario.name, apiVersion, ...arriving.map(({ type, id }) => `${type} ${id}`)].join('\n')
+        const seen = [scenario.name, apiVersion, rendered, ...arriving.map(({ type, id }) => `${type} ${id}`)].join(
+          '\n',
+        )
         expect(snapshots(told), seen).toEqual(snapshots(inOrder))
         expect(firm(told), seen).toEqual(firm(inOrder))
         expectTheSameUpdates(told, inOrder, seen)
