@@ -3,17 +3,19 @@ import { floSubscription } from '../../src/contracts/flo.ts'
 import type { Json } from '../../src/domain/json.ts'
 import { isoTime, major } from '../../src/language/converters.ts'
 import { chooser, max, min, some } from '../../src/language/list-words.ts'
-import { type Expr, unset } from '../../src/language/mapping.ts'
+import { type Expr, set, unset } from '../../src/language/mapping.ts'
 import {
   all,
   any,
   called,
+  computed,
   defineMapping,
   firstOf,
   given,
   is,
   kept,
   more,
+  not,
   on,
   uuidOf,
 } from '../../src/language/words.ts'
@@ -26,7 +28,12 @@ import {
   periodLine,
   waitForSubscription,
 } from '../accessors/invoice.ts'
+import {
+  periodEnd as subscriptionPeriodEnd,
+  periodStart as subscriptionPeriodStart,
+} from '../accessors/subscription.ts'
 import { invoiceUser } from '../accessors/user.ts'
+import { periodKey } from '../arrivals.ts'
 import { envelope } from './envelope.ts'
 import { currency, invoiceDetails, state } from './invoice-details.ts'
 import { subscriptionShape } from './subscription.ts'
@@ -37,23 +44,83 @@ const { from, has, legacy } = invoice
 /** The subscription as we hold it; its own events may come later than its payment. */
 const held = kept('subscription', invoiceSubscription)
 type Line = Stripe.InvoiceLineItem
+function isPeriodLine(line: Line): boolean {
+  const old = line as unknown as { type?: string; proration?: boolean }
+  return (
+    line.parent?.type !== 'invoice_item_details' &&
+    old.type !== 'invoiceitem' &&
+    !old.proration &&
+    !line.parent?.subscription_item_details?.proration
+  )
+}
 /** The line of the period that was paid: of several the one that ends last. */
-const paidLine = chooser('paid line', 'of the lines that bill a period the one that ends last', (list: Line[]) => {
-  const old = (line: Line) => line as unknown as { type?: string; proration?: boolean }
-  const periods = list.filter(
-    (line) =>
-      line.parent?.type !== 'invoice_item_details' &&
-      old(line).type !== 'invoiceitem' &&
-      !old(line).proration &&
-      !line.parent?.subscription_item_details?.proration,
-  )
-  return periods.reduce<Line | null>(
-    (last, line) => (last === null || line.period.end > last.period.end ? line : last),
-    null,
-  )
-})
-const periodStart = min(lines, (line) => line.from('period.start'), periodLine)
-const periodEnd = max(lines, (line) => line.from('period.end'), periodLine)
+const paidLine = chooser('paid line', 'of the lines that bill a period the one that ends last', (list: Line[]) =>
+  list
+    .filter(isPeriodLine)
+    .reduce<Line | null>((last, line) => (last === null || line.period.end > last.period.end ? line : last), null),
+)
+
+type OldLine = Line & {
+  subscription_item?: string | null
+  plan?: { id?: string; usage_type?: string } | null
+  price?: { id?: string; recurring?: { usage_type?: string } | null } | null
+}
+const usageTypeOf = (line: OldLine) => line.price?.recurring?.usage_type ?? line.plan?.usage_type
+const itemOf = (line: OldLine) =>
+  line.parent?.subscription_item_details?.subscription_item ??
+  line.subscription_item ??
+  line.price?.id ??
+  line.plan?.id ??
+  line.id
+/** Usage is billed when its period is over, beside the period that begins. */
+function paidAhead(list: Line[], boundary: number | null): Line[] {
+  const isAhead = (line: OldLine) =>
+    usageTypeOf(line) === 'licensed' ||
+    (usageTypeOf(line) !== 'metered' && (boundary === null || line.period.end > boundary))
+  const ahead = list.filter((line) => isPeriodLine(line) && isAhead(line)).sort((a, b) => b.period.end - a.period.end)
+  const paid: Line[] = []
+  let begin = Infinity
+  for (const line of ahead) {
+    const [last] = paid
+    // Several periods of one item may be billed ahead.
+    if (last && (itemOf(line) !== itemOf(last) || line.period.end < begin)) continue
+    paid.push(line)
+    begin = Math.min(begin, line.period.start)
+  }
+  return paid
+}
+/** Unix seconds at which the billed period began: a cycle's invoice looks back on the one before it. */
+const boundary = called(
+  'the end of the period before',
+  given(more(from('period_end'), from('period_start')), from('period_end')),
+)
+const aheadLines = called(
+  'the lines of the paid period',
+  computed('periods billed ahead', (list, boundary) => paidAhead(list ?? [], boundary), lines, boundary),
+)
+const heldPeriodEnd = held(subscriptionPeriodEnd)
+const hasRolled = called(
+  'rolled into the paid period',
+  any(more(heldPeriodEnd, boundary), all(is(boundary, unset), is(heldPeriodEnd, set))),
+)
+const anyPeriod = given(
+  not(held.known),
+  min(lines, (line) => line.from('period.start'), periodLine),
+  boundary,
+)
+const periodStart = firstOf(
+  min(aheadLines, (line) => line.from('period.start')),
+  given(hasRolled, held(subscriptionPeriodStart)),
+  anyPeriod,
+)
+const periodEnd = firstOf(
+  max(aheadLines, (line) => line.from('period.end')),
+  given(hasRolled, heldPeriodEnd),
+  given(
+    not(held.known),
+    max(lines, (line) => line.from('period.end'), periodLine),
+  ),
+)
 
 /**
  * Before billing_reason had a value for a cycle: an invoice that is made when a period is over looks back on it, while those of
@@ -64,7 +131,8 @@ const closingPeriod = called(
   all(
     any(has('billing_reason', unset), is(legacy<string>('billing_reason', { until: '2018-11-08' }), 'subscription')),
     more(from('period_end'), from('period_start')),
-    some(lines, periodLine),
+    // Of a long invoice the first page may show prorations alone.
+    any(some(lines, periodLine), has('lines.has_more', true)),
   ),
 )
 
@@ -96,7 +164,14 @@ export default defineMapping({
   to: floSubscription,
   user: invoiceUser,
   total: [state],
-  waitFor: [waitForSubscription],
+  waitFor: [
+    waitForSubscription,
+    {
+      fact: 'period',
+      key: called('the period of its subscription', periodKey(invoiceSubscription, boundary)),
+      unless: any(some(aheadLines, periodLine), not(held.known), is(boundary, unset), hasRolled),
+    },
+  ],
 
   rules: [
     {
@@ -121,7 +196,8 @@ export default defineMapping({
       id: shape.id,
       name: shape.name,
       description: shape.description,
-      // The roll of the subscription may arrive later than its payment: the period comes from the paid lines.
+      // The roll of the subscription may arrive later than its payment: the period comes from the paid lines. Where they show
+      // none (usage alone, a first page of prorations) the roll is waited for.
       startDate: isoTime(periodStart),
       endDate: isoTime(periodEnd),
       state: shape.state,

@@ -1,3 +1,4 @@
+import { stateFacts } from '../../mappings/arrivals.ts'
 import { storedKinds, userClaims } from '../../mappings/stored-objects.ts'
 import type { Json } from '../domain/json.ts'
 import type { ObjectKind } from '../language/mapping.ts'
@@ -33,6 +34,7 @@ export function learnFromEvent(world: World, learnt: Learnt): void {
   const { event, observation, object, facts, now } = learnt
   settleUsers(world, learnt)
   const known = rememberObject(world, learnt)
+  if (known) noteStateFacts(world, known, learnt)
   if (known && observation.kind === 'invoice') setOverdueTimer(world, known, { facts, event, now })
   learnUser(world, learnt)
   addLinks(world, event.sourceId, edgesOf(observation.kind, bareInput(event, object)))
@@ -80,6 +82,14 @@ function rememberObject(world: World, { event, observation, snapshot, memory }: 
     for (const fact of [`${kind}:${objectId}`, ...purchases]) world.arrivedFacts.add(keyOf(sourceId, fact))
   }
   return remembered
+}
+
+/** What the newest state of an object brings that events may wait for. */
+function noteStateFacts(world: World, { kind, snapshot }: KnownObject, { event }: Learnt): void {
+  for (const { fact, key } of stateFacts[kind as ObjectKind] ?? []) {
+    const name = readValue(key, bareInput(event, snapshot.object))
+    if (name !== null) world.arrivedFacts.add(keyOf(event.sourceId, `${fact}:${name}`))
+  }
 }
 
 /** Which user is behind a customer, where the object says so, whether or not an event is made of it. */

@@ -35,6 +35,8 @@ export function factWords(fact: string): string {
       return `the client's own id of the customer ${id}`
     case 'subscription':
       return `the subscription ${id}`
+    case 'period':
+      return `the new period of the subscription ${id.slice(0, id.lastIndexOf(':'))}`
     case 'purchase':
       return `what ${id} was for`
     case 'refund':
