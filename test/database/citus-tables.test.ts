@@ -193,6 +193,6 @@ test('nothing is distributed while a gateway is at work', async () => {
   const { code, stderr } = await runCommand('migrate --distribute', await temporaryFolder(), environment(databaseUrl))
   expect({ code, stderr }).toEqual({
     code: 2,
-    stderr: expect.stringMatching(/Gateways are at work \(process \d+ on .+\): stop them/),
+    stderr: expect.stringMatching(/Gateways are running \(process \d+ on .+\): stop them/),
   })
 })
