@@ -1,5 +1,6 @@
 import Big from 'big.js'
 import type Stripe from 'stripe'
+import { decimalOf } from '../../src/domain/money.ts'
 import { idOf, product, toNumber } from '../../src/language/converters.ts'
 import { chooser, max, min, some, sum } from '../../src/language/list-words.ts'
 import { type Expr, set, unset } from '../../src/language/mapping.ts'
@@ -107,13 +108,15 @@ const itemQuantity = (item: Reads<Item>) =>
 
 /** How many units a quantity comes to at a price that is sold in packs, which begin or are full; else the quantity itself. */
 export const inPacks = (quantity: Big, packs: Packs | null | undefined): Big =>
-  packs ? quantity.div(packs.divide_by).round(0, packs.round === 'up' ? Big.roundUp : Big.roundDown) : quantity
+  packs
+    ? quantity.div(decimalOf(packs.divide_by)).round(0, packs.round === 'up' ? Big.roundUp : Big.roundDown)
+    : quantity
 const unitsBilled = (item: Reads<Item>, quantity: Expr<number | null>) =>
   called(
     'the units that are billed',
     computed(
       'in packs, where it is sold in packs',
-      (quantity, packs): string | null => (quantity === null ? null : inPacks(Big(quantity), packs).toFixed()),
+      (quantity, packs): string | null => (quantity === null ? null : inPacks(decimalOf(quantity), packs).toFixed()),
       quantity,
       firstOf(item.from('price.transform_quantity'), item.legacy<Packs>('plan.transform_usage', PRICES)),
     ),

@@ -1,5 +1,6 @@
 import Big from 'big.js'
 import type Stripe from 'stripe'
+import { decimalOf } from '../../src/domain/money.ts'
 import { max } from '../../src/language/list-words.ts'
 import { called, computed, converter, rankOf } from '../../src/language/words.ts'
 import { PRICES } from '../versions.ts'
@@ -35,10 +36,18 @@ RoundedBig.DP = 12
 const presentItems = (list: readonly Item[] | null) => (list ?? []).filter(({ deleted }) => !deleted)
 const priceOf = (item: Item): Price => (item.price ?? item.plan ?? {}) as unknown as Price
 const termsOf = (price: Price) => price.recurring ?? price
+/** A number or decimal text as decimal text; null where it is none: it sets no worth. */
+function readDecimal(amount: number | string | null): string | null {
+  try {
+    return amount === null ? null : decimalOf(amount).toFixed()
+  } catch {
+    return null
+  }
+}
 /** Minor units of one unit; null where tiers set it. */
 function unitAmountOf({ billing_scheme = 'per_unit', ...price }: Price): string | null {
   const amount = price.unit_amount_decimal ?? price.unit_amount ?? price.amount_decimal ?? price.amount ?? null
-  return billing_scheme !== 'per_unit' || amount === null ? null : Big(amount).toFixed()
+  return billing_scheme === 'per_unit' ? readDecimal(amount) : null
 }
 const isMetered = (price: Price) => (termsOf(price).usage_type ?? 'licensed') !== 'licensed'
 /** The fixed terms of an item; null where tiers or usage set its worth: only an invoice shows what that comes to. */
@@ -46,9 +55,11 @@ function fixedTermsOf(item: Item): { unitAmount: string; periods: number; count:
   const price = priceOf(item)
   const { interval = '', interval_count: count } = termsOf(price)
   const [unitAmount, periods] = [unitAmountOf(price), PERIODS[interval]]
-  if (isMetered(price) || unitAmount === null || periods === undefined) return null
+  if (isMetered(price) || unitAmount === null || periods === undefined || !isIntervalCount(count ?? 1)) return null
   return { unitAmount, periods, count: count ?? 1 }
 }
+/** Stripe bills three years at most. */
+const isIntervalCount = (count: number) => Number.isInteger(count) && count >= 1 && count <= 1_096
 const isOpen = (item: Item) => fixedTermsOf(item) === null
 const quantityOf = (item: Item, top: number | null) => item.quantity_decimal ?? item.quantity ?? top ?? 1
 
@@ -58,7 +69,7 @@ const inSevenYears = (list: readonly Item[], top: number | null, common: Big): B
     const terms = fixedTermsOf(item)
     if (!terms) return sum
     const price = priceOf(item)
-    const units = inPacks(Big(quantityOf(item, top)), price.transform_quantity ?? price.transform_usage)
+    const units = inPacks(decimalOf(quantityOf(item, top)), price.transform_quantity ?? price.transform_usage)
     return sum.plus(Big(terms.unitAmount).times(units).times(common.times(terms.periods).div(terms.count)))
   }, Big(0))
 
@@ -84,7 +95,7 @@ export const monthlyValue = called(
 
 const joinSorted = (parts: readonly string[]) => parts.toSorted().join(' + ')
 const quantityWords = (item: Item, top: number | null) =>
-  isMetered(priceOf(item)) ? 'by use' : `× ${Big(quantityOf(item, top)).toFixed()}`
+  isMetered(priceOf(item)) ? 'by use' : `× ${decimalOf(quantityOf(item, top)).toFixed()}`
 
 /** What it consists of: plans, unit amounts and quantities. */
 export const plansAndQuantities = called(

@@ -14,20 +14,33 @@ export function minorDigits(currency: string): number {
 /** What one minor unit is in major units, by the number of decimals. */
 const SCALES = [0, 1, 2, 3].map((digits) => Big(10).pow(-digits))
 
+/** Digits before and behind the point: Stripe's decimals have up to 12 behind it, and the product of two has twice as many. */
+const DECIMAL = /^-?\d{1,24}(\.\d{1,24})?$/
+
+/**
+ * An amount or quantity, as a number or a decimal text. Throws a RangeError for all else: a text of a few characters may stand for
+ * a number that fills the memory (`1e100000000`), and a number beyond 2^53 is not the one that was sent.
+ */
+export function decimalOf(value: unknown): Big {
+  const isExact = typeof value === 'number' && Math.abs(value) <= Number.MAX_SAFE_INTEGER
+  if (isExact || (typeof value === 'string' && DECIMAL.test(value))) return Big(value)
+  throw new RangeError('no decimal number')
+}
+
 /** Minor units (an integer or a decimal string such as `unit_amount_decimal`) to major units, exactly. */
 export const majorUnits = (minor: number | string, currency: string): number =>
-  Big(minor)
+  decimalOf(minor)
     .times(SCALES[minorDigits(currency)] as Big)
     .toNumber()
 
 /** Exact product of a unit amount and a quantity, both numbers or decimal strings; a decimal string in minor units. */
 export const multiplyAmount = (amount: number | string, quantity: number | string): string =>
-  Big(amount).times(quantity).toFixed()
+  decimalOf(amount).times(decimalOf(quantity)).toFixed()
 
 /** Exact sum of minor units; a decimal string. */
 export const sumAmounts = (amounts: readonly (number | string)[]): string =>
-  amounts.reduce<Big>((sum, amount) => sum.plus(amount), Big(0)).toFixed()
+  amounts.reduce<Big>((sum, amount) => sum.plus(decimalOf(amount)), Big(0)).toFixed()
 
 /** Whether a number, or a decimal string, is greater than another. */
 export const isGreater = (amount: number | string, than: number | string): boolean =>
-  typeof amount === 'number' && typeof than === 'number' ? amount > than : Big(amount).gt(than)
+  typeof amount === 'number' && typeof than === 'number' ? amount > than : decimalOf(amount).gt(decimalOf(than))

@@ -8,11 +8,23 @@ import {
   type EvaluationScope,
   eventIdentity,
   isTrue,
+  readId,
+  readIfReadable,
+  readMinorUnits,
   readValue,
   selectElements,
   tracePart,
 } from './read.ts'
-import { countShare, type RefundShare, type RefundTally, withdrawShare } from './refund-tally.ts'
+import {
+  type CountedShare,
+  countShare,
+  mergePayment,
+  type RefundShare,
+  type RefundTally,
+  withdrawShare,
+} from './refund-tally.ts'
+
+import { kindOf, placesOf, UnreadableError } from './unreadable.ts'
 
 /** What one mapping says of one source event. */
 export type Verdict =
@@ -36,8 +48,8 @@ export type Verdict =
       /** With what was seen, where the rule asks for it. */
       memory: Memory | null
     }
-/** A payment's tally after this event. */
-export type TallyUpdate = { payment: string; tally: RefundTally }
+/** The tallies after this event, of a payment and of the purchase that it paid, by the id of either. */
+export type TallyUpdate = Readonly<Record<string, RefundTally>>
 /** An event that a mapping wants to send. */
 export interface EventDraft {
   type: string
@@ -47,6 +59,10 @@ export interface EventDraft {
   keyOwner: 'source' | 'client'
   userId: string | null
   body: Json
+  /** What could not be read of the event: null in the body, which the contract may refuse. */
+  unreadable: readonly UnreadableError[]
+  /** Where in the event a field of the body was read; null: nowhere. */
+  sourceOf: (field: readonly PropertyKey[]) => string | null
 }
 
 /** A business key as it is stored: a client's keys begin with whose they are. */
@@ -98,10 +114,10 @@ function decideVerdict(
     if (!owed) return ignoreWith('overtaken', 'A newer state of this object was already sent.')
     emitRule = null
   }
-  const counted = emitRule?.once ? countRefund(emitRule.once, scope) : null
+  const counted = emitRule?.once ? countRefund(emitRule, emitRule.once, scope) : null
   if (counted && !counted.isNew)
     return ignoreWith('already_emitted', 'Another event of the source reported the same refund before.')
-  if (counted) scope.tally = counted.tally
+  if (counted) scope.counted = counted.share
 
   const emissions = [
     ...(owed ? [draftEvent(mapping, owed.emit, { key: owed.key }, scope)] : []),
@@ -113,7 +129,15 @@ function decideVerdict(
   if (emitRule?.remember) memory.flags[emitRule.remember] = true
   if (!overtaken) memory.said[mapping.name] = { ...moment, digest: digestOf(buildShape(mapping.news, scope)) }
   const missing = allMissingFacts(mapping, scope)
-  return { kind: 'emit', rule: at, owed: owed !== null, drafts: emissions, memory, missing, tally: counted }
+  return {
+    kind: 'emit',
+    rule: at,
+    owed: owed !== null,
+    drafts: emissions,
+    memory,
+    missing,
+    tally: counted?.update ?? null,
+  }
 }
 
 const isEmissionOwed = ({ when }: NonNullable<Mapping['owed']>, scope: EvaluationScope, mapping: Mapping): boolean =>
@@ -142,14 +166,34 @@ function buildDraft(
   { key = EVENT_ID, acrossSources }: BusinessKeyRule,
   draftScope: EvaluationScope,
 ): EventDraft {
-  const parts = key.map((node) => readValue(node, draftScope)).filter((part) => part !== null)
+  const parts = key.map((node) => readKeyPart(node, draftScope)).filter((part) => part !== null)
+  const unreadable: UnreadableError[] = []
   return {
     type,
     key: [type, ...parts].join(':'),
     keyOwner: acrossSources ? 'client' : 'source',
     userId: readValue(mapping.user.id, draftScope),
-    body: buildShape(mapping.body, draftScope),
+    body: buildShape(mapping.body, { ...draftScope, unreadable }),
+    unreadable,
+    sourceOf: (field) => findSource(mapping.body, field, { ...draftScope, trace: undefined }),
   }
+}
+
+/** Where in the event the field of a shape is read. */
+function findSource(shape: Json, [name, ...below]: readonly PropertyKey[], scope: EvaluationScope): string | null {
+  if (typeof shape !== 'object' || shape === null) return null
+  if (!('op' in shape)) return name === undefined ? null : findSource(shape[name], below, scope)
+  const node = shape as Node
+  if (node.op === 'object' && name !== undefined) return findSource(node.shape, [name, ...below], scope)
+  if (node.op !== 'each' || typeof name !== 'number') return placesOf(node, scope, readIfReadable)[0] ?? null
+  const item = selectElements(node, scope)[name]
+  return findSource(node.shape, below, { ...scope, item, itemOf: node.list })
+}
+
+/** A part of a business key: a text that names something, or a number. */
+function readKeyPart(node: Node, scope: EvaluationScope): string | number | null {
+  const part = readValue(node, scope)
+  return typeof part === 'number' ? part : readId(node, scope)
 }
 
 /** The memory with this event as an occasion that was seen. */
@@ -159,41 +203,66 @@ function recordSeen(what: string, { memory, event }: EvaluationScope): Memory {
 }
 
 function countRefund(
+  rule: EmitRule,
   once: NonNullable<EmitRule['once']>,
   scope: EvaluationScope,
-): (TallyUpdate & { isNew: boolean }) | null {
-  const payment = once.per.map((node) => readValue(node, scope)).find((id) => typeof id === 'string')
-  if (payment === undefined) return null
-  const shared = {
-    id: readValue(once.id, scope),
-    upTo: readValue(once.upTo, scope),
-    amount: readValue(once.amount, scope),
+): { update: TallyUpdate; share: CountedShare; isNew: boolean } | null {
+  const payment = readPayment(once, scope)
+  if (payment === null) return null
+  const lines = rule.each ? selectElements(rule.each, scope) : []
+  const share: RefundShare = {
+    id: readId(once.id, scope),
+    upTo: readMinorUnits(once.upTo, scope),
+    amount: readMinorUnits(once.amount, scope) ?? 0,
+    parts: lines.map((item) => ({
+      line: readIfReadable(once.line, { ...scope, item }),
+      amount: readMinorUnits(once.lineAmount, { ...scope, item }) ?? 0,
+    })),
   }
-  return { payment, ...countShare(scope.facts.readTally(payment), shared) }
+  const { tally, isNew } = countShare(scope.facts.readTally(payment), share)
+  const update = tallyUpdate(once, payment, tally, scope)
+  const purchase = Object.entries(update).find(([id]) => id !== payment)?.[1]
+  const others = { entries: (purchase?.entries ?? []).filter((entry) => entry.payment !== payment) }
+  return { update, share: { share, tally, others }, isNew }
 }
 
 type RefundNote = NonNullable<Extract<Mapping['rules'][number], { ignore: unknown }>['note']>
+type RefundPayment = Pick<RefundNote, 'per' | 'purchase'>
 
-function noteRefund({ as, per, id, amount }: RefundNote, scope: EvaluationScope): TallyUpdate | null {
-  const payment: string | undefined = per.map((node) => readValue(node, scope)).find((one) => typeof one === 'string')
-  if (payment === undefined) return null
-  const tally = scope.facts.readTally(payment)
-  const share: RefundShare = { id: readValue(id, scope), upTo: null, amount: readValue(amount, scope) }
-  return {
-    payment,
-    tally: as === 'failed' ? withdrawShare(tally, share) : countShare(tally, { ...share, pending: true }).tally,
-  }
+const readPayment = ({ per }: RefundPayment, scope: EvaluationScope): string | null =>
+  per.map((node) => readId(node, scope)).find((id) => id !== null) ?? null
+
+/** The tally of the payment, and that of the purchase which it paid a part of. */
+function tallyUpdate(
+  { purchase }: RefundPayment,
+  payment: string,
+  tally: RefundTally,
+  scope: EvaluationScope,
+): TallyUpdate {
+  const bought = readId(purchase, scope)
+  if (bought === null || bought === payment) return { [payment]: tally }
+  return { [payment]: tally, [bought]: mergePayment(scope.facts.readTally(bought), payment, tally) }
+}
+
+function noteRefund(note: RefundNote, scope: EvaluationScope): TallyUpdate | null {
+  const payment = readPayment(note, scope)
+  if (payment === null) return null
+  const known = scope.facts.readTally(payment)
+  const share: RefundShare = { id: readId(note.id, scope), upTo: null, amount: readMinorUnits(note.amount, scope) ?? 0 }
+  const tally =
+    note.as === 'failed' ? withdrawShare(known, share) : countShare(known, { ...share, pending: true }).tally
+  return tallyUpdate(note, payment, tally, scope)
 }
 
 const missingFacts = (mapping: Mapping, scope: EvaluationScope): string[] =>
   mapping.waitFor
     .filter(({ unless }) => !isTrue(unless, scope, mapping))
-    .map(({ fact, key }) => `${fact}:${readValue(key, scope)}`)
+    .map(({ fact, key }) => `${fact}:${readId(key, scope)}`)
 
 function allMissingFacts(mapping: Mapping, scope: EvaluationScope): string[] {
   const missing = missingFacts(mapping, scope)
   for (const node of clientUserIdNodes(mapping)) {
-    const customer = readValue(node.customer, scope)
+    const customer = readId(node.customer, scope)
     if (customer !== null && readValue(node, scope) === null) missing.push(`client_user_id:${customer}`)
   }
   return [...new Set(missing)]
@@ -209,10 +278,34 @@ const findClientUserIdNodes = (shape: Json): Extract<Node, { op: 'user' }>[] =>
       : []
     : Object.values(shape).flatMap(findClientUserIdNodes)
 
-/** The body of an event as the contract has it, in the contract's key order; throws `invalid_target` otherwise. */
-export function validateBody(mapping: Mapping, body: Json): Json {
+/**
+ * The body of an event as the contract has it, in the contract's key order. What the contract does not take and may be null is
+ * null; throws `unreadable_value` where it may not, and `invalid_target` for a body that no value of the event explains.
+ */
+export function validateBody(
+  mapping: Mapping,
+  { body, unreadable, sourceOf }: Pick<EventDraft, 'body' | 'unreadable' | 'sourceOf'>,
+): Json {
   const parsed = mapping.to.safeParse(body)
   if (parsed.success) return parsed.data
-  const [issue] = parsed.error.issues
-  throw new MappingError('invalid_target', `${issue?.path.join('.')}: ${issue?.message}`)
+  const refused = parsed.error.issues.filter(({ code }) => code !== 'unrecognized_keys')
+  const again = mapping.to.safeParse(refused.reduce<Json>((one, { path }) => withoutValueAt(one, path), body))
+  if (again.success) return again.data
+  const [{ path, message } = { path: [], message: '' }] = again.error.issues
+  const field = path.map(String).join('.')
+  const known = unreadable.find(({ at }) => at !== '' && `.${field}`.endsWith(at))
+  if (known) throw known
+  const place = sourceOf(path)
+  if (place === null) throw new MappingError('invalid_target', `${field}: ${message}`)
+  throw new UnreadableError(place, `${kindOf(valueAt(body, path))} is no ${field}`)
+}
+
+const valueAt = (body: Json, path: readonly PropertyKey[]): Json =>
+  path.reduce<Json>((value, name) => value?.[name] ?? null, body)
+
+/** A copy of a body that is null at one place. */
+function withoutValueAt(body: Json, [name, ...below]: readonly PropertyKey[]): Json {
+  if (name === undefined || typeof body !== 'object' || body === null) return null
+  const inner = withoutValueAt(body[name], below)
+  return Array.isArray(body) ? body.map((one, at) => (at === name ? inner : one)) : { ...body, [name]: inner }
 }

@@ -47,7 +47,7 @@ export type Node = NamedPart &
     | { op: 'choose'; name: string; about: string; choose: (list: Json[]) => unknown; list: Node; of: Node }
     | { op: 'occasion'; what: string; of: object | null; mark: boolean }
     | { op: 'prior'; of: Node }
-    | { op: 'tallied' }
+    | { op: 'tallied'; line: Node | null }
     | { op: 'rank'; plan: Node }
   )
 /** The nodes of one kind. */
@@ -123,6 +123,14 @@ export type EventTypeOf<To extends z.ZodType> = z.ZodType extends To ? string : 
 type DottedMember<Body> = {
   [Name in keyof Body]: Body[Name] extends `${string}.${string}` ? Body[Name] : never
 }[keyof Body]
+/** What a refund is counted by: its payment (the first of `per` that is known), the purchase that this paid, its id and its minor units. */
+interface RefundPayment {
+  per: readonly Node[]
+  purchase: Node
+  id: Node
+  amount: Node
+}
+
 /** One line of a mapping's decision: the first whose `when` holds speaks. */
 export type Rule<Emit extends string = string> =
   | {
@@ -133,7 +141,7 @@ export type Rule<Emit extends string = string> =
       /** One event for each element of a list that `where` takes: its `item` reads in key and body. */
       each?: { list: Node; where: When }
       /** Counts money per payment, so that one refund that arrives on several paths is sent once; see refund-tally.ts. */
-      once?: { per: readonly Node[]; id: Node; amount: Node; upTo: Node }
+      once?: RefundPayment & { upTo: Node; line: Node; lineAmount: Node }
       /** Says nothing new once a later state is known: swallowed when the event comes late. */
       overtakable?: boolean
       /** Sets a flag of the object's memory when emitted. */
@@ -148,7 +156,7 @@ export type Rule<Emit extends string = string> =
       /** Only when what the mapping waits for has not come by the deadline. */
       afterWaiting?: true
       /** Notes a refund that is not sent: one on its way, or one that did not take place and counts no longer. */
-      note?: { as: 'pending' | 'failed'; per: readonly Node[]; id: Node; amount: Node }
+      note?: RefundPayment & { as: 'pending' | 'failed' }
       /** Nothing is sent, but it was seen: an occasion of this name, which `lastOccasion` reads. */
       sees?: string
     }
@@ -180,7 +188,7 @@ export const unset = Symbol('unset')
 /** An event that cannot be mapped as the mappings are: the raw event is kept and can be normalised again after a fix. */
 export class MappingError extends Error {
   override name = 'MappingError'
-  readonly code: 'unmapped_value' | 'invalid_target'
+  readonly code: 'unmapped_value' | 'unreadable_value' | 'invalid_target'
   constructor(code: MappingError['code'], message: string) {
     super(message)
     this.code = code

@@ -1,9 +1,19 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Json } from '../domain/json.ts'
 import { isGreater, sumAmounts } from '../domain/money.ts'
-import { type Mapping, type Node, type NodeOf, type ObjectKind, set, unset, type When } from './mapping.ts'
+import {
+  type Mapping,
+  MappingError,
+  type Node,
+  type NodeOf,
+  type ObjectKind,
+  set,
+  unset,
+  type When,
+} from './mapping.ts'
 import { digestOf, lastOccasionTime, type Memory, recordOccasion } from './memory.ts'
-import { type RefundTally, totalRefunded } from './refund-tally.ts'
+import { type CountedShare, type RefundTally, refundedOf } from './refund-tally.ts'
+import { isIdText, kindOf, placeOf, placesOf, UnreadableError } from './unreadable.ts'
 
 /** What an evaluation may ask about the world. Everything is at hand: the pipeline has resolved it before. */
 export interface Facts {
@@ -18,7 +28,7 @@ export interface Facts {
   ): { id: string; clientUserId: string | null; email: string | null }
   /** The UUID that follows from the source and the id of a Stripe object. */
   deriveUuid(kind: string, key: string): string
-  /** What was refunded of a payment so far. */
+  /** What was refunded so far of a payment, or of a purchase with all of its payments. */
   readTally(payment: string): RefundTally | null
   /** The rank of a plan by the source's configuration, null when it has none. */
   readRank(plan: string): number | null
@@ -55,8 +65,12 @@ export type TracedPart =
 /** An input on the way through a mapping: the element of a list, the event being emitted. `borrowed`: another object's snapshot is being read, whose memory is not this event's to write. */
 export type EvaluationScope = EvaluationInput & {
   item?: Json
+  /** The list that the item is an element of. */
+  itemOf?: Node
+  /** What could not be read for a body, which has null there. */
+  unreadable?: UnreadableError[]
   emittedType?: string
-  tally?: RefundTally
+  counted?: CountedShare
   isBorrowed?: true
 }
 
@@ -64,13 +78,65 @@ export type EvaluationScope = EvaluationInput & {
 export const tracePart = <T>(part: TracedPart, scope: EvaluationScope, read: () => T): T =>
   scope.trace ? scope.trace(part, scope, read) : read()
 
-/** A shape with every leaf read. */
-export function buildShape(shape: Json, scope: EvaluationScope): Json {
-  if ('op' in shape) return readValue(shape as Node, scope)
+/** A shape with every leaf read; one that cannot be read is null. `at` is where the shape stands in a body. */
+export function buildShape(shape: Json, scope: EvaluationScope, at = ''): Json {
+  if ('op' in shape) return readLeaf(shape as Node, scope, at)
   const fields: Record<string, Json> = {}
   for (const name of Object.keys(shape))
-    fields[name] = tracePart({ op: 'field', name }, scope, () => buildShape(shape[name], scope))
+    fields[name] = tracePart({ op: 'field', name }, scope, () => buildShape(shape[name], scope, `${at}.${name}`))
   return fields
+}
+
+function readLeaf(node: Node, scope: EvaluationScope, at: string): Json {
+  try {
+    return readValue(node, scope)
+  } catch (error) {
+    if (!(error instanceof UnreadableError)) throw error
+    error.at = at
+    scope.unreadable?.push(error)
+    return null
+  }
+}
+
+/** Reads what an event may do without: what cannot be read is null. */
+export function readIfReadable(node: Node, scope: EvaluationScope): Json {
+  try {
+    return readValue(node, scope)
+  } catch (error) {
+    if (error instanceof MappingError) return null
+    throw error
+  }
+}
+
+/** Whether a condition is true; one that cannot be read is not. */
+export function isReadablyTrue(when: When, scope: EvaluationScope, mapping?: Mapping): boolean {
+  try {
+    return isTrue(when, scope, mapping)
+  } catch (error) {
+    if (error instanceof MappingError) return false
+    throw error
+  }
+}
+
+/** Where in the event a node is read. */
+const findPlace = (node: Node, scope: EvaluationScope) => placeOf(node, { ...scope, trace: undefined }, readNode)
+
+/** A value that cannot be read, with the place where it stands. */
+const unreadable = (node: Node, scope: EvaluationScope, message: string) =>
+  new UnreadableError(findPlace(node, scope), message)
+
+/** Reads something that names an object or a user: a text, or null. */
+export function readId(node: Node, scope: EvaluationScope): string | null {
+  const id = readValue(node, scope)
+  if (id === null || isIdText(id)) return id
+  throw unreadable(node, scope, `${kindOf(id)} is no id`)
+}
+
+/** Reads a whole number of minor units, or null. */
+export function readMinorUnits(node: Node, scope: EvaluationScope): number | null {
+  const amount = readValue(node, scope)
+  if (amount === null || Number.isSafeInteger(amount)) return amount
+  throw unreadable(node, scope, `${kindOf(amount)} is no amount`)
 }
 
 /** Reads one node; absent is null. */
@@ -81,7 +147,7 @@ export const readValue = (node: Node, scope: EvaluationScope): Json =>
 function readNode(node: Node, scope: EvaluationScope): Json {
   switch (node.op) {
     case 'from':
-      return readPath(node.scope === 'item' ? scope.item : scope.object, node.keys)
+      return readPath(node, scope)
     case 'event':
       return scope.event[node.field]
     case 'emitted':
@@ -105,7 +171,7 @@ function readNode(node: Node, scope: EvaluationScope): Json {
     case 'object':
       return buildShape(node.shape, scope)
     case 'each':
-      return selectElements(node, scope).map((item) => buildShape(node.shape, { ...scope, item }))
+      return selectElements(node, scope).map((item) => buildShape(node.shape, { ...scope, item, itemOf: node.list }))
     case 'fold':
       return readFold(node, scope)
     case 'choose':
@@ -113,11 +179,11 @@ function readNode(node: Node, scope: EvaluationScope): Json {
     case 'occasion':
       return readOccasion(node, scope)
     case 'tallied':
-      return totalRefunded(scope.tally ?? null)
+      return scope.counted ? refundedOf(scope.counted, node.line && readValue(node.line, scope)) : 0
     case 'rank':
       return readRank(node, scope)
     case 'prior':
-      return scope.prior === null ? null : readValue(node.of, { ...scope, object: scope.prior })
+      return scope.prior === null ? null : readIfReadable(node.of, { ...scope, object: scope.prior })
     default:
       return node satisfies never
   }
@@ -138,20 +204,47 @@ function readConversion(node: NodeOf<'convert'>, scope: EvaluationScope): Json {
     if (present === null && !node.nulls) return null
     values.push(present)
   }
-  return node.compute(...values) ?? null
+  return computeOrRefuse(node, scope, () => node.compute(...values)) ?? null
+}
+
+/** What a computation makes of values, of which some may be none that it can read. */
+function computeOrRefuse<T>(node: Node, scope: EvaluationScope, compute: () => T): T {
+  try {
+    return compute()
+  } catch (error) {
+    if (error instanceof MappingError) throw error
+    throw refusalOf(node, scope)
+  }
+}
+
+/** That a computation could not read its values: which they are, and of what kind. */
+function refusalOf(node: Node, scope: EvaluationScope): UnreadableError {
+  const parts = 'list' in node ? [node.list] : 'of' in node ? [node.of].flat() : [node]
+  const untraced = { ...scope, trace: undefined }
+  const values = (parts as Node[]).map((part) => {
+    const [place = 'a constant'] = placesOf(part, untraced, readNode)
+    return `${place} is ${kindOf(readIfReadable(part, untraced))}`
+  })
+  const name = 'name' in node ? node.name : node.op
+  return unreadable(node, scope, `cannot be read by “${name}”: ${values.join(', ')}`)
 }
 
 function readStored(node: NodeOf<'kept'>, scope: EvaluationScope): Json {
   const id = readValue(node.key, scope)
   const found = typeof id === 'string' ? scope.facts.readSnapshot(node.kind, id) : null
-  return found === null ? null : readValue(node.of, { ...scope, ...found, prior: null, stored: null, isBorrowed: true })
+  // What another event has brought and nobody can read is no fault of this one.
+  return found === null
+    ? null
+    : readIfReadable(node.of, { ...scope, ...found, prior: null, stored: null, isBorrowed: true })
 }
 
 /** Its parts are read in this order: an explanation takes them from the trace by their places. */
 function readUser(node: NodeOf<'user'>, scope: EvaluationScope): Json {
   const readFirstOf = (of: readonly Node[]) => asText(readValue({ op: 'firstOf', of }, scope))
-  const customer = readValue(node.customer, scope)
+  const customer = readId(node.customer, scope)
   const clientUserId = readFirstOf(node.clientUserId)
+  if (clientUserId !== null && !isIdText(clientUserId))
+    throw unreadable({ op: 'firstOf', of: node.clientUserId }, scope, `${kindOf(clientUserId)} is no id of a user`)
   const email = node.field === 'email' ? readFirstOf(node.email) : null
   const floUserId = node.floUserId === null ? null : asText(readValue(node.floUserId, scope))
   return scope.facts.findUser(customer, clientUserId, email, floUserId)[node.field]
@@ -159,16 +252,16 @@ function readUser(node: NodeOf<'user'>, scope: EvaluationScope): Json {
 
 function readFold(node: NodeOf<'fold'>, scope: EvaluationScope): Json {
   if (!Array.isArray(readValue(node.list, scope))) return null
-  const values = selectElements(node, scope).map((item) => readValue(node.of, { ...scope, item }))
-  if (node.name === 'sum') return values.includes(null) ? null : sumAmounts(values)
+  const values = selectElements(node, scope).map((item) => readValue(node.of, { ...scope, item, itemOf: node.list }))
+  if (node.name === 'sum') return values.includes(null) ? null : computeOrRefuse(node, scope, () => sumAmounts(values))
   const present = values.filter((one) => typeof one === 'number')
   return present.length === 0 ? null : Math[node.name](...present)
 }
 
 function readChosen(node: NodeOf<'choose'>, scope: EvaluationScope): Json {
-  const list = readValue(node.list, scope)
-  const item = Array.isArray(list) ? node.choose(list) : null
-  return item === null ? null : readValue(node.of, { ...scope, item })
+  const list = readList(node.list, scope)
+  const item = list ? computeOrRefuse(node, scope, () => node.choose(list)) : null
+  return item === null ? null : readValue(node.of, { ...scope, item, itemOf: node.list })
 }
 
 function readOccasion({ what, of, mark }: NodeOf<'occasion'>, scope: EvaluationScope): Json {
@@ -192,7 +285,7 @@ function chooseUuid(node: NodeOf<'uuid'>, scope: EvaluationScope): string {
   if (first !== undefined && scope.item === undefined) return first
   const linked = node.linked === null ? null : readValue(node.linked, scope)
   const chosen =
-    typeof linked === 'string' ? linked : scope.facts.deriveUuid(node.kind, String(readValue(node.key, scope)))
+    typeof linked === 'string' ? linked : scope.facts.deriveUuid(node.kind, String(readId(node.key, scope)))
   if (scope.item === undefined && scope.emittedType !== undefined && !scope.isBorrowed)
     scope.memory.uuids[node.kind] = chosen
   return chosen
@@ -206,10 +299,23 @@ const asText = (field: Json): string | null =>
 
 /** The elements of a list that `where` takes. */
 export function selectElements(node: { list: Node; where: When | null }, scope: EvaluationScope): Json[] {
-  const list = readValue(node.list, scope)
-  if (!Array.isArray(list)) return []
-  const { where } = node
-  return where ? list.filter((item) => isTrue(where, { ...scope, item })) : list
+  const list = readList(node.list, scope)
+  if (!list) return []
+  const { where, list: itemOf } = node
+  return where ? list.filter((item) => isTrue(where, { ...scope, item, itemOf })) : list
+}
+
+/** A list of objects or of ids, null when it is absent. */
+function readList(node: Node, scope: EvaluationScope): Json[] | null {
+  const list = readValue(node, scope)
+  if (list === null) return null
+  if (!Array.isArray(list)) throw unreadable(node, scope, `${kindOf(list)} is no list`)
+  const hole = list.findIndex((one) => typeof one !== 'string' && (typeof one !== 'object' || one === null))
+  if (hole < 0) return list
+  throw new UnreadableError(
+    `${findPlace(node, scope)}.${hole}`,
+    `${kindOf(list[hole])} is no element of a list`,
+  )
 }
 
 /** Whether a condition is true of an event. */
@@ -231,7 +337,8 @@ function readCondition(when: When, scope: EvaluationScope, mapping?: Mapping): b
     case 'more':
     case 'same': {
       const [a, b] = [readValue(when.node, scope), readValue(when.than, scope)]
-      return a !== null && b !== null && (when.op === 'more' ? isGreater(a, b) : a === b)
+      if (a === null || b === null) return false
+      return when.op === 'more' ? computeOrRefuse(when.node, scope, () => isGreater(a, b)) : a === b
     }
     case 'any':
       return when.of.some((of) => isTrue(of, scope, mapping))
@@ -240,21 +347,21 @@ function readCondition(when: When, scope: EvaluationScope, mapping?: Mapping): b
     case 'not':
       return !isTrue(when.of, scope, mapping)
     case 'was':
-      return scope.prior !== null && isTrue(when.of, { ...scope, object: scope.prior }, mapping)
+      return scope.prior !== null && isReadablyTrue(when.of, { ...scope, object: scope.prior }, mapping)
     case 'became':
       return (
         isTrue(when.of, scope, mapping) &&
         scope.prior !== null &&
-        !isTrue(when.of, { ...scope, object: scope.prior }, mapping)
+        !isReadablyTrue(when.of, { ...scope, object: scope.prior }, mapping)
       )
     case 'ceased':
       return (
         !isTrue(when.of, scope, mapping) &&
         scope.prior !== null &&
-        isTrue(when.of, { ...scope, object: scope.prior }, mapping)
+        isReadablyTrue(when.of, { ...scope, object: scope.prior }, mapping)
       )
     case 'stored':
-      return scope.stored !== null && isTrue(when.of, { ...scope, object: scope.stored }, mapping)
+      return scope.stored !== null && isReadablyTrue(when.of, { ...scope, object: scope.stored }, mapping)
     case 'changed':
       return (
         scope.prior !== null &&
@@ -267,18 +374,23 @@ function readCondition(when: When, scope: EvaluationScope, mapping?: Mapping): b
     case 'memory':
       return scope.memory.flags[when.flag] === true
     case 'some': {
-      const list = readValue(when.list, scope)
-      return Array.isArray(list) && list.some((item) => isTrue(when.where, { ...scope, item }, mapping))
+      const list = readList(when.list, scope)
+      return !!list?.some((item) => isTrue(when.where, { ...scope, item, itemOf: when.list }, mapping))
     }
     default:
       return when satisfies never
   }
 }
 
-function readPath(root: Json, keys: readonly string[]): Json {
-  let at = root
-  for (const key of keys) {
-    if (at === null || at === undefined || typeof at !== 'object') return null
+function readPath(node: NodeOf<'from'>, scope: EvaluationScope): Json {
+  let at = node.scope === 'item' ? scope.item : scope.object
+  for (const key of node.keys) {
+    if (at === null || at === undefined) return null
+    // Below a text or number there is nothing to read: an id that was not expanded. A list is never one.
+    if (typeof at !== 'object') {
+      if (key !== 'data') return null
+      throw new UnreadableError(findPlace(node, scope), `stands below ${kindOf(at)} instead of a list`)
+    }
     at = at[key]
   }
   return at ?? null

@@ -16,6 +16,7 @@ import {
   type When,
 } from './mapping.ts'
 import type { ComparedValue, KnownPath, NamedValues, TypeAt } from './paths.ts'
+import { kindOf } from './unreadable.ts'
 
 // The words that mappings are written in: each makes a piece of plain data, typed against Stripe on one side and the contract
 // on the other.
@@ -170,12 +171,15 @@ export const oneOf = <T extends string | null, const Table extends Record<NamedV
   name: 'oneOf',
   of: [of],
   table,
-  compute: (key: string) => {
+  compute: (key: Json) => {
+    if (typeof key !== 'string') throw new TypeError('not a value of an enum')
     if (!Object.hasOwn(table, key))
-      throw new MappingError('unmapped_value', `"${key}" is not a value that ${pathOf(of)} is known to have`)
+      throw new MappingError('unmapped_value', `${quoteWord(key)} is not a value that ${pathOf(of)} is known to have`)
     return table[key as keyof Table]
   },
 })
+/** A word that Stripe may have added, as it is; of anything longer only how long it is. */
+const quoteWord = (text: string) => (/^[\w .-]{0,60}$/.test(text) ? `"${text}"` : kindOf(text))
 const pathOf = (node: Node): string =>
   node.op === 'from' ? node.path : 'of' in node && Array.isArray(node.of) ? pathOf(node.of[0]) : node.op
 
@@ -232,8 +236,8 @@ export const uuidOf = (
 /** The rank of a plan, as the source's `planRanks` say; null when they say none. */
 export const rankOf = (plan: Expr<string | null>): Expr<number | null> => ({ op: 'rank', plan })
 
-/** Minor units given back of the payment that the rule counts by (`once`), this time included. */
-export const tallied: Expr<number> = { op: 'tallied' }
+/** Minor units given back so far of the purchase that the rule counts by (`once`), this time included: of one `line` of it, else of all. */
+export const tallied = (line: Expr<string | null> | null = null): Expr<number> => ({ op: 'tallied', line })
 
 /**
  * Something that happened once and of which Stripe may tell twice, by different event types close to each other, both

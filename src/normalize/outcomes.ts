@@ -43,4 +43,15 @@ export function notMappedOutcome(sourceEvent: SourceEvent): SourceEventOutcome {
 const newOutcome = (
   { id }: SourceEvent,
   { state, code = null, message = null }: Partial<SourceEventOutcome> & Pick<SourceEventOutcome, 'state'>,
-): SourceEventOutcome => ({ id, state, code, message, heldUntil: null, heldFor: null })
+): SourceEventOutcome => ({
+  id,
+  state,
+  code,
+  message: message && storableText(message),
+  heldUntil: null,
+  heldFor: null,
+})
+
+const MAX_MESSAGE_LENGTH = 1_000
+/** A message may cite the event, which may hold what PostgreSQL has no place for. */
+const storableText = (text: string) => text.slice(0, MAX_MESSAGE_LENGTH).replaceAll('\0', '').toWellFormed()

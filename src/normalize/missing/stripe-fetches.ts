@@ -1,6 +1,7 @@
 import { type FetchedList, fetchedLists, fetchedObjectPaths } from '../../../mappings/hydrate.ts'
 import type { ObjectKind } from '../../language/mapping.ts'
-import { isTrue, readValue } from '../../language/read.ts'
+import { isReadablyTrue, readIfReadable } from '../../language/read.ts'
+import { isIdText } from '../../language/unreadable.ts'
 import type { SourceEvent } from '../source-event.ts'
 import type { StripeFetch } from '../stripe-fetch.ts'
 import { bareInput } from '../world/bare-input.ts'
@@ -11,8 +12,9 @@ export function listFetchesOf(event: SourceEvent): { fetch: StripeFetch; into: s
   if (typeof object !== 'object' || object === null) return []
   const input = bareInput(event, object)
   return fetchedLists.flatMap((list) => {
-    const id = list.on.includes(event.type) && isTrue(list.when, input) ? readValue(list.id, input) : null
-    return typeof id === 'string' ? [{ fetch: listFetch(list, id, event), into: list.into }] : []
+    const isMissing = list.on.includes(event.type) && isReadablyTrue(list.when, input)
+    const id = isMissing ? readIfReadable(list.id, input) : null
+    return isIdText(id) ? [{ fetch: listFetch(list, id, event), into: list.into }] : []
   })
 }
 

@@ -1,8 +1,10 @@
 import { relatedObjectPath, snapshotEventPath, snapshotTypeOfThin } from '../../../mappings/hydrate.ts'
 import type { ContractMappings } from '../../../mappings/offer.ts'
 import { paymentLinks, storedKinds } from '../../../mappings/stored-objects.ts'
+import { isIdText } from '../../language/unreadable.ts'
 import { mappingsReading } from '../contract-mappings.ts'
 import type { SourceEvent } from '../source-event.ts'
+import { readBody } from '../source-events.ts'
 import type { StripeFetch } from '../stripe-fetch.ts'
 import type { FetchState } from '../world/world.ts'
 import { fillPath } from './stripe-fetches.ts'
@@ -49,7 +51,14 @@ export function asSnapshotEvent(
   if (fetched?.result?.object === 'event') {
     // Its own identity: should it arrive as well, it is the same event.
     const body = fetched.result
-    return { ...thin, eventId: body.id, type: body.type, createdAt: new Date(body.created * 1000), body }
+    const createdAt = new Date(typeof body.created === 'number' ? body.created * 1000 : Number.NaN)
+    return {
+      ...thin,
+      eventId: isIdText(body.id) ? body.id : thin.eventId,
+      type: typeof body.type === 'string' ? body.type : snapshotTypeOf(mappings, thin),
+      createdAt: Number.isNaN(createdAt.getTime()) ? thin.createdAt : createdAt,
+      ...readBody(body),
+    }
   }
   const type = snapshotTypeOf(mappings, thin)
   const { related_object: related } = thin.body

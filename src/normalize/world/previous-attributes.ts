@@ -22,8 +22,10 @@ export function priorStateOf(object: Json, previous: Json): Json {
 
 /** Some API versions show a change of the only item's plan or quantity in the copies at the top alone. */
 function withItemBefore(subscription: Json, previous: Record<string, Json>): Record<string, Json> {
-  const [item, another] = subscription.items?.data ?? []
-  if (!item || another || previous.items !== undefined || !(previous.plan || 'quantity' in previous)) return previous
+  const list = subscription.items?.data
+  const [item, another] = Array.isArray(list) ? list : []
+  if (!isObject(item) || another || previous.items !== undefined || !(previous.plan || 'quantity' in previous))
+    return previous
   const { price: _now, ...plain } = item
   const before = {
     ...(previous.plan ? { ...plain, plan: priorValue(item.plan, previous.plan) } : item),
