@@ -83,6 +83,7 @@ create table checkouts (
   subscriptions     jsonb not null,                     -- [{uuid, id, metadata}]
   metadata          jsonb not null default '{}',
   created_at        timestamptz not null default now(),
+  stripe_account    text,                               -- the connected account of the session; empty: the source's own; null: registered with 0.1.0, for any
   primary key (client_id, id),
   unique (client_id, stripe_session_id)
 );
@@ -239,7 +240,7 @@ create index events_user on events (client_id, user_id, id) where user_id is not
 create table holds (
   client_id uuid not null,
   source_id uuid not null,
-  fact      text not null,
+  fact      text not null,                              -- in its account and mode, as in objects
   until     timestamptz not null,
   primary key (client_id, source_id, fact)
 );
@@ -259,7 +260,7 @@ create table hydration_circuits (
 create table hydrations (
   client_id       uuid not null,
   source_id       uuid not null,
-  need            text not null,                        -- `product:prod_1`, `line_items:cs_1`, `thin:evt_1`: see mappings/hydrate.ts
+  need            text not null,                        -- `product:prod_1`, `line_items:cs_1`, `thin:evt_1`, in its account and mode as in objects: see mappings/hydrate.ts
   account         text not null default '',             -- the connected account that it belongs to
   paths           text[] not null,                      -- tried in order: the first that Stripe knows is the answer
   list            boolean not null,                     -- all pages of a list, as one
@@ -276,6 +277,7 @@ create table hydrations (
   fetched_at      timestamptz,                          -- by Stripe's clock where it says so
   reason_code     text,
   reason_message  text,
+  livemode        boolean,                              -- of the event that asked; null: asked for by 0.1.0
   primary key (client_id, source_id, need),
   check ((state = 'pending') = (next_attempt_at is not null)),
   check (cardinality(paths) > 0),
@@ -302,7 +304,7 @@ create index idempotency_keys_created_at_idx on idempotency_keys (created_at);
 create table invoice_dues (
   client_id  uuid not null,
   source_id  uuid not null,
-  invoice_id text not null,
+  invoice_id text not null,                             -- in its account and mode, as in objects
   account    text not null,
   livemode   boolean not null,
   lane       smallint not null,                         -- of the source event that the timer makes; so are account and livemode
@@ -332,12 +334,13 @@ create table migrations (
 create table objects (
   client_id   uuid not null,
   source_id   uuid not null,
-  object_id   text not null,
+  object_id   text not null,                            -- Stripe's id in its account and mode: `prod_1`, `@acct_1/prod_1`, `@+test/prod_1`
   kind        text not null,                            -- Stripe's `object`
   customer_id text,
   snapshot    json not null,                            -- json and not jsonb, which refuses \u0000 in Stripe's texts
   memory      json not null,                            -- flags and occasions: see src/language/memory.ts
   updated_at  timestamptz not null default now(),
+  realm       text,                                     -- the account and mode in object_id; null: stored by 0.1.0 under its bare id, whatever they were
   primary key (client_id, source_id, object_id)
 );
 create index objects_client_id_source_id_customer_id_kind_idx on objects (client_id, source_id, customer_id, kind);
@@ -456,6 +459,7 @@ create table sources (
   api_version          text,                            -- objects are fetched in; null: that of the event that needs them
   plan_ranks           jsonb not null default '{}',     -- {price or plan id: rank}, for upgrades and downgrades that no price tells apart
   signature_failing_at timestamptz,                     -- since then all signatures have been wrong; null: they are right
+  ids_by_realm         boolean not null default true,   -- false: older than 000022, so UUIDs and business keys of its past name neither account nor mode
   primary key (id),
   foreign key (client_id) references clients(id) on delete cascade,
   check (cardinality(signing_secrets) > 0),
@@ -466,8 +470,9 @@ create index sources_client_id_id_idx on sources (client_id, id);
 -- Which Stripe customers a user is.
 create table user_customers (
   client_id   uuid not null,
-  customer_id text not null,                            -- Stripe's customer, account, or Checkout session without a customer
+  customer_id text not null,                            -- Stripe's customer, account, or Checkout session without a customer, in its account and mode as in objects
   user_id     uuid not null,
+  realm       text,                                     -- the account and mode in customer_id; null: linked by 0.1.0, for any
   primary key (client_id, customer_id)
 );
 create index user_customers_client_id_user_id_idx on user_customers (client_id, user_id);

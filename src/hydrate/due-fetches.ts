@@ -6,6 +6,8 @@ export interface DueFetch {
   sourceId: string
   need: string
   account: string
+  /** null: asked for before modes were told apart. */
+  livemode: boolean | null
   paths: string[]
   isList: boolean
   isEssential: boolean
@@ -25,7 +27,7 @@ const LIMIT = 200
 /** What a client's sources are waiting for, the most urgent first; sources whose circuit is open are passed over. */
 export async function readDueFetches(db: Queryable, clientId: string): Promise<DueFetch[]> {
   const { rows } = await db.query<DueFetch>(
-    `select h.client_id as "clientId", h.source_id as "sourceId", h.need, h.account, h.paths, h.list as "isList", h.essential as "isEssential", h.attempts,
+    `select h.client_id as "clientId", h.source_id as "sourceId", h.need, h.account, h.livemode, h.paths, h.list as "isList", h.essential as "isEssential", h.attempts,
             h.give_up_at as "giveUpAt", s.api_key as "apiKey", coalesce(s.api_version, h.api_version) as "apiVersion",
             coalesce(c.failures, 0) as failures
        from hydrations h

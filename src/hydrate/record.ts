@@ -1,5 +1,6 @@
 import { type Db, inTransaction, type Queryable } from '../database/db.ts'
 import type { Json } from '../domain/json.ts'
+import { splitRealm } from '../domain/realm.ts'
 import type { Log } from '../log.ts'
 import type { StripeReply } from '../network/stripe-api.ts'
 import { closeCircuit, countFailure } from './circuit.ts'
@@ -65,7 +66,7 @@ async function recordFound({ db, log, laneOf }: RecordDeps, due: DueFetch, { obj
       [clientId, sourceId, need, JSON.stringify(object), at, due.isEssential || due.isList ? null : STALE_SECONDS],
     )
     const snapshot = object.object === 'event' ? object : { data: { object } }
-    await releaseWaitingEvents(tx, due, due.isEssential ? laneOf(sourceId, snapshot, need) : null)
+    await releaseWaitingEvents(tx, due, due.isEssential ? laneOf(sourceId, snapshot, splitRealm(need).id) : null)
   })
   if (due.failures > 0) log.info({ clientId, sourceId }, 'hydrate.answers_again')
 }

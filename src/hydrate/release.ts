@@ -1,4 +1,5 @@
 import { type Db, inTransaction, type Queryable } from '../database/db.ts'
+import { splitRealm } from '../domain/realm.ts'
 
 interface EndedFetch {
   clientId: string
@@ -15,9 +16,10 @@ const THIN = 'thin:'
  */
 export async function releaseWaitingEvents(
   tx: Queryable,
-  { clientId, sourceId, need, account }: EndedFetch,
+  { clientId, sourceId, need: key, account }: EndedFetch,
   lane: number | null,
 ): Promise<void> {
+  const { id: need } = splitRealm(key)
   if (need.startsWith(THIN))
     await tx.query(
       `update source_events
@@ -31,8 +33,8 @@ export async function releaseWaitingEvents(
   else
     await tx.query(
       `update source_events set due_at = now()
-        where client_id = $1 and source_id = $2 and state = 'held' and $3 = any(held_for) and due_at > now()`,
-      [clientId, sourceId, `hydration:${need}`],
+        where client_id = $1 and source_id = $2 and account = $4 and state = 'held' and $3 = any(held_for) and due_at > now()`,
+      [clientId, sourceId, `hydration:${need}`, account],
     )
 }
 

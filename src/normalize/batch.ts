@@ -1,14 +1,15 @@
 import type { ContractMappings } from '../../mappings/offer.ts'
 import { type Db, inTransaction, type Tx } from '../database/db.ts'
-import { isRefusedData, splitUntilAlone } from '../database/split-until-alone.ts'
+import { splitUntilAlone } from '../database/split-until-alone.ts'
+import { splitRealm } from '../domain/realm.ts'
 import type { Log } from '../log.ts'
 import type { NormalizedBatch, Watch } from '../watch.ts'
 import { collectLookups } from './collect-lookups.ts'
 import { claimBusinessKeys, insertEvents } from './emissions.ts'
+import { type BatchStep, faultOutcome, isFaultOfBatch } from './faults.ts'
 import { saveFetchRequests } from './missing/fetch-requests.ts'
 import type { NewEvent } from './new-events.ts'
 import { type NormalizeResult, normalizeSourceEvent } from './normalize-event.ts'
-import { failedOutcome } from './outcomes.ts'
 import { saveOverdueTimers } from './overdue-timer.ts'
 import type { SourceEvent, SourceEventOutcome } from './source-event.ts'
 import { claimDueEvents, saveOutcomes } from './source-events.ts'
@@ -55,7 +56,8 @@ const LANE_LIMIT = 60
 /**
  * Normalises the due events of some lanes of one client in one transaction: states, events, deliveries, snapshots, all or
  * nothing. An event that PostgreSQL or our own code cannot take must not hold up its neighbours: fewer and fewer events of
- * each lane are tried, then fewer lanes, until it stands alone and fails.
+ * each lane are tried, then fewer lanes, until it stands alone and fails. Whatever repeats for a batch of one is that event's;
+ * only what concerns the database or the process is tried again.
  */
 export async function normalizeBatch(
   deps: BatchDeps,
@@ -66,23 +68,44 @@ export async function normalizeBatch(
     try {
       return await commitAndReport(deps, (tx) => processBatch(deps, tx, { clientId, lanes, laneLimit }))
     } catch (error) {
-      if (!isFaultOfOneEvent(error)) throw error
+      if (!(error instanceof StepFault)) throw error
     }
   const results = await splitUntilAlone<number, BatchResult>(lanes, {
     work: async (some) => [
       await commitAndReport(deps, (tx) => processBatch(deps, tx, { clientId, lanes: some, laneLimit: 1 })),
     ],
-    isItemsFault: isFaultOfOneEvent,
-    onAlone: (lane, error) => commitAndReport(deps, (tx) => failFirstDue(deps, tx, { clientId, lane, error })),
+    isItemsFault: (error) => error instanceof StepFault,
+    onAlone: (lane, fault) =>
+      commitAndReport(deps, (tx) => failFirstDue(deps, tx, { clientId, lane, fault: fault as StepFault })),
   })
   return mergeResults(results)
 }
 
-/** A fault that belongs to what an event holds (data that PostgreSQL refuses, or a bug in reading it), not to the moment. */
-const isFaultOfOneEvent = (error: unknown): boolean =>
-  isRefusedData(error) ||
-  (typeof (error as { code?: unknown } | null)?.code !== 'string' &&
-    (error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError))
+/** What an event of the batch cannot be done with, and at which step. */
+class StepFault extends Error {
+  override name = 'StepFault'
+  readonly step: BatchStep
+  /** The event, where it is the only one of the batch. */
+  readonly sourceEventId: string | null
+  constructor(step: BatchStep, sourceEvents: readonly SourceEvent[], cause: unknown) {
+    super(`could not ${step}`, { cause })
+    this.step = step
+    this.sourceEventId = sourceEvents.length === 1 ? (sourceEvents[0]?.id ?? null) : null
+  }
+}
+
+/** Does one step of a batch; what is not the database's own trouble is the fault of an event. */
+async function doStep<T>(
+  step: BatchStep,
+  sourceEvents: readonly SourceEvent[],
+  work: () => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw isFaultOfBatch(error) ? error : new StepFault(step, sourceEvents, error)
+  }
+}
 
 /** What a transaction came to, and what is reported of it; null: it found nothing to do. */
 type ProcessedBatch = { result: BatchResult; report: Omit<NormalizedBatch, 'startedAt' | 'committedAt'> | null }
@@ -125,21 +148,23 @@ async function processBatch(
 ): Promise<ProcessedBatch> {
   const sourceEvents = sortByOccurrence(await claimDueEvents(tx, clientId, lanes, laneLimit))
   if (sourceEvents.length === 0) return { result: NOTHING_DUE, report: null }
-  const world = await loadWorld(deps, tx, clientId, sourceEvents)
+  const world = await doStep('look up', sourceEvents, () => loadWorld(deps, tx, clientId, sourceEvents))
   const { mappings, holdSeconds, hydrateSeconds } = deps
   const limits = { now: deps.now(), holdSeconds, hydrateSeconds }
-  const processed = await claimEvents(
-    tx,
-    clientId,
-    sourceEvents.map((sourceEvent) => ({
-      sourceEvent,
-      ...normalizeSourceEvent({ world, mappings, limits }, sourceEvent),
-    })),
+  const normalized = await doStep('normalize', sourceEvents, () =>
+    sourceEvents.map((sourceEvent) => {
+      const result = normalizeSourceEvent({ world, mappings, limits }, sourceEvent)
+      if (result.fault !== undefined) throw result.fault
+      return { sourceEvent, ...result }
+    }),
   )
+  const processed = await doStep('store events', sourceEvents, () => claimEvents(tx, clientId, normalized))
   const events = processed.flatMap((one) => one.events)
-  const { endpointIds, fanOut } = await storeAndFanOut(deps, tx, clientId, events)
+  const { endpointIds, fanOut } = await storeAndFanOut(deps, tx, { clientId, sourceEvents, events })
   const outcomes = processed.map(({ outcome }) => outcome)
-  const { hasReleasedHeld, hasFetchRequests } = await saveBatch(tx, world, outcomes)
+  const { hasReleasedHeld, hasFetchRequests } = await doStep('store objects', sourceEvents, () =>
+    saveBatch(tx, world, outcomes),
+  )
   for (const { id, state, code } of outcomes)
     if (state === 'failed') deps.log.warn({ clientId, sourceEventId: id, code }, 'source_event.failed')
   return {
@@ -197,11 +222,15 @@ const alreadyEmittedOutcome = (outcome: SourceEventOutcome): SourceEventOutcome 
   message: 'Another source event has made this event already.',
 })
 
-async function storeAndFanOut(deps: BatchDeps, tx: Tx, clientId: string, events: readonly NewEvent[]) {
+async function storeAndFanOut(
+  deps: BatchDeps,
+  tx: Tx,
+  { clientId, sourceEvents, events }: { clientId: string; sourceEvents: readonly SourceEvent[]; events: NewEvent[] },
+) {
   if (events.length === 0) return { endpointIds: [], fanOut: null }
-  await insertEvents(tx, clientId, events)
+  await doStep('store events', sourceEvents, () => insertEvents(tx, clientId, events))
   const startedAt = Date.now()
-  const endpointIds = await deps.fanOut(tx, clientId, events)
+  const endpointIds = await doStep('make deliveries', sourceEvents, () => deps.fanOut(tx, clientId, events))
   return { endpointIds, fanOut: { startedAt, endedAt: Date.now() } }
 }
 
@@ -238,12 +267,19 @@ export const sortByOccurrence = (events: SourceEvent[]): SourceEvent[] => {
 /** Lets held events go on whose missing fact has arrived; keys are those of `keyOf`. */
 async function releaseHeld(tx: Tx, clientId: string, keys: readonly string[]): Promise<boolean> {
   if (keys.length === 0) return false
-  const facts = keys.map(splitKey)
+  const facts = keys.map((key) => ({ ...splitKey(key), ...splitRealm(splitKey(key).id) }))
   const { rowCount } = await tx.query(
     `update source_events e set due_at = now()
-       from unnest($2::uuid[], $3::text[]) f(source_id, fact)
-      where e.client_id = $1 and e.state = 'held' and e.source_id = f.source_id and f.fact = any(e.held_for) and e.due_at > now()`,
-    [clientId, facts.map(({ sourceId }) => sourceId), facts.map(({ id }) => id)],
+       from unnest($2::uuid[], $3::text[], $4::bool[], $5::text[]) f(source_id, account, livemode, fact)
+      where e.client_id = $1 and e.state = 'held' and e.source_id = f.source_id and e.account = f.account
+        and e.livemode = f.livemode and f.fact = any(e.held_for) and e.due_at > now()`,
+    [
+      clientId,
+      facts.map(({ sourceId }) => sourceId),
+      facts.map(({ account }) => account),
+      facts.map(({ livemode }) => livemode),
+      facts.map(({ id }) => id),
+    ],
   )
   return (rowCount ?? 0) > 0
 }
@@ -252,16 +288,14 @@ async function releaseHeld(tx: Tx, clientId: string, keys: readonly string[]): P
 async function failFirstDue(
   deps: BatchDeps,
   tx: Tx,
-  { clientId, lane, error }: { clientId: string; lane: number; error: unknown },
+  { clientId, lane, fault }: { clientId: string; lane: number; fault: StepFault },
 ): Promise<ProcessedBatch> {
   const [sourceEvent] = await claimDueEvents(tx, clientId, [lane], 1)
-  deps.log.error({ clientId, sourceEventId: sourceEvent?.id, err: error }, 'source_event.failed')
   if (!sourceEvent) return { result: NOTHING_DUE, report: null }
-  const outcome = failedOutcome(
-    sourceEvent,
-    'internal',
-    'The gateway could not normalise this event; the log has the cause.',
-  )
+  // Another one has become due before it: that one is looked at first.
+  if (sourceEvent.id !== fault.sourceEventId) return { result: { ...NOTHING_DUE, sourceEventCount: 1 }, report: null }
+  deps.log.error({ clientId, sourceEventId: sourceEvent.id, err: fault.cause }, 'source_event.failed')
+  const outcome = faultOutcome(sourceEvent, fault.cause, fault.step)
   await saveOutcomes(tx, clientId, [outcome])
   return {
     result: { ...NOTHING_DUE, sourceEventCount: 1 },

@@ -1,7 +1,8 @@
 import type { ContractMappings } from '../../mappings/offer.ts'
 import { paymentLinks, userClaims } from '../../mappings/stored-objects.ts'
+import { idUnder, realmName } from '../domain/realm.ts'
 import type { ObjectKind } from '../language/mapping.ts'
-import { type EvaluationInput, readValue } from '../language/read.ts'
+import { type EvaluationInput, readIfReadable } from '../language/read.ts'
 import { mappingsReading } from './contract-mappings.ts'
 import { isStoredKind, knownObjectOf } from './learn.ts'
 import { completionOf } from './missing/completion.ts'
@@ -10,7 +11,7 @@ import type { SourceEvent } from './source-event.ts'
 import { type EventObservation, observationOf } from './source-events.ts'
 import { bareInput } from './world/bare-input.ts'
 import { edgesOf, linkedIdsOf } from './world/links.ts'
-import { collectMappingLookups, type Lookups, noFacts } from './world/lookups.ts'
+import { collectMappingLookups, type Lookups, noFacts, noLookups } from './world/lookups.ts'
 import { priorStateOf } from './world/previous-attributes.ts'
 import { newestObservationOf } from './world/snapshots.ts'
 import { factsOf, type KnownObject, type World } from './world/world.ts'
@@ -22,16 +23,32 @@ interface LookupDeps {
 
 /** Adds what an event reads of the world; call again when it is loaded, until nothing is added: what is found may point further. */
 export function collectLookups(deps: LookupDeps, sourceEvent: SourceEvent, lookups: Lookups): void {
+  const read = noLookups()
+  try {
+    collectReads(deps, sourceEvent, read)
+  } catch (fault) {
+    // It is that event's alone: it fails when its turn comes.
+    deps.world.lookupFaults.set(sourceEvent, fault)
+  }
+  for (const name of ['sources', 'twins', 'clientUserIds', 'userIds'] as const)
+    for (const id of read[name]) lookups[name].add(id)
+  // What Stripe's ids name is looked up in the event's account and mode.
+  const realm = realmName(sourceEvent)
+  for (const name of ['objects', 'customers', 'fetches', 'facts'] as const)
+    for (const id of read[name]) lookups[name].add(idUnder(realm, id))
+}
+
+function collectReads(deps: LookupDeps, sourceEvent: SourceEvent, lookups: Lookups): void {
   const { world, mappings } = deps
   lookups.sources.add(sourceEvent.sourceId)
   const twin = twinOf(sourceEvent)
   if (twin !== null) lookups.twins.add(twin)
   const { complete: event, fetches } = completionOf(deps, sourceEvent)
   for (const { key } of fetches) lookups.fetches.add(key)
-  if (!event) return
+  if (!event || sourceEvent.malformed !== undefined) return
 
   const observation = observationOf(event)
-  const known = knownObjectOf(world, event.sourceId, observation)
+  const known = knownObjectOf(world, event, observation)
   const input = inputOf(world, event, observation, known)
   if (observation.objectId !== null && isStoredKind(observation.kind)) lookups.objects.add(observation.objectId)
   collectUserLookups(observation, input, lookups)
@@ -55,27 +72,27 @@ function inputOf(
   const object = isTimer ? (stored ?? observed) : observed
   // The state before is read as well: the product, say, of the plan that it had.
   const prior = previous ? priorStateOf(object, previous) : (stored ?? null)
-  const facts = { ...noFacts, readSnapshot: factsOf(world, event.sourceId).readSnapshot }
+  const facts = { ...noFacts, readSnapshot: factsOf(world, event).readSnapshot }
   return { ...bareInput(event, object, facts), prior }
 }
 
 function collectUserLookups({ kind }: EventObservation, input: EvaluationInput, lookups: Lookups): void {
   const claim = userClaims[kind as ObjectKind]
   if (!claim) return
-  const customer = readValue(claim.customer, input)
-  const clientUserId = readValue(claim.clientUserId, input)
+  const customer = readIfReadable(claim.customer, input)
+  const clientUserId = readIfReadable(claim.clientUserId, input)
   if (typeof customer === 'string') lookups.customers.add(customer)
   if (typeof clientUserId === 'string') lookups.clientUserIds.add(clientUserId)
 }
 
 function collectLinkLookups(
   world: World,
-  { sourceId }: SourceEvent,
+  event: SourceEvent,
   { kind, objectId }: EventObservation,
   { input, isKnown, lookups }: { input: EvaluationInput; isKnown: boolean; lookups: Lookups },
 ): void {
   for (const { from } of edgesOf(kind, input)) lookups.objects.add(`link:${from}`)
   if (objectId === null || isKnown || !paymentLinks[kind]) return
   lookups.objects.add(`link:${objectId}`)
-  for (const id of linkedIdsOf(world, sourceId, objectId)) lookups.facts.add(`purchase:${id}`)
+  for (const id of linkedIdsOf(world, event, objectId)) lookups.facts.add(`purchase:${id}`)
 }

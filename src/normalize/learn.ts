@@ -1,9 +1,11 @@
 import { stateFacts } from '../../mappings/arrivals.ts'
 import { storedKinds, userClaims } from '../../mappings/stored-objects.ts'
 import type { Json } from '../domain/json.ts'
+import { idInRealm, realmName } from '../domain/realm.ts'
 import type { ObjectKind } from '../language/mapping.ts'
 import type { Memory } from '../language/memory.ts'
-import { type Facts, readValue } from '../language/read.ts'
+import { type Facts, readIfReadable } from '../language/read.ts'
+import { isIdText } from '../language/unreadable.ts'
 import type { MappingVerdict } from './judge.ts'
 import { setOverdueTimer } from './overdue-timer.ts'
 import type { SourceEvent } from './source-event.ts'
@@ -11,7 +13,15 @@ import type { EventObservation } from './source-events.ts'
 import { bareInput } from './world/bare-input.ts'
 import { addLinks, edgesOf, linkedIdsOf } from './world/links.ts'
 import type { Snapshot } from './world/snapshots.ts'
-import { type KnownObject, keyOf, putRecord, type UserQuery, type World } from './world/world.ts'
+import {
+  customerIn,
+  type KnownObject,
+  keyIn,
+  putRecord,
+  type SourceRealm,
+  type UserQuery,
+  type World,
+} from './world/world.ts'
 
 /** What an event has brought. */
 export interface Learnt {
@@ -37,12 +47,10 @@ export function learnFromEvent(world: World, learnt: Learnt): void {
   if (known) noteStateFacts(world, known, learnt)
   if (known && observation.kind === 'invoice') setOverdueTimer(world, known, { facts, event, now })
   learnUser(world, learnt)
-  addLinks(world, event.sourceId, edgesOf(observation.kind, bareInput(event, object)))
+  addLinks(world, event, edgesOf(observation.kind, bareInput(event, object)))
   for (const { verdict } of learnt.verdicts)
-    if (verdict.tally) {
-      const { payment, tally } = verdict.tally
-      putRecord(world, event.sourceId, { kind: 'tally', objectId: `tally:${payment}`, object: tally })
-    }
+    for (const [id, tally] of Object.entries(verdict.tally ?? {}))
+      putRecord(world, event, { kind: 'tally', objectId: `tally:${id}`, object: tally })
 }
 
 export const isStoredKind = (kind: string): kind is ObjectKind => (storedKinds as readonly string[]).includes(kind)
@@ -50,36 +58,36 @@ export const isStoredKind = (kind: string): kind is ObjectKind => (storedKinds a
 /** What is known of an observation's object. Dashboard test events give objects of different kinds one id: they are not the same. */
 export function knownObjectOf(
   world: World,
-  sourceId: string,
+  at: SourceRealm,
   { objectId, kind }: EventObservation,
 ): KnownObject | undefined {
-  const known = objectId === null ? undefined : world.objects.get(keyOf(sourceId, objectId))
+  const known = objectId === null ? undefined : world.objects.get(keyIn(at, objectId))
   return known?.kind === kind ? known : undefined
 }
 
 function settleUsers(world: World, { event, users }: Learnt): void {
   for (const { customer, clientUserId } of users)
-    if (world.users.settleUser(customer, clientUserId).clientUserId !== null && customer !== null)
-      world.arrivedFacts.add(keyOf(event.sourceId, `client_user_id:${customer}`))
+    if (world.users.settleUser(customerIn(event, customer), clientUserId).clientUserId !== null && customer !== null)
+      world.arrivedFacts.add(keyIn(event, `client_user_id:${customer}`))
 }
 
 /** Stores the object's newest state; null: objects of its kind are not stored. */
 function rememberObject(world: World, { event, observation, snapshot, memory }: Learnt): KnownObject | null {
   const { objectId, kind } = observation
-  const { sourceId } = event
   if (objectId === null || !isStoredKind(kind)) return null
   const { customer } = snapshot.object
-  const customerId = kind === 'customer' ? objectId : typeof customer === 'string' ? customer : (customer?.id ?? null)
-  const next = { sourceId, objectId, kind, customerId, snapshot, memory }
-  const key = keyOf(sourceId, objectId)
+  const named = kind === 'customer' ? objectId : (customer?.id ?? customer)
+  const customerId = isIdText(named) ? named : null
+  const next = { sourceId: event.sourceId, realm: realmName(event), objectId, kind, customerId, snapshot, memory }
+  const key = keyIn(event, objectId)
   const known = world.objects.get(key)
   const remembered = known ? Object.assign(known, next) : next
   world.objects.set(key, remembered)
   world.dirty.objects.add(remembered)
   if (!known) {
     // Of payments that were tied to it before, what they were for is known now.
-    const purchases = [objectId, ...linkedIdsOf(world, sourceId, objectId)].map((id) => `purchase:${id}`)
-    for (const fact of [`${kind}:${objectId}`, ...purchases]) world.arrivedFacts.add(keyOf(sourceId, fact))
+    const purchases = [objectId, ...linkedIdsOf(world, event, objectId)].map((id) => `purchase:${id}`)
+    for (const fact of [`${kind}:${objectId}`, ...purchases]) world.arrivedFacts.add(keyIn(event, fact))
   }
   return remembered
 }
@@ -87,8 +95,8 @@ function rememberObject(world: World, { event, observation, snapshot, memory }: 
 /** What the newest state of an object brings that events may wait for. */
 function noteStateFacts(world: World, { kind, snapshot }: KnownObject, { event }: Learnt): void {
   for (const { fact, key } of stateFacts[kind as ObjectKind] ?? []) {
-    const name = readValue(key, bareInput(event, snapshot.object))
-    if (name !== null) world.arrivedFacts.add(keyOf(event.sourceId, `${fact}:${name}`))
+    const name = readIfReadable(key, bareInput(event, snapshot.object))
+    if (isIdText(name)) world.arrivedFacts.add(keyIn(event, `${fact}:${name}`))
   }
 }
 
@@ -97,12 +105,12 @@ function learnUser(world: World, { event, object, facts }: Learnt): void {
   const claim = userClaims[(typeof object.object === 'string' ? object.object : '') as ObjectKind]
   if (!claim) return
   const input = bareInput(event, object, facts)
-  const customer = readValue(claim.customer, input)
-  const clientUserId = readValue(claim.clientUserId, input)
-  if (typeof customer !== 'string' || typeof clientUserId !== 'string' || clientUserId === '') return
-  const linked = world.users.byCustomer.get(customer)
+  const customer = readIfReadable(claim.customer, input)
+  const clientUserId = readIfReadable(claim.clientUserId, input)
+  if (!isIdText(customer) || !isIdText(clientUserId) || clientUserId === '') return
+  const linked = world.users.byCustomer.get(idInRealm(event, customer))
   // What ranks lower does not overrule what was said before; a customer's own metadata is read where it is needed.
   if (object.object !== 'customer' && (!linked || linked.clientUserId === null))
-    world.users.settleUser(customer, clientUserId)
-  world.arrivedFacts.add(keyOf(event.sourceId, `client_user_id:${customer}`))
+    world.users.settleUser(idInRealm(event, customer), clientUserId)
+  world.arrivedFacts.add(keyIn(event, `client_user_id:${customer}`))
 }

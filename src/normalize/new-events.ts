@@ -1,7 +1,9 @@
 import { newId } from '../domain/ids.ts'
+import { realmName } from '../domain/realm.ts'
 import { storedKey, type Verdict, validateBody } from '../language/evaluate.ts'
 import type { MappingVerdict } from './judge.ts'
 import type { SourceEvent } from './source-event.ts'
+import type { World } from './world/world.ts'
 
 /** An event of ours, ready to be stored: `body` is the contract's body without the delivery's own id. */
 export interface NewEvent {
@@ -11,6 +13,10 @@ export interface NewEvent {
   type: string
   userId: string | null
   key: string
+  /** The key that it had before accounts and modes were told apart, where the source is older than that; else null. */
+  keyBefore: string | null
+  /** The name of the account and mode that it is about (src/domain/realm.ts). */
+  realm: string
   position: number
   occurredAt: Date
   body: string
@@ -34,8 +40,15 @@ export const emittingOf = (verdicts: readonly MappingVerdict[]): EmittingVerdict
   })
 
 /** The events that verdicts make of a source event, in their order. Throws MappingError for a body that is not the contract's. */
-export const newEventsOf = (clientId: string, event: SourceEvent, verdicts: readonly EmittingVerdict[]): NewEvent[] =>
-  verdicts
+export function newEventsOf(
+  { clientId, sources }: Pick<World, 'clientId' | 'sources'>,
+  event: SourceEvent,
+  verdicts: readonly EmittingVerdict[],
+): NewEvent[] {
+  const realm = realmName(event)
+  const owner = `${event.sourceId}${realm}`
+  const isOlder = sources.get(event.sourceId)?.idsByRealm === false
+  return verdicts
     .flatMap(({ contract, mapping, verdict }) => verdict.drafts.map((draft) => ({ contract, mapping, draft })))
     .map(({ contract, mapping, draft }, position) => ({
       id: newId(),
@@ -43,8 +56,15 @@ export const newEventsOf = (clientId: string, event: SourceEvent, verdicts: read
       contract,
       type: draft.type,
       userId: draft.userId,
-      key: storedKey(draft, clientId, event.sourceId),
+      key: storedKey(draft, clientId, owner),
+      keyBefore:
+        isOlder && draft.keyOwner === 'source' && realm !== '' ? storedKey(draft, clientId, event.sourceId) : null,
+      realm,
       position,
       occurredAt: event.createdAt,
-      body: JSON.stringify(validateBody(mapping, draft.body)),
+      body: JSON.stringify(validateBody(mapping, draft)),
     }))
+}
+
+/** A stored business key without whose it is: a source's, in an account and mode, or a client's. */
+export const keyWithoutOwner = (key: string): string => key.slice(key.indexOf(':') + 1)

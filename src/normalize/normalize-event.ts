@@ -2,6 +2,7 @@ import type { ContractMappings } from '../../mappings/offer.ts'
 import { MappingError } from '../language/mapping.ts'
 import { emptyMemory } from '../language/memory.ts'
 import type { Facts, Trace } from '../language/read.ts'
+import { faultOutcome } from './faults.ts'
 import { type Judgement, judgeNewestAgain, judgeObservation, type MappingVerdict } from './judge.ts'
 import { knownObjectOf, learnFromEvent } from './learn.ts'
 import { completeEvent, fetchHoldOf } from './missing/completion.ts'
@@ -14,7 +15,7 @@ import type { Hold, SourceEvent, SourceEventOutcome, WaitLimits } from './source
 import { type EventObservation, observationOf } from './source-events.ts'
 import type { SkippedFetch, StripeFetch } from './stripe-fetch.ts'
 import { type Placement, placeObservation } from './world/snapshots.ts'
-import { factsOf, type KnownObject, type UserQuery, type World } from './world/world.ts'
+import { factsOf, type KnownObject, type SourceRealm, type UserQuery, type World } from './world/world.ts'
 
 export interface NormalizeContext {
   world: World
@@ -28,6 +29,8 @@ export interface NormalizeResult {
   outcome: SourceEventOutcome
   events: NewEvent[]
   verdicts: MappingVerdict[]
+  /** What stopped it that no mapping throws: what the world has learnt of the event may be half of it. */
+  fault?: unknown
 }
 
 /**
@@ -35,10 +38,22 @@ export interface NormalizeResult {
  * what the event holds.
  */
 export function normalizeSourceEvent(context: NormalizeContext, sourceEvent: SourceEvent): NormalizeResult {
+  try {
+    return normalizeReadableEvent(context, sourceEvent)
+  } catch (fault) {
+    if (fault instanceof MappingError) return withoutEvents(failedOutcome(sourceEvent, fault.code, fault.message))
+    return { ...withoutEvents(faultOutcome(sourceEvent, fault, 'normalize')), fault }
+  }
+}
+
+function normalizeReadableEvent(context: NormalizeContext, sourceEvent: SourceEvent): NormalizeResult {
   if (sourceEvent.body === null)
     return withoutEvents(
       failedOutcome(sourceEvent, 'body_missing', 'The raw body is no longer kept: it cannot be normalised.'),
     )
+  if (sourceEvent.malformed !== undefined)
+    return withoutEvents(failedOutcome(sourceEvent, 'unreadable_value', sourceEvent.malformed))
+  if (context.world.lookupFaults.has(sourceEvent)) throw context.world.lookupFaults.get(sourceEvent)
   const completed = completeEvent(context, sourceEvent)
   if ('outcome' in completed) return withoutEvents(completed.outcome)
   const { complete, skipped } = completed
@@ -46,12 +61,7 @@ export function normalizeSourceEvent(context: NormalizeContext, sourceEvent: Sou
     return withoutEvents(
       ignoredOutcome(sourceEvent, 'no_object', 'The event carries no object: no event can be made of it.'),
     )
-  try {
-    return normalizeSnapshotEvent(context, complete, skipped)
-  } catch (error) {
-    if (error instanceof MappingError) return withoutEvents(failedOutcome(sourceEvent, error.code, error.message))
-    throw error
-  }
+  return normalizeSnapshotEvent(context, complete, skipped)
 }
 
 const withoutEvents = (outcome: SourceEventOutcome, verdicts: MappingVerdict[] = []): NormalizeResult => ({
@@ -67,14 +77,14 @@ function normalizeSnapshotEvent(
 ): NormalizeResult {
   const { world, limits } = context
   const observation = observationOf(event)
-  const known = knownObjectOf(world, event.sourceId, observation)
+  const known = knownObjectOf(world, event, observation)
   if (observation.isTimer && !known)
     return withoutEvents(ignoredOutcome(event, 'not_overdue', 'The invoice is not known any more.'))
 
   const placement = placeAmongKnown(observation, known)
   const { snapshot, isNewest } = placement
   const object = isNewest ? snapshot.object : observation.object
-  const reads = trackReads(world, event.sourceId)
+  const reads = trackReads(world, event)
   const { own, again } = judgeEvent(context, { event, observation, known, placement, facts: reads.facts })
   const verdicts = [...own.verdicts, ...again.verdicts]
   const emitting = emittingOf(verdicts)
@@ -83,7 +93,7 @@ function normalizeSnapshotEvent(
   const hold = holdOf(context, event, { verdicts, unfetched, checkouts: reads.unregisteredCheckouts })
   if (hold) return withoutEvents(heldOutcome(event, hold), verdicts)
 
-  const events = newEventsOf(world.clientId, event, emitting)
+  const events = newEventsOf(world, event, emitting)
   // From here on the event counts.
   learnFromEvent(world, {
     ...{ event, observation, object, snapshot, memory: again.memory, facts: reads.facts },
@@ -102,11 +112,11 @@ const placeAmongKnown = (observation: EventObservation, known: KnownObject | und
     : placeObservation(known?.snapshot ?? null, observation)
 
 /** The facts for the evaluation of one event, and what it read of them that matters afterwards. */
-function trackReads(world: World, sourceId: string) {
+function trackReads(world: World, at: SourceRealm) {
   const users: UserQuery[] = []
   const unregisteredCheckouts = new Set<string>()
   const unknownObjects = new Map<string, StripeFetch>()
-  const facts = factsOf(world, sourceId, {
+  const facts = factsOf(world, at, {
     onUserRead({ customer, clientUserId }) {
       const isRepeated = users.some((one) => one.customer === customer && one.clientUserId === clientUserId)
       if (!isRepeated) users.push({ customer, clientUserId })
@@ -164,7 +174,7 @@ function holdOf(
   }: { verdicts: readonly MappingVerdict[]; unfetched: Unfetched; checkouts: ReadonlySet<string> },
 ): Hold | null {
   const missing = verdicts.flatMap(({ verdict }) => verdict.missing)
-  const factHold = holdForFacts(world, event.sourceId, missing, limits)
+  const factHold = holdForFacts(world, event, missing, limits)
   // A checkout that is registered meanwhile may tell whose it is: it ends the wait as well.
   const holds = [factHold && { ...factHold, facts: [...factHold.facts, ...checkouts] }, fetchHoldOf(unfetched)].filter(
     (hold) => hold !== null,

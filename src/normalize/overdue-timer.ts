@@ -3,11 +3,12 @@ import { type Db, inTransaction, type Queryable } from '../database/db.ts'
 import { firstRow } from '../database/rows.ts'
 import { TIMER_BODY, TIMER_EVENT_PREFIX } from '../domain/event-origin.ts'
 import { newId } from '../domain/ids.ts'
-import { type Facts, isTrue, readValue } from '../language/read.ts'
+import { splitRealm } from '../domain/realm.ts'
+import { type Facts, isReadablyTrue, readIfReadable } from '../language/read.ts'
 import type { StoredSourceEvent } from '../watch.ts'
 import type { SourceEvent } from './source-event.ts'
 import { bareInput } from './world/bare-input.ts'
-import { type KnownObject, keyOf, splitKey, type World } from './world/world.ts'
+import { type KnownObject, objectKeyOf, splitKey, type World } from './world/world.ts'
 
 // Stripe says that an invoice is overdue only to accounts that have set up an automation for it. Otherwise our own timer does,
 // by an event of its own that goes the way of all others: same rules, same key, so it is sent once (docs/stripe.md 4.11).
@@ -17,6 +18,8 @@ const timerEventId = (invoiceId: string) => `${TIMER_EVENT_PREFIX}${invoiceId}`
 
 /** An invoice that is due already when we learn of it may have a payment on its way to us. */
 const GRACE_MS = 3_600_000
+/** From here on PostgreSQL and JavaScript write dates differently. */
+const YEAR_10000_SECONDS = 253_402_300_800
 /** Timers fired in one transaction. */
 const TIMER_LIMIT = 1000
 
@@ -26,26 +29,40 @@ export function setOverdueTimer(
   invoice: KnownObject,
   { facts, event, now }: { facts: Facts; event: SourceEvent; now: Date },
 ): void {
-  const { memory, sourceId, objectId, snapshot } = invoice
+  const { memory, snapshot } = invoice
   const input = { ...bareInput(event, snapshot.object, facts), memory }
-  const read = !memory.flags.overdue && isTrue(overdueTimer.when, input) ? readValue(overdueTimer.at, input) : null
-  const date = typeof read === 'number' ? read : undefined
+  const isOwing = !memory.flags.overdue && isReadablyTrue(overdueTimer.when, input)
+  const read = isOwing ? readIfReadable(overdueTimer.at, input) : null
+  const date = typeof read === 'number' && read > 0 && read < YEAR_10000_SECONDS ? read : undefined
   if (date === memory.due) return
   memory.due = date
   const at = date === undefined ? null : new Date(date * 1000 > now.getTime() ? date * 1000 : now.getTime() + GRACE_MS)
-  world.dirty.timers.set(keyOf(sourceId, objectId), { sourceEventId: event.id, at })
+  world.dirty.timers.set(objectKeyOf(invoice), { sourceEventId: event.id, at })
 }
 
 /** Writes the timers that a batch has changed. */
 export async function saveOverdueTimers(tx: Queryable, { clientId, dirty }: World): Promise<void> {
   const timers = [...dirty.timers].map(([key, timer]) => ({ ...splitKey(key), ...timer }))
-  const stopped = timers.filter(({ at }) => at === null)
+  // Set before accounts and modes were told apart, a timer has the invoice's bare id as its key.
+  const keys = timers.flatMap(({ sourceId, id, at }) => {
+    const { account, livemode, id: bare } = splitRealm(id)
+    const stale = [...(at === null ? [id] : []), ...(bare === id ? [] : [bare])]
+    return stale.map((invoiceId) => ({ sourceId, invoiceId, account, livemode }))
+  })
   const set = timers.filter(({ at }) => at !== null)
-  if (stopped.length > 0)
+  if (keys.length > 0)
     await tx.query(
-      `delete from invoice_dues d using unnest($2::uuid[], $3::text[]) s(source_id, invoice_id)
-        where d.client_id = $1 and d.source_id = s.source_id and d.invoice_id = s.invoice_id`,
-      [clientId, stopped.map(({ sourceId }) => sourceId), stopped.map(({ id }) => id)],
+      `delete from invoice_dues d
+        using unnest($2::uuid[], $3::text[], $4::text[], $5::bool[]) s(source_id, invoice_id, account, livemode)
+        where d.client_id = $1 and d.source_id = s.source_id and d.invoice_id = s.invoice_id and d.account = s.account
+          and d.livemode = s.livemode`,
+      [
+        clientId,
+        keys.map(({ sourceId }) => sourceId),
+        keys.map(({ invoiceId }) => invoiceId),
+        keys.map(({ account }) => account),
+        keys.map(({ livemode }) => livemode),
+      ],
     )
   if (set.length > 0)
     await tx.query(
@@ -71,19 +88,20 @@ export function fireOverdueTimers(
   lanes: readonly number[],
 ): Promise<{ fired: StoredSourceEvent[]; next: number }> {
   return inTransaction(db, async (tx) => {
-    const { rows: timers } = await tx.query<DueTimer>(
+    const { rows } = await tx.query<DueTimer>(
       `delete from invoice_dues where client_id = $1 and (source_id, invoice_id) in (
          select source_id, invoice_id from invoice_dues
           where client_id = $1 and due_at <= $2 and lane = any($3) order by due_at limit ${TIMER_LIMIT} for update skip locked)
        returning source_id, invoice_id, account, livemode, lane, due_at`,
       [clientId, now(), lanes],
     )
+    const timers = rows.map((timer) => ({ ...timer, invoice_id: splitRealm(timer.invoice_id).id }))
     const fired = timers.length > 0 ? await insertTimerEvents(tx, clientId, timers) : []
-    const { rows } = await tx.query<{ next: Date | null }>(
+    const { rows: first } = await tx.query<{ next: Date | null }>(
       'select min(due_at) as next from invoice_dues where client_id = $1 and lane = any($2)',
       [clientId, lanes],
     )
-    return { fired, next: firstRow(rows).next?.getTime() ?? Number.POSITIVE_INFINITY }
+    return { fired, next: firstRow(first).next?.getTime() ?? Number.POSITIVE_INFINITY }
   })
 }
 
@@ -137,11 +155,13 @@ async function insertTimerEvents(
   }))
 }
 
-const timerEventBody = ({ invoice_id, due_at }: DueTimer) =>
+const timerEventBody = ({ invoice_id, account, livemode, due_at }: DueTimer) =>
   JSON.stringify({
     object: TIMER_BODY,
     id: timerEventId(invoice_id),
     type: 'invoice.overdue',
+    livemode,
+    ...(account === '' ? {} : { account }),
     created: Math.floor(due_at.getTime() / 1000),
     data: { object: { id: invoice_id, object: 'invoice' } },
   })

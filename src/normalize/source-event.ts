@@ -9,8 +9,12 @@ export interface SourceEvent {
   createdAt: Date
   receivedAt: Date
   body: Json
-  /** The connected account that it is about, '' for the source's own. */
+  /** Why the body cannot be read at all, though its bytes are there. */
+  malformed?: string
+  /** The connected account that it is about; '' or left out: the source's own. */
   account?: string
+  /** Left out: live. */
+  livemode?: boolean
   apiVersion?: string | null
   /** Unix seconds of the state that the body shows, where that is not the event's: a fetched object. */
   asOf?: number

@@ -1,5 +1,7 @@
 import type { Queryable } from '../database/db.ts'
 import { TIMER_BODY } from '../domain/event-origin.ts'
+import type { Json } from '../domain/json.ts'
+import { deepPlaceOf, isIdText } from '../language/unreadable.ts'
 import { factLockSql } from './missing/holds.ts'
 import type { SourceEvent, SourceEventOutcome } from './source-event.ts'
 import type { Observation } from './world/snapshots.ts'
@@ -15,11 +17,11 @@ export async function claimDueEvents(
   limit: number,
 ): Promise<SourceEvent[]> {
   const { rows } = await tx.query<SourceEventRow>(
-    `select e.id, e.source_id, e.event_id, e.type, e.account, e.api_version, e.created_at, e.received_at, b.body
+    `select e.id, e.source_id, e.event_id, e.type, e.account, e.livemode, e.api_version, e.created_at, e.received_at, b.body
        from ${factLockSql('$1::uuid')}
       cross join unnest($2::smallint[]) l(lane)
       cross join lateral (
-        select id, source_id, event_id, type, account, api_version, created_at, received_at from source_events
+        select id, source_id, event_id, type, account, livemode, api_version, created_at, received_at from source_events
          where client_id = $1 and lane = l.lane and due_at <= now()
          order by due_at, id limit $3 for update skip locked) e
        left join source_event_bodies b on b.client_id = $1 and b.source_event_id = e.id`,
@@ -35,6 +37,7 @@ export interface SourceEventRow {
   event_id: string
   type: string
   account: string
+  livemode: boolean
   api_version: string | null
   created_at: Date
   received_at: Date
@@ -48,11 +51,27 @@ export const sourceEventOf = (row: SourceEventRow): SourceEvent => ({
   eventId: row.event_id,
   type: row.type,
   account: row.account,
+  livemode: row.livemode,
   apiVersion: row.api_version,
   createdAt: row.created_at,
   receivedAt: row.received_at,
-  body: row.body === null ? null : JSON.parse(row.body.toString('utf8')),
+  ...parseBody(row.body),
 })
+
+function parseBody(bytes: Buffer | null): Pick<SourceEvent, 'body' | 'malformed'> {
+  if (bytes === null) return { body: null }
+  try {
+    return readBody(JSON.parse(bytes.toString('utf8')))
+  } catch {
+    return { body: {}, malformed: 'The stored bytes are no JSON any more.' }
+  }
+}
+
+/** A body as mappings read it: one that is nested deeper than anything can write is left out. */
+export function readBody(body: Json): Pick<SourceEvent, 'body' | 'malformed'> {
+  const place = deepPlaceOf(body)
+  return place === null ? { body } : { body: {}, malformed: `${place}: nested deeper than any event of Stripe's` }
+}
 
 /** Writes what became of the events of a batch. */
 export async function saveOutcomes(
@@ -98,7 +117,7 @@ export function observationOf(event: SourceEvent): EventObservation {
     previous: event.body?.data?.previous_attributes ?? null,
     ...(event.body?.object === TIMER_BODY ? { isTimer: true as const } : {}),
     ...(event.asOf === undefined ? {} : { asOf: event.asOf }),
-    objectId: typeof object.id === 'string' ? object.id : null,
+    objectId: isIdText(object.id) && object.id !== '' ? object.id : null,
     kind: typeof object.object === 'string' ? object.object : kindOfType(event.type),
   }
 }

@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Json } from '../../src/domain/json.ts'
+import { keyWithoutOwner } from '../../src/normalize/new-events.ts'
 import { compact } from './compact.ts'
 import { present } from './present.ts'
-import { SOURCE, type Story } from './story.ts'
+import type { Story } from './story.ts'
 
 const folder = (name: string) => join(import.meta.dirname, '../../fixtures', name)
 const namesIn = (path: string) =>
@@ -38,7 +39,7 @@ export function expectation({ outcomes }: Story, contract: string): string {
     if (events.length > 0)
       return events.map(({ key, body }) => ({
         of,
-        key: key.slice(SOURCE.length + 1).replace(/:[\w-]{22}\./, ':'),
+        key: keyWithoutOwner(key).replace(/:[\w-]{22}\./, ':'),
         body: JSON.parse(body),
       }))
     if (outcome.state !== 'normalized' && outcome.state !== 'ignored') return [{ of, [outcome.state]: outcome.code }]

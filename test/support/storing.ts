@@ -26,8 +26,9 @@ export async function newSource(db: Db) {
         // As the receiver does, in one transaction: a normaliser at work must not see the event without its bytes.
         await inTransaction(db, async (tx) => {
           await tx.query(
-            `insert into source_events (client_id, id, source_id, livemode, event_id, type, api_version, lane, created_at)
-             values ($1, $2, $3, false, $4, $5, $6, $7, $8)`,
+            `insert into source_events
+               (client_id, id, source_id, event_id, type, api_version, lane, created_at, account, livemode)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
             [
               clientId,
               id,
@@ -37,6 +38,8 @@ export async function newSource(db: Db) {
               event.api_version ?? null,
               laneOf(sourceId, event, event.id),
               created,
+              event.account ?? '',
+              event.livemode === true,
             ],
           )
           await tx.query('insert into source_event_bodies (client_id, source_event_id, body) values ($1, $2, $3)', [

@@ -6,6 +6,7 @@ import type { MappingVerdict } from '../../src/normalize/judge.ts'
 import type { NewEvent } from '../../src/normalize/new-events.ts'
 import { normalizeSourceEvent } from '../../src/normalize/normalize-event.ts'
 import type { SourceEvent, SourceEventOutcome } from '../../src/normalize/source-event.ts'
+import { readBody } from '../../src/normalize/source-events.ts'
 import { noLookups } from '../../src/normalize/world/lookups.ts'
 import { emptyWorld, keyOf, type World } from '../../src/normalize/world/world.ts'
 
@@ -38,7 +39,7 @@ const PLAN_RANKS = { price_1Basic: 1, price_1Plus: 2, price_1PlusYearly: 2 }
 /** A client's world in which nothing has happened, with one source. */
 export const storyWorld = (planRanks: Readonly<Record<string, number>> = PLAN_RANKS): World => {
   const world = emptyWorld(CLIENT)
-  world.sources.set(SOURCE, { hasApiKey: false, openCircuitReason: null, planRanks })
+  world.sources.set(SOURCE, { hasApiKey: false, openCircuitReason: null, planRanks, idsByRealm: true })
   return world
 }
 
@@ -50,7 +51,9 @@ export const dueOf = (raw: Json, at = 0): SourceEvent => ({
   type: raw.type,
   createdAt: new Date(typeof raw.created === 'number' ? raw.created * 1000 : (raw.created ?? 0)),
   receivedAt: new Date(0),
-  body: raw,
+  ...readBody(raw),
+  account: raw.account ?? '',
+  livemode: raw.livemode !== false,
 })
 
 /**

@@ -54,7 +54,9 @@ export async function startStripeApi() {
     const list = path === '/v1/events' ? matching(events, query) : lists.get(path)
     const found = list
       ? pageOf(list, path, query)
-      : (objects.get(path) ?? events.find(({ id }) => path === `/v1/events/${id}`))
+      : (objects.get(`${incoming.headers['stripe-account']} ${path}`) ??
+        objects.get(path) ??
+        events.find(({ id }) => path === `/v1/events/${id}`))
     if (!found) return refuse(answer, 404)
     answer.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(found))
   })
@@ -68,6 +70,7 @@ export async function startStripeApi() {
     /** Every request, in the order of arrival. */
     asked,
     paths: () => asked.map(({ path }) => path),
+    /** By path; where a connected account has another object there, also by `acct_1 <path>`. */
     objects,
     lists,
     /** The account's events, in any order. */

@@ -69,6 +69,7 @@ interface MappingInWords {
 interface RegisteredCheckout {
   clientId: string
   stripeSessionId: string | null
+  account: string | null
   subscriptions: readonly { id: string }[]
 }
 type AdoptedUuid = (checkout: RegisteredCheckout, subscription: { id: string }) => string | null

@@ -33,6 +33,11 @@ const DEFAULT_LIMIT = 50
 const MAX_LIMIT = 250
 
 /** The query parameters that choose a page of a list. */
+export const connectedAccount = z
+  .string()
+  .regex(/^acct_[A-Za-z0-9]{1,100}$/, 'must be the id of a connected account')
+  .meta({ example: 'acct_1TKx2u' })
+
 export const pageQuery = {
   limit: z
     .string()

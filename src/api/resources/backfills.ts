@@ -2,7 +2,16 @@ import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { firstRow } from '../../database/rows.ts'
 import type { ApiDeps } from '../http/api-deps.ts'
-import { clientId, id, idReference, pageQuery, replyTime, requestTime, textUpTo } from '../http/field-schemas.ts'
+import {
+  clientId,
+  connectedAccount,
+  id,
+  idReference,
+  pageQuery,
+  replyTime,
+  requestTime,
+  textUpTo,
+} from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
 import { listRoute, type Route, resourceRoute } from '../http/route.ts'
 
@@ -44,11 +53,6 @@ const Backfill = z
     description: "A run through Stripe's list of events that receives those that never arrived.",
   })
 
-const account = z
-  .string()
-  .regex(/^acct_[A-Za-z0-9]{1,100}$/, 'must be the id of a connected account')
-  .meta({ example: 'acct_1TKx2u' })
-
 /** /v1/backfills: events that never arrived are read from Stripe's list. */
 export const backfillRoutes = (
   deps: Pick<ApiDeps, 'keyRing' | 'now' | 'startBackfill' | 'cancelBackfill' | 'wakes'>,
@@ -72,7 +76,7 @@ export const backfillRoutes = (
         .max(20)
         .optional()
         .meta({ description: "At most 20 types, Stripe's limit." }),
-      account: account.optional().meta({ description: 'A connected account, whose events are read instead.' }),
+      account: connectedAccount.optional().meta({ description: 'A connected account, whose events are read instead.' }),
     }),
     reply: Backfill,
     status: 202,

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { newId } from '../../domain/ids.ts'
-import { clientId, id, metadata, textUpTo } from '../http/field-schemas.ts'
+import { clientId, connectedAccount, id, metadata, textUpTo } from '../http/field-schemas.ts'
 
 // The parts of a registered checkout, as requests give them and as replies show them.
 
@@ -72,6 +72,9 @@ export const checkoutBody = z.strictObject({
   stripeSessionId: stripeSessionId
     .optional()
     .meta({ description: 'If it is already known; otherwise add it later with PATCH.' }),
+  account: connectedAccount
+    .optional()
+    .meta({ description: "The connected account of the session. Left out: the source's own account." }),
   clientUserId: textUpTo(500).nullable().optional().meta({ description: 'The user who is buying.' }),
   items: z.array(GivenItem).max(100).default([]).refine(hasDistinctUuids, UUID_TWICE),
   subscriptions: z.array(GivenSubscription).max(20).default([]).refine(hasDistinctUuids, UUID_TWICE),

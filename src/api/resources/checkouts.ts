@@ -4,7 +4,7 @@ import { firstRow } from '../../database/rows.ts'
 import { newId } from '../../domain/ids.ts'
 import { Refusal } from '../../errors.ts'
 import type { ApiDeps } from '../http/api-deps.ts'
-import { clientId, id, metadata, pageQuery, replyTime, textUpTo } from '../http/field-schemas.ts'
+import { clientId, connectedAccount, id, metadata, pageQuery, replyTime, textUpTo } from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
 import { listRoute, type Route, resourceRoute } from '../http/route.ts'
 import { updateSet } from '../http/update-set.ts'
@@ -22,6 +22,10 @@ const Checkout = z
     id: id.meta({ description: 'Flo writes it as `flo_checkout_session` into the metadata of its Stripe objects.' }),
     clientId: id,
     stripeSessionId: z.string().nullable(),
+    account: z
+      .string()
+      .nullable()
+      .meta({ description: "The connected account of the session; null: the source's own account." }),
     clientUserId: z.string().nullable(),
     items: z.array(CheckoutItem),
     subscriptions: z.array(CheckoutSubscription),
@@ -35,6 +39,7 @@ const Checkout = z
 
 const changedCheckoutBody = z.strictObject({
   stripeSessionId: stripeSessionId.optional(),
+  account: connectedAccount.optional(),
   clientUserId: textUpTo(500).nullable().optional(),
   metadata: metadata.optional(),
 })
@@ -52,8 +57,8 @@ export const checkoutRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'onFactsArrived' 
       const identity = { id: body.id?.toLowerCase() ?? newId(), stripeSessionId: body.stripeSessionId ?? null }
       await assertUnregistered(db, clientId, identity)
       await db.query(
-        `insert into checkouts (client_id, id, stripe_session_id, client_user_id, items, subscriptions, metadata)
-         values ($1, $2, $3, $4, $5, $6, $7)`,
+        `insert into checkouts (client_id, id, stripe_session_id, client_user_id, items, subscriptions, metadata, stripe_account)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)`,
         [
           clientId,
           identity.id,
@@ -62,6 +67,7 @@ export const checkoutRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'onFactsArrived' 
           JSON.stringify(body.items.map(newItem)),
           JSON.stringify(body.subscriptions.map(newSubscription)),
           body.metadata ?? {},
+          body.account ?? '',
         ],
       )
       afterCommit(() => deps.onFactsArrived(clientId, factsOf(identity)))
@@ -117,13 +123,15 @@ export const checkoutRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'onFactsArrived' 
   }),
 ]
 
-const COLUMNS = `t.id, t.client_id as "clientId", t.stripe_session_id as "stripeSessionId", t.client_user_id as "clientUserId",
+const COLUMNS = `t.id, t.client_id as "clientId", t.stripe_session_id as "stripeSessionId",
+  nullif(t.stripe_account, '') as account, t.client_user_id as "clientUserId",
   t.items, t.subscriptions, t.metadata, t.created_at as "createdAt"`
 
 interface CheckoutRow {
   id: string
   clientId: string
   stripeSessionId: string | null
+  account: string | null
   subscriptions: { uuid: string; id: string; metadata: object | null }[]
 }
 type CheckoutIdentity = Pick<CheckoutRow, 'id' | 'stripeSessionId'>
@@ -167,7 +175,15 @@ async function changeCheckout(
     if (current !== null) throw conflictRefusal('stripeSessionId', `is already ${current}`)
     await assertUnregistered(db, clientId, { id: null, stripeSessionId: given })
   }
-  const set = updateSet({ stripe_session_id: given, client_user_id: body.clientUserId, metadata: body.metadata }, 3)
+  const set = updateSet(
+    {
+      stripe_session_id: given,
+      stripe_account: body.account,
+      client_user_id: body.clientUserId,
+      metadata: body.metadata,
+    },
+    3,
+  )
   if (set)
     await db.query(`update checkouts set ${set.sql} where client_id = $1 and id = $2`, [clientId, id, ...set.values])
 }

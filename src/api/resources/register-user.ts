@@ -1,11 +1,16 @@
 import type { Queryable } from '../../database/db.ts'
 import { idOfWords, newId } from '../../domain/ids.ts'
+import { idUnder, realmName } from '../../domain/realm.ts'
 
 interface UserRegistration {
   clientUserId: string
   /** undefined: unchanged. */
   email?: string | null | undefined
   stripeCustomerId?: string | undefined
+  /** The connected account whose customer it is; undefined: the source's own. */
+  account?: string | undefined
+  /** undefined: the customer of this id in either mode. */
+  livemode?: boolean | undefined
 }
 
 /**
@@ -13,12 +18,11 @@ interface UserRegistration {
  * If an event of that customer has already created a user without a client's id, that user keeps its Flo id and gets this one.
  * Otherwise the customer is linked to the user with this id (docs/contracts/flo-v1.md 4).
  */
-export async function registerUser(
-  tx: Queryable,
-  clientId: string,
-  { clientUserId, email, stripeCustomerId }: UserRegistration,
-): Promise<string> {
-  if (stripeCustomerId !== undefined) await nameUserOfCustomer(tx, clientId, clientUserId, stripeCustomerId)
+export async function registerUser(tx: Queryable, clientId: string, registration: UserRegistration): Promise<string> {
+  const { clientUserId, email } = registration
+  const customers = customersOf(registration)
+  // One after another: where they are several nameless users, the first gets the name.
+  for (const customer of customers) await nameUserOfCustomer(tx, clientId, clientUserId, customer)
   // The normalizer derives the same id, so both mean the same user. A user without a client's id may already have it, if a
   // client's own ids look like Stripe's customer ids.
   const id = idOfWords('user', clientId, clientUserId)
@@ -30,13 +34,30 @@ export async function registerUser(
      returning id`,
     [clientId, rowCount === 0 ? id : newId(), clientUserId, email ?? null, email !== undefined],
   )
-  if (stripeCustomerId !== undefined)
+  for (const { key, realm } of customers)
     await tx.query(
-      `insert into user_customers (client_id, customer_id, user_id) values ($1, $2, $3)
-       on conflict (client_id, customer_id) do update set user_id = excluded.user_id`,
-      [clientId, stripeCustomerId, rows[0].id],
+      // One that was linked to this user before accounts and modes were told apart stays so, for any of them.
+      `insert into user_customers as l (client_id, customer_id, user_id, realm) values ($1, $2, $3, $4)
+       on conflict (client_id, customer_id) do update
+         set user_id = excluded.user_id, realm = case when l.user_id = excluded.user_id then l.realm else excluded.realm end`,
+      [clientId, key, rows[0].id, realm],
     )
   return rows[0].id
+}
+
+/** A customer that is registered, by its key in an account and mode. */
+interface RegisteredCustomer {
+  id: string
+  key: string
+  realm: string
+}
+
+function customersOf({ stripeCustomerId: id, account, livemode }: UserRegistration): RegisteredCustomer[] {
+  if (id === undefined) return []
+  return (livemode === undefined ? [true, false] : [livemode]).map((mode) => {
+    const realm = realmName({ account, livemode: mode })
+    return { id, key: idUnder(realm, id), realm }
+  })
 }
 
 /** Gives the client's id to the customer's user if that has none, unless another user has the id. */
@@ -44,14 +65,14 @@ async function nameUserOfCustomer(
   tx: Queryable,
   clientId: string,
   clientUserId: string,
-  customerId: string,
+  { id, key }: RegisteredCustomer,
 ): Promise<void> {
   await tx.query(
     `update users u set client_user_id = $2, registered = true, updated_at = now()
        from user_customers uc
-      where uc.client_id = $1 and uc.customer_id = $3 and u.client_id = $1 and u.id = uc.user_id
+      where uc.client_id = $1 and (uc.customer_id = $3 or uc.customer_id = $4 and uc.realm is null) and u.client_id = $1 and u.id = uc.user_id
         and u.client_user_id is null
         and not exists (select from users n where n.client_id = $1 and n.client_user_id = $2)`,
-    [clientId, clientUserId, customerId],
+    [clientId, clientUserId, key, id],
   )
 }

@@ -26,6 +26,8 @@ interface CurrentEvent {
   contract: string
   type: string
   key: string
+  /** Its key before accounts and modes were told apart, where its source is older than that. */
+  keyBefore: string | null
   userId: string | null
   body: string
 }
@@ -148,9 +150,23 @@ async function findPlaces(
        from emissions m
        left join events e on e.client_id = $1 and e.id = m.event_id
       where m.client_id = $1 and m.contract = any($2) and m.key = any($3)`,
-    [clientId, [...new Set(events.map(({ contract }) => contract))], events.map(({ key }) => key), floor, ceiling],
+    [
+      clientId,
+      [...new Set(events.map(({ contract }) => contract))],
+      events.flatMap(({ key, keyBefore }) => [key, ...(keyBefore === null ? [] : [keyBefore])]),
+      floor,
+      ceiling,
+    ],
   )
-  return new Map(rows.map((row) => [contractKey(row), row.inside ? 'inside' : 'outside']))
+  const places = new Map(rows.map((row) => [contractKey(row), row.inside ? 'inside' : 'outside'] as const))
+  return new Map(
+    events.flatMap((event) => {
+      const { contract, keyBefore } = event
+      const before = keyBefore === null ? undefined : places.get(contractKey({ contract, key: keyBefore }))
+      const place = places.get(contractKey(event)) ?? before
+      return place ? [[contractKey(event), place] as const] : []
+    }),
+  )
 }
 
 /** Which of the stored events are older than the registration of their user: the mappings did not make that difference. */

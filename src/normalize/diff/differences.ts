@@ -1,3 +1,4 @@
+import { keyWithoutOwner } from '../new-events.ts'
 import type { ScratchOutcome } from './scratch-world.ts'
 import type { WindowRow } from './window.ts'
 
@@ -65,8 +66,12 @@ export function collectDifferences(onDifference: (difference: SourceEventDiffere
   }
 }
 
-/** Business keys begin with the source's id, which everybody knows here. */
-const withoutSourceId = ({ contract, type, key }: NamedEvent): NamedEvent => ({ contract, type, key: key.slice(37) })
+/** Business keys begin with whose they are, which everybody knows here. */
+const withoutSourceId = ({ contract, type, key }: NamedEvent): NamedEvent => ({
+  contract,
+  type,
+  key: keyWithoutOwner(key),
+})
 
 const outcomeWords = (state: string, code: string | null) =>
   state === 'normalized' || code === null ? state : `${state} (${code})`

@@ -1,15 +1,16 @@
 import type { ContractMappings } from '../../../mappings/offer.ts'
 import type { Queryable } from '../../database/db.ts'
+import { splitRealm } from '../../domain/realm.ts'
 import { sortByOccurrence } from '../batch.ts'
 import { collectLookups } from '../collect-lookups.ts'
 import type { NewEvent } from '../new-events.ts'
 import { normalizeSourceEvent } from '../normalize-event.ts'
 import type { SourceEvent, SourceEventOutcome } from '../source-event.ts'
 import { observationOf } from '../source-events.ts'
-import { loadLookups } from '../world/load.ts'
+import { loadLookups, withBareIds } from '../world/load.ts'
 import { type Lookups, noLookups } from '../world/lookups.ts'
 import { rewindObjects } from '../world/rewind.ts'
-import { emptyWorld, keyOf, type World } from '../world/world.ts'
+import { emptyWorld, keyIn, keyOf, objectKeyOf, type World } from '../world/world.ts'
 import { createSpillCache, type SpillCache } from './spill-cache.ts'
 
 /** What a source event came to in the scratch world. */
@@ -85,7 +86,7 @@ export function createScratchWorld(deps: ScratchDeps, clientId: string, start: S
     const arrived = new Set(world.arrivedFacts)
     world.arrivedFacts.clear()
     const released = held.filter(({ sourceEvent, facts }) =>
-      facts.some((fact) => arrived.has(keyOf(sourceEvent.sourceId, fact))),
+      facts.some((fact) => arrived.has(keyIn(sourceEvent, fact))),
     )
     held = held.filter((one) => !released.includes(one))
     return normalizeInOrder(released, () => now)
@@ -147,7 +148,7 @@ function createPastLoader(
     for (const one of await rewindObjects({ db, mappings }, world.clientId, known, { before: floor })) {
       if (one.removed === 0) continue
       one.known.memory.said = {}
-      forgotten[one.left === 0 ? 'wholly' : 'partly'].add(keyOf(one.known.sourceId, one.known.objectId))
+      forgotten[one.left === 0 ? 'wholly' : 'partly'].add(objectKeyOf(one.known))
     }
   }
   /** Loads what was not loaded before; answers whether there was anything. */
@@ -189,7 +190,7 @@ function whyUnsure(
 ): string | null {
   if (!sourceEvent.body) return null
   const { objectId, kind, created } = observationOf(sourceEvent)
-  const ownKey = keyOf(sourceEvent.sourceId, objectId ?? '')
+  const ownKey = keyIn(sourceEvent, objectId ?? '')
   // From its birth on everything is known.
   if (sourceEvent.type.endsWith('.created')) forgotten.wholly.delete(ownKey)
   const newest = world.objects.get(ownKey)?.snapshot.tied[0]
@@ -202,7 +203,8 @@ function whyUnsure(
     [...lookups.objects].find((id) => forgotten.wholly.has(keyOf(sourceEvent.sourceId, id))) ??
     (isLate && objectId ? objectId : undefined)
   if (missing === undefined) return null
-  const what = missing === objectId ? `the ${kind} ${missing}` : missing.replace(/^tally:/, 'the refunds of ')
+  const { id } = splitRealm(missing)
+  const what = id === objectId ? `the ${kind} ${id}` : id.replace(/^tally:/, 'the refunds of ')
   return `What was known of ${what} at the start of the window is not kept: look further back to be sure.`
 }
 
@@ -211,9 +213,11 @@ async function dropTallies(db: Queryable, world: World, ids: readonly string[], 
   const { rows } = await db.query(
     `select source_id, object_id from objects
       where client_id = $1 and object_id = any($2) and kind = 'tally' and updated_at >= $3`,
-    [world.clientId, ids, since],
+    [world.clientId, withBareIds(ids), since],
   )
-  const keys = rows.map(({ source_id, object_id }) => keyOf(source_id, object_id))
+  const keys = rows.flatMap(({ source_id, object_id }) =>
+    ids.filter((id) => id === object_id || splitRealm(id).id === object_id).map((id) => keyOf(source_id, id)),
+  )
   for (const key of keys) world.objects.delete(key)
   return keys
 }
@@ -224,13 +228,16 @@ async function forgetLearntUsers(db: Queryable, world: World, customers: readonl
     `select l.customer_id, u.created_at >= $3 as made
        from user_customers l join users u on u.client_id = $1 and u.id = l.user_id
       where l.client_id = $1 and l.customer_id = any($2) and not u.registered and u.updated_at >= $3`,
-    [world.clientId, customers, since],
+    [world.clientId, withBareIds(customers), since],
   )
-  for (const { customer_id, made } of rows) {
-    const user = world.users.byCustomer.get(customer_id)
+  const linked = rows.flatMap(({ customer_id, made }) =>
+    customers.filter((key) => key === customer_id || splitRealm(key).id === customer_id).map((key) => ({ key, made })),
+  )
+  for (const { key, made } of linked) {
+    const user = world.users.byCustomer.get(key)
     if (!user) continue
     if (user.clientUserId !== null) world.users.byClientUserId.delete(user.clientUserId)
-    if (made) world.users.byCustomer.delete(customer_id)
+    if (made) world.users.byCustomer.delete(key)
     else user.clientUserId = null
   }
 }

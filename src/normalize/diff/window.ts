@@ -1,6 +1,8 @@
 import type { Queryable } from '../../database/db.ts'
+import { realmName } from '../../domain/realm.ts'
+import { keyWithoutOwner } from '../new-events.ts'
 import type { SourceEvent } from '../source-event.ts'
-import { sourceEventOf } from '../source-events.ts'
+import { type SourceEventRow, sourceEventOf } from '../source-events.ts'
 
 /** One source event of the window as it is stored: what it was, and what it became. */
 export interface WindowRow {
@@ -18,6 +20,12 @@ export interface WindowEvent {
   body: string
 }
 
+/** The event by today's business key: it was made, perhaps, before accounts and modes were told apart. */
+function withRealm(event: WindowEvent, row: SourceEventRow): WindowEvent {
+  const [owner, key] = [event.key.slice(0, event.key.indexOf(':')), keyWithoutOwner(event.key)]
+  return owner === row.source_id ? { ...event, key: `${owner}${realmName(row)}:${key}` } : event
+}
+
 const PAGE_SIZE = 200
 
 /** A client's source events received in between, in the order of receipt, page by page. */
@@ -29,7 +37,7 @@ export async function* readPages(
   // The smallest id of the window stands before its first event.
   for (let after = floor; ; ) {
     const { rows } = await db.query(
-      `select e.id, e.source_id, e.event_id, e.type, e.account, e.api_version, e.created_at, e.received_at, e.state,
+      `select e.id, e.source_id, e.event_id, e.type, e.account, e.livemode, e.api_version, e.created_at, e.received_at, e.state,
               e.reason_code, b.body
          from source_events e
          left join source_event_bodies b on b.client_id = $1 and b.source_event_id = e.id and b.source_event_id >= $2
@@ -47,7 +55,7 @@ export async function* readPages(
       sourceEvent: sourceEventOf(row),
       state: row.state,
       code: row.reason_code,
-      events: events.filter(({ sourceEventId }) => sourceEventId === row.id),
+      events: events.filter(({ sourceEventId }) => sourceEventId === row.id).map((event) => withRealm(event, row)),
     }))
     after = rows.at(-1).id
   }

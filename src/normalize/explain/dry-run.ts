@@ -2,7 +2,9 @@ import type { ContractMappings } from '../../../mappings/offer.ts'
 import type { Queryable } from '../../database/db.ts'
 import { originOf } from '../../domain/event-origin.ts'
 import { newId } from '../../domain/ids.ts'
+import { isIdText } from '../../language/unreadable.ts'
 import type { SourceEvent, SourceEventOutcome } from '../source-event.ts'
+import { readBody } from '../source-events.ts'
 import { buildExplanation } from './explain.ts'
 import type { ExplainedSourceEvent, Explanation } from './explanation.ts'
 import { judgeToday } from './judge-today.ts'
@@ -25,15 +27,16 @@ export async function dryRun(
   // What waits is shown as it would be sent at the deadline.
   const judged = await judgeToday({ db, mappings, now: at }, clientId, due, null)
   const explanation = await buildExplanation(deps, clientId, {
-    row: explainedFrom(clientId, event, due, outcome),
+    row: explainedFrom(clientId, due, outcome),
     due,
     heldFor: outcome.heldFor ?? [],
     stored: [],
     judged,
   })
   const { rows } = await db.query(
-    'select id from source_events where client_id = $1 and source_id = $2 and event_id = $3 limit 1',
-    [clientId, sourceId, due.eventId],
+    `select id from source_events
+      where client_id = $1 and source_id = $2 and event_id = $3 and account = $4 and livemode = $5 limit 1`,
+    [clientId, sourceId, due.eventId, due.account, due.livemode],
   )
   const received = rows.map(
     ({ id }) => `It was received already, as the source event ${id}: sent once more it is a duplicate.`,
@@ -49,19 +52,19 @@ function sourceEventFrom(event: DryRunEvent, sourceId: string, now: Date): Sourc
   return {
     id: newId(),
     sourceId,
-    eventId: typeof id === 'string' && id !== '' ? id : 'evt_dry_run',
+    eventId: isIdText(id) && id !== '' ? id : 'evt_dry_run',
     type,
     account: typeof event.account === 'string' ? event.account : '',
+    livemode: event.livemode === true,
     apiVersion: typeof event.api_version === 'string' ? event.api_version : null,
     createdAt: Number.isNaN(at.getTime()) ? now : at,
     receivedAt: now,
-    body: event,
+    ...readBody(event),
   }
 }
 
 const explainedFrom = (
   clientId: string,
-  event: DryRunEvent,
   due: SourceEvent,
   { state, code, message, heldUntil }: SourceEventOutcome,
 ): ExplainedSourceEvent => ({
@@ -71,7 +74,7 @@ const explainedFrom = (
   type: due.type,
   apiVersion: due.apiVersion ?? null,
   account: due.account || null,
-  livemode: event.livemode === true,
+  livemode: due.livemode === true,
   createdAt: due.createdAt,
   receivedAt: due.receivedAt,
   origin: originOf({ clientId, ...due }),

@@ -1,17 +1,20 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { ContractMappings } from '../../../mappings/offer.ts'
 import type { Queryable } from '../../database/db.ts'
 import { differingFields } from '../../domain/body-differences.ts'
 import { idTime } from '../../domain/ids.ts'
 import type { EventDraft } from '../../language/evaluate.ts'
 import type { Mapping } from '../../language/mapping.ts'
-import type { NewEvent } from '../new-events.ts'
+import { keyWithoutOwner, type NewEvent } from '../new-events.ts'
 import type { SourceEvent } from '../source-event.ts'
+import { observationOf } from '../source-events.ts'
 import type { EventRouting } from './event-routing.ts'
 import type { ExplainedEvent, ExplainedField } from './explanation.ts'
 import { explainFields } from './fields.ts'
 import type { RecordedEvent, TracedJudgement } from './judge-today.ts'
 import { contractOfMapping } from './rules.ts'
 import type { TraceFrame } from './trace.ts'
+import { placeInLists, placeOfObject, type ReadPlace } from './value-source.ts'
 
 /** The events of a source event: those that are stored, and those it would have today. */
 export async function explainEvents(
@@ -24,8 +27,8 @@ export async function explainEvents(
     ways,
   }: { due: SourceEvent; stored: readonly RecordedEvent[]; judged: TracedJudgement; ways: EventRouting },
 ): Promise<ExplainedEvent[]> {
-  const { result, frames } = judged
-  const draftsByKey = collectDrafts(mappings, frames)
+  const { result } = judged
+  const draftsByKey = collectDrafts(mappings, judged)
   const others = result.events.filter(({ contract, key }) => !findRecorded(stored, contract, key))
   const earlierByKey = await loadToldBefore(db, clientId, due.id, others)
   const explainEvent = (one: Pick<NewEvent, 'contract' | 'type' | 'key'>, today: NewEvent | null): ExplainedEvent => {
@@ -53,38 +56,54 @@ export async function explainEvents(
   }
   const today = result.events.map((one) => explainEvent(one, one))
   const recordedOnly = stored.filter(
-    ({ contract, key }) => !result.events.some((one) => one.contract === contract && one.key === key),
+    ({ contract, key }) =>
+      !result.events.some((one) => one.contract === contract && keyWithoutOwner(one.key) === keyWithoutOwner(key)),
   )
   return [...today, ...recordedOnly.map((one) => explainEvent(one, null))]
 }
 
 const findRecorded = (stored: readonly RecordedEvent[], contract: string, key: string) =>
-  stored.find((one) => one.contract === contract && one.key === key)
-
-/** A stored business key without the id of the source or client that it is one of. */
-export const keyWithoutOwner = (key: string): string => key.slice(OWNER_LENGTH + 1)
-const OWNER_LENGTH = 36
+  stored.find((one) => one.contract === contract && keyWithoutOwner(one.key) === keyWithoutOwner(key))
 
 /** The mapping and fields of each emitted event, by contract and business key. */
-function collectDrafts(mappings: ContractMappings, frames: readonly TraceFrame[]) {
-  const emissions = frames.flatMap(({ part, inner }) =>
-    inner.flatMap((frame) =>
-      frame.part.op === 'emission' && part.op === 'mapping' ? [{ mapping: part.mapping, frame }] : [],
+function collectDrafts(mappings: ContractMappings, { frames, completed }: TracedJudgement) {
+  const emissions = frames.flatMap((judgement) =>
+    judgement.inner.flatMap((frame) =>
+      frame.part.op === 'emission' && judgement.part.op === 'mapping'
+        ? [{ mapping: judgement.part.mapping, frame, place: placeOfEmission(judgement, completed) }]
+        : [],
     ),
   )
   return new Map<string, { mapping: string; fields: ExplainedField[] }>(
-    emissions.flatMap(({ mapping, frame }: { mapping: Mapping; frame: TraceFrame }) =>
+    emissions.flatMap(({ mapping, frame, place }: { mapping: Mapping; frame: TraceFrame; place: ReadPlace }) =>
       frame.result
         ? [
             [
               `${contractOfMapping(mappings, mapping)} ${(frame.result as EventDraft).key}`,
-              { mapping: mapping.name, fields: explainFields(frame) },
+              { mapping: mapping.name, fields: explainFields(frame, place) },
             ] as const,
           ]
         : [],
     ),
   )
 }
+
+/** Where the paths of an emission stand: in the object that was judged, and in the lists that its rule has taken elements of. */
+function placeOfEmission({ inner, scope }: TraceFrame, completed: SourceEvent): ReadPlace {
+  const { object, kind } = observationOf(completed)
+  const { id } = scope.event
+  const isOwnEvent = id === null || id === completed.eventId
+  return placeInLists(
+    inner.filter(({ result }) => Array.isArray(result)),
+    placeOfObject({
+      object: isDeepStrictEqual(scope.object, object) ? null : { kind, id: idText(scope.object?.id) },
+      event: isOwnEvent ? null : { kind: 'event', id },
+      created: isOwnEvent ? completed.body?.created : null,
+    }),
+  )
+}
+
+const idText = (id: unknown) => (typeof id === 'string' ? id : null)
 
 /** The earlier source events that reported the fact of an event, by contract and key. */
 async function loadToldBefore(db: Queryable, clientId: string, sourceEventId: string, events: readonly NewEvent[]) {

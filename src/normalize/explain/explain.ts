@@ -5,11 +5,12 @@ import { originOf } from '../../domain/event-origin.ts'
 import { idFloor, idTime } from '../../domain/ids.ts'
 import { Refusal } from '../../errors.ts'
 import { mappingsReading } from '../contract-mappings.ts'
+import { keyWithoutOwner } from '../new-events.ts'
 import type { SourceEvent } from '../source-event.ts'
 import { observationOf, sourceEventOf } from '../source-events.ts'
 import { truncateDepth } from './depth.ts'
 import { loadRouting } from './event-routing.ts'
-import { explainEvents, keyWithoutOwner } from './events.ts'
+import { explainEvents } from './events.ts'
 import type { ExplainedMapping, ExplainedObject, ExplainedSourceEvent, Explanation } from './explanation.ts'
 import { factWords, hintsFor, waitHints } from './hints.ts'
 import { judgeToday, type RecordedEvent, type TracedJudgement } from './judge-today.ts'
@@ -86,7 +87,7 @@ export async function buildExplanation(
     about: row.origin === 'app' ? null : explainObject(judged),
     mappings,
     events,
-    lookups: lookupsIn(frames, world, due.sourceId),
+    lookups: lookupsIn(frames, world, due),
     waitsFor: heldFor.map((fact) => ({ fact, words: factWords(fact) })),
     differs: due.body === null ? null : differenceOf(row, result.outcome, events),
   })

@@ -9,7 +9,7 @@ import { observationOf } from '../source-events.ts'
 import { loadLookups } from '../world/load.ts'
 import { noLookups } from '../world/lookups.ts'
 import { rewindObjects } from '../world/rewind.ts'
-import { emptyWorld, keyOf, type World } from '../world/world.ts'
+import { emptyWorld, keyIn, objectKeyOf, type World } from '../world/world.ts'
 import { createTracer, type TraceFrame } from './trace.ts'
 
 /** A source event judged as of today, with everything that was read on the way. Nothing is stored. */
@@ -49,11 +49,11 @@ export async function judgeToday(
     while (await loadLookups(db, world, lookups))
   const completed = (due.body && completionOf({ world, mappings }, due).complete) || due
   if (stored) {
-    const objectKey = keyOf(due.sourceId, observationOf(completed).objectId ?? '')
+    const objectKey = keyIn(due, observationOf(completed).objectId ?? '')
     const known = [...world.objects.values()]
     await rewindObjects(deps, clientId, known, {
       before: due.id,
-      canForget: (one) => keyOf(one.sourceId, one.objectId) === objectKey,
+      canForget: (one) => objectKeyOf(one) === objectKey,
     })
     forgetOwnEffects(world, completed, emittingRules(mappings, stored))
   }
@@ -65,7 +65,7 @@ export async function judgeToday(
 /** Removes what the event itself has left behind beside its observation: the news it emitted, and the refund it counted. */
 function forgetOwnEffects(world: World, due: SourceEvent, rules: ReturnType<typeof emittingRules>) {
   const { object, objectId } = observationOf(due)
-  const known = world.objects.get(keyOf(due.sourceId, objectId ?? ''))
+  const known = world.objects.get(keyIn(due, objectId ?? ''))
   if (known) for (const { name } of rules) delete known.memory.said[name]
   if (!rules.some(({ counts }) => counts)) return
   for (const { kind, snapshot } of world.objects.values())

@@ -1,15 +1,17 @@
+import { idInRealm } from '../../domain/realm.ts'
 import type { Node } from '../../language/mapping.ts'
 import { newestObservationOf } from '../world/snapshots.ts'
-import { keyOf, type World } from '../world/world.ts'
+import type { User } from '../world/users.ts'
+import { keyIn, type SourceRealm, type World } from '../world/world.ts'
 import type { ExplainedLookup } from './explanation.ts'
 import type { TraceFrame } from './trace.ts'
 import { nameOfRead } from './value-source.ts'
 
 /** Every fact from outside the event that an evaluation asked for, once each, with where it comes from. */
-export function lookupsIn(frames: readonly TraceFrame[], world: World, sourceId: string): ExplainedLookup[] {
+export function lookupsIn(frames: readonly TraceFrame[], world: World, at: SourceRealm): ExplainedLookup[] {
   const found = new Map<string, ExplainedLookup>()
   const collectLookup = (frame: TraceFrame) => {
-    const lookup = explainLookup(frame, world, sourceId)
+    const lookup = explainLookup(frame, world, at)
     if (lookup) found.set(`${lookup.kind} ${lookup.id}`, lookup)
     frame.inner.forEach(collectLookup)
   }
@@ -17,15 +19,16 @@ export function lookupsIn(frames: readonly TraceFrame[], world: World, sourceId:
   return [...found.values()]
 }
 
-function explainLookup(frame: TraceFrame, world: World, sourceId: string): ExplainedLookup | null {
+function explainLookup(frame: TraceFrame, world: World, at: SourceRealm): ExplainedLookup | null {
   const node = frame.part as Node
   const [key] = frame.inner
   if (typeof key?.result !== 'string') return null
-  if (node.op === 'user' && node.field === 'clientUserId') return userLookup(key.result, frame, world)
+  if (node.op === 'user' && node.field === 'clientUserId')
+    return userLookup(key.result, frame, world.users.byCustomer.get(idInRealm(at, key.result)))
   if (node.op !== 'kept') return null
   const { kind } = node
   const id = key.result.replace(/^(link|checkout):/, '')
-  const known = world.objects.get(keyOf(sourceId, key.result))
+  const known = world.objects.get(keyIn(at, key.result))
   const observation = known && newestObservationOf(known.snapshot)
   if (observation) return { kind, id, known: true, words: `as ${observation.eventId} (${observation.type}) left it` }
   if (frame.inner.length > 1 && kind === 'checkout')
@@ -36,8 +39,7 @@ function explainLookup(frame: TraceFrame, world: World, sourceId: string): Expla
   return { kind, id, known: false, words: kind === 'checkout' ? 'none was registered' : 'no event has shown it' }
 }
 
-function userLookup(customer: string, frame: TraceFrame, world: World): ExplainedLookup {
-  const person = world.users.byCustomer.get(customer)
+function userLookup(customer: string, frame: TraceFrame, person: User | undefined): ExplainedLookup {
   const [, ids] = frame.inner
   const claimed = typeof ids?.result === 'string' || typeof ids?.result === 'number' ? String(ids.result) : null
   const clientUserId = `clientUserId ${JSON.stringify(frame.result)}`

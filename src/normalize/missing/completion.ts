@@ -2,7 +2,7 @@ import type { ContractMappings } from '../../../mappings/offer.ts'
 import { failedOutcome, heldOutcome, ignoredOutcome, notMappedOutcome } from '../outcomes.ts'
 import type { Hold, SourceEvent, SourceEventOutcome, WaitLimits } from '../source-event.ts'
 import type { Completion, SkippedFetch } from '../stripe-fetch.ts'
-import { keyOf, type World } from '../world/world.ts'
+import { keyIn, type World } from '../world/world.ts'
 import { listFetchesOf } from './stripe-fetches.ts'
 import { asSnapshotEvent, isThin, snapshotTypeOf, thinFetch, twinOf } from './thin-events.ts'
 import { fetchStateOf, hydrationFact, type Unfetched, unfetchedOf } from './unfetched.ts'
@@ -74,7 +74,7 @@ function thinOutcomeOf(
 ): SourceEventOutcome | null {
   const { world, mappings, limits } = deps
   const twin = twinOf(sourceEvent)
-  if (twin && world.twins.has(keyOf(sourceEvent.sourceId, twin)))
+  if (twin && world.twins.has(keyIn(sourceEvent, twin)))
     return ignoredOutcome(
       sourceEvent,
       'snapshot_speaks',

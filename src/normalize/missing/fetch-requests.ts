@@ -1,6 +1,8 @@
 import type { Queryable } from '../../database/db.ts'
+import { idInRealm } from '../../domain/realm.ts'
 import type { SourceEventOutcome } from '../source-event.ts'
 import type { FetchRequest } from '../stripe-fetch.ts'
+import { keyIn } from '../world/world.ts'
 
 /** Thin events are of use for longer than anybody waits: an outage of Stripe may last. */
 const KEEP_TRYING_MS = 86_400_000
@@ -18,18 +20,24 @@ export async function saveFetchRequests(
 ): Promise<boolean> {
   // Always in one order: two batches that ask for the same wait for each other in a line, not in a ring.
   const ordered = requests.toSorted((a, b) => (lockOrderOf(a) < lockOrderOf(b) ? -1 : 1))
-  const keys = [ordered.map(({ sourceEvent }) => sourceEvent.sourceId), ordered.map(({ fetch }) => fetch.key)]
+  const keys = [
+    ordered.map(({ sourceEvent }) => sourceEvent.sourceId),
+    ordered.map(({ sourceEvent, fetch }) => idInRealm(sourceEvent, fetch.key)),
+  ]
   await tx.query(
-    `insert into hydrations (client_id, source_id, need, account, paths, list, essential, api_version, wait_until, give_up_at)
-     select $1, a.source_id, a.need, a.account, array(select json_array_elements_text(a.paths)), a.list, a.essential,
+    `insert into hydrations (client_id, source_id, need, account, livemode, paths, list, essential, api_version, wait_until, give_up_at)
+     select $1, a.source_id, a.need, a.account, a.livemode, array(select json_array_elements_text(a.paths)), a.list, a.essential,
             a.api_version, a.wait_until, a.give_up_at
        from unnest($2::uuid[], $3::text[], $4::text[], $5::json[], $6::bool[], $7::bool[], $8::text[], $9::timestamptz[],
-                   $10::timestamptz[])
-            a(source_id, need, account, paths, list, essential, api_version, wait_until, give_up_at)
+                   $10::timestamptz[], $11::bool[])
+            a(source_id, need, account, paths, list, essential, api_version, wait_until, give_up_at, livemode)
      on conflict (client_id, source_id, need) do update
        set state = 'pending', asked_at = excluded.asked_at, wait_until = excluded.wait_until, give_up_at = excluded.give_up_at,
-           attempts = 0, next_attempt_at = excluded.next_attempt_at, ask_again_at = null, reason_code = null, reason_message = null
-     where hydrations.state <> 'pending' and hydrations.ask_again_at <= excluded.asked_at`,
+           attempts = 0, next_attempt_at = excluded.next_attempt_at, ask_again_at = null, reason_code = null, reason_message = null,
+           account = excluded.account, livemode = excluded.livemode, paths = excluded.paths,
+           result = case when hydrations.account = excluded.account then hydrations.result end
+     where hydrations.state <> 'pending' and hydrations.ask_again_at <= excluded.asked_at
+        or hydrations.account <> excluded.account`,
     [
       clientId,
       ...keys,
@@ -40,26 +48,29 @@ export async function saveFetchRequests(
       ordered.map(({ sourceEvent }) => apiVersionOf(sourceEvent.apiVersion)),
       ordered.map(({ waitUntil }) => waitUntil),
       ordered.map(({ fetch, waitUntil }) => new Date(waitUntil.getTime() + (fetch.isEssential ? KEEP_TRYING_MS : 0))),
+      ordered.map(({ sourceEvent }) => sourceEvent.livemode ?? true),
     ],
   )
   const { rowCount } = await tx.query(
     `update source_events e
         set due_at = now(), state = case e.state when 'failed' then 'received' else e.state end
-       from unnest($2::uuid[], $3::text[]) a(source_id, need)
+       from unnest($2::uuid[], $3::text[], $5::text[]) a(source_id, need, key)
        join hydrations h on h.client_id = $1 and h.source_id = a.source_id and h.need = a.need and h.state <> 'pending'
-      where e.client_id = $1 and e.id = any($4) and e.source_id = h.source_id
-        and (e.state = 'held' and 'hydration:' || h.need = any(e.held_for)
-             or e.state = 'failed' and h.state = 'done' and h.need = 'thin:' || e.event_id)`,
+      where e.client_id = $1 and e.id = any($4) and e.source_id = h.source_id and e.account = h.account
+        and e.livemode = coalesce(h.livemode, e.livemode)
+        and (e.state = 'held' and 'hydration:' || a.key = any(e.held_for)
+             or e.state = 'failed' and h.state = 'done' and a.key = 'thin:' || e.event_id)`,
     [
       clientId,
       ...keys,
       outcomes.flatMap(({ id, state, code }) => (state === 'held' || code === 'not_hydrated' ? [id] : [])),
+      ordered.map(({ fetch }) => fetch.key),
     ],
   )
   return (rowCount ?? 0) > 0
 }
 
-const lockOrderOf = ({ sourceEvent, fetch }: FetchRequest) => `${sourceEvent.sourceId} ${fetch.key}`
+const lockOrderOf = ({ sourceEvent, fetch }: FetchRequest) => keyIn(sourceEvent, fetch.key)
 
 // Beta versions have a suffix that only the account which sent it may ask for.
 const apiVersionOf = (version: string | null | undefined) =>

@@ -1,6 +1,6 @@
 import { type Db, inTransaction } from '../../database/db.ts'
 import type { Hold, WaitLimits } from '../source-event.ts'
-import { keyOf, type World } from '../world/world.ts'
+import { keyIn, type SourceRealm, type World } from '../world/world.ts'
 
 /**
  * Releases the held events that miss one of these facts, which have come from outside the event stream (a user was registered,
@@ -37,13 +37,13 @@ export const factLockSql = (clientId: string) =>
 /** One deadline per missing fact, started by the first event that misses it; null when nothing is waited for any more. */
 export function holdForFacts(
   world: World,
-  sourceId: string,
+  at: SourceRealm,
   missing: readonly string[],
   { now, holdSeconds }: Pick<WaitLimits, 'now' | 'holdSeconds'>,
 ): Hold | null {
   if (holdSeconds === 0) return null
   const waiting = [...new Set(missing)]
-    .map((fact) => ({ fact, until: deadlineOf(world, keyOf(sourceId, fact), { now, holdSeconds }) }))
+    .map((fact) => ({ fact, until: deadlineOf(world, keyIn(at, fact), { now, holdSeconds }) }))
     .filter(({ until }) => until > now)
   if (waiting.length === 0) return null
   return {

@@ -1,6 +1,7 @@
+import { idInRealm } from '../../domain/realm.ts'
 import type { SourceEvent, WaitLimits } from '../source-event.ts'
 import type { SkippedFetch, StripeFetch } from '../stripe-fetch.ts'
-import { type FetchState, keyOf, type World } from '../world/world.ts'
+import { type FetchState, keyIn, type SourceRealm, type World } from '../world/world.ts'
 
 /** What has not been fetched for an event: what it waits for, until when, and what it goes on without, and why. */
 export interface Unfetched {
@@ -11,12 +12,9 @@ export interface Unfetched {
 /** The fact that an event is held for until `fetch` has an answer. */
 export const hydrationFact = (fetch: StripeFetch): string => `hydration:${fetch.key}`
 
-/** How far a fetch of the event's source is; undefined: it was never requested. */
-export const fetchStateOf = (
-  world: World,
-  { sourceId }: SourceEvent,
-  fetch: StripeFetch | null,
-): FetchState | undefined => (fetch ? world.fetchStates.get(keyOf(sourceId, fetch.key)) : undefined)
+/** How far a fetch is in the event's source, account and mode; undefined: it was never requested. */
+export const fetchStateOf = (world: World, at: SourceRealm, fetch: StripeFetch | null): FetchState | undefined =>
+  fetch ? world.fetchStates.get(keyIn(at, fetch.key)) : undefined
 
 /**
  * Sorts fetches by whether they are worth waiting for, and requests those that have not been requested. One deadline per fetch,
@@ -34,7 +32,7 @@ export function unfetchedOf(
   if (!source?.hasApiKey || hydrateSeconds === undefined) return unfetched
   for (const fetch of fetches) {
     // Not looked up: it would be requested again and again.
-    if (!world.loaded.fetches.has(fetch.key)) continue
+    if (!world.loaded.fetches.has(idInRealm(sourceEvent, fetch.key))) continue
     const known = fetchStateOf(world, sourceEvent, fetch)
     // What was fetched long ago serves until it is there anew.
     const hasResult = known !== undefined && known.result !== null
@@ -46,7 +44,7 @@ export function unfetchedOf(
     if (hasResult) continue
     const state = fetchStateOf(world, sourceEvent, fetch)
     if (state)
-      world.dirty.fetchRequests.set(keyOf(sourceEvent.sourceId, fetch.key), {
+      world.dirty.fetchRequests.set(keyIn(sourceEvent, fetch.key), {
         fetch,
         sourceEvent,
         waitUntil: state.waitUntil,
@@ -63,7 +61,7 @@ export function unfetchedOf(
 /** Has something fetched once the batch is committed; what was fetched before stays until then. */
 function requestFetch(world: World, request: { fetch: StripeFetch; sourceEvent: SourceEvent; waitUntil: Date }): void {
   const { fetch, sourceEvent, waitUntil } = request
-  const key = keyOf(sourceEvent.sourceId, fetch.key)
+  const key = keyIn(sourceEvent, fetch.key)
   const known = world.fetchStates.get(key)
   world.dirty.fetchRequests.set(key, request)
   world.fetchStates.set(key, {

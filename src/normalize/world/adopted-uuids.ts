@@ -1,10 +1,12 @@
 import type { Queryable } from '../../database/db.ts'
 import type { Json } from '../../domain/json.ts'
+import { idInRealm, idsInAccount, splitRealm } from '../../domain/realm.ts'
 import { unpackSnapshot } from './snapshots.ts'
 
 interface Checkout {
   clientId: string
   stripeSessionId: string | null
+  account: string | null
   subscriptions: readonly { id: string }[]
 }
 
@@ -27,31 +29,47 @@ export async function readAdoptedUuids(db: Queryable, checkouts: readonly Checko
       db,
       clientId,
       'checkout.session',
-      list.flatMap(({ stripeSessionId }) => stripeSessionId ?? []),
+      list.flatMap((checkout) => sessionKeysOf(checkout)),
     )
-    const bySubscription = new Map(sessions.flatMap(({ object }) => subscriptionEntries(object)))
-    for (const { object, memory } of await readSnapshots(db, clientId, 'subscription', [...bySubscription.keys()])) {
+    // The subscription of a session is one of its account and mode.
+    const bySubscription = new Map(
+      sessions.flatMap(({ key, object }) => {
+        const { id: _, ...realm } = splitRealm(key)
+        const subscription = subscriptionOf(object)
+        return subscription === null ? [] : [[idInRealm(realm, subscription), key] as const]
+      }),
+    )
+    for (const { key, object, memory } of await readSnapshots(db, clientId, 'subscription', [
+      ...bySubscription.keys(),
+    ])) {
       const uuid = memory.uuids?.subscription
       const plans = (object.items?.data ?? []).flatMap((item: Json) => item.price?.id ?? item.plan?.id ?? [])
-      if (uuid) bySession.set(`${clientId} ${bySubscription.get(object.id)}`, { uuid, plans })
+      if (uuid) bySession.set(`${clientId} ${bySubscription.get(key)}`, { uuid, plans })
     }
   }
-  return ({ clientId, stripeSessionId, subscriptions }, { id }) => {
-    const found = bySession.get(`${clientId} ${stripeSessionId}`)
+  return (checkout, { id }) => {
+    const { clientId, subscriptions } = checkout
+    const found = sessionKeysOf(checkout)
+      .map((key) => bySession.get(`${clientId} ${key}`))
+      .find((one) => one !== undefined)
     if (!found) return null
     const ofPlan = subscriptions.find((one) => found.plans.includes(one.id))
     return (ofPlan ?? (subscriptions.length === 1 ? subscriptions[0] : undefined))?.id === id ? found.uuid : null
   }
 }
 
-const subscriptionEntries = ({ id, subscription }: Json): [string, string][] =>
-  subscription ? [[typeof subscription === 'string' ? subscription : subscription.id, id]] : []
+/** The keys that a checkout's session may be stored by: those of its account. */
+const sessionKeysOf = ({ stripeSessionId, account }: Checkout): string[] =>
+  stripeSessionId === null ? [] : idsInAccount(account ?? '', stripeSessionId)
+
+const subscriptionOf = ({ subscription }: Json): string | null =>
+  typeof subscription === 'string' ? subscription : (subscription?.id ?? null)
 
 async function readSnapshots(db: Queryable, clientId: string, kind: string, ids: readonly string[]) {
   if (ids.length === 0) return []
   const { rows } = await db.query(
-    'select snapshot, memory from objects where client_id = $1 and kind = $2 and object_id = any($3)',
+    'select object_id as key, snapshot, memory from objects where client_id = $1 and kind = $2 and object_id = any($3)',
     [clientId, kind, ids],
   )
-  return rows.map(({ snapshot, memory }) => ({ object: unpackSnapshot(snapshot).object, memory }))
+  return rows.map(({ key, snapshot, memory }) => ({ key, object: unpackSnapshot(snapshot).object, memory }))
 }

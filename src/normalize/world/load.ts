@@ -1,9 +1,11 @@
 import type { Queryable } from '../../database/db.ts'
 import { isUuid } from '../../domain/ids.ts'
-import { emptyMemory } from '../../language/memory.ts'
+import type { Json } from '../../domain/json.ts'
+import { idInRealm, type Realm, realmName, splitRealm } from '../../domain/realm.ts'
+import { emptyMemory, type Memory } from '../../language/memory.ts'
 import type { Lookups } from './lookups.ts'
-import { unpackSnapshot } from './snapshots.ts'
-import { keyOf, type World } from './world.ts'
+import { newestObservationOf, unpackSnapshot } from './snapshots.ts'
+import { type KnownObject, keyIn, keyOf, objectKeyOf, type World } from './world.ts'
 
 /** Ids of registered checkouts are looked up among those of Stripe's objects, marked so. */
 const CHECKOUT = 'checkout:'
@@ -27,20 +29,27 @@ export async function loadLookups(tx: Queryable, world: World, lookups: Lookups)
   await loadObjects(tx, world, objects)
   await loadUsersOfCustomers(tx, world, customers)
   await loadUsers(tx, world, { column: 'client_user_id', values: clientUserIds })
-  const userIds = takeUnloaded(lookups.userIds, loaded.userIds)
+  const userIds = takeUnloaded([...lookups.userIds].filter(isUuid), loaded.userIds)
   await loadUsers(tx, world, { column: 'id', values: userIds })
   const facts = [
     ...lookups.facts,
-    ...customers.map((id) => `client_user_id:${id}`),
-    ...objects.flatMap((id) => [`subscription:${id}`, `purchase:${id.replace(/^link:/, '')}`]),
+    ...customers.map((key) => factOf(key, 'client_user_id')),
+    ...objects.flatMap((key) => [factOf(key, 'subscription'), factOf(key, 'purchase')]),
   ]
   await loadHolds(tx, world, takeUnloaded(facts, loaded.facts))
   return [objects, customers, clientUserIds, userIds, fetches].some((list) => list.length > 0)
 }
 
+/** The key of a fact about what a key names. */
+function factOf(key: string, fact: string): string {
+  const { id, ...realm } = splitRealm(key)
+  return idInRealm(realm, `${fact}:${id.replace(/^link:/, '')}`)
+}
+
 /** Those that are not loaded, which count as loaded from here on. */
 function takeUnloaded(wanted: Iterable<string>, loaded: Set<string>): string[] {
-  const unloaded = [...wanted].filter((id) => !loaded.has(id))
+  // What PostgreSQL has no place for is not there either.
+  const unloaded = [...wanted].filter((id) => !loaded.has(id) && !id.includes('\0') && id.isWellFormed())
   for (const id of unloaded) loaded.add(id)
   return unloaded
 }
@@ -49,7 +58,7 @@ function takeUnloaded(wanted: Iterable<string>, loaded: Set<string>): string[] {
 async function loadSources(tx: Queryable, world: World, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return
   const { rows } = await tx.query(
-    `select s.id, s.api_key is not null as has_api_key, s.plan_ranks, c.reason_message as open_circuit_reason
+    `select s.id, s.api_key is not null as has_api_key, s.plan_ranks, s.ids_by_realm, c.reason_message as open_circuit_reason
        from sources s
        left join hydration_circuits c on c.client_id = s.client_id and c.source_id = s.id and c.open_until > now()
       where s.client_id = $1 and s.id = any($2)`,
@@ -60,6 +69,7 @@ async function loadSources(tx: Queryable, world: World, ids: readonly string[]):
       hasApiKey: row.has_api_key,
       openCircuitReason: row.open_circuit_reason,
       planRanks: row.plan_ranks,
+      idsByRealm: row.ids_by_realm,
     })
 }
 
@@ -67,22 +77,26 @@ async function loadSources(tx: Queryable, world: World, ids: readonly string[]):
 async function loadTwins(tx: Queryable, world: World, eventIds: readonly string[]): Promise<void> {
   if (eventIds.length === 0) return
   const { rows } = await tx.query(
-    `select source_id, event_id from source_events
+    `select source_id, account, livemode, event_id from source_events
       where client_id = $1 and source_id = any($2) and event_id = any($3)`,
     [world.clientId, [...world.loaded.sources], eventIds],
   )
-  for (const row of rows) world.twins.add(keyOf(row.source_id, row.event_id))
+  for (const row of rows) world.twins.add(keyIn({ ...row, sourceId: row.source_id }, row.event_id))
 }
 
 /** Loads how far fetches are, and what they have found. */
 async function loadFetchStates(tx: Queryable, world: World, keys: readonly string[]): Promise<void> {
   if (keys.length === 0) return
   const { rows } = await tx.query(
-    `select source_id, need, state, wait_until, ask_again_at, fetched_at, result, reason_code, reason_message
+    `select source_id, need, account, state, wait_until, ask_again_at, fetched_at, result, reason_code, reason_message
        from hydrations where client_id = $1 and need = any($2)`,
     [world.clientId, keys],
   )
-  for (const row of rows)
+  for (const row of rows) {
+    // Before accounts and modes were told apart, what one account's event asked for had the key of the source's own.
+    const { account, livemode } = splitRealm(row.need)
+    const isOther = row.account !== account || (row.result?.livemode ?? livemode) !== livemode
+    if (isOther) continue
     world.fetchStates.set(keyOf(row.source_id, row.need), {
       state: row.state,
       waitUntil: row.wait_until,
@@ -92,15 +106,19 @@ async function loadFetchStates(tx: Queryable, world: World, keys: readonly strin
       code: row.reason_code,
       message: row.reason_message,
     })
+  }
   // What was found completes events that had been incomplete.
   world.completions = new WeakMap()
 }
 
 async function loadCheckouts(tx: Queryable, world: World, objectIds: readonly string[]): Promise<void> {
-  const ids = objectIds.filter((id) => id.startsWith(CHECKOUT)).map((id) => id.slice(CHECKOUT.length))
+  const ids = objectIds.flatMap((key) => {
+    const { id } = splitRealm(key)
+    return id.startsWith(CHECKOUT) ? [id.slice(CHECKOUT.length)] : []
+  })
   if (ids.length === 0) return
   const { rows } = await tx.query(
-    `select id, stripe_session_id, client_user_id, items, subscriptions from checkouts
+    `select id, stripe_session_id, stripe_account, client_user_id, items, subscriptions from checkouts
       where client_id = $1 and (stripe_session_id = any($2) or id = any($3))`,
     [world.clientId, ids, ids.filter(isUuid)],
   )
@@ -109,22 +127,99 @@ async function loadCheckouts(tx: Queryable, world: World, objectIds: readonly st
       if (id) world.checkouts.set(`${CHECKOUT}${id}`, { object: 'checkout', ...row })
 }
 
-async function loadObjects(tx: Queryable, world: World, ids: readonly string[]): Promise<void> {
-  if (ids.length === 0) return
-  const { rows } = await tx.query(
-    `select source_id, object_id, kind, customer_id, snapshot, memory from objects
+async function loadObjects(tx: Queryable, world: World, keys: readonly string[]): Promise<void> {
+  if (keys.length === 0) return
+  const hasOlder = [...world.sources.values()].some(({ idsByRealm }) => !idsByRealm)
+  const { rows } = await tx.query<ObjectRow>(
+    `select source_id, object_id, kind, customer_id, snapshot, memory, realm from objects
       where client_id = $1 and object_id = any($2)`,
-    [world.clientId, ids],
+    [world.clientId, hasOlder ? withBareIds(keys) : keys],
   )
+  const wanted = new Set(keys)
   for (const row of rows)
-    world.objects.set(keyOf(row.source_id, row.object_id), {
-      sourceId: row.source_id,
-      objectId: row.object_id,
-      kind: row.kind,
-      customerId: row.customer_id,
-      snapshot: unpackSnapshot(row.snapshot),
-      memory: { ...emptyMemory(), ...row.memory },
-    })
+    if (row.realm !== null && wanted.has(row.object_id)) putLoaded(world, row, splitRealm(row.object_id))
+  await adoptOlderObjects(
+    tx,
+    world,
+    keys,
+    rows.filter(({ realm }) => realm === null),
+  )
+}
+
+/** Keys, and the bare ids in them: what they name may be stored since before accounts and modes were told apart. */
+export const withBareIds = (keys: readonly string[]): string[] => [
+  ...new Set([...keys, ...keys.map((key) => splitRealm(key).id)]),
+]
+
+/** `realm` null: stored before accounts and modes were told apart, by its bare id. */
+interface ObjectRow {
+  source_id: string
+  object_id: string
+  kind: string
+  customer_id: string | null
+  snapshot: Json
+  memory: Partial<Memory>
+  realm: string | null
+}
+
+function putLoaded(world: World, row: ObjectRow, { id, ...realm }: ReturnType<typeof splitRealm>): void {
+  const known: KnownObject = {
+    sourceId: row.source_id,
+    realm: realmName(realm),
+    objectId: id,
+    kind: row.kind,
+    customerId: row.customer_id,
+    snapshot: unpackSnapshot(row.snapshot),
+    memory: { ...emptyMemory(), ...row.memory },
+  }
+  world.objects.set(objectKeyOf(known), known)
+}
+
+/**
+ * What is stored by a bare id belongs to the account and mode of the event that was seen last of it; where that cannot be told,
+ * to whichever asks for it first. An object that its own account and mode have stored since is left alone.
+ */
+async function adoptOlderObjects(
+  tx: Queryable,
+  world: World,
+  keys: readonly string[],
+  rows: readonly ObjectRow[],
+): Promise<void> {
+  if (rows.length === 0) return
+  const isOwnedBy = await readOwners(tx, world.clientId, rows)
+  const byId = Map.groupBy(keys.map(splitRealm), ({ id }) => id)
+  for (const row of rows)
+    for (const asked of byId.get(row.object_id) ?? []) {
+      const isStored = world.objects.has(keyIn({ ...asked, sourceId: row.source_id }, asked.id))
+      if (!isStored && isOwnedBy(row, asked)) putLoaded(world, row, asked)
+    }
+}
+
+/** Whether an object that is stored by its bare id can be that of a realm. */
+async function readOwners(
+  tx: Queryable,
+  clientId: string,
+  rows: readonly Pick<ObjectRow, 'source_id' | 'snapshot'>[],
+): Promise<(row: Pick<ObjectRow, 'source_id' | 'snapshot'>, realm: Realm) => boolean> {
+  const lastEventOf = (row: Pick<ObjectRow, 'source_id' | 'snapshot'>) =>
+    newestObservationOf(unpackSnapshot(row.snapshot))?.eventId ?? null
+  const seen = rows.flatMap((row) => {
+    const eventId = lastEventOf(row)
+    return eventId === null ? [] : [{ sourceId: row.source_id, eventId }]
+  })
+  const { rows: owners } = await tx.query<{ source_id: string; event_id: string; account: string; livemode: boolean }>(
+    `select e.source_id, e.event_id, e.account, e.livemode
+       from (select distinct * from unnest($2::uuid[], $3::text[])) s(source_id, event_id)
+       join source_events e on e.client_id = $1 and e.source_id = s.source_id and e.event_id = s.event_id`,
+    [clientId, seen.map(({ sourceId }) => sourceId), seen.map(({ eventId }) => eventId)],
+  )
+  const realmsOf = Map.groupBy(owners, ({ source_id, event_id }) => keyOf(source_id, event_id))
+  return (row, realm) => {
+    const owned = realmsOf.get(keyOf(row.source_id, lastEventOf(row) ?? ''))
+    if (owned) return owned.some((owner) => realmName(owner) === realmName(realm))
+    const { livemode } = unpackSnapshot(row.snapshot).object ?? {}
+    return typeof livemode !== 'boolean' || livemode === (realm.livemode ?? true)
+  }
 }
 
 interface UserRow {
@@ -143,13 +238,46 @@ const userOf = ({ id, client_user_id, email, registered }: UserRow) => ({
 
 async function loadUsersOfCustomers(tx: Queryable, world: World, customers: readonly string[]): Promise<void> {
   if (customers.length === 0) return
-  const { rows } = await tx.query<UserRow & { customer_id: string }>(
-    `select l.customer_id, u.id, u.client_user_id, u.email, u.registered
+  const { rows } = await tx.query<UserRow & { customer_id: string; realm: string | null }>(
+    `select l.customer_id, l.realm, u.id, u.client_user_id, u.email, u.registered
        from user_customers l join users u on u.client_id = l.client_id and u.id = l.user_id
       where l.client_id = $1 and l.customer_id = any($2)`,
-    [world.clientId, customers],
+    [world.clientId, withBareIds(customers)],
   )
-  for (const row of rows) world.users.addUser(userOf(row), row.customer_id)
+  const wanted = new Set(customers)
+  const own = rows.filter(({ customer_id, realm }) => realm !== null && wanted.has(customer_id))
+  for (const row of own) world.users.addUser(userOf(row), row.customer_id)
+  const older = rows.filter(({ realm }) => realm === null)
+  const isOwnedBy = await readCustomerOwners(tx, world.clientId, older, customers)
+  for (const row of older)
+    for (const key of customers)
+      if (splitRealm(key).id === row.customer_id && !own.some((one) => one.customer_id === key) && isOwnedBy(key))
+        world.users.addUser(userOf(row), key)
+}
+
+/**
+ * Whether a customer that was linked before accounts and modes were told apart can be the one of a key: it is where its events
+ * came from, and anywhere when none is known.
+ */
+async function readCustomerOwners(
+  tx: Queryable,
+  clientId: string,
+  links: readonly { customer_id: string }[],
+  keys: readonly string[],
+): Promise<(key: string) => boolean> {
+  if (links.length === 0 || keys.length === 0) return () => true
+  const { rows } = await tx.query<ObjectRow>(
+    `select source_id, object_id, snapshot from objects
+      where client_id = $1 and object_id = any($2) and kind = 'customer' and realm is null`,
+    [clientId, links.map(({ customer_id }) => customer_id)],
+  )
+  if (rows.length === 0) return () => true
+  const isOwnedBy = await readOwners(tx, clientId, rows)
+  return (key) => {
+    const { id, ...realm } = splitRealm(key)
+    const known = rows.filter(({ object_id }) => object_id === id)
+    return known.length === 0 || known.some((row) => isOwnedBy(row, realm))
+  }
 }
 
 async function loadUsers(

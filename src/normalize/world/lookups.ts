@@ -1,18 +1,23 @@
 import { fetchedObjectPaths } from '../../../mappings/hydrate.ts'
+import type { Json } from '../../domain/json.ts'
 import type { Mapping, Node, NodeOf, ObjectKind } from '../../language/mapping.ts'
 import { memoizeByKey } from '../../language/memoized.ts'
 import {
   type EvaluationInput,
   type EvaluationScope,
   type Facts,
-  readValue,
-  selectElements,
+  readIfReadable,
+  type selectElements,
 } from '../../language/read.ts'
+import { isIdText } from '../../language/unreadable.ts'
 
 type KeptNode = NodeOf<'kept'>
 type UserNode = NodeOf<'user'>
 
-/** What events read beyond themselves, by id, so that it is loaded for all of a batch at once. */
+/**
+ * What events read beyond themselves, by id, so that it is loaded for all of a batch at once. Objects, customers, fetches and facts
+ * are named by their ids in the event's account and mode (src/domain/realm.ts).
+ */
 export interface Lookups {
   /** Ids of Stripe objects whose snapshots are read. */
   objects: Set<string>
@@ -88,15 +93,15 @@ export function collectMappingLookups(mapping: Mapping, input: EvaluationInput, 
   const { kept, users } = lookupNodesOf(mapping)
   for (const scope of scopesOf(mapping, input)) for (const node of kept) visitStored(node, scope, lookups)
   for (const rule of mapping.rules) {
-    const payments = 'emit' in rule ? rule.once?.per : rule.note?.per
-    for (const node of payments ?? []) {
-      const payment = readValue(node, input)
-      if (typeof payment === 'string') lookups.objects.add(`tally:${payment}`)
+    const counted = 'emit' in rule ? rule.once : rule.note
+    for (const node of counted ? [...counted.per, counted.purchase] : []) {
+      const id = readIfReadable(node, input)
+      if (typeof id === 'string') lookups.objects.add(`tally:${id}`)
     }
   }
   for (const { fact, key } of mapping.waitFor) {
-    const id = readValue(key, input)
-    if (id !== null) lookups.facts.add(`${fact}:${id}`)
+    const id = readIfReadable(key, input)
+    if (isIdText(id)) lookups.facts.add(`${fact}:${id}`)
   }
   for (const node of users) collectUserNodeLookups(node, input, lookups)
 }
@@ -104,12 +109,21 @@ export function collectMappingLookups(mapping: Mapping, input: EvaluationInput, 
 /** The event as it is, its state before, and each element of a list that a rule reads: the product of a line, say. */
 function scopesOf(mapping: Mapping, input: EvaluationInput): EvaluationScope[] {
   const before = input.prior === null ? [] : [{ ...input, object: input.prior }]
-  const items = mapping.rules.flatMap((rule) => ('emit' in rule && rule.each ? selectElements(rule.each, input) : []))
+  const items = mapping.rules.flatMap((rule) => ('emit' in rule && rule.each ? elementsOf(rule.each, input) : []))
   return [input, ...before, ...items.map((item) => ({ ...input, item }))]
 }
 
+/** The elements of a list that can be read. */
+function elementsOf(each: Parameters<typeof selectElements>[0], input: EvaluationInput): Json[] {
+  const list = readIfReadable(
+    { op: 'each', ...each, shape: { itself: { op: 'from', path: '', keys: [], scope: 'item' } } },
+    input,
+  )
+  return (list ?? []).map(({ itself }: { itself: Json }) => itself)
+}
+
 function visitStored(node: KeptNode, scope: EvaluationScope, lookups: Lookups): void {
-  const id = readValue(node.key, scope)
+  const id = readIfReadable(node.key, scope)
   if (typeof id !== 'string') return
   lookups.objects.add(id)
   if (fetchedObjectPaths[node.kind]) lookups.fetches.add(`${node.kind}:${id}`)
@@ -119,12 +133,12 @@ function visitStored(node: KeptNode, scope: EvaluationScope, lookups: Lookups): 
 }
 
 function collectUserNodeLookups(node: UserNode, input: EvaluationInput, lookups: Lookups): void {
-  const customer = readValue(node.customer, input)
+  const customer = readIfReadable(node.customer, input)
   if (typeof customer === 'string') lookups.customers.add(customer)
-  const floUserId = node.floUserId && readValue(node.floUserId, input)
+  const floUserId = node.floUserId && readIfReadable(node.floUserId, input)
   if (typeof floUserId === 'string') lookups.userIds.add(floUserId)
   for (const part of node.clientUserId) {
-    const clientUserId = readValue(part, input)
+    const clientUserId = readIfReadable(part, input)
     if (typeof clientUserId === 'string' && clientUserId !== '') lookups.clientUserIds.add(clientUserId)
   }
 }

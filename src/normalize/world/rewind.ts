@@ -1,10 +1,11 @@
 import type { ContractMappings } from '../../../mappings/offer.ts'
 import type { Queryable } from '../../database/db.ts'
+import { idUnder, realmName } from '../../domain/realm.ts'
 import type { Flag } from '../../language/mapping.ts'
 import { memoizeByKey } from '../../language/memoized.ts'
 import type { Memory } from '../../language/memory.ts'
 import { placeObservation, type Snapshot } from './snapshots.ts'
-import { type KnownObject, keyOf } from './world.ts'
+import { type KnownObject, keyIn, keyOf } from './world.ts'
 
 // What is known of an object includes what came last. To judge an event as it was judged, or a stretch of events anew, what came
 // with it or after it is taken out of the world again, as far as the two can be told apart.
@@ -45,10 +46,10 @@ export async function rewindObjects(
   const objects = known.filter(({ snapshot }) => observationsOf(snapshot).length > 0)
   if (objects.length === 0) return []
   const earlierEvents = await readEventsBefore(deps.db, clientId, objects, before)
-  const earlierKeys = await readKeysBefore(deps, clientId, objects, before)
+  const isEarlierKey = await readKeysBefore(deps, clientId, objects, before)
   const flagRules = flagRulesOf(deps.mappings)
   return objects.map((one) => {
-    const isEarlier = (eventId: string) => earlierEvents.has(keyOf(one.sourceId, eventId))
+    const isEarlier = (eventId: string) => earlierEvents.has(seenKey(one, eventId))
     const all = observationsOf(one.snapshot)
     const left = all.filter(({ eventId }) => isEarlier(eventId))
     if (left.length > 0 || canForget(one)) {
@@ -58,7 +59,10 @@ export async function rewindObjects(
       )
       const flags = Object.fromEntries(
         flagRules
-          .filter(({ type, flag }) => one.memory.flags[flag] && earlierKeys.has(flagKey(one, type)))
+          .filter(
+            ({ type, flag }) =>
+              one.memory.flags[flag] && flagKeys(one, type).some((key) => isEarlierKey(key, one.realm)),
+          )
           .map(({ flag }) => [flag, true as const]),
       )
       one.memory = { ...one.memory, flags, occasions: occasionsBefore(one.memory, isEarlier) }
@@ -67,8 +71,14 @@ export async function rewindObjects(
   })
 }
 
-/** The business key of the event that set a flag. */
-const flagKey = ({ sourceId, objectId }: KnownObject, type: string) => `${sourceId}:${type}:${objectId}`
+/** The business keys that the event may have which set a flag: before accounts and modes were told apart they named neither. */
+const flagKeys = ({ sourceId, realm, objectId }: KnownObject, type: string) => [
+  `${sourceId}${realm}:${type}:${objectId}`,
+  ...(realm === '' ? [] : [`${sourceId}:${type}:${objectId}`]),
+]
+
+/** The key of an event that an object remembers. */
+const seenKey = ({ sourceId, realm }: KnownObject, eventId: string) => keyOf(sourceId, idUnder(realm, eventId))
 
 const UNSEEN: Snapshot = { object: null, tied: [], base: [] }
 
@@ -100,33 +110,39 @@ async function readEventsBefore(
   )
   if (events.length === 0) return new Set()
   const { rows } = await db.query(
-    `select e.source_id, e.event_id
+    `select e.source_id, e.account, e.livemode, e.event_id
        from (select distinct * from unnest($2::uuid[], $3::text[])) s(source_id, event_id)
        join source_events e on e.client_id = $1 and e.source_id = s.source_id and e.event_id = s.event_id
       where e.id < $4`,
     [clientId, events.map(({ sourceId }) => sourceId), events.map(({ eventId }) => eventId), before],
   )
-  return new Set(rows.map(({ source_id, event_id }) => keyOf(source_id, event_id)))
+  return new Set(rows.map((row) => keyIn({ ...row, sourceId: row.source_id }, row.event_id)))
 }
 
-/** The business keys behind the objects' flags whose events were made from earlier source events. */
+/** Whether the event of a business key behind an object's flag was made from an earlier source event of the object's realm. */
 async function readKeysBefore(
   { db, mappings }: RewindDeps,
   clientId: string,
   objects: readonly KnownObject[],
   before: string,
-): Promise<Set<string>> {
+): Promise<(key: string, realm: string) => boolean> {
   const flagRules = flagRulesOf(mappings)
   const keys = objects.flatMap((known) =>
-    flagRules.flatMap(({ type, flag }) => (known.memory.flags[flag] ? [flagKey(known, type)] : [])),
+    flagRules.flatMap(({ type, flag }) => (known.memory.flags[flag] ? flagKeys(known, type) : [])),
   )
-  if (keys.length === 0) return new Set()
-  const { rows } = await db.query(
-    `select m.key from emissions m
+  if (keys.length === 0) return () => false
+  const { rows } = await db.query<{ key: string; account: string | null; livemode: boolean | null }>(
+    `select m.key, s.account, s.livemode from emissions m
        left join events e on e.client_id = $1 and e.id = m.event_id
+       left join source_events s on s.client_id = $1 and s.id = e.source_event_id
       where m.client_id = $1 and m.contract = any($4) and m.key = any($2)
         and (e.source_event_id is null or e.source_event_id < $3)`,
     [clientId, keys, before, Object.keys(mappings)],
   )
-  return new Set(rows.map(({ key }) => key))
+  return (key, realm) =>
+    rows.some(
+      (row) =>
+        row.key === key &&
+        (row.account === null || realmName({ account: row.account, livemode: row.livemode ?? true }) === realm),
+    )
 }

@@ -1,4 +1,5 @@
 import type { Queryable } from '../../database/db.ts'
+import { idUnder, realmName, splitRealm } from '../../domain/realm.ts'
 import { packSnapshot } from './snapshots.ts'
 import { splitKey, type World } from './world.ts'
 
@@ -8,19 +9,21 @@ export async function saveWorld(tx: Queryable, world: World): Promise<void> {
   const objects = [...dirty.objects]
   if (objects.length > 0)
     await tx.query(
-      `insert into objects (client_id, source_id, object_id, kind, customer_id, snapshot, memory, updated_at)
-       select $1, o.*, now() from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::json[], $7::json[]) o
+      `insert into objects (client_id, source_id, object_id, kind, customer_id, snapshot, memory, realm, updated_at)
+       select $1, o.*, now()
+         from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::json[], $7::json[], $8::text[]) o
        on conflict (client_id, source_id, object_id) do update
          set kind = excluded.kind, customer_id = excluded.customer_id, snapshot = excluded.snapshot, memory = excluded.memory,
-             updated_at = excluded.updated_at`,
+             realm = excluded.realm, updated_at = excluded.updated_at`,
       [
         clientId,
         objects.map(({ sourceId }) => sourceId),
-        objects.map(({ objectId }) => objectId),
+        objects.map(({ realm, objectId }) => idUnder(realm, objectId)),
         objects.map(({ kind }) => kind),
         objects.map(({ customerId }) => customerId),
         objects.map(({ snapshot }) => JSON.stringify(packSnapshot(snapshot))),
         objects.map(({ memory }) => JSON.stringify(memory)),
+        objects.map(({ realm }) => realm),
       ],
     )
   const changedUsers = [...people.changed]
@@ -33,10 +36,15 @@ export async function saveWorld(tx: Queryable, world: World): Promise<void> {
     )
   if (people.linked.size > 0)
     await tx.query(
-      `insert into user_customers (client_id, customer_id, user_id)
-       select $1, l.customer_id, l.user_id from unnest($2::text[], $3::uuid[]) l(customer_id, user_id)
-       on conflict (client_id, customer_id) do update set user_id = excluded.user_id`,
-      [clientId, [...people.linked.keys()], [...people.linked.values()].map(({ id }) => id)],
+      `insert into user_customers (client_id, customer_id, user_id, realm)
+       select $1, l.customer_id, l.user_id, l.realm from unnest($2::text[], $3::uuid[], $4::text[]) l(customer_id, user_id, realm)
+       on conflict (client_id, customer_id) do update set user_id = excluded.user_id, realm = excluded.realm`,
+      [
+        clientId,
+        [...people.linked.keys()],
+        [...people.linked.values()].map(({ id }) => id),
+        [...people.linked.keys()].map((key) => realmName(splitRealm(key))),
+      ],
     )
   if (dirty.holds.size > 0) {
     const holds = [...dirty.holds].map(([key, until]) => ({ ...splitKey(key), until }))

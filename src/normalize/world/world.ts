@@ -1,5 +1,6 @@
 import { idOfWords } from '../../domain/ids.ts'
 import type { Json } from '../../domain/json.ts'
+import { idInRealm, idUnder, type Realm, realmName } from '../../domain/realm.ts'
 import type { ObjectKind } from '../../language/mapping.ts'
 import { emptyMemory, type Memory } from '../../language/memory.ts'
 import type { Facts } from '../../language/read.ts'
@@ -12,6 +13,8 @@ import { Users } from './users.ts'
 /** One Stripe object as we know it. */
 export interface KnownObject {
   sourceId: string
+  /** The name of the account and mode that it belongs to (src/domain/realm.ts). */
+  realm: string
   objectId: string
   kind: string
   customerId: string | null
@@ -30,12 +33,20 @@ export interface FetchState {
   message: string | null
 }
 
+/** A checkout as it is registered; `stripe_account` null: since before accounts were told apart, for any. */
+export interface RegisteredCheckout {
+  id: string
+  stripe_account: string | null
+}
+
 /** What is known of a source. */
 interface KnownSource {
   hasApiKey: boolean
   /** Why Stripe is not asked at present; null: it is. */
   openCircuitReason: string | null
   planRanks: Readonly<Record<string, number>>
+  /** false: it is older than the telling apart of accounts and modes, so some of its objects and business keys name neither. */
+  idsByRealm: boolean
 }
 
 /** What a batch of one client's events knows: loaded once, changed event by event, written back at its end. */
@@ -43,7 +54,7 @@ export interface World {
   clientId: string
   objects: Map<string, KnownObject>
   /** Registered checkouts, by Flo's id and by Stripe's, whatever the source. */
-  checkouts: Map<string, object>
+  checkouts: Map<string, RegisteredCheckout>
   users: Users
   /** Deadlines of missing facts, by source and fact. */
   holds: Map<string, Date>
@@ -54,6 +65,8 @@ export interface World {
   twins: Set<string>
   /** Events with what was fetched for them, as far as it has been loaded. */
   completions: WeakMap<SourceEvent, Completion>
+  /** What kept us from finding out what an event reads. */
+  lookupFaults: WeakMap<SourceEvent, unknown>
   dirty: {
     objects: Set<KnownObject>
     holds: Map<string, Date>
@@ -67,8 +80,20 @@ export interface World {
   loaded: Lookups
 }
 
-/** The key of what belongs to a source: an object, a fact, a fetch. */
+/** The source, and in it the account and mode, in which a Stripe id is read: a source event is in one. */
+export interface SourceRealm extends Realm {
+  sourceId: string
+}
+
+/** The key of what belongs to a source: an object, a fact, a fetch, each by its id in its realm. */
 export const keyOf = (sourceId: string, id: string) => `${sourceId}|${id}`
+
+/** The key of what an event means by an id. */
+export const keyIn = (at: SourceRealm, id: string) => keyOf(at.sourceId, idInRealm(at, id))
+
+/** The key of a known object. */
+export const objectKeyOf = ({ sourceId, realm, objectId }: Pick<KnownObject, 'sourceId' | 'realm' | 'objectId'>) =>
+  keyOf(sourceId, idUnder(realm, objectId))
 
 /** The source, a UUID, and the id of a key that `keyOf` made. */
 export const splitKey = (key: string) => ({ sourceId: key.slice(0, 36), id: key.slice(37) })
@@ -83,6 +108,7 @@ export const emptyWorld = (clientId: string): World => ({
   fetchStates: new Map(),
   twins: new Set(),
   completions: new WeakMap(),
+  lookupFaults: new WeakMap(),
   dirty: { objects: new Set(), holds: new Map(), timers: new Map(), fetchRequests: new Map() },
   arrivedFacts: new Set(),
   loaded: noLookups(),
@@ -101,25 +127,27 @@ interface ReadListeners {
   onUnknownObject?: (kind: ObjectKind, id: string) => void
 }
 
-/** The world as the evaluator of one source's event sees it. */
+/** The world as the evaluator of one event sees it: that of the event's source, account and mode. */
 export function factsOf(
   world: World,
-  sourceId: string,
+  at: SourceRealm,
   { onUserRead = () => {}, onUnknownObject = () => {} }: ReadListeners = {},
 ): Facts {
+  // Of a source that is older than realms every object keeps the UUID that it was told with.
+  const uuidOwner = `${at.sourceId}${world.sources.get(at.sourceId)?.idsByRealm === false ? '' : realmName(at)}`
   return {
     readSnapshot(kind, id) {
       const checkout = kind === 'checkout' ? world.checkouts.get(id) : undefined
-      if (checkout) return { object: checkout, memory: emptyMemory() }
-      const known = world.objects.get(keyOf(sourceId, id))
+      if (checkout && isCheckoutOf(checkout, id, at)) return { object: checkout, memory: emptyMemory() }
+      const known = world.objects.get(keyIn(at, id))
       if (known?.kind === kind) return { object: known.snapshot.object, memory: known.memory }
       onUnknownObject(kind, id)
-      const fetched = world.fetchStates.get(keyOf(sourceId, `${kind}:${id}`))?.result
+      const fetched = world.fetchStates.get(keyIn(at, `${kind}:${id}`))?.result
       return fetched ? { object: fetched, memory: emptyMemory() } : null
     },
     findUser(customer, clientUserId, email, floUserId) {
       const named = floUserId === null ? undefined : world.users.byId.get(floUserId)
-      const user = named ?? world.users.resolveUser(customer, clientUserId)
+      const user = named ?? world.users.resolveUser(customerIn(at, customer), clientUserId)
       if (!named && (customer !== null || clientUserId !== null)) onUserRead({ customer, clientUserId })
       return {
         id: user.id,
@@ -127,19 +155,28 @@ export function factsOf(
         email: (user.registered ? user.email : null) ?? email,
       }
     },
-    deriveUuid: (kind, key) => idOfWords(kind, sourceId, key),
-    readRank: (plan) => world.sources.get(sourceId)?.planRanks[plan] ?? null,
-    readTally: (payment) => world.objects.get(keyOf(sourceId, `tally:${payment}`))?.snapshot.object ?? null,
+    deriveUuid: (kind, key) => idOfWords(kind, uuidOwner, key),
+    readRank: (plan) => world.sources.get(at.sourceId)?.planRanks[plan] ?? null,
+    readTally: (payment) => world.objects.get(keyIn(at, `tally:${payment}`))?.snapshot.object ?? null,
   }
 }
 
+/** Whether a checkout is meant: its own id names it everywhere, a Stripe session's only in the account of the session. */
+const isCheckoutOf = ({ id, stripe_account: account }: RegisteredCheckout, key: string, at: Realm): boolean =>
+  key === `checkout:${id}` || account === null || account === (at.account ?? '')
+
+/** A customer's key among the users; null where there is none. */
+export const customerIn = (realm: Realm, customer: string | null) =>
+  customer === null ? null : idInRealm(realm, customer)
+
 /** Puts a record of our own beside Stripe's objects: a link, a tally. */
-export function putRecord(world: World, sourceId: string, record: { kind: string; objectId: string; object: unknown }) {
+export function putRecord(world: World, at: SourceRealm, record: { kind: string; objectId: string; object: unknown }) {
   const { kind, objectId, object } = record
-  const key = keyOf(sourceId, objectId)
+  const key = keyIn(at, objectId)
   const snapshot = { object, tied: [], base: [] }
   const known = world.objects.get(key) ?? {
-    sourceId,
+    sourceId: at.sourceId,
+    realm: realmName(at),
     objectId,
     kind,
     customerId: null,
