@@ -63,6 +63,7 @@ import tiered from './scenarios/tiered.ts'
 import tieredPlanChange from './scenarios/tiered-plan-change.ts'
 import trialCancels from './scenarios/trial-cancels.ts'
 import trialConverts from './scenarios/trial-converts.ts'
+import trialEndsEarly from './scenarios/trial-ends-early.ts'
 import trialOffer from './scenarios/trial-offer.ts'
 import trialPauses from './scenarios/trial-pauses.ts'
 import uncollectible from './scenarios/uncollectible.ts'
@@ -137,6 +138,7 @@ export const scenarios: readonly Scenario[] = [
   tieredPlanChange,
   trialCancels,
   trialConverts,
+  trialEndsEarly,
   trialOffer,
   trialPauses,
   uncollectible,

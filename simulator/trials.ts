@@ -6,7 +6,7 @@ import { periodLines } from './lines.ts'
 import type { Customer, Subscription } from './objects/billing.ts'
 import { finalizeInvoice, payInvoice } from './payments.ts'
 import { present } from './present.ts'
-import { advanceClock, recordEvent, type World } from './world.ts'
+import { advanceClock, asOneRequest, changeObject, recordEvent, type World } from './world.ts'
 
 /** Three days before a trial ends. */
 export function warnOfTrialEnd(world: World, subscription: Subscription): void {
@@ -23,16 +23,34 @@ export function endTrialUnpayable(world: World, subscription: Subscription): voi
 
 /** A subscription paused at its trial's end begins its first paid period now. */
 export function resumeWithInvoice(world: World, customer: Customer, subscription: Subscription): void {
+  payFirstPeriod(world, customer, subscription, (news) => resumeHard(world, subscription, news))
+}
+
+/** The trial is ended before its time: the first paid period begins now, and Stripe bills it as a change. */
+export function endTrialEarly(world: World, customer: Customer, subscription: Subscription): void {
+  asOneRequest(world, () =>
+    payFirstPeriod(world, customer, subscription, (news) =>
+      changeObject(
+        world,
+        subscription,
+        { ...news, status: 'active', trialEnd: world.now },
+        'customer.subscription.updated',
+      ),
+    ),
+  )
+}
+
+function payFirstPeriod(
+  world: World,
+  customer: Customer,
+  subscription: Subscription,
+  begin: (news: Partial<Subscription>) => void,
+): void {
   const { recurring } = present(subscription.items[0]).price
   const period = { start: world.now, end: boundaryAfter(world.now, present(recurring), world.now) }
   const lines = subscription.items.flatMap((item) => periodLines(world, subscription, item, period))
   const invoice = newInvoice(world, customer, { billingReason: 'subscription_update', lines, subscription })
-  resumeHard(world, subscription, {
-    anchor: world.now,
-    periodStart: period.start,
-    periodEnd: period.end,
-    latestInvoice: invoice.id,
-  })
+  begin({ anchor: world.now, periodStart: period.start, periodEnd: period.end, latestInvoice: invoice.id })
   recordEvent(world, 'invoice.created', invoice)
   const payment = finalizeInvoice(world, customer, invoice)
   advanceClock(world, 1)

@@ -6,15 +6,18 @@ import {
   became,
   byEvent,
   called,
+  computed,
   event,
   firstOf,
   given,
   is,
   kept,
+  not,
   on,
   oneOf,
   reading,
   same,
+  stored,
   was,
 } from '../../src/language/words.ts'
 import {
@@ -70,6 +73,20 @@ export const endsNow = called(
   'ending now',
   all(ended, any(is(event('type'), 'customer.subscription.deleted'), became(ended))),
 )
+/** Stripe ends a trial that nobody pays for when it comes to it, in the second of its end or a little later. */
+const endsWithTrial = called(
+  'within an hour after its trial',
+  is(
+    computed(
+      'at most an hour later',
+      (end: number | null, trial: number | null) =>
+        end !== null && trial !== null && end >= trial && end <= trial + 3600,
+      from('ended_at'),
+      from('trial_end'),
+    ),
+    true,
+  ),
+)
 /** The end was known, or nobody asked for it: there is no cancellation to send beside the end (docs/stripe.md 4.3). */
 export const endedByItself = called(
   'ending by itself',
@@ -80,5 +97,13 @@ export const endedByItself = called(
     all(has('cancellation_details.reason', unset), was(has('status', 'past_due', 'unpaid'))),
     is(kept('customer', customerOf)(reading<{ deleted: boolean }>().from('deleted')), true),
     same(from('ended_at'), from('trial_end')),
+    all(has('cancellation_details.reason', unset), endsWithTrial),
   ),
 )
+
+/** What an end means depends on what was before it: that of a subscription never seen waits for its creation. */
+export const waitForBirth = {
+  fact: 'subscription',
+  key: called('the subscription itself', from('id')),
+  unless: any(not(is(event('type'), 'customer.subscription.deleted')), called('seen before', stored(all()))),
+}

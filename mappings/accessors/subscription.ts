@@ -56,7 +56,9 @@ const unitAmount = (item: Item) =>
   )
 
 function primaryOf(list: readonly Item[]): Item | null {
-  const present = list.filter(({ deleted }) => !deleted)
+  const standing = list.filter(({ deleted }) => !deleted)
+  const counting = standing.filter(({ quantity, quantity_decimal: exact }) => Number(exact ?? quantity ?? 1) !== 0)
+  const present = counting.length > 0 ? counting : standing
   const licensed = present.filter((item) => !isMetered(item))
   const among = licensed.length > 0 ? licensed : present
   return among.reduce<Item | null>(
@@ -67,7 +69,7 @@ function primaryOf(list: readonly Item[]): Item | null {
 /** The item that stands for a subscription of several. */
 export const primary = chooser(
   'primary item',
-  'a licensed item before a metered one, then the one with the highest unit amount, then the first',
+  'one of quantity 0 after all others, a licensed item before a metered one, then the highest unit amount, then the first',
   primaryOf,
 )
 

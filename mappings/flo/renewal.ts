@@ -29,8 +29,10 @@ import {
   waitForSubscription,
 } from '../accessors/invoice.ts'
 import {
+  subscription,
   periodEnd as subscriptionPeriodEnd,
   periodStart as subscriptionPeriodStart,
+  trialEnd as subscriptionTrialEnd,
 } from '../accessors/subscription.ts'
 import { invoiceUser } from '../accessors/user.ts'
 import { periodKey } from '../arrivals.ts'
@@ -136,6 +138,31 @@ const closingPeriod = called(
   ),
 )
 
+/** Stripe bills the first full period after a trial that was ended early as a change; older shapes do not say which it is. */
+const billedAsChange = called(
+  'billed as a change',
+  any(
+    has('billing_reason', 'subscription_update', unset),
+    is(legacy<string>('billing_reason', { until: '2018-11-08' }), 'subscription'),
+  ),
+)
+const paidFrom = min(aheadLines, (line) => line.from('period.start'))
+const heldTrialEnd = held(subscriptionTrialEnd)
+const beginsAtTrialEnd = called(
+  'beginning at the end of the trial',
+  is(
+    computed(
+      'within a minute',
+      (start, end) => start !== null && end !== null && Math.abs(start - end) <= 60,
+      paidFrom,
+      heldTrialEnd,
+    ),
+    true,
+  ),
+)
+/** A period is paid that begins before the trial ends that is known: its early end may be on its way. */
+const mayEndTrial = called('paid before the known end of the trial', more(heldTrialEnd, paidFrom))
+
 const { startDate: _start, endDate: _end, ...rest } = subscriptionShape
 const shape = {
   ...(Object.fromEntries(Object.entries(rest).map(([field, node]) => [field, held(node as Expr<Json>)])) as {
@@ -171,6 +198,11 @@ export default defineMapping({
       key: called('the period of its subscription', periodKey(invoiceSubscription, boundary)),
       unless: any(some(aheadLines, periodLine), not(held.known), is(boundary, unset), hasRolled),
     },
+    {
+      fact: 'period',
+      key: called('the first paid period of its subscription', periodKey(invoiceSubscription, paidFrom)),
+      unless: not(all(billedAsChange, mayEndTrial)),
+    },
   ],
 
   rules: [
@@ -179,11 +211,22 @@ export default defineMapping({
       because: 'The invoice belongs to no subscription.',
       when: is(invoiceSubscription, unset),
     },
+    {
+      ignore: 'subscription_ended',
+      because: 'The subscription has ended: no renewal follows its end, and the late payment is told by invoice.paid.',
+      when: is(held(subscription.from('status')), 'canceled', 'incomplete_expired'),
+    },
     // An amount of 0 counts as well: a coupon or a credit balance paid for the period.
     {
       emit: 'subscription.renewed',
-      when: any(has('billing_reason', 'subscription_cycle'), closingPeriod),
+      when: any(has('billing_reason', 'subscription_cycle'), closingPeriod, all(billedAsChange, beginsAtTrialEnd)),
       key: [from('id')],
+    },
+    {
+      ignore: 'not_a_renewal',
+      because: 'The invoice bills a change in the midst of a trial, as far as the subscription is known.',
+      when: all(billedAsChange, mayEndTrial),
+      afterWaiting: true,
     },
     { ignore: 'not_a_renewal', because: 'The invoice bills a start, a change or a threshold, not a new period.' },
   ],

@@ -35,6 +35,7 @@ import {
   state,
   status,
   subscriptionEvents,
+  waitForBirth,
 } from '../accessors/lifecycle.ts'
 import { planName, subscriptionProduct } from '../accessors/plan.ts'
 import {
@@ -100,13 +101,19 @@ const neverAnnounced = called(
   'never announced',
   all(not(remembers('announced')), any(has('status', 'incomplete_expired'), was(has('status', 'incomplete')))),
 )
+/** Once a subscription has expired no second cancellation is sent, however late one is reported. */
+const wasCancelledAndExpired = called(
+  'cancelled and expired before',
+  any(remembers('cancelled and expired'), all(remembers('cancelled'), remembers('expired'))),
+)
+
 export default defineMapping({
   name: 'flo/subscription',
   on: subscriptionEvents,
   to: floSubscription,
   user: subscriptionUser,
   total: [status],
-  waitFor: [],
+  waitFor: [waitForBirth],
 
   // The first rule that holds decides, so the specific ones come before `updated`.
   rules: [
@@ -134,33 +141,50 @@ export default defineMapping({
         any(neverAnnounced, type('customer.subscription.created')),
       ),
     },
-    { emit: 'subscription.expired', when: all(endsNow, endedByItself), key: [from('id')] },
+    { emit: 'subscription.expired', when: all(endsNow, endedByItself), key: [from('id')], remember: 'expired' },
+    {
+      ignore: 'already_ended',
+      because: 'The end of the subscription and its cancellation were sent before.',
+      when: all(endsNow, wasCancelledAndExpired),
+    },
     {
       emit: ['subscription.cancelled', 'subscription.expired'],
       when: endsNow,
       key: [from('id'), byEvent({ 'subscription.cancelled': cancellation }, always(null))],
+      remember: 'cancelled and expired',
     },
+    // Of the facts that have a name each is sent that the event shows.
     {
       emit: 'subscription.created',
       when: all(entitled, was(has('status', 'incomplete'))),
       key: [from('id')],
+      isNamedFact: true,
       remember: 'announced',
     },
     {
       emit: 'subscription.paused',
       when: all(paused, any(type('customer.subscription.paused'), became(paused))),
       key: [from('id'), firstOf(pausedSince, occasion('paused', sight))],
+      isNamedFact: true,
     },
     {
       emit: 'subscription.resumed',
       when: all(not(paused), not(ended), any(type('customer.subscription.resumed'), ceased(paused))),
       key: [from('id'), occasion('resumed', sight)],
+      isNamedFact: true,
     },
-    { emit: 'subscription.cancelled', when: became(pendingCancel), key: [from('id'), cancellation] },
+    {
+      emit: 'subscription.cancelled',
+      when: all(became(pendingCancel), not(wasCancelledAndExpired)),
+      key: [from('id'), cancellation],
+      isNamedFact: true,
+      remember: 'cancelled',
+    },
     {
       emit: 'subscription.reactivated',
       when: all(ceased(pendingCancel), not(ended)),
       key: [from('id'), firstOf(prior(from('canceled_at')), prior(from('cancel_at')), event('created'))],
+      isNamedFact: true,
     },
     {
       ignore: 'no_known_change',

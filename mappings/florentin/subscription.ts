@@ -13,7 +13,14 @@ import {
   stored,
   was,
 } from '../../src/language/words.ts'
-import { cancellation, endedByItself, endsNow, status, subscriptionEvents } from '../accessors/lifecycle.ts'
+import {
+  cancellation,
+  endedByItself,
+  endsNow,
+  status,
+  subscriptionEvents,
+  waitForBirth,
+} from '../accessors/lifecycle.ts'
 import { ended, pendingCancel } from '../accessors/subscription.ts'
 import { subscriptionUser } from '../accessors/user.ts'
 import { envelope } from './envelope.ts'
@@ -37,7 +44,7 @@ export default defineMapping({
   to: florentinSubscription,
   user: subscriptionUser,
   total: [status],
-  waitFor: [],
+  waitFor: [waitForBirth],
 
   rules: [
     {
@@ -53,6 +60,7 @@ export default defineMapping({
         any(type('customer.subscription.created'), all(becomesUsable, any(was(incomplete), birthSeen))),
       ),
       key: [from('id')],
+      isNamedFact: true,
       remember: 'purchased',
     },
     {
@@ -78,6 +86,7 @@ export default defineMapping({
       emit: 'subscription.cancelled',
       when: any(endsNow, all(became(pendingCancel), not(incomplete))),
       key: [from('id'), cancellation],
+      isNamedFact: true,
     },
     {
       ignore: 'not_in_contract',

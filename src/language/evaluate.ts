@@ -119,14 +119,14 @@ function decideVerdict(
     return ignoreWith('already_emitted', 'Another event of the source reported the same refund before.')
   if (counted) scope.counted = counted.share
 
+  const told = rulesToEmit(emitRule, mapping, scope)
   const emissions = [
     ...(owed ? [draftEvent(mapping, owed.emit, { key: owed.key }, scope)] : []),
-    ...(emitRule ? draftEvents(mapping, emitRule, scope) : []),
+    ...told.flatMap((one) => draftEvents(mapping, one, scope)),
   ]
   if (emissions.length === 0)
     return ignoreWith('nothing_to_tell', 'The rule holds, but none of the lines is of the kind that it tells.')
-  if (owed?.remember) memory.flags[owed.remember] = true
-  if (emitRule?.remember) memory.flags[emitRule.remember] = true
+  setFlags(memory, [owed, ...told])
   if (!overtaken) memory.said[mapping.name] = { ...moment, digest: digestOf(buildShape(mapping.news, scope)) }
   const missing = allMissingFacts(mapping, scope)
   return {
@@ -144,6 +144,22 @@ const isEmissionOwed = ({ when }: NonNullable<Mapping['owed']>, scope: Evaluatio
   tracePart({ op: 'owed' }, scope, () => isTrue(when, scope, mapping))
 
 type EmitRule = Extract<Mapping['rules'][number], { emit: unknown }>
+
+/** The rule that speaks and, where it names a fact, those after it of which each names one that the event shows as well. */
+function rulesToEmit(spoken: EmitRule | null, mapping: Mapping, scope: EvaluationScope): EmitRule[] {
+  if (!spoken) return []
+  if (!spoken.isNamedFact) return [spoken]
+  const isBeside = (rule: Mapping['rules'][number], at: number): rule is EmitRule =>
+    at > mapping.rules.indexOf(spoken) &&
+    'emit' in rule &&
+    rule.isNamedFact === true &&
+    tracePart({ op: 'rule', at }, scope, () => !rule.when || isTrue(rule.when, scope, mapping))
+  return [spoken, ...mapping.rules.filter(isBeside)]
+}
+
+function setFlags(memory: Memory, emitted: readonly (Pick<EmitRule, 'remember'> | null)[]): void {
+  for (const one of emitted) if (one?.remember) memory.flags[one.remember] = true
+}
 
 function draftEvents(mapping: Mapping, rule: EmitRule, scope: EvaluationScope): EventDraft[] {
   const scopes = rule.each ? selectElements(rule.each, scope).map((item) => ({ ...scope, item })) : [scope]

@@ -144,6 +144,8 @@ export type Rule<Emit extends string = string> =
       once?: RefundPayment & { upTo: Node; line: Node; lineAmount: Node }
       /** Says nothing new once a later state is known: swallowed when the event comes late. */
       overtakable?: boolean
+      /** A fact with a name of its own: every later rule of this kind that holds as well is sent beside it, in order. */
+      isNamedFact?: true
       /** Sets a flag of the object's memory when emitted. */
       remember?: Flag
       /** One event per key for the whole client, whichever of its sources reports it. */

@@ -73,7 +73,7 @@ function wordsOfRule(rule: Rule, style: WordingStyle): RuleWords {
       ignores: { code: rule.ignore, because: rule.because },
       remarks: rule.afterWaiting ? ['Only when what the mapping waits for has not come by the deadline.'] : [],
     }
-  const { each, key, once, overtakable } = rule
+  const { each, key, once, overtakable, isNamedFact } = rule
   const which = each && holdsAlways(each.where) ? '' : ` that is ${each && conditionWords(each.where, style)}`
   return {
     when,
@@ -83,6 +83,7 @@ function wordsOfRule(rule: Rule, style: WordingStyle): RuleWords {
       ...(each ? [`One for each of ${source(each.list)}${which}.`] : []),
       key ? `Once per ${key.map(source).join(' and ')}.` : 'Once per Stripe event.',
       ...(once ? ['Money is counted per payment: a refund that arrives on several paths is sent once.'] : []),
+      ...(isNamedFact ? ['Sent beside other facts that the event names.'] : []),
       ...(overtakable ? ['Not when a later state was sent already.'] : []),
     ],
   }

@@ -32,6 +32,13 @@ const DEPENDING: { scenario: RegExp; versions: RegExp; patient: RegExp; fact: Re
     because:
       'an end that came with the end of the customer is told from one that was asked for by what is known of them',
   },
+  {
+    scenario: /^trial-ends-early$/,
+    versions: /./,
+    patient: /false/,
+    fact: / subscription\.renewed:/,
+    because: 'that a trial was ended early only the subscription says; a gateway waits for it',
+  },
 ]
 
 const chosen = fc.record({

@@ -1,16 +1,29 @@
 import { expect } from 'vitest'
 import { heard, SOURCE, type Story } from './story.ts'
 
+const uuidOf = (body: string): string => JSON.parse(body).subscription.uuid
+const expiredOf = (events: Story['events']): Set<string> =>
+  new Set(events.filter(({ type }) => type === 'subscription.expired').map(({ body }) => uuidOf(body)))
+
 /** The business keys of all but `*.updated`, without what the order of arrival may choose in them. */
 export const factsOf = ({ events }: Story): string[] =>
   events
     .filter(({ type }) => !type.endsWith('.updated'))
+    // Once the end is told no renewal follows, though it was paid before: whether it is told is up to the order of arrival.
+    .filter(({ type, body }) => type !== 'subscription.renewed' || !expiredOf(events).has(uuidOf(body)))
     .map(({ contract, key }) => `${contract} ${key.slice(SOURCE.length + 1)}`)
     // A pause is named by the second of whichever of its two sights came first, a refund by its id or by its charge and sum.
     .map((fact) => fact.replace(/ (subscription\.(paused|resumed):\w+):.*/, ' $1'))
     .map((fact) => fact.replace(/ item\.refunded:(\w+:\d+|\w+)/, ' item.refunded'))
     // The id of a user of whom the client's own id is not known yet is one of its customer.
     .map((fact) => fact.replace(/(account\.created):.*/, '$1'))
+    // Once the end is told no second cancellation is: how many were told before it is up to the order of arrival.
+    .map((fact, _at, all) => {
+      const [, cancelled] = / subscription\.cancelled:(\w+)/.exec(fact) ?? []
+      const hasEnded = all.some((other) => other === `flo.v1 subscription.expired:${cancelled}`)
+      return hasEnded && fact.startsWith('flo.v1') ? `flo.v1 subscription.cancelled:${cancelled}` : fact
+    })
+    .filter((fact, at, all) => !fact.startsWith('flo.v1 subscription.cancelled:') || all.indexOf(fact) === at)
     .sort()
 
 /** What each event showed of its subscription or invoice, without what is no news: who told it, its period, when a pause began, what others say of it. */
