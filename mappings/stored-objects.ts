@@ -1,8 +1,9 @@
 import type Stripe from 'stripe'
 import { idOf, idsOf } from '../src/language/converters.ts'
-import type { Expr, Node, ObjectKind } from '../src/language/mapping.ts'
-import { firstOf, reading } from '../src/language/words.ts'
-import { checkoutBehind, registeredUser } from './accessors/facts.ts'
+import { type Expr, type Node, type ObjectKind, set, unset } from '../src/language/mapping.ts'
+import { always, computed, event, firstOf, given, is, reading, self } from '../src/language/words.ts'
+import { creditsNamed } from './accessors/credits.ts'
+import { checkoutBehind, type Link, REFUND_EVENTS, registeredUser } from './accessors/facts.ts'
 import { BASIL } from './versions.ts'
 
 // Whatever contract is mapped: the Stripe objects whose latest snapshot is kept, what some of them say of a user, and
@@ -45,10 +46,15 @@ export const userClaims: Partial<Record<ObjectKind, { customer: Node; clientUser
 }
 
 type IdOrObject = string | { id: string }
-type PaymentLinks = {
-  of: Node
-  to: Partial<Record<'invoice' | 'charge' | 'payment_intent' | 'session' | 'credit_note', Node>>
-}[]
+type PaymentLinks = { of: Node; to: Partial<Record<keyof Link, Node>> }[]
+/** Unix seconds of the event, where it is of this type. */
+const momentOf = (...types: string[]) => given(is(event('type'), ...types), event('created'))
+
+const intentCharge = firstOf(
+  idOf(intent.from('latest_charge')),
+  intent.legacy<string>('charges.data.0.id', { until: '2022-11-15' }),
+)
+const sessionPaid = session.has('payment_status', 'paid', 'no_payment_required')
 
 /** Ties between payments and what was bought, by Stripe's `object`. Since basil an invoice's payment is named by invoice_payment.paid alone. */
 export const paymentLinks: Readonly<Record<string, PaymentLinks>> = {
@@ -60,6 +66,8 @@ export const paymentLinks: Readonly<Record<string, PaymentLinks>> = {
       to: {
         charge: idOf(invoice.legacy<IdOrObject>('charge', BASIL)),
         payment_intent: idOf(invoice.legacy<IdOrObject>('payment_intent', BASIL)),
+        // Old invoices do not tell themselves when they were paid.
+        purchased: given(invoice.has('status_transitions.paid_at', unset), momentOf('invoice.paid')),
       },
     },
   ],
@@ -84,25 +92,41 @@ export const paymentLinks: Readonly<Record<string, PaymentLinks>> = {
     },
     {
       of: idOf(charge.from('payment_intent')),
-      to: { charge: charge.from('id'), invoice: idOf(charge.legacy<IdOrObject>('invoice', BASIL)) },
+      to: {
+        charge: charge.from('id'),
+        invoice: idOf(charge.legacy<IdOrObject>('invoice', BASIL)),
+        captured: given(charge.has('captured', true), momentOf('charge.captured')),
+      },
     },
   ],
   payment_intent: [
     {
       of: intent.from('id'),
       to: {
-        charge: firstOf(
-          idOf(intent.from('latest_charge')),
-          intent.legacy<string>('charges.data.0.id', { until: '2022-11-15' }),
-        ),
+        charge: intentCharge,
         invoice: idOf(intent.legacy<IdOrObject>('invoice', BASIL)),
+        purchased: given(intent.has('metadata.flo_product', set), momentOf('payment_intent.succeeded')),
+        captured: given(intent.has('capture_method', 'manual'), momentOf('payment_intent.succeeded')),
       },
+    },
+    {
+      of: intentCharge,
+      to: { payment_intent: intent.from('id') },
     },
   ],
   'checkout.session': [
     { of: idOf(session.from('payment_intent')), to: { session: session.from('id') } },
     { of: idOf(session.from('subscription')), to: { session: session.from('id') } },
     { of: idOf(session.from('invoice')), to: { session: session.from('id') } },
+    {
+      of: session.from('id'),
+      to: {
+        purchased: firstOf(
+          given(sessionPaid, momentOf('checkout.session.completed')),
+          momentOf('checkout.session.async_payment_succeeded'),
+        ),
+      },
+    },
   ],
   refund: [
     {
@@ -110,6 +134,10 @@ export const paymentLinks: Readonly<Record<string, PaymentLinks>> = {
       to: { payment_intent: idOf(refund.from('payment_intent')) },
     },
     { of: idOf(refund.from('payment_intent')), to: { charge: idOf(refund.from('charge')) } },
+    {
+      of: always(REFUND_EVENTS),
+      to: { refund: given(is(event('type'), 'refund.created', 'refund.updated', 'refund.failed'), refund.from('id')) },
+    },
   ],
   credit_note: [
     {
@@ -118,6 +146,10 @@ export const paymentLinks: Readonly<Record<string, PaymentLinks>> = {
         idsOf('refund')(note.from('refunds') as Expr<{ refund: IdOrObject }[] | null>),
       ),
       to: { credit_note: note.from('id'), invoice: idOf(note.from('invoice')) },
+    },
+    {
+      of: idOf(note.from('invoice')),
+      to: { credits: computed('refunds of the note', creditsNamed, self<Stripe.CreditNote>()) },
     },
   ],
 }

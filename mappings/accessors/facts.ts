@@ -1,7 +1,7 @@
 import type Stripe from 'stripe'
 import type { Json } from '../../src/domain/json.ts'
-import type { Expr } from '../../src/language/mapping.ts'
-import { called, computed, converter, firstOf, kept, reading, self } from '../../src/language/words.ts'
+import { type Expr, set } from '../../src/language/mapping.ts'
+import { always, called, computed, converter, firstOf, is, kept, reading, self } from '../../src/language/words.ts'
 import { invoice, invoiceSubscription } from './invoice.ts'
 
 // What other objects say: names, customers, which payment belongs to what, and which checkout the client registered.
@@ -17,18 +17,53 @@ export const productName = (id: Expr<string | null>) => kept('product', id)(read
 export const productDescription = (id: Expr<string | null>) =>
   kept('product', id)(reading<Stripe.Product>().from('description'))
 
-type Link = {
+/** What is known to be tied to an id, over all events. */
+export type Link = {
   invoice: string | null
   charge: string | null
   payment_intent: string | null
   session: string | null
   credit_note: string | null
+  /** Unix seconds: when it was bought with this. */
+  purchased: number | null
+  /** Unix seconds: when a payment that had only been authorised was captured. */
+  captured: number | null
+  /** What credit notes have given back of an invoice. */
+  credits: Credit[] | null
+  /** Any refund, of the source itself: it sends refund events. */
+  refund: string | null
 }
+/** A refund as a credit note names it. */
+export interface Credit {
+  note: string
+  refund: string
+  /** Unix seconds of the note. */
+  created: number
+  /** Minor units of the refund that the note is about; null where it does not say. */
+  money: number | null
+  /** The lines of the invoice, and the minor units that the note gives back of each: discounts off, exclusive tax on. */
+  lines: { line: string; amount: number }[]
+}
+type LinkedId = 'invoice' | 'charge' | 'payment_intent' | 'session' | 'credit_note'
 const linkKey = converter('link', (id: string) => `link:${id}`)
 const checkoutKey = converter('checkout', (id: string) => `checkout:${id}`)
 /** One end of the ties that an id has. */
-export const linkedId = (id: Expr<string | null>, end: keyof Link): Expr<string | null> =>
+export const linkedId = (id: Expr<string | null>, end: LinkedId): Expr<string | null> =>
   kept('link', linkKey(id))(reading<Link>().from(end))
+/** Unix seconds of what has happened to an id. */
+export const linkedMoment = (id: Expr<string | null>, end: 'purchased' | 'captured'): Expr<number | null> =>
+  kept('link', linkKey(id))(reading<Link>().from(end))
+/** What credit notes have given back of an invoice through refunds. */
+export const creditsOf = (invoiceId: Expr<string | null>): Expr<Credit[] | null> =>
+  kept('link', linkKey(invoiceId))(reading<Link>().from('credits'))
+
+/** Stands for the refund events of a source. */
+export const REFUND_EVENTS = 'refund.*'
+/** Whether the source has ever sent a refund event. */
+export const sendsRefundEvents = called(
+  'the source sends refund events',
+  is(kept('link', linkKey(always(REFUND_EVENTS)))(reading<Link>().from('refund')), set),
+)
 /** The registered checkout of an id: a Checkout session's, or Flo's own. */
 const checkoutOf = (id: Expr<string | null>) => kept('checkout', checkoutKey(id))(self<Json>())
 const markedObject = reading<{ metadata: Record<string, string> | null }>()

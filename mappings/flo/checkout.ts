@@ -1,8 +1,9 @@
 import type Stripe from 'stripe'
 import { floItem } from '../../src/contracts/flo.ts'
-import { isoTime } from '../../src/language/converters.ts'
-import { set } from '../../src/language/mapping.ts'
-import { all, always, defineMapping, event, not, on, self } from '../../src/language/words.ts'
+import { idOf, isoTime } from '../../src/language/converters.ts'
+import { set, unset } from '../../src/language/mapping.ts'
+import { all, always, defineMapping, event, firstOf, given, is, not, on, self } from '../../src/language/words.ts'
+import { linkedMoment } from '../accessors/facts.ts'
 import { sessionUser } from '../accessors/user.ts'
 import { envelope } from './envelope.ts'
 import { itemKey, purchasedItem, sessionItems } from './item.ts'
@@ -14,6 +15,9 @@ const session = on(
   'checkout.session.expired',
 )
 const { from, has, type } = session
+const isPaid = has('payment_status', 'paid', 'no_payment_required')
+/** With manual capture the page is completed when the money is authorised, and tells nothing when it is captured. */
+const captured = linkedMoment(idOf(from('payment_intent')), 'captured')
 
 /** `item.purchased` for each line of a Checkout session that was paid. */
 export default defineMapping({
@@ -43,8 +47,8 @@ export default defineMapping({
     {
       ignore: 'awaiting_payment',
       because:
-        'The payment method needs time: checkout.session.async_payment_succeeded follows when the money has come.',
-      when: all(type('checkout.session.completed'), not(has('payment_status', 'paid', 'no_payment_required'))),
+        'The payment takes time: checkout.session.async_payment_succeeded follows when the money has come, charge.captured when it is captured.',
+      when: all(type('checkout.session.completed'), not(isPaid), is(captured, unset)),
     },
     {
       emit: 'item.purchased',
@@ -56,7 +60,10 @@ export default defineMapping({
   body: {
     ...envelope('item'),
     user: sessionUser,
-    item: purchasedItem(isoTime(event('created')), always(null)),
+    item: purchasedItem(
+      isoTime(firstOf(linkedMoment(from('id'), 'purchased'), given(not(isPaid), captured), event('created'))),
+      always(null),
+    ),
     subscription: always(undefined),
   },
   news: {},

@@ -32,6 +32,8 @@ export interface Bought {
   /** The uuid of the checkout record that the client registered. */
   uuid: string | null
   refunded: number | null
+  /** What was paid for it, of what is given back (minor units). */
+  paid: number | null
   /** How a refund found its item when nothing names it: by the invoice as a whole, or by the charge alone. */
   attribution: 'invoice' | 'charge' | null
 }
@@ -130,8 +132,31 @@ export const boughtThing = (owner: string, line: Line | null): Bought => ({
   line,
   uuid: null,
   refunded: null,
+  paid: null,
   attribution: null,
 })
+
+/** What was bought with a payment that says so itself: one thing, for all of it. */
+export const paidItems = (intent: Expr<Stripe.PaymentIntent>) =>
+  computed(
+    'the payment',
+    (payment): Bought[] => {
+      if (!payment) return []
+      const amount = payment.amount_received ?? payment.amount
+      return [
+        boughtThing(payment.id, {
+          id: payment.id,
+          amount,
+          currency: payment.currency,
+          description: payment.description,
+          quantity: 1,
+          metadata: payment.metadata,
+          price: { id: payment.metadata?.flo_product ?? null, unit_amount: amount },
+        } as unknown as Line),
+      ]
+    },
+    intent,
+  )
 
 /** The lines of an invoice; those of a registered checkout's items have their uuids. */
 export const invoiceLines = (invoice: Stripe.Invoice | null, checkout: Json): Bought[] => {

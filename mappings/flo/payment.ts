@@ -2,24 +2,11 @@ import type Stripe from 'stripe'
 import { floItem } from '../../src/contracts/flo.ts'
 import { idOf, isoTime } from '../../src/language/converters.ts'
 import { set, unset } from '../../src/language/mapping.ts'
-import {
-  all,
-  always,
-  any,
-  computed,
-  defineMapping,
-  event,
-  firstOf,
-  is,
-  on,
-  self,
-  userOf,
-} from '../../src/language/words.ts'
-import { customerEmail, customerMetadata, linkedId } from '../accessors/facts.ts'
-import type { Line } from '../accessors/invoice.ts'
+import { all, always, any, defineMapping, event, firstOf, is, on, self, userOf } from '../../src/language/words.ts'
+import { customerEmail, customerMetadata, linkedId, linkedMoment } from '../accessors/facts.ts'
 import { BASIL } from '../versions.ts'
 import { envelope } from './envelope.ts'
-import { type Bought, boughtThing, itemKey, purchasedItem } from './item.ts'
+import { itemKey, paidItems, purchasedItem } from './item.ts'
 
 const intent = on('payment_intent.succeeded')
 const { from, has, legacy } = intent
@@ -37,26 +24,6 @@ const ofSomethingElse = any(
   is(linkedId(id, 'invoice'), set),
   is(linkedId(id, 'session'), set),
 )
-const boughtWithIt = computed(
-  'the payment',
-  (payment): Bought[] => {
-    if (!payment) return []
-    const amount = payment.amount_received ?? payment.amount
-    return [
-      boughtThing(payment.id, {
-        id: payment.id,
-        amount,
-        currency: payment.currency,
-        description: payment.description,
-        quantity: 1,
-        metadata: payment.metadata,
-        price: { id: payment.metadata?.flo_product ?? null, unit_amount: amount },
-      } as unknown as Line),
-    ]
-  },
-  self<Stripe.PaymentIntent>(),
-)
-
 /** `item.purchased` of a bare payment, where its metadata asks for it (`flo_product`: what is bought). */
 export default defineMapping({
   name: 'flo/payment',
@@ -77,13 +44,13 @@ export default defineMapping({
       because: 'The payment belongs to an invoice or a Checkout session, whose own event reports the purchase.',
       when: ofSomethingElse,
     },
-    { emit: 'item.purchased', each: { list: boughtWithIt, where: all() }, key: itemKey },
+    { emit: 'item.purchased', each: { list: paidItems(self<Stripe.PaymentIntent>()), where: all() }, key: itemKey },
   ],
 
   body: {
     ...envelope('item'),
     user: payer,
-    item: purchasedItem(isoTime(event('created')), always(null)),
+    item: purchasedItem(isoTime(firstOf(linkedMoment(id, 'purchased'), event('created'))), always(null)),
     subscription: always(undefined),
   },
   news: {},

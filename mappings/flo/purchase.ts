@@ -15,7 +15,7 @@ import {
   on,
   self,
 } from '../../src/language/words.ts'
-import { invoiceCheckout } from '../accessors/facts.ts'
+import { invoiceCheckout, linkedMoment } from '../accessors/facts.ts'
 import { invoiceSubscription, type Line, lines, oneOff, waitForSubscription } from '../accessors/invoice.ts'
 import { invoiceUser } from '../accessors/user.ts'
 import { envelope } from './envelope.ts'
@@ -54,7 +54,10 @@ export default defineMapping({
   body: {
     ...envelope('item'),
     user: invoiceUser,
-    item: purchasedItem(isoTime(firstOf(from('status_transitions.paid_at'), event('created'))), invoiceDetails),
+    item: purchasedItem(
+      isoTime(firstOf(from('status_transitions.paid_at'), linkedMoment(from('id'), 'purchased'), event('created'))),
+      invoiceDetails,
+    ),
     subscription: relatedSubscription(invoiceSubscription),
   },
   news: {},

@@ -2,7 +2,7 @@ import type Stripe from 'stripe'
 import { floItem } from '../../src/contracts/flo.ts'
 import type { Json } from '../../src/domain/json.ts'
 import { idOf } from '../../src/language/converters.ts'
-import { type Expr, set } from '../../src/language/mapping.ts'
+import { type Expr, set, unset } from '../../src/language/mapping.ts'
 import {
   all,
   always,
@@ -16,17 +16,20 @@ import {
   is,
   kept,
   member,
+  more,
   not,
   on,
   prior,
+  same,
   self,
-  tallied,
 } from '../../src/language/words.ts'
-import { linkedId } from '../accessors/facts.ts'
-import { invoice, type Line, lineKey } from '../accessors/invoice.ts'
+import { linkedId, sendsRefundEvents } from '../accessors/facts.ts'
+import { type Line, lineKey } from '../accessors/invoice.ts'
 import {
   charges,
+  countedBy,
   hasSeveralPricedLines,
+  intents,
   payerOf,
   paymentOf,
   refundBody,
@@ -35,24 +38,63 @@ import {
   waitForNote,
   withoutInvoice,
 } from './refund-shapes.ts'
+import { capturedOf, type GivenBack, givenBackBy, isUncaptured, leftOverOf } from './refunded-lines.ts'
+
+const NOTHING_CAPTURED = 'The payment was authorised and not captured: no money has moved, and none goes back.'
+const NOT_A_PURCHASE = 'The charge belongs to no invoice, and no purchase is known that it paid.'
+const REFUND_PENDING = 'The money is on its way: item.refunded follows when the refund has succeeded.'
+const REFUND_FAILED =
+  'The bank sent the money back: the refund did not take place. If it was sent before, it is no longer counted.'
 
 const refund = on('refund.created', 'refund.updated', 'refund.failed', 'charge.refund.updated')
 const { from } = refund
 const refundId = from('id')
 const refundedPayment = paymentOf(
-  idOf(from('charge')),
+  firstOf(idOf(from('charge')), linkedId(idOf(from('payment_intent')), 'charge')),
   idOf(from('payment_intent')),
   refundId,
   idOf(from('customer' as never) as Expr<Json>),
 )
-const paidAmount = firstOf(
-  kept('charge', refundedPayment.charge)(charges.from('amount')),
-  refundedPayment.invoice(invoice.from('amount_paid')),
-  refundedPayment.session(sessions.from('amount_total')),
-)
-const paymentIds = [refundedPayment.intent, linkedId(refundedPayment.charge, 'payment_intent'), refundedPayment.charge]
+const storedCharge = kept('charge', refundedPayment.charge)
+const paymentIds = [refundedPayment.intent, refundedPayment.charge]
 const succeeded = is(from('status'), 'succeeded')
 const refundUser = payerOf(refundedPayment, from('metadata.client_user_id'))
+const counted = { per: paymentIds, purchase: refundedPayment.owner, id: refundId, amount: from('amount') }
+const refundCaptured = called(
+  'what was captured',
+  computed('captured', capturedOf, storedCharge(self<Json>()), refundedPayment.received),
+)
+
+/** The charge says that it was never captured; that may be older than the capture, until the charge shows the refund. */
+const uncaptured = called(
+  'not captured as far as known',
+  all(
+    is(computed('uncaptured', isUncaptured, storedCharge(self<Json>())), true),
+    not(more(refundedPayment.received, always(0))),
+  ),
+)
+const released = called(
+  'released, not given back',
+  any(
+    is(from('reason') as Expr<string | null>, 'expired_uncaptured_charge'),
+    all(uncaptured, more(storedCharge(charges.from('amount_refunded')), always(0))),
+    is(refundedPayment.bare(intents.from('status')), 'canceled'),
+    // What a capture in part leaves over: no balance ever changed for it.
+    all(
+      is(idOf(from('balance_transaction')), unset),
+      same(
+        from('amount'),
+        computed(
+          'what the capture left over',
+          leftOverOf,
+          storedCharge(self<Json>()),
+          refundedPayment.bare(self<Json>()),
+          refundedPayment.received,
+        ),
+      ),
+    ),
+  ),
+)
 
 /** `item.refunded` by Stripe's refund objects: one per refund, when it has succeeded. */
 const byRefund = defineMapping({
@@ -65,79 +107,85 @@ const byRefund = defineMapping({
     {
       fact: 'purchase',
       key: firstOf(refundedPayment.intent, refundedPayment.charge, refundId),
-      unless: refundedPayment.known,
+      unless: all(refundedPayment.settled, not(uncaptured)),
     },
     waitForNote(refundId, refundedPayment),
   ],
 
   rules: [
+    { ignore: 'nothing_captured', because: NOTHING_CAPTURED, when: released },
     {
       ignore: 'refund_failed',
-      because:
-        'The bank sent the money back: the refund did not take place. If it was sent before, it is no longer counted.',
+      because: REFUND_FAILED,
       when: any(refund.type('refund.failed'), refund.has('status', 'failed', 'canceled')),
-      note: { as: 'failed', per: paymentIds, id: refundId, amount: from('amount') },
+      note: { as: 'failed', ...counted },
     },
     {
       ignore: 'refund_pending',
-      because: 'The money is on its way: item.refunded follows when the refund has succeeded.',
+      because: REFUND_PENDING,
       when: refund.has('status', 'pending', 'requires_action'),
-      note: { as: 'pending', per: paymentIds, id: refundId, amount: from('amount') },
+      note: { as: 'pending', ...counted },
     },
     {
       ignore: 'no_change',
       because: 'The refund had succeeded before: something else about it changed.',
       when: all(not(refund.type('refund.created')), not(became(succeeded))),
     },
+    { ignore: 'nothing_captured', because: NOTHING_CAPTURED, when: uncaptured, afterWaiting: true },
     {
       ignore: 'not_a_purchase',
-      because: 'The charge belongs to no invoice, and no purchase is known that it paid.',
-      when: all(
-        not(refundedPayment.known),
-        withoutInvoice(kept('charge', refundedPayment.charge)(self<Stripe.Charge>())),
-      ),
+      because: NOT_A_PURCHASE,
+      when: all(not(refundedPayment.known), withoutInvoice(storedCharge(self<Stripe.Charge>()))),
       afterWaiting: true,
     },
     {
       emit: 'item.refunded',
-      each: { list: refundedLines(refundId, refundedPayment, from('amount')), where: all() },
-      once: {
-        per: paymentIds,
-        id: refundId,
-        amount: from('amount'),
-        upTo: always(null),
+      each: {
+        list: refundedLines(refundedPayment, {
+          id: refundId,
+          amount: from('amount'),
+          at: from('created'),
+          captured: firstOf(refundCaptured, refundedPayment.session(sessions.from('amount_total'))),
+        }),
+        where: all(),
       },
+      once: { ...counted, ...countedBy(refundedPayment), upTo: always(null) },
       key: [refundId, lineKey(member<Line>('line'))],
     },
   ],
 
-  body: refundBody(
-    refundedPayment,
-    {
-      currency: from('currency'),
-      at: from('created'),
-      inAll: tallied,
-      of: paidAmount,
-    },
-    refundUser,
-  ),
+  body: refundBody(refundedPayment, { currency: from('currency'), at: from('created') }, refundUser),
   news: {},
 })
 
-const charge = on('charge.refunded')
+const charge = on('charge.refunded', 'charge.expired')
 const chargeId = charge.from('id')
 const embedded = charge.legacy<string>('refunds.data.0.id', { until: '2022-11-15' })
+const embeddedStatus = charge.legacy<string>('refunds.data.0.status', { until: '2022-11-15' })
 const chargePayment = paymentOf(chargeId, idOf(charge.from('payment_intent')), embedded, idOf(charge.from('customer')))
 const chargeUser = payerOf(chargePayment, charge.from('metadata.client_user_id'))
+const givenBack = computed(
+  'given back of what was captured',
+  givenBackBy,
+  self<Json>(),
+  prior(self<Json>()),
+  chargePayment.received,
+)
+const givenBackInAll = computed('in all', (given: GivenBack | null) => given?.now ?? 0, givenBack)
 /** `amount_refunded` is cumulative: what was given back this time is its rise. */
 const rise = computed(
   'rise of amount_refunded',
-  (now, before) => (now ?? 0) - (before ?? 0),
-  charge.from('amount_refunded'),
-  prior(charge.from('amount_refunded')),
+  (given: GivenBack | null) => (given ? given.now - given.before : 0),
+  givenBack,
 )
 
 const chargeAndSum = computed('charge and sum', (id, sum) => `${id}:${sum}`, chargeId, charge.from('amount_refunded'))
+const rises = {
+  per: [chargePayment.intent, chargeId],
+  purchase: chargePayment.owner,
+  id: embedded,
+  amount: rise,
+}
 
 /** `item.refunded` by the charge, where Stripe sends no refund events (before 2024-10-28, or not enabled). */
 const byCharge = defineMapping({
@@ -147,49 +195,70 @@ const byCharge = defineMapping({
   user: chargeUser,
   total: [],
   waitFor: [
-    { fact: 'purchase', key: firstOf(chargePayment.intent, chargePayment.charge), unless: chargePayment.known },
+    { fact: 'purchase', key: firstOf(chargePayment.intent, chargePayment.charge), unless: chargePayment.settled },
     waitForNote(embedded, chargePayment),
-    // The refund itself says which lines are meant, and whether the money has arrived: to a bank it takes days, and may fail.
+    // The refund itself says which lines are meant, and whether the money has arrived: it may be on its way for days, and fail.
     {
       fact: 'refund',
       key: called('the refund behind it', chargeAndSum),
       unless: any(
         is(embedded, set),
-        all(charge.has('payment_method_details.type', 'card'), not(hasSeveralPricedLines(chargePayment))),
+        all(
+          charge.has('payment_method_details.type', 'card'),
+          not(hasSeveralPricedLines(chargePayment)),
+          not(sendsRefundEvents),
+        ),
       ),
+    },
+    // Whether the source sends refunds at all is found out once.
+    {
+      fact: 'refund',
+      key: called('the first refund event of the source', always('any')),
+      unless: any(is(embedded, set), sendsRefundEvents),
     },
   ],
 
   rules: [
     {
+      ignore: 'nothing_captured',
+      because: NOTHING_CAPTURED,
+      when: any(charge.type('charge.expired'), not(more(givenBackInAll, always(0)))),
+    },
+    {
+      ignore: 'refund_failed',
+      because: REFUND_FAILED,
+      when: is(embeddedStatus, 'failed', 'canceled'),
+      note: { as: 'failed', ...rises },
+    },
+    {
+      ignore: 'refund_pending',
+      because: REFUND_PENDING,
+      when: is(embeddedStatus, 'pending', 'requires_action'),
+      note: { as: 'pending', ...rises },
+    },
+    {
       ignore: 'not_a_purchase',
-      because: 'The charge belongs to no invoice, and no purchase is known that it paid.',
+      because: NOT_A_PURCHASE,
       when: all(not(chargePayment.known), withoutInvoice(self<Stripe.Charge>())),
       afterWaiting: true,
     },
     {
       emit: 'item.refunded',
-      each: { list: refundedLines(embedded, chargePayment, rise), where: all() },
-      once: {
-        per: [chargePayment.intent, linkedId(chargeId, 'payment_intent'), chargeId],
-        id: embedded,
-        amount: rise,
-        upTo: charge.from('amount_refunded'),
+      each: {
+        list: refundedLines(chargePayment, {
+          id: embedded,
+          amount: rise,
+          at: event('created'),
+          captured: called('what was captured', computed('captured', capturedOf, self<Json>(), chargePayment.received)),
+        }),
+        where: all(),
       },
+      once: { ...rises, ...countedBy(chargePayment), upTo: givenBackInAll },
       key: [firstOf(embedded, chargeAndSum), lineKey(member<Line>('line'))],
     },
   ],
 
-  body: refundBody(
-    chargePayment,
-    {
-      currency: charge.from('currency'),
-      at: event('created'),
-      inAll: charge.from('amount_refunded'),
-      of: charge.from('amount'),
-    },
-    chargeUser,
-  ),
+  body: refundBody(chargePayment, { currency: charge.from('currency'), at: event('created') }, chargeUser),
   news: {},
 })
 

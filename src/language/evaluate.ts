@@ -15,14 +15,7 @@ import {
   selectElements,
   tracePart,
 } from './read.ts'
-import {
-  type CountedShare,
-  countShare,
-  mergePayment,
-  type RefundShare,
-  type RefundTally,
-  withdrawShare,
-} from './refund-tally.ts'
+import { countShare, mergePayment, type RefundShare, type RefundTally, withdrawShare } from './refund-tally.ts'
 
 import { kindOf, placesOf, UnreadableError } from './unreadable.ts'
 
@@ -114,10 +107,9 @@ function decideVerdict(
     if (!owed) return ignoreWith('overtaken', 'A newer state of this object was already sent.')
     emitRule = null
   }
-  const counted = emitRule?.once ? countRefund(emitRule, emitRule.once, scope) : null
+  const counted = emitRule && countRefund(emitRule, scope)
   if (counted && !counted.isNew)
     return ignoreWith('already_emitted', 'Another event of the source reported the same refund before.')
-  if (counted) scope.counted = counted.share
 
   const told = rulesToEmit(emitRule, mapping, scope)
   const emissions = [
@@ -200,10 +192,25 @@ function findSource(shape: Json, [name, ...below]: readonly PropertyKey[], scope
   if (typeof shape !== 'object' || shape === null) return null
   if (!('op' in shape)) return name === undefined ? null : findSource(shape[name], below, scope)
   const node = shape as Node
-  if (node.op === 'object' && name !== undefined) return findSource(node.shape, [name, ...below], scope)
-  if (node.op !== 'each' || typeof name !== 'number') return placesOf(node, scope, readIfReadable)[0] ?? null
-  const item = selectElements(node, scope)[name]
-  return findSource(node.shape, below, { ...scope, item, itemOf: node.list })
+  if (name === undefined) return placesOf(node, scope, readIfReadable)[0] ?? null
+  if (node.op === 'object') return findSource(node.shape, [name, ...below], scope)
+  if (node.op === 'each' && typeof name === 'number') {
+    const item = selectElements(node, scope)[name]
+    return findSource(node.shape, below, { ...scope, item, itemOf: node.list })
+  }
+  for (const choice of choicesOf(node)) {
+    const found = findSource(choice, [name, ...below], scope)
+    if (found !== null) return found
+  }
+  return placesOf(node, scope, readIfReadable)[0] ?? null
+}
+
+/** The nodes of which a node takes its value from one. */
+function choicesOf(node: Node): readonly Node[] {
+  if (node.op === 'given') return [node.then, node.otherwise]
+  if (node.op === 'byEvent') return [...Object.values(node.table), node.otherwise]
+  if (node.op === 'firstOf') return node.of
+  return node.op === 'kept' || node.op === 'choose' ? [node.of] : []
 }
 
 /** A part of a business key: a text that names something, or a number. */
@@ -218,13 +225,11 @@ function recordSeen(what: string, { memory, event }: EvaluationScope): Memory {
   return memory
 }
 
-function countRefund(
-  rule: EmitRule,
-  once: NonNullable<EmitRule['once']>,
-  scope: EvaluationScope,
-): { update: TallyUpdate; share: CountedShare; isNew: boolean } | null {
-  const payment = readPayment(once, scope)
-  if (payment === null) return null
+/** Counts what the rule gives back; bodies are read with it from then on. Null: the rule counts no money. */
+function countRefund(rule: EmitRule, scope: EvaluationScope): { update: TallyUpdate; isNew: boolean } | null {
+  const { once } = rule
+  const payment = once ? readPayment(once, scope) : null
+  if (!once || payment === null) return null
   const lines = rule.each ? selectElements(rule.each, scope) : []
   const share: RefundShare = {
     id: readId(once.id, scope),
@@ -239,7 +244,8 @@ function countRefund(
   const update = tallyUpdate(once, payment, tally, scope)
   const purchase = Object.entries(update).find(([id]) => id !== payment)?.[1]
   const others = { entries: (purchase?.entries ?? []).filter((entry) => entry.payment !== payment) }
-  return { update, share: { share, tally, others }, isNew }
+  scope.counted = { share, tally, others }
+  return { update, isNew }
 }
 
 type RefundNote = NonNullable<Extract<Mapping['rules'][number], { ignore: unknown }>['note']>
@@ -305,9 +311,13 @@ export function validateBody(
   const parsed = mapping.to.safeParse(body)
   if (parsed.success) return parsed.data
   const refused = parsed.error.issues.filter(({ code }) => code !== 'unrecognized_keys')
-  const again = mapping.to.safeParse(refused.reduce<Json>((one, { path }) => withoutValueAt(one, path), body))
+  const emptied = refused.reduce<Json>((one, { path }) => withoutValueAt(one, path), body)
+  const again = mapping.to.safeParse(emptied)
   if (again.success) return again.data
   const [{ path, message } = { path: [], message: '' }] = again.error.issues
+  // A part that has to be there whole may be left out as a whole: how it was paid.
+  const outer = mapping.to.safeParse(withoutValueAt(emptied, path.slice(0, -1)))
+  if (outer.success && path.length > 2) return outer.data
   const field = path.map(String).join('.')
   const known = unreadable.find(({ at }) => at !== '' && `.${field}`.endsWith(at))
   if (known) throw known

@@ -312,10 +312,7 @@ function readList(node: Node, scope: EvaluationScope): Json[] | null {
   if (!Array.isArray(list)) throw unreadable(node, scope, `${kindOf(list)} is no list`)
   const hole = list.findIndex((one) => typeof one !== 'string' && (typeof one !== 'object' || one === null))
   if (hole < 0) return list
-  throw new UnreadableError(
-    `${findPlace(node, scope)}.${hole}`,
-    `${kindOf(list[hole])} is no element of a list`,
-  )
+  throw new UnreadableError(`${findPlace(node, scope)}.${hole}`, `${kindOf(list[hole])} is no element of a list`)
 }
 
 /** Whether a condition is true of an event. */

@@ -10,6 +10,16 @@ export interface RefundShare {
   amount: number
   /** Known to be on its way, and not sent yet: it may still fail. */
   pending?: true
+  /** Which lines were given back, and how much of each; without it any line may be meant. */
+  parts?: readonly RefundPart[]
+  /** The payment that it is of, where a tally is that of several payments of one purchase. */
+  payment?: string
+}
+
+/** How much of one line was given back; `line` is null where it is not known. */
+export interface RefundPart {
+  line: string | null
+  amount: number
 }
 
 /**
@@ -24,14 +34,19 @@ export function countShare(tally: RefundTally | null, share: RefundShare): { tal
   const same = entries.find((entry) => (share.id === null ? entry.upTo === share.upTo : entry.id === share.id))
   if (same) {
     const succeedsNow = same.pending === true && share.id !== null && !share.pending
-    const { pending: _, ...settled } = same
+    const { pending: _, ...settled } = { ...same, ...partsOf(share) }
     return succeedsNow ? { tally: replaceEntry(same, settled), isNew: true } : { tally: { entries }, isNew: false }
   }
   const counterpart = entries.find(
     (entry) => entry.amount === share.amount && (share.id === null ? entry.upTo === null : entry.id === null),
   )
   if (counterpart) {
-    const matched = { ...counterpart, id: counterpart.id ?? share.id, upTo: counterpart.upTo ?? share.upTo }
+    const matched = {
+      ...partsOf(share),
+      ...counterpart,
+      id: counterpart.id ?? share.id,
+      upTo: counterpart.upTo ?? share.upTo,
+    }
     return { tally: replaceEntry(counterpart, matched), isNew: false }
   }
   const isCovered =
@@ -41,6 +56,39 @@ export function countShare(tally: RefundTally | null, share: RefundShare): { tal
     totalRefunded({ entries }) >= share.upTo
   if (isCovered) return { tally: { entries }, isNew: false }
   return { tally: { entries: [...entries, share] }, isNew: !share.pending }
+}
+
+const partsOf = ({ parts }: RefundShare) => (parts === undefined ? {} : { parts })
+
+/** The tally of a purchase, with what is counted now of one of its payments. */
+export function mergePayment(purchase: RefundTally | null, payment: string, tally: RefundTally): RefundTally {
+  const others = (purchase?.entries ?? []).filter((entry) => entry.payment !== payment)
+  return { entries: [...others, ...tally.entries.map((entry) => ({ ...entry, payment }))] }
+}
+
+/** A share that is sent now, among all that is counted of the purchase: of its own payment, and of the purchase's others. */
+export interface CountedShare {
+  share: RefundShare
+  tally: RefundTally
+  others: RefundTally
+}
+
+/**
+ * Minor units given back so far of one line, over all payments; of every line where none is named. Where the payment says how
+ * much was given back of it in all, that counts: what is missing until then was not seen by itself, and what goes beyond came later.
+ */
+export function refundedOf({ share, tally, others }: CountedShare, line: string | null): number {
+  const { upTo } = share
+  const earlier = tally.entries.filter((entry) => upTo === null || entry.upTo === null || entry.upTo <= upTo)
+  const seen = earlier.reduce((sum, { amount }) => sum + amount, 0)
+  const unseen = upTo === null ? 0 : Math.max(0, upTo - seen)
+  return [...earlier, ...others.entries].reduce((sum, entry) => sum + amountOfLine(entry, line), unseen)
+}
+
+function amountOfLine({ amount, pending, parts }: RefundShare, line: string | null): number {
+  if (pending) return 0
+  if (line === null || parts === undefined) return amount
+  return parts.reduce((sum, part) => (part.line === line || part.line === null ? sum + part.amount : sum), 0)
 }
 
 /** Minor units refunded so far, of what was sent. */

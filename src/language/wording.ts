@@ -69,7 +69,7 @@ export function sourceWords(node: Node, style = plain, { expandName = false }: N
     case 'prior':
       return `${bracketedOf(node.of)} before`
     case 'tallied':
-      return 'what was refunded of the payment so far'
+      return node.line ? 'what was refunded of the line so far' : 'what was refunded of the purchase so far'
     default:
       return node satisfies never
   }

@@ -68,11 +68,14 @@ function forgetOwnEffects(world: World, due: SourceEvent, rules: ReturnType<type
   const known = world.objects.get(keyIn(due, objectId ?? ''))
   if (known) for (const { name } of rules) delete known.memory.said[name]
   if (!rules.some(({ counts }) => counts)) return
+  // Of a charge that was captured in part, what was released is not counted.
+  const released = typeof object.amount_captured === 'number' ? object.amount - object.amount_captured : 0
+  const sums = [object.amount_refunded, object.amount_refunded - released]
   for (const { kind, snapshot } of world.objects.values())
     if (kind === 'tally') {
       const { entries } = snapshot.object as RefundTally
       snapshot.object = {
-        entries: entries.filter(({ id, upTo }) => id !== objectId && upTo !== object.amount_refunded),
+        entries: entries.filter(({ id, upTo }) => id !== objectId && !sums.includes(upTo)),
       }
     }
 }

@@ -1,0 +1,172 @@
+import type Stripe from 'stripe'
+import type { Json } from '../../src/domain/json.ts'
+import type { Credit } from '../accessors/facts.ts'
+import type { Line } from '../accessors/invoice.ts'
+import { type Bought, boughtThing } from './item.ts'
+
+// Which lines of a purchase a refund gives back, how much of each, and what had been paid for them. All in minor units.
+
+/** A refund, and what is known of what it gives back. */
+export interface RefundedPurchase {
+  /** What credit notes have given back of the invoice. */
+  credits: Credit[] | null
+  invoice: Stripe.Invoice | null
+  /** What was bought: the lines of the invoice or Checkout session, or the payment itself. */
+  bought: Bought[]
+  /** The refund's id; null where only the charge tells of it. */
+  refundId: string | null
+  /** Unix seconds. */
+  at: number
+  /** The money that goes back with it. */
+  amount: number
+  /** What was captured of the payment, null where that is not known. */
+  captured: number | null
+  paymentId: string | null
+}
+
+/** The lines that credit notes name; else the only one; else the first that costs something, for the whole. */
+export function linesRefunded(refund: RefundedPurchase): Bought[] {
+  const { bought, invoice, amount, captured, paymentId } = refund
+  const named = linesNamed(refund)
+  if (named.length > 0) return named
+  const first = bought.find(({ line }) => Number(line?.amount ?? 0) > 0) ?? bought[0]
+  if (!first)
+    return [{ ...boughtThing(String(paymentId), null), refunded: amount, paid: captured, attribution: 'charge' }]
+  const isOnly = bought.length === 1
+  const paid = invoice ? (isOnly ? paidForLine(first.line, invoice) : dueOf(invoice)) : captured
+  return [{ ...first, refunded: amount, paid: paid ?? captured, attribution: isOnly ? null : 'invoice' }]
+}
+
+function linesNamed({ credits, invoice, bought, refundId, at, amount }: RefundedPurchase): Bought[] {
+  const notes = (credits ?? []).filter(({ lines }) => lines.length > 0)
+  const meant = refundId === null ? nearestOfAmount(notes, amount, at) : notes.filter((one) => one.refund === refundId)
+  const weights = new Map<Bought, number>()
+  for (const { lines, money } of meant) {
+    const shares =
+      money === null
+        ? lines.map((line) => line.amount)
+        : shareOut(
+            money,
+            lines.map((line) => line.amount),
+          )
+    for (const [place, { line }] of lines.entries()) {
+      const found = bought.find((one) => one.line?.id === line)
+      if (found) weights.set(found, (weights.get(found) ?? 0) + (shares[place] ?? 0))
+    }
+  }
+  const shares = shareOut(amount, [...weights.values()])
+  return [...weights.keys()].map((one, place) => ({
+    ...one,
+    refunded: shares[place] ?? 0,
+    paid: invoice && paidForLine(one.line, invoice),
+  }))
+}
+
+/** A charge does not name its refund: the note of the same money that is nearest in time is about it. */
+function nearestOfAmount(credits: Credit[], amount: number, at: number): Credit[] {
+  const alike = credits.filter(({ money, lines }) => (money ?? sumOf(lines.map((line) => line.amount))) === amount)
+  const [nearest] = alike.sort((a, b) => Math.abs(a.created - at) - Math.abs(b.created - at))
+  return nearest ? [nearest] : []
+}
+
+const sumOf = (amounts: readonly number[]) => amounts.reduce((sum, amount) => sum + amount, 0)
+
+/** Splits an amount by weights, to whole units that add up to it. */
+export function shareOut(amount: number, weights: readonly number[]): number[] {
+  const whole = sumOf(weights)
+  let [weight, given] = [0, 0]
+  return weights.map((one, place) => {
+    weight += one
+    const upTo = whole === 0 ? (place === weights.length - 1 ? amount : 0) : Math.round((amount * weight) / whole)
+    const share = upTo - given
+    given = upTo
+    return share
+  })
+}
+
+type OldInvoice = Stripe.Invoice & { tax?: number | null }
+type Tax = { amount: number; inclusive?: boolean; tax_behavior?: string }
+type LineDetails = {
+  discount_amounts?: { amount: number }[] | null
+  taxes?: Tax[] | null
+  tax_amounts?: Tax[] | null
+  pretax_credit_amounts?: { amount: number; type?: string }[] | null
+}
+
+/** What was to be paid for a line: discounts and credits off, exclusive tax on, and no more than the invoice asked for. */
+function paidForLine(line: Line | null, invoice: Stripe.Invoice): number | null {
+  if (line === null || typeof line.amount !== 'number') return null
+  const { discount_amounts: discounts, pretax_credit_amounts: credits } = line as Line & LineDetails
+  // Before lines told their own, discount and tax stood on the invoice alone.
+  const share = Number(invoice.subtotal) > 0 ? line.amount / Number(invoice.subtotal) : 0
+  const tax = exclusiveTaxOf(line) ?? share * taxOf(invoice)
+  const discount = discounts ? sumOf(discounts.map(({ amount }) => amount)) : share * discountOf(invoice)
+  const credit = sumOf((credits ?? []).map(({ type, amount }) => (type === 'credit_balance_transaction' ? amount : 0)))
+  const net = Math.round(line.amount - discount - credit + tax)
+  const due = dueOf(invoice)
+  return due === null ? net : Math.min(net, due)
+}
+
+/** What an invoice asked for, whatever of it is paid by now. */
+const dueOf = ({ amount_due: due }: Stripe.Invoice): number | null => (typeof due === 'number' && due > 0 ? due : null)
+
+function exclusiveTaxOf(line: Line): number | null {
+  const { taxes, tax_amounts: old } = line as Line & LineDetails
+  const told = taxes ?? old
+  if (!told) return null
+  return sumOf(told.map((tax) => (tax.tax_behavior === 'exclusive' || tax.inclusive === false ? tax.amount : 0)))
+}
+
+/** The tax that came on top. */
+function taxOf(invoice: Stripe.Invoice): number {
+  const byLine = (invoice.lines?.data ?? []).map(exclusiveTaxOf)
+  return byLine.some((tax) => tax !== null) ? sumOf(byLine.map((tax) => tax ?? 0)) : ((invoice as OldInvoice).tax ?? 0)
+}
+
+const discountOf = (invoice: Stripe.Invoice): number =>
+  typeof invoice.total === 'number' && typeof invoice.subtotal === 'number'
+    ? Math.max(0, invoice.subtotal + taxOf(invoice) - invoice.total)
+    : 0
+
+/** What was captured of a charge; null where it does not say. */
+export function capturedOf(charge: Json, received: number | null): number | null {
+  if (charge === null || typeof charge.amount !== 'number') return received
+  // What is known of the charge may be older than the capture that the payment shows.
+  if (isUncaptured(charge)) return received ?? 0
+  const captured = charge.amount_captured > 0 ? charge.amount_captured : charge.amount
+  // Before charges told it, a partial capture showed in the payment alone.
+  return received === null || received <= 0 ? captured : Math.min(captured, received)
+}
+
+/** What a capture in part leaves over; null where it is not known. */
+export function leftOverOf(charge: Json, intent: Json, received: number | null): number | null {
+  const captured = capturedOf(charge, received)
+  const authorized: unknown = charge?.amount ?? intent?.amount
+  return captured !== null && captured > 0 && typeof authorized === 'number' ? authorized - captured : null
+}
+
+/** Money that was authorised and never taken. */
+export const isUncaptured = (charge: Json): boolean =>
+  charge !== null && charge.captured === false && !(charge.amount_captured > 0)
+
+/** What a charge has given back of what was captured, now and before. */
+export interface GivenBack {
+  now: number
+  before: number
+}
+
+/**
+ * `amount_refunded` is cumulative. Of a charge that was captured in part it begins with what was released, which is no
+ * refund; where it does not (the charge says that it is refunded, or came to less before), all of it is.
+ */
+export function givenBackBy(charge: Json, before: Json, received: number | null): GivenBack {
+  const captured = capturedOf(charge, received) ?? 0
+  const released = Math.max(0, charge.amount - captured)
+  const sum: number = charge.amount_refunded ?? 0
+  const earlier: number = before?.amount_refunded ?? 0
+  if (isUncaptured(charge)) return { now: 0, before: 0 }
+  const isRelease = earlier >= released || sum === released || sum > captured
+  if (released === 0 || sum < released || !isRelease || (charge.refunded === true && sum < charge.amount))
+    return { now: sum, before: before !== null && isUncaptured(before) ? 0 : earlier }
+  return { now: sum - released, before: Math.max(0, earlier - released) }
+}
