@@ -6,6 +6,7 @@ import type { Customer, Price, Session } from './objects/billing.ts'
 import type { Charge, PaymentIntent } from './objects/payment.ts'
 import { chargeCard, finalizeInvoice, newIntent, payInvoice } from './payments.ts'
 import { present } from './present.ts'
+import { releaseHeld } from './refunds.ts'
 import {
   completeFirstPayment,
   firstLines,
@@ -98,6 +99,37 @@ export function payByBank(world: World, session: Session): { settlePayment(): Ch
       const failed = { status: 'requires_payment_method', failure: 'insufficient_funds' } as const
       changeObject(world, intent, failed, 'payment_intent.payment_failed')
       recordEvent(world, 'checkout.session.async_payment_failed', session)
+    },
+  }
+}
+
+/** The visitor's card is authorised, and the money is taken (in whole or part) or let go later. */
+export function authorizeByCard(
+  world: World,
+  session: Session,
+): { capturePayment(amount: number): Charge; cancelPayment(): void } {
+  advanceClock(world, 60)
+  const { customer, intent } = beginPayment(world, session)
+  intent.captureMethod = 'manual'
+  const held = chargeCard(world, customer, intent, 'authorized')
+  advanceClock(world, 1)
+  completeSession(world, session, linksOf(customer, intent))
+  return {
+    capturePayment(amount) {
+      asOneRequest(world, () => {
+        // What is not taken is counted as refunded.
+        const news = { amountCaptured: amount, balanceTransaction: newId(world, 'txn') }
+        if (amount < held.amount) releaseHeld(world, held, held.amount - amount)
+        changeObject(world, held, news, 'charge.captured')
+        changeObject(world, intent, { status: 'succeeded', charges: [held] }, 'payment_intent.succeeded')
+      })
+      return held
+    },
+    cancelPayment() {
+      asOneRequest(world, () => {
+        releaseHeld(world, held, held.amount, 'charge.refunded')
+        changeObject(world, intent, { status: 'canceled', charges: [held] }, 'payment_intent.canceled')
+      })
     },
   }
 }

@@ -33,6 +33,7 @@ export function newIntent(
     invoice: of.invoice,
     description: of.description,
     status: 'requires_payment_method',
+    captureMethod: 'automatic',
     paymentMethod: null,
     failure: null,
     charges: [],
@@ -87,6 +88,31 @@ export function finalizeInvoice(
 export function payInvoice(world: World, customer: Customer, invoice: Invoice, { intent, link }: Payment): Charge {
   // A credit note may have lowered what was due when the payment was prepared.
   intent.amount = link.amount = amountDue(invoice)
+  return payInvoicePart(world, customer, invoice, { intent, link })
+}
+
+/** The invoice is paid by two payments: some of it, and a minute later the rest. */
+export function payInTwo(
+  world: World,
+  customer: Customer,
+  invoice: Invoice,
+  { payment, first }: { payment: Payment; first: number },
+): [Charge, Charge] {
+  const rest = amountDue(invoice) - first
+  payment.intent.amount = payment.link.amount = first
+  const one = chargeCard(world, customer, payment.intent, 'succeeded')
+  advanceClock(world, 1)
+  Object.assign(invoice, { amountPaid: first, paymentIntent: null, attempts: 1, attempted: true })
+  changeObject(world, payment.link, { paidAt: world.now }, 'invoice_payment.paid')
+  advanceClock(world, 60)
+  const of = { customer, amount: rest, currency: invoice.currency, invoice: invoice.id, description: null }
+  const intent = newIntent(world, of)
+  recordEvent(world, 'payment_intent.created', intent)
+  const link = { ...payment.link, id: newId(world, 'inpay'), amount: rest, paymentIntent: intent.id, paidAt: null }
+  return [one, payInvoicePart(world, customer, invoice, { intent, link })]
+}
+
+function payInvoicePart(world: World, customer: Customer, invoice: Invoice, { intent, link }: Payment): Charge {
   const made = chargeCard(world, customer, intent, 'succeeded')
   advanceClock(world, 1)
   const news = { ...paidState(world, invoice), charge: made.id, attempts: invoice.attempts + 1 }
@@ -125,8 +151,9 @@ export function chargeCard(
   world: World,
   customer: Customer | null,
   intent: PaymentIntent,
-  status: Charge['status'],
+  outcome: Charge['status'] | 'authorized',
 ): Charge {
+  const status = outcome === 'authorized' ? 'succeeded' : outcome
   const card = customer?.card ?? {
     paymentMethod: newId(world, 'pm'),
     id: newId(world, 'card'),
@@ -138,6 +165,7 @@ export function chargeCard(
     created: world.now,
     customer: intent.customer,
     amount: intent.amount,
+    amountCaptured: outcome === 'authorized' ? 0 : null,
     amountRefunded: 0,
     currency: intent.currency,
     invoice: intent.invoice,
@@ -146,7 +174,7 @@ export function chargeCard(
     byBank: status === 'pending',
     description: intent.description,
     status,
-    balanceTransaction: status === 'succeeded' ? newId(world, 'txn') : null,
+    balanceTransaction: outcome === 'succeeded' ? newId(world, 'txn') : null,
     failure: status === 'failed' ? 'card_declined' : null,
     refunds: [],
     metadata: intent.metadata,
@@ -154,8 +182,15 @@ export function chargeCard(
   const charges = [made, ...intent.charges]
   const paymentMethod = card.paymentMethod
   recordEvent(world, `charge.${status}`, made)
-  if (status === 'succeeded')
-    changeObject(world, intent, { status, charges, paymentMethod, failure: null }, 'payment_intent.succeeded')
+  if (outcome === 'authorized')
+    changeObject(
+      world,
+      intent,
+      { status: 'requires_capture', charges, paymentMethod },
+      'payment_intent.amount_capturable_updated',
+    )
+  if (outcome === 'succeeded')
+    changeObject(world, intent, { status: outcome, charges, paymentMethod, failure: null }, 'payment_intent.succeeded')
   if (status === 'pending')
     changeObject(world, intent, { status: 'processing', charges, paymentMethod }, 'payment_intent.processing')
   if (status === 'failed')

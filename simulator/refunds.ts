@@ -35,6 +35,27 @@ export function createRefund(
   })
 }
 
+/** Of what was authorised, money that is not taken goes free: Stripe writes it down as a refund, though none has moved. */
+export function releaseHeld(world: World, charge: Charge, amount: number, ...types: string[]): void {
+  const made: Refund = {
+    kind: 'refund',
+    id: newId(world, 're'),
+    created: world.now,
+    amount,
+    currency: charge.currency,
+    charge: charge.id,
+    paymentIntent: charge.paymentIntent,
+    customer: charge.customer,
+    paymentMethod: charge.card?.paymentMethod ?? null,
+    status: 'succeeded',
+    balanceTransaction: null,
+    failure: null,
+  }
+  recordEvent(world, 'refund.created', made)
+  const news = { amountRefunded: charge.amountRefunded + amount, refunds: [made, ...charge.refunds] }
+  changeObject(world, charge, news, ...types)
+}
+
 /** A refund that was under way arrives. */
 export function completeRefund(world: World, refund: Refund): void {
   changeObject(world, refund, { status: 'succeeded' }, 'charge.refund.updated', 'refund.updated')

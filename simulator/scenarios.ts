@@ -5,6 +5,7 @@ import cancelAtPeriodEnd from './scenarios/cancel-at-period-end.ts'
 import cardReplaced from './scenarios/card-replaced.ts'
 import checkoutAsync from './scenarios/checkout-async.ts'
 import checkoutAsyncFails from './scenarios/checkout-async-fails.ts'
+import checkoutCapturedLater from './scenarios/checkout-captured-later.ts'
 import checkoutExpires from './scenarios/checkout-expires.ts'
 import checkoutFree from './scenarios/checkout-free.ts'
 import checkoutPayment from './scenarios/checkout-payment.ts'
@@ -45,7 +46,13 @@ import productRenamed from './scenarios/product-renamed.ts'
 import quantityChange from './scenarios/quantity-change.ts'
 import reactivated from './scenarios/reactivated.ts'
 import recovers from './scenarios/recovers.ts'
+import refundByCreditNotes from './scenarios/refund-by-credit-notes.ts'
 import refundFails from './scenarios/refund-fails.ts'
+import refundOfBarePayment from './scenarios/refund-of-bare-payment.ts'
+import refundOfCapturedPart from './scenarios/refund-of-captured-part.ts'
+import refundOfNothingCaptured from './scenarios/refund-of-nothing-captured.ts'
+import refundOfRenewalLine from './scenarios/refund-of-renewal-line.ts'
+import refundOfTwoPayments from './scenarios/refund-of-two-payments.ts'
 import refundPartialThenFull from './scenarios/refund-partial-then-full.ts'
 import refundPending from './scenarios/refund-pending.ts'
 import renewal from './scenarios/renewal.ts'
@@ -80,6 +87,7 @@ export const scenarios: readonly Scenario[] = [
   cardReplaced,
   checkoutAsync,
   checkoutAsyncFails,
+  checkoutCapturedLater,
   checkoutExpires,
   checkoutFree,
   checkoutPayment,
@@ -120,7 +128,13 @@ export const scenarios: readonly Scenario[] = [
   quantityChange,
   reactivated,
   recovers,
+  refundByCreditNotes,
   refundFails,
+  refundOfBarePayment,
+  refundOfCapturedPart,
+  refundOfNothingCaptured,
+  refundOfRenewalLine,
+  refundOfTwoPayments,
   refundPartialThenFull,
   refundPending,
   renewal,

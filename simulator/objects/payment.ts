@@ -9,7 +9,9 @@ export interface PaymentIntent extends BillingObject {
   currency: string
   invoice: string | null
   description: string | null
-  status: 'requires_payment_method' | 'requires_action' | 'processing' | 'succeeded' | 'canceled'
+  status: 'requires_payment_method' | 'requires_action' | 'requires_capture' | 'processing' | 'succeeded' | 'canceled'
+  /** `manual`: the money is authorised first, and captured by a request of its own. */
+  captureMethod: 'automatic' | 'manual'
   paymentMethod: string | null
   failure: string | null
   /** Newest first. */
@@ -22,6 +24,8 @@ export interface Charge extends BillingObject {
   kind: 'charge'
   customer: string | null
   amount: number
+  /** Null: all of it, as soon as it has succeeded. */
+  amountCaptured: number | null
   amountRefunded: number
   currency: string
   invoice: string | null
