@@ -43,7 +43,7 @@ export const operationsMeanings: Readonly<Record<string, string>> = {
   'source.signature_failing':
     'Webhooks of a source are refused for their signatures, and none is right. It is over with the first that is.',
   'mapping.failed':
-    'Source events cannot be mapped, for one reason. Once for each source and reason, until it has been quiet for an hour.',
+    'Source events cannot be mapped, or only in part, for one reason. Once for each source and reason, until it has been quiet for an hour.',
   'backlog.growing': 'Work waits longer than it should. Once, until nothing waits for a minute any more.',
 }
 

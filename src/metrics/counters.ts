@@ -69,7 +69,7 @@ function createNormalizeCounters(registry: Registry): Pick<Required<Watch>, 'onB
   const registers = [registry]
   const outcomeCounter = new Counter({
     name: 'flo_normalize_outcomes_total',
-    help: 'What source events became, by state (normalized, ignored, held, failed) and reason code; one that was held is counted once more when it goes on.',
+    help: 'What source events became, by state (normalized, ignored, held, failed) and reason code (lines_untold: sent in part); one that was held is counted once more when it goes on.',
     labelNames: ['state', 'code'],
     registers,
   })

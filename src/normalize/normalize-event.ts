@@ -7,7 +7,7 @@ import { type Judgement, judgeNewestAgain, judgeObservation, type MappingVerdict
 import { knownObjectOf, learnFromEvent } from './learn.ts'
 import { completeEvent, fetchHoldOf } from './missing/completion.ts'
 import { holdForFacts } from './missing/holds.ts'
-import { objectFetch } from './missing/stripe-fetches.ts'
+import { objectFetch, shortListsOf } from './missing/stripe-fetches.ts'
 import { type Unfetched, unfetchedOf } from './missing/unfetched.ts'
 import { emittingOf, type NewEvent, newEventsOf } from './new-events.ts'
 import { failedOutcome, heldOutcome, ignoredOutcome, normalizedOutcome, notMappedOutcome } from './outcomes.ts'
@@ -102,7 +102,8 @@ function normalizeSnapshotEvent(
     now: limits.now,
   })
   if (events.length === 0) return withoutEvents(silentOutcome(event, own.verdicts), verdicts)
-  return { outcome: normalizedOutcome(event, [...skipped, ...unfetched.skipped]), events, verdicts }
+  const untold = { skipped: [...skipped, ...unfetched.skipped], shortLists: shortListsOf(event) }
+  return { outcome: normalizedOutcome(event, untold), events, verdicts }
 }
 
 /** Our own timer shows no state: it looks at the object as it is known. */

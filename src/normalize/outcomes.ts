@@ -2,9 +2,19 @@ import { ignoredTypes } from '../../mappings/ignored.ts'
 import type { Hold, SourceEvent, SourceEventOutcome } from './source-event.ts'
 import type { SkippedFetch } from './stripe-fetch.ts'
 
-/** It led to events; `skipped` is what could not be fetched for them. */
-export function normalizedOutcome(sourceEvent: SourceEvent, skipped: readonly SkippedFetch[] = []): SourceEventOutcome {
+/** Why a source event that led to events is not told in full: its list goes on beyond what the event shows. */
+export const LINES_UNTOLD = 'lines_untold'
+
+/** It led to events; `skipped` is what could not be fetched for them, `shortLists` what is not fetched without an API key. */
+export function normalizedOutcome(
+  sourceEvent: SourceEvent,
+  { skipped = [], shortLists = [] }: { skipped?: readonly SkippedFetch[]; shortLists?: readonly string[] } = {},
+): SourceEventOutcome {
   const [first] = skipped
+  if (!first && shortLists.length > 0) {
+    const message = `Sent with the first page of ${shortLists.join(', ')} alone: what is beyond it is fetched where the source has a Stripe API key.`
+    return newOutcome(sourceEvent, { state: 'normalized', code: LINES_UNTOLD, message })
+  }
   if (!first) return newOutcome(sourceEvent, { state: 'normalized' })
   const keys = skipped.map(({ fetch }) => fetch.key).join(', ')
   const message = `Sent without ${keys}: ${first.reason}`

@@ -2,6 +2,7 @@ import type { Queryable } from '../database/db.ts'
 import { readHorizons } from '../database/retention-horizons.ts'
 import { idFloor } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
+import { LINES_UNTOLD } from './outcomes.ts'
 
 /** Which source events are normalised again; times bound their receipt, `until` excluded. */
 export interface RenormalizeFilter {
@@ -16,13 +17,14 @@ export interface RenormalizeFilter {
 const RECEIVED_AGAIN = `state = 'received', reason_code = null, reason_message = null, due_at = now()`
 
 /**
- * Has a failed or ignored source event normalised again, with the mappings of today; wake the normalizer afterwards. One that
+ * Has a failed or ignored source event normalised again, or one that was told in part, with the mappings of today; wake the
+ * normalizer afterwards. One that
  * waits or is being worked on stays as it is. No event is made a second time. Throws `already_normalized`, and
  * `body_expired` for one whose bytes are past their retention.
  */
 export async function renormalizeOne(tx: Queryable, clientId: string, id: string): Promise<void> {
   const { rows } = await tx.query(
-    `select e.state, b.source_event_id is not null as kept
+    `select e.state, e.reason_code, b.source_event_id is not null as kept
        from source_events e
        left join source_event_bodies b on b.client_id = $1 and b.source_event_id = $2
       where e.client_id = $1 and e.id = $2 for update of e`,
@@ -30,12 +32,13 @@ export async function renormalizeOne(tx: Queryable, clientId: string, id: string
   )
   const [event] = rows
   if (!event) throw new Refusal('not_found')
-  if (event.state === 'normalized') throw new Refusal('already_normalized')
+  if (event.state === 'normalized' && event.reason_code !== LINES_UNTOLD) throw new Refusal('already_normalized')
   // Past the retention horizon the bytes may still be there, and be gone before they are read.
   if (!event.kept || id < idFloor((await readHorizons(tx)).payload)) throw new Refusal('body_expired')
   await tx.query(
-    `update source_events set ${RECEIVED_AGAIN} where client_id = $1 and id = $2 and state in ('failed', 'ignored')`,
-    [clientId, id],
+    `update source_events set ${RECEIVED_AGAIN} where client_id = $1 and id = $2
+        and (state in ('failed', 'ignored') or reason_code = $3)`,
+    [clientId, id, LINES_UNTOLD],
   )
 }
 

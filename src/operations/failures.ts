@@ -20,12 +20,16 @@ export interface MappingFailure {
   sourceEventType: string
 }
 
+/** The reason of a source event that was sent with a part of its lines: as much trouble as one that was not sent. */
+const LINES_UNTOLD = 'lines_untold'
+
 /** Listens to every batch, and calls `onFailed` with the first mapping failure of each source and code, once a minute. */
 export function createFailureListener(onFailed: (clientId: string, failure: MappingFailure) => void) {
   const recentlyChecked = new LRUCache<string, true>({ max: 10_000, ttl: CHECK_MS })
   return ({ clientId, outcomes }: NormalizedBatch) => {
     for (const { id, sourceId, type, state, code, message } of outcomes) {
-      if (state !== 'failed' || code === null) continue
+      const isTrouble = state === 'failed' || code === LINES_UNTOLD
+      if (!isTrouble || code === null) continue
       const key = `${sourceId} ${code}`
       if (recentlyChecked.has(key)) continue
       recentlyChecked.set(key, true)

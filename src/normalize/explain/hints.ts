@@ -12,6 +12,8 @@ const HINTS: Readonly<Record<string, string>> = {
     'The object could not be fetched from Stripe: GET /v1/sources/{id} shows why calls fail. The gateway keeps asking for a day and sends the event when the object comes; after that, renormalize.',
   without_hydration:
     'What was missing could not be fetched from Stripe in time: GET /v1/sources/{id} shows why calls fail.',
+  lines_untold:
+    'Give the source a Stripe API key (PATCH /v1/sources/{id} with apiKey), then renormalize it: what is beyond the first page is sent then, and nothing twice.',
   snapshot_speaks: 'Nothing to do: the webhook gets snapshot events as well, and each becomes an event once.',
   awaiting_entitlement: 'Nothing to do: subscription.created follows as soon as the first payment makes it usable.',
   paid_speaks: 'If no invoice.paid arrives, enable invoice.paid for the webhook in Stripe: it covers every way to pay.',

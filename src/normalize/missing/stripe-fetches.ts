@@ -18,6 +18,12 @@ export function listFetchesOf(event: SourceEvent): { fetch: StripeFetch; into: s
   })
 }
 
+/** The lists of an event's object that go on beyond what it shows. */
+export const shortListsOf = ({ type, body }: SourceEvent): string[] =>
+  fetchedLists
+    .filter(({ on, into }) => on.includes(type) && body.data.object[into]?.has_more === true)
+    .map(({ what }) => what)
+
 const listFetch = ({ what, path, per }: FetchedList, id: string, event: SourceEvent): StripeFetch => ({
   key: [what, id, ...(per === 'event' ? [event.eventId] : [])].join(':'),
   paths: [fillPath(path, id)],
