@@ -39,7 +39,7 @@ export async function newSource(db: Db) {
               laneOf(sourceId, event, event.id),
               created,
               event.account ?? '',
-              event.livemode === true,
+              event.livemode !== false,
             ],
           )
           await tx.query('insert into source_event_bodies (client_id, source_event_id, body) values ($1, $2, $3)', [
