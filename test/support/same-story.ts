@@ -11,7 +11,8 @@ export const factsOf = ({ events }: Story): string[] =>
     .filter(({ type }) => !type.endsWith('.updated'))
     // Once the end is told no renewal follows, though it was paid before: whether it is told is up to the order of arrival.
     .filter(({ type, body }) => type !== 'subscription.renewed' || !expiredOf(events).has(uuidOf(body)))
-    .map(({ contract, key }) => `${contract} ${key.slice(SOURCE.length + 1)}`)
+    // A key begins with the source and, of a test mode or a connected account, with that.
+    .map(({ contract, key }) => `${contract} ${key.slice(SOURCE.length).replace(/^(@[^:]*)?:/, '')}`)
     // A pause is named by the second of whichever of its two sights came first, a refund by its id or by its charge and sum.
     .map((fact) => fact.replace(/ (subscription\.(paused|resumed):\w+):.*/, ' $1'))
     .map((fact) => fact.replace(/ item\.refunded:(\w+:\d+|\w+)/, ' item.refunded'))

@@ -8,7 +8,7 @@ import { normalizeSourceEvent } from '../../src/normalize/normalize-event.ts'
 import type { SourceEvent, SourceEventOutcome } from '../../src/normalize/source-event.ts'
 import { readBody } from '../../src/normalize/source-events.ts'
 import { noLookups } from '../../src/normalize/world/lookups.ts'
-import { emptyWorld, keyOf, type World } from '../../src/normalize/world/world.ts'
+import { emptyWorld, keyIn, type World } from '../../src/normalize/world/world.ts'
 
 /** What a run of raw Stripe events led to, without a database: the same pure code that the gateway runs in its transaction. */
 export interface Story {
@@ -78,8 +78,8 @@ export function story(raws: readonly Json[], { world = storyWorld(), patient = f
     return outcomes.push({ eventId: due.eventId, type: due.type, outcome, events: fresh, judged })
   }
   /** Goes on with those that wait for a fact which passes. */
-  const release = (passes: (fact: string) => boolean, second: number) => {
-    const freed = waiting.filter(({ facts }) => facts.some(passes))
+  const release = (passes: (fact: string, due: SourceEvent) => boolean, second: number) => {
+    const freed = waiting.filter(({ due, facts }) => facts.some((fact) => passes(fact, due)))
     waiting = waiting.filter((one) => !freed.includes(one))
     for (const due of sortByOccurrence(freed.map(({ due }) => due))) take(due, second)
     return freed.length > 0
@@ -87,7 +87,7 @@ export function story(raws: readonly Json[], { world = storyWorld(), patient = f
   const arrived = () => {
     const facts = new Set(world.arrivedFacts)
     world.arrivedFacts.clear()
-    return (fact: string) => facts.has(keyOf(SOURCE, fact))
+    return (fact: string, due: SourceEvent) => facts.has(keyIn(due, fact))
   }
   if (patient) waitedForUsers(world, raws)
   for (const [at, raw] of raws.entries()) {
@@ -105,5 +105,6 @@ const HOLD_SECONDS = 10
 /** Nobody tells the client's own ids of these users, and that was waited for before: it is no reason to wait here. */
 function waitedForUsers(world: World, raws: readonly Json[]) {
   for (const id of JSON.stringify(raws).match(/\b(cus|cs|ch|py|pi|sub|in)_\w+/g) ?? [])
-    world.holds.set(keyOf(SOURCE, `client_user_id:${id}`), new Date(0))
+    for (const livemode of [true, false])
+      world.holds.set(keyIn({ sourceId: SOURCE, livemode }, `client_user_id:${id}`), new Date(0))
 }
