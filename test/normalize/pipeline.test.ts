@@ -85,7 +85,7 @@ const endpoint = async (eventTypes: string[] | null, status = 'enabled') => {
 const states = async () =>
   (
     await db.query(
-      'select event_id, state, reason_code, held_for from source_events where client_id = $1 order by id',
+      'select event_id, state, reason_code, reason_message, held_for from source_events where client_id = $1 order by id',
       [clientId],
     )
   ).rows
@@ -155,9 +155,45 @@ describe('one batch', () => {
     for (let turn = 0; turn < 5; turn += 1) await batch()
     expect((await states()).map(({ state, reason_code }) => [state, reason_code])).toEqual([
       ['normalized', null],
-      ['failed', 'internal'],
+      ['failed', 'unreadable_value'],
       ['normalized', null],
     ])
+  })
+
+  test.each([
+    ['the database refuses', Object.assign(new Error('value too long'), { code: '22001' }), 'not_storable'],
+    ['a constraint refuses', Object.assign(new Error('violates'), { code: '23514', table: 'events' }), 'not_storable'],
+    ['our own code trips over', new Error('no class that we know'), 'internal'],
+  ])(
+    'an event that %s fails alone and says at which step, and its neighbours of the same customer go on',
+    async (_, error, code) => {
+      const failing: typeof fanOut = async (tx, id, made) => {
+        const { rows } = await tx.query(
+          `select from source_events s join events e on e.client_id = s.client_id and e.source_event_id = s.id
+          where s.client_id = $1 and e.id = any($2) and s.event_id = 'evt_poison'`,
+          [id, made.map((one) => one.id)],
+        )
+        if (rows.length > 0) throw error
+        return fanOut(tx, id, made)
+      }
+      const first = subscriptionCreated('cus_1', knownUser)
+      const after = subscriptionCreated('cus_1', knownUser)
+      await store({ ...first, id: 'evt_poison' }, after)
+      for (let turn = 0; turn < 4; turn += 1) await normalizeBatch({ ...deps, fanOut: failing }, clientId, lanes)
+      const [poison, next] = await states()
+      expect(poison).toMatchObject({ state: 'failed', reason_code: code })
+      expect(poison?.reason_message).toContain('make deliveries')
+      expect(next).toMatchObject({ state: 'normalized' })
+    },
+  )
+
+  test('what concerns the database fails no event', async () => {
+    const lost = Object.assign(new Error('no space left'), { code: '53100' })
+    await store(subscriptionCreated('cus_1', knownUser))
+    await expect(normalizeBatch({ ...deps, fanOut: () => Promise.reject(lost) }, clientId, lanes)).rejects.toBe(lost)
+    expect(await states()).toMatchObject([{ state: 'received' }])
+    await batch()
+    expect(await states()).toMatchObject([{ state: 'normalized' }])
   })
 
   test('a status that no mapping knows stops the event, visibly', async () => {
