@@ -342,7 +342,7 @@ describe('normalizers of two processes', () => {
     })
     room.wake(clientId)
     await eventually(async () => (await states())[1]?.state === 'held')
-    expect((await states())[1].held_for).toEqual(['purchase:pi_1', 'refund:ch_1:5000'])
+    expect((await states())[1].held_for).toEqual(['purchase:pi_1', 'refund:ch_1:5000', 'refund:any'])
     await eventually(async () => (await states())[1]?.state === 'normalized')
   })
 })
