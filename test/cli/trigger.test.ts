@@ -65,7 +65,7 @@ describe('over a running gateway', async () => {
     const bodies = receiver.requests.slice(before).map(({ body }) => JSON.parse(body))
     expect(bodies.find(({ eventType }) => eventType === 'subscription.cancelled').user.clientUserId).toBe('user_7')
     const { rows } = await gateway.db.query(
-      `select customer_id from user_customers where client_id = $1 and customer_id = 'cus_mine'`,
+      `select customer_id from user_customers where client_id = $1 and customer_id = '@+test/cus_mine'`,
       [clientId],
     )
     expect(rows).toHaveLength(1)
