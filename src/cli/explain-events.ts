@@ -38,14 +38,21 @@ function fieldsText(fields: readonly ExplainedField[]): string[] {
 }
 
 function sourceText({ reads, absent, through }: Pick<ExplainedField, 'reads' | 'absent' | 'through'>): string {
-  const told = reads.map((read) =>
-    read.path === 'always' ? 'always so' : `${readPlace(read)} ${jsonText(read.value, 40)}`,
-  )
+  const conditions = reads.filter(({ role }) => role === 'condition')
+  const told = reads
+    .filter(({ role }) => role !== 'condition')
+    .map((read) => (read.role === 'constant' ? constantText(read) : readText(read)))
+  const because = conditions.length > 0 ? ` since ${conditions.map(readText).join(', ')}` : ''
   return [
-    `← ${[told.join(', '), ...through].filter(Boolean).join(' → ')}`,
+    `← ${[told.join(', ') + because, ...through].filter(Boolean).join(' → ')}`,
     ...(absent.length > 0 ? [`(absent: ${[...new Set(absent.map(readPlace))].join(', ')})`] : []),
   ].join('  ')
 }
+
+const readText = (read: ReadValue): string => `${readPlace(read)} ${jsonText(read.value, 40)}`
+
+const constantText = ({ path, value }: ReadValue): string =>
+  path === 'always' ? `always ${jsonText(value, 40)}` : path
 
 const nullText = ({ field, absent, reads }: ExplainedField): string => {
   const looked = [...new Set([...absent, ...reads].map(readPlace))]

@@ -50,8 +50,15 @@ const ExplainedMapping = z
 
 const ExplainedRead = z
   .strictObject({
-    path: z.string().meta({ example: 'items.data[0].price.unit_amount' }),
+    path: z.string().meta({
+      description: 'Where it stands in the object; a path that begins with `event.` stands in the event itself.',
+      example: 'items.data[0].price.unit_amount',
+    }),
     value,
+    role: z.enum(['value', 'condition', 'constant', 'memory', 'before']).meta({
+      description:
+        '`value`: the field is made of it; `condition`: it decided which value the field has; `constant`: a constant of the mapping (path `always`); `memory`: what the gateway remembers or has counted, which stands in no object (`path` says what it is); `before`: as `value`, in the state before the event.',
+    }),
     object: objectRef
       .nullable()
       .meta({ description: "The object that it was read from, if not the event's own object." }),

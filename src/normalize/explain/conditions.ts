@@ -3,7 +3,7 @@ import type { When } from '../../language/mapping.ts'
 import { conditionWords, valueWords } from '../../language/wording.ts'
 import type { ExplainedCondition } from './explanation.ts'
 import type { TraceFrame } from './trace.ts'
-import { nameOfRead, placeOfList, type ReadPlace } from './value-source.ts'
+import { nameOfList, nameOfRead, placeOfList, type ReadPlace } from './value-source.ts'
 
 type ConditionState = 'now' | 'before' | 'stored'
 
@@ -69,7 +69,7 @@ function explainByKind(frame: TraceFrame, moment: ConditionState, place?: ReadPl
     case 'some': {
       const list = placeOfList(frame, place)
       const elements = inner.slice(1, 1 + MAX_ELEMENTS).map((part) => explainCondition(part, moment, list))
-      return { words: `one of ${list.list?.path ?? 'the list'}`, holds, needs: 'one', of: elements }
+      return { words: `one of ${nameOfList(list)}`, holds, needs: 'one', of: elements }
     }
     case 'differsFromLast':
     case 'priorKnown':

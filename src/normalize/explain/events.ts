@@ -28,7 +28,7 @@ export async function explainEvents(
   }: { due: SourceEvent; stored: readonly RecordedEvent[]; judged: TracedJudgement; ways: EventRouting },
 ): Promise<ExplainedEvent[]> {
   const { result } = judged
-  const draftsByKey = collectDrafts(mappings, judged)
+  const draftsByKey = collectDrafts(mappings, judged, due)
   const others = result.events.filter(({ contract, key }) => !findRecorded(stored, contract, key))
   const earlierByKey = await loadToldBefore(db, clientId, due.id, others)
   const explainEvent = (one: Pick<NewEvent, 'contract' | 'type' | 'key'>, today: NewEvent | null): ExplainedEvent => {
@@ -66,11 +66,11 @@ const findRecorded = (stored: readonly RecordedEvent[], contract: string, key: s
   stored.find((one) => one.contract === contract && keyWithoutOwner(one.key) === keyWithoutOwner(key))
 
 /** The mapping and fields of each emitted event, by contract and business key. */
-function collectDrafts(mappings: ContractMappings, { frames, completed }: TracedJudgement) {
+function collectDrafts(mappings: ContractMappings, { frames, completed }: TracedJudgement, due: SourceEvent) {
   const emissions = frames.flatMap((judgement) =>
     judgement.inner.flatMap((frame) =>
       frame.part.op === 'emission' && judgement.part.op === 'mapping'
-        ? [{ mapping: judgement.part.mapping, frame, place: placeOfEmission(judgement, completed) }]
+        ? [{ mapping: judgement.part.mapping, frame, place: placeOfEmission(judgement, { completed, due }) }]
         : [],
     ),
   )
@@ -89,15 +89,20 @@ function collectDrafts(mappings: ContractMappings, { frames, completed }: Traced
 }
 
 /** Where the paths of an emission stand: in the object that was judged, and in the lists that its rule has taken elements of. */
-function placeOfEmission({ inner, scope }: TraceFrame, completed: SourceEvent): ReadPlace {
+function placeOfEmission(
+  { inner, scope }: TraceFrame,
+  { completed, due }: { completed: SourceEvent; due: SourceEvent },
+): ReadPlace {
   const { object, kind } = observationOf(completed)
+  const name = { kind, id: idText(scope.object?.id) }
   const { id } = scope.event
   const isOwnEvent = id === null || id === completed.eventId
   return placeInLists(
     inner.filter(({ result }) => Array.isArray(result)),
     placeOfObject({
-      object: isDeepStrictEqual(scope.object, object) ? null : { kind, id: idText(scope.object?.id) },
+      object: isDeepStrictEqual(scope.object, object) ? null : name,
       event: isOwnEvent ? null : { kind: 'event', id },
+      sent: completed === due ? null : { object: due.body?.data?.object, name },
       created: isOwnEvent ? completed.body?.created : null,
     }),
   )

@@ -116,9 +116,17 @@ export interface ExplainedField {
   through: string[]
 }
 
+/**
+ * What a reading has to do with the field: it is its value or a part of it; it decided on a value; it is a constant of the
+ * mapping; it is what we remember or have counted, which stands in no object; it is a value in the state before the event.
+ */
+export type ReadRole = 'value' | 'condition' | 'constant' | 'memory' | 'before'
+
 export interface ReadValue {
+  /** Beginning with `event.`, a path of the event itself. */
   path: string
   value: unknown
+  role: ReadRole
   /** The object it stands in, where that is not the event's own. */
   object: { kind: string; id: string | null } | null
   /** The API version from which on Stripe does not send it any more. */

@@ -1,11 +1,11 @@
 import type { Node } from '../../language/mapping.ts'
 import type { ExplainedField } from './explanation.ts'
 import type { TraceFrame } from './trace.ts'
-import { placeOfList, type ReadPlace, valueSourceOf } from './value-source.ts'
+import { placeOfList, placeOfStored, type ReadPlace, valueSourceOf } from './value-source.ts'
 
 /** The fields of an event that was emitted, leaf for leaf, each with what it was made of. */
-export function explainFields(draft: TraceFrame): ExplainedField[] {
-  return draft.inner.flatMap((frame) => (frame.part.op === 'field' ? explainField(frame, frame.part.name) : []))
+export function explainFields(draft: TraceFrame, place: ReadPlace): ExplainedField[] {
+  return draft.inner.flatMap((frame) => (frame.part.op === 'field' ? explainField(frame, frame.part.name, place) : []))
 }
 
 function explainField({ inner, result }: TraceFrame, path: string, place?: ReadPlace): ExplainedField[] {
@@ -41,9 +41,8 @@ function findComposite(
     case 'prior':
       return last && frame.result !== null ? findComposite(last, place) : null
     case 'kept': {
-      const [key, of] = frame.inner
-      const object = { kind: node.kind, id: typeof key?.result === 'string' ? key.result : null }
-      return of ? findComposite(of, { list: null, object }) : null
+      const of = frame.inner[1]
+      return of ? findComposite(of, placeOfStored(node, frame, place)) : null
     }
     case 'from':
     case 'event':

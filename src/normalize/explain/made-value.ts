@@ -1,0 +1,101 @@
+import type { Json } from '../../domain/json.ts'
+
+// Which part of its inputs a computation has put at a place of what it made. It is found out by asking the computation itself:
+// what is copied changes when its original does.
+
+/** The keys from a value down to one of its members. */
+export type MemberKeys = readonly (string | number)[]
+
+/** A member of one of the inputs. */
+export interface InputMember {
+  input: number
+  keys: MemberKeys
+}
+
+/** How a member of a made value came about: taken over from a place, computed of places, or the computation's own. */
+export type MemberOrigin =
+  | { kind: 'copied'; from: InputMember }
+  | { kind: 'computed'; of: InputMember[] }
+  | { kind: 'constant' }
+
+/** A computation with what it was given and what it made of it. */
+export interface MadeValue {
+  compute: (...values: Json[]) => unknown
+  inputs: readonly Json[]
+  result: Json
+}
+
+/** Members of the inputs that are looked at: an object of Stripe's has some hundreds. */
+const MAX_MEMBERS = 4_000
+
+/** Where a member of a made value comes from; null where nothing is there and nothing says why. */
+export function originOfMember(made: MadeValue, keys: MemberKeys): MemberOrigin | null {
+  const inputs = made.inputs.flatMap((value, input) => membersOf(value).map((one) => ({ ...one, input })))
+  const taken = findTaken(made, keys, inputs)
+  if (taken) return { kind: 'copied', from: taken }
+  const value = memberAt(made.result, keys)
+  if (value === null) return null
+  const leaves = inputs.filter((one) => isLeaf(one.value) && one.value !== null)
+  const copied = leaves.find((one) => one.value === value && changedMember(made, one, keys) === otherThan(one.value))
+  if (copied) return { kind: 'copied', from: copied }
+  const original = JSON.stringify(value)
+  const of = leaves.filter(
+    (one) => isOfFew(made.inputs[one.input]) || JSON.stringify(changedMember(made, one, keys)) !== original,
+  )
+  return of.length > 0 ? { kind: 'computed', of } : { kind: 'constant' }
+}
+
+/** A value by itself, or terms that belong together, such as a pack's size and its rounding: all of it counts. */
+export const isOfFew = (input: Json): boolean =>
+  isLeaf(input) || (!Array.isArray(input) && Object.values(input).length <= MAX_FEW)
+const MAX_FEW = 3
+
+/** The member that was taken over as it is, or stands in an object that was. */
+function findTaken({ result }: MadeValue, keys: MemberKeys, inputs: readonly (InputMember & { value: Json })[]) {
+  for (let depth = keys.length; depth >= 0; depth -= 1) {
+    const whole = memberAt(result, keys.slice(0, depth))
+    const original = isLeaf(whole) ? undefined : inputs.find(({ value }) => value === whole)
+    if (original) return { input: original.input, keys: [...original.keys, ...keys.slice(depth)] }
+  }
+  return null
+}
+
+/** What the computation puts at the place when one of its inputs is another; what it refuses is as it was. */
+function changedMember({ compute, inputs, result }: MadeValue, { input, keys }: InputMember, place: MemberKeys): Json {
+  const changed = inputs.map((value, at) => (at === input ? withOther(value, keys) : value))
+  try {
+    return memberAt(compute(...changed), place)
+  } catch {
+    return memberAt(result, place)
+  }
+}
+
+function withOther(value: Json, [key, ...below]: MemberKeys): Json {
+  if (key === undefined) return otherThan(value)
+  const inner = withOther(value[key], below)
+  return Array.isArray(value) ? value.map((one, at) => (at === key ? inner : one)) : { ...value, [key]: inner }
+}
+
+/** Another value of the same kind. */
+function otherThan(value: Json): Json {
+  if (typeof value === 'number') return value + 1_000_003
+  return typeof value === 'boolean' ? !value : `${value}?`
+}
+
+/** What stands at the keys; absent is null. */
+export const memberAt = (value: unknown, keys: MemberKeys): Json =>
+  keys.reduce<Json>((one, key) => (typeof one === 'object' && one !== null ? one[key] : null), value) ?? null
+
+const isLeaf = (value: Json): boolean => typeof value !== 'object' || value === null
+
+/** A value with all that stands below it, the outermost first. */
+function membersOf(value: Json): { keys: MemberKeys; value: Json }[] {
+  const found: { keys: MemberKeys; value: Json }[] = [{ keys: [], value }]
+  for (let at = 0; at < found.length && found.length < MAX_MEMBERS; at += 1) {
+    const one = found[at]
+    if (!one || isLeaf(one.value)) continue
+    for (const [key, inner] of Object.entries(one.value))
+      found.push({ keys: [...one.keys, Array.isArray(one.value) ? Number(key) : key], value: inner })
+  }
+  return found
+}
