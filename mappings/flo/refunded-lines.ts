@@ -72,7 +72,7 @@ function nearestOfAmount(credits: Credit[], amount: number, at: number): Credit[
 const sumOf = (amounts: readonly number[]) => amounts.reduce((sum, amount) => sum + amount, 0)
 
 /** Splits an amount by weights, to whole units that add up to it. */
-export function shareOut(amount: number, weights: readonly number[]): number[] {
+function shareOut(amount: number, weights: readonly number[]): number[] {
   const whole = sumOf(weights)
   let [weight, given] = [0, 0]
   return weights.map((one, place) => {
