@@ -44,6 +44,8 @@ export const operationsMeanings: Readonly<Record<string, string>> = {
     'Webhooks of a source are refused for their signatures, and none is right. It is over with the first that is.',
   'mapping.failed':
     'Source events cannot be mapped, or only in part, for one reason. Once for each source and reason, until it has been quiet for an hour.',
+  'source_event.stuck':
+    'A source event stays received for a minute while later ones get through. Once for each source, until none of it does.',
   'backlog.growing': 'Work waits longer than it should. Once, until nothing waits for a minute any more.',
 }
 

@@ -37,6 +37,10 @@ const resourcesByType: Readonly<Record<string, object>> = {
       sourceEventType: 'invoice.updated',
     },
   },
+  'source_event.stuck': {
+    source,
+    sourceEvent: { id: '018f2d3c-9a10-7c3e-9d52-6b1f0c7a1e14', type: 'invoice.updated', dueAt: since, seconds: 450 },
+  },
   'backlog.growing': {
     backlog: { of: 'deliveries', oldestDueAt: since, oldestSeconds: 450, endpointId: endpoint.id },
   },

@@ -48,6 +48,13 @@ const backlog = z.strictObject({
   endpointId: z.uuid().nullable().meta({ description: 'Of deliveries, where the longest waiting one goes' }),
 })
 
+const sourceEvent = z.strictObject({
+  id: z.uuid().meta({ description: 'As in /v1/source-events' }),
+  type: z.string(),
+  dueAt: time,
+  seconds: z.number().int().meta({ description: 'How long it is past its time' }),
+})
+
 /** An event type and what it is about beside the client: key order is part of the contract. */
 const bodySchema = <T extends string>(eventType: T, resources: z.ZodRawShape) =>
   z.strictObject({
@@ -65,6 +72,7 @@ const schemas = {
   'delivery.exhausted': bodySchema('delivery.exhausted', { endpoint: operationsEndpoint, delivery }),
   'source.signature_failing': bodySchema('source.signature_failing', { source, refusals }),
   'mapping.failed': bodySchema('mapping.failed', { source, failure }),
+  'source_event.stuck': bodySchema('source_event.stuck', { source, sourceEvent }),
   'backlog.growing': bodySchema('backlog.growing', { backlog }),
 } as const
 

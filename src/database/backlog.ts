@@ -24,6 +24,43 @@ export const readOldestSourceEvents = (db: Queryable, lanes: number): Promise<Ol
     [lanes],
   )
 
+/** A source event that is `received` for a minute and more, at the head of its lane, while later ones got through. */
+export interface StuckSourceEvent extends OldestWaiting {
+  id: string
+  sourceId: string
+  type: string
+}
+
+const STUCK_SECONDS = 60
+/** Whether others move is seen by the newest of each client. */
+const NEWEST = 20
+
+/** The source events that stay `received` for a minute while later ones, of whichever client, got through. */
+export async function readStuckSourceEvents(db: Queryable, lanes: number): Promise<StuckSourceEvent[]> {
+  const rows = await queryEachClient<Omit<StuckSourceEvent, 'id'> & { id: string | null; newestDone: string | null }>(
+    db,
+    (client) => `
+      select ${client} as "clientId", done."newestDone", s.id, s.source_id as "sourceId", s.type, s.due_at as at,
+             extract(epoch from now() - s.due_at)::float8 as seconds
+        from (select (select id from (select id, due_at from source_events
+                                       where client_id = ${client} order by id desc limit ${NEWEST}) newest
+                       where due_at is null order by id desc limit 1) as "newestDone") done
+        left join lateral (
+          select first.* from generate_series(0, $1 - 1) lane
+           cross join lateral (
+             select id, source_id, type, due_at, state from source_events
+              where client_id = ${client} and source_events.lane = lane.lane and due_at <= now()
+              order by due_at limit 1) first
+           where first.state = 'received' and first.due_at < now() - interval '${STUCK_SECONDS} seconds') s on true`,
+    [lanes],
+  )
+  const newest = rows.reduce(
+    (last, { newestDone }) => (newestDone !== null && newestDone > last ? newestDone : last),
+    '',
+  )
+  return rows.flatMap(({ newestDone: _, id, ...one }) => (id !== null && id < newest ? [{ ...one, id }] : []))
+}
+
 /** The longest overdue delivery of an endpoint, and whether there is a reason for it. */
 export interface OldestDelivery extends OldestWaiting {
   endpointId: string

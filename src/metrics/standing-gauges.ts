@@ -46,6 +46,11 @@ export const STANDING_GAUGES: readonly StandingGauge[] = [
     read: ({ oldestSourceEvent }) => oldestSourceEvent,
   },
   {
+    name: 'flo_source_events_stuck',
+    help: 'Lanes whose first source event stays received for a minute and more, while later ones got through.',
+    read: ({ stuckSourceEvents }) => stuckSourceEvents,
+  },
+  {
     name: 'flo_runs',
     help: 'Long runs under way, by kind (backfill, replay).',
     label: 'kind',

@@ -1,4 +1,9 @@
-import { type OldestWaiting, readOldestDeliveries, readOldestSourceEvents } from '../database/backlog.ts'
+import {
+  type OldestWaiting,
+  readOldestDeliveries,
+  readOldestSourceEvents,
+  readStuckSourceEvents,
+} from '../database/backlog.ts'
 import { type Db, inTransaction, type Tx } from '../database/db.ts'
 import { queryEachClient } from '../database/each-client.ts'
 import { DAILY_TABLES } from '../database/partitions.ts'
@@ -18,6 +23,8 @@ export interface Standing {
   sourceEvents: { received: number; held: number; failed: number }
   /** Seconds that the longest overdue source event is past its time. */
   oldestSourceEvent: number
+  /** Source events that stay `received` for a minute while later ones got through. */
+  stuckSourceEvents: number
   running: { backfill: number; replay: number }
   hydrations: { pending: number; circuitsOpen: number }
   /** Sources whose webhooks are refused for their signatures. */
@@ -95,6 +102,7 @@ async function readSourceEvents(tx: Tx, lanes: number) {
   return {
     sourceEvents,
     oldestSourceEvent: longestWait(await readOldestSourceEvents(tx, lanes)),
+    stuckSourceEvents: (await readStuckSourceEvents(tx, lanes)).length,
   }
 }
 

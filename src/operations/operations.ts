@@ -9,6 +9,7 @@ import { createEndpointFinding, findRecentlyDisabled } from './endpoints.ts'
 import { createFailureFinding, createFailureListener, findRecentFailures, QUIET_SECONDS } from './failures.ts'
 import { forgetOldNews, listUnclaimedNews } from './news.ts'
 import { createSignatureFinding, createSignatureListener, markSignatureRecovered } from './signatures.ts'
+import { findStuckSourceEvents } from './stuck.ts'
 
 interface NotifierDeps extends EmitDeps {
   log: Log
@@ -99,6 +100,8 @@ export function createOperationsNotifier(deps: NotifierDeps) {
         enqueue(createFailureFinding(clientId, failure, now), failure)
       const { lanes, backlogSeconds: afterSeconds } = deps
       for (const finding of await findBacklogs(db, { lanes, afterSeconds, now })) enqueue(finding, { what: 'backlog' })
+      for (const finding of await findStuckSourceEvents(db, { lanes, now }))
+        enqueue(finding, { what: 'source_event_stuck' })
       await forgetAlarms(db, 'mapping.failed', QUIET_SECONDS)
       await forgetOldNews(db)
     },

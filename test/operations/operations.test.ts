@@ -1,6 +1,7 @@
 import Stripe from 'stripe'
 import { describe, expect, test } from 'vitest'
 import { operations } from '../../src/contracts/operations.ts'
+import { readStuckSourceEvents } from '../../src/database/backlog.ts'
 import { newId } from '../../src/domain/ids.ts'
 import type { Json } from '../../src/domain/json.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
@@ -292,6 +293,36 @@ describe('backlog.growing', () => {
     await eventually(async () => {
       await look()
       return (await gateway.db.query(`select from alarms where type = 'backlog.growing'`)).rowCount === 0
+    })
+  })
+})
+
+describe('source_event.stuck', () => {
+  test('is sent once while a source event stays received and later ones get through, and the gauge counts it', async () => {
+    const way = await layWay(api, (await startReceiver()).url)
+    const own = await listening(way.clientId)
+    const idle = await registerWorker({ url: gateway.databaseUrl, db: gateway.db, log, roles: ['work'] })
+    await idle.claimUnits(way.clientId, ['lane:0', 'lane:1', 'lane:2', 'lane:3'])
+    await way.post(gateway.url, subscriptionCreated())
+    await gateway.db.query(`update source_events set due_at = now() - interval '2 minutes' where client_id = $1`, [
+      way.clientId,
+    ])
+    const other = await layWay(api, (await startReceiver()).url)
+    await other.post(gateway.url, subscriptionCreated())
+    await eventually(async () => (await readStuckSourceEvents(gateway.db, 4)).length === 1)
+    await look()
+    const event = await eventually(() => own.heard('source_event.stuck')[0])
+    expect(event).toMatchObject({
+      source: { id: way.sourceId },
+      sourceEvent: { type: 'customer.subscription.created' },
+    })
+    await look()
+    await settled(way.clientId, own)
+    expect(own.heard('source_event.stuck')).toHaveLength(1)
+    await idle.stop()
+    await eventually(async () => {
+      await look()
+      return (await gateway.db.query(`select from alarms where type = 'source_event.stuck'`)).rowCount === 0
     })
   })
 })

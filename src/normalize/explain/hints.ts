@@ -7,8 +7,6 @@ const HINTS: Readonly<Record<string, string>> = {
     'The message names the field. Where the contract allows it, what cannot be read is null; this field has to be known, so ask Stripe or whoever sent the event.',
   not_storable:
     'The events beside it went on. Look at what it holds; after a fix `flo-gateway renormalize --state failed --code not_storable`.',
-  internal:
-    'A mistake of the gateway: the log line `source_event.failed` has its stack. The events beside it went on; after an upgrade `flo-gateway renormalize --state failed --code internal`.',
   invalid_target: 'The mapping made a body that its contract refuses: mend the mapping, then renormalize.',
   internal: 'The gateway’s own fault: the log of that moment has the cause. Renormalize when it is mended.',
   body_missing: 'Backfill it from Stripe while Stripe still has it (30 days).',
