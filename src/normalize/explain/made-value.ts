@@ -28,6 +28,8 @@ export interface MadeValue {
 /** Members of the inputs that are looked at: an object of Stripe's has some hundreds. */
 const MAX_MEMBERS = 4_000
 
+const sharedKeys = (a: MemberKeys, b: MemberKeys) => a.filter((key) => b.includes(key)).length
+
 /** Where a member of a made value comes from; null where nothing is there and nothing says why. */
 export function originOfMember(made: MadeValue, keys: MemberKeys): MemberOrigin | null {
   const inputs = made.inputs.flatMap((value, input) => membersOf(value).map((one) => ({ ...one, input })))
@@ -36,7 +38,11 @@ export function originOfMember(made: MadeValue, keys: MemberKeys): MemberOrigin 
   const value = memberAt(made.result, keys)
   if (value === null) return null
   const leaves = inputs.filter((one) => isLeaf(one.value) && one.value !== null)
-  const copied = leaves.find((one) => one.value === value && changedMember(made, one, keys) === otherThan(one.value))
+  // What is copied has mostly kept its place in the list, and its name.
+  const likeliest = leaves
+    .filter((one) => one.value === value)
+    .toSorted((a, b) => sharedKeys(b.keys, keys) - sharedKeys(a.keys, keys))
+  const copied = likeliest.find((one) => changedMember(made, one, keys) === otherThan(one.value))
   if (copied) return { kind: 'copied', from: copied }
   const original = JSON.stringify(value)
   const of = leaves.filter(
