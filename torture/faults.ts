@@ -133,6 +133,27 @@ export const failoverInSilence: Fault = {
   },
 }
 
+/** Events that no mapping can read, among those of good customers: each fails alone, and the load beside them goes on. */
+export const poison: Fault = {
+  name: 'poisoned events',
+  async strike({ stripe }, random) {
+    const created = Math.floor(Date.now() / 1000)
+    const broken = [
+      { lines: { data: [null] } },
+      { lines: 'many' },
+      { customer: 5 },
+      { customer: 'cus_\0' },
+      { status: [null], total: '1e100000000' },
+    ]
+    for (const [at, fields] of broken.entries()) {
+      const id = `${randomBetween(random, 0, 1_000_000_000)}_${at}`
+      const object = { id: `in_poison_${id}`, object: 'invoice', status: 'open', customer: 'cus_poison', ...fields }
+      const event = { id: `evt_poison_${id}`, object: 'event', type: 'invoice.finalized', created, data: { object } }
+      await stripe.post(JSON.stringify(event))
+    }
+  },
+}
+
 /** Both together. */
 export const atOnce = (one: Fault, other: Fault): Fault => ({
   name: `${one.name}, and ${other.name}`,

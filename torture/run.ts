@@ -61,6 +61,7 @@ const single: readonly Fault[] = [
   faults.restartDatabase('fast'),
   faults.restartDatabase('immediate'),
   faults.killBackend,
+  faults.poison,
   faults.cutOff('drop', 'one'),
   faults.cutOff('drop', 'all'),
   faults.cutOff('stall', 'one'),

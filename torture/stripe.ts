@@ -6,6 +6,8 @@ export const SIGNING_SECRET = 'whsec_torture'
 
 /** Stripe, as far as its patience goes: what is not answered with 200 is sent again, to whichever process listens. */
 export interface FakeStripe {
+  /** Sends one event once, beside the load; answers the status, or why there was none. */
+  post: (body: string) => Promise<string>
   /** When each event's 200 came, by its user; milliseconds since 1970. */
   accepted: Map<string, number>
   /** The user of the newest event if it was accepted after that moment. */
@@ -94,6 +96,7 @@ export function startStripe({
       const from = accepted.size
       while (accepted.size < from + count && mode === 'sending') await delay(20)
     },
+    post: postEvent,
     async finishSending() {
       mode = mode === 'stopped' ? mode : 'finishing'
       await Promise.all(sending)
