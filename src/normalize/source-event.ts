@@ -1,4 +1,5 @@
 import type { Json } from '../domain/json.ts'
+import { deepPlaceOf } from '../language/unreadable.ts'
 
 /** A stored source event that is due, with its parsed body; null: its bytes are past their retention. */
 export interface SourceEvent {
@@ -42,4 +43,10 @@ export interface WaitLimits {
   holdSeconds: number
   /** How long they wait for what is fetched from Stripe; undefined: nothing is fetched. */
   hydrateSeconds?: number | undefined
+}
+
+/** A body as mappings read it: one that is nested deeper than anything can write is left out. */
+export function readBody(body: Json): Pick<SourceEvent, 'body' | 'malformed'> {
+  const place = deepPlaceOf(body)
+  return place === null ? { body } : { body: {}, malformed: `${place}: nested deeper than any event of Stripe's` }
 }

@@ -1,9 +1,8 @@
 import type { Queryable } from '../database/db.ts'
 import { TIMER_BODY } from '../domain/event-origin.ts'
-import type { Json } from '../domain/json.ts'
-import { deepPlaceOf, isIdText } from '../language/unreadable.ts'
+import { isIdText } from '../language/unreadable.ts'
 import { factLockSql } from './missing/holds.ts'
-import type { SourceEvent, SourceEventOutcome } from './source-event.ts'
+import { readBody, type SourceEvent, type SourceEventOutcome } from './source-event.ts'
 import type { Observation } from './world/snapshots.ts'
 
 /**
@@ -65,12 +64,6 @@ function parseBody(bytes: Buffer | null): Pick<SourceEvent, 'body' | 'malformed'
   } catch {
     return { body: {}, malformed: 'The stored bytes are no JSON any more.' }
   }
-}
-
-/** A body as mappings read it: one that is nested deeper than anything can write is left out. */
-export function readBody(body: Json): Pick<SourceEvent, 'body' | 'malformed'> {
-  const place = deepPlaceOf(body)
-  return place === null ? { body } : { body: {}, malformed: `${place}: nested deeper than any event of Stripe's` }
 }
 
 /** Writes what became of the events of a batch. */

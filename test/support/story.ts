@@ -6,7 +6,7 @@ import type { MappingVerdict } from '../../src/normalize/judge.ts'
 import type { NewEvent } from '../../src/normalize/new-events.ts'
 import { normalizeSourceEvent } from '../../src/normalize/normalize-event.ts'
 import type { SourceEvent, SourceEventOutcome } from '../../src/normalize/source-event.ts'
-import { readBody } from '../../src/normalize/source-events.ts'
+import { readBody } from '../../src/normalize/source-event.ts'
 import { noLookups } from '../../src/normalize/world/lookups.ts'
 import { emptyWorld, keyIn, type World } from '../../src/normalize/world/world.ts'
 
