@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Explanation as Schema } from '../../src/api/resources/explanation-schema.ts'
 import { fixture } from '../support/fixtures.ts'
+import { GARBAGE, replaceAt } from '../support/garbage.ts'
 import { startTestGateway } from '../support/gateway.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { layWay } from '../support/way.ts'
@@ -44,6 +45,17 @@ describe('a dry run', () => {
       reason: { code: 'unmapped_value' },
     })
     expect((await askDryRun({ type: 'invoice.paid' })).body.data.sourceEvent.state).toBe('ignored')
+  })
+
+  test('answers for what nobody can read', async () => {
+    const [created] = fixture('subscription-created-with-trial-clover')
+    for (const place of [['items'], ['customer'], ['id'], ['metadata']])
+      for (const [kind, garbage] of GARBAGE) {
+        const { status, body } = await askDryRun(replaceAt(created, ['data', 'object', ...place], garbage))
+        // A request with a NUL is refused as such.
+        expect([200, 422], `${kind} in ${place}`).toContain(status)
+        expect(body.data?.sourceEvent.reason?.code).not.toBe('internal')
+      }
   })
 
   test('refuses what is no event, and a source that is not there', async () => {

@@ -13,6 +13,8 @@ function explainField({ inner, result }: TraceFrame, path: string, place?: ReadP
   if (fields.length > 0) return fields.flatMap((frame) => explainField(frame, pathBelow(path, frame), place))
   const [node] = inner
   if (!node) return []
+  // It was not read to its end: the message says where it stands and why it cannot be read.
+  if (node.error) return [{ field: path, value: null, reads: [], absent: [], through: [node.error.message] }]
   const composite = findComposite(node, place)
   if (composite?.frame.part.op === 'object')
     return composite.frame.inner.flatMap((frame) => explainField(frame, pathBelow(path, frame), composite.place))
