@@ -215,7 +215,7 @@ describe('a thin event', () => {
       await way.send(JSON.stringify(snapshot))
       expect(await way.settled()).toEqual([
         ['normalized', null],
-        ['ignored', 'already_emitted'],
+        ['ignored', 'no_visible_change'],
       ])
     })
 
