@@ -41,6 +41,15 @@ export const multiplyAmount = (amount: number | string, quantity: number | strin
 export const sumAmounts = (amounts: readonly (number | string)[]): string =>
   amounts.reduce<Big>((sum, amount) => sum.plus(decimalOf(amount)), Big(0)).toFixed()
 
+/** What we have computed of such amounts: products of amounts, quantities and periods, rounded to 12 decimals. */
+const COMPUTED_DECIMAL = /^-?\d{1,96}(\.\d{1,48})?$/
+
+/** A number or decimal text as `decimalOf` reads it, or one that was computed of such. Throws a RangeError for all else. */
+const computedDecimalOf = (value: number | string): Big =>
+  typeof value === 'string' && COMPUTED_DECIMAL.test(value) ? Big(value) : decimalOf(value)
+
 /** Whether a number, or a decimal string, is greater than another. */
 export const isGreater = (amount: number | string, than: number | string): boolean =>
-  typeof amount === 'number' && typeof than === 'number' ? amount > than : decimalOf(amount).gt(decimalOf(than))
+  typeof amount === 'number' && typeof than === 'number'
+    ? amount > than
+    : computedDecimalOf(amount).gt(computedDecimalOf(than))
