@@ -102,7 +102,8 @@ export function payInTwo(
   payment.intent.amount = payment.link.amount = first
   const one = chargeCard(world, customer, payment.intent, 'succeeded')
   advanceClock(world, 1)
-  Object.assign(invoice, { amountPaid: first, paymentIntent: null, attempts: 1, attempted: true })
+  const paidInPart = { amountPaid: first, paymentIntent: null, attempts: 1, attempted: true }
+  changeObject(world, invoice, paidInPart, 'invoice.updated')
   changeObject(world, payment.link, { paidAt: world.now }, 'invoice_payment.paid')
   advanceClock(world, 60)
   const of = { customer, amount: rest, currency: invoice.currency, invoice: invoice.id, description: null }

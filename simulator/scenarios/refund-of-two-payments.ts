@@ -4,7 +4,7 @@ import { createCustomer } from '../customers.ts'
 import { billFor } from '../invoices.ts'
 import { finalizeInvoice, payInTwo } from '../payments.ts'
 import { createRefund } from '../refunds.ts'
-import { defineScenario, firstInvoice, paidInvoice } from '../scenario.ts'
+import { defineScenario, firstInvoice, openInvoice } from '../scenario.ts'
 import { advanceClock } from '../world.ts'
 
 export default defineScenario({
@@ -20,6 +20,6 @@ export default defineScenario({
     advanceClock(world, DAY)
     createRefund(world, first, 9000)
   },
-  flo: [...paidInvoice, 'item.purchased', 'item.refunded', 'item.refunded'],
+  flo: [...openInvoice, 'invoice.updated', 'invoice.paid', 'item.purchased', 'item.refunded', 'item.refunded'],
   florentin: firstInvoice,
 })
