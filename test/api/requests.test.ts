@@ -199,8 +199,10 @@ describe('an Idempotency-Key', () => {
       )
       return rows[0]
     })
+    // 503, which no schema allows: the process might as well have died. Expected first: it may come before the next line runs.
+    const failed = expect(first).rejects.toThrow()
     await db.query('select pg_terminate_backend($1)', [waiting.pid])
-    await expect(first).rejects.toThrow() // 503, which no schema allows: the process might as well have died.
+    await failed
     await held.query('rollback')
     held.release()
     expect((await post('k5', 'Slow')).status).toBe(201)
