@@ -80,7 +80,7 @@ export type Receiver = typeof commands
 
 const server = createServer({ noDelay: true }, (socket) => {
   let rest: Buffer = Buffer.alloc(0)
-  socket.on('data', (chunk) => {
+  socket.on('data', (chunk: Buffer) => {
     rest = takeDelivery(socket, rest.length === 0 ? chunk : Buffer.concat([rest, chunk]))
   })
   socket.on('error', () => {})

@@ -3,6 +3,7 @@ import { type Config, readConfig, unknownSettings } from './config.ts'
 import { ConfigError } from './errors.ts'
 import { type Gateway, startGateway } from './gateway.ts'
 import { type Log, newLog } from './log.ts'
+import { isPatchedNode, PATCHED_NODES } from './version.ts'
 
 // npm hands each Ctrl-C on to a child that has already got it from the terminal.
 const ECHO_MS = 1000
@@ -24,6 +25,8 @@ async function runProgram() {
     log = newLog(config.logLevel)
     const unknown = unknownSettings(process.env)
     if (unknown.length > 0) log.warn({ variables: unknown }, 'config.unknown_variables')
+    if (!isPatchedNode(process.versions.node))
+      log.warn({ node: process.versions.node, patched: PATCHED_NODES }, 'node.without_security_fixes')
     const starting = startGateway(config, { log, onDatabaseCrash: () => process.exit(1) })
     obeySignals(starting, exitWithError)
     printStart(await starting, config)
