@@ -37,7 +37,7 @@ export const readLedgerReport = (
       const { rows } = await tx.query(
         // Each check uses some of the parameters; all must have a type.
         `select count(*) as wrong, (array_agg(id))[1:${EXAMPLES}] as examples from (${sql}) found
-          where ($1::timestamptz, $2::float8, $3::float8, $4::timestamptz) is not null`,
+          where $1::timestamptz is not null and $2::float8 is not null and $3::float8 is not null and $4::timestamptz is not null`,
         [laterOf(since, kept[reads]), lateSeconds, unsureSeconds, kept.metadata],
       )
       findings.push({ name, wrong: rows[0].wrong, examples: rows[0].examples ?? [] })

@@ -27,6 +27,13 @@ test.each([
     'client',
     'select id from source_events where client_id = $1 and state = $2 order by id limit 5 for update skip locked',
   ],
+  ['client', 'select id from events where client_id = $1 and (created_at, id) > ($2, $3)'],
+  [
+    'client',
+    "update source_events set state = case when state = 'failed' then 'received' end, due_at = now() where client_id = $1",
+  ],
+  ['client', "update source_events set state = case state when 'failed' then 'received' end where client_id = $1"],
+  ['client', 'insert into users (client_id, id) values ($1, $2) on conflict (client_id, id) do update set email = $3'],
   ['client', 'select id from users u where client_id = $1 and exists (select from holds where client_id = $1)'],
   ['client', 'select (select min(due_at) from source_events where client_id = $1) as due'],
   ['client', 'select id from events where client_id = $1 union all select id from events where client_id = $1'],
@@ -104,7 +111,28 @@ test.each([
     'a modification that joins',
     'update deliveries d set state = $1 from events e where e.client_id = d.client_id and e.id = d.event_id',
   ],
+  [
+    'a row of parameters',
+    'select count(*) from events where created_at < now() and ($1::timestamptz, $2::float8) is not null',
+  ],
   // Also of one client.
+  ['a row of parameters', 'select id from events where client_id = $1 and ($2::text, 1) is null'],
+  [
+    'a parameter in on conflict',
+    'insert into users (client_id, id) select client_id, id from events where client_id = $1 on conflict (client_id, id) do update set email = $2',
+  ],
+  [
+    'a parameter in on conflict',
+    'insert into users as u (client_id, id) select $1, id from unnest($2::uuid[]) as w(id) on conflict (client_id, id) do update set email = excluded.email where u.email <> $3',
+  ],
+  [
+    'case of an operand',
+    "update source_events e set due_at = now(), state = case e.state when 'failed' then 'received' else e.state end where client_id = $1",
+  ],
+  [
+    'case of an operand',
+    'delete from holds where client_id = $1 and until < now() and case fact when $2 then true end',
+  ],
   [
     'workers is on the coordinator',
     'select l.unit from leases l join workers w on w.id = l.worker_id where l.client_id = $1',

@@ -1,3 +1,4 @@
+import { pino } from 'pino'
 import { beforeAll, expect, test } from 'vitest'
 import { readLedgerReport } from '../../src/cli/ledger-report.ts'
 import { openPool } from '../../src/database/db.ts'
@@ -72,15 +73,20 @@ interface Ran extends Verdict {
 }
 const ran: Ran[] = []
 
+/** What the gateway logged as an error. */
+const trouble: { msg: string }[] = []
+
 beforeAll(async () => {
   const stripe = await startStripeApi()
-  const gateway = await startTestGateway({
-    DATABASE_URL: url,
-    FLO_STRIPE_API_BASE: stripe.url,
-    LOG_LEVEL: 'silent',
-    FLO_HOLD_SECONDS: '1',
-    FLO_HYDRATE_SECONDS: '1',
-  })
+  const gateway = await startTestGateway(
+    {
+      DATABASE_URL: url,
+      FLO_STRIPE_API_BASE: stripe.url,
+      FLO_HOLD_SECONDS: '1',
+      FLO_HYDRATE_SECONDS: '1',
+    },
+    { log: pino({ level: 'error' }, { write: (line: string) => void trouble.push(JSON.parse(line)) }) },
+  )
   const operator = await gateway.api('POST', '/v1/clients', { name: 'Operator', isOperator: true })
   await gateway.api('POST', '/v1/endpoints', {
     clientId: operator.body.data.id,
@@ -148,6 +154,10 @@ test('there was a load: each room ran, often', () => {
       ran.some(({ sql }) => sql.includes(words)),
       words,
     ).toBe(true)
+})
+
+test('nothing of the load failed within the gateway', () => {
+  expect(trouble).toEqual([])
 })
 
 test('Citus refuses none of the statements', () => {

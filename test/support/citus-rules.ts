@@ -41,6 +41,7 @@ export function judged(sql: string, functions: Volatility): Verdict {
   if (distributed.length > 0)
     for (const { name } of tables.filter(({ name }) => isLocal(name)))
       refused.push(`${name} is on the coordinator alone, and cannot be asked together with distributed tables`)
+  if (distributed.length > 0 && testsRowOfParameters(statement)) refused.push('a test of a row of parameters for null')
   refused.push(...modifications(statement, functions))
   if (distributed.length === 0) return { reach: 'local', refused }
 
@@ -188,6 +189,10 @@ function insertsOneClient({ cols, selectStmt }: Node): boolean {
   return rows.every(isParameter)
 }
 
+/** Whether a row without columns is tested for null: it reaches the nodes as a text that is no record. */
+const testsRowOfParameters = (statement: Node) =>
+  all(statement, 'NullTest').some(({ arg }) => arg.RowExpr && !columnsIn(arg))
+
 const called = (node: Node): string[] =>
   all(node, 'FuncCall').map(({ funcname }) => funcname.at(-1).String.sval as string)
 const timeWords = (node: Node) => (all(node, 'SQLValueFunction').length > 0 ? ['current_timestamp'] : [])
@@ -217,6 +222,8 @@ function refusedInsert(query: Node, functions: Volatility): string[] {
   const [unsteadyName] = conflict ? unsteady([conflict.targetList, conflict.whereClause], functions) : []
   if (unsteadyName) refused.push(`${unsteadyName} in on conflict`)
   const values = query.selectStmt?.SelectStmt?.valuesLists
+  if (!values && all([conflict?.targetList, conflict?.whereClause], 'ParamRef').length > 0)
+    refused.push('a parameter in on conflict of an insert ... select')
   if (values && all(values, 'SubLink').length > 0) refused.push('a subquery within values')
   if (values && query.withClause) refused.push('insert ... values after a with')
   return refused
@@ -227,6 +234,11 @@ function refusedUpdate(query: Node, functions: Volatility): string[] {
   const set = (query.targetList ?? []).map(({ ResTarget }: Node) => ResTarget.val)
   const expressions = [...set, query.whereClause].filter(Boolean)
   for (const name of called(expressions)) if (functions.volatile.has(name)) refused.push(`${name} in a modification`)
+  if (
+    all(expressions, 'CaseExpr').some(({ arg }) => arg) &&
+    unsteady([...expressions, query.fromClause], functions).length > 0
+  )
+    refused.push('case of an operand beside a function of now')
   for (const kind of ['CaseExpr', 'CoalesceExpr'])
     for (const node of all(expressions, kind))
       if (unsteady(node, functions).length > 0) refused.push(`${unsteady(node, functions)[0]} in case or coalesce`)

@@ -30,7 +30,7 @@ export const environment = (url: string, overrides: Record<string, string> = {})
  */
 export async function startTestGateway(
   overrides: Record<string, string> = {},
-  surroundings: Omit<GatewayOptions, 'log'> = {},
+  surroundings: Partial<GatewayOptions> = {},
 ) {
   const fresh = overrides.DATABASE_URL ? { url: '', db: openPool(overrides.DATABASE_URL) } : await freshDatabase()
   const config = readConfig(environment(fresh.url, overrides))

@@ -66,6 +66,7 @@ export async function livedThrough({ api, url }: Gateway, stripe: Stripe, name: 
   await said('POST', `/v1/endpoints/${endpointId}/secret/rotate`, {})
   await said('PATCH', `/v1/endpoints/${endpointId}`, { description: 'changed', maxInFlight: 20 })
   await said('POST', `/v1/endpoints/${closed.id}/enable`)
+  await said('PATCH', `/v1/endpoints/${closed.id}`, { url: `${receiver.url}/moved` })
   const [delivered] = await list('deliveries', `state=delivered&endpointId=${endpointId}`)
   await said('POST', `/v1/deliveries/${delivered.id}/resend`)
   for (const mode of ['failed', 'missing', 'all'])

@@ -14,9 +14,16 @@ export async function forgetHealth(
   await tx.query(
     `insert into endpoint_health (client_id, endpoint_id, version)
      select client_id, id, version from endpoints where client_id = $1 and id = $2
-         on conflict (client_id, endpoint_id) do update
-        set version = excluded.version, recent = default, failing_since = null, failures = 0,
-            opened_at = null, probe_at = null, told = endpoint_health.told and $3`,
+         on conflict (client_id, endpoint_id) do nothing`,
+    [clientId, endpointId],
+  )
+  // Of its own, since Citus takes no parameter in `on conflict do update` of an `insert ... select`.
+  await tx.query(
+    `update endpoint_health h
+        set version = e.version, recent = default, failing_since = null, failures = 0,
+            opened_at = null, probe_at = null, told = h.told and $3
+       from endpoints e
+      where e.client_id = $1 and e.id = $2 and h.client_id = $1 and h.endpoint_id = e.id`,
     [clientId, endpointId, stillFailing],
   )
 }

@@ -53,7 +53,7 @@ export async function saveFetchRequests(
   )
   const { rowCount } = await tx.query(
     `update source_events e
-        set due_at = now(), state = case e.state when 'failed' then 'received' else e.state end
+        set due_at = now(), state = case when e.state = 'failed' then 'received' else e.state end
        from unnest($2::uuid[], $3::text[], $5::text[]) a(source_id, need, key)
        join hydrations h on h.client_id = $1 and h.source_id = a.source_id and h.need = a.need and h.state <> 'pending'
       where e.client_id = $1 and e.id = any($4) and e.source_id = h.source_id and e.account = h.account
