@@ -1,5 +1,6 @@
 import pg from 'pg'
-import { createHostConnector } from './hosts.ts'
+import { createHostConnector, type SessionConfig } from './hosts.ts'
+import type { SessionSettings } from './session-settings.ts'
 
 export type Db = pg.Pool
 export type Tx = pg.PoolClient
@@ -13,25 +14,20 @@ const TYPE_PARSERS: pg.CustomTypesConfig = {
     oid === INT8 ? (text: string) => Number(text) : pg.types.getTypeParser(oid, format as 'text'),
 }
 
-/**
- * Lets the server drop a client that has vanished after 7 s, and release its locks: by keepalive probes while the connection is
- * idle, by the user timeout while data is not acknowledged. The defaults take hours.
- */
-export const KEEPALIVES =
-  'set tcp_keepalives_idle = 3; set tcp_keepalives_interval = 1; set tcp_keepalives_count = 4; set tcp_user_timeout = 7000'
-const KEEPALIVES_TIMEOUT_MS = 5000
+/** What a pool may be given. */
+export interface PoolOptions {
+  max?: number
+  /** Gets the error of an idle connection that broke. */
+  onError?: (error: Error) => void
+  /** Settings of its sessions beside those that every session of the gateway has, e.g. a `statement_timeout`. */
+  settings?: SessionSettings
+}
 
 /**
- * On Citus a statement that changes many shards uses one connection to each node, shard after shard. The default is one for each
- * shard, each with a transaction to prepare and commit and a slot of max_connections. Plain PostgreSQL ignores the setting.
+ * A pool on `url`, which may name several hosts (see hosts.ts). Its sessions have the settings of session-settings.ts. The pool
+ * replaces an idle connection that breaks.
  */
-const ONE_CONNECTION_PER_NODE = `set citus.multi_shard_modify_mode = 'sequential'`
-
-/**
- * A pool on `url`, which may name several hosts (see hosts.ts). The pool replaces an idle connection that breaks, and passes its
- * error to `onError`.
- */
-export function openPool(url: string, { max = 10, onError = (_: Error) => {} } = {}): Db {
+export function openPool(url: string, { max = 10, onError = () => {}, settings = {} }: PoolOptions = {}): Db {
   const { config, Client, forgetPrimary: forget } = createHostConnector(url)
   const pool = new pg.Pool({
     ...config,
@@ -39,12 +35,8 @@ export function openPool(url: string, { max = 10, onError = (_: Error) => {} } =
     max,
     types: TYPE_PARSERS,
     application_name: 'flo-gateway',
-    onConnect: (client) =>
-      client.query({
-        text: `${KEEPALIVES}; ${ONE_CONNECTION_PER_NODE}`,
-        query_timeout: KEEPALIVES_TIMEOUT_MS,
-      } as never) as unknown as undefined,
-  })
+    sessionSettings: settings,
+  } as pg.PoolConfig)
   pool.on('error', (error) => {
     // The pool attaches the whole connection to the error: too much for a log line.
     Object.defineProperty(error, 'client', { enumerable: false })
@@ -76,10 +68,10 @@ const poolCutters = new WeakMap<Db, () => void>()
  */
 export const cutConnections = (pool: Db): void => poolCutters.get(pool)?.()
 
-/** A connection of its own on `url`, outside any pool, not yet connected. */
-export function createSession(url: string, settings: pg.ClientConfig = {}): pg.Client {
+/** A connection of its own on `url`, outside any pool, not yet connected; it sets what every session of the gateway does. */
+export function createSession(url: string, own: SessionConfig = {}): pg.Client {
   const { config, Client } = createHostConnector(url)
-  return new Client({ ...config, ...settings })
+  return new Client({ ...config, ...own })
 }
 
 // Codes of PostgreSQL (connection lost, out of space or connections, starting, stopping, a standby) and of the network that mean

@@ -1,9 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
+import { applySessionSettings, type SessionSettings } from './session-settings.ts'
 
 interface DatabaseHost {
   host: string
   port: number
+}
+
+/** How a session is opened: as `pg` takes it, with settings of its own beside those of every session. */
+export interface SessionConfig extends pg.ClientConfig {
+  sessionSettings?: SessionSettings
 }
 
 /** As `pg` calls it. */
@@ -18,7 +24,7 @@ const SLOW_HOST_MS = 500
 export interface HostConnector {
   /** For a `pg.Client` or `pg.Pool`. */
   config: pg.ClientConfig
-  Client: typeof pg.Client
+  Client: new (own?: SessionConfig) => pg.Client
   /** The next connection looks for the primary again, which may be another host by now. */
   forgetPrimary(): void
 }
@@ -35,9 +41,11 @@ export function createHostConnector(url: string): HostConnector {
   const primaryFinder = createPrimaryFinder(single, hosts)
 
   class Client extends pg.Client {
-    constructor(own?: string | pg.ClientConfig) {
+    readonly #settings: SessionSettings | undefined
+    constructor(own: SessionConfig = {}) {
       // A pool's own option of this name would count the wait for a free connection as well.
-      super({ ...(own as pg.ClientConfig), connectionTimeoutMillis: CONNECT_TIMEOUT_MS })
+      super({ ...own, connectionTimeoutMillis: CONNECT_TIMEOUT_MS })
+      this.#settings = own.sessionSettings
       // Statements get the error too. A server may end a connection that it has just opened before the caller's own listener is
       // attached: without this one the event would end the process.
       this.on('error', () => {})
@@ -45,10 +53,20 @@ export function createHostConnector(url: string): HostConnector {
     override connect(): Promise<pg.Client>
     override connect(callback: ConnectCallback): void
     override connect(callback?: ConnectCallback): Promise<pg.Client> | undefined {
-      const connected = hosts.length === 1 ? super.connect() : this.#connectToPrimary()
+      const connected = this.#openSession()
       if (!callback) return connected
       connected.then(() => callback(null, this), callback)
       return undefined
+    }
+    async #openSession(): Promise<this> {
+      await (hosts.length === 1 ? super.connect() : this.#connectToPrimary())
+      try {
+        await applySessionSettings(this, this.#settings)
+        return this
+      } catch (error) {
+        void this.end().catch(() => {})
+        throw error
+      }
     }
     async #connectToPrimary(): Promise<this> {
       Object.assign(this, await primaryFinder.findPrimary())

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { makeWorkerUtils } from 'graphile-worker'
 import { runner } from 'node-pg-migrate'
-import type pg from 'pg'
+import pg from 'pg'
 import { ConfigError } from '../errors.ts'
 import { graphileLogger } from '../graphile-log.ts'
 import type { Log } from '../log.ts'
@@ -9,6 +9,7 @@ import { version } from '../version.ts'
 import { createSession, openPool } from './db.ts'
 import { distributeTables, isDistributed } from './distribution.ts'
 import { makePartitions, retryWhileLocked } from './partitions.ts'
+import { firstRow } from './rows.ts'
 import { assertProgramIsCompatible } from './schema-compatibility.ts'
 import { createStatementwiseClient } from './statementwise-client.ts'
 
@@ -53,8 +54,6 @@ export async function migrateDatabase({
     // A lock of this session: it ends with the session, whatever happens.
     await session.query('select pg_advisory_lock($1)', [MIGRATION_LOCK])
     await assertProgramIsCompatible(session, program)
-    // Only Citus reads this: a migration changes several tables of a cluster in one transaction.
-    await session.query(`set citus.multi_shard_modify_mode to 'sequential'`)
     const names = await runMigrations(session, log)
     await migrateGraphile(url, log)
     if (distribute || (await isDistributed(session))) await distributeTables(session, log)
@@ -70,6 +69,7 @@ export async function migrateDatabase({
 async function runMigrations(session: pg.Client, log: Log): Promise<string[]> {
   const before = new Set(await listMigrations(session))
   const client = createStatementwiseClient(session)
+  const migrationsSchema = await findListSchema(session)
   const runAll = () =>
     runner({
       dbClient: client,
@@ -77,6 +77,7 @@ async function runMigrations(session: pg.Client, log: Log): Promise<string[]> {
       ignorePattern: NOT_MIGRATIONS,
       direction: 'up',
       migrationsTable: 'migrations',
+      migrationsSchema,
       checkOrder: true,
       noLock: true,
       logger: createMigrationLogger(log),
@@ -92,12 +93,25 @@ async function runMigrations(session: pg.Client, log: Log): Promise<string[]> {
 }
 
 async function listMigrations(session: pg.Client): Promise<string[]> {
+  const schema = await findListSchema(session)
   const { rows: tables } = await session.query<{ exists: boolean }>(
-    `select to_regclass('migrations') is not null as exists`,
+    `select to_regclass(quote_ident($1) || '.migrations') is not null as exists`,
+    [schema],
   )
   if (!tables[0]?.exists) return []
-  const { rows } = await session.query<{ name: string }>('select name from migrations order by id')
+  const { rows } = await session.query<{ name: string }>(
+    `select name from ${pg.escapeIdentifier(schema)}.migrations order by id`,
+  )
   return rows.map(({ name }) => name)
+}
+
+/** The schema with the list of migrations: the one of our tables, or public, where older versions kept it in any case. */
+async function findListSchema(session: pg.Client): Promise<string> {
+  const { rows } = await session.query<{ schema: string }>(
+    `select case when to_regclass('source_events') is not null and to_regclass('migrations') is null
+                  and to_regclass('public.migrations') is not null then 'public' else current_schema() end as schema`,
+  )
+  return firstRow(rows).schema
 }
 
 async function assertPostgresVersion(session: pg.Client) {

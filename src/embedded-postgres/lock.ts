@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
-import pg from 'pg'
+import type pg from 'pg'
+import { createSession } from '../database/db.ts'
 import { ConfigError } from '../errors.ts'
 import type { Log } from '../log.ts'
 
@@ -62,10 +63,7 @@ export async function lockFolder({
 }
 
 async function openLockedSession(url: string, folder: string): Promise<pg.Client> {
-  const session = new pg.Client({
-    connectionString: url,
-    application_name: `process ${process.pid} on ${hostname()}`,
-  })
+  const session = createSession(url, { application_name: `process ${process.pid} on ${hostname()}` })
   session.on('error', () => {})
   await session.connect()
   const deadline = performance.now() + TAKEOVER_MS

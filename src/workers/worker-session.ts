@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
-import { createSession, KEEPALIVES } from '../database/db.ts'
+import { createSession } from '../database/db.ts'
 import { newId } from '../domain/ids.ts'
 
 /** Notifications on this channel wake other processes: `sweep`, or `<room>:<clientId>`. */
@@ -55,7 +55,6 @@ export async function openSession({
   client.on('notification', ({ payload = '' }) => onNotice(payload))
   await client.connect()
   try {
-    await client.query(KEEPALIVES)
     await client.query(`listen ${WAKE_CHANNEL}`)
     // Locked before it is listed: a listed worker whose lock is free is dead.
     const lockKey = randomBytes(8).readBigInt64BE().toString()
