@@ -37,7 +37,8 @@ export function createRowInsert<Row, Result = never>({
   const most = floorOfSizes(Math.min(ROWS_MAX, Math.floor(PARAMETERS_MAX / readers.length)))
   const texts = new Map<number, string>()
   const textOf = (size: number) => {
-    const text = texts.get(size) ?? `insert into ${table} (${heads}) values ${valuesSql(size, readers.length, fixed)} ${end}`
+    const text =
+      texts.get(size) ?? `insert into ${table} (${heads}) values ${valuesSql(size, readers.length, fixed)} ${end}`
     texts.set(size, text)
     return text
   }

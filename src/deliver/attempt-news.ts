@@ -1,24 +1,37 @@
+import type { Queryable } from '../database/db.ts'
+import { createRowInsert } from '../database/insert-rows.ts'
 import type { EndpointChange } from '../watch.ts'
 
 /** What has become of an endpoint by its attempts. */
 export type AttemptNews = Exclude<EndpointChange, { what: 'disabled' }>
 
 /**
- * For the statement that commits a change: the rows of endpoint_news for the news in the parameter `at`, of the client $1.
- * Answers the deliveries of those that are news. `where` says which of them have come true.
+ * Writes down, in the transaction that commits the changes, what has become of endpoints: each is told once, whoever notices it
+ * and however often. Answers those that are news.
  */
-export const insertNewsSql = (at: number, where: string): string =>
-  `noted as (
-     insert into endpoint_news (client_id, endpoint_id, what, since, about)
-     select $1, n.endpoint_id, n.what, n.since, n.about
-       from jsonb_to_recordset($${at}::jsonb) as n(endpoint_id uuid, what text, since timestamptz, about jsonb)
-      where ${where}
-      order by n.endpoint_id, n.what, n.since
-         on conflict do nothing
-     returning (about->>'deliveryId')::uuid as delivery_id)`
+export async function insertNews(tx: Queryable, news: readonly AttemptNews[]): Promise<Set<AttemptNews>> {
+  // Always in one order: two transactions with the same news wait for each other in a line, not in a ring.
+  const ordered = Map.groupBy(news, keyOf)
+    .entries()
+    .toArray()
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+  const byKey = new Map(ordered.flatMap(([key, [first]]) => (first ? [[key, first]] : [])))
+  const inserted = await insertRowsOfNews(tx, [...byKey.values()])
+  return new Set(inserted.flatMap((row) => byKey.get(keyOf(row)) ?? []))
+}
 
-/** The parameter for `noted`. */
-export const newsParameter = (news: readonly AttemptNews[]): string =>
-  JSON.stringify(
-    news.map(({ clientId: _, endpointId, what, since, ...about }) => ({ endpoint_id: endpointId, what, since, about })),
-  )
+const keyOf = ({ endpointId, what, since }: Pick<AttemptNews, 'endpointId' | 'what' | 'since'>) =>
+  `${endpointId} ${what} ${since.getTime()}`
+
+const insertRowsOfNews = createRowInsert<AttemptNews, Pick<AttemptNews, 'endpointId' | 'what' | 'since'>>({
+  name: 'deliver.news',
+  table: 'endpoint_news',
+  columns: {
+    client_id: ({ clientId }) => clientId,
+    endpoint_id: ({ endpointId }) => endpointId,
+    what: ({ what }) => what,
+    since: ({ since }) => since,
+    about: ({ clientId: _, endpointId, what, since, ...about }) => JSON.stringify(about),
+  },
+  end: 'on conflict do nothing returning endpoint_id as "endpointId", what, since',
+})

@@ -1,4 +1,5 @@
 import type { Queryable } from '../database/db.ts'
+import { createRowInsert } from '../database/insert-rows.ts'
 import { takesEventType } from '../domain/event-filter.ts'
 import { newId } from '../domain/ids.ts'
 
@@ -28,29 +29,46 @@ export async function fanOut(tx: Queryable, clientId: string, events: readonly F
   const deliveries = events.flatMap((event) =>
     endpoints
       .filter(({ contract, event_types }) => contract === event.contract && takesEventType(event_types, event.type))
-      .map((endpoint) => ({ id: newId(), event, endpoint })),
+      .map((endpoint): NewDelivery => ({ clientId, id: newId(), event, endpoint })),
   )
   if (deliveries.length === 0) return []
-  await tx.query(
-    `insert into deliveries (client_id, event_id, id, endpoint_id, event_type, user_id, state, reason, next_attempt_at,
-                             finished_at)
-     select $1, d.event_id, d.id, d.endpoint_id, d.event_type, d.user_id,
-            case when d.reason is null then 'pending' else 'skipped' end, d.reason,
-            case when d.reason is null then now() end, case when d.reason is not null then now() end
-       from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::uuid[])
-            d(event_id, id, endpoint_id, event_type, reason, user_id)
-     on conflict do nothing`,
-    [
-      clientId,
-      deliveries.map(({ event }) => event.id),
-      deliveries.map(({ id }) => id),
-      deliveries.map(({ endpoint }) => endpoint.id),
-      deliveries.map(({ event }) => event.type),
-      deliveries.map(({ endpoint }) => (endpoint.status === 'disabled' ? 'endpoint_disabled' : null)),
-      deliveries.map(({ event }) => event.userId),
-    ],
+  const isPending = ({ endpoint }: NewDelivery) => endpoint.status === 'enabled'
+  await insertPending(tx, deliveries.filter(isPending))
+  await insertSkipped(
+    tx,
+    deliveries.filter((delivery) => !isPending(delivery)),
   )
-  return [
-    ...new Set(deliveries.filter(({ endpoint }) => endpoint.status === 'enabled').map(({ endpoint }) => endpoint.id)),
-  ]
+  return [...new Set(deliveries.filter(isPending).map(({ endpoint }) => endpoint.id))]
 }
+
+interface NewDelivery {
+  clientId: string
+  id: string
+  event: FanOutEvent
+  endpoint: { id: string; status: string }
+}
+
+const columns = {
+  client_id: (d: NewDelivery) => d.clientId,
+  event_id: (d: NewDelivery) => d.event.id,
+  id: (d: NewDelivery) => d.id,
+  endpoint_id: (d: NewDelivery) => d.endpoint.id,
+  event_type: (d: NewDelivery) => d.event.type,
+  user_id: (d: NewDelivery) => d.event.userId,
+}
+
+const insertPending = createRowInsert<NewDelivery>({
+  name: 'fanout.pending',
+  table: 'deliveries',
+  columns,
+  constants: { state: "'pending'", next_attempt_at: 'now()' },
+  end: 'on conflict do nothing',
+})
+
+const insertSkipped = createRowInsert<NewDelivery>({
+  name: 'fanout.skipped',
+  table: 'deliveries',
+  columns,
+  constants: { state: "'skipped'", reason: "'endpoint_disabled'", next_attempt_at: 'null', finished_at: 'now()' },
+  end: 'on conflict do nothing',
+})

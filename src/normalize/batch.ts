@@ -228,7 +228,7 @@ async function storeAndFanOut(
   { clientId, sourceEvents, events }: { clientId: string; sourceEvents: readonly SourceEvent[]; events: NewEvent[] },
 ) {
   if (events.length === 0) return { endpointIds: [], fanOut: null }
-  await doStep('store events', sourceEvents, () => insertEvents(tx, clientId, events))
+  await doStep('store events', sourceEvents, () => insertEvents(tx, events))
   const startedAt = Date.now()
   const endpointIds = await doStep('make deliveries', sourceEvents, () => deps.fanOut(tx, clientId, events))
   return { endpointIds, fanOut: { startedAt, endedAt: Date.now() } }

@@ -1,4 +1,5 @@
 import type { Queryable } from '../database/db.ts'
+import { createRowInsert } from '../database/insert-rows.ts'
 import { realmName } from '../domain/realm.ts'
 import type { NewEvent } from './new-events.ts'
 
@@ -15,17 +16,7 @@ export async function claimBusinessKeys(
   }
   for (const key of await findToldBefore(tx, clientId, [...first.values()])) first.delete(key)
   if (first.size === 0) return new Set()
-  const { rows } = await tx.query(
-    `insert into emissions (client_id, contract, key, event_id)
-     select $1, k.* from unnest($2::text[], $3::text[], $4::uuid[]) k
-     on conflict do nothing returning contract, key`,
-    [
-      clientId,
-      [...first.values()].map((e) => e.contract),
-      [...first.values()].map((e) => e.key),
-      [...first.values()].map((e) => e.id),
-    ],
-  )
+  const rows = await insertKeys(tx, [...first.values()])
   const claimed = new Set(rows.map(({ contract, key }) => `${contract} ${key}`))
   return new Set([...first].filter(([key]) => claimed.has(key)).map(([, event]) => event))
 }
@@ -60,27 +51,36 @@ async function findToldBefore(tx: Queryable, clientId: string, events: readonly 
 }
 
 /** Stores new events, and apart from them their bodies, which are kept for a shorter time. */
-export async function insertEvents(tx: Queryable, clientId: string, events: readonly NewEvent[]): Promise<void> {
-  if (events.length === 0) return
-  await tx.query(
-    `with bodies as (
-       insert into event_bodies (client_id, event_id, body)
-       select $1, b.* from unnest($2::uuid[], $10::text[]) b
-     )
-     insert into events (client_id, id, source_event_id, contract, type, user_id, key, position, occurred_at)
-     select $1, e.* from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::smallint[],
-                                $9::timestamptz[]) e`,
-    [
-      clientId,
-      events.map(({ id }) => id),
-      events.map(({ sourceEventId }) => sourceEventId),
-      events.map(({ contract }) => contract),
-      events.map(({ type }) => type),
-      events.map(({ userId }) => userId),
-      events.map(({ key }) => key),
-      events.map(({ position }) => position),
-      events.map(({ occurredAt }) => occurredAt),
-      events.map(({ body }) => body),
-    ],
-  )
+export async function insertEvents(tx: Queryable, events: readonly NewEvent[]): Promise<void> {
+  await insertBodies(tx, events)
+  await insertRowsOfEvents(tx, events)
 }
+
+const insertKeys = createRowInsert<NewEvent, { contract: string; key: string }>({
+  name: 'normalize.emissions',
+  table: 'emissions',
+  columns: { client_id: (e) => e.clientId, contract: (e) => e.contract, key: (e) => e.key, event_id: (e) => e.id },
+  end: 'on conflict do nothing returning contract, key',
+})
+
+const insertBodies = createRowInsert<NewEvent>({
+  name: 'normalize.event_bodies',
+  table: 'event_bodies',
+  columns: { client_id: (e) => e.clientId, event_id: (e) => e.id, body: (e) => e.body },
+})
+
+const insertRowsOfEvents = createRowInsert<NewEvent>({
+  name: 'normalize.events',
+  table: 'events',
+  columns: {
+    client_id: (e) => e.clientId,
+    id: (e) => e.id,
+    source_event_id: (e) => e.sourceEventId,
+    contract: (e) => e.contract,
+    type: (e) => e.type,
+    user_id: (e) => e.userId,
+    key: (e) => e.key,
+    position: (e) => e.position,
+    occurred_at: (e) => e.occurredAt,
+  },
+})

@@ -7,6 +7,7 @@ import type { World } from './world/world.ts'
 
 /** An event of ours, ready to be stored: `body` is the contract's body without the delivery's own id. */
 export interface NewEvent {
+  clientId: string
   id: string
   sourceEventId: string
   contract: string
@@ -51,6 +52,7 @@ export function newEventsOf(
   return verdicts
     .flatMap(({ contract, mapping, verdict }) => verdict.drafts.map((draft) => ({ contract, mapping, draft })))
     .map(({ contract, mapping, draft }, position) => ({
+      clientId,
       id: newId(),
       sourceEventId: event.id,
       contract,

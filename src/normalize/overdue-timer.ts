@@ -1,5 +1,6 @@
 import { overdueTimer } from '../../mappings/timers.ts'
 import { type Db, inTransaction, type Queryable } from '../database/db.ts'
+import { createRowInsert } from '../database/insert-rows.ts'
 import { firstRow } from '../database/rows.ts'
 import { TIMER_BODY, TIMER_EVENT_PREFIX } from '../domain/event-origin.ts'
 import { newId } from '../domain/ids.ts'
@@ -64,22 +65,45 @@ export async function saveOverdueTimers(tx: Queryable, { clientId, dirty }: Worl
         keys.map(({ livemode }) => livemode),
       ],
     )
-  if (set.length > 0)
-    await tx.query(
-      `insert into invoice_dues (client_id, source_id, invoice_id, account, livemode, lane, due_at)
-       select $1, s.source_id, s.invoice_id, e.account, e.livemode, e.lane, s.due_at
-         from unnest($2::uuid[], $3::text[], $4::uuid[], $5::timestamptz[]) s(source_id, invoice_id, event, due_at)
-         join source_events e on e.client_id = $1 and e.id = s.event
-       on conflict (client_id, source_id, invoice_id) do update set due_at = excluded.due_at`,
-      [
-        clientId,
-        set.map(({ sourceId }) => sourceId),
-        set.map(({ id }) => id),
-        set.map(({ sourceEventId }) => sourceEventId),
-        set.map(({ at }) => at),
-      ],
+  if (set.length > 0) {
+    const { rows } = await tx.query<{ id: string; account: string; livemode: boolean; lane: number }>(
+      'select id, account, livemode, lane from source_events where client_id = $1 and id = any($2)',
+      [clientId, set.map(({ sourceEventId }) => sourceEventId)],
     )
+    const settingEvents = new Map(rows.map((row) => [row.id, row]))
+    await insertTimers(
+      tx,
+      set.flatMap(({ sourceId, id: invoiceId, sourceEventId, at: dueAt }) => {
+        const event = settingEvents.get(sourceEventId)
+        return event ? [{ clientId, sourceId, invoiceId, dueAt, event }] : []
+      }),
+    )
+  }
 }
+
+interface NewTimer {
+  clientId: string
+  sourceId: string
+  invoiceId: string
+  dueAt: Date | null
+  /** The event that sets it. */
+  event: { account: string; livemode: boolean; lane: number }
+}
+
+const insertTimers = createRowInsert<NewTimer>({
+  name: 'normalize.invoice_dues',
+  table: 'invoice_dues',
+  columns: {
+    client_id: ({ clientId }) => clientId,
+    source_id: ({ sourceId }) => sourceId,
+    invoice_id: ({ invoiceId }) => invoiceId,
+    account: ({ event }) => event.account,
+    livemode: ({ event }) => event.livemode,
+    lane: ({ event }) => event.lane,
+    due_at: ({ dueAt }) => dueAt,
+  },
+  end: 'on conflict (client_id, source_id, invoice_id) do update set due_at = excluded.due_at',
+})
 
 /** Makes source events of the timers in these lanes that have gone off; answers those, and when the `next` one will (milliseconds). */
 export function fireOverdueTimers(
@@ -119,31 +143,10 @@ async function insertTimerEvents(
   clientId: string,
   timers: readonly DueTimer[],
 ): Promise<StoredSourceEvent[]> {
-  const events = timers.map((timer) => ({ ...timer, id: newId() }))
-  const { rows: fresh } = await tx.query(
-    `insert into source_events (client_id, id, source_id, account, livemode, event_id, type, lane, created_at)
-     select $1, e.id, e.source_id, e.account, e.livemode, e.event_id, 'invoice.overdue', e.lane, e.created_at
-       from unnest($2::uuid[], $3::uuid[], $4::text[], $5::bool[], $6::text[], $7::smallint[], $8::timestamptz[])
-            e(id, source_id, account, livemode, event_id, lane, created_at)
-     on conflict do nothing returning id`,
-    [
-      clientId,
-      events.map(({ id }) => id),
-      events.map(({ source_id }) => source_id),
-      events.map(({ account }) => account),
-      events.map(({ livemode }) => livemode),
-      events.map(({ invoice_id }) => timerEventId(invoice_id)),
-      events.map(({ lane }) => lane),
-      events.map(({ due_at }) => due_at),
-    ],
-  )
-  const inserted = new Set(fresh.map(({ id }) => id))
+  const events = timers.map((timer) => ({ ...timer, clientId, id: newId() }))
+  const inserted = new Set((await insertRowsOfEvents(tx, events)).map(({ id }) => id))
   const stored = events.filter(({ id }) => inserted.has(id))
-  await tx.query(
-    `insert into source_event_bodies (client_id, source_event_id, body)
-     select $1, b.id, convert_to(b.body, 'UTF8') from unnest($2::uuid[], $3::text[]) b(id, body)`,
-    [clientId, stored.map(({ id }) => id), stored.map(timerEventBody)],
-  )
+  await insertBodies(tx, stored)
   const arrivedAt = Date.now()
   return stored.map(({ id, source_id: sourceId, invoice_id }) => ({
     id,
@@ -154,6 +157,35 @@ async function insertTimerEvents(
     arrivedAt,
   }))
 }
+
+type TimerEvent = DueTimer & { clientId: string; id: string }
+
+const insertRowsOfEvents = createRowInsert<TimerEvent, { id: string }>({
+  name: 'normalize.timer_events',
+  table: 'source_events',
+  columns: {
+    client_id: (timer) => timer.clientId,
+    id: (timer) => timer.id,
+    source_id: (timer) => timer.source_id,
+    account: (timer) => timer.account,
+    livemode: (timer) => timer.livemode,
+    event_id: (timer) => timerEventId(timer.invoice_id),
+    lane: (timer) => timer.lane,
+    created_at: (timer) => timer.due_at,
+  },
+  constants: { type: "'invoice.overdue'" },
+  end: 'on conflict do nothing returning id',
+})
+
+const insertBodies = createRowInsert<TimerEvent>({
+  name: 'normalize.timer_event_bodies',
+  table: 'source_event_bodies',
+  columns: {
+    client_id: (timer) => timer.clientId,
+    source_event_id: (timer) => timer.id,
+    body: (timer) => Buffer.from(timerEventBody(timer)),
+  },
+})
 
 const timerEventBody = ({ invoice_id, account, livemode, due_at }: DueTimer) =>
   JSON.stringify({

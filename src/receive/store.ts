@@ -1,11 +1,11 @@
 import { type Db, inTransaction, isDeadlock, isNodeAway, type Tx } from '../database/db.ts'
+import { createRowInsert } from '../database/insert-rows.ts'
 import { splitUntilAlone } from '../database/split-until-alone.ts'
 import { newId } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { ArrivalVia, StoredSourceEvent, Watch } from '../watch.ts'
 import { type AddToBatch, createBatcher } from '../workers/batcher.ts'
-import { encodeByteaArray } from './bytea.ts'
 import type { Envelope } from './envelope.ts'
 import { pairUp } from './pair-up.ts'
 
@@ -146,44 +146,39 @@ async function insertGroups(db: Db, groups: readonly SourceEventRow[][]): Promis
   )
 }
 
+const insertRowsOfEvents = createRowInsert<SourceEventRow, { id: string; received_at: Date }>({
+  name: 'receive.source_events',
+  table: 'source_events',
+  columns: {
+    client_id: (row) => row.clientId,
+    id: (row) => row.id,
+    source_id: (row) => row.sourceId,
+    account: (row) => row.account,
+    livemode: (row) => row.livemode,
+    event_id: (row) => row.eventId,
+    type: (row) => row.type,
+    api_version: (row) => row.apiVersion,
+    lane: (row) => row.lane,
+    created_at: (row) => row.createdAt.toISOString(),
+  },
+  end: 'on conflict do nothing returning id, received_at',
+})
+
+const insertBodies = createRowInsert<SourceEventRow>({
+  name: 'receive.source_event_bodies',
+  table: 'source_event_bodies',
+  columns: { client_id: (row) => row.clientId, source_event_id: (row) => row.id, body: (row) => row.bytes },
+})
+
 // Two statements rather than a CTE that writes: the tables may be distributed by client, and a batch holds many clients.
 async function insertSourceEvents(tx: Tx, rows: SourceEventRow[]): Promise<Map<string, Date>> {
   // All processes insert in the same order: two batches with the same events in different orders would deadlock.
   const ordered = rows.toSorted((a, b) => (a.identity < b.identity ? -1 : 1))
-  const columnOf = <K extends keyof SourceEventRow>(name: K) => ordered.map((row) => row[name])
-  const { rows: inserted } = await tx.query<{ id: string; received_at: Date }>({
-    name: 'receive.source_events',
-    text: `insert into source_events
-             (client_id, id, source_id, account, livemode, event_id, type, api_version, lane, created_at)
-           select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bool[], $6::text[], $7::text[],
-             $8::text[], $9::smallint[], $10::timestamptz[])
-           on conflict do nothing
-           returning id, received_at`,
-    values: [
-      columnOf('clientId'),
-      columnOf('id'),
-      columnOf('sourceId'),
-      columnOf('account'),
-      columnOf('livemode'),
-      columnOf('eventId'),
-      columnOf('type'),
-      columnOf('apiVersion'),
-      columnOf('lane'),
-      ordered.map(({ createdAt }) => createdAt.toISOString()),
-    ],
-  })
+  const inserted = await insertRowsOfEvents(tx, ordered)
   const receivedAtById = new Map(inserted.map(({ id, received_at }) => [id, received_at]))
-  const fresh = ordered.filter(({ id }) => receivedAtById.has(id))
-  if (fresh.length > 0)
-    await tx.query({
-      name: 'receive.source_event_bodies',
-      text: `insert into source_event_bodies (client_id, source_event_id, body)
-             select * from unnest($1::uuid[], $2::uuid[], $3::bytea[])`,
-      values: [
-        fresh.map(({ clientId }) => clientId),
-        fresh.map(({ id }) => id),
-        encodeByteaArray(fresh.map(({ bytes }) => bytes)),
-      ],
-    })
+  await insertBodies(
+    tx,
+    ordered.filter(({ id }) => receivedAtById.has(id)),
+  )
   return receivedAtById
 }

@@ -1,4 +1,5 @@
 import { type Db, inTransaction, isDeadlock, type Queryable } from '../database/db.ts'
+import { createRowInsert } from '../database/insert-rows.ts'
 import { announcePending } from '../database/pending-floor.ts'
 import { newId } from '../domain/ids.ts'
 import { type MatchingEvent, selectEvents } from './select-events.ts'
@@ -67,18 +68,31 @@ async function insertDeliveries(
       [clientId, replaced.map(({ eventId }) => eventId), replaced.map(({ id }) => id), firstId, eventIds.at(-1)],
     )
   await announcePending(tx, firstId)
-  await tx.query(
-    `insert into deliveries (client_id, event_id, id, endpoint_id, origin, event_type, user_id)
-     select $1, e.event_id, e.id, $2, $3, e.type, e.user_id
-       from unnest($4::uuid[], $5::uuid[], $6::text[], $7::uuid[]) e(event_id, id, type, user_id)`,
-    [
-      clientId,
-      endpointId,
-      id,
-      eventIds,
-      events.map(newId),
-      events.map(({ type }) => type),
-      events.map(({ userId }) => userId),
-    ],
+  await insertPending(
+    tx,
+    events.map((event) => ({ clientId, endpointId, origin: id, id: newId(), event })),
   )
 }
+
+interface NewDelivery {
+  clientId: string
+  endpointId: string
+  /** The replay. */
+  origin: string
+  id: string
+  event: MatchingEvent
+}
+
+const insertPending = createRowInsert<NewDelivery>({
+  name: 'replay.deliveries',
+  table: 'deliveries',
+  columns: {
+    client_id: ({ clientId }) => clientId,
+    event_id: ({ event }) => event.id,
+    id: ({ id }) => id,
+    endpoint_id: ({ endpointId }) => endpointId,
+    origin: ({ origin }) => origin,
+    event_type: ({ event }) => event.type,
+    user_id: ({ event }) => event.userId,
+  },
+})

@@ -21,6 +21,7 @@ import { judged, type Verdict, type Volatility } from '../support/citus-rules.ts
 import { onServer } from '../support/database.ts'
 import { startTestGateway, temporaryFolder } from '../support/gateway.ts'
 import { livedThrough } from '../support/loaded.ts'
+import { placement } from '../support/placement.ts'
 import { startStripeApi } from '../support/stripe-api.ts'
 
 // A gateway lives through all that it can do, as on a cluster, on a PostgreSQL that remembers each statement. Then every one of
@@ -171,6 +172,13 @@ test('every statement is about one client, or an insert, or asked of all clients
 
 test.each(OF_ALL)('%s: it was asked, and goes to every node', (_, statement) => {
   expect(ran.filter(({ reach, sql }) => reach === 'all' && statement.test(sql))).not.toEqual([])
+})
+
+// On Citus it is never a statement of one shard: the rows go through the coordinator and intermediate results.
+test('nothing that runs for each event or delivery inserts rows that are selected from lists', () => {
+  const fromLists = /insert into (\w+)(?![^;]*\bvalues \()[^;]*\bselect\b[^;]*\bfrom (unnest|jsonb?_to_recordset)\(/
+  const found = ran.filter(({ sql }) => placement.distributed.includes(fromLists.exec(sql)?.[1] ?? ''))
+  expect(found.map(({ sql, calls }) => ({ calls, sql }))).toEqual([])
 })
 
 test('what changes an endpoint raises its version without the help of a trigger', () => {

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Db, Queryable } from '../../database/db.ts'
+import { type Db, inTransaction, type Queryable } from '../../database/db.ts'
+import { createRowInsert } from '../../database/insert-rows.ts'
 import { isRefusedData, splitUntilAlone } from '../../database/split-until-alone.ts'
 import type { Log } from '../../log.ts'
 import type { Watch } from '../../watch.ts'
 import { type AddToBatch, createBatcher } from '../../workers/batcher.ts'
-import { type AttemptNews, insertNewsSql, newsParameter } from '../attempt-news.ts'
+import { type AttemptNews, insertNews } from '../attempt-news.ts'
 import { isExcused, outcomeColumns } from '../attempt-outcome.ts'
 import type { DueDelivery } from '../queue/due-deliveries.ts'
 import { idBounds } from '../queue/id-bounds.ts'
@@ -90,77 +91,87 @@ const isAttemptsFault = (error: unknown): boolean =>
 // Citus takes no now() within a case of an update, and offset 0 keeps the planner from putting it there.
 const CLOCK = '(select now() as at, extract(epoch from now())::float8 as seconds offset 0) clock'
 
-const INSERT_ATTEMPTS = `
-  insert into attempts (client_id, event_id, delivery_id, number, started_at, duration_ms, status, error,
-                        error_message, signature, response_headers, response_body)
-  select $1, event_id, id, number, to_timestamp(started_at), duration_ms, status, error,
-         error_message, signature, response_headers, response_body from moved
-  returning delivery_id as id, false as "isNews"`
-
-// A select at the end: Citus lets nothing in `returning` look at what stands before an insert.
-const INSERT_ATTEMPTS_AND_NEWS = `, ${insertNewsSql(20, `(n.about->>'deliveryId')::uuid in (select id from moved)`)}, tried as (${INSERT_ATTEMPTS})
-  select id, id in (select delivery_id from noted) as "isNews" from tried`
-
 /**
- * One statement for up to 500 attempts of one client: moves the deliveries on and adds the attempts; returns the ids of
- * the deliveries moved. One that has this attempt already is not changed, so that a statement whose answer was lost can be
- * sent again. What was delivered is delivered, whatever the row has become meanwhile, and what was skipped but had failed
- * for good has failed. Where deliveries are exhausted the statement notes it as well: a longer one, for bad days only.
+ * Moves the deliveries of up to 500 attempts of one client on and adds the attempts; answers the ids of the deliveries moved, and
+ * of which the failure is news. One that has this attempt already is not changed, so that a batch whose answer was lost can be
+ * sent again.
  */
-async function insertAttempts(
-  db: Queryable,
+const insertAttempts = (
+  db: Db,
   clientId: string,
   batch: readonly AttemptMade[],
-): Promise<Map<string, { isNews: boolean }>> {
-  const exhausted = batch.flatMap((made) => made.exhaustedNews ?? [])
-  const isPlain = exhausted.length === 0
-  const columns = batch.map(({ answer }) => outcomeColumns(answer.outcome))
-  const { rows } = await db.query<{ id: string; isNews: boolean }>({
-    name: isPlain ? 'deliver.record' : 'deliver.record_exhausted',
-    text: `with made as (
-             select * from unnest($2::uuid[], $3::uuid[], $4::int[], $5::float8[], $6::int[], $7::int[], $8::text[],
-                 $9::text[], $10::text[], $11::jsonb[], $12::text[], $13::text[], $14::float8[], $19::bool[])
-               as m(event_id, id, number, started_at, duration_ms, status, error,
-                    error_message, signature, response_headers, response_body, state, delay, excused)
-           ), moved as (
-             update deliveries d
-                set attempts = m.number,
-                    excused = d.excused + m.excused::int,
-                    state = case when d.state = 'pending' or m.state = 'delivered' or (d.state, m.state) = ('skipped', 'failed')
-                                 then m.state else d.state end,
-                    reason = case when m.state = 'delivered' or m.state = 'failed' and d.state = 'skipped'
-                                  then null else d.reason end,
-                    next_attempt_at = case when d.state = 'pending' then to_timestamp(clock.seconds + m.delay) end,
-                    finished_at = case when m.state = 'pending' then d.finished_at else clock.at end
-               from made m, ${CLOCK}
-              where d.client_id = $1 and d.event_id = m.event_id and d.id = m.id and d.attempts = m.number - 1
-                and d.event_id between $15 and $16 and d.id between $17 and $18
-             returning d.id, m.event_id, m.number, m.started_at, m.duration_ms, m.status, m.error, m.error_message,
-                       m.signature, m.response_headers, m.response_body
-           ) ${isPlain ? INSERT_ATTEMPTS : INSERT_ATTEMPTS_AND_NEWS}`,
+): Promise<Map<string, { isNews: boolean }>> =>
+  inTransaction(db, async (tx) => {
+    const moved = await moveDeliveries(tx, clientId, batch)
+    const written = batch.filter(({ delivery }) => moved.has(delivery.id))
+    const exhausted = written.flatMap(({ exhaustedNews }) => exhaustedNews ?? [])
+    const news = exhausted.length > 0 ? await insertNews(tx, exhausted) : new Set()
+    await insertRowsOfAttempts(
+      tx,
+      written.map((made) => ({ clientId, ...made })),
+    )
+    return new Map(
+      written.map(({ delivery, exhaustedNews }) => [
+        delivery.id,
+        { isNews: exhaustedNews ? news.has(exhaustedNews) : false },
+      ]),
+    )
+  })
+
+/**
+ * What was delivered is delivered, whatever the row has become meanwhile, and what was skipped but had failed for good has
+ * failed. Answers the ids of the deliveries that did not have the attempt yet.
+ */
+async function moveDeliveries(tx: Queryable, clientId: string, batch: readonly AttemptMade[]): Promise<Set<string>> {
+  const { rows } = await tx.query<{ id: string }>({
+    name: 'deliver.move',
+    text: `update deliveries d
+              set attempts = m.number,
+                  excused = d.excused + m.excused::int,
+                  state = case when d.state = 'pending' or m.state = 'delivered' or (d.state, m.state) = ('skipped', 'failed')
+                               then m.state else d.state end,
+                  reason = case when m.state = 'delivered' or m.state = 'failed' and d.state = 'skipped'
+                                then null else d.reason end,
+                  next_attempt_at = case when d.state = 'pending' then to_timestamp(clock.seconds + m.delay) end,
+                  finished_at = case when m.state = 'pending' then d.finished_at else clock.at end
+             from unnest($2::uuid[], $3::uuid[], $4::int[], $5::text[], $6::float8[], $7::bool[])
+                    as m(event_id, id, number, state, delay, excused), ${CLOCK}
+            where d.client_id = $1 and d.event_id = m.event_id and d.id = m.id and d.attempts = m.number - 1
+              and d.event_id between $8 and $9 and d.id between $10 and $11
+           returning d.id`,
     values: [
       clientId,
       batch.map(({ delivery }) => delivery.eventId),
       batch.map(({ delivery }) => delivery.id),
       batch.map(({ number }) => number),
-      batch.map(({ answer }) => answer.startedAt.getTime() / 1000),
-      batch.map(({ answer }) => answer.durationMs),
-      columns.map(({ status }) => status),
-      columns.map(({ error }) => error),
-      columns.map(({ errorMessage }) => errorMessage),
-      batch.map(({ signature }) => signature),
-      batch.map(({ answer }) => answer.headers && JSON.stringify(answer.headers)),
-      batch.map(({ answer }) => answer.body),
       batch.map(stateAfter),
       batch.map(({ nextDelaySeconds }) => nextDelaySeconds),
+      batch.map(({ answer }) => isExcused(answer.outcome)),
       ...idBounds(batch.map(({ delivery }) => delivery.eventId)),
       ...idBounds(batch.map(({ delivery }) => delivery.id)),
-      batch.map(({ answer }) => isExcused(answer.outcome)),
-      ...(isPlain ? [] : [newsParameter(exhausted)]),
     ],
   })
-  return new Map(rows.map(({ id, isNews }) => [id, { isNews }]))
+  return new Set(rows.map(({ id }) => id))
 }
+
+const insertRowsOfAttempts = createRowInsert<AttemptMade & { clientId: string }>({
+  name: 'deliver.attempts',
+  table: 'attempts',
+  columns: {
+    client_id: ({ clientId }) => clientId,
+    event_id: ({ delivery }) => delivery.eventId,
+    delivery_id: ({ delivery }) => delivery.id,
+    number: ({ number }) => number,
+    started_at: ({ answer }) => answer.startedAt,
+    duration_ms: ({ answer }) => answer.durationMs,
+    status: ({ answer }) => outcomeColumns(answer.outcome).status,
+    error: ({ answer }) => outcomeColumns(answer.outcome).error,
+    error_message: ({ answer }) => outcomeColumns(answer.outcome).errorMessage,
+    signature: ({ signature }) => signature,
+    response_headers: ({ answer }) => answer.headers && JSON.stringify(answer.headers),
+    response_body: ({ answer }) => answer.body,
+  },
+})
 
 /** The state of the delivery after this attempt. */
 export function stateAfter({ answer: { outcome }, nextDelaySeconds }: AttemptMade): 'delivered' | 'pending' | 'failed' {

@@ -1,8 +1,9 @@
-import type { Db, Queryable } from '../../database/db.ts'
+import { type Db, inTransaction } from '../../database/db.ts'
+import { createRowInsert } from '../../database/insert-rows.ts'
 import type { Log } from '../../log.ts'
 import type { Watch } from '../../watch.ts'
 import { type AddToBatch, createBatcher } from '../../workers/batcher.ts'
-import { type AttemptNews, insertNewsSql, newsParameter } from '../attempt-news.ts'
+import { type AttemptNews, insertNews } from '../attempt-news.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { EndpointHealth } from './health.ts'
 
@@ -70,45 +71,45 @@ const newsOf = (
 })
 
 /**
- * Saves the endpoints of which no later version was saved, with their news: the news of an older version is dropped. Answers the ids of those written. One statement.
+ * Saves the endpoints of which no later version was saved, with their news: the news of an older version is dropped. Answers the
+ * ids of those written.
  */
-async function writeHealth(
-  db: Queryable,
-  clientId: string,
-  saves: HealthSave[],
-  news: AttemptNews[],
-): Promise<Set<string>> {
-  const rows = saves.map(({ endpoint: { id, version, rateLimit, health }, starts }) => ({
-    endpoint_id: id,
-    version,
-    recent: health.recent,
-    failing_since: dateOrNull(health.failingSince),
-    failures: health.failures,
-    opened_at: dateOrNull(health.breaker?.since),
-    probe_at: dateOrNull(health.breaker?.probeAt),
-    told: health.isFailureReported,
-    starts: rateLimit ? starts : [],
-  }))
-  const { rows: written } = await db.query<{ id: string }>({
-    name: 'deliver.health',
-    text: `with written as (
-           insert into endpoint_health as h (client_id, endpoint_id, version, recent, failing_since, failures, opened_at,
-                                             probe_at, told, starts)
-           select $1, k.endpoint_id, k.version, k.recent, k.failing_since, k.failures, k.opened_at, k.probe_at, k.told, k.starts
-             from jsonb_to_recordset($2::jsonb) as k(endpoint_id uuid, version bigint, recent jsonb, failing_since timestamptz,
-                  failures int, opened_at timestamptz, probe_at timestamptz, told boolean, starts jsonb)
-            order by k.endpoint_id
-               on conflict (client_id, endpoint_id) do update
-              set version = excluded.version, recent = excluded.recent, failing_since = excluded.failing_since,
-                  failures = excluded.failures, opened_at = excluded.opened_at, probe_at = excluded.probe_at,
-                  told = excluded.told, starts = excluded.starts
-            where h.version <= excluded.version
-        returning endpoint_id as id
-           ), ${insertNewsSql(3, 'n.endpoint_id in (select id from written)')}
-           select id from written`,
-    values: [clientId, JSON.stringify(rows), newsParameter(news)],
+const writeHealth = (db: Db, clientId: string, saves: HealthSave[], news: AttemptNews[]): Promise<Set<string>> =>
+  inTransaction(db, async (tx) => {
+    const ordered = saves.toSorted((a, b) => (a.endpoint.id < b.endpoint.id ? -1 : 1))
+    const rows = await insertRowsOfHealth(
+      tx,
+      ordered.map((save) => ({ clientId, ...save })),
+    )
+    const written = new Set(rows.map(({ id }) => id))
+    await insertNews(
+      tx,
+      news.filter(({ endpointId }) => written.has(endpointId)),
+    )
+    return written
   })
-  return new Set(written.map(({ id }) => id))
-}
+
+const insertRowsOfHealth = createRowInsert<HealthSave & { clientId: string }, { id: string }>({
+  name: 'deliver.health',
+  table: 'endpoint_health as h',
+  columns: {
+    client_id: ({ clientId }) => clientId,
+    endpoint_id: ({ endpoint }) => endpoint.id,
+    version: ({ endpoint }) => endpoint.version,
+    recent: ({ endpoint }) => JSON.stringify(endpoint.health.recent),
+    failing_since: ({ endpoint }) => dateOrNull(endpoint.health.failingSince),
+    failures: ({ endpoint }) => endpoint.health.failures,
+    opened_at: ({ endpoint }) => dateOrNull(endpoint.health.breaker?.since),
+    probe_at: ({ endpoint }) => dateOrNull(endpoint.health.breaker?.probeAt),
+    told: ({ endpoint }) => endpoint.health.isFailureReported,
+    starts: ({ endpoint, starts }) => JSON.stringify(endpoint.rateLimit ? starts : []),
+  },
+  end: `on conflict (client_id, endpoint_id) do update
+          set version = excluded.version, recent = excluded.recent, failing_since = excluded.failing_since,
+              failures = excluded.failures, opened_at = excluded.opened_at, probe_at = excluded.probe_at,
+              told = excluded.told, starts = excluded.starts
+        where h.version <= excluded.version
+        returning endpoint_id as id`,
+})
 
 const dateOrNull = (ms: number | null | undefined) => (ms == null ? null : new Date(ms))

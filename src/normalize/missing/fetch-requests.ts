@@ -1,4 +1,5 @@
 import type { Queryable } from '../../database/db.ts'
+import { createRowInsert } from '../../database/insert-rows.ts'
 import { idInRealm } from '../../domain/realm.ts'
 import type { SourceEventOutcome } from '../source-event.ts'
 import type { FetchRequest } from '../stripe-fetch.ts'
@@ -20,36 +21,9 @@ export async function saveFetchRequests(
 ): Promise<boolean> {
   // Always in one order: two batches that ask for the same wait for each other in a line, not in a ring.
   const ordered = requests.toSorted((a, b) => (lockOrderOf(a) < lockOrderOf(b) ? -1 : 1))
-  const keys = [
-    ordered.map(({ sourceEvent }) => sourceEvent.sourceId),
-    ordered.map(({ sourceEvent, fetch }) => idInRealm(sourceEvent, fetch.key)),
-  ]
-  await tx.query(
-    `insert into hydrations (client_id, source_id, need, account, livemode, paths, list, essential, api_version, wait_until, give_up_at)
-     select $1, a.source_id, a.need, a.account, a.livemode, array(select json_array_elements_text(a.paths)), a.list, a.essential,
-            a.api_version, a.wait_until, a.give_up_at
-       from unnest($2::uuid[], $3::text[], $4::text[], $5::json[], $6::bool[], $7::bool[], $8::text[], $9::timestamptz[],
-                   $10::timestamptz[], $11::bool[])
-            a(source_id, need, account, paths, list, essential, api_version, wait_until, give_up_at, livemode)
-     on conflict (client_id, source_id, need) do update
-       set state = 'pending', asked_at = excluded.asked_at, wait_until = excluded.wait_until, give_up_at = excluded.give_up_at,
-           attempts = 0, next_attempt_at = excluded.next_attempt_at, ask_again_at = null, reason_code = null, reason_message = null,
-           account = excluded.account, livemode = excluded.livemode, paths = excluded.paths,
-           result = case when hydrations.account = excluded.account then hydrations.result end
-     where hydrations.state <> 'pending' and hydrations.ask_again_at <= excluded.asked_at
-        or hydrations.account <> excluded.account`,
-    [
-      clientId,
-      ...keys,
-      ordered.map(({ sourceEvent }) => sourceEvent.account ?? ''),
-      ordered.map(({ fetch }) => JSON.stringify(fetch.paths)),
-      ordered.map(({ fetch }) => fetch.isList),
-      ordered.map(({ fetch }) => fetch.isEssential),
-      ordered.map(({ sourceEvent }) => apiVersionOf(sourceEvent.apiVersion)),
-      ordered.map(({ waitUntil }) => waitUntil),
-      ordered.map(({ fetch, waitUntil }) => new Date(waitUntil.getTime() + (fetch.isEssential ? KEEP_TRYING_MS : 0))),
-      ordered.map(({ sourceEvent }) => sourceEvent.livemode ?? true),
-    ],
+  await insertRequests(
+    tx,
+    ordered.map((request) => ({ ...request, clientId })),
   )
   const { rowCount } = await tx.query(
     `update source_events e
@@ -62,13 +36,40 @@ export async function saveFetchRequests(
              or e.state = 'failed' and h.state = 'done' and a.key = 'thin:' || e.event_id)`,
     [
       clientId,
-      ...keys,
+      ordered.map(({ sourceEvent }) => sourceEvent.sourceId),
+      ordered.map(({ sourceEvent, fetch }) => idInRealm(sourceEvent, fetch.key)),
       outcomes.flatMap(({ id, state, code }) => (state === 'held' || code === 'not_hydrated' ? [id] : [])),
       ordered.map(({ fetch }) => fetch.key),
     ],
   )
   return (rowCount ?? 0) > 0
 }
+
+const insertRequests = createRowInsert<FetchRequest & { clientId: string }>({
+  name: 'normalize.hydrations',
+  table: 'hydrations',
+  columns: {
+    client_id: ({ clientId }) => clientId,
+    source_id: ({ sourceEvent }) => sourceEvent.sourceId,
+    need: ({ sourceEvent, fetch }) => idInRealm(sourceEvent, fetch.key),
+    account: ({ sourceEvent }) => sourceEvent.account ?? '',
+    livemode: ({ sourceEvent }) => sourceEvent.livemode ?? true,
+    paths: ({ fetch }) => fetch.paths,
+    list: ({ fetch }) => fetch.isList,
+    essential: ({ fetch }) => fetch.isEssential,
+    api_version: ({ sourceEvent }) => apiVersionOf(sourceEvent.apiVersion),
+    wait_until: ({ waitUntil }) => waitUntil,
+    give_up_at: ({ fetch, waitUntil }) => new Date(waitUntil.getTime() + (fetch.isEssential ? KEEP_TRYING_MS : 0)),
+  },
+  end: `on conflict (client_id, source_id, need) do update
+          set state = excluded.state, asked_at = excluded.asked_at, wait_until = excluded.wait_until,
+              give_up_at = excluded.give_up_at, attempts = excluded.attempts, next_attempt_at = excluded.next_attempt_at,
+              ask_again_at = null, reason_code = null, reason_message = null,
+              account = excluded.account, livemode = excluded.livemode, paths = excluded.paths,
+              result = case when hydrations.account = excluded.account then hydrations.result end
+        where hydrations.state <> 'pending' and hydrations.ask_again_at <= excluded.asked_at
+           or hydrations.account <> excluded.account`,
+})
 
 const lockOrderOf = ({ sourceEvent, fetch }: FetchRequest) => keyIn(sourceEvent, fetch.key)
 

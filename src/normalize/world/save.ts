@@ -1,57 +1,83 @@
 import type { Queryable } from '../../database/db.ts'
+import { createRowInsert } from '../../database/insert-rows.ts'
 import { idUnder, realmName, splitRealm } from '../../domain/realm.ts'
 import { packSnapshot } from './snapshots.ts'
-import { splitKey, type World } from './world.ts'
+import type { User } from './users.ts'
+import { type KnownObject, splitKey, type World } from './world.ts'
 
 /** Writes the batch's changes back. */
 export async function saveWorld(tx: Queryable, world: World): Promise<void> {
   const { clientId, users: people, dirty } = world
-  const objects = [...dirty.objects]
-  if (objects.length > 0)
-    await tx.query(
-      `insert into objects (client_id, source_id, object_id, kind, customer_id, snapshot, memory, realm, updated_at)
-       select $1, o.*, now()
-         from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::json[], $7::json[], $8::text[]) o
-       on conflict (client_id, source_id, object_id) do update
-         set kind = excluded.kind, customer_id = excluded.customer_id, snapshot = excluded.snapshot, memory = excluded.memory,
-             realm = excluded.realm, updated_at = excluded.updated_at`,
-      [
-        clientId,
-        objects.map(({ sourceId }) => sourceId),
-        objects.map(({ realm, objectId }) => idUnder(realm, objectId)),
-        objects.map(({ kind }) => kind),
-        objects.map(({ customerId }) => customerId),
-        objects.map(({ snapshot }) => JSON.stringify(packSnapshot(snapshot))),
-        objects.map(({ memory }) => JSON.stringify(memory)),
-        objects.map(({ realm }) => realm),
-      ],
-    )
-  const changedUsers = [...people.changed]
-  if (changedUsers.length > 0)
-    await tx.query(
-      `insert into users (client_id, id, client_user_id, registered)
-       select $1, u.id, u.client_user_id, false from unnest($2::uuid[], $3::text[]) u(id, client_user_id)
-       on conflict (client_id, id) do update set client_user_id = excluded.client_user_id, updated_at = excluded.updated_at`,
-      [clientId, changedUsers.map(({ id }) => id), changedUsers.map(({ clientUserId }) => clientUserId)],
-    )
-  if (people.linked.size > 0)
-    await tx.query(
-      `insert into user_customers (client_id, customer_id, user_id, realm)
-       select $1, l.customer_id, l.user_id, l.realm from unnest($2::text[], $3::uuid[], $4::text[]) l(customer_id, user_id, realm)
-       on conflict (client_id, customer_id) do update set user_id = excluded.user_id, realm = excluded.realm`,
-      [
-        clientId,
-        [...people.linked.keys()],
-        [...people.linked.values()].map(({ id }) => id),
-        [...people.linked.keys()].map((key) => realmName(splitRealm(key))),
-      ],
-    )
-  if (dirty.holds.size > 0) {
-    const holds = [...dirty.holds].map(([key, until]) => ({ ...splitKey(key), until }))
-    await tx.query(
-      `insert into holds (client_id, source_id, fact, until)
-       select $1, h.* from unnest($2::uuid[], $3::text[], $4::timestamptz[]) h on conflict do nothing`,
-      [clientId, holds.map(({ sourceId }) => sourceId), holds.map(({ id }) => id), holds.map(({ until }) => until)],
-    )
-  }
+  await insertObjects(
+    tx,
+    [...dirty.objects].map((object) => ({ clientId, object })),
+  )
+  await insertUsers(
+    tx,
+    [...people.changed].map((user) => ({ clientId, user })),
+  )
+  await insertCustomers(
+    tx,
+    [...people.linked].map(([customerId, user]) => ({ clientId, customerId, user })),
+  )
+  await insertHolds(
+    tx,
+    [...dirty.holds].map(([key, until]) => ({ clientId, until, ...splitKey(key) })),
+  )
 }
+
+const insertObjects = createRowInsert<{ clientId: string; object: KnownObject }>({
+  name: 'normalize.objects',
+  table: 'objects',
+  columns: {
+    client_id: ({ clientId }) => clientId,
+    source_id: ({ object }) => object.sourceId,
+    object_id: ({ object }) => idUnder(object.realm, object.objectId),
+    kind: ({ object }) => object.kind,
+    customer_id: ({ object }) => object.customerId,
+    snapshot: ({ object }) => JSON.stringify(packSnapshot(object.snapshot)),
+    memory: ({ object }) => JSON.stringify(object.memory),
+    realm: ({ object }) => object.realm,
+  },
+  constants: { updated_at: 'now()' },
+  end: `on conflict (client_id, source_id, object_id) do update
+          set kind = excluded.kind, customer_id = excluded.customer_id, snapshot = excluded.snapshot, memory = excluded.memory,
+              realm = excluded.realm, updated_at = excluded.updated_at`,
+})
+
+const insertUsers = createRowInsert<{ clientId: string; user: User }>({
+  name: 'normalize.users',
+  table: 'users',
+  columns: {
+    client_id: ({ clientId }) => clientId,
+    id: ({ user }) => user.id,
+    client_user_id: ({ user }) => user.clientUserId,
+  },
+  constants: { registered: 'false' },
+  end: `on conflict (client_id, id) do update
+          set client_user_id = excluded.client_user_id, updated_at = excluded.updated_at`,
+})
+
+const insertCustomers = createRowInsert<{ clientId: string; customerId: string; user: User }>({
+  name: 'normalize.user_customers',
+  table: 'user_customers',
+  columns: {
+    client_id: ({ clientId }) => clientId,
+    customer_id: ({ customerId }) => customerId,
+    user_id: ({ user }) => user.id,
+    realm: ({ customerId }) => realmName(splitRealm(customerId)),
+  },
+  end: 'on conflict (client_id, customer_id) do update set user_id = excluded.user_id, realm = excluded.realm',
+})
+
+const insertHolds = createRowInsert<{ clientId: string; sourceId: string; id: string; until: Date }>({
+  name: 'normalize.holds',
+  table: 'holds',
+  columns: {
+    client_id: ({ clientId }) => clientId,
+    source_id: ({ sourceId }) => sourceId,
+    fact: ({ id }) => id,
+    until: ({ until }) => until,
+  },
+  end: 'on conflict do nothing',
+})

@@ -1,0 +1,105 @@
+import { expect, test } from 'vitest'
+import type { Queryable } from '../../src/database/db.ts'
+import { createRowInsert } from '../../src/database/insert-rows.ts'
+import { freshDatabase } from '../support/database.ts'
+
+const { db } = await freshDatabase({ max: 1 })
+await db.query(`create table numbers (n int primary key, word text not null, bytes bytea, tags text[], at timestamptz)`)
+
+interface NumberRow {
+  n: number
+  word: string
+}
+const columns = { n: (row: NumberRow) => row.n, word: (row: NumberRow) => row.word }
+const rowsTo = (count: number): NumberRow[] => Array.from({ length: count }, (_, n) => ({ n, word: `w${n}` }))
+
+/** Passes statements on and writes down how many rows each had. */
+function countingStatements() {
+  const sizes: number[] = []
+  const queryable = {
+    query: (statement: { name: string }) => {
+      sizes.push(Number(statement.name.split('.').at(-1)))
+      return db.query(statement)
+    },
+  } as unknown as Queryable
+  return { sizes, queryable }
+}
+
+test.each([0, 1, 2, 5, 7, 11, 59, 60, 511, 512, 513, 1300])(
+  '%i rows are inserted, each once, in few sizes',
+  async (count) => {
+    await db.query('truncate numbers')
+    const { sizes, queryable } = countingStatements()
+    const insert = createRowInsert<NumberRow>({ name: `plain${count}`, table: 'numbers', columns })
+    await insert(queryable, rowsTo(count))
+    const { rows } = await db.query('select n, word from numbers order by n')
+    expect(rows).toEqual(rowsTo(count))
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(count)
+    expect(sizes.length).toBeLessThanOrEqual(count / 512 + 5)
+  },
+)
+
+test.each([1, 5, 60, 513])(
+  'where a conflict does nothing, %i rows take as few statements as can be, and answer once',
+  async (count) => {
+    await db.query('truncate numbers')
+    await db.query(`insert into numbers values (0, 'before')`)
+    const { sizes, queryable } = countingStatements()
+    const end = 'on conflict (n) do nothing returning n'
+    const insert = createRowInsert<NumberRow, { n: number }>({ name: `once${count}`, table: 'numbers', columns, end })
+    const inserted = await insert(queryable, rowsTo(count))
+    expect(inserted.map(({ n }) => n).sort((a, b) => a - b)).toEqual(
+      rowsTo(count)
+        .slice(1)
+        .map(({ n }) => n),
+    )
+    expect(sizes).toHaveLength(Math.ceil(count / 512))
+  },
+)
+
+test('where a conflict changes the row, no row is met twice by one statement', async () => {
+  await db.query('truncate numbers')
+  const end = 'on conflict (n) do update set word = excluded.word'
+  const insert = createRowInsert<NumberRow>({ name: 'changed', table: 'numbers', columns, end })
+  await insert(db, rowsTo(7))
+  await insert(
+    db,
+    rowsTo(7).map(({ n }) => ({ n, word: 'new' })),
+  )
+  const { rows } = await db.query(`select count(*)::int as count from numbers where word = 'new'`)
+  expect(rows).toEqual([{ count: 7 }])
+})
+
+test('bytes, lists, times, nulls and SQL of its own arrive as what they are', async () => {
+  await db.query('truncate numbers')
+  const bytes = Buffer.from([0, 1, 255, 0x5c, 0x27])
+  const insert = createRowInsert<NumberRow>({
+    name: 'kinds',
+    table: 'numbers',
+    columns: { ...columns, bytes: ({ n }) => (n === 0 ? null : bytes), tags: () => ['a', 'b,"c'] },
+    constants: { at: `timestamptz '2026-01-01'` },
+  })
+  await insert(db, rowsTo(2))
+  const { rows } = await db.query('select bytes, tags, at from numbers order by n')
+  const at = new Date('2026-01-01T00:00:00Z')
+  expect(rows).toEqual([
+    { bytes: null, tags: ['a', 'b,"c'], at },
+    { bytes, tags: ['a', 'b,"c'], at },
+  ])
+})
+
+test('a table of many columns is inserted in statements of at most 65,535 parameters', async () => {
+  const names = Array.from({ length: 600 }, (_, at) => `c${at}`)
+  await db.query(`create table wide (${names.map((name) => `${name} int`).join(', ')})`)
+  const insert = createRowInsert<number>({
+    name: 'wide',
+    table: 'wide',
+    columns: Object.fromEntries(names.map((name, at) => [name, (row: number) => row + at])),
+  })
+  await insert(
+    db,
+    Array.from({ length: 300 }, (_, row) => row),
+  )
+  const { rows } = await db.query('select count(*)::int as count, max(c599) as most from wide')
+  expect(rows).toEqual([{ count: 300, most: 898 }])
+})
