@@ -1,9 +1,8 @@
-import type Stripe from 'stripe'
 import { floSubscription } from '../../src/contracts/flo.ts'
 import type { Json } from '../../src/domain/json.ts'
 import { isoTime, major } from '../../src/language/converters.ts'
-import { chooser, max, min, some } from '../../src/language/list-words.ts'
-import { type Expr, set, unset } from '../../src/language/mapping.ts'
+import { some } from '../../src/language/list-words.ts'
+import { type Expr, unset } from '../../src/language/mapping.ts'
 import {
   all,
   any,
@@ -17,6 +16,7 @@ import {
   more,
   not,
   on,
+  same,
   uuidOf,
 } from '../../src/language/words.ts'
 import {
@@ -30,7 +30,6 @@ import {
 } from '../accessors/invoice.ts'
 import {
   subscription,
-  periodEnd as subscriptionPeriodEnd,
   periodStart as subscriptionPeriodStart,
   trialEnd as subscriptionTrialEnd,
 } from '../accessors/subscription.ts'
@@ -38,6 +37,7 @@ import { invoiceUser } from '../accessors/user.ts'
 import { periodKey } from '../arrivals.ts'
 import { envelope } from './envelope.ts'
 import { currency, invoiceDetails, state } from './invoice-details.ts'
+import { aheadLines, boundary, hasRolled, paidFrom, paidLine, periodEnd, periodStart } from './renewal-period.ts'
 import { subscriptionShape } from './subscription.ts'
 
 const invoice = on('invoice.paid')
@@ -45,85 +45,6 @@ const { from, has, legacy } = invoice
 
 /** The subscription as we hold it; its own events may come later than its payment. */
 const held = kept('subscription', invoiceSubscription)
-type Line = Stripe.InvoiceLineItem
-function isPeriodLine(line: Line): boolean {
-  const old = line as unknown as { type?: string; proration?: boolean }
-  return (
-    line.parent?.type !== 'invoice_item_details' &&
-    old.type !== 'invoiceitem' &&
-    !old.proration &&
-    !line.parent?.subscription_item_details?.proration
-  )
-}
-/** The line of the period that was paid: of several the one that ends last. */
-const paidLine = chooser('paid line', 'of the lines that bill a period the one that ends last', (list: Line[]) =>
-  list
-    .filter(isPeriodLine)
-    .reduce<Line | null>((last, line) => (last === null || line.period.end > last.period.end ? line : last), null),
-)
-
-type OldLine = Line & {
-  subscription_item?: string | null
-  plan?: { id?: string; usage_type?: string } | null
-  price?: { id?: string; recurring?: { usage_type?: string } | null } | null
-}
-const usageTypeOf = (line: OldLine) => line.price?.recurring?.usage_type ?? line.plan?.usage_type
-const itemOf = (line: OldLine) =>
-  line.parent?.subscription_item_details?.subscription_item ??
-  line.subscription_item ??
-  line.price?.id ??
-  line.plan?.id ??
-  line.id
-/** Usage is billed when its period is over, beside the period that begins. */
-function paidAhead(list: Line[], boundary: number | null): Line[] {
-  const isAhead = (line: OldLine) =>
-    usageTypeOf(line) === 'licensed' ||
-    (usageTypeOf(line) !== 'metered' && (boundary === null || line.period.end > boundary))
-  const ahead = list.filter((line) => isPeriodLine(line) && isAhead(line)).sort((a, b) => b.period.end - a.period.end)
-  const paid: Line[] = []
-  let begin = Infinity
-  for (const line of ahead) {
-    const [last] = paid
-    // Several periods of one item may be billed ahead.
-    if (last && (itemOf(line) !== itemOf(last) || line.period.end < begin)) continue
-    paid.push(line)
-    begin = Math.min(begin, line.period.start)
-  }
-  return paid
-}
-/** Unix seconds at which the billed period began: a cycle's invoice looks back on the one before it. */
-const boundary = called(
-  'the end of the period before',
-  given(more(from('period_end'), from('period_start')), from('period_end')),
-)
-const aheadLines = called(
-  'the lines of the paid period',
-  computed('periods billed ahead', (list, boundary) => paidAhead(list ?? [], boundary), lines, boundary),
-)
-const heldPeriodEnd = held(subscriptionPeriodEnd)
-const hasRolled = called(
-  'rolled into the paid period',
-  any(more(heldPeriodEnd, boundary), all(is(boundary, unset), is(heldPeriodEnd, set))),
-)
-const anyPeriod = given(
-  not(held.known),
-  min(lines, (line) => line.from('period.start'), periodLine),
-  boundary,
-)
-const periodStart = firstOf(
-  min(aheadLines, (line) => line.from('period.start')),
-  given(hasRolled, held(subscriptionPeriodStart)),
-  anyPeriod,
-)
-const periodEnd = firstOf(
-  max(aheadLines, (line) => line.from('period.end')),
-  given(hasRolled, heldPeriodEnd),
-  given(
-    not(held.known),
-    max(lines, (line) => line.from('period.end'), periodLine),
-  ),
-)
-
 /**
  * Before billing_reason had a value for a cycle: an invoice that is made when a period is over looks back on it, while those of
  * a start or a change look back on nothing (`period_start` is `period_end`).
@@ -146,7 +67,6 @@ const billedAsChange = called(
     is(legacy<string>('billing_reason', { until: '2018-11-08' }), 'subscription'),
   ),
 )
-const paidFrom = min(aheadLines, (line) => line.from('period.start'))
 const heldTrialEnd = held(subscriptionTrialEnd)
 const beginsAtTrialEnd = called(
   'beginning at the end of the trial',
@@ -160,8 +80,11 @@ const beginsAtTrialEnd = called(
     true,
   ),
 )
-/** A period is paid that begins before the trial ends that is known: its early end may be on its way. */
-const mayEndTrial = called('paid before the known end of the trial', more(heldTrialEnd, paidFrom))
+/** A period is paid that begins before the trial ends that is known: its early end may be on its way. The trial itself is not it. */
+const mayEndTrial = called(
+  'paid before the known end of the trial',
+  all(more(heldTrialEnd, paidFrom), not(same(held(subscriptionPeriodStart), paidFrom))),
+)
 
 const { startDate: _start, endDate: _end, ...rest } = subscriptionShape
 const shape = {

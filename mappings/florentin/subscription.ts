@@ -83,8 +83,20 @@ export default defineMapping({
       when: all(endsNow, endedByItself),
     },
     {
+      ignore: 'already_ended',
+      because: 'The end of the subscription was sent before, as its cancellation.',
+      when: all(any(endsNow, became(pendingCancel)), remembers('cancelled by its end')),
+    },
+    {
       emit: 'subscription.cancelled',
-      when: any(endsNow, all(became(pendingCancel), not(incomplete))),
+      when: endsNow,
+      key: [from('id'), cancellation],
+      isNamedFact: true,
+      remember: 'cancelled by its end',
+    },
+    {
+      emit: 'subscription.cancelled',
+      when: all(became(pendingCancel), not(incomplete)),
       key: [from('id'), cancellation],
       isNamedFact: true,
     },

@@ -94,9 +94,9 @@ function rememberObject(world: World, { event, observation, snapshot, memory }: 
 
 /** What the newest state of an object brings that events may wait for. */
 function noteStateFacts(world: World, { kind, snapshot }: KnownObject, { event }: Learnt): void {
-  for (const { fact, key } of stateFacts[kind as ObjectKind] ?? []) {
-    const name = readIfReadable(key, bareInput(event, snapshot.object))
-    if (isIdText(name)) world.arrivedFacts.add(keyIn(event, `${fact}:${name}`))
+  for (const { fact, keys } of stateFacts[kind as ObjectKind] ?? []) {
+    const names: unknown[] = readIfReadable(keys, bareInput(event, snapshot.object)) ?? []
+    for (const name of names.filter(isIdText)) world.arrivedFacts.add(keyIn(event, `${fact}:${name}`))
   }
 }
 

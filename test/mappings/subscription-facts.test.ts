@@ -9,6 +9,11 @@ const told = (events: readonly Json[], patient = false) => heard(story(events, {
 const ofSubscription = (events: readonly Json[], patient = false) =>
   told(events, patient).filter((type) => type.startsWith('subscription.'))
 
+const ofFlorentin = (events: readonly Json[]) =>
+  heard(story(events), 'florentin.v1')
+    .map(({ type }) => type)
+    .filter((type) => type.startsWith('subscription.'))
+
 /** A subscription as it was created and later events about it, each with the changed fields and what they were before. */
 function lifeOf(apiVersion: string, ...changes: { type?: string; after?: number; to: Json; from?: Json }[]) {
   const created = present(
@@ -86,6 +91,18 @@ describe('once a subscription has expired', () => {
       { to: ended(1_772_500_009), from: { status: 'active', canceled_at: null } },
     )
     expect(ofSubscription(events)).toEqual(['subscription.created', 'subscription.cancelled', 'subscription.expired'])
+    expect(ofFlorentin(events)).toEqual(['subscription.purchased', 'subscription.cancelled'])
+  })
+
+  test.each(VERSIONS)('a mark that arrives late is no second cancellation, to no contract, in %s', (apiVersion) => {
+    const events = lifeOf(
+      apiVersion,
+      { to: { ...marked, canceled_at: 1_772_400_009 }, from: unmarked },
+      { type: 'deleted', to: { ...unmarked, ...ended(1_772_500_000) } },
+    )
+    const late = [present(events[0]), present(events[2]), present(events[1])]
+    expect(ofSubscription(late)).toEqual(['subscription.created', 'subscription.cancelled', 'subscription.expired'])
+    expect(ofFlorentin(late)).toEqual(['subscription.purchased', 'subscription.cancelled'])
   })
 
   test.each(VERSIONS)('a late payment is told as paid and not as renewed in %s', (apiVersion) => {
@@ -122,6 +139,14 @@ test.each(VERSIONS)(
     expect(told(simulate('trial-pauses', { apiVersion }), true)).not.toContain('subscription.renewed')
   },
 )
+
+test.each(VERSIONS)('the invoice of a trial itself waits for no early end of it in %s', (apiVersion) => {
+  for (const name of ['trial-converts', 'trial-offer', 'trial-cancels'] as const) {
+    const events = simulate(name, { apiVersion })
+    const inOrder = (patient: boolean) => story(events, { patient }).outcomes.map(({ eventId }) => eventId)
+    expect(inOrder(true), name).toEqual(inOrder(false))
+  }
+})
 
 describe('an end after a trial without a reason', () => {
   const trialEnd = 1_773_600_000
