@@ -6,8 +6,10 @@ import { answerRefusal } from './api/http/refusals.ts'
 import { createFirstAdminKey } from './api/resources/create-api-key.ts'
 import { cancelBackfill, startBackfill } from './backfill/start.ts'
 import type { Config } from './config.ts'
-import { cutConnections, openPool } from './database/db.ts'
+import { explainDatabaseFailure } from './database/connect-trouble.ts'
+import { cutConnections, type Db, openPool } from './database/db.ts'
 import { migrateDatabase } from './database/migrate.ts'
+import type { SessionSettings } from './database/session-settings.ts'
 import { resendDelivery } from './deliver/resend.ts'
 import { newId } from './domain/ids.ts'
 import { startPostgres } from './embedded-postgres/start.ts'
@@ -66,8 +68,12 @@ export interface GatewayOptions {
   watch?: Watch
 }
 
-// Beside Graphile Worker's 3, the worker's session and the folder's lock: several processes fit into PostgreSQL's 100.
-const CONNECTIONS = 16
+/** The connections of a process: its pools, the worker's session, and Graphile Worker's 3 where it works. */
+const countConnections = ({ roles, connections: { ingest, work, api } }: Config) =>
+  work +
+  (roles.has('work') ? 4 : 1) +
+  (roles.has('receive') || roles.has('api') ? ingest : 0) +
+  (roles.has('api') ? api : 0)
 
 /**
  * Starts a gateway: port, database, worker, rooms and jobs, routes, in this order, and stops what has been started when a step
@@ -79,7 +85,7 @@ export async function startGateway(config: Config, options: GatewayOptions): Pro
     return await startParts(config, options, started)
   } catch (error) {
     await started.stopAll()
-    throw error
+    throw (config.databaseUrl && explainDatabaseFailure(error, config.databaseUrl)) || error
   }
 }
 
@@ -89,9 +95,12 @@ async function startParts(config: Config, options: GatewayOptions, started: Stop
   const http = await startHttpServer(config)
   started.add(http.drain)
   const { url, db, keyRing, embedded } = await startDatabase(config, options, started)
+  const pools = openRolePools(config, { url, db, log }, started)
   const worker = await registerWorker({ url, db, log, roles: [...config.roles], keyIds: keyRing.ids })
   started.add(worker.stop)
-  worker.onSilence(() => cutConnections(db))
+  worker.onSilence(() => {
+    for (const pool of new Set([db, pools.ingest, pools.api])) cutConnections(pool)
+  })
   const wakes = await createWakes({ db, log, workerId: () => worker.id })
   started.add(wakes.stop)
 
@@ -133,7 +142,7 @@ async function startParts(config: Config, options: GatewayOptions, started: Stop
 
   // Last of all: a key made in a start that then fails would be lost, and never made again.
   const adminKey = config.adminKey ? undefined : await createFirstAdminKey(db)
-  http.serveApp(gatewayRoutes(shared, { wakeRoom, url: http.url, jobs, metrics }))
+  http.serveApp(gatewayRoutes(shared, { wakeRoom, url: http.url, jobs, metrics, pools }))
   return {
     url: http.url,
     dataDir: embedded && resolve(config.dataDir),
@@ -169,9 +178,9 @@ async function startDatabase(config: Config, { log, onDatabaseCrash }: GatewayOp
   if (embedded) started.add(embedded.stop)
   const url = databaseUrl ?? embedded?.url
   if (url === undefined) throw new Error('There is neither an embedded database nor a DATABASE_URL.')
-  await migrateDatabase({ url, log })
+  await migrateDatabase({ url, log, connections: countConnections(config) })
   const db = openPool(url, {
-    max: CONNECTIONS,
+    max: config.connections.work,
     onError: ({ message }) => log.warn({ message }, 'database.connection_lost'),
   })
   started.add(() => db.end())
@@ -182,10 +191,45 @@ async function startDatabase(config: Config, { log, onDatabaseCrash }: GatewayOp
   return { url, db, keyRing, embedded }
 }
 
+/** Pools beside that of the work, so that neither the work nor slow requests hold up what comes in. */
+function openRolePools(config: Config, { url, db, log }: { url: string; db: Db; log: Log }, started: StopList) {
+  const open = (name: 'ingest' | 'api', settings: SessionSettings = {}): Db => {
+    const pool = openPool(url, {
+      max: config.connections[name],
+      onError: ({ message }) => log.warn({ message, pool: name }, 'database.connection_lost'),
+      settings,
+    })
+    started.add(() => pool.end())
+    return pool
+  }
+  return {
+    ingest: config.roles.has('receive') || config.roles.has('api') ? open('ingest') : db,
+    api: config.roles.has('api')
+      ? open('api', {
+          statement_timeout: String(Math.ceil(config.apiStatementSeconds * 1000)),
+          // One request takes one core: more would be taken from the work of others.
+          max_parallel_workers_per_gather: '0',
+        })
+      : db,
+  }
+}
+
 /** What this process answers over HTTP, by its roles. */
 function gatewayRoutes(
   shared: SharedDeps,
-  { wakeRoom, url, jobs, metrics }: { wakeRoom: WakeRoom; url: string; jobs: Jobs | undefined; metrics: Metrics },
+  {
+    wakeRoom,
+    url,
+    jobs,
+    metrics,
+    pools,
+  }: {
+    wakeRoom: WakeRoom
+    url: string
+    jobs: Jobs | undefined
+    metrics: Metrics
+    pools: ReturnType<typeof openRolePools>
+  },
 ) {
   const { config, worker, db, log, mappings } = shared
   const app = express().disable('x-powered-by')
@@ -194,11 +238,14 @@ function gatewayRoutes(
     return { isReady: Object.values(details).every(Boolean), details }
   }
   app.get('/metrics', createMetricsRoute({ log, metrics, token: config.metricsToken }))
-  if (config.roles.has('receive')) app.use(receiveRoutes({ ...shared, onStored: wakeRoom.normalize }))
+  if (config.roles.has('receive')) app.use(receiveRoutes({ ...shared, db: pools.ingest, onStored: wakeRoom.normalize }))
   if (config.roles.has('api'))
     app.use(
       apiRouter({
         ...shared,
+        db: pools.api,
+        intakeDb: pools.ingest,
+        limits: { slots: config.connections.api, statementSeconds: config.apiStatementSeconds },
         checkReadiness,
         publicUrl: () => config.publicUrl ?? url,
         resendDelivery,
@@ -213,7 +260,7 @@ function gatewayRoutes(
         forgetFailures,
         startBackfill,
         cancelBackfill,
-        storeAppEvents: createAppEventStore({ ...shared, onStored: wakeRoom.normalize }),
+        storeAppEvents: createAppEventStore({ ...shared, db: pools.ingest, onStored: wakeRoom.normalize }),
         startReplay: (tx, clientId, request) => startReplay(shared, tx, clientId, request),
         previewReplay: (tx, clientId, request) => previewReplay(shared, tx, clientId, request),
         cancelReplay,

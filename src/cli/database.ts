@@ -2,11 +2,18 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Offers } from '../../mappings/offer.ts'
 import { type Config, readConfig } from '../config.ts'
-import { type Db, openPool } from '../database/db.ts'
+import { explainConnectFailure, explainDatabaseFailure } from '../database/connect-trouble.ts'
+import { createSession, type Db, openPool } from '../database/db.ts'
+import { assertSessionsAreOwn } from '../database/pooler.ts'
+import { assertServerFits } from '../database/requirements.ts'
+import { assertProgramIsCompatible } from '../database/schema-compatibility.ts'
 import { runningPostgres, startPostgres } from '../embedded-postgres/start.ts'
 import { ConfigError } from '../errors.ts'
 import { newLog } from '../log.ts'
 import { loadOffers } from '../offers.ts'
+import { version } from '../version.ts'
+
+const CONNECTIONS = 2
 
 /**
  * Runs `work` on the gateway's database, found through the gateway's own environment: beside a running gateway, or on an
@@ -16,9 +23,9 @@ export async function withDatabase<T>(work: (db: Db, config: Config, offers: Off
   const config = readConfig(process.env)
   const offers = await loadOffers(config.contracts)
   return withDatabaseUrl(config, async (url) => {
-    const db = openPool(url, { max: 2 })
+    await assertGatewayDatabase(url)
+    const db = openPool(url, { max: CONNECTIONS })
     try {
-      await assertGatewayDatabase(db)
       return await work(db, config, offers)
     } finally {
       await db.end()
@@ -31,6 +38,8 @@ export async function withDatabaseUrl<T>(config: Config, work: (url: string) => 
   const { url, close } = await openDatabase(config)
   try {
     return await work(url)
+  } catch (error) {
+    throw explainDatabaseFailure(error, url) ?? error
   } finally {
     await close()
   }
@@ -45,13 +54,19 @@ async function openDatabase({ databaseUrl, dataDir }: Config): Promise<{ url: st
   return { url: started, close: stop }
 }
 
-async function assertGatewayDatabase(db: Db) {
-  const { rows } = await db.query(`select to_regclass('source_events') is not null as ours`).catch((cause) => {
-    throw new ConfigError(
-      `The database cannot be reached (${cause.message}): check DATABASE_URL, and that PostgreSQL is running.`,
-      { cause },
-    )
+async function assertGatewayDatabase(url: string) {
+  const session = createSession(url, { application_name: 'flo-gateway command' })
+  await session.connect().catch((error) => {
+    throw explainConnectFailure(error, url)
   })
-  if (!rows[0].ours)
-    throw new ConfigError('This database has no tables of a gateway yet: start the gateway once, it creates them.')
+  try {
+    await assertServerFits(session)
+    const { rows } = await session.query(`select to_regclass('source_events') is not null as ours`)
+    if (!rows[0].ours)
+      throw new ConfigError('This database has no tables of a gateway yet: start the gateway once, it creates them.')
+    await assertProgramIsCompatible(session, version)
+    await assertSessionsAreOwn(url, CONNECTIONS)
+  } finally {
+    await session.end()
+  }
 }

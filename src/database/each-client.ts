@@ -1,38 +1,52 @@
-import type { Queryable } from './db.ts'
+import { isNodeAway, type Queryable } from './db.ts'
+import { isSpread, readShardGroups } from './shard-groups.ts'
+
+interface EachClientOptions {
+  /** What is answered of the statement's rows, `x`. */
+  columns?: string
+  /** Orders and limits the rows: of all clients, or of each group of them where they are queried by group. */
+  rest?: string
+  /** Clients whose node of a cluster is away are passed over; else the query throws. Not within a transaction. */
+  passOverAway?: boolean
+}
 
 /**
  * The rows of a statement about one client, for all clients. `statement` gets the SQL that names the client and must use it for
- * every table that grows, so that each client's part is found by an index; `values` are its $1 and on. `columns` of its rows,
- * `x`, are returned, and `rest` may order and limit them: over all clients, or for each where they are queried one by one.
+ * every table that grows, as `t.client_id = <client>`, so that each client's part is found by an index; `values` are its $1 and
+ * on.
  *
- * On one PostgreSQL that is one statement. Citus plans no such lateral join across machines, so there each client is queried by
- * itself (docs/scaling.md).
+ * On one PostgreSQL that is one statement. Citus plans no such lateral join across machines, but one within a shard: there the
+ * clients of each shard are queried together, which every table is told by a condition of its own (docs/scaling.md).
  */
 export async function queryEachClient<Row extends object>(
   db: Queryable,
   statement: (client: string) => string,
   values: readonly unknown[] = [],
-  { columns = 'x.*', rest = '' } = {},
+  { columns = 'x.*', rest = '', passOverAway = false }: EachClientOptions = {},
 ): Promise<Row[]> {
-  if (!(await hasCitus(db))) {
+  if (!(await isSpread(db))) {
     const { rows } = await db.query<Row>(
       `select ${columns} from clients c cross join lateral (${statement('c.id')}) x ${rest}`,
       values as unknown[],
     )
     return rows
   }
-  const { rows: clients } = await db.query<{ id: string }>('select id from clients order by id')
+  const ids = `$${values.length + 1}::uuid[]`
+  const tied = statement('c.id').replaceAll(
+    /([\w.]*client_id) = c\.id/g,
+    (condition, column) => `${condition} and ${column} = any(${ids})`,
+  )
+  const ofGroup = `select ${columns} from unnest(${ids}) c(id) cross join lateral (${tied}) x ${rest}`
+  const awayNodes = new Set<string>()
   const all: Row[] = []
-  const one = `select ${columns} from (${statement(`$${values.length + 1}::uuid`)}) x ${rest}`
-  for (const { id } of clients) {
-    const { rows } = await db.query<Row>(one, [...values, id])
-    all.push(...rows)
-  }
+  for (const { node, clientIds } of await readShardGroups(db))
+    try {
+      if (awayNodes.has(node)) continue
+      const { rows } = await db.query<Row>(ofGroup, [...values, clientIds])
+      all.push(...rows)
+    } catch (error) {
+      if (!passOverAway || !isNodeAway(error)) throw error
+      awayNodes.add(node)
+    }
   return all
-}
-
-/** Whether the database has Citus: the tables that grow may be on several machines. */
-async function hasCitus(db: Queryable): Promise<boolean> {
-  const { rows } = await db.query<{ exists: boolean }>(`select to_regclass('pg_dist_partition') is not null as exists`)
-  return rows[0]?.exists === true
 }

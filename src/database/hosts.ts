@@ -59,12 +59,14 @@ export function createHostConnector(url: string): HostConnector {
       return undefined
     }
     async #openSession(): Promise<this> {
-      await (hosts.length === 1 ? super.connect() : this.#connectToPrimary())
       try {
+        await (hosts.length === 1 ? super.connect() : this.#connectToPrimary())
         await applySessionSettings(this, this.#settings)
         return this
       } catch (error) {
-        void this.end().catch(() => {})
+        // After an error of its own, as at a missing password, `pg` leaves the connection open for the server to give up.
+        const { connection } = this as unknown as { connection: { stream: { destroy(): void } } }
+        connection.stream.destroy()
         throw error
       }
     }

@@ -6,18 +6,27 @@ import { ConfigError } from '../errors.ts'
 import { graphileLogger } from '../graphile-log.ts'
 import type { Log } from '../log.ts'
 import { version } from '../version.ts'
+import { explainConnectFailure, explainDatabaseFailure } from './connect-trouble.ts'
 import { createSession, openPool } from './db.ts'
 import { distributeTables, isDistributed } from './distribution.ts'
 import { makePartitions, retryWhileLocked } from './partitions.ts'
+import { assertSessionsAreOwn } from './pooler.ts'
+import {
+  assertConnectionsSuffice,
+  assertRightsSuffice,
+  assertServerFits,
+  assertTakesWrites,
+  warnOfFewLocks,
+} from './requirements.ts'
 import { firstRow } from './rows.ts'
 import { assertProgramIsCompatible } from './schema-compatibility.ts'
 import { createStatementwiseClient } from './statementwise-client.ts'
 
-const OLDEST_POSTGRES = 15
-const ENOUGH_LOCKS = 256
-
 /** Of the files in sql/: hidden ones, what is for Citus alone, and the page that shows the tables. */
 const NOT_MIGRATIONS = '(\\..*|citus\\.sql|schema\\.sql)'
+
+/** The migrations' own, and one for Graphile Worker's. */
+const CONNECTIONS = 2
 
 // Any number, the same in every gateway.
 const MIGRATION_LOCK = 7_061_002
@@ -26,30 +35,34 @@ const MIGRATION_LOCK = 7_061_002
  * Brings the database up to date: our migrations, Graphile Worker's, and the partitions of the days ahead; on a Citus cluster
  * new tables are distributed like the others. `distribute` distributes the tables of a database that was on one server so far.
  * Processes that start at once wait for one another. Returns the names of our migrations that ran now. Throws a ConfigError when
- * the database cannot be reached, is older than PostgreSQL 15, needs a newer program than `program` (this one, by its version),
- * stays locked, or cannot be distributed.
+ * the database cannot be reached or does not fit (requirements.ts, pooler.ts), needs a newer program than `program` (this one,
+ * by its version), stays locked, or cannot be distributed.
  */
 export async function migrateDatabase({
   url,
   log,
   distribute = false,
   program = version,
+  connections = CONNECTIONS,
 }: {
   url: string
   log: Log
   distribute?: boolean
   program?: string
+  /** How many connections the caller will have open at once. */
+  connections?: number
 }): Promise<string[]> {
   const session = createSession(url, { application_name: 'flo-gateway migrations' })
   session.on('error', (error) => log.error({ err: error }, 'migrate.session_lost'))
-  await session.connect().catch((cause) => {
-    throw new ConfigError(
-      `The database cannot be reached (${cause.message}): check DATABASE_URL and that PostgreSQL runs.`,
-      { cause },
-    )
+  await session.connect().catch((error) => {
+    throw explainConnectFailure(error, url)
   })
   try {
-    await assertPostgresVersion(session)
+    await assertServerFits(session)
+    await assertTakesWrites(session)
+    await assertRightsSuffice(session)
+    await assertConnectionsSuffice(session, connections, log)
+    await assertSessionsAreOwn(url, connections)
     await warnOfFewLocks(session, log)
     // A lock of this session: it ends with the session, whatever happens.
     await session.query('select pg_advisory_lock($1)', [MIGRATION_LOCK])
@@ -60,6 +73,8 @@ export async function migrateDatabase({
     const partitions = await makePartitions({ db: session, log })
     if (names.length > 0 || partitions > 0) log.info({ migrations: names, partitions }, 'database.migrated')
     return names
+  } catch (error) {
+    throw explainDatabaseFailure(error, url) ?? error
   } finally {
     await session.end()
   }
@@ -112,23 +127,6 @@ async function findListSchema(session: pg.Client): Promise<string> {
                   and to_regclass('public.migrations') is not null then 'public' else current_schema() end as schema`,
   )
   return firstRow(rows).schema
-}
-
-async function assertPostgresVersion(session: pg.Client) {
-  const { rows } = await session.query(
-    `select current_setting('server_version_num')::int / 10000 as major, current_setting('server_version') as version`,
-  )
-  if (rows[0].major < OLDEST_POSTGRES)
-    throw new ConfigError(
-      `The database is PostgreSQL ${rows[0].version}: the gateway needs ${OLDEST_POSTGRES} or newer.`,
-    )
-}
-
-async function warnOfFewLocks(session: pg.Client, log: Log) {
-  const { rows } = await session.query(`select current_setting('max_locks_per_transaction')::int as locks`)
-  // See docs/retention.md: a statement over 90 days may otherwise find the lock table full.
-  if (rows[0].locks < ENOUGH_LOCKS)
-    log.warn({ maxLocksPerTransaction: rows[0].locks, atLeast: ENOUGH_LOCKS }, 'database.few_locks')
 }
 
 async function migrateGraphile(url: string, log: Log) {

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { commands } from '../../src/cli/commands.ts'
 import { usageOf } from '../../src/cli/help.ts'
 import { runCommand } from '../support/command.ts'
@@ -93,4 +93,25 @@ test('npx flo-gateway and npm run flo work in the checkout', async () => {
     const { stdout } = await run(command, [...args, 'ledger', '--help'], { cwd: root, env })
     expect(stdout).toContain('flo-gateway ledger')
   }
+})
+
+describe('a command on a database that does not fit says so in one line, without a stack', () => {
+  const KEYS = { FLO_ENCRYPTION_KEYS: `test:${Buffer.alloc(32, 7).toString('base64')}` }
+  const lineOf = async (words: string, url: string) => {
+    const { code, stderr } = await runCommand(words, await temporaryFolder(), { DATABASE_URL: url, ...KEYS })
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/^[^\n]+\n$/)
+    return stderr
+  }
+
+  test.each(['ledger', 'renormalize --state failed', 'keys rotate', 'migrate', 'backfill'])(
+    'that needs a newer program, or is not reached: %s',
+    async (words) => {
+      const { url, db } = await freshDatabase()
+      await db.query(`insert into schema_compatibility (migration, oldest_program) values ('000099_later', '99.0.0')`)
+      const later = await runCommand(words, await temporaryFolder(), { DATABASE_URL: url, ...KEYS })
+      expect(later).toMatchObject({ code: 2, stderr: expect.stringMatching(/needs 99\.0\.0 or newer.*\n$/) })
+      expect(await lineOf(words, Object.assign(new URL(url), { password: 'no' }).href)).toMatch(/accept the password/)
+    },
+  )
 })
