@@ -118,7 +118,8 @@ export function openApiDocument(
       description: 'Configure sources, endpoints, users and clients, and see what became of every event.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
-    servers: [{ url: '/' }],
+    // Where this document was read from, whatever a proxy has stripped.
+    servers: [{ url: '.' }],
     security: [{ apiKey: [] }],
     components: {
       securitySchemes: {

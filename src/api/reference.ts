@@ -11,22 +11,26 @@ const PAGE = `<!doctype html>
   <meta charset="utf-8">
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <title>flo-gateway API</title>
-  <link rel="icon" href="/docs/favicon-32x32.png">
-  <link rel="stylesheet" href="/docs/swagger-ui.css">
+  <link rel="icon" href="docs/favicon-32x32.png">
+  <link rel="stylesheet" href="docs/swagger-ui.css">
 </head>
 <body>
   <div id="reference"></div>
-  <script src="/docs/swagger-ui-bundle.js"></script>
-  <script src="/docs/start.js"></script>
+  <script src="docs/swagger-ui-bundle.js"></script>
+  <script src="docs/start.js"></script>
 </body>
 </html>
 `
-const START = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#reference', deepLinking: true, docExpansion: 'none' })\n`
+const START = `SwaggerUIBundle({ url: 'openapi.json', dom_id: '#reference', deepLinking: true, docExpansion: 'none' })\n`
 
-/** The rendered reference, GET /docs, without a key. / redirects to it. */
+/**
+ * The rendered reference, GET /docs, without a key. / redirects to it. Its links are relative to the page, as a browser knows it:
+ * a proxy may have stripped a prefix.
+ */
 export function serveReference(): Router {
-  const router = express.Router()
-  router.get('/', (_req, res) => res.redirect('/docs'))
+  const router = express.Router({ strict: true })
+  router.get('/', (_req, res) => res.redirect('docs'))
+  router.get('/docs/', (_req, res) => res.redirect('../docs'))
   router.use('/docs', (_req, res, next) => {
     // Swagger UI sets style attributes on its elements; scripts come only from here.
     res.setHeader(
