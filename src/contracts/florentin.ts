@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto'
 import { z } from 'zod'
 import type { AttemptToSend, Contract } from './contract.ts'
 import { florentinExample } from './florentin-example.ts'
-import { floSecretTrouble, newFloSecret } from './headers.ts'
+import { floSecretTrouble, newFloSecret, USER_AGENT } from './headers.ts'
 import { describeSchemas, florentinMeanings } from './meanings.ts'
 
 // The one place where the fields that Florentin's public text leaves open are decided.
@@ -98,7 +98,7 @@ const schemas: Readonly<Record<string, z.ZodType>> = {
 }
 
 /**
- * The four headers of a Florentin delivery. The signature is HMAC-SHA256 of the raw body alone, keyed by the whole secret
+ * The headers of a Florentin delivery. The signature is HMAC-SHA256 of the raw body alone, keyed by the whole secret
  * string. It has room for one secret: while several are live the attempts take turns, newest first, so that a receiver which
  * still knows the older one takes the next try. Throws when there is no secret. Rule: docs/contracts/florentin.md 1.
  */
@@ -113,6 +113,7 @@ export function florentinHeaders({
   if (secret === undefined) throw new Error('a delivery cannot be signed without a secret')
   return {
     'Content-Type': 'application/json',
+    'User-Agent': USER_AGENT,
     'X-Florentin-Event': eventType,
     'X-Florentin-Timestamp': timestampOf(wireBody),
     'X-Florentin-Signature': `sha256=${createHmac('sha256', secret).update(wireBody).digest('hex')}`,
@@ -125,6 +126,7 @@ const timestampOf = (wireBody: string): string => /^\{"event":"[^"]*","timestamp
 
 const wireHeaders = z.strictObject({
   'Content-Type': z.literal('application/json'),
+  'User-Agent': z.string(),
   'X-Florentin-Event': z.enum(Object.keys(schemas)),
   'X-Florentin-Timestamp': time.meta({ description: "The body's timestamp" }),
   'X-Florentin-Signature': z.string().meta({ description: 'sha256=<hex>: HMAC-SHA256 of the raw body' }),

@@ -3,6 +3,9 @@ import { LRUCache } from 'lru-cache'
 import type { AttemptToSend } from './contract.ts'
 import { isPrivateKey, signEd25519 } from './key-pairs.ts'
 
+/** What every delivery says of its sender, whatever its contract. */
+export const USER_AGENT = 'Flo-Gateway/1.0'
+
 const SECRET_PREFIX = 'flo_whsec_'
 const SECRET_BYTES = 32
 const CUSTOM_BYTES = { least: 24, most: 64 }
@@ -62,7 +65,7 @@ export function floHeaders(attempt: AttemptToSend): Record<string, string> {
   }
   return {
     'Content-Type': 'application/json',
-    'User-Agent': 'Flo-Gateway/1.0',
+    'User-Agent': USER_AGENT,
     ...(flo !== '' && { 'Flo-Signature': `t=${seconds}${flo}` }),
     'webhook-id': attempt.deliveryId,
     'webhook-timestamp': seconds,

@@ -73,12 +73,12 @@ describe('without a key', () => {
   })
 
   test('/docs renders the document with assets of our own', async () => {
-    expect((await supertest(api.app).get('/')).headers.location).toBe('/docs')
+    expect((await supertest(api.app).get('/')).headers.location).toBe('docs')
     const page = await supertest(api.app).get('/docs')
     expect(page.headers['content-security-policy']).toContain("default-src 'self'")
     const assets = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path = '']) => path)
     expect(assets.length).toBeGreaterThan(3)
-    for (const path of assets) expect((await supertest(api.app).get(path)).status).toBe(200)
+    for (const path of assets) expect((await supertest(api.app).get(`/${path}`)).status).toBe(200)
   })
 })
 

@@ -42,10 +42,11 @@ test('the ten events stand in the order of the public page', () => {
   ])
 })
 
-test('a delivery carries the four headers and Content-Type, and no other', () => {
+test('a delivery carries the four headers, Content-Type and the User-Agent of Flo, and no other', () => {
   const secret = newFloSecret()
   expect(florentinHeaders(attemptToSend({ secrets: [secret] }))).toEqual({
     'Content-Type': 'application/json',
+    'User-Agent': 'Flo-Gateway/1.0',
     'X-Florentin-Event': 'invoice.created',
     'X-Florentin-Timestamp': '2026-06-06T12:00:00.000Z',
     'X-Florentin-Signature': `sha256=${hmacHex(secret, bodyOf('invoice.created'))}`,
