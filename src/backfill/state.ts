@@ -1,3 +1,4 @@
+import { queryAnsweringNodes } from '../database/away-nodes.ts'
 import type { Queryable } from '../database/db.ts'
 import { firstRow } from '../database/rows.ts'
 
@@ -40,8 +41,9 @@ export async function findDueBackfills(db: Queryable, clientId: string): Promise
 
 /** Lists the clients that have a running backfill. */
 export async function listClientsWithBackfills(db: Queryable): Promise<string[]> {
-  const { rows } = await db.query<{ id: string }>(
-    `select distinct client_id as id from backfills where state = 'running'`,
+  const { rows } = await queryAnsweringNodes<{ id: string }>(
+    db,
+    (whose) => `select distinct client_id as id from backfills where state = 'running' and ${whose}`,
   )
   return rows.map(({ id }) => id)
 }

@@ -1,3 +1,4 @@
+import { awayNodesOf } from './away-nodes.ts'
 import { isNodeAway, type Queryable } from './db.ts'
 import { isSpread, readShardGroups } from './shard-groups.ts'
 
@@ -37,16 +38,17 @@ export async function queryEachClient<Row extends object>(
     (condition, column) => `${condition} and ${column} = any(${ids})`,
   )
   const ofGroup = `select ${columns} from unnest(${ids}) c(id) cross join lateral (${tied}) x ${rest}`
-  const awayNodes = new Set<string>()
+  const away = awayNodesOf(db)
   const all: Row[] = []
   for (const { node, clientIds } of await readShardGroups(db))
     try {
-      if (awayNodes.has(node)) continue
+      if (passOverAway && away.isAway(node)) continue
       const { rows } = await db.query<Row>(ofGroup, [...values, clientIds])
       all.push(...rows)
     } catch (error) {
-      if (!passOverAway || !isNodeAway(error)) throw error
-      awayNodes.add(node)
+      const [clientId] = clientIds
+      if (!passOverAway || !isNodeAway(error) || clientId === undefined) throw error
+      away.noteAway(node, clientId)
     }
   return all
 }

@@ -11,10 +11,7 @@ export type AttemptNews = Exclude<EndpointChange, { what: 'disabled' }>
  */
 export async function insertNews(tx: Queryable, news: readonly AttemptNews[]): Promise<Set<AttemptNews>> {
   // Always in one order: two transactions with the same news wait for each other in a line, not in a ring.
-  const ordered = Map.groupBy(news, keyOf)
-    .entries()
-    .toArray()
-    .sort(([a], [b]) => (a < b ? -1 : 1))
+  const ordered = [...Map.groupBy(news, keyOf)].sort(([a], [b]) => (a < b ? -1 : 1))
   const byKey = new Map(ordered.flatMap(([key, [first]]) => (first ? [[key, first]] : [])))
   const inserted = await insertRowsOfNews(tx, [...byKey.values()])
   return new Set(inserted.flatMap((row) => byKey.get(keyOf(row)) ?? []))

@@ -1,3 +1,4 @@
+import { queryAnsweringNodes } from '../database/away-nodes.ts'
 import type { Db } from '../database/db.ts'
 import type { Worker } from '../workers/worker.ts'
 import { FAILURES_TO_OPEN } from './circuit.ts'
@@ -140,7 +141,10 @@ export function createHydrator(deps: HydratorDeps): Hydrator {
   }
 
   const sweepClients = async () => {
-    const { rows } = await deps.db.query(`select distinct client_id as id from hydrations where state = 'pending'`)
+    const { rows } = await queryAnsweringNodes<{ id: string }>(
+      deps.db,
+      (whose) => `select distinct client_id as id from hydrations where state = 'pending' and ${whose}`,
+    )
     for (const { id } of rows) wakeClient(id)
   }
 

@@ -204,6 +204,7 @@ export function createNormalizer(deps: NormalizerDeps): Normalizer {
          where exists (select from source_events where client_id = ${client} and due_at <= now())
             or exists (select from invoice_dues where client_id = ${client} and due_at <= $1)`,
       [deps.now()],
+      { passOverAway: true },
     )
     for (const { id } of dueClients) wakeClient(id)
   }

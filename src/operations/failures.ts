@@ -77,4 +77,5 @@ export const findRecentFailures = (db: Queryable): Promise<(MappingFailure & { c
                             and subject = f.source_id || ' ' || f.reason_code)
        order by f.source_id, f.reason_code, f.id`,
     [RECENT.seconds, RECENT.failures],
+    { passOverAway: true },
   )

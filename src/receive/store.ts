@@ -1,5 +1,7 @@
+import { awayNodesOf } from '../database/away-nodes.ts'
 import { type Db, inTransaction, isDeadlock, isNodeAway, type Tx } from '../database/db.ts'
 import { createRowInsert } from '../database/insert-rows.ts'
+import { isSpread, readShardGroups } from '../database/shard-groups.ts'
 import { splitUntilAlone } from '../database/split-until-alone.ts'
 import { newId } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
@@ -108,18 +110,49 @@ const storeGroups = (db: Db, groups: readonly SourceEventRow[][]): Promise<Group
     onAlone: () => 'unstorable',
   })
 
-// When a node of a cluster is down, each client's groups are stored separately. So they are when two batches that share events
-// have locked them in different orders on different nodes, and Citus ends one of them. The rows of one client are always locked
-// in one order, unless a partition changes meanwhile: then they are tried once more.
+/**
+ * Stores the groups in one transaction. While a node of a cluster is away its clients' groups are `unavailable` at once, and
+ * nobody else waits for it. Two batches that share events may have locked them in different orders on different nodes, and Citus
+ * ends one of them: then each client's groups are stored separately. The rows of one client are always locked in one order, unless
+ * a partition changes meanwhile: then they are tried once more.
+ */
 async function storeTogether(db: Db, groups: readonly SourceEventRow[][]): Promise<GroupResult[]> {
+  if (awayNodesOf(db).areAny()) return storeByNode(db, groups)
   try {
     return await insertGroups(db, groups)
   } catch (error) {
-    if (!isNodeAway(error) && !isDeadlock(error)) throw error
-    const clients = [...Map.groupBy(groups, ([first]) => first?.clientId).values()]
+    if (isNodeAway(error) && (await isSpread(db))) return storeByNode(db, groups)
+    if (!isDeadlock(error)) throw error
+    const clients = [...Map.groupBy(groups, clientOf).values()]
     if (clients.length > 1) return storeByClient(db, groups, clients)
-    if (isDeadlock(error)) return insertGroups(db, groups)
-    throw error
+    return insertGroups(db, groups)
+  }
+}
+
+const clientOf = ([first]: readonly SourceEventRow[]): string => first?.clientId ?? ''
+
+/** Stores what lies on each node by itself, all at once. */
+async function storeByNode(db: Db, groups: readonly SourceEventRow[][]): Promise<GroupResult[]> {
+  const shards = await readShardGroups(db, [...new Set(groups.map(clientOf))])
+  const nodes = new Map(shards.flatMap(({ node, clientIds }) => clientIds.map((clientId) => [clientId, node])))
+  const nodeOf = (group: readonly SourceEventRow[]) => nodes.get(clientOf(group)) ?? ''
+  const stored = await Promise.all(
+    [...Map.groupBy(groups, nodeOf)].map(async ([node, some]) => pairUp(some, await storeOnNode(db, some, node))),
+  )
+  return inOrderOf(groups, stored.flat())
+}
+
+async function storeOnNode(db: Db, groups: readonly SourceEventRow[][], node: string): Promise<GroupResult[]> {
+  const away = awayNodesOf(db)
+  if (away.isAway(node)) return groups.map(() => 'unavailable')
+  try {
+    return await splitUntilAlone<SourceEventRow[], GroupResult>(groups, {
+      work: (some) => insertGroups(db, some),
+      onAlone: () => 'unstorable',
+    })
+  } catch (error) {
+    if (isNodeAway(error)) away.noteAway(node, clientOf(groups[0] ?? []))
+    return groups.map(() => 'unavailable')
   }
 }
 
@@ -128,11 +161,19 @@ async function storeByClient(
   groups: readonly SourceEventRow[][],
   clients: readonly SourceEventRow[][][],
 ): Promise<GroupResult[]> {
-  const results = new Map<SourceEventRow[], GroupResult>()
-  for (const ofClient of clients) {
-    const stored = await storeGroups(db, ofClient).catch((): GroupResult[] => ofClient.map(() => 'unavailable'))
-    for (const [group, result] of pairUp(ofClient, stored)) results.set(group, result)
+  const stored: [SourceEventRow[], GroupResult][] = []
+  for (const some of clients) {
+    const results = await storeGroups(db, some).catch((): GroupResult[] => some.map(() => 'unavailable'))
+    stored.push(...pairUp(some, results))
   }
+  return inOrderOf(groups, stored)
+}
+
+function inOrderOf(
+  groups: readonly SourceEventRow[][],
+  stored: readonly [SourceEventRow[], GroupResult][],
+): GroupResult[] {
+  const results = new Map(stored)
   return groups.map((group) => results.get(group) ?? 'unavailable')
 }
 

@@ -1,3 +1,4 @@
+import { queryAnsweringNodes } from '../database/away-nodes.ts'
 import type { Queryable } from '../database/db.ts'
 import { firstRow } from '../database/rows.ts'
 import type { ReplaySelection } from './select-events.ts'
@@ -25,8 +26,9 @@ export async function findRunningReplays(db: Queryable, clientId: string): Promi
 
 /** Lists the clients that have a running replay. */
 export async function listClientsWithReplays(db: Queryable): Promise<string[]> {
-  const { rows } = await db.query<{ id: string }>(
-    `select distinct client_id as id from replays where state = 'running'`,
+  const { rows } = await queryAnsweringNodes<{ id: string }>(
+    db,
+    (whose) => `select distinct client_id as id from replays where state = 'running' and ${whose}`,
   )
   return rows.map(({ id }) => id)
 }

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Db, inTransaction } from '../database/db.ts'
+import { queryAnsweringNodes } from '../database/away-nodes.ts'
+import type { Db } from '../database/db.ts'
 import type { Log } from '../log.ts'
 import { freeDeadWorkers } from './janitor.ts'
 import { type ClaimedUnits, claimLeases, releaseLeases } from './leases.ts'
@@ -165,12 +166,13 @@ async function keepSession({ url, db, log, roles, keyIds = [] }: WorkerDeps, cal
 }
 
 /** Takes a worker off the list and gives back its leases; when there were any, the other workers are notified to sweep. */
-const leaveWorkers = (db: Db, id: string) =>
-  inTransaction(db, async (tx) => {
-    await tx.query('delete from workers where id = $1', [id])
-    const { rowCount } = await tx.query('delete from leases where worker_id = $1', [id])
-    if (rowCount) await tx.query('select pg_notify($1, $2)', [WAKE_CHANNEL, 'sweep'])
-  })
+async function leaveWorkers(db: Db, id: string): Promise<void> {
+  await db.query('delete from workers where id = $1', [id])
+  const { count } = await queryAnsweringNodes(db, (whose) => `delete from leases where worker_id = $1 and ${whose}`, [
+    id,
+  ])
+  if (count > 0) await db.query('select pg_notify($1, $2)', [WAKE_CHANNEL, 'sweep'])
+}
 
 /** Repeats the work, each time `pauseMs` after it ended. `stop` waits for what is under way. */
 function repeatWithPause(pauseMs: number, work: () => Promise<void>) {

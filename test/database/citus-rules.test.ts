@@ -73,9 +73,17 @@ test.each([
 })
 
 test.each([
+  'select id from events where client_id = any($1)',
+  'select x.id from unnest($1::uuid[]) c(id) cross join lateral (select id from deliveries where client_id = c.id and client_id = any($1) limit 1) x',
+  'delete from leases where worker_id = $2 and client_id = any($1)',
+])('clients that are named in a list, in each query, can be those of one shard: %s', (sql) => {
+  expect(judge(sql)).toEqual({ reach: 'shard', refused: [] })
+})
+
+test.each([
   // Not about one client.
   ['for update', 'select id from deliveries where state = $1 for update'],
-  ['for update', 'select id from events where client_id = any($1) for update'],
+  ['for update', 'select id from events where client_id in ($1, $2) for update'],
   ['for update', 'select d.id from deliveries d where exists (select from holds where client_id = $1) for update'],
   [
     'a modification in a with',
@@ -184,7 +192,7 @@ test.each([
 
 test('a client that is named in another query of the statement, or as one of several, is not the one', () => {
   for (const sql of [
-    'select id from events where client_id = any($1)',
+    'select id from events where client_id in ($1, $2)',
     'select id from events where client_id = $1 or id = $2',
     'select e.id from events e join users u on u.client_id = $1',
     'select id from events where client_id in (select client_id from users where client_id = $1)',

@@ -22,6 +22,7 @@ import { onServer } from '../support/database.ts'
 import { startTestGateway, temporaryFolder } from '../support/gateway.ts'
 import { livedThrough } from '../support/loaded.ts'
 import { placement } from '../support/placement.ts'
+import { pretendSpread } from '../support/spread-tables.ts'
 import { startStripeApi } from '../support/stripe-api.ts'
 
 // A gateway lives through all that it can do, as on a cluster, on a PostgreSQL that remembers each statement. Then every one of
@@ -42,12 +43,12 @@ afterwards(() => server.stop())
 await onServer(server.url, 'create database cluster')
 const url = server.url.replace(/postgres$/, 'cluster')
 await migrateDatabase({ url, log })
-// The table that only Citus brings lets the gateway take the rows for spread. What Citus refuses is gone: a trigger.
-await onServer(
-  url,
-  `create extension pg_stat_statements; create table pg_dist_partition (logicalrelid regclass);
-   drop trigger endpoints_version on endpoints; select pg_stat_statements_reset()`,
-)
+// What only Citus brings lets the gateway take the rows for spread. What Citus refuses is gone: a trigger.
+await onServer(url, 'create extension pg_stat_statements; drop trigger endpoints_version on endpoints')
+const cluster = openPool(url, { max: 1 })
+await pretendSpread(cluster)
+await cluster.query('select pg_stat_statements_reset()')
+await cluster.end()
 
 /** Asked of all clients at once: by the minute, the hour or a person, and not for each event or delivery. */
 const OF_ALL: [reason: string, statement: RegExp][] = [

@@ -17,7 +17,7 @@ const rowsTo = (count: number): NumberRow[] => Array.from({ length: count }, (_,
 function countingStatements() {
   const sizes: number[] = []
   const queryable = {
-    query: (statement: { name: string }) => {
+    query: (statement: { name: string; text: string; values: unknown[] }) => {
       sizes.push(Number(statement.name.split('.').at(-1)))
       return db.query(statement)
     },

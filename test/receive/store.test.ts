@@ -1,9 +1,12 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
+import { awayNodesOf } from '../../src/database/away-nodes.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { newLog } from '../../src/log.ts'
 import { createEventStore, createGroupStore, type IncomingEvent } from '../../src/receive/store.ts'
 import { freshDatabase } from '../support/database.ts'
+import { eventually } from '../support/eventually.ts'
 import { newSource, receiving, stripeEvent } from '../support/receiving.ts'
+import { endPretence, pretendSpread } from '../support/spread-tables.ts'
 
 const { db } = await freshDatabase()
 const { post } = await receiving(db)
@@ -119,6 +122,7 @@ test('onStored is called once per batch for each client with new events, after t
 test('when a node of a cluster is down, only the events of its clients are refused', async () => {
   const theirs = await newSource(db)
   const run = newId()
+  await pretendSpread(db, { alone: theirs.clientId })
   // The coordinator's words; a broken connection of our own gives an error without a server message.
   await db.query(
     `create function node_away() returns trigger language plpgsql as $$ begin
@@ -126,6 +130,14 @@ test('when a node of a cluster is down, only the events of its clients are refus
      create trigger node_away before insert on source_events for each row
        when (new.client_id = '${theirs.clientId}') execute function node_away()`,
   )
+  // By which it is found out whether it answers again.
+  const { query } = db
+  const probe = vi
+    .spyOn(db, 'query')
+    .mockImplementation(((text: unknown, ...values: unknown[]) =>
+      String(text).startsWith('select 1 from source_events')
+        ? Promise.reject(Object.assign(new Error('connection failed'), { code: '08006', severity: 'ERROR' }))
+        : Reflect.apply(query, db, [text, ...values])) as never)
   const add = newStore()
   const of = (n: number) => (n % 3 === 0 ? { clientId: theirs.clientId, sourceId: theirs.sourceId } : {})
   const events = Array.from({ length: 9 }, (_, n) => event(`${run}_${n}`, of(n)))
@@ -133,10 +145,21 @@ test('when a node of a cluster is down, only the events of its clients are refus
   expect(results.map(({ status }) => status)).toEqual(events.map((_, n) => (n % 3 === 0 ? 'rejected' : 'fulfilled')))
   expect(results[0]).toMatchObject({ reason: { code: 'unavailable' } })
   expect(await storedEvents(run)).toHaveLength(6)
+
+  // It is known to be away now: its clients are refused before a batch, in which everybody else would wait for it.
+  const connecting = vi.spyOn(db, 'connect')
+  await expect(add(event(`${run}_9`, of(9)))).rejects.toMatchObject({ code: 'unavailable' })
+  // A transaction asks for a connection, and `query` calls this one with a callback.
+  expect(connecting.mock.calls.filter(([callback]) => !callback)).toEqual([])
+  connecting.mockRestore()
+
   await db.query('drop trigger node_away on source_events')
+  probe.mockRestore()
+  await eventually(() => !awayNodesOf(db).areAny())
   expect((await Promise.all(events.map(add))).map(({ duplicate }) => duplicate)).toEqual(
     events.map((_, n) => n % 3 !== 0),
   )
+  await endPretence(db)
 })
 
 test('batches of several clients that deadlock on a cluster are stored client by client', async () => {

@@ -15,8 +15,8 @@ export interface Volatility {
 }
 
 export interface Verdict {
-  /** `client`: about one client. `insert`: rows of any clients. `all`: it goes to every node. `local`: to none. */
-  reach: 'client' | 'insert' | 'all' | 'local'
+  /** `client`: about one client. `shard`: about clients that the caller takes from one shard. `insert`: rows of any clients. `all`: it goes to every node. `local`: to none. */
+  reach: 'client' | 'shard' | 'insert' | 'all' | 'local'
   /** Why Citus would not run it; empty: it would. */
   refused: string[]
 }
@@ -49,6 +49,7 @@ export function judged(sql: string, functions: Volatility): Verdict {
   if (loose.length === 0) return { reach: 'client', refused }
   const inserts = statement.InsertStmt && loose.every((name) => name === statement.InsertStmt.relation.relname)
   if (inserts) return { reach: 'insert', refused }
+  if (looseTables(statement, ['AEXPR_OP', 'AEXPR_OP_ANY']).length === 0) return { reach: 'shard', refused }
   refused.push(...scattering(statement, functions))
   return { reach: 'all', refused }
 }
@@ -104,10 +105,10 @@ function queriesOf(statement: Node): [kind: string, query: Node][] {
 }
 
 /** Distributed tables that no condition of their own query ties to the client, in the order of the statement. */
-function looseTables(statement: Node): string[] {
+function looseTables(statement: Node, ties: readonly string[] = ['AEXPR_OP']): string[] {
   return queriesOf(statement).flatMap(([kind, query]) => {
     const relations = relationsOf(query)
-    const tied = tiedTo(query, relations)
+    const tied = tiedTo(query, relations, ties)
     const loose = relations.filter(({ name, alias }) => isDistributed(name) && !tied.has(alias)).map(({ name }) => name)
     if (kind !== 'InsertStmt') return loose
     return insertsOneClient(query) ? [] : loose
@@ -128,13 +129,16 @@ function relationsOf(query: Node): Relation[] {
   return found
 }
 
-/** The aliases whose client_id equals a parameter, or that of another one which does; `x in ($1)` and `= any` do not count. */
-function tiedTo(query: Node, relations: readonly Relation[]): Set<string> {
+/**
+ * The aliases whose client_id equals a parameter, or that of another one which does; `= any` of one counts where `ties` says so,
+ * since a list of one shard's clients is found there as one client is; `x in ($1)` never counts.
+ */
+function tiedTo(query: Node, relations: readonly Relation[], ties: readonly string[]): Set<string> {
   const tied = new Set<string>()
   const links: [string, string][] = []
   for (const condition of conditionsOf(query)) {
     const { kind, name, lexpr, rexpr } = condition.A_Expr ?? {}
-    if (kind !== 'AEXPR_OP' || name?.[0]?.String?.sval !== '=') continue
+    if (!ties.includes(kind) || name?.[0]?.String?.sval !== '=') continue
     const [left, right] = [clientColumn(lexpr, relations), clientColumn(rexpr, relations)]
     if (left && right) links.push([left, right])
     else if (left && isParameter(rexpr)) tied.add(left)

@@ -39,6 +39,7 @@ export const sweepDueEndpoints = (db: Queryable, withinSeconds: number): Promise
         from endpoints e cross join lateral (${firstDueSql(client, '$1')}) d
        where e.client_id = ${client}`,
     [withinSeconds],
+    { passOverAway: true },
   )
 
 /** The client's endpoints whose next delivery is due within so many seconds. */
