@@ -78,9 +78,22 @@ export const refusalCodes = {
   },
   url_blocked: { status: 422, message: 'No endpoint may have this address: it is not one of the public internet.' },
   idempotency_mismatch: { status: 422, message: 'This Idempotency-Key was used with another request.' },
+  idempotency_full: {
+    status: 429,
+    message:
+      'The answers that are kept for the Idempotency-Keys of this client are as large as they may be: wait, or send without a key.',
+  },
   rate_limited: { status: 429, message: 'Too many requests with this key: wait as Retry-After says.' },
   headers_too_large: { status: 431, message: 'The request line and headers are larger than 16 KiB.' },
   internal: { status: 500, message: 'Something went wrong on our side; the request id finds it in the log.' },
+  overloaded: {
+    status: 503,
+    message: 'This client, or this address, has as much under way as its share allows: wait as Retry-After says.',
+  },
+  query_too_slow: {
+    status: 503,
+    message: 'The database took too long for this request and was stopped: ask for less, or for a shorter time.',
+  },
   unavailable: { status: 503, message: 'The gateway is starting or draining: try again shortly.' },
 } as const
 

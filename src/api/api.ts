@@ -1,15 +1,19 @@
 import express, { type RequestHandler, type Router } from 'express'
 import { Refusal } from '../errors.ts'
+import { createByteBudget } from '../network/byte-budget.ts'
+import { noteProof } from '../network/connections.ts'
+import { serveStatic } from '../network/static-content.ts'
 import { version } from '../version.ts'
 import { asyncApiDocument } from './asyncapi.ts'
 import type { ApiDeps } from './http/api-deps.ts'
-import { DEFAULT_MAX_BYTES, readJsonBody } from './http/body.ts'
+import { BODIES_MAX_BYTES, DEFAULT_MAX_BYTES, readBody } from './http/body.ts'
 import type { Caller } from './http/caller.ts'
 import { apiKeyLoader, authenticateCaller } from './http/caller.ts'
 import { answerHealthz, answerReadyz } from './http/health.ts'
 import { clientRate, rateLimiter } from './http/rate-limit.ts'
 import { answerRefusal } from './http/refusals.ts'
 import { logRequests } from './http/request-log.ts'
+import { createRequestSlots } from './http/request-slots.ts'
 import type { Route } from './http/route.ts'
 import { serveRoute } from './http/serve.ts'
 import { openApiDocument } from './openapi.ts'
@@ -20,29 +24,29 @@ import { declareRoutes } from './routes.ts'
 export function apiRouter(deps: ApiDeps): Router {
   const declared = declareRoutes(deps)
   const documents = {
-    '/openapi.json': JSON.stringify(openApiDocument(declared, deps.contracts, version)),
-    '/asyncapi.json': JSON.stringify(asyncApiDocument(deps.contracts, version)),
+    '/openapi.json': openApiDocument(declared, deps.contracts, version),
+    '/asyncapi.json': asyncApiDocument(deps.contracts, version),
   }
   const router = express.Router()
   router.use(['/v1', '/healthz', '/readyz', '/openapi.json', '/asyncapi.json', '/docs'], logRequests(deps.log))
   router.get('/healthz', answerHealthz)
   router.get('/readyz', answerReadyz(deps))
   for (const [path, document] of Object.entries(documents))
-    router.get(path, (_req, res) => {
-      res.type('json').send(document)
-    })
+    router.get(path, serveStatic(JSON.stringify(document), { 'content-type': 'application/json; charset=utf-8' }))
   router.use(serveReference())
   const caller = authenticateRequest(deps)
   const rate = limitRate(deps)
-  const body = readJsonBody(DEFAULT_MAX_BYTES)
+  const bodies = createByteBudget(BODIES_MAX_BYTES)
+  const body = readBody(DEFAULT_MAX_BYTES, bodies)
+  const slots = createRequestSlots(deps)
   for (const route of declared)
     router[route.method](
       route.path.replace(/\{(\w+)\}/g, ':$1'),
       watchRequest(deps, route),
       caller,
       // Intake fails open: a rate limit must not lose an event.
-      ...(route.intake ? [readJsonBody(route.intake.maxBytes)] : [rate, body]),
-      serveRoute(deps, route),
+      ...(route.intake ? [readBody(route.intake.maxBytes, bodies)] : [rate, body]),
+      serveRoute(deps, route, slots),
     )
   router.use('/v1', caller, rate, () => {
     throw new Refusal('route_not_found')
@@ -68,11 +72,12 @@ const watchRequest =
   }
 
 /** Puts the caller into `res.locals.caller`. Throws `unauthorized`. */
-function authenticateRequest({ db, config: { adminKey } }: ApiDeps): RequestHandler {
-  const loadKey = apiKeyLoader(db)
+function authenticateRequest({ db, intakeDb = db, config: { adminKey } }: ApiDeps): RequestHandler {
+  const loadKey = apiKeyLoader(intakeDb)
   return async (req, res, next) => {
     res.setHeader('cache-control', 'no-store') // Replies may contain secrets.
     res.locals.caller = await authenticateCaller({ loadKey, adminKey }, req.get('authorization'))
+    noteProof(req, 'key')
     next()
   }
 }

@@ -1,9 +1,14 @@
-import { fileURLToPath } from 'node:url'
+import { readFileSync } from 'node:fs'
 import express, { type Router } from 'express'
+import { serveStatic } from '../network/static-content.ts'
 
 // The package's folder: everything that the page needs is served from here, nothing from another host.
-const ASSETS = fileURLToPath(new URL('.', import.meta.resolve('swagger-ui-dist/package.json')))
-const SERVED = ['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png']
+const ASSETS = new URL('.', import.meta.resolve('swagger-ui-dist/package.json'))
+const SERVED = {
+  'swagger-ui.css': 'text/css; charset=utf-8',
+  'swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
+  'favicon-32x32.png': 'image/png',
+}
 
 const PAGE = `<!doctype html>
 <html lang="en">
@@ -40,13 +45,13 @@ export function serveReference(): Router {
     res.setHeader('x-content-type-options', 'nosniff')
     next()
   })
-  router.get('/docs', (_req, res) => {
-    res.type('html').send(PAGE)
-  })
-  router.get('/docs/start.js', (_req, res) => {
-    res.type('js').send(START)
-  })
-  for (const file of SERVED)
-    router.get(`/docs/${file}`, (_req, res) => res.sendFile(file, { root: ASSETS, maxAge: '1 day' }))
+  router.get('/docs', serveStatic(PAGE, { 'content-type': 'text/html; charset=utf-8' }))
+  router.get('/docs/start.js', serveStatic(START, { 'content-type': SERVED['swagger-ui-bundle.js'] }))
+  // In memory: a file that is read for a connection that goes away meanwhile would stay open.
+  for (const [file, type] of Object.entries(SERVED))
+    router.get(
+      `/docs/${file}`,
+      serveStatic(readFileSync(new URL(file, ASSETS)), { 'content-type': type, 'cache-control': 'max-age=86400' }),
+    )
   return router
 }

@@ -3,6 +3,7 @@ import type { RequestHandler } from 'express'
 import { newId } from '../domain/ids.ts'
 import { Refusal, refusalBody } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { bearerToken } from '../network/bearer.ts'
 import type { Metrics } from './metrics.ts'
 
 interface MetricsRouteDeps {
@@ -33,5 +34,5 @@ export const createMetricsRoute =
 
 const hashToken = (text: string) => createHash('sha256').update(text).digest()
 // Hashes have one length: the time of the comparison must not reveal how much of a guess was right.
-const isBearerOf = (token: string, authorization = '') =>
-  timingSafeEqual(hashToken(/^bearer +(.*?) *$/i.exec(authorization)?.[1] ?? ''), hashToken(token))
+const isBearerOf = (token: string, authorization?: string) =>
+  timingSafeEqual(hashToken(bearerToken(authorization)), hashToken(token))

@@ -3,6 +3,8 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { newId } from '../domain/ids.ts'
 import { ConfigError, Refusal, type RefusalCode, refusalBody } from '../errors.ts'
+import { limitConnections } from './connections.ts'
+import { createPeers } from './peers.ts'
 
 /** The HTTP server of a process. It takes the port before anything else starts, and answers 503 until `serveApp`. */
 export interface HttpServer {
@@ -20,27 +22,49 @@ const KEEP_ALIVE_MS = 65_000
 const REQUEST_MS = 30_000
 /** A request that takes longer than this to end is cut off when the process stops. */
 const DRAIN_MS = 10_000
+/** How long an answer may go without progress, and how long it may take to be sent in all. */
+const STALLED_MS = 20_000
+const WRITE_MS = 120_000
+/** Above twice the limit even a connection that may carry a webhook is refused: the process would run out of descriptors. */
+const HARD_LIMIT_FACTOR = 2
+
+export interface HttpServerOptions {
+  host: string
+  port: number
+  /** Connections in all, and those of one address that have proven nothing. */
+  maxConnections?: number
+  maxConnectionsPerAddress?: number
+  /** Subnets whose X-Forwarded-For is honoured. */
+  trustedProxies?: readonly string[]
+  requestMs?: number
+  stalledMs?: number
+  writeMs?: number
+}
 
 /** Listens on `host` and `port` (0: any free one). Throws a ConfigError when it cannot. */
 export async function startHttpServer({
   host,
   port,
+  maxConnections = 2_000,
+  maxConnectionsPerAddress = 200,
+  trustedProxies = [],
   requestMs = REQUEST_MS,
-}: {
-  host: string
-  port: number
-  requestMs?: number
-}): Promise<HttpServer> {
+  stalledMs = STALLED_MS,
+  writeMs = WRITE_MS,
+}: HttpServerOptions): Promise<HttpServer> {
   let app: RequestListener = answerUnavailable
-  const server = createServer(
-    {
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      headersTimeout: requestMs / 3,
-      requestTimeout: requestMs,
-      connectionsCheckingInterval: requestMs / 10,
-    },
-    (req, res) => app(req, res),
-  )
+  const server = createServer({
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    headersTimeout: requestMs / 3,
+    requestTimeout: requestMs,
+    connectionsCheckingInterval: requestMs / 10,
+  })
+  server.maxConnections = HARD_LIMIT_FACTOR * maxConnections
+  limitConnections(server, createPeers(trustedProxies), {
+    limits: { total: maxConnections, perAddress: maxConnectionsPerAddress, stalledMs, writeMs },
+    answer: (req, res) => app(req, res),
+    refuse: (_req, res) => answerRefused(res, new Refusal('overloaded')),
+  })
   server.on('clientError', refuseUnreadable)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(port, host, resolve)
@@ -76,11 +100,15 @@ const JSON_TYPE = { 'content-type': 'application/json; charset=utf-8' }
 
 /** For a process that starts or drains: alive, but not ready. */
 const answerUnavailable: RequestListener = (req, res) => {
-  const refusal = new Refusal('unavailable')
-  const [status, body] =
-    req.url === '/healthz' ? [200, { status: 'ok' }] : [refusal.status, refusalBody(refusal, newId())]
-  res.writeHead(status, { ...JSON_TYPE, connection: 'close', 'retry-after': '2' }).end(JSON.stringify(body))
+  if (req.url === '/healthz')
+    res.writeHead(200, { ...JSON_TYPE, connection: 'close' }).end(JSON.stringify({ status: 'ok' }))
+  else answerRefused(res, new Refusal('unavailable'))
 }
+
+const answerRefused = (res: ServerResponse, refusal: Refusal) =>
+  void res
+    .writeHead(refusal.status, { ...JSON_TYPE, connection: 'close', 'retry-after': '2' })
+    .end(JSON.stringify(refusalBody(refusal, newId())))
 
 /** Answers what the HTTP parser could not read like any other refusal, and closes the connection. */
 function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex) {

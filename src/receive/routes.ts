@@ -1,12 +1,20 @@
-import express, { type ErrorRequestHandler, type RequestHandler, type Response, type Router } from 'express'
+import express, {
+  type ErrorRequestHandler,
+  type Request,
+  type RequestHandler,
+  type Response,
+  type Router,
+} from 'express'
 import type { Db } from '../database/db.ts'
 import { isUuid, newId } from '../domain/ids.ts'
 import { Refusal, refusalBody } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { type ByteBudget, createByteBudget } from '../network/byte-budget.ts'
+import { noteProof } from '../network/connections.ts'
 import type { KeyRing } from '../secrets/keyring.ts'
 import type { AnsweredWebhook, Watch } from '../watch.ts'
 import type { AddToBatch } from '../workers/batcher.ts'
-import { readRawBody } from './body.ts'
+import { BODIES_MAX_BYTES, readRawBody } from './body.ts'
 import { readEnvelope } from './envelope.ts'
 import { verifySignature } from './signature.ts'
 import { createSourceLoader, type SigningSource } from './sources.ts'
@@ -42,6 +50,8 @@ export function receiveRoutes({ db, keyRing, log, now, onStored, watch }: Deps):
 interface WebhookHandlerDeps {
   loadSource: AddToBatch<string, SigningSource | undefined>
   storeEvent: AddToBatch<IncomingEvent, { duplicate: boolean }>
+  /** What is held of bodies, each client in its own share. */
+  bodies?: ByteBudget
   keyRing: Pick<KeyRing, 'decrypt'>
   now: () => Date
   watch?: Watch | undefined
@@ -51,6 +61,7 @@ interface WebhookHandlerDeps {
 export function stripeWebhookHandler({
   loadSource,
   storeEvent,
+  bodies = createByteBudget(BODIES_MAX_BYTES),
   keyRing,
   now,
   watch,
@@ -60,9 +71,16 @@ export function stripeWebhookHandler({
     const source = isUuid(req.params.sourceId) ? await loadSource(req.params.sourceId.toLowerCase()) : undefined
     // Before the body is read: a request without a valid source id must cost no memory.
     if (!source) throw new Refusal('source_not_found')
-    const bytes = await readRawBody(req)
+    if (isEncoded(req))
+      throw new Refusal('unsupported_media_type', { message: 'Send the body without a Content-Encoding.' })
+    if (bodies.keptBytes(source.clientId) > BODIES_MAX_BYTES / 2)
+      throw new Refusal('overloaded', { retryAfterSeconds: 1 })
+    const { bytes, held } = await readRawBody(req, { budget: bodies, share: source.clientId })
+    res.once('close', held.release)
     res.locals.source = source
     verifySignature(bytes, req.get('stripe-signature'), source.sealedSecrets.map(keyRing.decrypt), now())
+    held.keep()
+    noteProof(req, 'webhook')
     const envelope = readEnvelope(bytes, source.id, now())
     const { duplicate } = await storeEvent({ ...envelope, clientId: source.clientId, sourceId: source.id, bytes })
     // Written by hand: res.json would spend as much time on an ETag as the signature takes.
@@ -71,6 +89,10 @@ export function stripeWebhookHandler({
     watch?.onWebhookAnswered?.(answerFacts(res, { code: null, duplicate }))
   }
 }
+
+/** Nothing is decompressed: what is signed are the bytes that arrive. */
+const isEncoded = (req: Pick<Request, 'get'>): boolean =>
+  !['', 'identity'].includes((req.get('content-encoding') ?? '').trim().toLowerCase())
 
 // A success is found by its row; a refusal only in the log.
 const refusalHandler =
@@ -82,6 +104,7 @@ const refusalHandler =
     if (refusal === error) log.info({ requestId, sourceId: req.params.sourceId, code: refusal.code }, 'receive.refused')
     else log.error({ err: error, requestId, sourceId: req.params.sourceId }, 'receive.failed')
     res.setHeader('x-request-id', requestId)
+    if (refusal.retryAfterSeconds !== undefined) res.setHeader('retry-after', refusal.retryAfterSeconds)
     res.status(refusal.status).json(refusalBody(refusal, requestId))
     watch?.onWebhookAnswered?.(answerFacts(res, { code: refusal.code, duplicate: false }))
   }

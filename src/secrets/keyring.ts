@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { LRUCache } from 'lru-cache'
+import { ConfigError } from '../errors.ts'
 import { loadOrCreateSecret } from './secret-file.ts'
 
 /** Encrypts secrets at rest with AES-256-GCM. The first key encrypts; every key of the ring decrypts. */
@@ -38,18 +39,34 @@ export async function loadKeyRing(config: {
   encryptionKeys: { id: string; key: Buffer }[] | undefined
   dataDir: string
 }): Promise<KeyRing> {
+  if (config.encryptionKeys) return createKeyRing(config.encryptionKeys)
   const generateKey = () => `k1:${randomBytes(32).toString('base64')}`
-  return createKeyRing(
-    config.encryptionKeys ?? parseKeys(await loadOrCreateSecret(join(config.dataDir, 'encryption-keys'), generateKey)),
-  )
+  const file = join(config.dataDir, 'encryption-keys')
+  const text = await loadOrCreateSecret(file, generateKey)
+  try {
+    return createKeyRing(parseKeys(text))
+  } catch (cause) {
+    throw new ConfigError(
+      `${file} does not hold the keys of the database beside it (${(cause as Error).message}): put the right file back.`,
+      { cause },
+    )
+  }
 }
+
+const CACHED_CHARS = 8 * 1024 * 1024
+const CACHED_TEXT_CHARS = 16 * 1024
 
 export function createKeyRing(keys: { id: string; key: Buffer }[]): KeyRing {
   const byId = new Map(keys.map(({ id, key }) => [id, key]))
   const first = keys[0]
   if (!first) throw new Error('the key ring is empty')
-  // The same few secrets are decrypted at every attempt.
-  const decrypted = new LRUCache<string, string>({ max: 10_000 })
+  // The same few secrets are decrypted at every attempt. Larger texts, kept replies say, would fill the memory.
+  const decrypted = new LRUCache<string, string>({
+    max: 10_000,
+    maxSize: CACHED_CHARS,
+    maxEntrySize: CACHED_TEXT_CHARS,
+    sizeCalculation: (text, sealed) => text.length + sealed.length + 1,
+  })
   return {
     ids: keys.map(({ id }) => id),
     encrypt(text) {

@@ -9,6 +9,10 @@ import type { Watch } from '../../watch.ts'
 /** What the management API needs from the rest of the gateway; `gateway.ts` passes it in. A `tx` is the caller's transaction. */
 export interface ApiDeps {
   db: Db
+  /** A pool of its own for what comes in (keys, app events), so that slow requests do not hold it up; the same by default. */
+  intakeDb?: Db
+  /** Requests that work in the database at once, and for how long each of them may. */
+  limits?: { slots: number; statementSeconds: number }
   keyRing: KeyRing
   config: Pick<Config, 'adminKey' | 'allowedSubnets'>
   log: Log

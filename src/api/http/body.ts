@@ -1,23 +1,55 @@
-import express, { type RequestHandler } from 'express'
+import express, { type Request, type RequestHandler } from 'express'
 import type { z } from 'zod'
 import { Refusal, type RefusalDetail } from '../../errors.ts'
+import type { ByteBudget } from '../../network/byte-budget.ts'
+import { shareOf } from './caller.ts'
 
 /** The most bytes of a body, unless the route allows more. */
 export const DEFAULT_MAX_BYTES = 256 * 1024
+/** Bodies in memory, of all clients together; half of it is the most that one client has complete. */
+export const BODIES_MAX_BYTES = 96 * 1024 * 1024
 /** No schema is nested deeper than this. */
 const MAX_DEPTH = 8
 /** A body of megabytes can have a million mistakes. */
 const MAX_DETAILS = 1000
 
-/** Reads a JSON body into `req.body`, undefined if there is none. Refuses other types, and more than `maxBytes`. */
-export function readJsonBody(maxBytes: number): RequestHandler {
-  const parseJson = express.json({ limit: maxBytes, strict: false })
+/**
+ * Reads the bytes of a JSON body into `req.body`, undefined if there is none; `parseBody` makes the value of them. Refuses other
+ * types, compressed bodies, and more than `maxBytes`. Expects the caller in `res.locals.caller`: all bodies that are in memory
+ * share one budget, in which each client has its share.
+ */
+export function readBody(maxBytes: number, budget: ByteBudget): RequestHandler {
+  const readBytes = express.raw({ limit: maxBytes, inflate: false, type: () => true })
   return (req, res, next) => {
     // A POST to `/enable` needs no body and so no Content-Type; HTTP clients differ in whether they send a Content-Length of 0.
     const isEmpty = req.is('*/*') === null || req.get('content-length') === '0'
     if (isEmpty || req.method === 'GET' || req.method === 'HEAD') return next()
-    if (!req.is('application/json')) throw new Refusal('unsupported_media_type')
-    parseJson(req, res, next)
+    if (!req.is('application/json') || !isUtf8(req)) throw new Refusal('unsupported_media_type')
+    const share = shareOf(res.locals.caller)
+    if (budget.keptBytes(share) > BODIES_MAX_BYTES / 2) throw new Refusal('overloaded', { retryAfterSeconds: 1 })
+    const held = budget.hold(share, () => req.socket.destroy())
+    res.once('close', held.release)
+    req.on('data', (chunk: Buffer) => held.add(chunk.length))
+    readBytes(req, res, (error) => {
+      held.keep()
+      next(error)
+    })
+  }
+}
+
+function isUtf8(req: Request): boolean {
+  const charset = /;[ \t]*charset[ \t]*=[ \t]*"?([^";\s]*)/i.exec(req.get('content-type') ?? '')?.[1]
+  return charset === undefined || /^utf-?8$/i.test(charset)
+}
+
+/** The value that the bytes of a body stand for; undefined: there was none. Throws `malformed_json`. */
+export function parseBody(bytes: unknown): unknown {
+  if (!Buffer.isBuffer(bytes)) return undefined
+  if (bytes.length === 0) return {}
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes))
+  } catch {
+    throw new Refusal('malformed_json')
   }
 }
 

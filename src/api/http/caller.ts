@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Queryable } from '../../database/db.ts'
 import { isUuid } from '../../domain/ids.ts'
 import { Refusal } from '../../errors.ts'
+import { bearerToken } from '../../network/bearer.ts'
 import { type AddToBatch, createBatcher } from '../../workers/batcher.ts'
 
 export const SCOPES = ['read', 'write', 'admin'] as const
@@ -55,7 +56,7 @@ export async function authenticateCaller(
   { loadKey, adminKey }: { loadKey: AddToBatch<string, StoredApiKey | undefined>; adminKey: string | undefined },
   authorization: string | undefined,
 ): Promise<Caller> {
-  const [, token = ''] = /^bearer +(\S.*?) *$/i.exec(authorization ?? '') ?? []
+  const token = bearerToken(authorization)
   // Hashes have the same length; the time that the comparison takes must not reveal how much of a guess was right.
   if (adminKey && timingSafeEqual(sha256Of(token), sha256Of(adminKey)))
     return { keyId: 'FLO_ADMIN_KEY', clientId: null, scopes: ['admin'], requestsPerSecond: null }
@@ -70,3 +71,6 @@ export async function authenticateCaller(
 /** Whether the caller has `scope`. An operator has every scope; `admin` on a client's key has no effect. */
 export const hasScope = ({ clientId, scopes }: Pick<Caller, 'clientId' | 'scopes'>, scope: Scope): boolean =>
   (clientId === null && scopes.includes('admin')) || (scope !== 'admin' && scopes.includes(scope))
+
+/** The group that a caller's requests share slots and memory in: its client's, or that of all operators. */
+export const shareOf = ({ clientId }: Pick<Caller, 'clientId'>): string => clientId ?? 'operators'

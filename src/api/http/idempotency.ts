@@ -3,6 +3,7 @@ import type { Queryable } from '../../database/db.ts'
 import { firstRow } from '../../database/rows.ts'
 import { Refusal } from '../../errors.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
+import type { KeptReplies } from './kept-replies.ts'
 
 /** A response as it is sent. */
 export interface WireAnswer {
@@ -39,10 +40,11 @@ export const requestHash = ({ method, url, body }: Omit<IdempotentRequest, 'keyI
 /**
  * Does `work` once per Idempotency-Key and API key: for 24 hours the same request gets the first answer again. The answer is
  * stored in the transaction of the work, so that a crash leaves either both or neither; refused work leaves the key unused.
- * Throws `idempotency_running` while the first request still runs, and `idempotency_mismatch` for a different request.
+ * `replies` null: the work stores nothing, so it is done again instead, and no answer is kept. Throws `idempotency_running` while
+ * the first request still runs, `idempotency_mismatch` for a different request, and `idempotency_full`.
  */
 export async function answerOnce(
-  { tx, keyRing }: { tx: Queryable; keyRing: KeyRing },
+  { tx, keyRing, replies }: { tx: Queryable; keyRing: KeyRing; replies: KeptReplies | null },
   { keyId, key, ...request }: IdempotentRequest,
   work: () => Promise<WireAnswer>,
 ): Promise<WireAnswer> {
@@ -61,17 +63,27 @@ export async function answerOnce(
   )
   if (rows[0]) {
     if (!hash.equals(rows[0].request_hash)) throw new Refusal('idempotency_mismatch')
-    return { status: rows[0].status, text: keyRing.decrypt(rows[0].reply), isReplayed: true }
+    if (rows[0].reply !== null)
+      return { status: rows[0].status, text: keyRing.decrypt(rows[0].reply), isReplayed: true }
   }
+  await replies?.assertRoom(tx, keyId)
   const answer = await work()
-  await saveAnswer(tx, { keyId, key, hash, status: answer.status, reply: keyRing.encrypt(answer.text) })
+  const reply = replies && keyRing.encrypt(answer.text)
+  await saveAnswer(tx, { keyId, key, hash, status: answer.status, reply })
+  if (reply) replies.add(keyId, reply.length)
   return answer
 }
 
 /** Stores the answer, and deletes some that have expired, so that no job has to. */
 async function saveAnswer(
   tx: Queryable,
-  { keyId, key, hash, status, reply }: { keyId: string; key: string; hash: Buffer; status: number; reply: string },
+  {
+    keyId,
+    key,
+    hash,
+    status,
+    reply,
+  }: { keyId: string; key: string; hash: Buffer; status: number; reply: string | null },
 ): Promise<void> {
   await tx.query(
     `delete from idempotency_keys where (api_key_id, key) in (

@@ -51,6 +51,8 @@ export interface Route {
   status: number
   /** Takes events in: no rate limit, and a commit of its own, so that doing it again must give the same result. */
   intake: { maxBytes: number } | null
+  /** Whether a request with this body only shows something, whatever its method: it may be done again instead of being remembered. */
+  storesNothing: (body: unknown) => boolean
   /** Another reply that the same route can give, for example to a dry run. */
   otherwise?: { status: number; reply: z.ZodType; when: string }
   answerCall(call: ApiCall<unknown, unknown, string | null>): Promise<ApiReply>
@@ -75,7 +77,10 @@ interface RouteDeclaration<
   Client extends string | null,
   Params extends ApiCall['params'],
 > extends Partial<
-      Pick<Route, 'description' | 'scope' | 'ids' | 'params' | 'isList' | 'status' | 'intake' | 'otherwise'>
+      Pick<
+        Route,
+        'description' | 'scope' | 'ids' | 'params' | 'isList' | 'status' | 'intake' | 'otherwise' | 'storesNothing'
+      >
     >,
     Pick<Route, 'summary' | 'reply'> {
   query?: Query
@@ -101,6 +106,7 @@ function makeRoute<
     body: NO_FIELDS,
     status: 200,
     intake: null,
+    storesNothing: () => false,
     ...defaults,
     ...declaration,
     method: method.toLowerCase() as HttpMethod,

@@ -20,10 +20,11 @@ const AppEventsAccepted = z
 type UserNames = ReadonlyMap<string, string | null>
 
 /** /v1/app-events: what the provider's own application publishes, processed like Stripe's events. */
-export function appEventRoutes(deps: Pick<ApiDeps, 'db' | 'now' | 'storeAppEvents'>): Route[] {
+export function appEventRoutes(deps: Pick<ApiDeps, 'db' | 'intakeDb' | 'now' | 'storeAppEvents'>): Route[] {
   const { single, batch } = appEventBodies(deps.now)
-  const claimKey = idempotencyKeyClaimer(deps)
-  const loadUserNames = userNameLoader(deps.db)
+  const { db, intakeDb = db } = deps
+  const claimKey = idempotencyKeyClaimer({ db: intakeDb })
+  const loadUserNames = userNameLoader(intakeDb)
 
   /** Checks everything before it stores anything, and stores all events or none. */
   const publishEvents = async (

@@ -26,6 +26,7 @@ export const explanationRoutes = (deps: Pick<ApiDeps, 'explainSourceEvent' | 'dr
       }),
     }),
     ids: { sourceId: 'sourceOrApp' },
+    storesNothing: () => true,
     reply: Explanation,
     answerCall: async ({ db, clientId, body }) => ({
       data: await deps.dryRunEvent(db, clientId, body.sourceId, body.event),

@@ -112,6 +112,7 @@ export const replayRoutes = (
       dryRun: z.boolean().optional().meta({ description: 'true: only counts the events and answers 200.' }),
     }),
     reply: ReplayWithDeliveries,
+    storesNothing: (body) => (body as { dryRun?: boolean }).dryRun === true,
     status: 202,
     otherwise: { status: 200, reply: ReplayPreview, when: 'With `dryRun`: what would be sent. Nothing is stored.' },
     async answerCall({ db, clientId, body, afterCommit }) {

@@ -1,0 +1,202 @@
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Peers } from './peers.ts'
+
+/** What the sender of a request has proven: nothing, that it has a key, or that it sends a webhook whose signature is right. */
+export type Proof = 'nothing' | 'key' | 'webhook'
+
+export interface ConnectionLimits {
+  /** Connections in all, as far as there are some that may be cut. */
+  total: number
+  /** Connections of one address that have proven nothing. */
+  perAddress: number
+  /** Without any progress in writing an answer for so long, its connection is cut. */
+  stalledMs: number
+  /** An answer that is not taken to its end after so long is cut, however slowly it goes on. */
+  writeMs: number
+}
+
+interface Connection {
+  socket: Socket
+  address: string
+  answering: ServerResponse | null
+  /** When the request under way began to be answered, or the last one ended, or the connection was opened. */
+  since: number
+  isWebhook: boolean
+  proof: Proof
+  /** Requests that were sent ahead of the answer to the one before: answered in turn. */
+  waiting: [IncomingMessage, ServerResponse][]
+}
+
+/** Requests that wait for the answer to the one before, on all connections: each costs some kilobytes. */
+const WAITING_MAX = 4_000
+/** A webhook arrives in one go: one that has not been proven after this time may be cut, if nothing else can be. */
+const UNPROVEN_WEBHOOK_MS = 2_000
+/** An idle connection is new for so long: its first request may be under way, a webhook perhaps. */
+const FRESH_MS = 500
+const SWEEP_MS = 1_000
+
+const proofs = new WeakMap<Socket, Connection>()
+
+/** Says what the sender of the request under way has proven: its connection is cut later than others. */
+export function noteProof({ socket }: Pick<IncomingMessage, 'socket'>, proof: Proof): void {
+  const connection = proofs.get(socket)
+  if (connection) connection.proof = proof
+}
+
+/**
+ * Keeps the connections of a server within limits, and gives each of them one request at a time: no more is read from a
+ * connection while an answer is unsent. `answer` gets the requests, `refuse` those of an address that has too many under way.
+ */
+export function limitConnections(
+  server: Server,
+  peers: Peers,
+  { limits, answer, refuse }: { limits: ConnectionLimits; answer: RequestListener; refuse: RequestListener },
+): void {
+  const connections = new Set<Connection>()
+  const byAddress = new Map<string, Set<Connection>>()
+  const countSender = createCounter()
+  let waiting = 0
+
+  const forgetWaiting = (connection: Connection) => {
+    waiting -= connection.waiting.length
+    connection.waiting = []
+  }
+  const cutMostWaiting = () => {
+    let [most] = connections
+    for (const connection of connections) if (connection.waiting.length > (most?.waiting.length ?? 0)) most = connection
+    if (!most) return
+    forgetWaiting(most)
+    most.socket.destroy()
+  }
+
+  server.on('connection', (socket) => {
+    const address = peers.addressOf(socket.remoteAddress)
+    const connection: Connection = {
+      ...{
+        socket,
+        address,
+        answering: null,
+        since: performance.now(),
+        isWebhook: false,
+        proof: 'nothing',
+        waiting: [],
+      },
+    }
+    const ofAddress = byAddress.get(address) ?? new Set()
+    byAddress.set(address, ofAddress.add(connection))
+    connections.add(connection)
+    proofs.set(socket, connection)
+    socket.once('close', () => {
+      connections.delete(connection)
+      forgetWaiting(connection)
+      ofAddress.delete(connection)
+      if (ofAddress.size === 0) byAddress.delete(address)
+    })
+    if (ofAddress.size > limits.perAddress && peers.isOwnAddress(address))
+      cutFirst(ofAddress, { newest: connection, isCuttable: isKeyless })
+    if (connections.size > limits.total) cutFirst(connections, { newest: connection, isCuttable: isNoWebhook })
+  })
+
+  server.on('request', (req: IncomingMessage, res: ServerResponse) => {
+    const connection = proofs.get(req.socket)
+    if (!connection || req.socket.destroyed) return
+    if (!connection.answering) return begin(connection, req, res)
+    connection.waiting.push([req, res])
+    waiting += 1
+    req.socket.pause()
+    if (waiting > WAITING_MAX) cutMostWaiting()
+  })
+
+  const begin = (connection: Connection, req: IncomingMessage, res: ServerResponse) => {
+    const path = req.url ?? ''
+    Object.assign(connection, { answering: res, since: performance.now(), proof: 'nothing' })
+    connection.isWebhook = path.startsWith('/webhooks/')
+    const { underWay, forget } = countSender(peers.forwardedFor(req, connection.address))
+    res.once('close', () => {
+      forget()
+      endRequest(connection)
+    })
+    if (underWay > limits.perAddress && !connection.isWebhook) refuse(req, res)
+    else answer(req, res)
+  }
+
+  const endRequest = (connection: Connection) => {
+    connection.answering = null
+    connection.since = performance.now()
+    if (connection.socket.destroyed) return
+    const next = connection.waiting.shift()
+    if (next) {
+      waiting -= 1
+      begin(connection, ...next)
+    } else if (connection.socket.isPaused()) connection.socket.resume()
+  }
+
+  cutSlowReaders(server, connections, limits)
+}
+
+/** Counts requests under way of those whom trusted proxies name. */
+function createCounter() {
+  const counts = new Map<string, number>()
+  return (name: string | null): { underWay: number; forget: () => void } => {
+    if (name === null) return { underWay: 0, forget: () => {} }
+    const underWay = (counts.get(name) ?? 0) + 1
+    counts.set(name, underWay)
+    const forget = () => {
+      const left = (counts.get(name) ?? 1) - 1
+      if (left > 0) counts.set(name, left)
+      else counts.delete(name)
+    }
+    return { underWay, forget }
+  }
+}
+
+/** Cuts those who do not take their answer, at all or to its end. */
+function cutSlowReaders(server: Server, connections: ReadonlySet<Connection>, limits: ConnectionLimits): void {
+  // Node counts what the system has taken of an answer as progress, so a slow reader is not a stalled one.
+  server.setTimeout(limits.stalledMs, (socket) => {
+    const answering = proofs.get(socket)?.answering
+    // An answer that is still being made: its request has a time limit of its own.
+    if (!answering || answering.headersSent) socket.destroy()
+  })
+  const sweep = setInterval(() => {
+    const before = performance.now() - limits.writeMs
+    for (const { socket, answering, since } of connections)
+      if (answering?.writableEnded && since < before) socket.destroy()
+  }, SWEEP_MS).unref()
+  server.once('close', () => clearInterval(sweep))
+}
+
+const RANK_OF_FRESH = 3
+const RANK_OF_LAST = 5
+const isKeyless = (rank: number) => rank <= 1 || rank === RANK_OF_FRESH
+const isNoWebhook = (rank: number) => rank <= RANK_OF_LAST
+
+/** In which order connections are cut; above RANK_OF_LAST none is: it carries a webhook. */
+function rankOf({ answering, proof, isWebhook, since }: Connection, now: number): number {
+  if (!answering && proof !== 'nothing') return 2
+  if (!answering) return now - since > FRESH_MS ? 0 : RANK_OF_FRESH
+  if (proof === 'webhook') return RANK_OF_LAST + 1
+  if (proof === 'key') return 4
+  if (!isWebhook) return 1
+  return now - since > UNPROVEN_WEBHOOK_MS ? RANK_OF_LAST : RANK_OF_LAST + 1
+}
+
+/**
+ * Cuts the one that matters least, of those the oldest, if one is cuttable. The newest is not tried: it may be
+ * about to send a webhook.
+ */
+function cutFirst(
+  connections: Iterable<Connection>,
+  { newest, isCuttable }: { newest: Connection; isCuttable: (rank: number) => boolean },
+): void {
+  const now = performance.now()
+  let first: { connection: Connection; rank: number } | undefined
+  for (const connection of connections) {
+    const rank = rankOf(connection, now)
+    if (!isCuttable(rank) || connection === newest || connection.socket.destroyed) continue
+    if (!first || rank < first.rank || (rank === first.rank && connection.since < first.connection.since))
+      first = { connection, rank }
+  }
+  first?.connection.socket.destroy()
+}
