@@ -1,12 +1,12 @@
 import { once } from 'node:events'
-import { stat } from 'node:fs/promises'
+import { mkdir, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { isProcessAlive } from '../src/embedded-postgres/pid-file.ts'
 import { afterwards } from './support/afterwards.ts'
-import { emptyDatabase } from './support/database.ts'
+import { emptyDatabase, onServer } from './support/database.ts'
 import { eventually } from './support/eventually.ts'
 import { environment, temporaryFolder } from './support/gateway.ts'
 import { present } from './support/present.ts'
@@ -36,6 +36,35 @@ test('a setting that is mistyped is told at the start', async () => {
   const gateway = runGateway(await temporaryFolder(), { FLO_DATA: './elsewhere' })
   await gateway.listening()
   await eventually(() => /FLO_DATA.*config\.unknown_variables/.test(gateway.said.stderr))
+})
+
+test.each(['', 'k1:c2hvcnQ=', '"k1"', '\uFEFFk1'])(
+  'a file that does not hold the keys, %j, is refused in one line',
+  async (text) => {
+    const folder = await temporaryFolder()
+    await mkdir(join(folder, '.flo-gateway'))
+    await writeFile(join(folder, '.flo-gateway', 'encryption-keys'), `${text}\r\n`)
+    const { code, stderr } = await runGateway(folder, { DATABASE_URL: '' }).ended
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/^.*encryption-keys does not hold the keys .*: put .*\.\n$/),
+    ])
+  },
+)
+
+test('a database that does not fit is refused in one line, without a stack', async () => {
+  const url = await emptyDatabase()
+  const run = async (change: Partial<URL>) => {
+    const to = Object.assign(new URL(url), change).href
+    const { code, stdout, stderr } = await runGateway(await temporaryFolder(), environment(to)).ended
+    expect([code, stdout, stderr]).toEqual([1, '', expect.stringMatching(/^[^\n{]+\.\n$/)])
+    return stderr
+  }
+  expect(await run({ password: 'wrong' })).toContain('does not accept the password')
+  expect(await run({ pathname: '/nowhere' })).toContain('no database "nowhere"')
+  await onServer(url, `create table schema_compatibility (migration text, oldest_program text)`)
+  await onServer(url, `insert into schema_compatibility values ('000099_later', '99.0.0')`)
+  expect(await run({})).toContain('needs 99.0.0 or newer')
 })
 
 test('after kill -9 the next start adopts the orphaned database with everything in it', async () => {
