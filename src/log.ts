@@ -1,10 +1,57 @@
-import { pino } from 'pino'
+import { type LoggerOptions, pino } from 'pino'
 
-/** The log of a process: JSON lines on standard error, standard output belongs to the person at the terminal. */
-export const newLog = (level: string) =>
+/**
+ * The log of a process: JSON lines on standard error, standard output belongs to the person at the terminal. Errors of which
+ * `isOutage` says that something is away for now are thinned out where they repeat.
+ */
+export const newLog = (level: string, { isOutage }: { isOutage?: (error: unknown) => boolean } = {}) =>
   pino(
-    { level, redact: ['req.headers.authorization', 'req.headers["stripe-signature"]'] },
+    {
+      level,
+      redact: ['req.headers.authorization', 'req.headers["stripe-signature"]'],
+      ...(isOutage ? { hooks: { logMethod: thinRepeated(isOutage) } } : {}),
+    },
     pino.destination({ fd: 2, sync: false }),
   )
 
 export type Log = ReturnType<typeof newLog>
+
+type LogMethod = NonNullable<NonNullable<LoggerOptions['hooks']>['logMethod']>
+
+const PAUSE_MS = { first: 1_000, longest: 60_000 }
+
+/** How often a line of one kind was held back, and until when. */
+interface Repetition {
+  pauseMs: number
+  until: number
+  withheld: number
+}
+
+/**
+ * For pino's `logMethod`: of lines that say of one outage (the same message, the same code of `err`), the first is written, then
+ * one after a pause that doubles up to a minute, with how many were left out in between as `withheld`. While a database or a node
+ * is away every client has the same trouble.
+ */
+export function thinRepeated(isOutage: (error: unknown) => boolean, now = Date.now): LogMethod {
+  const repetitions = new Map<string, Repetition>()
+  return function (args, method) {
+    const [fields, message] = args as unknown[]
+    const error = (fields as { err?: unknown } | null)?.err
+    if (error === undefined || !isOutage(error)) return method.apply(this, args)
+    const key = `${message} ${(error as { code?: unknown }).code}`
+    const known = repetitions.get(key)
+    const at = now()
+    if (known && at < known.until) {
+      known.withheld += 1
+      return
+    }
+    // Quiet for as long again as it was withheld for: it is another outage.
+    const isOver = !known || at > known.until + known.pauseMs
+    const pauseMs = isOver ? PAUSE_MS.first : Math.min(2 * known.pauseMs, PAUSE_MS.longest)
+    const withheld = known?.withheld ?? 0
+    repetitions.set(key, { pauseMs, until: at + pauseMs, withheld: 0 })
+    if (withheld === 0) return method.apply(this, args)
+    const [, ...rest] = args as unknown[]
+    return method.apply(this, [{ ...(fields as object), withheld }, ...rest] as unknown as typeof args)
+  }
+}

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { type Config, readConfig, unknownSettings } from './config.ts'
+import { isDatabaseAway } from './database/db.ts'
 import { ConfigError } from './errors.ts'
 import { type Gateway, startGateway } from './gateway.ts'
 import { type Log, newLog } from './log.ts'
@@ -22,7 +23,7 @@ async function runProgram() {
   try {
     if (existsSync('.env')) process.loadEnvFile('.env')
     const config = readConfig(process.env)
-    log = newLog(config.logLevel)
+    log = newLog(config.logLevel, { isOutage: isDatabaseAway })
     const unknown = unknownSettings(process.env)
     if (unknown.length > 0) log.warn({ variables: unknown }, 'config.unknown_variables')
     if (!isPatchedNode(process.versions.node))

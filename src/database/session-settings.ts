@@ -61,6 +61,8 @@ export const SESSION_SETTINGS: SessionSettings = {
   // On Citus a statement that changes many shards uses one connection to each node, shard after shard. The default is one for
   // each shard, each with a transaction to prepare and commit and a slot of max_connections.
   'citus.multi_shard_modify_mode': 'sequential',
+  // So long the coordinator tries to reach a node: by default half a minute, for which everybody behind it would wait.
+  'citus.node_connection_timeout': '3s',
 }
 
 /** As SQL, the schemas that hold a gateway's tables: the role's own path says which is meant where there are several. */

@@ -1,5 +1,6 @@
 import { queryAnsweringNodes } from '../database/away-nodes.ts'
 import type { Db } from '../database/db.ts'
+import { createGrowingPause, type GrowingPause } from '../workers/growing-pause.ts'
 import type { Worker } from '../workers/worker.ts'
 import { FAILURES_TO_OPEN } from './circuit.ts'
 import { type DueFetch, readDueFetches, readNextDue } from './due-fetches.ts'
@@ -40,6 +41,8 @@ interface FetchClient {
   hasLease: boolean
   /** Needs whose call is under way, by source and need. */
   calls: Map<string, { sourceId: string; call: Promise<void> }>
+  /** Before the next look after one that failed. */
+  pause: GrowingPause
 }
 
 /** Fetches from Stripe what source events lack, for one client in one process at a time, outside of every transaction. */
@@ -53,7 +56,14 @@ export function createHydrator(deps: HydratorDeps): Hydrator {
     if (isStopped) return
     let client = clients.get(clientId)
     if (!client) {
-      client = { isDirty: false, look: null, timer: null, hasLease: false, calls: new Map() }
+      client = {
+        isDirty: false,
+        look: null,
+        timer: null,
+        hasLease: false,
+        calls: new Map(),
+        pause: createGrowingPause(),
+      }
       clients.set(clientId, client)
     }
     client.isDirty = true
@@ -65,10 +75,11 @@ export function createHydrator(deps: HydratorDeps): Hydrator {
       while (client.isDirty && !isStopped) {
         client.isDirty = false
         await runTurn(clientId, client)
+        client.pause.reset()
       }
     } catch (error) {
       deps.log.error({ clientId, err: error }, 'hydrate.failed')
-      wakeClientIn(clientId, client, RETRY_MS)
+      wakeClientIn(clientId, client, client.pause.next())
     } finally {
       client.look = null
       if (client.isDirty && !isStopped) wakeClient(clientId)

@@ -1,6 +1,7 @@
 import type { Db } from '../database/db.ts'
 import { queryEachClient } from '../database/each-client.ts'
 import { firstRow } from '../database/rows.ts'
+import { createGrowingPause, type GrowingPause } from '../workers/growing-pause.ts'
 import type { Worker } from '../workers/worker.ts'
 import { type BatchDeps, type BatchResult, normalizeBatch } from './batch.ts'
 import { fireOverdueTimers } from './overdue-timer.ts'
@@ -32,7 +33,6 @@ export interface Normalizer {
 const CONCURRENT_CLIENTS = 4
 /** How long lanes are kept when nothing is due: a claim per event would cost more than the event. */
 const IDLE_MS = 3000
-const RETRY_MS = 500
 
 const laneUnit = (lane: number) => `lane:${lane}`
 
@@ -43,6 +43,8 @@ type LaneClient = {
   timer: NodeJS.Timeout | null
   /** When the first of its invoices falls due by our own timer. */
   nextTimerAt: number
+  /** Before the next try after one that failed. */
+  pause: GrowingPause
 }
 
 /** Batches of a client until nothing is due or others wait for their turn; answers the earliest deadline of what is held. */
@@ -101,7 +103,7 @@ export function createNormalizer(deps: NormalizerDeps): Normalizer {
     if (isStopped) return
     let client = clients.get(clientId)
     if (!client) {
-      client = { dirty: false, lanes: [], running: null, timer: null, nextTimerAt: 0 }
+      client = { dirty: false, lanes: [], running: null, timer: null, nextTimerAt: 0, pause: createGrowingPause() }
       clients.set(clientId, client)
     }
     if (client.dirty) return
@@ -122,7 +124,7 @@ export function createNormalizer(deps: NormalizerDeps): Normalizer {
       client.running = runTurn(clientId, client)
         .catch((error) => {
           deps.log.error({ clientId, err: error }, 'normalize.failed')
-          lookAgainAt(clientId, client, Date.now() + RETRY_MS)
+          lookAgainAt(clientId, client, Date.now() + client.pause.next())
         })
         .finally(() => {
           runningTurns -= 1
@@ -152,6 +154,7 @@ export function createNormalizer(deps: NormalizerDeps): Normalizer {
     const shouldYield = () => queue.length > 0 || isStopped
     const heldUntil = await runBatches(deps, clientId, { client, lanes, shouldYield })
     await fireDueTimers(deps, clientId, { client, lanes })
+    client.pause.reset()
     if (heldUntil < Date.now() + IDLE_MS) wakeClientAt(clientId, client, heldUntil)
     else lookAgainAt(clientId, client, Date.now() + IDLE_MS)
   }
@@ -170,7 +173,7 @@ export function createNormalizer(deps: NormalizerDeps): Normalizer {
     client.running = releaseIdleLanes(clientId, client)
       .catch((error) => {
         deps.log.error({ clientId, err: error }, 'normalize.rest_failed')
-        lookAgainAt(clientId, client, Date.now() + RETRY_MS)
+        lookAgainAt(clientId, client, Date.now() + client.pause.next())
       })
       .finally(() => {
         client.running = null

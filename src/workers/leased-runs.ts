@@ -1,5 +1,6 @@
 import type { Db } from '../database/db.ts'
 import type { Log } from '../log.ts'
+import { createGrowingPause, type GrowingPause } from './growing-pause.ts'
 import type { Worker } from './worker.ts'
 
 /** A long piece of work of one client, of which a row says how far it is: a backfill, a replay. */
@@ -60,6 +61,8 @@ export function createLeasedRuns<Run extends LongRun>(
   const looksUnderWay = new Map<string, Promise<void>>()
   const wokenMeanwhile = new Set<string>()
   const timers = new Map<string, NodeJS.Timeout>()
+  // Of clients for whom the last look failed.
+  const pauses = new Map<string, GrowingPause>()
   const running = new Map<string, Promise<void>>()
   // Failed a moment ago: begun again at once, they would probably fail again.
   const paused = new Map<string, NodeJS.Timeout>()
@@ -74,9 +77,12 @@ export function createLeasedRuns<Run extends LongRun>(
     if (stopped) return
     if (looksUnderWay.has(clientId)) return void wokenMeanwhile.add(clientId)
     const look = lookForRuns(clientId)
+      .then(() => void pauses.delete(clientId))
       .catch((error) => {
         log.error({ clientId, err: error }, `${kind.name}.look_failed`)
-        wakeAt(clientId, Date.now() + RETRY_MS)
+        const pause = pauses.get(clientId) ?? createGrowingPause({ firstMs: RETRY_MS })
+        pauses.set(clientId, pause)
+        wakeAt(clientId, Date.now() + pause.next())
       })
       .finally(() => {
         looksUnderWay.delete(clientId)

@@ -1,6 +1,6 @@
 import { type AddJobsJobSpec, makeWorkerUtils } from 'graphile-worker'
 import type { Db } from '../database/db.ts'
-import { graphileLogger } from '../graphile-log.ts'
+import { graphileLogger } from '../database/graphile-log.ts'
 import type { Log } from '../log.ts'
 import { createBatcher } from './batcher.ts'
 import { WAKE_CHANNEL } from './worker-session.ts'

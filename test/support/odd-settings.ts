@@ -43,6 +43,7 @@ export const ODD_SETTINGS: Readonly<Record<keyof typeof SESSION_SETTINGS, string
   constraint_exclusion: 'off',
   jit: 'on',
   'citus.multi_shard_modify_mode': 'parallel',
+  'citus.node_connection_timeout': '30s',
 }
 
 /**

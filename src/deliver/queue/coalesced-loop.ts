@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { createGrowingPause } from '../../workers/growing-pause.ts'
 
 interface LoopOptions {
   runOnce: () => Promise<void>
   /** Runs that follow each other begin this far apart. */
   spacingMs: number
-  /** Before the run after one that failed. */
+  /** Before the run after one that failed, at first: the pause grows. */
   pauseMs: number
   onFailed: (error: unknown) => void
   onIdle: () => void
@@ -16,6 +17,7 @@ interface LoopOptions {
 export function coalescedLoop({ runOnce, spacingMs, pauseMs, onFailed, onIdle, tasks, isStopping }: LoopOptions) {
   let isLoopRunning = false
   let runAgain = false
+  const pause = createGrowingPause({ firstMs: pauseMs })
 
   const runLoop = async () => {
     isLoopRunning = true
@@ -25,10 +27,11 @@ export function coalescedLoop({ runOnce, spacingMs, pauseMs, onFailed, onIdle, t
       const startedAt = performance.now()
       try {
         await runOnce()
+        pause.reset()
       } catch (error) {
         onFailed(error)
         runAgain = true
-        await delay(pauseMs)
+        await delay(pause.next())
       }
       const spareMs = startedAt + spacingMs - performance.now()
       if (runAgain && spareMs > 1) await delay(spareMs)

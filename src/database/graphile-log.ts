@@ -1,5 +1,5 @@
 import { Logger } from 'graphile-worker'
-import type { Log } from './log.ts'
+import type { Log } from '../log.ts'
 
 // Graphile Worker logs each job and each start; ours are thousands of wakes.
 const LEVEL = { error: 'error', warning: 'warn', info: 'debug', debug: 'trace' } as const
