@@ -155,6 +155,7 @@ create table endpoint_health (
   probe_at      timestamptz,                            -- when one attempt tries whether it still fails
   told          boolean not null default false,         -- an operational event has said that it fails
   starts        jsonb not null default '[]',            -- of attempts that count for the rate limit, in ms since 1970
+  latest        text not null default '',               -- how the last attempts ended, oldest first, 100 at most: 0 taken, 1 failed
   primary key (client_id, endpoint_id),
   check ((failing_since is null) = (failures = 0)),
   check ((opened_at is null) = (probe_at is null))

@@ -20,7 +20,7 @@ export async function forgetHealth(
   // Of its own, since Citus takes no parameter in `on conflict do update` of an `insert ... select`.
   await tx.query(
     `update endpoint_health h
-        set version = e.version, recent = default, failing_since = null, failures = 0,
+        set version = e.version, recent = default, latest = default, failing_since = null, failures = 0,
             opened_at = null, probe_at = null, told = h.told and $3
        from endpoints e
       where e.client_id = $1 and e.id = $2 and h.client_id = $1 and h.endpoint_id = e.id`,

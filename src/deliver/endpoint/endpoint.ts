@@ -71,6 +71,7 @@ interface EndpointRow {
 
 interface HealthRow {
   recent: EndpointHealth['recent']
+  latest: string
   failing_since: string | null
   failures: number
   opened_at: string | null
@@ -182,6 +183,7 @@ function tlsIdentityOf(
 const healthFromRow = (row: HealthRow): EndpointHealth => ({
   ...newHealth(),
   recent: row.recent,
+  latest: row.latest,
   failingSince: row.failing_since === null ? null : Date.parse(row.failing_since),
   failures: row.failures,
   breaker:

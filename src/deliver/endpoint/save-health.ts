@@ -97,6 +97,7 @@ const insertRowsOfHealth = createRowInsert<HealthSave & { clientId: string }, { 
     endpoint_id: ({ endpoint }) => endpoint.id,
     version: ({ endpoint }) => endpoint.version,
     recent: ({ endpoint }) => JSON.stringify(endpoint.health.recent),
+    latest: ({ endpoint }) => endpoint.health.latest,
     failing_since: ({ endpoint }) => dateOrNull(endpoint.health.failingSince),
     failures: ({ endpoint }) => endpoint.health.failures,
     opened_at: ({ endpoint }) => dateOrNull(endpoint.health.breaker?.since),
@@ -105,7 +106,7 @@ const insertRowsOfHealth = createRowInsert<HealthSave & { clientId: string }, { 
     starts: ({ endpoint, starts }) => JSON.stringify(endpoint.rateLimit ? starts : []),
   },
   end: `on conflict (client_id, endpoint_id) do update
-          set version = excluded.version, recent = excluded.recent, failing_since = excluded.failing_since,
+          set version = excluded.version, recent = excluded.recent, latest = excluded.latest, failing_since = excluded.failing_since,
               failures = excluded.failures, opened_at = excluded.opened_at, probe_at = excluded.probe_at,
               told = excluded.told, starts = excluded.starts
         where h.version <= excluded.version

@@ -1,5 +1,5 @@
 import type { Endpoint } from '../endpoint/endpoint.ts'
-import { PROBE_MS } from '../endpoint/health.ts'
+import { inFlightWhileFailing, PROBE_MS } from '../endpoint/health.ts'
 import type { Pump } from './pump.ts'
 
 /** The next attempt may start when one that is under way has ended. */
@@ -8,14 +8,14 @@ export const AFTER_ANOTHER_ENDS = Number.POSITIVE_INFINITY
 /**
  * When the pump's next attempt at `endpoint` may start: 0 for now, AFTER_ANOTHER_ENDS, or a moment in milliseconds since
  * 1970. `notStarted` counts those that were let through already and have not started. In this order: at most `maxInFlight`
- * at once; while the breaker is open one probe every 30 s; at most so many starts in the rate limit's span.
+ * at once, and fewer after many failures in a row; while the breaker is open one probe every 30 s; at most so many starts in the rate limit's span.
  */
 export function nextStartAt(
   pump: Pump,
   { maxInFlight, rateLimit, health }: Endpoint,
   { notStarted, now }: { notStarted: number; now: () => Date },
 ): number {
-  if (pump.sending + notStarted >= maxInFlight) return AFTER_ANOTHER_ENDS
+  if (pump.sending + notStarted >= Math.min(maxInFlight, inFlightWhileFailing(health))) return AFTER_ANOTHER_ENDS
   if (!health.breaker && !rateLimit) return 0
   const at = now().getTime()
   if (health.breaker) {
