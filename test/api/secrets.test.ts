@@ -115,6 +115,15 @@ describe('rotation', () => {
     const { status, body } = await rotate(id)
     expect([status, body.error.code]).toEqual([409, 'too_many_secrets'])
     const { secret: newest, previous } = await secretOf(id)
+    const nextEnd = previous.map(({ until }: Json) => until).toSorted()[0]
+    expect(body.error.details).toEqual([
+      {
+        path: 'previous',
+        code: 'too_many_secrets',
+        message: `the next secret ends at ${nextEnd}`,
+        until: nextEnd,
+      },
+    ])
     expect([newest, ...previous.map((kept: Json) => kept.secret)]).toEqual(all)
 
     // The one before ends at once, so there is room for the new one.
@@ -186,10 +195,35 @@ describe('the headers that an endpoint adds', () => {
     expect((await api('PATCH', `/v1/endpoints/${id}`, { headers: { [name]: 'b' } })).status).toBe(422)
   })
 
-  test('are never echoed when name or value tells of a secret', async () => {
-    const given = { 'X-Hook': 'Bearer hidden', 'X-Basic': 'basic aGlkZGVu', 'X-Session-Id': 'hidden', 'X-Note': 'seen' }
+  test.each([
+    ['X-Hook', 'Bearer hidden'],
+    ['X-Basic', 'basic aGlkZGVu'],
+    ['X-Session-Id', 'hidden'],
+    ['X-Tenant', 'sk_live_51HqLyjWDarjtT1zdp7dc'],
+    ['X-Note', 'seen'],
+    ['X-Customer', '4711'],
+    ['X-Environment', 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl'],
+    ['X-Source', 'rk_test_1'],
+    ['X-Region', 'Token abcdef'],
+    ['X-Origin', 'a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d6'],
+    ['X-Version', `1.0 ${'x'.repeat(80)}`],
+  ])('are write-only: %s is shown as null', async (name, value) => {
+    const { id, headers } = await newEndpoint({ url: receiver.url, headers: { [name]: value } })
+    expect(headers).toEqual({ [name]: null })
+    expect((await api('GET', `/v1/endpoints/${id}`)).body.data.headers).toEqual({ [name]: null })
+    expect(JSON.stringify((await api('GET', '/v1/endpoints?limit=100')).body)).not.toContain(value)
+  })
+
+  test('are shown where name and value are plainly harmless', async () => {
+    const given = {
+      'X-Environment': 'production',
+      'x-origin': 'billing/2.1 (eu-west-1)',
+      'X-Team': 'a',
+      Accept: 'application/json',
+      'X-API-Version': '2026-01',
+    }
     const { headers } = await newEndpoint({ url: receiver.url, headers: given })
-    expect(headers).toEqual({ 'X-Hook': null, 'X-Basic': null, 'X-Session-Id': null, 'X-Note': 'seen' })
+    expect(headers).toEqual(given)
   })
 })
 

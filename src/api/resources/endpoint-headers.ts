@@ -11,8 +11,14 @@ const RESERVED_NAMES = new Set(
 // Headers about the body and its signature belong to the contract.
 const RESERVED_FAMILIES = /^(content-|flo-|webhook-|stripe-signature$|x-flo-)/
 
-const SENSITIVE = /auth|cookie|credential|key|pass|secret|session|signature|token/i
-const CREDENTIALS = /^(basic|bearer|digest|token) /i
+// What a header of one's own may hold nobody can tell: `X-Tenant: sk_live_...`. These say where a delivery comes from or how it is
+// to be handled, and hold nothing else by their names.
+const HARMLESS_NAMES =
+  /^(accept(-language)?|cache-control|pragma|priority|x-(api-version|app|application|env|environment|origin|platform|region|source|stage|team|version|zone))$/i
+// A word or a few: a version, a place, a product. Credentials have schemes, prefixes, or are long.
+const HARMLESS_VALUE =
+  /^(?!.*(?:(?:^|[\s,;])(?:basic|bearer|digest|token)\s|eyJ|(?:sk|rk|pk|whsec|ghp|gho|xox[a-z])[_-]))[\w .,;:/()=+*-]{0,60}$/i
+const RANDOM_WORD = /[A-Za-z0-9+/_-]{24,}/
 
 const MAX_HEADERS = 20
 
@@ -40,14 +46,17 @@ export const endpointHeaders = z
   .meta({ example: { 'X-Environment': 'production' } })
 
 /** The headers as a reply shows them. */
-export const headersReply = z
-  .record(z.string(), z.string().nullable())
-  .meta({ description: 'null: set, but never shown, because its name or value looks like a secret.' })
+export const headersReply = z.record(z.string(), z.string().nullable()).meta({
+  description:
+    'null: set, and never shown. Only what is plainly harmless is: a name such as X-Environment with a short value.',
+})
 
-/** Replaces values that may be secret by null, which cannot be sent back by mistake as a new value. */
+/** Replaces values by null, which cannot be sent back by mistake as a new value, unless they are plainly harmless. */
 export const hideSensitiveValues = (given: Record<string, string>): z.infer<typeof headersReply> =>
-  Object.fromEntries(Object.entries(given).map(([name, value]) => [name, isSensitive(name, value) ? null : value]))
-const isSensitive = (name: string, value: string) => SENSITIVE.test(name) || CREDENTIALS.test(value)
+  Object.fromEntries(Object.entries(given).map(([name, value]) => [name, isHarmless(name, value) ? value : null]))
+
+const isHarmless = (name: string, value: string) =>
+  HARMLESS_NAMES.test(name) && HARMLESS_VALUE.test(value) && !RANDOM_WORD.test(value)
 
 /**
  * Throws `invalid` for a header that any contract sets, not only the endpoint's: no request may look as if it were signed
