@@ -3,7 +3,7 @@ import type { Delivery, HeaderSource, Unverified } from './delivery.ts'
 import type { FloEvent } from './events.ts'
 import { readHeader, requireHeader } from './headers.ts'
 import { formErrorOf, isPublicKey, secretsOf } from './secrets.ts'
-import { checkSignatures, checkTolerance, parseEvent } from './verification.ts'
+import { checkSignatures, checkTolerance, isRecent, parseEvent } from './verification.ts'
 import { VerificationError } from './verification-error.ts'
 
 export interface FloUnverified extends Unverified {
@@ -37,6 +37,7 @@ export async function verifyFlo({
     secrets,
     formErrorOf: (one) =>
       isPublicKey(one) ? 'is a public key: verify with verifyStandard, which knows them' : formErrorOf(one),
+    isFresh: isRecent(Number(time), toleranceSeconds, now()),
     async fitsSecret(secret, body) {
       const expected = toHex(await hmacSha256(toUtf8(secret), toUtf8(`${time}.`), body))
       return signatures.some((signature) => isSameText(signature, expected))

@@ -16,9 +16,14 @@ export interface OtherContractHint {
   advice: string
 }
 
-/** The value of a header that must be there. Throws `header_missing`. */
+/** Longer than what the gateway sends by far. */
+const MAX_LENGTH = 4096
+
+/** The value of a header that must be there. Throws `header_missing`, or `header_malformed` for one that is too long. */
 export function requireHeader(headers: HeaderSource, name: string, hint?: OtherContractHint): string {
   const value = readHeader(headers, name)
+  if (value && value.length > MAX_LENGTH)
+    throw new VerificationError('header_malformed', `The ${name} header is longer than ${MAX_LENGTH} characters.`)
   if (value) return value
   const cause =
     hint && readHeader(headers, hint.name)

@@ -12,7 +12,12 @@ export interface SignatureCheck {
   fitsSecret: (secret: string, body: Uint8Array) => Promise<boolean>
   /** What is wrong with the form of a secret in this scheme. */
   formErrorOf: (secret: string) => string | undefined
+  /** Was it sent lately, as far as its headers say? Only then is looked into why nothing fits. */
+  isFresh: boolean
 }
+
+/** A forged body of any size would otherwise cost the receiver a dozen times what refusing it costs. */
+const MAX_EXPLAINED_BYTES = 64 * 1024
 
 /** What can have happened to a body on its way to the verifier: in words, and how to undo it. */
 const BODY_MISHAPS: readonly (readonly [mishap: string, undone: (text: string) => string | Uint8Array])[] = [
@@ -29,22 +34,39 @@ const BODY_MISHAPS: readonly (readonly [mishap: string, undone: (text: string) =
 /**
  * Why no signature fits, found by trying what usually goes wrong: a mishap that, undone, makes a signature fit is certain, what
  * is left is reported as a guess. Only those who hold a true signature of the body can learn more from it than that it is refused.
+ * What is large or old is not looked into.
  */
-export async function explainMismatch({
-  name,
-  body,
-  secrets,
-  fitsSecret: fits,
-  formErrorOf: misformOf,
-}: SignatureCheck): Promise<VerificationError> {
-  const secretName = (at: number) => (secrets.length === 1 ? 'The secret' : `Secret ${at + 1} of ${secrets.length}`)
+export async function explainMismatch(check: SignatureCheck): Promise<VerificationError> {
+  const { name, body, secrets, formErrorOf: misformOf, isFresh } = check
+  const isLarge = body.length > MAX_EXPLAINED_BYTES
+  const certain = isFresh && !isLarge ? await findCause(check) : undefined
+  if (certain) return certain
+  for (const [at, secret] of secrets.entries()) {
+    const misform = misformOf(secret)
+    if (misform) return new VerificationError('secret_malformed', `${secretName(secrets, at)} ${misform}.`)
+  }
+  const unexplained = isLarge
+    ? ` (a body of more than ${MAX_EXPLAINED_BYTES} bytes is not looked into)`
+    : isFresh
+      ? bodyHint(body)
+      : ' (a request of another time is not looked into: compare the clocks first)'
+  return new VerificationError(
+    'signature_invalid',
+    `No signature in ${name} fits this body with ${secrets.length === 1 ? 'the secret' : `any of the ${secrets.length} secrets`}. Either the secret is not this endpoint's (compare it with GET /v1/endpoints/{id}/secret), or the body is not byte for byte what was sent${unexplained}.`,
+  )
+}
 
+const secretName = (secrets: readonly string[], at: number) =>
+  secrets.length === 1 ? 'The secret' : `Secret ${at + 1} of ${secrets.length}`
+
+/** The mishap that, undone, makes a signature fit. */
+async function findCause({ body, secrets, fitsSecret: fits }: SignatureCheck): Promise<VerificationError | undefined> {
   for (const [at, secret] of secrets.entries()) {
     const mishap = await findMishap(secret, (mended) => fits(mended, body))
     if (mishap)
       return new VerificationError(
         'secret_malformed',
-        `${secretName(at)} ${mishap}; without that the signature fits. Configure the secret exactly as the gateway shows it.`,
+        `${secretName(secrets, at)} ${mishap}; without that the signature fits. Configure the secret exactly as the gateway shows it.`,
       )
   }
   for (const [mishap, undone] of BODY_MISHAPS) {
@@ -56,14 +78,7 @@ export async function explainMismatch({
           `The secret is right, but the body ${mishap}. Verify the bytes of the request as they came, before anything else reads them.`,
         )
   }
-  for (const [at, secret] of secrets.entries()) {
-    const misform = misformOf(secret)
-    if (misform) return new VerificationError('secret_malformed', `${secretName(at)} ${misform}.`)
-  }
-  return new VerificationError(
-    'signature_invalid',
-    `No signature in ${name} fits this body with ${secrets.length === 1 ? 'the secret' : `any of the ${secrets.length} secrets`}. Either the secret is not this endpoint's (compare it with GET /v1/endpoints/{id}/secret), or the body is not byte for byte what was sent${bodyHint(body)}.`,
-  )
+  return undefined
 }
 
 function bodyHint(body: Uint8Array): string {

@@ -4,10 +4,12 @@ import type { FloEvent } from './events.ts'
 import { attemptOf, type FloUnverified } from './flo.ts'
 import { requireHeader } from './headers.ts'
 import { formErrorOf, isPublicKey, secretsOf } from './secrets.ts'
-import { checkSignatures, checkTolerance, parseEvent } from './verification.ts'
+import { checkSignatures, checkTolerance, isRecent, parseEvent } from './verification.ts'
 import { VerificationError } from './verification-error.ts'
 
 const HEADER = 'webhook-signature'
+/** The gateway sends one for each secret that is valid. Of a key pair each costs a verification. */
+const MAX_SIGNATURES = 20
 
 /**
  * Verifies a delivery by the headers of Standard Webhooks 1.0, which Flo deliveries carry too: over `<id>.<timestamp>.<body>`, as
@@ -32,6 +34,7 @@ export async function verifyStandard<Event = FloEvent>({
     body: bytes,
     secrets,
     formErrorOf: standardFormErrorOf,
+    isFresh: isRecent(Number(time), toleranceSeconds, now()),
     async fitsSecret(secret, body) {
       const key = decodeKey(secret)
       if (!key) return false
@@ -68,9 +71,12 @@ function standardFormErrorOf(secret: string): string | undefined {
 /** Pairs of version and signature: `v1,<base64>`, one space between two. */
 function parseStandardSignatures(value: string): [version: string, signature: string][] {
   // Of several headers with this name some frameworks make one with commas between.
-  const found = [...value.matchAll(/(?:^|[ ,])\s*(v1a?),([^ ,]+)/g)].map(
-    ([, version = '', signature = '']) => [version, signature] as [string, string],
-  )
+  const words = value.split(/[ ,]/).filter((word) => word !== '')
+  const found = words.flatMap((word, at): [string, string][] => {
+    const signature = words[at + 1]
+    return (word === 'v1' || word === 'v1a') && signature !== undefined ? [[word, signature]] : []
+  })
+  if (found.length > MAX_SIGNATURES) throw malformedHeader(HEADER, `at most ${MAX_SIGNATURES} of v1,<base64>`)
   if (found.length > 0) return found
   throw malformedHeader(HEADER, 'v1,<base64>')
 }

@@ -21,6 +21,10 @@ export function checkTolerance(seconds: number, toleranceSeconds: number, now: D
   )
 }
 
+/** Whether a time in seconds is within so many seconds of now. */
+export const isRecent = (seconds: number, toleranceSeconds: number, now: Date): boolean =>
+  Math.abs(now.getTime() / 1000 - seconds) <= toleranceSeconds + 1
+
 /** A time in a message; what is beyond the calendar is shown as it is. */
 export const formatTime = (milliseconds: number): string =>
   Math.abs(milliseconds) <= 8.64e15 ? new Date(milliseconds).toISOString() : `${milliseconds / 1000} s`

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { VerificationError, verifyFlo, verifyFlorentin, verifyStandard } from '../../sdk/src/index.ts'
 import { flo } from '../../src/contracts/flo.ts'
 import { present } from '../support/present.ts'
@@ -213,4 +213,51 @@ test('the README lists every code, and no other', () => {
   const codes = [...readSdkFile('src/verification-error.ts').matchAll(/^ {2}\| '(\w+)'$/gm)].map(([, code]) => code)
   const listed = [...readSdkFile('README.md').matchAll(/^\| `([a-z]+_[a-z_]+)` \|/gm)].map(([, code]) => code)
   expect(listed.toSorted()).toEqual(codes.toSorted())
+})
+
+// Refusing a forgery must cost little more than checking it: signatures are counted, bytes and headers bounded.
+for (const [name, verify, signed, header] of schemes) {
+  test(`${name} does not look into why a large body is refused`, async () => {
+    const delivery = signed()
+    const signing = vi.spyOn(crypto.subtle, 'sign')
+    const body = `${delivery.body}${' '.repeat(5_000_000)}`
+    expect(await refusalOf(verify({ ...delivery, body }))).toMatch(/^signature_invalid: .*is not looked into/)
+    expect(signing).toHaveBeenCalledTimes(1)
+    signing.mockRestore()
+  })
+
+  test(`${name} refuses a header that is longer than any of the gateway's, whatever is in it`, async () => {
+    const delivery = signed()
+    for (const value of [
+      ' '.repeat(15_000),
+      `v1,${'x'.repeat(15_000)}`,
+      'v1,a '.repeat(3_000),
+      'sha256=a,'.repeat(2_000),
+    ])
+      expect(await refusalOf(verify({ ...delivery, headers: { ...delivery.headers, [header]: value } }))).toMatch(
+        /^header_malformed: /,
+      )
+  })
+}
+
+test('why a request of another time is refused is not looked into, but its time is told', async () => {
+  for (const [, verify, signed] of schemes.slice(0, 2)) {
+    const delivery = signed()
+    const body = ` ${delivery.body}`
+    const now = () => new Date(delivery.now().getTime() + 3_600_000)
+    const signing = vi.spyOn(crypto.subtle, 'sign')
+    expect(await refusalOf(verify({ ...delivery, body, now }))).toMatch(/^signature_invalid: .*of another time/)
+    expect(signing).toHaveBeenCalledTimes(1)
+    signing.mockRestore()
+  }
+})
+
+test('verifyStandard verifies no more signatures than a gateway sends', async () => {
+  const delivery = signedFlo()
+  const signature = present(delivery.headers['webhook-signature'])
+  const some = Array.from({ length: 20 }, () => 'v1a,AAAA')
+  const withSignatures = (all: string[]) =>
+    verifyStandard({ ...delivery, headers: { ...delivery.headers, 'webhook-signature': all.join(' ') } })
+  expect(await withSignatures([...some.slice(1), signature])).toMatchObject({ deliveryId: expect.any(String) })
+  expect(await refusalOf(withSignatures([...some, signature]))).toMatch(/^header_malformed: .*at most 20/)
 })
