@@ -101,7 +101,7 @@ export function createClientDeliveries(shared: DeliverContext, id: string): Clie
   }
 
   async function readDueRows() {
-    const queueLimit = shared.queueLimit()
+    const queueLimit = shared.queueLimit(pumps.size)
     const needing = [...pumps.values()]
       .filter((pump) => pumpNeedsRows(pump, queueLimit))
       .flatMap((pump) =>

@@ -23,7 +23,10 @@ export interface DeliverContext {
   worker: Worker
   keyRing: KeyRing
   contracts: Readonly<Record<string, Contract>>
+  /** The database's clock. */
   now: () => Date
+  /** The clock of this machine, which signatures name. */
+  wallClock?: (() => Date) | undefined
   random: () => number
   /** Another worker has units of this client for which there is work. */
   onLeasedElsewhere: (clientId: string) => void
@@ -38,7 +41,7 @@ export interface DeliverContext {
   /** How many pumps there are, of all clients. */
   pumps: { count: number }
   /** How many deliveries each pump may hold in memory at present. */
-  queueLimit: () => number
+  queueLimit: (pumpsOfClient: number) => number
   /** The client has nothing to do: it may be forgotten. */
   onClientIdle: (clientId: string) => void
   /** Counts what has begun and has to end before the process may. */

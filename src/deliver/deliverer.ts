@@ -15,7 +15,7 @@ import { canStartNext, runNextDelivery } from './run-delivery.ts'
 interface DelivererDeps
   extends Pick<
     DeliverContext,
-    'db' | 'log' | 'worker' | 'keyRing' | 'contracts' | 'now' | 'onLeasedElsewhere' | 'watch'
+    'db' | 'log' | 'worker' | 'keyRing' | 'contracts' | 'now' | 'wallClock' | 'onLeasedElsewhere' | 'watch'
   > {
   config: Pick<Config, 'allowedSubnets'>
   random?: () => number
@@ -28,7 +28,7 @@ interface DelivererDeps
   slots?: number
 }
 
-/** Deliveries held in memory: so many in all, shared among the pumps, with a least and a most for each. */
+/** Deliveries held in memory: so many in all, shared among the clients and then among their pumps, with a least and a most for each. */
 const QUEUE_LIMIT = { total: 20_000, least: 10, most: 1_000 }
 /** Requests under way that take long, beside the places. */
 const SLOW_SLOTS = 2_048
@@ -70,8 +70,10 @@ export function createDeliverer({ config, resolveHost, tunnels, slots = 512, ...
     }),
     oldestPending: { eventId: LEAST_ID },
     pumps,
-    queueLimit: () =>
-      Math.min(QUEUE_LIMIT.most, Math.max(QUEUE_LIMIT.least, Math.floor(QUEUE_LIMIT.total / pumps.count))),
+    queueLimit(pumpsOfClient) {
+      const share = QUEUE_LIMIT.total / Math.max(1, clients.size) / Math.max(1, pumpsOfClient)
+      return Math.min(QUEUE_LIMIT.most, Math.max(QUEUE_LIMIT.least, Math.floor(share)))
+    },
     onClientIdle(clientId) {
       if (clients.get(clientId)?.isIdle()) clients.delete(clientId)
     },

@@ -66,7 +66,7 @@ export async function runNextDelivery(shared: DeliverContext, client: ClientDeli
   // A process that has lost the lease must not overwrite the endpoint's health.
   if (verdict?.canStart && verdict.endpoint.health.unsaved === 'change' && pump.haltReason !== 'lost')
     await client.saveHealth({ endpoint: verdict.endpoint, starts: pump.starts })
-  if (pumpNeedsRows(pump, shared.queueLimit())) client.requestRows()
+  if (pumpNeedsRows(pump, shared.queueLimit(client.pumps.size))) client.requestRows()
   shared.tasks.end()
 }
 

@@ -28,6 +28,8 @@ export interface Hydrator {
 
 /** Calls under way at once for one source: Stripe allows 25 a second to test keys, and the client has calls of its own. */
 const CALLS_PER_SOURCE = 4
+/** And for one client, however many sources it has. */
+const CALLS_PER_CLIENT = 16
 const UNIT = 'hydrate'
 const RETRY_MS = 500
 /** How long the unit is kept when nothing is due. */
@@ -98,7 +100,7 @@ export function createHydrator(deps: HydratorDeps): Hydrator {
     for (const due of await readDueFetches(deps.db, clientId)) startCall(client, due)
     if (client.calls.size > 0) return // Each call that ends looks again.
     const next = await readNextDue(deps.db, clientId)
-    if (next) return wakeClientIn(clientId, client, next.getTime() - Date.now())
+    if (next) return wakeClientIn(clientId, client, next.getTime() - (deps.now?.() ?? new Date()).getTime())
     wakeClientIn(clientId, client, IDLE_MS, () => releaseIdleLease(clientId, client))
   }
 
@@ -106,7 +108,7 @@ export function createHydrator(deps: HydratorDeps): Hydrator {
     const key = `${due.sourceId} ${due.need}`
     const underWay = [...client.calls.values()].filter(({ sourceId }) => sourceId === due.sourceId).length
     const allowed = due.failures >= FAILURES_TO_OPEN ? 1 : CALLS_PER_SOURCE
-    if (client.calls.has(key) || underWay >= allowed || isStopped) return
+    if (client.calls.has(key) || underWay >= allowed || client.calls.size >= CALLS_PER_CLIENT || isStopped) return
     const call = fetchAndRecord(due).finally(() => {
       client.calls.delete(key)
       wakeClient(due.clientId)

@@ -58,7 +58,7 @@ export const createGroupStore = ({
     async (groups: EventGroup[]) => {
       const results = await storeGroups(
         db,
-        groups.map(({ events }) => events.map(assignId)),
+        groups.map(({ events }) => events),
       ).catch((cause) => {
         log.error({ err: cause, events: countEvents(groups) }, 'receive.store_unavailable')
         throw unavailableRefusal()
@@ -71,7 +71,7 @@ export const createGroupStore = ({
       watch?.onSourceEventsStored?.({ via, events: fresh, duplicates, committedAt: Date.now() })
       return results
     },
-    { max: 250, inFlight: 2, spacingMs: 4, size: ({ events }) => events.length },
+    { max: 250, inFlight: 2, spacingMs: 4, size: sizeOfGroup, groupOf: ({ events }) => events[0]?.clientId ?? '' },
   )
   return async (events) => {
     const result = await add({ events, arrivedAt: Date.now() })
@@ -81,9 +81,15 @@ export const createGroupStore = ({
   }
 }
 
+const BYTES_PER_UNIT = 16 * 1024
+
 type EventGroup = { events: readonly IncomingEvent[]; arrivedAt: number }
 type GroupResult = StoreResult[] | 'unstorable' | 'unavailable'
 type SourceEventRow = IncomingEvent & { id: string; identity: string }
+
+/** A large event counts as many small ones: one transaction carries some megabytes at most. */
+const sizeOfGroup = ({ events }: EventGroup) =>
+  Math.max(events.length, Math.ceil(events.reduce((sum, { bytes }) => sum + bytes.length, 0) / BYTES_PER_UNIT))
 
 const countEvents = (groups: readonly EventGroup[]) => groups.reduce((sum, { events }) => sum + events.length, 0)
 
@@ -104,8 +110,8 @@ const unavailableRefusal = () =>
   new Refusal('unavailable', { message: 'The event cannot be stored at present: send it again.' })
 
 /** Stores each group or says why not: one with an event that PostgreSQL refuses is `unstorable`, the others are stored. */
-const storeGroups = (db: Db, groups: readonly SourceEventRow[][]): Promise<GroupResult[]> =>
-  splitUntilAlone<SourceEventRow[], GroupResult>(groups, {
+const storeGroups = (db: Db, groups: readonly (readonly IncomingEvent[])[]): Promise<GroupResult[]> =>
+  splitUntilAlone<readonly IncomingEvent[], GroupResult>(groups, {
     work: (some) => storeTogether(db, some),
     onAlone: () => 'unstorable',
   })
@@ -116,7 +122,7 @@ const storeGroups = (db: Db, groups: readonly SourceEventRow[][]): Promise<Group
  * ends one of them: then each client's groups are stored separately. The rows of one client are always locked in one order, unless
  * a partition changes meanwhile: then they are tried once more.
  */
-async function storeTogether(db: Db, groups: readonly SourceEventRow[][]): Promise<GroupResult[]> {
+async function storeTogether(db: Db, groups: readonly (readonly IncomingEvent[])[]): Promise<GroupResult[]> {
   if (awayNodesOf(db).areAny()) return storeByNode(db, groups)
   try {
     return await insertGroups(db, groups)
@@ -129,24 +135,24 @@ async function storeTogether(db: Db, groups: readonly SourceEventRow[][]): Promi
   }
 }
 
-const clientOf = ([first]: readonly SourceEventRow[]): string => first?.clientId ?? ''
+const clientOf = ([first]: readonly IncomingEvent[]): string => first?.clientId ?? ''
 
 /** Stores what lies on each node by itself, all at once. */
-async function storeByNode(db: Db, groups: readonly SourceEventRow[][]): Promise<GroupResult[]> {
+async function storeByNode(db: Db, groups: readonly (readonly IncomingEvent[])[]): Promise<GroupResult[]> {
   const shards = await readShardGroups(db, [...new Set(groups.map(clientOf))])
   const nodes = new Map(shards.flatMap(({ node, clientIds }) => clientIds.map((clientId) => [clientId, node])))
-  const nodeOf = (group: readonly SourceEventRow[]) => nodes.get(clientOf(group)) ?? ''
+  const nodeOf = (group: readonly IncomingEvent[]) => nodes.get(clientOf(group)) ?? ''
   const stored = await Promise.all(
     [...Map.groupBy(groups, nodeOf)].map(async ([node, some]) => pairUp(some, await storeOnNode(db, some, node))),
   )
   return inOrderOf(groups, stored.flat())
 }
 
-async function storeOnNode(db: Db, groups: readonly SourceEventRow[][], node: string): Promise<GroupResult[]> {
+async function storeOnNode(db: Db, groups: readonly (readonly IncomingEvent[])[], node: string): Promise<GroupResult[]> {
   const away = awayNodesOf(db)
   if (away.isAway(node)) return groups.map(() => 'unavailable')
   try {
-    return await splitUntilAlone<SourceEventRow[], GroupResult>(groups, {
+    return await splitUntilAlone<readonly IncomingEvent[], GroupResult>(groups, {
       work: (some) => insertGroups(db, some),
       onAlone: () => 'unstorable',
     })
@@ -158,10 +164,10 @@ async function storeOnNode(db: Db, groups: readonly SourceEventRow[][], node: st
 
 async function storeByClient(
   db: Db,
-  groups: readonly SourceEventRow[][],
-  clients: readonly SourceEventRow[][][],
+  groups: readonly (readonly IncomingEvent[])[],
+  clients: readonly (readonly IncomingEvent[])[][],
 ): Promise<GroupResult[]> {
-  const stored: [SourceEventRow[], GroupResult][] = []
+  const stored: [readonly IncomingEvent[], GroupResult][] = []
   for (const some of clients) {
     const results = await storeGroups(db, some).catch((): GroupResult[] => some.map(() => 'unavailable'))
     stored.push(...pairUp(some, results))
@@ -170,16 +176,20 @@ async function storeByClient(
 }
 
 function inOrderOf(
-  groups: readonly SourceEventRow[][],
-  stored: readonly [SourceEventRow[], GroupResult][],
+  groups: readonly (readonly IncomingEvent[])[],
+  stored: readonly [readonly IncomingEvent[], GroupResult][],
 ): GroupResult[] {
   const results = new Map(stored)
   return groups.map((group) => results.get(group) ?? 'unavailable')
 }
 
-async function insertGroups(db: Db, groups: readonly SourceEventRow[][]): Promise<StoreResult[][]> {
-  const stored = await inTransaction(db, (tx) => insertSourceEvents(tx, groups.flat()))
-  return groups.map((rows) =>
+async function insertGroups(db: Db, groups: readonly (readonly IncomingEvent[])[]): Promise<StoreResult[][]> {
+  const { rowsOfGroups, stored } = await inTransaction(db, async (tx) => {
+    // Within the transaction, however long it waited for a connection: lists end before transactions that are open.
+    const rowsOfGroups = groups.map((events) => events.map(assignId))
+    return { rowsOfGroups, stored: await insertSourceEvents(tx, rowsOfGroups.flat()) }
+  })
+  return rowsOfGroups.map((rows) =>
     rows.map(({ id }) => {
       const receivedAt = stored.get(id)
       return receivedAt ? { duplicate: false, id, receivedAt } : { duplicate: true }

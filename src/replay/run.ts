@@ -3,7 +3,6 @@ import type { Log } from '../log.ts'
 import type { StopSignal } from '../workers/leased-runs.ts'
 import { makeNextDeliveries } from './make-deliveries.ts'
 import { selectEvents } from './select-events.ts'
-import type { RunInSlot } from './slots.ts'
 import { countWaiting, isRunning, type Replay, saveCounts } from './state.ts'
 import { FIRST_WINDOW_SIZE, nextWindowSize, roomInWindow } from './window.ts'
 import { waitForWriters } from './writers.ts'
@@ -16,7 +15,7 @@ export interface ReplayDeps {
   log: Log
   onReplayed: OnReplayed
   /** Limits what all replays of this process do in the database at once: live traffic needs it more. */
-  runInSlot: RunInSlot
+  runInSlot: <T>(work: () => Promise<T>) => Promise<T>
 }
 
 /** How many events one statement looks at: many where few of them match, few where most do. */

@@ -4,7 +4,8 @@ export type AddToBatch<In, Out> = (item: In) => Promise<Out>
 /**
  * Gathers items that arrive close together and flushes them as one. A flush starts at once when fewer than `inFlight`
  * are running and the last one started `spacingMs` ago, and takes all that has gathered, as long as their sizes (1 each
- * by default) come to `max` at most; an item that is larger is flushed by itself.
+ * by default) come to `max` at most; an item that is larger is flushed by itself. Where more has gathered, groups take turns
+ * (`groupOf`), each in the order of arrival: who adds much waits for itself, not before others.
  * `flush` returns one result per item, in order; when it throws, every item of that batch is rejected with the error.
  */
 export function createBatcher<In, Out>(
@@ -14,7 +15,14 @@ export function createBatcher<In, Out>(
     inFlight = 1,
     spacingMs = 0,
     size: sizeOf = () => 1,
-  }: { max?: number; inFlight?: number; spacingMs?: number; size?: (item: In) => number } = {},
+    groupOf,
+  }: {
+    max?: number
+    inFlight?: number
+    spacingMs?: number
+    size?: (item: In) => number
+    groupOf?: (item: In) => string
+  } = {},
 ): AddToBatch<In, Out> {
   type WaitingItem = { item: In; resolve: (out: Out) => void; reject: (error: unknown) => void }
   let waiting: WaitingItem[] = []
@@ -29,16 +37,25 @@ export function createBatcher<In, Out>(
     if (early > 1) setTimeout(startFlush, early)
     else setImmediate(startFlush)
   }
+  const takeBatch = (): WaitingItem[] => {
+    let sum = 0
+    for (const { item } of waiting) sum += sizeOf(item)
+    if (sum <= max) return waiting.splice(0)
+    const inTurn = groupOf === undefined ? waiting : takeTurns(waiting, ({ item }) => groupOf(item))
+    const batch: WaitingItem[] = []
+    let taken = 0
+    for (const next of inTurn) {
+      taken += sizeOf(next.item)
+      if (batch.length > 0 && taken > max) break
+      batch.push(next)
+    }
+    const inBatch = new Set(batch)
+    waiting = waiting.filter((one) => !inBatch.has(one))
+    return batch
+  }
   const startFlush = async () => {
     scheduled = false
-    let [count, sum] = [0, 0]
-    for (const { item } of waiting) {
-      sum += sizeOf(item)
-      if (count > 0 && sum > max) break
-      count += 1
-    }
-    const batch = waiting.slice(0, count)
-    waiting = waiting.slice(count)
+    const batch = takeBatch()
     running += 1
     startedAt = performance.now()
     scheduleFlush()
@@ -58,4 +75,22 @@ export function createBatcher<In, Out>(
       waiting.push({ item, resolve, reject })
       scheduleFlush()
     })
+}
+
+/** The items of all groups in turn: the first of each, then the second of each, and so on. */
+function* takeTurns<T>(items: readonly T[], groupOf: (item: T) => string): Generator<T> {
+  let lines: Iterator<T>[] = [...Map.groupBy(items, groupOf).values()].map((line) => line.values())
+  while (lines.length > 0) lines = yield* takeRound(lines)
+}
+
+/** One item of each line; returns the lines that may have more. */
+function* takeRound<T>(lines: readonly Iterator<T>[]): Generator<T, Iterator<T>[]> {
+  const left: Iterator<T>[] = []
+  for (const line of lines) {
+    const { value, done } = line.next()
+    if (done) continue
+    yield value
+    left.push(line)
+  }
+  return left
 }

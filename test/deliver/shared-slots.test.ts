@@ -3,13 +3,18 @@ import { sharedSlots } from '../../src/deliver/queue/shared-slots.ts'
 
 interface Holder {
   name: string
+  clientId: string
   waiting: number
   inFlight: number
   slots: number
   isSlow: boolean
 }
 
-const one = (name: string, waiting: number): Holder => ({ name, waiting, inFlight: 0, slots: 0, isSlow: false })
+let holders = 0
+/** Each of a client of its own, unless a client is named. */
+const one = (name: string, waiting: number, clientId = `client ${++holders}`): Holder => ({
+  ...{ name, clientId, waiting, inFlight: 0, slots: 0, isSlow: false },
+})
 
 /** Those who have something to start, with 10 in flight each at most. */
 function shareSlots(max: number, slowSlots = 1000) {
@@ -137,4 +142,21 @@ describe('those that keep their slots for long', () => {
     answered(x)
     expect(x.slots).toBe(4)
   })
+})
+
+test('a client with a thousand endpoints has half of the slots, of either kind, and its endpoints take turns', () => {
+  const { requestSlot, answered, takesLong, started, names } = shareSlots(16, 6)
+  const many = Array.from({ length: 1_000 }, () => one('m', 1, 'many'))
+  for (const endpoint of many) requestSlot(endpoint)
+  expect(started.length).toBe(8)
+  const other = one('o', 10)
+  requestSlot(other)
+  expect(names()).toBe('mmmmmmmmoooo')
+  // What is slow moves to slots beside, of which the client gets half as well.
+  expect(many.slice(0, 8).map(takesLong)).toEqual([true, true, true, false, false, false, false, false])
+  // Whatever ends is followed by one that has waited.
+  for (const endpoint of many.slice(3, 8)) answered(endpoint)
+  expect(started.filter(({ name }) => name === 'm').length).toBeGreaterThanOrEqual(12)
+  for (let more = 0; more < 4; more++) answered(other)
+  expect(started.filter(({ name }) => name === 'o').length).toBeGreaterThanOrEqual(6)
 })
