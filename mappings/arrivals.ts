@@ -1,5 +1,7 @@
 import type { Node, ObjectKind } from '../src/language/mapping.ts'
+import { wordTable } from '../src/language/word-table.ts'
 import { combiner } from '../src/language/words.ts'
+import { planKeys } from './accessors/billed-plan.ts'
 import { periodStarts } from './accessors/periods.ts'
 import { subscription } from './accessors/subscription.ts'
 
@@ -12,6 +14,9 @@ const periodKeys = combiner('each at', (subscription: string, starts: readonly n
 )
 
 /** Facts that a stored object's newest state brings, beside the fact that the object is known: each by a list of keys. */
-export const stateFacts: Partial<Record<ObjectKind, readonly { fact: string; keys: Node }[]>> = {
-  subscription: [{ fact: 'period', keys: periodKeys(subscription.from('id'), periodStarts) }],
-}
+export const stateFacts: Partial<Record<ObjectKind, readonly { fact: string; keys: Node }[]>> = wordTable({
+  subscription: [
+    { fact: 'period', keys: periodKeys(subscription.from('id'), periodStarts) },
+    { fact: 'plan', keys: planKeys },
+  ],
+})

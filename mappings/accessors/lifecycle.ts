@@ -1,4 +1,4 @@
-import { unset } from '../../src/language/mapping.ts'
+import { type Expr, unset } from '../../src/language/mapping.ts'
 import {
   all,
   always,
@@ -12,6 +12,7 @@ import {
   given,
   is,
   kept,
+  more,
   not,
   on,
   oneOf,
@@ -68,6 +69,16 @@ export const cancellation = firstOf(from('canceled_at'), from('cancel_at'), even
 
 /** Unix seconds at which it ends, when it is marked for it. */
 export const cancelDate = firstOf(from('cancel_at'), given(has('cancel_at_period_end', true), periodEnd))
+/** Marked for its end by this event; where the end came within the moment, Stripe renders it as ended already. */
+export const becomesMarked = called(
+  'becoming due to be cancelled',
+  any(became(pendingCancel), all(ended, became(cancellationMark))),
+)
+/** Stripe renders objects when it sends their events: a change of the moment before the end shows the end already. */
+export const rendersLaterEnd = called(
+  'rendered when it had ended',
+  all(ended, not(more(event('created') as Expr<number>, firstOf(from('ended_at'), from('canceled_at'))))),
+)
 /** Over with this event. */
 export const endsNow = called(
   'ending now',

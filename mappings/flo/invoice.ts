@@ -8,6 +8,7 @@ import {
   any,
   called,
   changed,
+  computed,
   defineMapping,
   differsFromLast,
   event,
@@ -18,11 +19,12 @@ import {
   occasion,
   on,
   priorKnown,
-  same,
+  remembers,
   uuidOf,
   was,
   without,
 } from '../../src/language/words.ts'
+import { waitForPlan } from '../accessors/billed-plan.ts'
 import { invoiceCheckout } from '../accessors/facts.ts'
 import {
   invoiceEventTypes,
@@ -59,10 +61,23 @@ const discount = firstOf(
 
 const subscriptionId = invoiceSubscription
 
-/** Stripe renders objects when it sends their events: what came before a payment in one second shows the invoice as paid. */
-const atPayment = called(
-  'in the second of its payment',
-  same(event('created') as Expr<number>, from('status_transitions.paid_at')),
+/** What lies so close together has happened by the time the first of its events is sent, and rendered. */
+const MOMENT_SECONDS = 2
+/** Stripe renders objects when it sends their events: what comes with a payment shows the invoice as paid. */
+const withItsPayment = called(
+  'in the moment of its payment',
+  all(
+    is(
+      computed(
+        'at most two seconds later',
+        (told, paid) => told !== null && paid !== null && told >= paid && told - paid <= MOMENT_SECONDS,
+        event('created') as Expr<number>,
+        from('status_transitions.paid_at'),
+      ),
+      true,
+    ),
+    not(remembers('paid')),
+  ),
 )
 
 /** The invoice object of the contract, read from Stripe's invoice. */
@@ -116,7 +131,7 @@ export default defineMapping({
   to: floInvoice,
   user: invoiceUser,
   total: [state],
-  waitFor: [waitForSubscription],
+  waitFor: [waitForSubscription, waitForPlan],
 
   rules: [
     {
@@ -131,7 +146,7 @@ export default defineMapping({
     },
     { emit: 'invoice.created', when: type('invoice.created'), key: [from('id')] },
     { emit: 'invoice.deleted', when: type('invoice.deleted'), key: [from('id')] },
-    { emit: 'invoice.paid', when: type('invoice.paid'), key: [from('id')] },
+    { emit: 'invoice.paid', when: type('invoice.paid'), key: [from('id')], remember: 'paid' },
     {
       ignore: 'not_overdue',
       because: 'The due date has come, and nothing is left to pay.',
@@ -149,7 +164,7 @@ export default defineMapping({
       when: all(
         invoicePaid,
         not(type('invoice.overpaid')),
-        any(not(was(invoicePaid)), not(type('invoice.updated')), atPayment),
+        any(not(was(invoicePaid)), not(type('invoice.updated')), withItsPayment),
       ),
     },
     // The type itself states the change, also of an invoice never seen.

@@ -1,7 +1,7 @@
-import type Stripe from 'stripe'
 import { chooser, max, min } from '../../src/language/list-words.ts'
 import { type Expr, set, unset } from '../../src/language/mapping.ts'
 import { called, computed, firstOf, given, is, kept, more, not, on } from '../../src/language/words.ts'
+import { type BilledLine, isPeriodLine, itemOf, planOf, usageTypeOf } from '../accessors/billed-lines.ts'
 import { invoiceSubscription, lines, periodLine } from '../accessors/invoice.ts'
 import { currentTerms, periodBegunAt } from '../accessors/periods.ts'
 
@@ -11,44 +11,27 @@ import { currentTerms, periodBegunAt } from '../accessors/periods.ts'
 const held = kept('subscription', invoiceSubscription)
 const { from } = on('invoice.paid')
 
-type Line = Stripe.InvoiceLineItem
-type OldLine = Line & {
-  subscription_item?: string | null
-  plan?: { id?: string; usage_type?: string } | null
-  price?: { id?: string; recurring?: { usage_type?: string } | null } | null
-}
-
-function isPeriodLine(line: Line): boolean {
-  const old = line as unknown as { type?: string; proration?: boolean }
-  return (
-    line.parent?.type !== 'invoice_item_details' &&
-    old.type !== 'invoiceitem' &&
-    !old.proration &&
-    !line.parent?.subscription_item_details?.proration
-  )
-}
 /** The line of the period that was paid: of several the one that ends last. */
-export const paidLine = chooser('paid line', 'of the lines that bill a period the one that ends last', (list: Line[]) =>
-  list
-    .filter(isPeriodLine)
-    .reduce<Line | null>((last, line) => (last === null || line.period.end > last.period.end ? line : last), null),
+export const paidLine = chooser(
+  'paid line',
+  'of the lines that bill a period the one that ends last',
+  (list: BilledLine[]) =>
+    list
+      .filter(isPeriodLine)
+      .reduce<BilledLine | null>(
+        (last, line) => (last === null || line.period.end > last.period.end ? line : last),
+        null,
+      ),
 )
 
-const usageTypeOf = (line: OldLine) => line.price?.recurring?.usage_type ?? line.plan?.usage_type
-const itemOf = (line: OldLine) =>
-  line.parent?.subscription_item_details?.subscription_item ?? line.subscription_item ?? planOf(line) ?? line.id
-function planOf({ pricing, price, plan }: OldLine): string | undefined {
-  const named = pricing?.price_details?.price
-  return (typeof named === 'object' ? named?.id : named) ?? price?.id ?? plan?.id
-}
 /** Usage is billed when its period is over, beside the period that begins; for a quantity of 0 nothing is paid. */
-function paidAhead(list: Line[], boundary: number | null): Line[] {
-  const isAhead = (line: OldLine) =>
+function paidAhead(list: BilledLine[], boundary: number | null): BilledLine[] {
+  const isAhead = (line: BilledLine) =>
     usageTypeOf(line) === 'licensed' ||
     (usageTypeOf(line) !== 'metered' && (boundary === null || line.period.end > boundary))
   const ahead = list.filter((line) => isPeriodLine(line) && isAhead(line)).sort((a, b) => b.period.end - a.period.end)
   const counting = ahead.filter(({ quantity }) => quantity !== 0)
-  const paid: Line[] = []
+  const paid: BilledLine[] = []
   let begin = Infinity
   for (const line of counting.length > 0 ? counting : ahead) {
     const [last] = paid
@@ -85,7 +68,7 @@ const begunPeriod = called(
       ),
     held(currentTerms),
     boundary,
-    lines as Expr<Line[] | null>,
+    lines as Expr<BilledLine[] | null>,
   ),
 )
 /** The subscription is known to have rolled into the period that was paid. */

@@ -28,10 +28,12 @@ import {
 } from '../../src/language/words.ts'
 import { productDescription } from '../accessors/facts.ts'
 import {
+  becomesMarked,
   cancelDate,
   cancellation,
   endedByItself,
   endsNow,
+  rendersLaterEnd,
   state,
   status,
   subscriptionEvents,
@@ -175,7 +177,7 @@ export default defineMapping({
     },
     {
       emit: 'subscription.cancelled',
-      when: all(became(pendingCancel), not(wasCancelledAndExpired)),
+      when: all(becomesMarked, not(wasCancelledAndExpired)),
       key: [from('id'), cancellation],
       isNamedFact: true,
       remember: 'cancelled',
@@ -185,6 +187,12 @@ export default defineMapping({
       when: all(ceased(pendingCancel), not(ended)),
       key: [from('id'), firstOf(prior(from('canceled_at')), prior(from('cancel_at')), event('created'))],
       isNamedFact: true,
+    },
+    {
+      ignore: 'end_speaks',
+      because:
+        'It was sent when the subscription had ended: customer.subscription.deleted tells that, and shows what changed.',
+      when: all(rendersLaterEnd, not(any(remembers('expired'), remembers('cancelled and expired')))),
     },
     {
       ignore: 'no_known_change',

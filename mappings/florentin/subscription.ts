@@ -14,6 +14,7 @@ import {
   was,
 } from '../../src/language/words.ts'
 import {
+  becomesMarked,
   cancellation,
   endedByItself,
   endsNow,
@@ -21,7 +22,7 @@ import {
   subscriptionEvents,
   waitForBirth,
 } from '../accessors/lifecycle.ts'
-import { ended, pendingCancel } from '../accessors/subscription.ts'
+import { ended } from '../accessors/subscription.ts'
 import { subscriptionUser } from '../accessors/user.ts'
 import { envelope } from './envelope.ts'
 import { subscriptionShape } from './subscription-shape.ts'
@@ -85,7 +86,7 @@ export default defineMapping({
     {
       ignore: 'already_ended',
       because: 'The end of the subscription was sent before, as its cancellation.',
-      when: all(any(endsNow, became(pendingCancel)), remembers('cancelled by its end')),
+      when: all(any(endsNow, becomesMarked), remembers('cancelled by its end')),
     },
     {
       emit: 'subscription.cancelled',
@@ -96,7 +97,7 @@ export default defineMapping({
     },
     {
       emit: 'subscription.cancelled',
-      when: all(became(pendingCancel), not(incomplete)),
+      when: all(becomesMarked, not(incomplete)),
       key: [from('id'), cancellation],
       isNamedFact: true,
     },

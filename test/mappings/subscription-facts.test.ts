@@ -171,6 +171,43 @@ describe('an end after a trial without a reason', () => {
   })
 })
 
+describe('an update that is rendered when the subscription has ended', () => {
+  const end = { status: 'canceled', ended_at: 1_772_400_000, canceled_at: 1_772_400_000 }
+  const last = (events: readonly Json[]) => present(events.at(-1))
+  /** The update of a moment and the end that follows it, both as Stripe renders them then. */
+  const rendered = (apiVersion: string, change: Json, from: Json) => {
+    const [created] = lifeOf(apiVersion)
+    const [, updated] = lifeOf(apiVersion, { after: 0, to: { ...end, ...change }, from })
+    const [, deleted] = lifeOf(apiVersion, { type: 'deleted', after: 0, to: { ...end, ...change } })
+    const at = (event: Json, id: string) => ({ ...present(event), id, created: end.ended_at })
+    return [present(created), at(updated, 'evt_updated'), at(deleted, 'evt_deleted')]
+  }
+
+  test.each(VERSIONS)('tells no update: the end speaks, and shows what changed, in %s', (apiVersion) => {
+    const events = rendered(apiVersion, { metadata: { seats: '3' } }, { metadata: { seats: null } })
+    const whole = ['subscription.created', 'subscription.cancelled', 'subscription.expired']
+    expect(ofSubscription(events)).toEqual(whole)
+    expect(ofSubscription([...events.slice(0, 1), ...events.slice(1).reverse()])).toEqual(whole)
+    const told = JSON.parse(last(heard(story(events))).body)
+    expect(told.subscription.metadata).toMatchObject({ seats: '3' })
+  })
+
+  test.each(VERSIONS)('tells that it was marked for its end, to every contract, in %s', (apiVersion) => {
+    const events = rendered(apiVersion, { cancel_at_period_end: true }, unmarked)
+    expect(ofSubscription(events)).toEqual(['subscription.created', 'subscription.cancelled', 'subscription.expired'])
+    expect(ofFlorentin(events)).toEqual(['subscription.purchased', 'subscription.cancelled'])
+  })
+
+  test.each(VERSIONS)('tells what changes after the end was told, in %s', (apiVersion) => {
+    const events = lifeOf(
+      apiVersion,
+      { type: 'deleted', to: end },
+      { to: { metadata: { a: 'b' } }, from: { metadata: { a: null } } },
+    )
+    expect(ofSubscription(events).at(-1)).toBe('subscription.updated')
+  })
+})
+
 test.each(VERSIONS)('the deletion of a subscription never seen waits for its creation in %s', (apiVersion) => {
   const events = simulate('dunning-to-canceled', { apiVersion })
   const isEnd = ({ type }: Json) => type === 'customer.subscription.deleted'

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { scenarios } from '../../simulator/scenarios.ts'
 import { type RENDERED, simulate } from '../../simulator/simulate.ts'
 import { VERSIONS } from '../../simulator/versions.ts'
+import { present } from '../support/present.ts'
 import { ranksOf } from '../support/ranks.ts'
 import { factsOf } from '../support/same-story.ts'
 import { heard, type Story, story, storyWorld } from '../support/story.ts'
@@ -68,6 +69,34 @@ describe('events that are rendered when they are sent', () => {
         'invoice.paid',
         'subscription.renewed',
       ])
+    }
+  })
+
+  test('an update of the moment of a payment is no news, though it is of a second after', () => {
+    for (const apiVersion of VERSIONS.filter((version) => version >= '2019')) {
+      const events = simulate('renewal', { apiVersion })
+      const place = events.findLastIndex(({ type }) => type === 'invoice.paid')
+      const last = present(events[place])
+      const object = { ...last.data.object, metadata: { a: 'b' } }
+      const paid = { ...last, data: { object } }
+      const update = (seconds: number) => ({
+        ...paid,
+        id: `evt_${seconds}`,
+        type: 'invoice.updated',
+        created: object.status_transitions.paid_at + seconds,
+        data: { object, previous_attributes: { metadata: { a: null } } },
+      })
+      const told = (...run: typeof events) =>
+        heard(story([...events.slice(0, place), ...run]))
+          .filter(({ type, body }) => type.startsWith('invoice.') && JSON.parse(body).invoice.state === 'paid')
+          .map(({ type }) => type)
+          .slice(1)
+      for (const seconds of [0, 1, 2]) {
+        expect(told(update(seconds), paid), apiVersion).toEqual(['invoice.paid'])
+        expect(told(paid, update(seconds)), apiVersion).toEqual(['invoice.paid'])
+        expect(told(last, update(seconds)), apiVersion).toEqual(['invoice.paid', 'invoice.updated'])
+      }
+      expect(told(update(60), paid), apiVersion).toEqual(['invoice.updated', 'invoice.paid'])
     }
   })
 })

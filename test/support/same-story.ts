@@ -20,11 +20,11 @@ export const factsOf = ({ events }: Story): string[] =>
     .map((fact) => fact.replace(/(account\.created):.*/, '$1'))
     // Once the end is told no second cancellation is: how many were told before it is up to the order of arrival.
     .map((fact, _at, all) => {
-      const [, cancelled] = / subscription\.cancelled:(\w+)/.exec(fact) ?? []
+      const [, contract, cancelled] = /^(\S+) subscription\.cancelled:(\w+)/.exec(fact) ?? []
       const hasEnded = all.some((other) => other === `flo.v1 subscription.expired:${cancelled}`)
-      return hasEnded && fact.startsWith('flo.v1') ? `flo.v1 subscription.cancelled:${cancelled}` : fact
+      return hasEnded ? `${contract} subscription.cancelled:${cancelled}` : fact
     })
-    .filter((fact, at, all) => !fact.startsWith('flo.v1 subscription.cancelled:') || all.indexOf(fact) === at)
+    .filter((fact, at, all) => !/ subscription\.cancelled:\w+$/.test(fact) || all.indexOf(fact) === at)
     .sort()
 
 /** What each event showed of its subscription or invoice, without what is no news: who told it, its period, when a pause began, what others say of it. */

@@ -1,22 +1,31 @@
 import type { ContractMappings } from '../../../mappings/offer.ts'
 import type { Queryable } from '../../database/db.ts'
 import { idUnder, realmName } from '../../domain/realm.ts'
-import type { Flag } from '../../language/mapping.ts'
+import type { Flag, Node } from '../../language/mapping.ts'
 import { memoizeByKey } from '../../language/memoized.ts'
 import type { Memory } from '../../language/memory.ts'
+import { readIfReadable } from '../../language/read.ts'
+import { bareInput } from './bare-input.ts'
 import { placeObservation, type Snapshot } from './snapshots.ts'
 import { type KnownObject, keyIn, keyOf } from './world.ts'
 
 // What is known of an object includes what came last. To judge an event as it was judged, or a stretch of events anew, what came
 // with it or after it is taken out of the world again, as far as the two can be told apart.
 
-/** The event types of ours that are remembered by a flag of the object that they are about. */
-const flagRulesOf = memoizeByKey((mappings: ContractMappings) =>
+/** An event type of ours that is remembered by a flag of the object that it is about, and what its business key is made of. */
+interface FlagRule {
+  type: string
+  flag: Flag
+  key: readonly Node[]
+}
+const flagRulesOf = memoizeByKey((mappings: ContractMappings): FlagRule[] =>
   Object.values(mappings)
     .flat()
     .flatMap(({ rules, owed }) => [...rules, ...(owed ? [owed] : [])])
     .flatMap((rule) =>
-      'emit' in rule && rule.remember ? [rule.emit].flat().map((type) => ({ type, flag: rule.remember as Flag })) : [],
+      'emit' in rule && rule.remember
+        ? [rule.emit].flat().map((type) => ({ type, flag: rule.remember as Flag, key: rule.key ?? [] }))
+        : [],
     ),
 )
 
@@ -49,6 +58,7 @@ export async function rewindObjects(
   const isEarlierKey = await readKeysBefore(deps, clientId, objects, before)
   const flagRules = flagRulesOf(deps.mappings)
   return objects.map((one) => {
+    const newest = { ...one }
     const isEarlier = (eventId: string) => earlierEvents.has(seenKey(one, eventId))
     const all = observationsOf(one.snapshot)
     const left = all.filter(({ eventId }) => isEarlier(eventId))
@@ -60,8 +70,7 @@ export async function rewindObjects(
       const flags = Object.fromEntries(
         flagRules
           .filter(
-            ({ type, flag }) =>
-              one.memory.flags[flag] && flagKeys(one, type).some((key) => isEarlierKey(key, one.realm)),
+            (rule) => one.memory.flags[rule.flag] && flagKeys(newest, rule).some((key) => isEarlierKey(key, one.realm)),
           )
           .map(({ flag }) => [flag, true as const]),
       )
@@ -71,11 +80,16 @@ export async function rewindObjects(
   })
 }
 
-/** The business keys that the event may have which set a flag: before accounts and modes were told apart they named neither. */
-const flagKeys = ({ sourceId, realm, objectId }: KnownObject, type: string) => [
-  `${sourceId}${realm}:${type}:${objectId}`,
-  ...(realm === '' ? [] : [`${sourceId}:${type}:${objectId}`]),
-]
+/**
+ * The business keys that the event may have which set a flag, as far as the object's newest state has what they are made of:
+ * before accounts and modes were told apart they named neither.
+ */
+function flagKeys({ sourceId, realm, objectId, snapshot }: KnownObject, { type, key }: FlagRule): string[] {
+  const input = bareInput({ eventId: '', type: '', createdAt: new Date(0) }, snapshot.object)
+  const parts = key.map((node) => readIfReadable(node, { ...input, emittedType: type })).filter((part) => part !== null)
+  const names = new Set([`${type}:${objectId}`, [type, ...parts].join(':')])
+  return [...names].flatMap((name) => [`${sourceId}${realm}:${name}`, ...(realm === '' ? [] : [`${sourceId}:${name}`])])
+}
 
 /** The key of an event that an object remembers. */
 const seenKey = ({ sourceId, realm }: KnownObject, eventId: string) => keyOf(sourceId, idUnder(realm, eventId))
@@ -128,7 +142,7 @@ async function readKeysBefore(
 ): Promise<(key: string, realm: string) => boolean> {
   const flagRules = flagRulesOf(mappings)
   const keys = objects.flatMap((known) =>
-    flagRules.flatMap(({ type, flag }) => (known.memory.flags[flag] ? flagKeys(known, type) : [])),
+    flagRules.flatMap((rule) => (known.memory.flags[rule.flag] ? flagKeys(known, rule) : [])),
   )
   if (keys.length === 0) return () => false
   const { rows } = await db.query<{ key: string; account: string | null; livemode: boolean | null }>(

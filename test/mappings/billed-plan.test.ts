@@ -1,0 +1,66 @@
+import { describe, expect, test } from 'vitest'
+import { RENDERED, simulate } from '../../simulator/simulate.ts'
+import { VERSIONS } from '../../simulator/versions.ts'
+import type { Json } from '../../src/domain/json.ts'
+import { heard, story } from '../support/story.ts'
+
+// A change of plan or quantity and the invoice that bills it are of one second, and are told in any order.
+
+/** What invoice events show of their subscription, by event and state of the invoice. */
+const shownBeside = (events: readonly Json[]) =>
+  heard(story(events, { patient: true }))
+    .filter(({ type }) => type.startsWith('invoice.'))
+    .map(({ type, body }) => ({ type, ...JSON.parse(body) }))
+    .map(({ type, invoice, subscription }) => {
+      const { id, quantity, amount, total } = subscription ?? {}
+      return `${invoice.id} ${type} ${invoice.state}: ${id} ${quantity} ${amount} ${total}`
+    })
+    .sort()
+
+const isUpdate = ({ type }: Json) => type === 'customer.subscription.updated'
+const isInvoice = ({ type }: Json) => type.startsWith('invoice.')
+/** Of each second the invoice events before the updates of the subscription. */
+const invoicesFirst = (events: readonly Json[]) => {
+  const seconds = [...new Set(events.map(({ created }) => created as number))]
+  return seconds.flatMap((second) => {
+    const moment = events.filter(({ created }) => created === second)
+    return [...moment.filter(isInvoice), ...moment.filter((event) => !isInvoice(event))]
+  })
+}
+/** Of each second the updates of the subscription before all else. */
+const updatesFirst = (events: readonly Json[]) => {
+  const seconds = [...new Set(events.map(({ created }) => created as number))]
+  return seconds.flatMap((second) => {
+    const moment = events.filter(({ created }) => created === second)
+    return [...moment.filter(isUpdate), ...moment.filter((event) => !isUpdate(event))]
+  })
+}
+
+const CHANGES = [
+  'plan-change',
+  'quantity-change',
+  'downgrade',
+  'interval-change',
+  'schedule-changes-plan',
+  'trial-ends-early',
+]
+const every = CHANGES.flatMap((name) =>
+  VERSIONS.flatMap((apiVersion) => RENDERED.map((rendered) => ({ name, apiVersion, rendered }))),
+)
+
+describe('an invoice shows the subscription that it bills, whichever of the two is told first', () => {
+  test.each(every)('in $name of $apiVersion, rendered $rendered', ({ name, apiVersion, rendered }) => {
+    const events = simulate(name as 'plan-change', { apiVersion, rendered })
+    expect(shownBeside(invoicesFirst(events))).toEqual(shownBeside(updatesFirst(events)))
+  })
+
+  test('and is not waited with when it is told later, or the plan is one of the past', () => {
+    const events = simulate('plan-change')
+    const late = events
+      .filter(isInvoice)
+      .map((event) => ({ ...event, id: `${event.id}_late`, created: event.created + 9999 }))
+    const inOrder = (patient: boolean) =>
+      story([...events.filter((event) => !isInvoice(event)), ...late], { patient }).outcomes
+    expect(inOrder(true).map(({ eventId }) => eventId)).toEqual(inOrder(false).map(({ eventId }) => eventId))
+  })
+})
