@@ -104,6 +104,12 @@ select create_distributed_table('endpoint_news', 'client_id', colocate_with => '
 select create_distributed_table('alarms', 'client_id', colocate_with => 'source_events')
  where not exists (select from pg_dist_partition where logicalrelid = 'alarms'::regclass);
 
+select create_distributed_table('interrupted_lanes', 'client_id', colocate_with => 'source_events')
+ where not exists (select from pg_dist_partition where logicalrelid = 'interrupted_lanes'::regclass);
+
+select create_distributed_table('lone_attempts', 'client_id', colocate_with => 'source_events')
+ where not exists (select from pg_dist_partition where logicalrelid = 'lone_attempts'::regclass);
+
 -- Stay on the coordinator: workers, idempotency_keys, purges, migrations, schema_compatibility; so does Graphile Worker's schema.
 
 -- What the coordinator held before is on the nodes by now: its own copies go, so that no partition is checked against them.

@@ -301,6 +301,13 @@ create table idempotency_keys (
 );
 create index idempotency_keys_created_at_idx on idempotency_keys (created_at);
 
+-- Lanes whose worker died: what is due there is tried one event at a time, until all was.
+create table interrupted_lanes (
+  client_id uuid not null,
+  lane      smallint not null,
+  primary key (client_id, lane)
+);
+
 -- Timers of open invoices: when we call one overdue, unless Stripe does so before.
 create table invoice_dues (
   client_id  uuid not null,
@@ -322,6 +329,15 @@ create table leases (
   primary key (client_id, unit)
 );
 create index leases_worker_id_idx on leases (worker_id);
+
+-- Source events that are tried alone after a death, until they have an outcome.
+create table lone_attempts (
+  client_id       uuid not null,
+  source_event_id uuid not null,
+  process_id      uuid,                                 -- who tries it now, or died of it; null: that attempt ended without a death
+  deaths          int not null default 0,               -- processes that died while it was alone in work
+  primary key (client_id, source_event_id)
+);
 
 -- The migrations of sql/ that have run.
 create table migrations (

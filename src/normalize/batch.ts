@@ -1,18 +1,22 @@
+import { setImmediate } from 'node:timers/promises'
 import type { ContractMappings } from '../../mappings/offer.ts'
 import { type Db, inTransaction, type Tx } from '../database/db.ts'
 import { splitUntilAlone } from '../database/split-until-alone.ts'
 import { splitRealm } from '../domain/realm.ts'
 import type { Log } from '../log.ts'
 import type { NormalizedBatch, Watch } from '../watch.ts'
+import { createLoneGate, type LoneGate } from '../workers/lone-gate.ts'
 import { collectLookups } from './collect-lookups.ts'
 import { claimBusinessKeys, insertEvents } from './emissions.ts'
 import { type BatchStep, faultOutcome, isFaultOfBatch } from './faults.ts'
+import { forgetLoneAttempts, tryEachAlone } from './lone-attempts.ts'
 import { saveFetchRequests } from './missing/fetch-requests.ts'
 import type { NewEvent } from './new-events.ts'
 import { type NormalizeResult, normalizeSourceEvent } from './normalize-event.ts'
+import { deadlyOutcome } from './outcomes.ts'
 import { saveOverdueTimers } from './overdue-timer.ts'
 import type { SourceEvent, SourceEventOutcome } from './source-event.ts'
-import { claimDueEvents, saveOutcomes } from './source-events.ts'
+import { claimDueEvent, claimDueEvents, saveOutcomes } from './source-events.ts'
 import { loadLookups } from './world/load.ts'
 import { noLookups } from './world/lookups.ts'
 import { saveWorld } from './world/save.ts'
@@ -32,6 +36,8 @@ export interface BatchDeps {
     clientId: string,
     events: readonly Pick<NewEvent, 'id' | 'contract' | 'type' | 'userId'>[],
   ) => Promise<string[]>
+  /** What runs in this process beside this batch; left out: nothing. */
+  gate?: LoneGate
   /** Told of each transaction after its commit. */
   watch?: Watch
 }
@@ -57,22 +63,50 @@ const LANE_LIMIT = 60
  * Normalises the due events of some lanes of one client in one transaction: states, events, deliveries, snapshots, all or
  * nothing. An event that PostgreSQL or our own code cannot take must not hold up its neighbours: fewer and fewer events of
  * each lane are tried, then fewer lanes, until it stands alone and fails. Whatever repeats for a batch of one is that event's;
- * only what concerns the database or the process is tried again.
+ * only what concerns the database or the process is tried again. After the death of a process with some of these lanes, what was
+ * in work there is tried one event at a time.
  */
 export async function normalizeBatch(
   deps: BatchDeps,
   clientId: string,
   lanes: readonly number[],
 ): Promise<BatchResult> {
+  const { db, gate = createLoneGate() } = deps
+  try {
+    return await gate.runTogether(() => normalizeTogether(deps, clientId, lanes))
+  } catch (error) {
+    if (!(error instanceof InterruptedLanes)) throw error
+  }
+  const results = await tryEachAlone(
+    { db, gate },
+    { clientId, lanes, perLane: LANE_LIMIT },
+    {
+      attempt: (id) => normalizeAlone(deps, clientId, id),
+      fail: (id) => failAlone(deps, { clientId, id, outcomeOf: deadlyOutcome }),
+    },
+  )
+  // What came meanwhile, and what lies behind the first of each lane: look again at once.
+  return { ...mergeResults(results), sourceEventCount: Math.max(1, results.length) }
+}
+
+/** A process died with these lanes: what was in work there is tried alone. */
+class InterruptedLanes extends Error {}
+
+async function normalizeTogether(deps: BatchDeps, clientId: string, lanes: readonly number[]): Promise<BatchResult> {
+  const claimOf = (some: readonly number[], laneLimit: number) => async (tx: Tx) => {
+    const { sourceEvents, areInterrupted } = await claimDueEvents(tx, clientId, some, laneLimit)
+    if (areInterrupted) throw new InterruptedLanes()
+    return sourceEvents
+  }
   for (let laneLimit = LANE_LIMIT; laneLimit > 1; laneLimit = Math.ceil(laneLimit / 2))
     try {
-      return await commitAndReport(deps, (tx) => processBatch(deps, tx, { clientId, lanes, laneLimit }))
+      return await commitAndReport(deps, (tx) => processBatch(deps, tx, { clientId, claim: claimOf(lanes, laneLimit) }))
     } catch (error) {
       if (!(error instanceof StepFault)) throw error
     }
   const results = await splitUntilAlone<number, BatchResult>(lanes, {
     work: async (some) => [
-      await commitAndReport(deps, (tx) => processBatch(deps, tx, { clientId, lanes: some, laneLimit: 1 })),
+      await commitAndReport(deps, (tx) => processBatch(deps, tx, { clientId, claim: claimOf(some, 1) })),
     ],
     isItemsFault: (error) => error instanceof StepFault,
     onAlone: (lane, fault) =>
@@ -80,6 +114,38 @@ export async function normalizeBatch(
   })
   return mergeResults(results)
 }
+
+/** One event to its outcome; whatever of it cannot be done is its own fault. */
+async function normalizeAlone(deps: BatchDeps, clientId: string, id: string): Promise<BatchResult> {
+  try {
+    return await commitAndReport(deps, async (tx) => {
+      const processed = await processBatch(deps, tx, { clientId, claim: () => claimDueEvent(tx, clientId, id) })
+      await forgetLoneAttempts(tx, clientId, id)
+      return processed
+    })
+  } catch (error) {
+    if (!(error instanceof StepFault)) throw error
+    const { cause, step } = error
+    return failAlone(deps, { clientId, id, cause, outcomeOf: (event) => faultOutcome(event, cause, step) })
+  }
+}
+
+const failAlone = (
+  deps: BatchDeps,
+  {
+    clientId,
+    id,
+    outcomeOf,
+    cause,
+  }: { clientId: string; id: string; outcomeOf: (event: SourceEvent) => SourceEventOutcome; cause?: unknown },
+): Promise<BatchResult> =>
+  commitAndReport(deps, async (tx) => {
+    const [sourceEvent] = await claimDueEvent(tx, clientId, id)
+    await forgetLoneAttempts(tx, clientId, id)
+    return sourceEvent
+      ? failEvent(deps, tx, { clientId, sourceEvent, outcome: outcomeOf(sourceEvent), cause })
+      : NOTHING_TO_DO
+  })
 
 /** What an event of the batch cannot be done with, and at which step. */
 class StepFault extends Error {
@@ -129,6 +195,8 @@ const NOTHING_DUE: BatchResult = {
   nextTimerAt: null,
 }
 
+const NOTHING_TO_DO: ProcessedBatch = { result: NOTHING_DUE, report: null }
+
 const mergeResults = (results: readonly BatchResult[]): BatchResult => ({
   sourceEventCount: results.reduce((sum, { sourceEventCount }) => sum + sourceEventCount, 0),
   endpointIds: [...new Set(results.flatMap(({ endpointIds }) => endpointIds))],
@@ -144,19 +212,15 @@ const earliestOf = (times: readonly (Date | null)[]) =>
 async function processBatch(
   deps: BatchDeps,
   tx: Tx,
-  { clientId, lanes, laneLimit }: { clientId: string; lanes: readonly number[]; laneLimit: number },
+  { clientId, claim }: { clientId: string; claim: (tx: Tx) => Promise<SourceEvent[]> },
 ): Promise<ProcessedBatch> {
-  const sourceEvents = sortByOccurrence(await claimDueEvents(tx, clientId, lanes, laneLimit))
-  if (sourceEvents.length === 0) return { result: NOTHING_DUE, report: null }
+  const sourceEvents = sortByOccurrence(await claim(tx))
+  if (sourceEvents.length === 0) return NOTHING_TO_DO
   const world = await doStep('look up', sourceEvents, () => loadWorld(deps, tx, clientId, sourceEvents))
   const { mappings, holdSeconds, hydrateSeconds } = deps
   const limits = { now: deps.now(), holdSeconds, hydrateSeconds }
   const normalized = await doStep('normalize', sourceEvents, () =>
-    sourceEvents.map((sourceEvent) => {
-      const result = normalizeSourceEvent({ world, mappings, limits }, sourceEvent)
-      if (result.fault !== undefined) throw result.fault
-      return { sourceEvent, ...result }
-    }),
+    normalizeEach({ world, mappings, limits }, sourceEvents),
   )
   const processed = await doStep('store events', sourceEvents, () => claimEvents(tx, clientId, normalized))
   const events = processed.flatMap((one) => one.events)
@@ -178,6 +242,24 @@ async function processBatch(
     },
     report: { clientId, fanOut, outcomes: processed.map(reportOf), events },
   }
+}
+
+/** So long events are normalised without a pause: webhooks and attempts of other clients come in between. */
+const BUSY_MS = 10
+
+/** In their order, each in the world as those before have left it. Throws the first fault. */
+async function normalizeEach(deps: Parameters<typeof normalizeSourceEvent>[0], sourceEvents: readonly SourceEvent[]) {
+  const normalized: (NormalizeResult & { sourceEvent: SourceEvent })[] = []
+  let since = performance.now()
+  for (const sourceEvent of sourceEvents) {
+    const result = normalizeSourceEvent(deps, sourceEvent)
+    if (result.fault !== undefined) throw result.fault
+    normalized.push({ sourceEvent, ...result })
+    if (performance.now() < since + BUSY_MS) continue
+    await setImmediate()
+    since = performance.now()
+  }
+  return normalized
 }
 
 /** All that the events read of the client. What was read may point further: one statement per kind of fact and step. */
@@ -290,12 +372,28 @@ async function failFirstDue(
   tx: Tx,
   { clientId, lane, fault }: { clientId: string; lane: number; fault: StepFault },
 ): Promise<ProcessedBatch> {
-  const [sourceEvent] = await claimDueEvents(tx, clientId, [lane], 1)
-  if (!sourceEvent) return { result: NOTHING_DUE, report: null }
+  const { sourceEvents } = await claimDueEvents(tx, clientId, [lane], 1)
+  const [sourceEvent] = sourceEvents
+  if (!sourceEvent) return NOTHING_TO_DO
   // Another one has become due before it: that one is looked at first.
   if (sourceEvent.id !== fault.sourceEventId) return { result: { ...NOTHING_DUE, sourceEventCount: 1 }, report: null }
-  deps.log.error({ clientId, sourceEventId: sourceEvent.id, err: fault.cause }, 'source_event.failed')
-  const outcome = faultOutcome(sourceEvent, fault.cause, fault.step)
+  return failEvent(deps, tx, {
+    ...{ clientId, sourceEvent, outcome: faultOutcome(sourceEvent, fault.cause, fault.step) },
+    cause: fault.cause,
+  })
+}
+
+async function failEvent(
+  deps: BatchDeps,
+  tx: Tx,
+  {
+    clientId,
+    sourceEvent,
+    outcome,
+    cause,
+  }: { clientId: string; sourceEvent: SourceEvent; outcome: SourceEventOutcome; cause?: unknown },
+): Promise<ProcessedBatch> {
+  deps.log.error({ clientId, sourceEventId: sourceEvent.id, code: outcome.code, err: cause }, 'source_event.failed')
   await saveOutcomes(tx, clientId, [outcome])
   return {
     result: { ...NOTHING_DUE, sourceEventCount: 1 },

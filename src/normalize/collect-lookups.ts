@@ -45,7 +45,7 @@ function collectReads(deps: LookupDeps, sourceEvent: SourceEvent, lookups: Looku
   if (twin !== null) lookups.twins.add(twin)
   const { complete: event, fetches } = completionOf(deps, sourceEvent)
   for (const { key } of fetches) lookups.fetches.add(key)
-  if (!event || sourceEvent.malformed !== undefined) return
+  if (!event || sourceEvent.malformed !== undefined || sourceEvent.isDeadly) return
 
   const observation = observationOf(event)
   const known = knownObjectOf(world, event, observation)

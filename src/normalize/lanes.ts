@@ -2,6 +2,7 @@ import type { Db } from '../database/db.ts'
 import { queryEachClient } from '../database/each-client.ts'
 import { firstRow } from '../database/rows.ts'
 import { createGrowingPause, type GrowingPause } from '../workers/growing-pause.ts'
+import { createLoneGate } from '../workers/lone-gate.ts'
 import type { Worker } from '../workers/worker.ts'
 import { type BatchDeps, type BatchResult, normalizeBatch } from './batch.ts'
 import { fireOverdueTimers } from './overdue-timer.ts'
@@ -92,7 +93,8 @@ async function readEarliestDue(db: Db, clientId: string): Promise<number> {
 
 /** Normalises clients' source events, one batch after another per client, several clients side by side. */
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: one lease loop, whose steps all read and write the same clients, queue and timers.
-export function createNormalizer(deps: NormalizerDeps): Normalizer {
+export function createNormalizer(given: NormalizerDeps): Normalizer {
+  const deps = { ...given, gate: createLoneGate() }
   const clients = new Map<string, LaneClient>()
   const queue: string[] = []
   let runningTurns = 0
@@ -124,7 +126,7 @@ export function createNormalizer(deps: NormalizerDeps): Normalizer {
       client.running = runTurn(clientId, client)
         .catch((error) => {
           deps.log.error({ clientId, err: error }, 'normalize.failed')
-          lookAgainAt(clientId, client, Date.now() + client.pause.next())
+          lookAgainAt(clientId, client, deps.now().getTime() + client.pause.next())
         })
         .finally(() => {
           runningTurns -= 1
@@ -155,15 +157,15 @@ export function createNormalizer(deps: NormalizerDeps): Normalizer {
     const heldUntil = await runBatches(deps, clientId, { client, lanes, shouldYield })
     await fireDueTimers(deps, clientId, { client, lanes })
     client.pause.reset()
-    if (heldUntil < Date.now() + IDLE_MS) wakeClientAt(clientId, client, heldUntil)
-    else lookAgainAt(clientId, client, Date.now() + IDLE_MS)
+    if (heldUntil < deps.now().getTime() + IDLE_MS) wakeClientAt(clientId, client, heldUntil)
+    else lookAgainAt(clientId, client, deps.now().getTime() + IDLE_MS)
   }
 
   /** Looks again at a moment; gives the lanes back when nothing is due then either. */
   const lookAgainAt = (clientId: string, client: LaneClient, at: number) => {
     if (isStopped) return
     if (client.timer) clearTimeout(client.timer)
-    client.timer = setTimeout(() => startRest(clientId, client), Math.max(0, at - Date.now()))
+    client.timer = setTimeout(() => startRest(clientId, client), Math.max(0, at - deps.now().getTime()))
   }
 
   /** Nothing has come for a while: gives the lanes back, unless something is due soon. */
@@ -173,7 +175,7 @@ export function createNormalizer(deps: NormalizerDeps): Normalizer {
     client.running = releaseIdleLanes(clientId, client)
       .catch((error) => {
         deps.log.error({ clientId, err: error }, 'normalize.rest_failed')
-        lookAgainAt(clientId, client, Date.now() + client.pause.next())
+        lookAgainAt(clientId, client, deps.now().getTime() + client.pause.next())
       })
       .finally(() => {
         client.running = null
@@ -183,7 +185,7 @@ export function createNormalizer(deps: NormalizerDeps): Normalizer {
   }
   const releaseIdleLanes = async (clientId: string, client: LaneClient) => {
     let due = await readEarliestDue(deps.db, clientId)
-    if (due > Date.now() + IDLE_MS && client.lanes.length > 0) {
+    if (due > deps.now().getTime() + IDLE_MS && client.lanes.length > 0) {
       const { lanes } = client
       client.lanes = []
       await deps.worker.releaseUnits(clientId, lanes.map(laneUnit))
@@ -196,7 +198,10 @@ export function createNormalizer(deps: NormalizerDeps): Normalizer {
   const wakeClientAt = (clientId: string, client: LaneClient, due: number) => {
     if (client.timer) clearTimeout(client.timer)
     // A few milliseconds late rather than early: the database's clock decides what is due.
-    client.timer = setTimeout(() => wakeClient(clientId), Math.min(Math.max(0, due - Date.now()) + 5, 2 ** 30))
+    client.timer = setTimeout(
+      () => wakeClient(clientId),
+      Math.min(Math.max(0, due - deps.now().getTime()) + 5, 2 ** 30),
+    )
   }
 
   const sweepClients = async () => {

@@ -10,7 +10,14 @@ import { holdForFacts } from './missing/holds.ts'
 import { objectFetch, shortListsOf } from './missing/stripe-fetches.ts'
 import { type Unfetched, unfetchedOf } from './missing/unfetched.ts'
 import { emittingOf, type NewEvent, newEventsOf } from './new-events.ts'
-import { failedOutcome, heldOutcome, ignoredOutcome, normalizedOutcome, notMappedOutcome } from './outcomes.ts'
+import {
+  deadlyOutcome,
+  failedOutcome,
+  heldOutcome,
+  ignoredOutcome,
+  normalizedOutcome,
+  notMappedOutcome,
+} from './outcomes.ts'
 import type { Hold, SourceEvent, SourceEventOutcome, WaitLimits } from './source-event.ts'
 import { type EventObservation, observationOf } from './source-events.ts'
 import type { SkippedFetch, StripeFetch } from './stripe-fetch.ts'
@@ -51,6 +58,7 @@ function normalizeReadableEvent(context: NormalizeContext, sourceEvent: SourceEv
     return withoutEvents(
       failedOutcome(sourceEvent, 'body_missing', 'The raw body is no longer kept: it cannot be normalised.'),
     )
+  if (sourceEvent.isDeadly) return withoutEvents(deadlyOutcome(sourceEvent))
   if (sourceEvent.malformed !== undefined)
     return withoutEvents(failedOutcome(sourceEvent, 'unreadable_value', sourceEvent.malformed))
   if (context.world.lookupFaults.has(sourceEvent)) throw context.world.lookupFaults.get(sourceEvent)

@@ -29,6 +29,17 @@ export const ignoredOutcome = (sourceEvent: SourceEvent, code: string, message: 
 export const failedOutcome = (sourceEvent: SourceEvent, code: string, message: string): SourceEventOutcome =>
   newOutcome(sourceEvent, { state: 'failed', code, message })
 
+/** The code of a source event whose evaluation ends the process. */
+export const PROCESS_DIED = 'process_died'
+
+/** It was alone in work at several deaths of a process. */
+export const deadlyOutcome = (sourceEvent: SourceEvent): SourceEventOutcome =>
+  failedOutcome(
+    sourceEvent,
+    PROCESS_DIED,
+    'The process died again and again while this event alone was in work. It is not evaluated any more; after a fix it can be normalised again.',
+  )
+
 /** It waits for facts until a deadline. */
 export const heldOutcome = (sourceEvent: SourceEvent, { until, facts }: Hold): SourceEventOutcome => ({
   ...newOutcome(sourceEvent, {

@@ -12,6 +12,8 @@ export interface SourceEvent {
   body: Json
   /** Why the body cannot be read at all, though its bytes are there. */
   malformed?: string
+  /** Its evaluation has ended the process again and again: it is not evaluated. */
+  isDeadly?: true
   /** The connected account that it is about; '' or left out: the source's own. */
   account?: string
   /** Left out: live. */

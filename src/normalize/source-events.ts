@@ -2,21 +2,23 @@ import type { Queryable } from '../database/db.ts'
 import { TIMER_BODY } from '../domain/event-origin.ts'
 import { isIdText } from '../language/unreadable.ts'
 import { factLockSql } from './missing/holds.ts'
+import { PROCESS_DIED } from './outcomes.ts'
 import { readBody, type SourceEvent, type SourceEventOutcome } from './source-event.ts'
 import type { Observation } from './world/snapshots.ts'
 
 /**
  * Locks and reads the due events of some lanes of a client, oldest first, `limit` at most per lane; what another
- * transaction has locked is passed over.
+ * transaction has locked is passed over. `areInterrupted`: a process died with one of these lanes.
  */
 export async function claimDueEvents(
   tx: Queryable,
   clientId: string,
   lanes: readonly number[],
   limit: number,
-): Promise<SourceEvent[]> {
-  const { rows } = await tx.query<SourceEventRow>(
-    `select e.id, e.source_id, e.event_id, e.type, e.account, e.livemode, e.api_version, e.created_at, e.received_at, b.body
+): Promise<{ sourceEvents: SourceEvent[]; areInterrupted: boolean }> {
+  const { rows } = await tx.query<SourceEventRow & { areInterrupted: boolean }>(
+    `select e.id, e.source_id, e.event_id, e.type, e.account, e.livemode, e.api_version, e.created_at, e.received_at, b.body,
+            exists (select from interrupted_lanes where client_id = $1 and lane = any($2)) as "areInterrupted"
        from ${factLockSql('$1::uuid')}
       cross join unnest($2::smallint[]) l(lane)
       cross join lateral (
@@ -25,6 +27,20 @@ export async function claimDueEvents(
          order by due_at, id limit $3 for update skip locked) e
        left join source_event_bodies b on b.client_id = $1 and b.source_event_id = e.id`,
     [clientId, lanes, limit],
+  )
+  return { sourceEvents: rows.map(sourceEventOf), areInterrupted: rows[0]?.areInterrupted ?? false }
+}
+
+/** Locks and reads one source event; none where it is not due, or locked by another transaction. */
+export async function claimDueEvent(tx: Queryable, clientId: string, id: string): Promise<SourceEvent[]> {
+  const { rows } = await tx.query<SourceEventRow>(
+    `select e.id, e.source_id, e.event_id, e.type, e.account, e.livemode, e.api_version, e.created_at, e.received_at, b.body
+       from ${factLockSql('$1::uuid')}
+      cross join lateral (
+        select id, source_id, event_id, type, account, livemode, api_version, created_at, received_at from source_events
+         where client_id = $1 and id = $2 and due_at <= now() for update skip locked) e
+       left join source_event_bodies b on b.client_id = $1 and b.source_event_id = e.id`,
+    [clientId, id],
   )
   return rows.map(sourceEventOf)
 }
@@ -41,6 +57,8 @@ export interface SourceEventRow {
   created_at: Date
   received_at: Date
   body: Buffer | null
+  /** Where it is read to be looked at again. */
+  reason_code?: string | null
 }
 
 /** Of a row of `source_events` with its `body`, the raw bytes; null: they are kept no longer. */
@@ -54,7 +72,7 @@ export const sourceEventOf = (row: SourceEventRow): SourceEvent => ({
   apiVersion: row.api_version,
   createdAt: row.created_at,
   receivedAt: row.received_at,
-  ...parseBody(row.body),
+  ...(row.reason_code === PROCESS_DIED ? { body: {}, isDeadly: true as const } : parseBody(row.body)),
 })
 
 function parseBody(bytes: Buffer | null): Pick<SourceEvent, 'body' | 'malformed'> {

@@ -1,6 +1,7 @@
 import { queryAnsweringNodes } from '../database/away-nodes.ts'
 import { type Db, inTransaction } from '../database/db.ts'
 import type { Log } from '../log.ts'
+import { noteInterruptedLanes } from './interrupted-lanes.ts'
 import { WAKE_CHANNEL } from './worker-session.ts'
 
 interface DeadWorker {
@@ -50,6 +51,7 @@ async function freeOrphanLeases(db: Db): Promise<number> {
   const { rows: living } = await db.query('select id from workers')
   const gone = holders.map(({ id }) => id).filter((id) => !living.some((worker) => worker.id === id))
   if (gone.length === 0) return 0
+  await noteInterruptedLanes(db, [...new Set(gone)])
   const { count } = await queryAnsweringNodes(
     db,
     (whose) => `delete from leases where worker_id = any($1::uuid[]) and ${whose}`,
