@@ -1,4 +1,5 @@
 import { type Node, type ObjectKind, unset, type When } from '../src/language/mapping.ts'
+import { wordTable } from '../src/language/word-table.ts'
 import { all, any, is, on } from '../src/language/words.ts'
 import { invoiceStateTypes } from './accessors/invoice.ts'
 
@@ -25,10 +26,10 @@ export const fetchedLists: readonly FetchedList[] = [
   {
     what: 'line_items',
     on: session.types,
-    // An invoice that the session made has the lines itself.
+    // An invoice that the session made has the lines itself. What is unpaid may have been authorised: no event of the session
+    // follows its capture, which tells the lines.
     when: all(
       session.has('mode', 'payment'),
-      session.has('payment_status', 'paid', 'no_payment_required'),
       session.has('invoice', unset),
       any(is(session.from('line_items'), unset), session.has('line_items.has_more', true)),
     ),
@@ -49,9 +50,9 @@ export const fetchedLists: readonly FetchedList[] = [
 ]
 
 /** Objects that mappings read of others (`kept`) and that no event has shown: fetched when an emitted event reads them. */
-export const fetchedObjectPaths: Partial<Record<ObjectKind, string>> = {
+export const fetchedObjectPaths: Partial<Record<ObjectKind, string>> = wordTable({
   product: '/v1/products/{id}',
-}
+})
 
 /** A thin event of a snapshot event that Stripe names: the snapshot itself, with what has changed. */
 export const snapshotEventPath = '/v1/events/{id}'
@@ -62,7 +63,7 @@ export const relatedObjectPath = /^\/v1(\/[\w-]+)+$/
  * Types that exist as thin events alone (`v1.customer.subscription.past_due`, `v1.invoice.line_item_added`): what has
  * changed shows in the object, so they are read like the snapshot type of their object's kind.
  */
-export const snapshotTypeOfThin: Readonly<Record<string, string>> = {
+export const snapshotTypeOfThin: Readonly<Record<string, string>> = wordTable({
   subscription: 'customer.subscription.updated',
   invoice: 'invoice.updated',
-}
+})

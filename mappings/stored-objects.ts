@@ -1,6 +1,7 @@
 import type Stripe from 'stripe'
 import { idOf, idsOf } from '../src/language/converters.ts'
 import { type Expr, type Node, type ObjectKind, set, unset } from '../src/language/mapping.ts'
+import { wordTable } from '../src/language/word-table.ts'
 import { always, computed, event, firstOf, given, is, reading, self } from '../src/language/words.ts'
 import { creditsNamed } from './accessors/credits.ts'
 import { checkoutBehind, type Link, REFUND_EVENTS, registeredUser } from './accessors/facts.ts'
@@ -33,7 +34,7 @@ const refund = reading<Stripe.Refund>()
 const note = reading<Stripe.CreditNote>()
 
 /** What an event says beside what it emits: the client's own id of the user behind a customer. */
-export const userClaims: Partial<Record<ObjectKind, { customer: Node; clientUserId: Node }>> = {
+export const userClaims: Partial<Record<ObjectKind, { customer: Node; clientUserId: Node }>> = wordTable({
   customer: { customer: customer.from('id'), clientUserId: customer.from('metadata.client_user_id') },
   'checkout.session': {
     customer: firstOf(idOf(session.from('customer')), session.from('customer_account'), session.from('id')),
@@ -43,7 +44,7 @@ export const userClaims: Partial<Record<ObjectKind, { customer: Node; clientUser
       session.from('client_reference_id'),
     ),
   },
-}
+})
 
 type IdOrObject = string | { id: string }
 type PaymentLinks = { of: Node; to: Partial<Record<keyof Link, Node>> }[]
@@ -57,7 +58,7 @@ const intentCharge = firstOf(
 const sessionPaid = session.has('payment_status', 'paid', 'no_payment_required')
 
 /** Ties between payments and what was bought, by Stripe's `object`. Since basil an invoice's payment is named by invoice_payment.paid alone. */
-export const paymentLinks: Readonly<Record<string, PaymentLinks>> = {
+export const paymentLinks: Readonly<Record<string, PaymentLinks>> = wordTable({
   invoice: [
     { of: idOf(invoice.legacy<IdOrObject>('charge', BASIL)), to: { invoice: invoice.from('id') } },
     { of: idOf(invoice.legacy<IdOrObject>('payment_intent', BASIL)), to: { invoice: invoice.from('id') } },
@@ -145,11 +146,14 @@ export const paymentLinks: Readonly<Record<string, PaymentLinks>> = {
         idOf(note.legacy<IdOrObject>('refund', BASIL)),
         idsOf('refund')(note.from('refunds') as Expr<{ refund: IdOrObject }[] | null>),
       ),
-      to: { credit_note: note.from('id'), invoice: idOf(note.from('invoice')) },
+      to: {
+        credit_notes: computed('notes of the refund', (id) => [id], note.from('id')),
+        invoice: idOf(note.from('invoice')),
+      },
     },
     {
       of: idOf(note.from('invoice')),
       to: { credits: computed('refunds of the note', creditsNamed, self<Stripe.CreditNote>()) },
     },
   ],
-}
+})

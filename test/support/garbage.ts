@@ -36,6 +36,8 @@ export const GARBAGE: readonly (readonly [kind: string, value: Json])[] = [
   ['NUL', 'a\0b'],
   ['half a character', 'a\ud800b'],
   ['nested too deep', nestedBy(300)],
+  ['a name that every object has', 'constructor'],
+  ['the name of the prototype', '__proto__'],
 ]
 
 type Place = readonly (string | number)[]
