@@ -6,12 +6,14 @@ import { answerRefusal } from './api/http/refusals.ts'
 import { createFirstAdminKey } from './api/resources/create-api-key.ts'
 import { cancelBackfill, startBackfill } from './backfill/start.ts'
 import type { Config } from './config.ts'
+import { createDatabaseClock, type DatabaseClock } from './database/clock.ts'
 import { explainDatabaseFailure } from './database/connect-trouble.ts'
 import { cutConnections, type Db, openPool } from './database/db.ts'
 import { migrateDatabase } from './database/migrate.ts'
 import type { SessionSettings } from './database/session-settings.ts'
+import { cancelDelivery } from './deliver/cancel.ts'
 import { resendDelivery } from './deliver/resend.ts'
-import { newId } from './domain/ids.ts'
+import { newId, setIdClock } from './domain/ids.ts'
 import { startPostgres } from './embedded-postgres/start.ts'
 import { Refusal, refusalBody } from './errors.ts'
 import { fanOut } from './fanout/fanout.ts'
@@ -60,7 +62,10 @@ export interface Gateway {
 
 export interface GatewayOptions {
   log: Log
+  /** The clock of this machine, by which is signed and verified. */
   now?: () => Date
+  /** The clock that durations are counted by: the database's, unless another one is handed in. */
+  clock?: DatabaseClock
   random?: () => number
   /** The embedded database has ended without being asked to: nothing works any more. */
   onDatabaseCrash?: () => void
@@ -90,13 +95,24 @@ export async function startGateway(config: Config, options: GatewayOptions): Pro
 }
 
 async function startParts(config: Config, options: GatewayOptions, started: StopList): Promise<Gateway> {
-  const { log, now = () => new Date(), random = Math.random, watch: ownWatch = {} } = options
+  const { log, now: wallClock = () => new Date(), random = Math.random, watch: ownWatch = {} } = options
+  const { clock = createDatabaseClock() } = options
+  const { now } = clock
+  if (!options.clock) setIdClock(() => now().getTime())
+  started.add(async () => setIdClock())
   const offers = await loadOffers(config.contracts)
   const http = await startHttpServer(config)
   started.add(http.drain)
   const { url, db, keyRing, embedded } = await startDatabase(config, options, started)
   const pools = openRolePools(config, { url, db, log }, started)
-  const worker = await registerWorker({ url, db, log, roles: [...config.roles], keyIds: keyRing.ids })
+  const worker = await registerWorker({
+    url,
+    db,
+    log,
+    roles: [...config.roles],
+    keyIds: keyRing.ids,
+    onClock: clock.learn,
+  })
   started.add(worker.stop)
   worker.onSilence(() => {
     for (const pool of new Set([db, pools.ingest, pools.api])) cutConnections(pool)
@@ -117,7 +133,7 @@ async function startParts(config: Config, options: GatewayOptions, started: Stop
   started.add(observers.stop)
   started.add(operations.stop)
   const { watch, metrics } = observers
-  const shared = { db, log, config, keyRing, ...offers, worker, watch, now, random }
+  const shared = { db, log, config, keyRing, ...offers, worker, watch, now, wallClock, random }
 
   const rooms = config.roles.has('work') ? startRooms(shared, wakes) : null
   const wakeRoom = rooms?.wakeRoom ?? wakeRoomsElsewhere(wakes)
@@ -130,7 +146,7 @@ async function startParts(config: Config, options: GatewayOptions, started: Stop
   })
   if (rooms) {
     jobs = await startJobs({
-      ...{ url, db, log, worker, rooms: rooms.byName, retentionDays: config.retentionDays },
+      ...{ url, db, log, worker, now, rooms: rooms.byName, retentionDays: config.retentionDays },
       raiseAlarms: operations.sweep,
     })
     // What the last process left behind.
@@ -249,6 +265,7 @@ function gatewayRoutes(
         checkReadiness,
         publicUrl: () => config.publicUrl ?? url,
         resendDelivery,
+        cancelDelivery,
         describeMappings: () => describeMappings(mappings),
         explainSourceEvent: (read, clientId, id) =>
           explainSourceEvent({ db: read, mappings, now: shared.now }, clientId, id),

@@ -25,6 +25,8 @@ interface JobsDeps {
   log: Log
   worker: RegisteredWorker
   rooms: Readonly<Record<WorkRoom, WorkingRoom>>
+  /** The database's clock. */
+  now: () => Date
   /** Days that payloads and metadata are kept. */
   retentionDays: RetentionDays
   /** Looks for trouble that operators are notified of. */
@@ -92,11 +94,11 @@ export async function startJobs(deps: JobsDeps): Promise<Jobs> {
       alarms: deps.raiseAlarms,
       partitions: async () => {
         await makePartitions({ db, log })
-        await moveFloor(db)
+        await moveFloor(db, deps.now())
       },
       purge: async () => {
         await purgeIdempotencyKeys(db)
-        await purgeExpired({ ...deps, now: () => new Date(), isStopping: () => stopping }, deps.retentionDays)
+        await purgeExpired({ ...deps, isStopping: () => stopping }, deps.retentionDays)
       },
     })
     // It reconnects by itself; when it gives up nevertheless, rooms would wait for the next sweep for ever.
@@ -121,7 +123,7 @@ export async function startJobs(deps: JobsDeps): Promise<Jobs> {
   }
 
   // After days of downtime, queries would scan all of them until the hourly job.
-  moveFloor(db).catch((error) => log.warn({ err: error }, 'jobs.floor_not_moved'))
+  moveFloor(db, deps.now()).catch((error) => log.warn({ err: error }, 'jobs.floor_not_moved'))
   await startRunner().catch(async (error) => {
     await pool.end()
     throw error

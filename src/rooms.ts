@@ -30,7 +30,10 @@ export interface SharedDeps extends Offers {
   keyRing: KeyRing
   worker: RegisteredWorker
   watch: Required<Watch>
+  /** The database's clock: of all that is stored as due, held or live. */
   now: () => Date
+  /** The clock of this machine: of what is signed. */
+  wallClock: () => Date
   random: () => number
 }
 

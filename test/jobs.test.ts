@@ -28,7 +28,9 @@ async function newProcess() {
     replay: room('replay'),
   }
   const kept = { payload: 30, metadata: 90 }
-  const jobs: Jobs = await startJobs({ url, db, log, worker, rooms, retentionDays: kept, raiseAlarms: async () => {} })
+  const raiseAlarms = async () => {}
+  const now = () => new Date()
+  const jobs: Jobs = await startJobs({ url, db, log, worker, now, rooms, retentionDays: kept, raiseAlarms })
   const wakes = await createWakes({ db, log, workerId: () => worker.id })
   afterwards(async () => {
     await jobs.stop()

@@ -3,19 +3,30 @@ import { v5 } from 'uuid'
 
 let lastMs = 0
 let count = 0
+let readClock: () => number = Date.now
+/** So much further back is another clock: ids go on from there, and their random bits keep them apart. */
+const SET_BACK_MS = 1000
+
+/**
+ * Makes ids from now on by `clock`, in milliseconds since 1970: the database's, so that ids that several processes make sort by
+ * one clock, and none is older than the transaction that writes it. Without an argument by the machine's again.
+ */
+export const setIdClock = (clock: () => number = Date.now): void => {
+  readClock = clock
+}
 
 /**
  * A new UUIDv7: its first 48 bits are the milliseconds that choose a day's partition, the next 12 count within a
  * millisecond, so that ids of one process sort in the order they were made.
  */
 export function newId(): string {
-  const now = Date.now()
-  if (now > lastMs) {
+  const now = Math.floor(readClock())
+  if (now > lastMs || now < lastMs - SET_BACK_MS) {
     lastMs = now
     count = 0
   } else {
     count += 1
-    // Four thousand in a millisecond, or a clock set back: run ahead of it rather than repeat.
+    // Four thousand in a millisecond, or a clock that goes back: run ahead of it rather than repeat.
     if (count > 0xfff) {
       lastMs += 1
       count = 0

@@ -11,6 +11,8 @@ export interface RecordDeps {
   db: Db
   log: Log
   random: () => number
+  /** The database's clock. */
+  now?: () => Date
   /** The lane of a source event whose object is known by now. */
   laneOf: (sourceId: string, event: Json, eventId: string) => number
 }
@@ -75,7 +77,8 @@ async function recordFound({ db, log, laneOf }: RecordDeps, due: DueFetch, { obj
 async function recordFailedCall(deps: RecordDeps, due: DueFetch, failure: Failure) {
   const { clientId, sourceId, need } = due
   const seconds = retrySeconds(deps, due, failure)
-  const isLast = Date.now() + seconds * 1000 > due.giveUpAt.getTime()
+  const now = deps.now?.() ?? new Date()
+  const isLast = now.getTime() + seconds * 1000 > due.giveUpAt.getTime()
   const openSeconds = await inTransaction(deps.db, async (tx) => {
     const openSeconds = await countFailure(tx, due, failure)
     if (isLast) await giveUpFetch(tx, due, failure, FAILED_SECONDS)

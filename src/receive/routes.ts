@@ -24,7 +24,10 @@ interface Deps {
   db: Db
   keyRing: KeyRing
   log: Log
+  /** The database's clock. */
   now: () => Date
+  /** The clock of this machine, by which signatures are judged. */
+  wallClock?: (() => Date) | undefined
   /** Called after the commit for each client that has new source events; never awaited, must not throw. */
   onStored: (clientId: string) => void
   watch?: Watch
@@ -34,13 +37,14 @@ interface Deps {
  * POST /webhooks/stripe/:sourceId. Answers 200 `{received: true, duplicate}` once the event is committed, else a refusal
  * of src/errors.ts; Stripe sends again for three days whatever was not answered with 200.
  */
-export function receiveRoutes({ db, keyRing, log, now, onStored, watch }: Deps): Router {
+export function receiveRoutes({ db, keyRing, log, now, wallClock = now, onStored, watch }: Deps): Router {
   const router = express.Router()
   const webhook = stripeWebhookHandler({
     loadSource: createSourceLoader({ db, log }),
     storeEvent: createEventStore({ db, log, onStored, watch, via: 'stripe' }),
     keyRing,
     now,
+    wallClock,
     watch,
   })
   router.post('/webhooks/stripe/:sourceId', webhook, refusalHandler({ log, watch }))
@@ -54,6 +58,7 @@ interface WebhookHandlerDeps {
   bodies?: ByteBudget
   keyRing: Pick<KeyRing, 'decrypt'>
   now: () => Date
+  wallClock?: () => Date
   watch?: Watch | undefined
 }
 
@@ -64,6 +69,7 @@ export function stripeWebhookHandler({
   bodies = createByteBudget(BODIES_MAX_BYTES),
   keyRing,
   now,
+  wallClock = now,
   watch,
 }: WebhookHandlerDeps): RequestHandler<{ sourceId: string }> {
   return async (req, res) => {
@@ -78,7 +84,7 @@ export function stripeWebhookHandler({
     const { bytes, held } = await readRawBody(req, { budget: bodies, share: source.clientId })
     res.once('close', held.release)
     res.locals.source = source
-    verifySignature(bytes, req.get('stripe-signature'), source.sealedSecrets.map(keyRing.decrypt), now())
+    verifySignature(bytes, req.get('stripe-signature'), source.sealedSecrets.map(keyRing.decrypt), wallClock())
     held.keep()
     noteProof(req, 'webhook')
     const envelope = readEnvelope(bytes, source.id, now())

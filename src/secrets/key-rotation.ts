@@ -142,14 +142,15 @@ async function resealEndpoints(
   condition = STALE_ENDPOINT,
 ): Promise<ResealedRows> {
   const { rows } = await tx.query(
-    `select id, headers, sealed_headers, tls, secrets from endpoints
+    `select id, headers, sealed_headers, tls, secrets, now() as at from endpoints
       where id > $1 and $2::text is not null and deleted_at is null and ${condition} order by id limit ${BATCH} for update`,
     [after, `${keyRing.ids[0]}:`],
   )
   const reseal = createResealer(keyRing)
-  const now = Date.now()
-  for (const { id, headers, sealed_headers, tls, secrets } of rows) {
-    const live = secrets.filter(({ until }: { until: string | null }) => until === null || Date.parse(until) > now)
+  for (const { id, headers, sealed_headers, tls, secrets, at } of rows) {
+    const live = secrets.filter(
+      ({ until }: { until: string | null }) => until === null || Date.parse(until) > at.getTime(),
+    )
     await tx.query(`update endpoints set headers = '{}', sealed_headers = $2, tls = $3, secrets = $4 where id = $1`, [
       id,
       sealed_headers === null ? sealHeaders(keyRing, headers) : reseal(sealed_headers),

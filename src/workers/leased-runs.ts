@@ -36,6 +36,8 @@ export interface LeasedRunsDeps {
   db: Db
   log: Log
   worker: Worker
+  /** The database's clock, by which runs are due. */
+  now?: () => Date
   /** Another process works on a run of this client: it should know that there is work. */
   onLeasedElsewhere: (clientId: string) => void
 }
@@ -55,7 +57,7 @@ const RETRY_MS = 1000
 /** Works on all runs of a kind, each in one process at a time. After `kill -9` another process continues from the row. */
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: one closure around the state of the runs; its parts are short functions.
 export function createLeasedRuns<Run extends LongRun>(
-  { log, worker, onLeasedElsewhere }: LeasedRunsDeps,
+  { log, worker, now = () => new Date(), onLeasedElsewhere }: LeasedRunsDeps,
   kind: RunKind<Run>,
 ): LeasedRuns {
   const looksUnderWay = new Map<string, Promise<void>>()
@@ -82,7 +84,7 @@ export function createLeasedRuns<Run extends LongRun>(
         log.error({ clientId, err: error }, `${kind.name}.look_failed`)
         const pause = pauses.get(clientId) ?? createGrowingPause({ firstMs: RETRY_MS })
         pauses.set(clientId, pause)
-        wakeAt(clientId, Date.now() + pause.next())
+        wakeIn(clientId, pause.next())
       })
       .finally(() => {
         looksUnderWay.delete(clientId)
@@ -106,7 +108,8 @@ export function createLeasedRuns<Run extends LongRun>(
       held.filter((unit) => !begun.has(unit)),
     )
     const next = await kind.readNextDue(clientId)
-    if (next && next.getTime() > Date.now()) wakeAt(clientId, next.getTime())
+    const waitMs = next ? next.getTime() - now().getTime() : 0
+    if (waitMs > 0) wakeIn(clientId, waitMs)
   }
 
   const beginRun = (run: Run) => {
@@ -152,13 +155,13 @@ export function createLeasedRuns<Run extends LongRun>(
     paused.set(id, timer)
   }
 
-  const wakeAt = (clientId: string, at: number) => {
+  const wakeIn = (clientId: string, waitMs: number) => {
     clearTimeout(timers.get(clientId))
     timers.delete(clientId)
     if (!stopped)
       timers.set(
         clientId,
-        setTimeout(() => wake(clientId), Math.max(0, at - Date.now()) + 5),
+        setTimeout(() => wake(clientId), waitMs + 5),
       )
   }
 

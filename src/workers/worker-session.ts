@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
+import type { ClockSample } from '../database/clock.ts'
 import { createSession } from '../database/db.ts'
+import { firstRow } from '../database/rows.ts'
 import { newId } from '../domain/ids.ts'
 
 /** Notifications on this channel wake other processes: `sweep`, or `<room>:<clientId>`. */
@@ -35,12 +37,15 @@ export async function openSession({
   keyIds,
   onLost,
   onNotice,
+  onClock = () => {},
 }: {
   url: string
   roles: readonly string[]
   keyIds: readonly string[]
   onLost: (how: SessionLoss) => void
   onNotice: (payload: string) => void
+  /** Gets what the database's clock says, at the opening and with each heartbeat. */
+  onClock?: (sample: ClockSample) => void
 }): Promise<WorkerSession> {
   const id = newId()
   const client = createSession(url, { application_name: 'flo-gateway worker', query_timeout: OPEN_TIMEOUT_MS })
@@ -53,8 +58,14 @@ export async function openSession({
   client.on('error', () => {})
   client.on('end', () => closeOver('ended'))
   client.on('notification', ({ payload = '' }) => onNotice(payload))
+  const readClock = async () => {
+    const sentAt = performance.now()
+    const { rows } = await client.query<{ at: Date }>('select clock_timestamp() as at')
+    onClock({ at: firstRow(rows).at, sentAt, receivedAt: performance.now() })
+  }
   await client.connect()
   try {
+    await readClock()
     await client.query(`listen ${WAKE_CHANNEL}`)
     // Locked before it is listed: a listed worker whose lock is free is dead.
     const lockKey = randomBytes(8).readBigInt64BE().toString()
@@ -75,7 +86,7 @@ export async function openSession({
     },
     async sendHeartbeat() {
       let heard = false
-      const asked = client.query('select').then(
+      const asked = readClock().then(
         () => {
           heard = true
         },

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { queryAnsweringNodes } from '../database/away-nodes.ts'
+import type { ClockSample } from '../database/clock.ts'
 import type { Db } from '../database/db.ts'
 import type { Log } from '../log.ts'
 import { freeDeadWorkers } from './janitor.ts'
@@ -45,6 +46,8 @@ interface WorkerDeps {
   roles: readonly string[]
   /** The keys of the ring that this process has. */
   keyIds?: readonly string[]
+  /** Gets what the database's clock says, once a second. */
+  onClock?: (sample: ClockSample) => void
 }
 
 /** What was given to onLost, onReady, onSilence and onNotice, in this order each. */
@@ -111,14 +114,14 @@ export async function registerWorker(deps: WorkerDeps): Promise<RegisteredWorker
 }
 
 /** Opens the worker's session, and another one, under a new id, whenever it is lost. Rejects when the first cannot be opened. */
-async function keepSession({ url, db, log, roles, keyIds = [] }: WorkerDeps, callbacks: WorkerCallbacks) {
+async function keepSession({ url, db, log, roles, keyIds = [], onClock }: WorkerDeps, callbacks: WorkerCallbacks) {
   let pool: string | null = null
   let isStopped = false
   let isLost = false
 
   const openNext = () =>
     openSession({
-      ...{ url, roles, keyIds },
+      ...{ url, roles, keyIds, onClock },
       onLost: (how) => void reopenSession(how),
       onNotice(payload) {
         for (const call of callbacks.onNotice) call(payload)

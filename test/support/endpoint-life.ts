@@ -25,7 +25,7 @@ export async function gatewayOnClock({ now } = handedClock(), overrides: Record<
   const told: EndpointChange[] = []
   const gateway = await startTestGateway(
     { LOG_LEVEL: 'error', ...overrides },
-    { now, random: () => 0, watch: { onEndpointChanged: (change) => told.push(change) } },
+    { now, clock: { now, learn() {} }, random: () => 0, watch: { onEndpointChanged: (change) => told.push(change) } },
   )
   return { ...gateway, told }
 }

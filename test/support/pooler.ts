@@ -136,7 +136,7 @@ export async function startPooler(url: string, options: PoolerOptions): Promise<
       if (mode === 'session' && resetQuery) await connection.client.query(resetQuery).catch(() => {})
       giveBack(connection)
     })
-    socket.once('data', (startup) => {
+    socket.once('data', (startup: Buffer) => {
       const words = startup.subarray(8).toString().split('\0')
       const unknown = words.find((word, at) => at % 2 === 0 && word && !KNOWN_PARAMETERS.includes(word.toLowerCase()))
       if (unknown)

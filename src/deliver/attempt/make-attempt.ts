@@ -14,7 +14,10 @@ import type { PostRequest } from './send-post.ts'
 interface AttemptDeps {
   keyRing: KeyRing
   log: Log
+  /** The database's clock, by which secrets end. */
   now: () => Date
+  /** The clock of this machine, which signatures name: real time, as receivers judge it. */
+  wallClock?: (() => Date) | undefined
   random: () => number
   sendPost: (post: PostRequest) => Promise<AttemptAnswer>
   watch?: Watch
@@ -34,7 +37,7 @@ interface AttemptInput {
  * Rejects only by our own fault, such as a secret that cannot be decrypted: then nothing was sent.
  */
 export async function makeAttempt(
-  { keyRing, log, now, random, sendPost, watch }: AttemptDeps,
+  { keyRing, log, now, wallClock = now, random, sendPost, watch }: AttemptDeps,
   { clientId, endpoint, delivery, event: { body, sourceEventId }, onSlow }: AttemptInput,
 ): Promise<AttemptMade> {
   const { contract } = endpoint
@@ -47,7 +50,7 @@ export async function makeAttempt(
     attempt: number,
     wireBody,
     secrets: liveSecrets(endpoint, at, keyRing),
-    at,
+    at: wallClock(),
   })
   const answer = await sendPost({
     origin: endpoint.origin,

@@ -1,0 +1,35 @@
+/** When the database read its clock, between two moments of `performance.now()` here. */
+export interface ClockSample {
+  at: Date
+  sentAt: number
+  receivedAt: number
+}
+
+export interface DatabaseClock {
+  /** What the database's clock says now, to some milliseconds. */
+  now(): Date
+  /** Takes a sample in, unless what is known already is more exact. */
+  learn(sample: ClockSample): void
+}
+
+// More than the clocks of machines drift apart in a second.
+const DRIFT = 0.001
+
+/**
+ * The one clock for durations: what is stored as due, held, live or done is compared with the database's clock, by every process
+ * and by statements, so that no clock of a machine has a say. It runs on by this process's monotonic timer between two samples.
+ */
+export function createDatabaseClock(): DatabaseClock {
+  let known = { at: Date.now(), measuredAt: performance.now(), error: Number.POSITIVE_INFINITY }
+  return {
+    now: () => new Date(known.at + performance.now() - known.measuredAt),
+    learn({ at, sentAt, receivedAt }) {
+      const measuredAt = (sentAt + receivedAt) / 2
+      const error = (receivedAt - sentAt) / 2 + 1
+      const knownError = known.error + DRIFT * (measuredAt - known.measuredAt)
+      const difference = Math.abs(at.getTime() - (known.at + measuredAt - known.measuredAt))
+      // A difference that neither sample's error explains: the clock was set, or another server answers.
+      if (error <= knownError || difference > error + knownError) known = { at: at.getTime(), measuredAt, error }
+    },
+  }
+}
