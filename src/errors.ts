@@ -59,6 +59,10 @@ export const refusalCodes = {
     status: 409,
     message: 'A replay to this endpoint runs: wait for its end, or cancel it.',
   },
+  delivery_ended: {
+    status: 409,
+    message: 'This delivery has ended: only one that is pending can be cancelled.',
+  },
   quota_exceeded: {
     status: 409,
     message: 'The client has as many of these as its quota allows: delete one, or ask the operator for more.',
@@ -98,8 +102,8 @@ export const refusalCodes = {
 } as const
 
 export type RefusalCode = keyof typeof refusalCodes
-/** What was wrong with one field: `path` as the caller wrote it, e.g. `retrySchedule.0`. */
-export type RefusalDetail = { path: string; code: string; message: string }
+/** What was wrong with one field: `path` as the caller wrote it, e.g. `retrySchedule.0`; `until` when it ends by itself. */
+export type RefusalDetail = { path: string; code: string; message: string; until?: string }
 
 /** A request we refuse. The edge answers with the status and message of the code. */
 export class Refusal extends Error {

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi'
 import { type Contract, wireSchemaOf } from '../contracts/contract.ts'
 import { refusalCodes } from '../errors.ts'
-import { idReference } from './http/field-schemas.ts'
+import { idReference, replyTime } from './http/field-schemas.ts'
 import { healthPaths } from './http/health.ts'
 import type { Route } from './http/route.ts'
 
@@ -12,7 +12,14 @@ const ErrorReply = z
       code: z.enum(Object.keys(refusalCodes)).meta({ description: 'See docs/errors.md.' }),
       message: z.string(),
       requestId: z.string(),
-      details: z.array(z.strictObject({ path: z.string(), code: z.string(), message: z.string() })),
+      details: z.array(
+        z.strictObject({
+          path: z.string(),
+          code: z.string(),
+          message: z.string(),
+          until: replyTime.optional().meta({ description: 'When what is in the way ends by itself.' }),
+        }),
+      ),
     }),
   })
   .meta({ id: 'Error' })
@@ -39,6 +46,11 @@ export const replySchema = ({ reply, isList: list }: Pick<Route, 'reply' | 'isLi
         data: z.array(reply),
         meta: z.strictObject({
           nextCursor: z.string().nullable().meta({ description: 'null on the last page.' }),
+          prevCursor: z.string().nullable().meta({ description: 'The page before; null on the first page.' }),
+          completeUntil: replyTime.optional().meta({
+            description:
+              'In ascending order: rows made before this time are all there, and later ones are left out. Go on with it as `since`.',
+          }),
           pastRetention: z.boolean().optional().meta({ description: 'true: the rows are past their retention.' }),
         }),
       })

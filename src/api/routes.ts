@@ -6,6 +6,7 @@ import { backfillRoutes } from './resources/backfills.ts'
 import { checkoutRoutes } from './resources/checkouts.ts'
 import { clientRoutes } from './resources/clients.ts'
 import { deliveryRoutes } from './resources/deliveries.ts'
+import { deliveryActionRoutes } from './resources/delivery-actions.ts'
 import { endpointSecretRoutes } from './resources/endpoint-secrets.ts'
 import { endpointStatsRoutes } from './resources/endpoint-stats.ts'
 import { endpointStatusRoutes } from './resources/endpoint-status.ts'
@@ -37,6 +38,7 @@ const resources = [
   backfillRoutes,
   eventRoutes,
   deliveryRoutes,
+  deliveryActionRoutes,
   replayRoutes,
   eventTypeRoutes,
   mappingRoutes,

@@ -148,7 +148,11 @@ async function storeByNode(db: Db, groups: readonly (readonly IncomingEvent[])[]
   return inOrderOf(groups, stored.flat())
 }
 
-async function storeOnNode(db: Db, groups: readonly (readonly IncomingEvent[])[], node: string): Promise<GroupResult[]> {
+async function storeOnNode(
+  db: Db,
+  groups: readonly (readonly IncomingEvent[])[],
+  node: string,
+): Promise<GroupResult[]> {
   const away = awayNodesOf(db)
   if (away.isAway(node)) return groups.map(() => 'unavailable')
   try {

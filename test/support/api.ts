@@ -9,6 +9,7 @@ import { replySchema } from '../../src/api/openapi.ts'
 import { declareRoutes } from '../../src/api/routes.ts'
 import { cancelBackfill, startBackfill } from '../../src/backfill/start.ts'
 import type { Db } from '../../src/database/db.ts'
+import { cancelDelivery } from '../../src/deliver/cancel.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { forgetFailures } from '../../src/hydrate/circuit.ts'
 import { newLog } from '../../src/log.ts'
@@ -44,6 +45,7 @@ export function apiOn(db: Db, changed: Partial<ApiDeps> = {}) {
     resendDelivery: async () => {
       throw new Error('this test has no resend')
     },
+    cancelDelivery,
     loadAdoptedUuids: async () => () => null,
     describeMappings: () => describeMappings(mappings),
     explainSourceEvent: (read, clientId, id) =>

@@ -23,6 +23,8 @@ export interface ApiDeps {
   checkReadiness: () => Readiness
   /** Creates a new delivery of the same event and returns its id. Throws a Refusal. */
   resendDelivery: (tx: Queryable, clientId: string, deliveryId: string) => Promise<{ id: string; endpointId: string }>
+  /** Cancels a pending delivery. Throws a Refusal. */
+  cancelDelivery: (tx: Queryable, clientId: string, deliveryId: string) => Promise<{ endpointId: string }>
   /** The mappings of every contract in words; see src/normalize/catalog. */
   describeMappings: () => Record<string, readonly MappingInWords[]>
   /** Why a source event became what it became, and what an event of a source would become; see src/normalize/explain. */
@@ -99,7 +101,7 @@ interface ReplayRequest {
 
 /** Which source events to normalize again; times are compared with when they were received. */
 interface RenormalizeFilter {
-  state: 'failed' | 'ignored'
+  state: 'failed' | 'ignored' | 'normalized'
   code?: string | undefined
   type?: string | undefined
   sourceId?: string | undefined

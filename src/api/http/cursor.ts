@@ -1,11 +1,20 @@
 import { Refusal } from '../../errors.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
 
-/** Where a page ended: the list, its order, and the keys of the last row. */
-interface CursorPosition {
+/** A place in a list. */
+export interface CursorPlace {
+  /** Of the row at the place. */
+  keys: string[]
+  /** The page that ends at the place, not the one that begins there. */
+  isBackward?: boolean
+  /** With the row at the place itself. */
+  isInclusive?: boolean
+}
+
+/** A place in one list in one order. */
+interface CursorPosition extends CursorPlace {
   list: string
   order: 'asc' | 'desc'
-  keys: string[]
 }
 
 /** An opaque, tamper-proof cursor that fits into a URL: `<key id>.<base64url>`. Any process with the key ring can read it. */
@@ -15,12 +24,12 @@ export function encodeCursor(keyRing: KeyRing, place: CursorPosition): string {
   return `${sealed.slice(0, at)}.${Buffer.from(sealed.slice(at + 1), 'base64').toString('base64url')}`
 }
 
-/** The keys in a cursor of this list and order. Throws `cursor_invalid` for any other text. */
+/** The place in a cursor of this list and order. Throws `cursor_invalid` for any other text. */
 export function decodeCursor(
   keyRing: KeyRing,
   cursor: string,
-  { list, order }: Omit<CursorPosition, 'keys'>,
-): string[] {
+  { list, order }: Pick<CursorPosition, 'list' | 'order'>,
+): CursorPlace {
   const place = decryptCursor(keyRing, cursor)
   if (place?.list !== list || place.order !== order)
     throw new Refusal('cursor_invalid', {
@@ -28,7 +37,7 @@ export function decodeCursor(
         { path: 'cursor', code: 'cursor_invalid', message: 'is not a cursor that this list gave in this order' },
       ],
     })
-  return place.keys
+  return place
 }
 
 function decryptCursor(keyRing: KeyRing, cursor: string): CursorPosition | undefined {

@@ -18,6 +18,8 @@ export interface Listing {
   indexedFilters?: readonly (readonly string[])[]
   /** What the list is ordered by, unique in combination: expression and type. */
   keys?: readonly (readonly [expression: string, type: string])[]
+  /** `false` where the keys tell no time, since rows come one after another in their order. */
+  isTimed?: boolean
   /** `false` for a table without a client. */
   isOwned?: boolean
 }
@@ -28,6 +30,10 @@ export interface PageParts extends Listing {
   order: 'asc' | 'desc'
   /** The keys that the previous page ended with. */
   after: readonly string[] | undefined
+  /** With the row of `after` itself. */
+  isInclusive: boolean
+  /** Only rows that were made before; undefined: all. */
+  completeUntil: Date | undefined
   since: Date | undefined
   until: Date | undefined
   limit: number
@@ -101,7 +107,7 @@ interface GivenFilter {
 }
 
 /** The conditions that an index serves, and the filters that have to be applied row by row. */
-function pageConditions({ where, keys, order, after, since, until, owner, ...listing }: PageParts) {
+function pageConditions({ where, keys, order, after, since, until, owner, completeUntil, ...listing }: PageParts) {
   const values: unknown[] = []
   const bindValue = (value: unknown) => `$${values.push(value)}`
   const given = Object.entries(listing.filters ?? {}).flatMap(([name, [sql, value]]): GivenFilter[] =>
@@ -119,12 +125,19 @@ function pageConditions({ where, keys, order, after, since, until, owner, ...lis
   if (where) indexed.push(where)
   if (since) indexed.push(`t.id >= uuid7_floor(${bindValue(since)})`)
   if (until) indexed.push(`t.id < uuid7_floor(${bindValue(until)})`)
+  const [timeKey] = keys
+  if (timeKey && completeUntil) indexed.push(completeSql(timeKey, bindValue(completeUntil)))
   if (after) {
     const position = after.map((key, at) => `${bindValue(key)}::${keys[at]?.[1]}`)
-    indexed.push(`(${keys.map(([key]) => key)}) ${order === 'asc' ? '>' : '<'} (${position})`)
+    const beyond = `${order === 'asc' ? '>' : '<'}${listing.isInclusive ? '=' : ''}`
+    indexed.push(`(${keys.map(([key]) => key)}) ${beyond} (${position})`)
   }
   return { values, bindValue, indexed, client, unindexed: given.filter(({ name }) => !indexedNames.includes(name)) }
 }
+
+/** That a row was made before `until`, by the key that tells the time. */
+const completeSql = ([key, type]: readonly [string, string], until: string): string =>
+  type === 'uuid' ? `${key} < uuid7_floor(${until})` : `${key} < ${until}::timestamptz`
 
 const bestIndexedFilters = (given: readonly GivenFilter[], indexedFilters: readonly (readonly string[])[]) =>
   indexedFilters.find((names) => names.every((name) => given.some((filter) => filter.name === name))) ?? []

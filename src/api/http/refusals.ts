@@ -29,7 +29,9 @@ const requestIdOf = (req: Request): string => String(req.id ?? newId())
 export const answerRefusal: ErrorRequestHandler = (error, req, res, next) => {
   if (res.headersSent) return next(error)
   const refusal = refusalOf(error)
-  if (refusal.status >= 500) res.err = error
+  // A share that is used up is no fault of ours, and no line of a flood of requests may cost more than its answer.
+  if (refusal.code === 'overloaded') res.locals.isOverloaded = true
+  else if (refusal.status >= 500) res.err = error
   if (refusal.code === 'unauthorized') res.setHeader('www-authenticate', 'Bearer')
   if (refusal.retryAfterSeconds !== undefined) res.setHeader('retry-after', refusal.retryAfterSeconds)
   res.status(refusal.status).json(refusalBody(refusal, requestIdOf(req)))

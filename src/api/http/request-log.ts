@@ -22,6 +22,7 @@ export const logRequests = (log: Log) =>
     // In a mounted router, `url` is only the rest of the path.
     autoLogging: { ignore: (req) => QUIET.has((req as Request).originalUrl) },
     customLogLevel(_req, res, error) {
+      if ((res as Response).locals.isOverloaded) return 'debug'
       if (error || res.statusCode >= 500) return 'error'
       return (res as Response).locals.isIntakeStored ? 'silent' : 'info'
     },

@@ -82,9 +82,7 @@ const deliveriesQuery = z.strictObject({
 })
 
 /** /v1/deliveries: what became of each event at each endpoint it was sent to. */
-export const deliveryRoutes = (
-  deps: Pick<ApiDeps, 'keyRing' | 'contracts' | 'resendDelivery' | 'wakes' | 'now'>,
-): Route[] => [
+export const deliveryRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'contracts' | 'now'>): Route[] => [
   listRoute('GET /v1/deliveries', {
     summary: 'List deliveries',
     ids: { endpointId: 'endpointEver', eventId: 'event', replayId: 'replay' },
@@ -146,23 +144,11 @@ export const deliveryRoutes = (
         table: 'attempts',
         filters: { eventId: ['t.event_id = ?', eventId], deliveryId: ['t.delivery_id = ?', id] },
         keys: [['t.number', 'int']],
+        isTimed: false,
       })
       // Attempts are deleted with the payloads; their count stays with the delivery.
       const isPastRetention = attempts > 0 && call.query.cursor === undefined && data.length === 0
       return { data, meta: { ...meta, ...(isPastRetention && { pastRetention: true }) } }
-    },
-  }),
-  resourceRoute('POST /v1/deliveries/{id}/resend', {
-    summary: 'Send a delivery again',
-    description:
-      "Creates a new delivery with its own id and the endpoint's full retry schedule; the old one is cancelled if it is still pending.",
-    ids: { id: 'delivery' },
-    reply: deliveryReply,
-    status: 201,
-    async answerCall({ db, clientId, params, afterCommit }) {
-      const resent = await deps.resendDelivery(db, clientId, params.id)
-      afterCommit(() => deps.wakes.deliver(clientId, [resent.endpointId], { reread: true }))
-      return { data: await readDelivery(db, clientId, resent.id, deps.now()) }
     },
   }),
 ]

@@ -28,7 +28,7 @@ export function eventTypeRoutes({ contracts }: Pick<ApiDeps, 'contracts'>): Rout
       isList: true,
       answerCall: async ({ query }) => ({
         data: all.filter(({ contract }) => query.contract === undefined || contract === query.contract),
-        meta: { nextCursor: null },
+        meta: { nextCursor: null, prevCursor: null },
       }),
     }),
     commonRoute('GET /v1/event-types/{eventType}', {

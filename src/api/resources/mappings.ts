@@ -57,7 +57,7 @@ export function mappingRoutes({
           ({ contract, types }) =>
             contract === (query.contract ?? contract) && (query.type === undefined || types.includes(query.type)),
         ),
-        meta: { nextCursor: null },
+        meta: { nextCursor: null, prevCursor: null },
       }),
     }),
   ]

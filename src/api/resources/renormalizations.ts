@@ -7,16 +7,20 @@ import { readSourceEvent, SourceEvent } from './source-events.ts'
 const RenormalizeBody = z
   .strictObject({
     clientId,
-    state: z.enum(['failed', 'ignored']),
+    state: z.enum(['failed', 'ignored', 'normalized']),
     code: textUpTo(100).optional().meta({ description: 'The code of the reason, for example `unmapped_value`.' }),
     type: textUpTo(200).optional(),
     sourceId: idReference.optional(),
     since: requestTime.optional().meta({ description: 'Received at this time or later.' }),
     until: requestTime.optional().meta({ description: 'Received before this time.' }),
   })
-  .refine(({ state, code }) => state === 'failed' || code !== undefined, {
+  .refine(({ state, code }) => state !== 'ignored' || code !== undefined, {
     path: ['code'],
     error: 'is required when state is ignored: events ignored for other reasons would be ignored again',
+  })
+  .refine(({ state, code }) => state !== 'normalized' || code === 'lines_untold', {
+    path: ['code'],
+    error: 'must be lines_untold when state is normalized: the others were sent in full',
   })
 
 /** Normalize source events again, after a mapping was fixed or a source was given its API key. */
@@ -24,7 +28,7 @@ export const renormalizationRoutes = (
   deps: Pick<ApiDeps, 'renormalizeOne' | 'renormalizeMatching' | 'wakes'>,
 ): Route[] => [
   resourceRoute('POST /v1/source-events/{id}/renormalize', {
-    summary: 'Normalize a failed or ignored source event again',
+    summary: 'Normalize a source event again that failed, was ignored, or was sent in part',
     description:
       'An event that is already waiting is left as it is. Events that were emitted before are not emitted again.',
     ids: { id: 'sourceEvent' },
@@ -37,7 +41,7 @@ export const renormalizationRoutes = (
     },
   }),
   resourceRoute('POST /v1/source-events/renormalize', {
-    summary: 'Normalize all matching failed or ignored source events again',
+    summary: 'Normalize all matching source events again that failed, were ignored, or were sent in part',
     ids: { sourceId: 'sourceOrApp' },
     body: RenormalizeBody,
     reply: z

@@ -86,8 +86,23 @@ export function rotateSecrets(
     throw secretRefusal('secret', 'must be a different one: this secret is already live')
   const old = [...(newest ? [{ ...newest, until: end }] : []), ...(revokePrevious ? [] : previous)]
   const all = liveSecrets([sealSecret(fresh, keyRing), ...old], now)
-  if (all.length > MAX_LIVE) throw new Refusal('too_many_secrets')
+  if (all.length > MAX_LIVE) throw tooManySecrets(previous)
   return all
+}
+
+/** Says when there is room again: the previous secret that ends first does so by itself. */
+function tooManySecrets(previous: readonly StoredSecret[]): Refusal {
+  const nextEnd = previous.flatMap(({ until }) => until ?? []).sort()[0]
+  return new Refusal('too_many_secrets', {
+    details: [
+      {
+        path: 'previous',
+        code: 'too_many_secrets',
+        message: nextEnd ? `the next secret ends at ${nextEnd}` : 'no secret ends by itself',
+        ...(nextEnd && { until: nextEnd }),
+      },
+    ],
+  })
 }
 
 interface SecretRotation {

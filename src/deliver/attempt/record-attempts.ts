@@ -104,7 +104,10 @@ const insertAttempts = (
   inTransaction(db, async (tx) => {
     const moved = await moveDeliveries(tx, clientId, batch)
     const written = batch.filter(({ delivery }) => moved.has(delivery.id))
-    const exhausted = written.flatMap(({ exhaustedNews }) => exhaustedNews ?? [])
+    // One that was cancelled while its last attempt was under way has not failed.
+    const exhausted = written.flatMap(({ delivery, exhaustedNews }) =>
+      exhaustedNews && moved.get(delivery.id) === 'failed' ? exhaustedNews : [],
+    )
     const news = exhausted.length > 0 ? await insertNews(tx, exhausted) : new Set()
     await insertRowsOfAttempts(
       tx,
@@ -120,10 +123,14 @@ const insertAttempts = (
 
 /**
  * What was delivered is delivered, whatever the row has become meanwhile, and what was skipped but had failed for good has
- * failed. Answers the ids of the deliveries that did not have the attempt yet.
+ * failed. Answers the deliveries that did not have the attempt yet, by their ids, with the states that they have now.
  */
-async function moveDeliveries(tx: Queryable, clientId: string, batch: readonly AttemptMade[]): Promise<Set<string>> {
-  const { rows } = await tx.query<{ id: string }>({
+async function moveDeliveries(
+  tx: Queryable,
+  clientId: string,
+  batch: readonly AttemptMade[],
+): Promise<Map<string, string>> {
+  const { rows } = await tx.query<{ id: string; state: string }>({
     name: 'deliver.move',
     text: `update deliveries d
               set attempts = m.number,
@@ -138,7 +145,7 @@ async function moveDeliveries(tx: Queryable, clientId: string, batch: readonly A
                     as m(event_id, id, number, state, delay, excused), ${CLOCK}
             where d.client_id = $1 and d.event_id = m.event_id and d.id = m.id and d.attempts = m.number - 1
               and d.event_id between $8 and $9 and d.id between $10 and $11
-           returning d.id`,
+           returning d.id, d.state`,
     values: [
       clientId,
       batch.map(({ delivery }) => delivery.eventId),
@@ -151,7 +158,7 @@ async function moveDeliveries(tx: Queryable, clientId: string, batch: readonly A
       ...idBounds(batch.map(({ delivery }) => delivery.id)),
     ],
   })
-  return new Set(rows.map(({ id }) => id))
+  return new Map(rows.map(({ id, state }) => [id, state]))
 }
 
 const insertRowsOfAttempts = createRowInsert<AttemptMade & { clientId: string }>({
