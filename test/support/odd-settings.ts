@@ -185,8 +185,8 @@ export const LEFT_SETTINGS: readonly (readonly [name: string, odd?: string])[] =
   ['zero_damaged_pages'],
   ['lo_compat_privileges', 'on'],
   ['post_auth_delay'],
-  // Of one transaction: what a role carries is overwritten by the default_ of the same name at its begin.
-  ['transaction_isolation', 'serializable'],
+  // Of one transaction: what a role carries is overwritten by the default_ of the same name at its begin, or it is refused.
+  ['transaction_isolation'],
   ['transaction_read_only', 'on'],
-  ['transaction_deferrable', 'on'],
+  ['transaction_deferrable'],
 ]
