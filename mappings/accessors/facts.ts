@@ -23,7 +23,8 @@ export type Link = {
   charge: string | null
   payment_intent: string | null
   session: string | null
-  credit_note: string | null
+  /** The credit notes that name a refund. */
+  credit_notes: string[] | null
   /** Unix seconds: when it was bought with this. */
   purchased: number | null
   /** Unix seconds: when a payment that had only been authorised was captured. */
@@ -44,7 +45,7 @@ export interface Credit {
   /** The lines of the invoice, and the minor units that the note gives back of each: discounts off, exclusive tax on. */
   lines: { line: string; amount: number }[]
 }
-type LinkedId = 'invoice' | 'charge' | 'payment_intent' | 'session' | 'credit_note'
+type LinkedId = 'invoice' | 'charge' | 'payment_intent' | 'session'
 const linkKey = converter('link', (id: string) => `link:${id}`)
 const checkoutKey = converter('checkout', (id: string) => `checkout:${id}`)
 /** One end of the ties that an id has. */

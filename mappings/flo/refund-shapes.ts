@@ -34,7 +34,7 @@ import { invoice, invoiceCustomer, invoicePaid, invoiceSubscription, type Line, 
 import { envelope } from './envelope.ts'
 import { invoiceDetails } from './invoice-details.ts'
 import { type Bought, boughtShape, invoiceLines, paidItems, relatedSubscription, sessionItems } from './item.ts'
-import { linesRefunded } from './refunded-lines.ts'
+import { isNamedInFull, linesRefunded } from './refunded-lines.ts'
 
 // Money given back is told on up to three paths: refund.*, charge.refunded, credit notes. The tally of the payment makes one
 // fact of them; a credit note says only which lines were meant.
@@ -157,7 +157,8 @@ export const paymentOf = (
       'known by what was bought',
       any(
         is(storedInvoice(given(invoicePaid, always(true))), true),
-        all(session.known, isPaid),
+        // What a session bought through its invoice is told by the invoice.
+        all(session.known, isPaid, is(invoiceId, unset)),
         all(isBare, is(bare(intents.from('status')), 'succeeded')),
       ),
     ),
@@ -194,11 +195,15 @@ export const hasSeveralPricedLines = (payment: Payment) =>
     ),
   )
 
-/** Of several lines only a credit note says which are given back, and Stripe tells it after the refund. */
-export const waitForNote = (refundId: Expr<string | null>, payment: Payment) => ({
+/** Of several lines only credit notes say which are given back, and Stripe tells them after the refund, maybe several. */
+export const waitForNote = (refundId: Expr<string | null>, amount: Expr<number | string | null>, payment: Payment) => ({
   fact: 'purchase',
-  key: called('a credit note about it', refundId),
-  unless: any(is(refundId, unset), not(hasSeveralPricedLines(payment)), is(linkedId(refundId, 'credit_note'), set)),
+  key: called('the credit notes about it', refundId),
+  unless: any(
+    is(refundId, unset),
+    not(hasSeveralPricedLines(payment)),
+    is(computed('named in full', isNamedInFull, creditsOf(payment.invoiceId), refundId, amount), true),
+  ),
 })
 
 /** On a shape that has the field: a charge that no invoice made. */

@@ -78,7 +78,8 @@ const released = called(
   any(
     is(from('reason') as Expr<string | null>, 'expired_uncaptured_charge'),
     all(uncaptured, more(storedCharge(charges.from('amount_refunded')), always(0))),
-    is(refundedPayment.bare(intents.from('status')), 'canceled'),
+    // Of a payment that is captured in several parts the rest may be cancelled.
+    all(is(refundedPayment.bare(intents.from('status')), 'canceled'), not(more(refundedPayment.received, always(0)))),
     // What a capture in part leaves over: no balance ever changed for it.
     all(
       is(idOf(from('balance_transaction')), unset),
@@ -109,7 +110,7 @@ const byRefund = defineMapping({
       key: firstOf(refundedPayment.intent, refundedPayment.charge, refundId),
       unless: all(refundedPayment.settled, not(uncaptured)),
     },
-    waitForNote(refundId, refundedPayment),
+    waitForNote(refundId, from('amount'), refundedPayment),
   ],
 
   rules: [
@@ -196,7 +197,7 @@ const byCharge = defineMapping({
   total: [],
   waitFor: [
     { fact: 'purchase', key: firstOf(chargePayment.intent, chargePayment.charge), unless: chargePayment.settled },
-    waitForNote(embedded, chargePayment),
+    waitForNote(embedded, rise, chargePayment),
     // The refund itself says which lines are meant, and whether the money has arrived: it may be on its way for days, and fail.
     {
       fact: 'refund',

@@ -37,29 +37,50 @@ export function linesRefunded(refund: RefundedPurchase): Bought[] {
   return [{ ...first, refunded: amount, paid: paid ?? captured, attribution: isOnly ? null : 'invoice' }]
 }
 
+/** Whether credit notes say of the whole refund which lines are meant; old ones do not say of how much. */
+export function isNamedInFull(
+  credits: Credit[] | null,
+  refundId: string | null,
+  amount: number | string | null,
+): boolean {
+  const meant = (credits ?? []).filter(({ refund }) => refund === refundId)
+  return meant.length > 0 && (moneyOf(meant) ?? Number(amount)) >= Number(amount)
+}
+
+/** Minor units of a refund that notes are about; null where one of them does not say. */
+const moneyOf = (notes: Credit[]): number | null =>
+  notes.some(({ money }) => money === null) ? null : sumOf(notes.map(({ money }) => money ?? 0))
+
 function linesNamed({ credits, invoice, bought, refundId, at, amount }: RefundedPurchase): Bought[] {
   const notes = (credits ?? []).filter(({ lines }) => lines.length > 0)
   const meant = refundId === null ? nearestOfAmount(notes, amount, at) : notes.filter((one) => one.refund === refundId)
+  const weights = weighLines(meant, bought)
+  if (weights.size === 0) return []
+  // What no note speaks of may be of any line that none names.
+  const other = bought.find((one) => Number(one.line?.amount ?? 0) > 0 && !weights.has(one))
+  const rest = other ? Math.max(0, amount - (moneyOf(meant) ?? amount)) : 0
+  const shares = shareOut(amount - rest, [...weights.values()])
+  const named = [...weights.keys()].map((one, place) => ({
+    ...one,
+    refunded: shares[place] ?? 0,
+    paid: invoice && paidForLine(one.line, invoice),
+  }))
+  if (!other || rest === 0) return named
+  return [...named, { ...other, refunded: rest, paid: invoice && dueOf(invoice), attribution: 'invoice' }]
+}
+
+/** How much of each line notes give back. */
+function weighLines(notes: Credit[], bought: Bought[]): Map<Bought, number> {
   const weights = new Map<Bought, number>()
-  for (const { lines, money } of meant) {
-    const shares =
-      money === null
-        ? lines.map((line) => line.amount)
-        : shareOut(
-            money,
-            lines.map((line) => line.amount),
-          )
+  for (const { lines, money } of notes) {
+    const amounts = lines.map((line) => line.amount)
+    const shares = money === null ? amounts : shareOut(money, amounts)
     for (const [place, { line }] of lines.entries()) {
       const found = bought.find((one) => one.line?.id === line)
       if (found) weights.set(found, (weights.get(found) ?? 0) + (shares[place] ?? 0))
     }
   }
-  const shares = shareOut(amount, [...weights.values()])
-  return [...weights.keys()].map((one, place) => ({
-    ...one,
-    refunded: shares[place] ?? 0,
-    paid: invoice && paidForLine(one.line, invoice),
-  }))
+  return weights
 }
 
 /** A charge does not name its refund: the note of the same money that is nearest in time is about it. */

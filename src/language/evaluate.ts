@@ -15,7 +15,14 @@ import {
   selectElements,
   tracePart,
 } from './read.ts'
-import { countShare, mergePayment, type RefundShare, type RefundTally, withdrawShare } from './refund-tally.ts'
+import {
+  countShare,
+  hasFailed,
+  mergePayment,
+  type RefundShare,
+  type RefundTally,
+  withdrawShare,
+} from './refund-tally.ts'
 
 import { kindOf, placesOf, UnreadableError } from './unreadable.ts'
 
@@ -108,8 +115,13 @@ function decideVerdict(
     emitRule = null
   }
   const counted = emitRule && countRefund(emitRule, scope)
-  if (counted && !counted.isNew)
-    return ignoreWith('already_emitted', 'Another event of the source reported the same refund before.')
+  if (counted && !counted.isNew) {
+    const ignored = counted.hasFailed
+      ? ignoreWith('refund_failed', 'Another event of the source said before that the refund did not take place.')
+      : ignoreWith('already_emitted', 'Another event of the source reported the same refund before.')
+    // What this event and the other have in common is no second refund's.
+    return { ...ignored, tally: counted.update }
+  }
 
   const told = rulesToEmit(emitRule, mapping, scope)
   const emissions = [
@@ -226,7 +238,10 @@ function recordSeen(what: string, { memory, event }: EvaluationScope): Memory {
 }
 
 /** Counts what the rule gives back; bodies are read with it from then on. Null: the rule counts no money. */
-function countRefund(rule: EmitRule, scope: EvaluationScope): { update: TallyUpdate; isNew: boolean } | null {
+function countRefund(
+  rule: EmitRule,
+  scope: EvaluationScope,
+): { update: TallyUpdate; isNew: boolean; hasFailed: boolean } | null {
   const { once } = rule
   const payment = once ? readPayment(once, scope) : null
   if (!once || payment === null) return null
@@ -245,7 +260,7 @@ function countRefund(rule: EmitRule, scope: EvaluationScope): { update: TallyUpd
   const purchase = Object.entries(update).find(([id]) => id !== payment)?.[1]
   const others = { entries: (purchase?.entries ?? []).filter((entry) => entry.payment !== payment) }
   scope.counted = { share, tally, others }
-  return { update, isNew }
+  return { update, isNew, hasFailed: hasFailed(tally, share.id) }
 }
 
 type RefundNote = NonNullable<Extract<Mapping['rules'][number], { ignore: unknown }>['note']>

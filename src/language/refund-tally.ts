@@ -10,6 +10,8 @@ export interface RefundShare {
   amount: number
   /** Known to be on its way, and not sent yet: it may still fail. */
   pending?: true
+  /** It did not take place, and never will: what says that it succeeded is older. */
+  failed?: true
   /** Which lines were given back, and how much of each; without it any line may be meant. */
   parts?: readonly RefundPart[]
   /** The payment that it is of, where a tally is that of several payments of one purchase. */
@@ -33,7 +35,7 @@ export function countShare(tally: RefundTally | null, share: RefundShare): { tal
   })
   const same = entries.find((entry) => (share.id === null ? entry.upTo === share.upTo : entry.id === share.id))
   if (same) {
-    const succeedsNow = same.pending === true && share.id !== null && !share.pending
+    const succeedsNow = same.pending === true && !same.failed && share.id !== null && !share.pending
     const { pending: _, ...settled } = { ...same, ...partsOf(share) }
     return succeedsNow ? { tally: replaceEntry(same, settled), isNew: true } : { tally: { entries }, isNew: false }
   }
@@ -97,8 +99,14 @@ export const totalRefunded = (tally: RefundTally | null): number =>
 
 /** A refund that did not take place: it counts no longer, and a rise that it made is no other refund's. */
 export function withdrawShare(tally: RefundTally | null, share: RefundShare): RefundTally {
-  const entries = tally?.entries ?? []
-  const known = entries.some(({ id }) => id === share.id)
-  if (!known) return countShare(tally, { ...share, pending: true }).tally
-  return { entries: entries.map((entry) => (entry.id === share.id ? { ...entry, pending: true } : entry)) }
+  const known = (tally?.entries ?? []).some(({ id }) => id === share.id)
+  // Where only a rise was counted so far, that may have been it.
+  const { entries } = known && tally ? tally : countShare(tally, { ...share, pending: true }).tally
+  return {
+    entries: entries.map((entry) => (entry.id === share.id ? { ...entry, pending: true, failed: true } : entry)),
+  }
 }
+
+/** A refund of which it is known that it did not take place. */
+export const hasFailed = (tally: RefundTally, id: string | null): boolean =>
+  tally.entries.some((entry) => entry.failed === true && id !== null && entry.id === id)

@@ -56,14 +56,29 @@ describe('with an API key on the source', () => {
     expect(await way.settled()).toEqual([['normalized', null]])
   })
 
-  test('a session that nothing was paid for yet, or that has an invoice, has nothing fetched', async () => {
+  test('a session whose money is captured later becomes an event for each of its lines then', async () => {
     const way = await newWay()
-    const open = sessionObject({ payment_status: 'unpaid' })
-    const invoiced = sessionObject({ invoice: fresh('in') })
-    for (const session of [open, invoiced]) await way.send(snapshotEvent('checkout.session.completed', session))
+    const intentId = fresh('pi')
+    const open = sessionObject({ payment_status: 'unpaid', payment_intent: intentId })
+    const path = `/v1/checkout/sessions/${open.id}/line_items`
+    stripe.lists.set(path, [lineItem(1), lineItem(2)])
+    await way.send(snapshotEvent('checkout.session.completed', open))
+    expect(await way.settled()).toEqual([['ignored', 'awaiting_payment']])
+    const captured = { id: intentId, object: 'payment_intent', capture_method: 'manual', status: 'succeeded' }
+    await way.send(snapshotEvent('payment_intent.succeeded', { ...captured, amount: 2003, amount_received: 2003 }))
+    await eventually(() => way.arrived('item.purchased').length === 2)
+    expect(way.arrived('item.purchased').map(({ item }) => item.id)).toEqual(
+      expect.arrayContaining(['price_1', 'price_2']),
+    )
+    expect(stripe.asked.filter((one) => one.path === path)).toHaveLength(1)
+  })
+
+  test('a session that has an invoice has nothing fetched', async () => {
+    const way = await newWay()
+    const { id, ...invoiced } = sessionObject({ invoice: fresh('in') })
+    await way.send(snapshotEvent('checkout.session.completed', { id, ...invoiced }))
     await way.settled()
-    for (const { id } of [open, invoiced])
-      expect(stripe.paths()).not.toContain(`/v1/checkout/sessions/${id}/line_items`)
+    expect(stripe.paths()).not.toContain(`/v1/checkout/sessions/${id}/line_items`)
   })
 
   test('a plan is named by its product, which is asked for once', async () => {

@@ -1,0 +1,157 @@
+import { describe, expect, test } from 'vitest'
+import type { Json } from '../../src/domain/json.ts'
+import {
+  charge,
+  codesOf,
+  eventOf,
+  intent,
+  invoice,
+  items,
+  line,
+  note,
+  paidBy,
+  refund,
+  refundsOf,
+  session,
+} from '../support/refund-story.ts'
+import { story } from '../support/story.ts'
+
+/** Every order in which events can arrive. */
+const ordersOf = (events: Json[]): Json[][] =>
+  events.length < 2
+    ? [events]
+    : events.flatMap((first) => ordersOf(events.filter((one) => one !== first)).map((rest) => [first, ...rest]))
+
+const shownIn = (events: Json[]) =>
+  refundsOf(events)
+    .map(({ id, state, refundedAmount }) => [id, state, refundedAmount])
+    .sort()
+
+describe('a refund that failed', () => {
+  const bought = eventOf('payment_intent.succeeded', intent({ metadata: { flo_product: 'prod_x' } }))
+  const made = eventOf('refund.created', refund({ amount: 4000 }), { at: 1000 })
+  const failed = eventOf('refund.failed', refund({ amount: 4000, status: 'failed' }), { at: 1200 })
+  const again = eventOf('refund.created', refund({ id: 're_2' }), { at: 3000 })
+
+  test.each([
+    ['refund.failed', failed],
+    [
+      'refund.updated to failed',
+      eventOf('refund.updated', failed.data.object, { at: 1200, previous: { status: 'succeeded' } }),
+    ],
+    [
+      'refund.updated to canceled',
+      eventOf('refund.updated', refund({ amount: 4000, status: 'canceled' }), {
+        at: 1200,
+        previous: { status: 'requires_action' },
+      }),
+    ],
+    [
+      'charge.refund.updated to failed',
+      eventOf('charge.refund.updated', failed.data.object, { at: 1200, previous: { status: 'succeeded' } }),
+    ],
+  ])('is not told and not counted when an older event says that it succeeded: %s', (_, event) => {
+    expect(shownIn([bought, event, made, again])).toEqual([['prod_x', 'refunded', 100]])
+    expect(codesOf('refund.created', [bought, event, made])).toEqual(['refund_failed'])
+  })
+
+  test('is counted no longer where the charge alone told of it', () => {
+    const paid = eventOf('invoice.paid', invoice([line('a', 10000)], { charge: 'ch_1' }))
+    const rise = (amount: number, at: number) =>
+      eventOf('charge.refunded', charge({ amount_refunded: amount, refunded: amount === 10000, invoice: 'in_1' }), {
+        at,
+        previous: { amount_refunded: 0 },
+      })
+    const events = [
+      paid,
+      rise(5000, 1000),
+      eventOf('charge.refund.updated', refund({ amount: 5000, status: 'failed' }), {
+        at: 2000,
+        previous: { status: 'succeeded' },
+      }),
+    ]
+    expect(items([...events, rise(8000, 3000)], false).at(-1)).toMatchObject({
+      refundedAmount: 80,
+      state: 'partially_refunded',
+    })
+  })
+})
+
+describe('a second refund of the same amount', () => {
+  const rise = (sum: number, before: number, at: number) =>
+    eventOf('charge.refunded', charge({ amount_refunded: sum }), { at, previous: { amount_refunded: before } })
+  const bought = eventOf('checkout.session.completed', session())
+  const first = [eventOf('refund.created', refund({ amount: 3000 }), { at: 1000 }), rise(3000, 0, 1000)]
+  const second = rise(6000, 3000, 9000)
+  const itself = eventOf('refund.created', refund({ id: 're_2', amount: 3000 }), { at: 9000 })
+
+  test.each([
+    ['the charge alone', [second]],
+    ['the charge, then the refund', [second, itself]],
+    ['the refund, then the charge', [itself, second]],
+  ])('is told once, by %s', (_, events) => {
+    expect(refundsOf([bought, ...first, ...events], false).map((one) => one.refundedAmount)).toEqual([30, 60])
+  })
+})
+
+describe('a refund that several credit notes name', () => {
+  const parts = [
+    eventOf('invoice.paid', invoice([line('a', 10000), line('b', 5000)])),
+    paidBy('pi_1'),
+    eventOf('refund.created', refund({ amount: 15000 }), { at: 1000 }),
+    eventOf('credit_note.created', note('cn_1', 're_1', 10000, [['a', 10000]]), { at: 1000 }),
+  ]
+  const second = eventOf('credit_note.created', note('cn_2', 're_1', 5000, [['b', 5000]]), { at: 1000 })
+
+  test('waits for all of them, in whatever order they arrive', () => {
+    for (const events of ordersOf([...parts, second]))
+      expect(shownIn(events)).toEqual([
+        ['price_a', 'refunded', 100],
+        ['price_b', 'refunded', 50],
+      ])
+  })
+
+  test('goes on as soon as the last has arrived', () => {
+    const later = eventOf('checkout.session.expired', session({ id: 'cs_9', status: 'expired' }), { at: 5000 })
+    const { outcomes } = story([...parts, second, later], { patient: true })
+    expect(outcomes.slice(-3).map(({ type }) => type)).toEqual([
+      'credit_note.created',
+      'refund.created',
+      'checkout.session.expired',
+    ])
+  })
+
+  test('gives of a line that a note names no more than the note says', () => {
+    expect(
+      refundsOf(parts).map(({ id, refundedAmount, metadata }) => [id, refundedAmount, metadata?.attribution]),
+    ).toEqual([
+      ['price_a', 100, undefined],
+      ['price_b', 50, 'invoice'],
+    ])
+  })
+})
+
+test('a refund of a session that bought through its invoice waits for the invoice', () => {
+  const events = [
+    eventOf('charge.refunded', charge({ amount_refunded: 10000, refunded: true, invoice: 'in_1' }), {
+      at: 1000,
+      previous: { amount_refunded: 0 },
+    }),
+    eventOf('checkout.session.completed', session({ invoice: 'in_1' })),
+    eventOf('invoice.paid', invoice([line('a', 10000)], { charge: 'ch_1', payment_intent: 'pi_1' })),
+  ]
+  for (const order of ordersOf(events)) expect(shownIn(order)).toEqual([['price_a', 'refunded', 100]])
+})
+
+test('a refund of what was captured before the rest of the payment was cancelled is one', () => {
+  const events = [
+    eventOf('checkout.session.completed', session({ payment_status: 'unpaid' })),
+    eventOf('charge.captured', charge({ amount_captured: 4000, amount_refunded: 6000 }), {
+      at: 400,
+      previous: { captured: false },
+    }),
+    eventOf('payment_intent.canceled', intent({ status: 'canceled', amount_received: 4000 }), { at: 600 }),
+    eventOf('refund.created', refund({ amount: 4000 }), { at: 1000 }),
+  ]
+  for (const order of ordersOf(events)) expect(shownIn(order)).toEqual([[null, 'refunded', 40]])
+})
