@@ -462,6 +462,7 @@ create table source_events (
 create index source_events_due on source_events (client_id, lane, due_at, id) where due_at is not null;
 create index source_events_source on source_events (client_id, source_id, id);
 create index source_events_state on source_events (client_id, state, id) where state in ('held', 'failed', 'received');
+create index source_events_untold on source_events (client_id, id) where reason_code = 'lines_untold';
 create unique index source_events_once on source_events (client_id, event_id, source_id, account, livemode);
 
 -- Where events come from: one webhook of one Stripe account. Secrets are encrypted with the key ring.

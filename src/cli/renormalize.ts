@@ -11,23 +11,34 @@ const BATCH = 1000
 
 export default defineCommand({
   name: 'renormalize',
-  summary: 'Normalise failed or ignored source events again',
+  summary: 'Normalise source events again that failed, were ignored or sent in part',
   about:
     'For use after a mapping was fixed or a source was given its API key. A running gateway starts at once, otherwise the next one that starts does. Events that exist already are not made again.',
   options: {
-    state: { type: 'string', value: 'failed|ignored', about: 'which ones; ignored needs --code' },
+    state: {
+      type: 'string',
+      value: 'failed|ignored|normalized',
+      about: 'which ones; ignored needs --code, normalized --code lines_untold',
+    },
     code: { type: 'string', value: '<code>', about: 'only those with this reason, e.g. unmapped_value' },
     type: { type: 'string', value: '<type>', about: 'only events of this Stripe type' },
     since: { type: 'string', value: '<time>', about: 'only what was received then or later' },
     until: { type: 'string', value: '<time>', about: 'only what was received before' },
     client: { type: 'string', value: '<id|name>', about: 'only of this client' },
   },
-  examples: ['renormalize --state failed', 'renormalize --state ignored --code needs_api_key --since 7d'],
+  examples: [
+    'renormalize --state failed',
+    'renormalize --state ignored --code needs_api_key --since 7d',
+    'renormalize --state normalized --code lines_untold',
+  ],
   run({ options, printLine }) {
     const { state, code, type } = options
-    if (state !== 'failed' && state !== 'ignored') throw new UsageError('--state must be failed or ignored.')
+    if (state !== 'failed' && state !== 'ignored' && state !== 'normalized')
+      throw new UsageError('--state must be failed, ignored or normalized.')
     if (state === 'ignored' && code === undefined)
       throw new UsageError('--state ignored needs --code: what was ignored for another reason is ignored again.')
+    if (state === 'normalized' && code !== 'lines_untold')
+      throw new UsageError('--state normalized needs --code lines_untold: the others were sent in full.')
     const which: RenormalizeFilter = {
       state,
       code,

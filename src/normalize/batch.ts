@@ -297,12 +297,16 @@ async function claimEvents(
   })
 }
 
-const alreadyEmittedOutcome = (outcome: SourceEventOutcome): SourceEventOutcome => ({
-  ...outcome,
-  state: 'ignored',
-  code: 'already_emitted',
-  message: 'Another source event has made this event already.',
-})
+/** One that was told in part stays so: what is missing was told by none. */
+const alreadyEmittedOutcome = (outcome: SourceEventOutcome): SourceEventOutcome =>
+  outcome.code !== null
+    ? outcome
+    : {
+        ...outcome,
+        state: 'ignored',
+        code: 'already_emitted',
+        message: 'Another source event has made this event already.',
+      }
 
 async function storeAndFanOut(
   deps: BatchDeps,

@@ -4,9 +4,9 @@ import { idFloor } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
 import { LINES_UNTOLD } from './outcomes.ts'
 
-/** Which source events are normalised again; times bound their receipt, `until` excluded. */
+/** Which source events are normalised again; times bound their receipt, `until` excluded. Of normalized ones those that were told in part. */
 export interface RenormalizeFilter {
-  state: 'failed' | 'ignored'
+  state: 'failed' | 'ignored' | 'normalized'
   code?: string | undefined
   type?: string | undefined
   sourceId?: string | undefined
@@ -19,12 +19,14 @@ const RECEIVED_AGAIN = `state = 'received', reason_code = null, reason_message =
 /**
  * Has a failed or ignored source event normalised again, or one that was told in part, with the mappings of today; wake the
  * normalizer afterwards. One that
- * waits or is being worked on stays as it is. No event is made a second time. Throws `already_normalized`, and
+ * waits or is being worked on stays as it is, and so does one that was told in part while its source has no API key. No event is
+ * made a second time. Throws `already_normalized`, and
  * `body_expired` for one whose bytes are past their retention.
  */
 export async function renormalizeOne(tx: Queryable, clientId: string, id: string): Promise<void> {
   const { rows } = await tx.query(
-    `select e.state, e.reason_code, b.source_event_id is not null as kept
+    `select e.state, e.reason_code, b.source_event_id is not null as kept,
+            (select s.api_key is not null from sources s where s.client_id = $1 and s.id = e.source_id) as "canFetch"
        from source_events e
        left join source_event_bodies b on b.client_id = $1 and b.source_event_id = $2
       where e.client_id = $1 and e.id = $2 for update of e`,
@@ -33,6 +35,8 @@ export async function renormalizeOne(tx: Queryable, clientId: string, id: string
   const [event] = rows
   if (!event) throw new Refusal('not_found')
   if (event.state === 'normalized' && event.reason_code !== LINES_UNTOLD) throw new Refusal('already_normalized')
+  // Its source can fetch no more than it could.
+  if (event.state === 'normalized' && !event.canFetch) return
   // Past the retention horizon the bytes may still be there, and be gone before they are read.
   if (!event.kept || id < idFloor((await readHorizons(tx)).payload)) throw new Refusal('body_expired')
   await tx.query(
@@ -61,6 +65,8 @@ export async function renormalizeMatching(
                 and ($5::uuid is null or source_id = $5)
                 and ($6::timestamptz is null or id >= uuid7_floor($6)) and ($7::timestamptz is null or id < uuid7_floor($7))
                 and ($8::uuid is null or id > $8) and id >= $10
+                and ($2 <> 'normalized' or exists (
+                      select from sources s where s.client_id = $1 and s.id = t.source_id and s.api_key is not null))
                 and exists (select from source_event_bodies b where b.client_id = $1 and b.source_event_id = t.id)
               order by id limit $9) again
       where e.client_id = $1 and e.id = again.id and e.state = $2
@@ -68,7 +74,7 @@ export async function renormalizeMatching(
     [
       clientId,
       state,
-      code ?? null,
+      state === 'normalized' ? LINES_UNTOLD : (code ?? null),
       type ?? null,
       sourceId ?? null,
       since ?? null,

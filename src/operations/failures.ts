@@ -70,9 +70,14 @@ export const findRecentFailures = (db: Queryable): Promise<(MappingFailure & { c
       select distinct on (f.source_id, f.reason_code) ${client} as "clientId", f.source_id as "sourceId",
              f.reason_code as code, f.reason_message as message, f.id as "sourceEventId", f.type as "sourceEventType"
         from (
-          select source_id, reason_code, reason_message, id, type from source_events
-           where client_id = ${client} and state = 'failed' and id >= uuid7_floor(now() - make_interval(secs => $1))
-           order by id desc limit $2) f
+          (select source_id, reason_code, reason_message, id, type from source_events
+            where client_id = ${client} and state = 'failed' and id >= uuid7_floor(now() - make_interval(secs => $1))
+            order by id desc limit $2)
+          union all
+          (select source_id, reason_code, reason_message, id, type from source_events
+            where client_id = ${client} and reason_code = '${LINES_UNTOLD}' and state = 'normalized'
+              and id >= uuid7_floor(now() - make_interval(secs => $1))
+            order by id desc limit $2)) f
        where not exists (select from alarms where client_id = ${client} and type = 'mapping.failed'
                             and subject = f.source_id || ' ' || f.reason_code)
        order by f.source_id, f.reason_code, f.id`,

@@ -1,6 +1,9 @@
 import { beforeAll, expect, test } from 'vitest'
+import { simulate } from '../../simulator/simulate.ts'
+import { inTransaction } from '../../src/database/db.ts'
 import { firstRow } from '../../src/database/rows.ts'
 import type { Json } from '../../src/domain/json.ts'
+import { renormalizeMatching } from '../../src/normalize/renormalize.ts'
 import { runCommand } from '../support/command.ts'
 import { eventually } from '../support/eventually.ts'
 import { environment, startTestGateway, temporaryFolder } from '../support/gateway.ts'
@@ -121,6 +124,44 @@ test('what was ignored is asked for by its reason', async () => {
   expect((await postRenormalizeAll({ state: 'ignored', code: reason_code, sourceId: 'nobody' })).status).toBe(404)
 })
 
+test('all that were sent in part go through once more, by API and on the command line, and none that was sent in full', async () => {
+  const own = source
+  source = await newSource(gateway.db)
+  try {
+    const events = simulate('many-lines')
+    await source.store(...events)
+    await waitUntilNormalized()
+    const untold = () =>
+      source.states().then((all) => all.filter(({ reason_code }) => reason_code === 'lines_untold').length)
+    const count = await untold()
+    expect(count).toBeGreaterThan(0)
+    for (const body of [{ state: 'normalized' }, { state: 'normalized', code: 'no_rule' }])
+      expect((await postRenormalizeAll(body)).body.error.details).toMatchObject([{ path: 'code' }])
+    const before = (await source.events()).length
+    const which = { state: 'normalized', code: 'lines_untold' }
+    // Without an API key nothing more would be told.
+    expect((await postRenormalizeAll(which)).body.data).toEqual({ count: 0 })
+    const [one] = (await source.states()).filter(({ reason_code }) => reason_code === 'lines_untold')
+    expect((await postRenormalize(one.id)).body.data).toMatchObject({ state: 'normalized' })
+    // In one transaction, so that the gateway never sees the key.
+    const again = await inTransaction(gateway.db, async (tx) => {
+      await tx.query(`update sources set api_key = 'unreadable' where id = $1`, [source.sourceId])
+      const { count } = await renormalizeMatching(tx, source.clientId, { state: 'normalized' })
+      await tx.query('update sources set api_key = null where id = $1', [source.sourceId])
+      return count
+    })
+    expect(again).toBe(count)
+    await waitUntilNormalized()
+    expect((await source.events()).length).toBe(before)
+    expect(await untold()).toBe(count)
+    const options = ['--state', 'normalized', '--code', 'lines_untold', '--client', source.clientId]
+    const { stdout } = await runCommand(['renormalize', ...options], folder, environment(gateway.databaseUrl))
+    expect(stdout).toBe('0 source events go through again.\n')
+  } finally {
+    source = own
+  }
+})
+
 test('on the command line, beside a running gateway', async () => {
   const failed = await storeFailing(2)
   for (const one of failed) await mendEvent(one)
@@ -142,7 +183,8 @@ test('on the command line, beside a running gateway', async () => {
 })
 
 test.each([
-  [['--state', 'lost'], '--state must be failed or ignored.'],
+  [['--state', 'lost'], '--state must be failed, ignored or normalized.'],
+  [['--state', 'normalized', '--code', 'no_rule'], 'needs --code lines_untold'],
   [['--state', 'ignored'], 'needs --code'],
   [['--state', 'failed', '--since', 'yesterday'], '"yesterday" is not a time'],
   [['--state', 'failed', '--client', 'Nobody'], 'No client has the id or name "Nobody".'],

@@ -2,12 +2,14 @@ import Stripe from 'stripe'
 import { describe, expect, test } from 'vitest'
 import { operations } from '../../src/contracts/operations.ts'
 import { readStuckSourceEvents } from '../../src/database/backlog.ts'
+import type { Db } from '../../src/database/db.ts'
 import { newId } from '../../src/domain/ids.ts'
 import type { Json } from '../../src/domain/json.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
 import { createOperationsNotifier } from '../../src/operations/operations.ts'
 import { registerWorker } from '../../src/workers/worker.ts'
+import { freshDatabase } from '../support/database.ts'
 import { endpointsOf, gatewayOnClock, handedClock } from '../support/endpoint-life.ts'
 import { eventually } from '../support/eventually.ts'
 import { fixture } from '../support/fixtures.ts'
@@ -235,6 +237,24 @@ describe('mapping.failed', () => {
     expect(own.heard('mapping.failed')).toHaveLength(1)
   })
 
+  test.each([
+    ['failed', 'unmapped_value'],
+    ['normalized', 'lines_untold'],
+  ])('is told by the minute’s look of one that is %s with %s, when nobody told of it', async (state, code) => {
+    const way = await layWay(api, (await startReceiver()).url)
+    const own = await listening(way.clientId)
+    const id = newId()
+    await gateway.db.query(
+      `insert into source_events
+         (client_id, id, source_id, event_id, type, lane, created_at, account, livemode, state, reason_code, due_at)
+       values ($1, $2, $3, $4, 'invoice.paid', 0, now(), '', true, $5, $6, null)`,
+      [way.clientId, id, way.sourceId, `evt_${id}`, state, code],
+    )
+    await look()
+    const event = await eventually(() => own.heard('mapping.failed')[0])
+    expect(event).toMatchObject({ failure: { code, sourceEventId: id } })
+  })
+
   test('is told by one of several processes, and again when it had been quiet for an hour', async () => {
     const way = await layWay(api, (await startReceiver()).url)
     const own = await listening(way.clientId)
@@ -324,6 +344,48 @@ describe('source_event.stuck', () => {
       await look()
       return (await gateway.db.query(`select from alarms where type = 'source_event.stuck'`)).rowCount === 0
     })
+  })
+})
+
+describe('what is stuck', () => {
+  /** Source events of one client, straight in the table: seconds that each is overdue (null: done), and its lane. */
+  const storeWaiting = async (db: Db, clientId: string, waiting: readonly WaitingRow[]) => {
+    const sourceId = newId()
+    for (const { overdue, lane = 0, state = overdue === null ? 'ignored' : 'received' } of waiting)
+      await db.query(
+        `insert into source_events (client_id, id, source_id, livemode, event_id, type, lane, created_at, state, due_at,
+                                    held_until, held_for, reason_code)
+         values ($1, $2, $3, true, $2::uuid::text, 'invoice.paid', $4, now(), $5, now() - $6 * interval '1 second',
+                 case when $5 = 'held' then now() end, case when $5 = 'held' then '{}'::text[] end,
+                 case when $5 <> 'received' then 'x' end)`,
+        [clientId, newId(), sourceId, lane, state, overdue],
+      )
+  }
+  interface WaitingRow {
+    overdue: number | null
+    lane?: number
+    state?: string
+  }
+  const done = { overdue: null }
+  const fresh = Array.from({ length: 30 }, () => ({ overdue: 1 }))
+  test.each<[string, WaitingRow[], number]>([
+    ['behind thirty that have just come', [{ overdue: 90 }, done, ...fresh], 1],
+    ['behind one that is held beyond its deadline', [{ overdue: 120, state: 'held' }, { overdue: 90 }, done], 2],
+    ['in a lane that nobody knows', [{ overdue: 90, lane: 99 }, done], 1],
+    ['several of one lane', [{ overdue: 90 }, { overdue: 91 }, { overdue: 92 }, done], 3],
+    [
+      'before hundreds that have just come',
+      [{ overdue: 90 }, done, ...Array.from({ length: 600 }, () => ({ overdue: 1 }))],
+      1,
+    ],
+    ['for less than a minute is not', [{ overdue: 30 }, done], 0],
+    ['while nobody gets through is not', [{ overdue: 90 }, { overdue: 90 }, { overdue: 1 }], 0],
+  ])('%s', async (_, waiting, count) => {
+    const { db } = await freshDatabase()
+    const clientId = newId()
+    await db.query('insert into clients (id, name) values ($1, $2)', [clientId, 'Acme'])
+    await storeWaiting(db, clientId, waiting)
+    expect(await readStuckSourceEvents(db, 4)).toHaveLength(count)
   })
 })
 

@@ -23,6 +23,8 @@ export interface ApiDeps {
   checkReadiness: () => Readiness
   /** Creates a new delivery of the same event and returns its id. Throws a Refusal. */
   resendDelivery: (tx: Queryable, clientId: string, deliveryId: string) => Promise<{ id: string; endpointId: string }>
+  /** The worker that this process is registered as. */
+  workerId?: () => string
   /** Cancels a pending delivery. Throws a Refusal. */
   cancelDelivery: (tx: Queryable, clientId: string, deliveryId: string) => Promise<{ endpointId: string }>
   /** The mappings of every contract in words; see src/normalize/catalog. */
