@@ -1,0 +1,195 @@
+import { type LookupAddress, lookup as systemLookup } from 'node:dns'
+import type { LookupFunction } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { LRUCache } from 'lru-cache'
+import { type LookupLimits, limitLookups, type NameStanding } from './lookup-limits.ts'
+import { createDnsResolvers, type DnsResolvers, queryAddresses } from './query-dns.ts'
+import { SYSTEM_FILES, type SystemFilePaths, type SystemFiles, watchSystemFiles } from './system-files.ts'
+
+/** A name has no address that is known. */
+export class NameLookupError extends Error {
+  override name = 'NameLookupError'
+  /** As Node's resolver says it, ENOTFOUND or ETIMEOUT for example; FLO_LOOKUPS_BUSY: it was not its turn in time. */
+  readonly code: string
+  constructor(hostname: string, code: string) {
+    super(`the name ${hostname} could not be resolved (${code})`)
+    this.code = code
+  }
+  /** Whether no name server can be asked, or nobody could be just now: then it says nothing of the name. */
+  get isOwnLack(): boolean {
+    return OWN_LACKS.has(this.code)
+  }
+}
+
+const OWN_LACKS = new Set(['ECONNREFUSED', 'ENOMEM', 'FLO_LOOKUPS_BUSY'])
+
+/** Addresses of host names, for everything in this process that connects to names which others choose. */
+export interface HostNames {
+  /** All addresses of a name, for a client or for the gateway itself (GATEWAY_LOOKUPS). Rejects with NameLookupError. */
+  resolveHost(hostname: string, clientId: string): Promise<LookupAddress[]>
+  /** The addresses did not lead anywhere: they are asked for anew next time. */
+  forgetHost(hostname: string): void
+}
+
+/** In place of a client: what the gateway connects to by its own settings, which no client's names hold up. */
+export const GATEWAY_LOOKUPS = 'gateway'
+
+const LOOKUP_MS = 5_000
+const WAIT_MS = 5_000
+/** How long what was found, and what was not, is remembered. */
+const FOUND_SECONDS = { least: 1, most: 30 }
+const FAILED_MS = 10_000
+const ABSENT_MS = 5_000
+const NAMES_MAX = 10_000
+const STANDING_MS = 3_600_000
+const LIMITS: LookupLimits = {
+  perClient: { found: 24, unknown: 16, slow: 8 },
+  total: { found: 192, unknown: 128, slow: 64 },
+  waiting: 1_000,
+}
+const GATEWAY_LIMITS: LookupLimits = {
+  perClient: { found: 64, unknown: 64, slow: 64 },
+  total: { found: 64, unknown: 64, slow: 64 },
+  waiting: 1_000,
+}
+/** Of libuv's four threads, which also read files and compress. */
+const SYSTEM_THREADS = 1
+const SYSTEM_WAITING = 50
+
+interface HostNamesOptions {
+  /** `address` or `address:port`, in place of the name servers of resolv.conf. */
+  servers?: readonly string[]
+  files?: SystemFilePaths
+}
+
+type Remembered = { addresses: LookupAddress[] } | { error: NameLookupError }
+
+/**
+ * Resolves names as the system would, by the hosts file, search domains and DNS, but without the system's own resolver: that
+ * one takes one of libuv's four threads for each name, for as long as its name servers are silent. Look-ups are bounded in time
+ * and in number, and what they say is remembered for a short time (docs/adr/0039-resolve-names-without-threads.md).
+ */
+export function createHostNames({ servers = [], files: paths = SYSTEM_FILES }: HostNamesOptions = {}): HostNames {
+  const files = watchSystemFiles(paths)
+  const memory = new LRUCache<string, Remembered>({ max: NAMES_MAX, ttlAutopurge: false })
+  const standings = new LRUCache<string, NameStanding>({ max: NAMES_MAX, ttl: STANDING_MS })
+  const limits = limitLookups(LIMITS)
+  const gatewayLimits = limitLookups(GATEWAY_LIMITS)
+  const underWay = new Map<string, Promise<LookupAddress[]>>()
+  const waiting = new Map<string, Promise<LookupAddress[]>>()
+  const askSystem = createSystemFallback()
+  let dns = { resolvers: createDnsResolvers(servers), version: files.resolvConfVersion() }
+
+  const currentResolvers = () => {
+    const version = files.resolvConfVersion()
+    if (version !== dns.version) dns = { resolvers: createDnsResolvers(servers), version }
+    return dns.resolvers
+  }
+  const lookUp = async (name: string): Promise<LookupAddress[]> => {
+    const found = await Promise.race([
+      askAll(currentResolvers(), files, name),
+      delay(LOOKUP_MS, { code: 'ETIMEOUT' } as const, { ref: false }),
+    ])
+    if ('addresses' in found) return remember(name, found.addresses, found.ttlSeconds)
+    const isAbsent = found.code === 'ENOTFOUND' || found.code === 'ENODATA'
+    const addresses = isAbsent && files.hasOtherSources() ? await askSystem(name) : []
+    if (addresses.length > 0) return remember(name, addresses, FOUND_SECONDS.least)
+    const error = new NameLookupError(name, found.code)
+    if (!isAbsent) standings.set(name, 'slow')
+    if (!error.isOwnLack) memory.set(name, { error }, { ttl: isAbsent ? ABSENT_MS : FAILED_MS })
+    throw error
+  }
+  const remember = (name: string, addresses: LookupAddress[], ttlSeconds: number) => {
+    const seconds = Math.min(Math.max(ttlSeconds, FOUND_SECONDS.least), FOUND_SECONDS.most)
+    memory.set(name, { addresses }, { ttl: 1000 * seconds })
+    standings.set(name, 'found')
+    return addresses
+  }
+  /** The look-up that is under way for the name, whoever asked for it, or a new one. */
+  const joinLookup = (name: string): Promise<LookupAddress[]> => {
+    const known = recall(name)
+    if (known) return known
+    const joined = underWay.get(name) ?? lookUp(name).finally(() => underWay.delete(name))
+    underWay.set(name, joined)
+    return joined
+  }
+  const recall = (name: string): Promise<LookupAddress[]> | undefined => {
+    const known = memory.get(name)
+    if (!known) return undefined
+    return 'error' in known ? Promise.reject(known.error) : Promise.resolve(known.addresses)
+  }
+
+  return {
+    async resolveHost(hostname, clientId) {
+      const name = hostname.toLowerCase()
+      const inHosts = files.addressesInHosts(name)
+      if (inHosts.length > 0) return [...inHosts]
+      const known = recall(name) ?? underWay.get(name)
+      if (known) return known
+      const key = `${clientId} ${name}`
+      const asked = waiting.get(key)
+      if (asked) return asked
+      const { run } = clientId === GATEWAY_LOOKUPS ? gatewayLimits : limits
+      const turn = run(clientId, standings.get(name) ?? 'unknown', () => joinLookup(name))
+      if (!turn) throw new NameLookupError(hostname, 'FLO_LOOKUPS_BUSY')
+      const answer = limitWaiting(hostname, turn).finally(() => waiting.delete(key))
+      waiting.set(key, answer)
+      return answer
+    },
+    forgetHost: (hostname) => void memory.delete(hostname.toLowerCase()),
+  }
+}
+
+/** Who waits for a turn, and then for the look-up, waits so long at most. */
+function limitWaiting(hostname: string, turn: Promise<LookupAddress[]>): Promise<LookupAddress[]> {
+  let timer: NodeJS.Timeout
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new NameLookupError(hostname, 'FLO_LOOKUPS_BUSY')), WAIT_MS + LOOKUP_MS)
+  })
+  return Promise.race([turn, late]).finally(() => clearTimeout(timer))
+}
+
+type Found = { addresses: LookupAddress[]; ttlSeconds: number } | { code: string }
+
+/** Asks DNS for the name as it stands and in the search domains, in the order of resolv.conf. */
+async function askAll(resolvers: DnsResolvers, files: SystemFiles, name: string): Promise<Found> {
+  const until = performance.now() + LOOKUP_MS
+  let failure: string | undefined
+  for (const full of files.namesToAsk(name)) {
+    if (performance.now() > until) break
+    const answer = await queryAddresses(resolvers, full)
+    if (answer.kind === 'found') return answer
+    if (answer.kind === 'failed') failure ??= answer.code
+  }
+  return { code: failure ?? 'ENOTFOUND' }
+}
+
+/** The system's own resolver, for what DNS does not know where the machine has other sources: few at once, never more. */
+function createSystemFallback() {
+  const limits = limitLookups({
+    perClient: { found: SYSTEM_THREADS, unknown: SYSTEM_THREADS, slow: SYSTEM_THREADS },
+    total: { found: SYSTEM_THREADS, unknown: SYSTEM_THREADS, slow: SYSTEM_THREADS },
+    waiting: SYSTEM_WAITING,
+  })
+  return async (name: string): Promise<LookupAddress[]> => {
+    const turn = limits.run('', 'unknown', () => promisify(systemLookup)(name, { all: true }).catch(() => []))
+    return Promise.race([turn ?? [], delay(LOOKUP_MS, [], { ref: false })])
+  }
+}
+
+/** For Node's own connections: the `lookup` of net, tls and http. */
+export const lookupFor =
+  ({ resolveHost }: Pick<HostNames, 'resolveHost'>, clientId: string): LookupFunction =>
+  (hostname, { all, family }, callback) => {
+    resolveHost(hostname, clientId).then(
+      (found) => {
+        const wanted = found.filter((one) => !family || one.family === Number(String(family).replace('IPv', '')))
+        const [first] = wanted
+        if (!first) callback(new NameLookupError(hostname, 'ENODATA'), '', 0)
+        else if (all) callback(null, wanted)
+        else callback(null, first.address, first.family)
+      },
+      (error) => callback(error, '', 0),
+    )
+  }

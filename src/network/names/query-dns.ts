@@ -1,0 +1,91 @@
+import type { LookupAddress } from 'node:dns'
+import { Resolver } from 'node:dns/promises'
+import { networkInterfaces } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** What DNS says of one full name. */
+export type DnsAnswer =
+  | { kind: 'found'; addresses: LookupAddress[]; ttlSeconds: number }
+  /** It does not exist, or has no address. */
+  | { kind: 'absent'; code: string }
+  | { kind: 'failed'; code: string }
+
+// An answer that comes late still counts, which c-ares forgets when it asks again: so a second query is sent beside the first.
+const TRY_MS = 5_000
+const ASK_AGAIN_MS = 1_000
+/** How long addresses of one family wait for those of the other (RFC 8305, which says 50 ms, of a resolver that is near). */
+const OTHER_FAMILY_MS = 300
+
+/** Who is asked, and who is asked as well when no answer has come after a second. */
+export interface DnsResolvers {
+  first: Resolver
+  second: Resolver
+}
+
+/** c-ares: it has sockets of its own, and no thread waits for it. `servers`: in place of those of resolv.conf. */
+export function createDnsResolvers(servers: readonly string[]): DnsResolvers {
+  const [first, second] = [new Resolver({ timeout: TRY_MS, tries: 1 }), new Resolver({ timeout: TRY_MS, tries: 1 })]
+  if (servers.length > 0) first.setServers(servers)
+  const [nearest, ...others] = first.getServers()
+  if (nearest) second.setServers([...others, nearest])
+  return { first, second }
+}
+
+/** Asks for the addresses of both families at once. Never rejects. */
+export async function queryAddresses(resolvers: DnsResolvers, name: string): Promise<DnsAnswer> {
+  const v4 = queryPatiently(resolvers, name, 4)
+  const v6 = queryPatiently(resolvers, name, 6)
+  const first = await Promise.race([v4, v6])
+  const other = first.family === 4 ? v6 : v4
+  // A name server that answers for one family alone, as some do, must not hold that one up.
+  const second = first.kind === 'found' ? await Promise.race([other, waitForOther()]) : await other
+  const found = [first, second].filter((answer) => answer?.kind === 'found')
+  if (found.length > 0)
+    return {
+      kind: 'found',
+      addresses: found.flatMap(({ addresses }) => addresses).toSorted(compareFamilies()),
+      ttlSeconds: Math.min(...found.map(({ ttlSeconds }) => ttlSeconds)),
+    }
+  const failed = [first, second].find((answer) => answer?.kind === 'failed')
+  return failed?.kind === 'failed' ? failed : first
+}
+
+const waitForOther = () => delay(OTHER_FAMILY_MS, undefined, { ref: false })
+
+type FamilyAnswer = DnsAnswer & { family: 4 | 6 }
+
+async function queryPatiently({ first, second }: DnsResolvers, name: string, family: 4 | 6): Promise<FamilyAnswer> {
+  const query = queryFamily(first, name, family)
+  const soon = await Promise.race([query, delay(ASK_AGAIN_MS, undefined, { ref: false })])
+  if (soon) return soon
+  const again = queryFamily(second, name, family)
+  const answer = await Promise.race([query, again])
+  if (answer.kind !== 'failed') return answer
+  const answers = await Promise.all([query, again])
+  return answers.find(({ kind }) => kind !== 'failed') ?? answer
+}
+
+async function queryFamily(resolver: Resolver, name: string, family: 4 | 6): Promise<FamilyAnswer> {
+  try {
+    const records = await (family === 4
+      ? resolver.resolve4(name, { ttl: true })
+      : resolver.resolve6(name, { ttl: true }))
+    const addresses = records.map(({ address }) => ({ address, family }))
+    const ttlSeconds = Math.min(...records.map(({ ttl }) => ttl))
+    return addresses.length > 0
+      ? { family, kind: 'found', addresses, ttlSeconds }
+      : { family, kind: 'absent', code: 'ENODATA' }
+  } catch (error) {
+    const { code = 'EFAILED' } = error as NodeJS.ErrnoException
+    return { family, kind: code === 'ENOTFOUND' || code === 'ENODATA' ? 'absent' : 'failed', code }
+  }
+}
+
+/** IPv6 first where this machine has an address of the internet's, as the system would sort; Node tries the families in turn. */
+function compareFamilies(): (a: LookupAddress, b: LookupAddress) => number {
+  const addresses = Object.values(networkInterfaces()).flatMap((all) => all ?? [])
+  const hasV6 = addresses.some(
+    ({ family, internal, address }) => family === 'IPv6' && !internal && /^[23]/.test(address),
+  )
+  return (a, b) => (hasV6 ? b.family - a.family : a.family - b.family)
+}
