@@ -25,27 +25,35 @@ export interface MadeValue {
   result: Json
 }
 
-/** Members of the inputs that are looked at: an object of Stripe's has some hundreds. */
+/** Members of an input that are looked at: an object of Stripe's has some hundreds. */
 const MAX_MEMBERS = 4_000
+/** Members that are changed to see what becomes of it: each costs the whole computation. */
+const MAX_PROBES = 200
+
+/** The likeliest first, as many as are worth a try. */
+const byLikeness = <One extends InputMember>(members: readonly One[], keys: MemberKeys): readonly One[] =>
+  members.toSorted((a, b) => sharedKeys(b.keys, keys) - sharedKeys(a.keys, keys)).slice(0, MAX_PROBES)
 
 const sharedKeys = (a: MemberKeys, b: MemberKeys) => a.filter((key) => b.includes(key)).length
 
 /** Where a member of a made value comes from; null where nothing is there and nothing says why. */
 export function originOfMember(made: MadeValue, keys: MemberKeys): MemberOrigin | null {
-  const inputs = made.inputs.flatMap((value, input) => membersOf(value).map((one) => ({ ...one, input })))
-  const taken = findTaken(made, keys, inputs)
+  const indexes = made.inputs.map(indexOfMembers)
+  const taken = findTaken(made, keys, indexes)
   if (taken) return { kind: 'copied', from: taken }
   const value = memberAt(made.result, keys)
   if (value === null) return null
-  const leaves = inputs.filter((one) => isLeaf(one.value) && one.value !== null)
+  const leaves = indexes.flatMap((index, input) => index.leaves.map((one) => ({ ...one, input })))
   // What is copied has mostly kept its place in the list, and its name.
-  const likeliest = leaves
-    .filter((one) => one.value === value)
-    .toSorted((a, b) => sharedKeys(b.keys, keys) - sharedKeys(a.keys, keys))
+  const likeliest = byLikeness(
+    leaves.filter((one) => one.value === value),
+    keys,
+  )
   const copied = likeliest.find((one) => changedMember(made, one, keys) === otherThan(one.value))
   if (copied) return { kind: 'copied', from: copied }
   const original = JSON.stringify(value)
-  const of = leaves.filter(
+  const probed = leaves.length > MAX_PROBES ? byLikeness(leaves, keys) : leaves
+  const of = probed.filter(
     (one) => isOfFew(made.inputs[one.input]) || JSON.stringify(changedMember(made, one, keys)) !== original,
   )
   return of.length > 0 ? { kind: 'computed', of } : { kind: 'constant' }
@@ -57,11 +65,12 @@ export const isOfFew = (input: Json): boolean =>
 const MAX_FEW = 3
 
 /** The member that was taken over as it is, or stands in an object that was. */
-function findTaken({ result }: MadeValue, keys: MemberKeys, inputs: readonly (InputMember & { value: Json })[]) {
+function findTaken({ result }: MadeValue, keys: MemberKeys, indexes: readonly MemberIndex[]): InputMember | null {
   for (let depth = keys.length; depth >= 0; depth -= 1) {
     const whole = memberAt(result, keys.slice(0, depth))
-    const original = isLeaf(whole) ? undefined : inputs.find(({ value }) => value === whole)
-    if (original) return { input: original.input, keys: [...original.keys, ...keys.slice(depth)] }
+    if (isLeaf(whole)) continue
+    const input = indexes.findIndex(({ keysOf }) => keysOf.has(whole))
+    if (input >= 0) return { input, keys: [...(indexes[input]?.keysOf.get(whole) ?? []), ...keys.slice(depth)] }
   }
   return null
 }
@@ -94,14 +103,33 @@ export const memberAt = (value: unknown, keys: MemberKeys): Json =>
 
 const isLeaf = (value: Json): boolean => typeof value !== 'object' || value === null
 
-/** A value with all that stands below it, the outermost first. */
-function membersOf(value: Json): { keys: MemberKeys; value: Json }[] {
+/** What stands below a value, and the value itself. */
+interface MemberIndex {
+  /** Where an object or list stands, the outermost place. */
+  keysOf: ReadonlyMap<object, MemberKeys>
+  leaves: readonly { keys: MemberKeys; value: Json }[]
+}
+
+/** Of each object or list, which is read once for all the places that are asked for. */
+const indexes = new WeakMap<object, MemberIndex>()
+
+function indexOfMembers(value: Json): MemberIndex {
+  if (isLeaf(value)) return { keysOf: new Map(), leaves: value === null ? [] : [{ keys: [], value }] }
+  const index = indexes.get(value) ?? createIndex(value)
+  indexes.set(value, index)
+  return index
+}
+
+function createIndex(value: object): MemberIndex {
+  const keysOf = new Map<object, MemberKeys>()
   const found: { keys: MemberKeys; value: Json }[] = [{ keys: [], value }]
   for (let at = 0; at < found.length && found.length < MAX_MEMBERS; at += 1) {
     const one = found[at]
-    if (!one || isLeaf(one.value)) continue
+    if (!one || isLeaf(one.value) || keysOf.has(one.value)) continue
+    keysOf.set(one.value, one.keys)
     for (const [key, inner] of Object.entries(one.value))
       found.push({ keys: [...one.keys, Array.isArray(one.value) ? Number(key) : key], value: inner })
   }
-  return found
+  for (const { keys, value: inner } of found) if (!isLeaf(inner) && !keysOf.has(inner)) keysOf.set(inner, keys)
+  return { keysOf, leaves: found.filter((one) => isLeaf(one.value) && one.value !== null) }
 }
