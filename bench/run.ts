@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { abuse } from './abuse.ts'
 import { appEvents } from './app-events.ts'
 import { backlog } from './backlog.ts'
 import type { Bench, Report } from './bench.ts'
@@ -19,7 +20,7 @@ import { scaling } from './scaling.ts'
 import { printTable } from './table.ts'
 
 const inBench = (path: string) => fileURLToPath(new URL(path, import.meta.url))
-const allRows = [ingest, appEvents, deliver, endpoints, backlog, endToEnd, scaling, growth]
+const allRows = [ingest, appEvents, deliver, endpoints, backlog, endToEnd, scaling, growth, abuse]
 
 const { values: flags, positionals: wanted } = parseArgs({
   allowPositionals: true,

@@ -10,9 +10,9 @@ declare module 'node:net' {
 
 /**
  * Sends requests, each a whole HTTP/1.1 message of latin1, on as many kept connections to `url` as are needed; answers the
- * reply, or the error as text. Bare sockets: an HTTP client would take as much of the machine as what it measures.
+ * reply, or the error as text. `opened` gets every connection. Bare sockets: an HTTP client would take as much of the machine as what it measures.
  */
-export function countSockets(url: string): (request: string) => Promise<string> {
+export function countSockets(url: string, opened = new Set<Socket>()): (request: string) => Promise<string> {
   const { hostname, port } = new URL(url)
   const free: Socket[] = []
 
@@ -26,6 +26,7 @@ export function countSockets(url: string): (request: string) => Promise<string> 
   const openedSockets = async (): Promise<Socket> => {
     const socket = connect({ host: hostname, port: Number(port), noDelay: true })
     socket.setEncoding('latin1')
+    opened.add(socket)
     socket.on('data', (chunk) => socket.ondata?.(String(chunk)))
     socket.on('error', (error) => socket.onfail?.(error))
     socket.on('close', () => socket.onfail?.(new Error('the gateway closed the connection')))

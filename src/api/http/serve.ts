@@ -23,7 +23,11 @@ export function serveRoute(deps: ApiDeps, route: Route, slots: RequestSlots): Re
   const answerRequest = requestAnswerer(deps, route, slots)
   return async (req, res) => {
     const share = shareOf(res.locals.caller)
-    const answer = await slots.runInTurn(route, share, (db) => answerRequest(req, res, db))
+    const answer = await slots.runInTurn(route, share, async (db) => {
+      // Whoever has gone while it waited for its turn hears no answer, and may send it again.
+      if (res.closed) throw new Refusal('body_incomplete')
+      return answerRequest(req, res, db)
+    })
     if (route.intake) res.locals.isIntakeStored = true
     slots.holdReply(share, res, answer.text.length)
     sendAnswer(res, answer)
