@@ -75,6 +75,7 @@ import trialOffer from './scenarios/trial-offer.ts'
 import trialPauses from './scenarios/trial-pauses.ts'
 import uncollectible from './scenarios/uncollectible.ts'
 import usageAlert from './scenarios/usage-alert.ts'
+import usagePaidLate from './scenarios/usage-paid-late.ts'
 import userToldLater from './scenarios/user-told-later.ts'
 import voided from './scenarios/void.ts'
 import zeroDecimal from './scenarios/zero-decimal.ts'
@@ -157,6 +158,7 @@ export const scenarios: readonly Scenario[] = [
   trialPauses,
   uncollectible,
   usageAlert,
+  usagePaidLate,
   userToldLater,
   voided,
   zeroDecimal,

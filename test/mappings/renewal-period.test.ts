@@ -4,7 +4,7 @@ import { createCustomer } from '../../simulator/customers.ts'
 import { renewSubscription } from '../../simulator/cycles.ts'
 import { prorationLine } from '../../simulator/lines.ts'
 import { defineScenario, type Scenario } from '../../simulator/scenario.ts'
-import { simulate } from '../../simulator/simulate.ts'
+import { RENDERED, simulate } from '../../simulator/simulate.ts'
 import { startSubscription } from '../../simulator/subscriptions.ts'
 import { VERSIONS } from '../../simulator/versions.ts'
 import type { World } from '../../simulator/world.ts'
@@ -81,6 +81,18 @@ describe('the period of a renewal is the one that begins', () => {
       const events = simulate(scenario, { start: new Date('2026-03-01T09:30:00Z') })
       const unrolled = events.filter((event) => !isRoll(event))
       expect(periodsOf(unrolled, true)).toEqual([['2026-04-01T09:30:00.000Z', null]])
+    }
+  })
+
+  test.each(VERSIONS)('where its invoice is paid when the next period has begun, in %s', (apiVersion) => {
+    for (const rendered of RENDERED) {
+      const events = simulate('usage-paid-late', { apiVersion, rendered, start: new Date('2026-03-01T09:30:00Z') })
+      const wanted = [
+        ['2026-04-01T09:30:00.000Z', '2026-05-01T09:30:00.000Z'],
+        ['2026-05-01T09:30:00.000Z', '2026-06-01T09:30:00.000Z'],
+      ]
+      expect(periodsOf(events)).toEqual(wanted)
+      expect(periodsOf(events, true)).toEqual(wanted)
     }
   })
 })
