@@ -59,7 +59,13 @@ const storedCharge = kept('charge', refundedPayment.charge)
 const paymentIds = [refundedPayment.intent, refundedPayment.charge]
 const succeeded = is(from('status'), 'succeeded')
 const refundUser = payerOf(refundedPayment, from('metadata.client_user_id'))
-const counted = { per: paymentIds, purchase: refundedPayment.owner, id: refundId, amount: from('amount') }
+const counted = {
+  per: paymentIds,
+  purchase: refundedPayment.owner,
+  id: refundId,
+  amount: from('amount'),
+  at: from('created'),
+}
 const refundCaptured = called(
   'what was captured',
   computed('captured', capturedOf, storedCharge(self<Json>()), refundedPayment.received),
@@ -186,6 +192,7 @@ const rises = {
   purchase: chargePayment.owner,
   id: embedded,
   amount: rise,
+  at: event('created'),
 }
 
 /** `item.refunded` by the charge, where Stripe sends no refund events (before 2024-10-28, or not enabled). */

@@ -250,6 +250,7 @@ function countRefund(
     id: readId(once.id, scope),
     upTo: readMinorUnits(once.upTo, scope),
     amount: readMinorUnits(once.amount, scope) ?? 0,
+    ...readMoment(once, scope),
     parts: lines.map((item) => ({
       line: readIfReadable(once.line, { ...scope, item }),
       amount: readMinorUnits(once.lineAmount, { ...scope, item }) ?? 0,
@@ -269,6 +270,11 @@ type RefundPayment = Pick<RefundNote, 'per' | 'purchase'>
 const readPayment = ({ per }: RefundPayment, scope: EvaluationScope): string | null =>
   per.map((node) => readId(node, scope)).find((id) => id !== null) ?? null
 
+function readMoment({ at }: Pick<RefundNote, 'at'>, scope: EvaluationScope): Pick<RefundShare, 'at'> {
+  const seconds = readIfReadable(at, scope)
+  return typeof seconds === 'number' ? { at: seconds } : {}
+}
+
 /** The tally of the payment, and that of the purchase which it paid a part of. */
 function tallyUpdate(
   { purchase }: RefundPayment,
@@ -285,7 +291,12 @@ function noteRefund(note: RefundNote, scope: EvaluationScope): TallyUpdate | nul
   const payment = readPayment(note, scope)
   if (payment === null) return null
   const known = scope.facts.readTally(payment)
-  const share: RefundShare = { id: readId(note.id, scope), upTo: null, amount: readMinorUnits(note.amount, scope) ?? 0 }
+  const share: RefundShare = {
+    id: readId(note.id, scope),
+    upTo: null,
+    amount: readMinorUnits(note.amount, scope) ?? 0,
+    ...readMoment(note, scope),
+  }
   const tally =
     note.as === 'failed' ? withdrawShare(known, share) : countShare(known, { ...share, pending: true }).tally
   return tallyUpdate(note, payment, tally, scope)

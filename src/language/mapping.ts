@@ -123,12 +123,13 @@ export type EventTypeOf<To extends z.ZodType> = z.ZodType extends To ? string : 
 type DottedMember<Body> = {
   [Name in keyof Body]: Body[Name] extends `${string}.${string}` ? Body[Name] : never
 }[keyof Body]
-/** What a refund is counted by: its payment (the first of `per` that is known), the purchase that this paid, its id and its minor units. */
+/** What a refund is counted by: its payment (the first of `per` that is known), the purchase that this paid, its id, its minor units, and when it was. */
 interface RefundPayment {
   per: readonly Node[]
   purchase: Node
   id: Node
   amount: Node
+  at: Node
 }
 
 /** One line of a mapping's decision: the first whose `when` holds speaks. */

@@ -8,6 +8,8 @@ export interface RefundShare {
   id: string | null
   upTo: number | null
   amount: number
+  /** Unix seconds: when the refund was made, or when the payment had come to `upTo`. */
+  at?: number
   /** Known to be on its way, and not sent yet: it may still fail. */
   pending?: true
   /** It did not take place, and never will: what says that it succeeded is older. */
@@ -51,13 +53,53 @@ export function countShare(tally: RefundTally | null, share: RefundShare): { tal
     }
     return { tally: replaceEntry(counterpart, matched), isNew: false }
   }
-  const isCovered =
-    share.id === null &&
-    share.upTo !== null &&
-    entries.every(({ id }) => id !== null) &&
-    totalRefunded({ entries }) >= share.upTo
-  if (isCovered) return { tally: { entries }, isNew: false }
-  return { tally: { entries: [...entries, share] }, isNew: !share.pending }
+  if (share.id !== null) {
+    const whole = entries.find((entry) => isPartOf(share, entry, entries))
+    if (!whole) return { tally: { entries: [...entries, share] }, isNew: !share.pending }
+    const { pending: _, ...part } = share
+    const rest = takeAmount(whole, whole.amount - share.amount)
+    return { tally: { entries: [...replaceEntry(whole, rest).entries, part] }, isNew: false }
+  }
+  if (share.upTo !== null && isCovered(share.upTo, entries)) return { tally: { entries }, isNew: false }
+  // Several refunds of one second show in each of their rises: it stands for what is not known of them by itself.
+  const unknown = share.upTo === null ? share.amount : share.upTo - amountKnownIn(share, entries)
+  if (unknown <= 0) return { tally: { entries }, isNew: false }
+  return { tally: { entries: [...entries, takeAmount(share, Math.min(share.amount, unknown))] }, isNew: !share.pending }
+}
+
+const isCovered = (upTo: number, entries: readonly RefundShare[]): boolean =>
+  entries.every(({ id }) => id !== null) && totalRefunded({ entries }) >= upTo
+
+/** Minor units of the refunds that are known by themselves to be among those which a payment had come to with a rise. */
+const amountKnownIn = ({ upTo, at }: RefundShare, entries: readonly RefundShare[]): number =>
+  entries
+    .filter((entry) => !entry.failed)
+    .filter((entry) =>
+      entry.upTo === null
+        ? entry.at !== undefined && at !== undefined && entry.at <= at
+        : upTo === null || entry.upTo <= upTo,
+    )
+    .reduce((sum, { amount }) => sum + amount, 0)
+
+/** Whether a refund is one of those that made a rise: it was made before, and all that was given back earlier is known. */
+function isPartOf(refund: RefundShare, rise: RefundShare, entries: readonly RefundShare[]): boolean {
+  if (rise.id !== null || rise.upTo === null || rise.amount <= refund.amount) return false
+  if (refund.at === undefined || rise.at === undefined || refund.at > rise.at) return false
+  return rise.upTo - amountKnownIn(rise, entries) < refund.amount
+}
+
+/** A share with another amount, each of its lines in proportion. */
+function takeAmount(share: RefundShare, amount: number): RefundShare {
+  if (amount === share.amount || share.parts === undefined) return { ...share, amount }
+  let [before, given] = [0, 0]
+  const parts = share.parts.map((part) => {
+    before += part.amount
+    const upTo = Math.round((amount * before) / share.amount)
+    const taken = { ...part, amount: upTo - given }
+    given = upTo
+    return taken
+  })
+  return { ...share, amount, parts }
 }
 
 const partsOf = ({ parts }: RefundShare) => (parts === undefined ? {} : { parts })

@@ -12,6 +12,7 @@ import {
   paidBy,
   refund,
   refundsOf,
+  SECOND,
   session,
 } from '../support/refund-story.ts'
 import { story } from '../support/story.ts'
@@ -91,6 +92,27 @@ describe('a second refund of the same amount', () => {
     ['the refund, then the charge', [itself, second]],
   ])('is told once, by %s', (_, events) => {
     expect(refundsOf([bought, ...first, ...events], false).map((one) => one.refundedAmount)).toEqual([30, 60])
+  })
+})
+
+describe('several refunds in one second, which each rise of the charge shows already', () => {
+  const bought = eventOf('checkout.session.completed', session())
+  const first = eventOf('refund.created', refund({ id: 're_1', amount: 2000 }), { at: 1000 })
+  const second = eventOf('refund.created', refund({ id: 're_2', amount: 4000 }), { at: 1000 })
+  const rises = [0, 2000].map((amount) =>
+    eventOf('charge.refunded', charge({ amount_refunded: 6000 }), { at: 1000, previous: { amount_refunded: amount } }),
+  )
+
+  test('come to what was given back in all, in whatever order they arrive and however late', () => {
+    for (const order of ordersOf([first, second, ...rises]))
+      for (const patient of [true, false])
+        expect(refundsOf([bought, ...order], patient).at(-1)?.refundedAmount).toBe(60)
+  })
+
+  test('are not taken for a later one', () => {
+    const later = eventOf('refund.created', refund({ id: 're_3', amount: 1000, created: SECOND + 9000 }), { at: 9000 })
+    const told = refundsOf([bought, ...rises, later], false)
+    expect(told.map(({ refundedAmount }) => refundedAmount)).toEqual([60, 70])
   })
 })
 
