@@ -24,7 +24,7 @@ export const readOldestSourceEvents = (db: Queryable, lanes: number): Promise<Ol
     [lanes],
   )
 
-/** A source event that is `received` for a minute and more, at the head of its lane, while later ones got through. */
+/** A source event that nobody has taken up for a minute since it was due, while later ones got through. */
 export interface StuckSourceEvent extends OldestWaiting {
   id: string
   sourceId: string
@@ -32,26 +32,43 @@ export interface StuckSourceEvent extends OldestWaiting {
 }
 
 const STUCK_SECONDS = 60
-/** Whether others move is seen by the newest of each client. */
-const NEWEST = 20
+/** So many are looked at: the first of each lane, and the first that are `received`, whatever their lane. */
+const FIRST = 50
+/** Whether others move is seen by the newest of each client that is done, and by those right after the one that waits. */
+const NEIGHBOURS = 500
 
-/** The source events that stay `received` for a minute while later ones, of whichever client, got through. */
+/**
+ * The source events that wait for a minute since they were due while later ones, of whichever client, got through: received, or held
+ * beyond the deadline. Of each lane the 50 that wait longest are looked at, and the 50 oldest `received` of each client.
+ */
 export async function readStuckSourceEvents(db: Queryable, lanes: number): Promise<StuckSourceEvent[]> {
   const rows = await queryEachClient<Omit<StuckSourceEvent, 'id'> & { id: string | null; newestDone: string | null }>(
     db,
     (client) => `
-      select ${client} as "clientId", done."newestDone", s.id, s.source_id as "sourceId", s.type, s.due_at as at,
+      select ${client} as "clientId", s.id, s.source_id as "sourceId", s.type, s.due_at as at, s.done as "newestDone",
              extract(epoch from now() - s.due_at)::float8 as seconds
-        from (select (select id from (select id, due_at from source_events
-                                       where client_id = ${client} order by id desc limit ${NEWEST}) newest
-                       where due_at is null order by id desc limit 1) as "newestDone") done
-        left join lateral (
-          select first.* from generate_series(0, $1 - 1) lane
-           cross join lateral (
-             select id, source_id, type, due_at, state from source_events
-              where client_id = ${client} and source_events.lane = lane.lane and due_at <= now()
-              order by due_at limit 1) first
-           where first.state = 'received' and first.due_at < now() - interval '${STUCK_SECONDS} seconds') s on true`,
+        from (select waiting.*, null::uuid as done from generate_series(0, $1 - 1) lane
+               cross join lateral (
+                 select id, source_id, type, due_at from source_events
+                  where client_id = ${client} and source_events.lane = lane.lane
+                    and due_at < now() - interval '${STUCK_SECONDS} seconds'
+                  order by due_at, id limit ${FIRST}) waiting
+              union
+              select id, source_id, type, due_at, null from (
+                select id, source_id, type, due_at from source_events
+                 where client_id = ${client} and state = 'received' order by id limit ${FIRST}) oldest
+               where due_at < now() - interval '${STUCK_SECONDS} seconds'
+              union all
+              (select null, null, null, null, id from (
+                 select id, due_at from source_events where client_id = ${client} order by id desc limit ${NEIGHBOURS}) newest
+                where due_at is null order by id desc limit 1)
+              union all
+              (select null, null, null, null, id from (
+                 select id, due_at from source_events
+                  where client_id = ${client} and id > (
+                    select id from source_events where client_id = ${client} and state = 'received' order by id limit 1)
+                  order by id limit ${NEIGHBOURS}) after
+                where due_at is null order by id desc limit 1)) s`,
     [lanes],
   )
   const newest = rows.reduce(

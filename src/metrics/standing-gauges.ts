@@ -47,7 +47,7 @@ export const STANDING_GAUGES: readonly StandingGauge[] = [
   },
   {
     name: 'flo_source_events_stuck',
-    help: 'Lanes whose first source event stays received for a minute and more, while later ones got through.',
+    help: 'Source events that nobody takes up for a minute since they were due, while later ones got through; of each lane 50 at most.',
     read: ({ stuckSourceEvents }) => stuckSourceEvents,
   },
   {

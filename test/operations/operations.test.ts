@@ -330,8 +330,10 @@ describe('source_event.stuck', () => {
     const other = await layWay(api, (await startReceiver()).url)
     await other.post(gateway.url, subscriptionCreated())
     await eventually(async () => (await readStuckSourceEvents(gateway.db, 4)).length === 1)
-    await look()
-    const event = await eventually(() => own.heard('source_event.stuck')[0])
+    const event = await eventually(async () => {
+      await look()
+      return own.heard('source_event.stuck')[0]
+    })
     expect(event).toMatchObject({
       source: { id: way.sourceId },
       sourceEvent: { type: 'customer.subscription.created' },
