@@ -107,5 +107,12 @@ const toldLater = called(
 export const waitForPlan = {
   fact: 'plan',
   key: called('the plan that it bills', planKey(invoiceSubscription, unseenPlan)),
-  unless: any(is(event('type'), 'invoice.upcoming'), not(held.known), is(unseenPlan, unset), toldLater),
+  unless: any(
+    is(event('type'), 'invoice.upcoming'),
+    not(held.known),
+    // Of many items the first page alone is shown.
+    is(held(subscription.from('items.has_more')), true),
+    is(unseenPlan, unset),
+    toldLater,
+  ),
 }

@@ -63,4 +63,20 @@ describe('an invoice shows the subscription that it bills, whichever of the two 
       story([...events.filter((event) => !isInvoice(event)), ...late], { patient }).outcomes
     expect(inOrder(true).map(({ eventId }) => eventId)).toEqual(inOrder(false).map(({ eventId }) => eventId))
   })
+
+  test('and is not waited with where the subscription has more items than it shows', () => {
+    const events = invoicesFirst(simulate('plan-change')).map((event) => {
+      const { object } = event.data
+      const items = { ...object.items, has_more: true }
+      return object.object === 'subscription'
+        ? { ...event, data: { ...event.data, object: { ...object, items } } }
+        : event
+    })
+    const order = (patient: boolean) => story(events, { patient }).outcomes.map(({ eventId }) => eventId)
+    const kept = ({ type }: Json) => !/^(invoice|customer\.subscription)\./.test(type)
+    const ids = new Set(events.filter((event) => !kept(event)).map(({ id }) => id as string))
+    const ofBoth = (patient: boolean) => order(patient).filter((id) => ids.has(id))
+    // The first invoice arrives before its subscription.
+    expect(ofBoth(true).slice(4)).toEqual(ofBoth(false).slice(4))
+  })
 })
