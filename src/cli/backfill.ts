@@ -20,6 +20,11 @@ const options = {
 } as const
 type BackfillCall = CommandCall<typeof options>
 
+interface BackfillDeps {
+  db: Db
+  now: () => Date
+}
+
 const EXIT_CODES = { completed: 0, cancelled: 1, failed: 2 } as const
 
 export default defineCommand({
@@ -31,11 +36,12 @@ export default defineCommand({
     'backfill --source 01980d3c-5f1a-7c3e-9d52-6b1f0c7a1e11 --since 7d --failed-only',
     'backfill --source 01980d3c-5f1a-7c3e-9d52-6b1f0c7a1e11 --since 2026-04-01 --types invoice.paid,invoice.created',
   ],
-  run: (call) => withDatabase((db) => runBackfill(db, call)),
+  run: (call) => withDatabase((db, _config, _offers, now) => runBackfill({ db, now }, call)),
 })
 
-async function runBackfill(db: Db, { options, printLine, printNote }: BackfillCall): Promise<number> {
-  const id = options.follow ?? (await requestBackfill(db, options))
+async function runBackfill(deps: BackfillDeps, { options, printLine, printNote }: BackfillCall): Promise<number> {
+  const { db } = deps
+  const id = options.follow ?? (await requestBackfill(deps, options))
   const readProgress = async () => {
     const progress = isUuid(id) ? await readBackfillProgress(db, id) : undefined
     if (!progress) throw new UsageError(`There is no backfill "${id}".`)
@@ -55,7 +61,7 @@ async function runBackfill(db: Db, { options, printLine, printNote }: BackfillCa
   return EXIT_CODES[state]
 }
 
-async function requestBackfill(db: Db, options: BackfillCall['options']): Promise<string> {
+async function requestBackfill({ db, now }: BackfillDeps, options: BackfillCall['options']): Promise<string> {
   const { source, types, account } = options
   if (source === undefined) throw new UsageError('--source is missing: the id of the source whose events are read.')
   const since = parseTime(options.since)
@@ -74,7 +80,7 @@ async function requestBackfill(db: Db, options: BackfillCall['options']): Promis
     account,
     deliverySuccess: options['failed-only'] ? false : undefined,
   }
-  const id = await inTransaction(db, (tx) => startBackfill(tx, clientId, request, new Date())).catch((error) => {
+  const id = await inTransaction(db, (tx) => startBackfill(tx, clientId, request, now())).catch((error) => {
     throw toUsageError(error)
   })
   await db.query('select pg_notify($1, $2)', [WAKE_CHANNEL, `backfill:${clientId}`])

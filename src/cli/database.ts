@@ -2,11 +2,13 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Offers } from '../../mappings/offer.ts'
 import { type Config, readConfig } from '../config.ts'
+import { learnClock } from '../database/clock.ts'
 import { explainConnectFailure, explainDatabaseFailure } from '../database/connect-trouble.ts'
 import { createSession, type Db, openPool } from '../database/db.ts'
 import { assertSessionsAreOwn } from '../database/pooler.ts'
 import { assertServerFits } from '../database/requirements.ts'
 import { assertProgramIsCompatible } from '../database/schema-compatibility.ts'
+import { setIdClock } from '../domain/ids.ts'
 import { runningPostgres, startPostgres } from '../embedded-postgres/start.ts'
 import { ConfigError } from '../errors.ts'
 import { newLog } from '../log.ts'
@@ -15,18 +17,23 @@ import { version } from '../version.ts'
 
 const CONNECTIONS = 2
 
+/** What a command works with; `now` is the database's clock. */
+type DatabaseWork<T> = (db: Db, config: Config, offers: Offers, now: () => Date) => Promise<T>
+
 /**
  * Runs `work` on the gateway's database, found through the gateway's own environment: beside a running gateway, or on an
  * embedded database that is started for it. Throws a ConfigError when there is none.
  */
-export async function withDatabase<T>(work: (db: Db, config: Config, offers: Offers) => Promise<T>): Promise<T> {
+export async function withDatabase<T>(work: DatabaseWork<T>): Promise<T> {
   const config = readConfig(process.env)
   const offers = await loadOffers(config.contracts)
   return withDatabaseUrl(config, async (url) => {
     await assertGatewayDatabase(url)
     const db = openPool(url, { max: CONNECTIONS })
     try {
-      return await work(db, config, offers)
+      const { now } = await learnClock(db)
+      setIdClock(() => now().getTime())
+      return await work(db, config, offers, now)
     } finally {
       await db.end()
     }

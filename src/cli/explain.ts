@@ -23,12 +23,12 @@ export default defineCommand({
   },
   examples: ['explain evt_1TKx2v', 'explain evt_1TKx2v --json | jq .events'],
   run: ({ args, options, printLine }) =>
-    withDatabase(async (db, _config, { mappings }) => {
+    withDatabase(async (db, _config, { mappings }, now) => {
       const [id = ''] = args
       const found = await findSourceEvents(db, id, options.client)
       const explanations = []
       for (const { clientId, sourceEventId } of found)
-        explanations.push(await explainSourceEvent({ db, mappings, now: () => new Date() }, clientId, sourceEventId))
+        explanations.push(await explainSourceEvent({ db, mappings, now }, clientId, sourceEventId))
       if (options.json) printLine(JSON.stringify(explanations.length === 1 ? explanations[0] : explanations, null, 2))
       else printLine(explanations.map((one) => explanationText(one, options)).join('\n\n'))
       return 0

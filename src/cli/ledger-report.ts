@@ -1,5 +1,6 @@
 import { type Db, inTransaction, type Queryable } from '../database/db.ts'
 import { type RetentionHorizons, readHorizons } from '../database/retention-horizons.ts'
+import { firstRow } from '../database/rows.ts'
 import { ledgerChecks } from './ledger-checks.ts'
 
 /** Does what came in add up with what went out? */
@@ -30,7 +31,8 @@ export const readLedgerReport = (
 ): Promise<LedgerReport> =>
   inTransaction(db, async (tx) => {
     await tx.query('set transaction isolation level repeatable read, read only')
-    const since = new Date(Date.now() - days * 86_400_000)
+    const clock = await tx.query<{ since: Date }>('select now() - make_interval(days => $1) as since', [days])
+    const { since } = firstRow(clock.rows)
     const kept = await readHorizons(tx)
     const findings = []
     for (const { name, reads, sql } of ledgerChecks) {

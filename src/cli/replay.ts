@@ -40,8 +40,7 @@ export default defineCommand({
     'replay 01980d3c-5f1a-7c3e-9d52-6b1f0c7a1e11 --mode failed --since 2d --dry-run',
     'replay 01980d3c-5f1a-7c3e-9d52-6b1f0c7a1e11 --mode missing --types subscription.*,invoice.paid',
   ],
-  run: (call) =>
-    withDatabase((db, _config, { contracts }) => runReplay({ db, contracts, now: () => new Date() }, call)),
+  run: (call) => withDatabase((db, _config, { contracts }, now) => runReplay({ db, contracts, now }, call)),
 })
 
 interface ReplayCommandDeps {

@@ -1,3 +1,6 @@
+import type { Queryable } from './db.ts'
+import { firstRow } from './rows.ts'
+
 /** When the database read its clock, between two moments of `performance.now()` here. */
 export interface ClockSample {
   at: Date
@@ -14,6 +17,20 @@ export interface DatabaseClock {
 
 // More than the clocks of machines drift apart in a second.
 const DRIFT = 0.001
+
+/** A clock that knows what the database's says now, for work that lasts seconds. */
+export async function learnClock(db: Queryable): Promise<DatabaseClock> {
+  const clock = createDatabaseClock()
+  clock.learn(await sampleClock(db))
+  return clock
+}
+
+/** Asks the database what its clock says. */
+export async function sampleClock(db: Queryable): Promise<ClockSample> {
+  const sentAt = performance.now()
+  const { rows } = await db.query<{ at: Date }>('select clock_timestamp() as at')
+  return { at: firstRow(rows).at, sentAt, receivedAt: performance.now() }
+}
 
 /**
  * The one clock for durations: what is stored as due, held, live or done is compared with the database's clock, by every process

@@ -13,7 +13,7 @@ function adviseOn({ code = '', message }: { code?: string; message: string }, wh
     return `the server at ${host} wants TLS: add ?sslmode=verify-full to DATABASE_URL`
   if (code === '28000')
     return `the server at ${host} does not let "${role}" in from here: see its pg_hba.conf, and that the role may log in`
-  if (code === '3D000')
+  if (code === '3D000' || /^no such database/.test(message))
     return `there is no database "${database}" at ${host}: correct the name in DATABASE_URL, or create it with encoding 'UTF8'`
   if (code === '42501' && /set parameter/.test(message))
     return `role "${role}" or database "${database}" carries a setting that it may not put right itself (session_replication_role): alter role "${role}" reset session_replication_role, or the same for the database`

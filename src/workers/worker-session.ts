@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
-import type { ClockSample } from '../database/clock.ts'
+import { type ClockSample, sampleClock } from '../database/clock.ts'
 import { createSession } from '../database/db.ts'
-import { firstRow } from '../database/rows.ts'
 import { newId } from '../domain/ids.ts'
 
 /** Notifications on this channel wake other processes: `sweep`, or `<room>:<clientId>`. */
@@ -58,11 +57,7 @@ export async function openSession({
   client.on('error', () => {})
   client.on('end', () => closeOver('ended'))
   client.on('notification', ({ payload = '' }) => onNotice(payload))
-  const readClock = async () => {
-    const sentAt = performance.now()
-    const { rows } = await client.query<{ at: Date }>('select clock_timestamp() as at')
-    onClock({ at: firstRow(rows).at, sentAt, receivedAt: performance.now() })
-  }
+  const readClock = async () => onClock(await sampleClock(client))
   await client.connect()
   try {
     await readClock()
