@@ -29,7 +29,7 @@ export function linesRefunded(refund: RefundedPurchase): Bought[] {
   const { bought, invoice, amount, captured, paymentId } = refund
   const named = linesNamed(refund)
   if (named.length > 0) return named
-  const first = bought.find(({ line }) => Number(line?.amount ?? 0) > 0) ?? bought[0]
+  const first = bought.find(({ line }) => costOf(line, invoice) > 0) ?? bought[0]
   if (!first)
     return [{ ...boughtThing(String(paymentId), null), refunded: amount, paid: captured, attribution: 'charge' }]
   const isOnly = bought.length === 1
@@ -57,7 +57,7 @@ function linesNamed({ credits, invoice, bought, refundId, at, amount }: Refunded
   const weights = weighLines(meant, bought)
   if (weights.size === 0) return []
   // What no note speaks of may be of any line that none names.
-  const other = bought.find((one) => Number(one.line?.amount ?? 0) > 0 && !weights.has(one))
+  const other = bought.find((one) => costOf(one.line, invoice) > 0 && !weights.has(one))
   const rest = other ? Math.max(0, amount - (moneyOf(meant) ?? amount)) : 0
   const shares = shareOut(amount - rest, [...weights.values()])
   const named = [...weights.keys()].map((one, place) => ({
@@ -127,6 +127,10 @@ function paidForLine(line: Line | null, invoice: Stripe.Invoice): number | null 
   const due = dueOf(invoice)
   return due === null ? net : Math.min(net, due)
 }
+
+/** What a line cost: one that a discount pays for cost nothing. */
+const costOf = (line: Line | null, invoice: Stripe.Invoice | null): number =>
+  (invoice && line ? paidForLine(line, invoice) : (line as Json)?.amount_total) ?? Number(line?.amount ?? 0)
 
 /** What an invoice asked for, whatever of it is paid by now. */
 const dueOf = ({ amount_due: due }: Stripe.Invoice): number | null => (typeof due === 'number' && due > 0 ? due : null)

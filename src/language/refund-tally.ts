@@ -67,7 +67,7 @@ export function countShare(tally: RefundTally | null, share: RefundShare): { tal
   return { tally: { entries: [...entries, takeAmount(share, Math.min(share.amount, unknown))] }, isNew: !share.pending }
 }
 
-const isCovered = (upTo: number, entries: readonly RefundShare[]): boolean =>
+const isCovered = (upTo: number, entries: RefundShare[]): boolean =>
   entries.every(({ id }) => id !== null) && totalRefunded({ entries }) >= upTo
 
 /** Minor units of the refunds that are known by themselves to be among those which a payment had come to with a rise. */

@@ -177,3 +177,33 @@ test('a refund of what was captured before the rest of the payment was cancelled
   ]
   for (const order of ordersOf(events)) expect(shownIn(order)).toEqual([[null, 'refunded', 40]])
 })
+
+describe('a refund that nobody attributes belongs to the first line that something was paid for', () => {
+  test('of an invoice whose first line a discount pays for', () => {
+    const free = line('a', 6000, { discount_amounts: [{ amount: 6000 }] })
+    const paid = { subtotal: 10000, total: 4000, amount_due: 4000, amount_paid: 4000 }
+    const events = [
+      eventOf('invoice.paid', invoice([free, line('b', 4000)], paid)),
+      paidBy('pi_1'),
+      eventOf('refund.created', refund({ amount: 1000 }), { at: 1000 }),
+    ]
+    expect(shownIn(events)).toEqual([['price_b', 'partially_refunded', 10]])
+  })
+
+  test('of a Checkout session whose first line a discount pays for', () => {
+    const lineOf = (id: string, subtotal: number, total: number) => ({
+      id: `li_${id}`,
+      amount_subtotal: subtotal,
+      amount_total: total,
+      currency: 'usd',
+      quantity: 1,
+      price: { id: `price_${id}`, unit_amount: subtotal },
+    })
+    const list = { object: 'list', has_more: false, data: [lineOf('a', 6000, 0), lineOf('b', 10000, 10000)] }
+    const events = [
+      eventOf('checkout.session.completed', session({ line_items: list })),
+      eventOf('refund.created', refund({ amount: 1000 }), { at: 1000 }),
+    ]
+    expect(shownIn(events)).toEqual([['price_b', 'partially_refunded', 10]])
+  })
+})
