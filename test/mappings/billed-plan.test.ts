@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { RENDERED, simulate } from '../../simulator/simulate.ts'
 import { VERSIONS } from '../../simulator/versions.ts'
 import type { Json } from '../../src/domain/json.ts'
+import { factWords } from '../../src/normalize/explain/hints.ts'
 import { heard, story } from '../support/story.ts'
 
 // A change of plan or quantity and the invoice that bills it are of one second, and are told in any order.
@@ -79,4 +80,9 @@ describe('an invoice shows the subscription that it bills, whichever of the two 
     // The first invoice arrives before its subscription.
     expect(ofBoth(true).slice(4)).toEqual(ofBoth(false).slice(4))
   })
+})
+
+test('what an invoice waits for is said in words', () => {
+  expect(factWords('plan:sub_1:price_pro×3')).toBe('the change of the subscription sub_1 to price_pro×3')
+  expect(factWords('plan:sub_1:price_pro')).toBe('the change of the subscription sub_1 to price_pro')
 })

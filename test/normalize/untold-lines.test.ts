@@ -43,6 +43,7 @@ describe('what is beyond the first page of lines, for a source without an API ke
 
   test('is explained, and reported to the operator once', () => {
     expect(hintsFor('lines_untold').join()).toContain('API key')
+    expect(hintsFor('lines_untold').join()).toContain('renormalize --state normalized --code lines_untold')
     const reported: MappingFailure[] = []
     const listen = createFailureListener((_client, failure) => reported.push(failure))
     const outcomes = ['se_1', 'se_2'].map((id) => ({

@@ -17,10 +17,12 @@ const HINTS: Readonly<Record<string, string>> = {
   without_hydration:
     'What was missing could not be fetched from Stripe in time: GET /v1/sources/{id} shows why calls fail.',
   lines_untold:
-    'Give the source a Stripe API key (PATCH /v1/sources/{id} with apiKey), then renormalize it: what is beyond the first page is sent then, and nothing twice.',
+    'Give the source a Stripe API key (PATCH /v1/sources/{id} with apiKey), then `flo-gateway renormalize --state normalized --code lines_untold`: what is beyond the first page is sent, and nothing twice.',
   snapshot_speaks: 'Nothing to do: the webhook gets snapshot events as well, and each becomes an event once.',
   awaiting_entitlement: 'Nothing to do: subscription.created follows as soon as the first payment makes it usable.',
   paid_speaks: 'If no invoice.paid arrives, enable invoice.paid for the webhook in Stripe: it covers every way to pay.',
+  end_speaks:
+    'If no customer.subscription.deleted arrives, enable it for the webhook in Stripe: it tells the end, and shows what changed.',
   no_known_change:
     'The gateway had not seen the object before, and the event does not say what changed. From the next event on it knows it.',
   no_rank:
@@ -43,6 +45,10 @@ export function factWords(fact: string): string {
       return `the subscription ${id}`
     case 'period':
       return `the new period of the subscription ${id.slice(0, id.lastIndexOf(':'))}`
+    case 'plan': {
+      const [subscription, plan] = [id.slice(0, id.indexOf(':')), id.slice(id.indexOf(':') + 1)]
+      return `the change of the subscription ${subscription} to ${plan}`
+    }
     case 'purchase':
       return `what ${id} was for`
     case 'refund':
