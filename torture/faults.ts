@@ -154,6 +154,59 @@ export const poison: Fault = {
   },
 }
 
+/**
+ * Another client on the same gateways does its worst for a while: with its own keys by routes that cost much, with floods of
+ * what it may send, and somebody beside it without a key. The load of the good client goes on, and all of it arrives.
+ */
+export const hostileTenant: Fault = {
+  name: 'a hostile tenant',
+  async strike({ gateways, api }, random) {
+    const { id: clientId } = await api('POST', '/v1/clients', { name: 'Hostile' })
+    const { key } = await api('POST', '/v1/api-keys', { clientId, scopes: ['read', 'write'] })
+    const source = { clientId, kind: 'stripe', signingSecrets: ['whsec_hostile'] }
+    const { id: sourceId } = await api('POST', '/v1/sources', source)
+    const endpoint = await api('POST', '/v1/endpoints', { clientId, url: 'http://127.0.0.1:9', retrySchedule: [] })
+    const event = {
+      type: 'invoice.paid',
+      data: { object: { id: 'in_1', object: 'invoice', note: 'x'.repeat(50_000) } },
+    }
+    const login = { at: '2026-06-06T12:00:00Z', ip: '203.0.113.7', user_agent: 'hostile' }
+    const appEvents = Array.from({ length: 200 }, (_, at) => ({
+      ...{ type: 'user.login', clientUserId: `hostile_${at}`, data: login },
+    }))
+    const requests: (readonly [method: string, path: string, body?: object])[] = [
+      ['GET', `/v1/endpoints/${endpoint.id}/stats`],
+      ['GET', '/v1/deliveries?limit=250&state=cancelled'],
+      ['POST', '/v1/mappings/dry-run', { sourceId, event }],
+      ['POST', '/v1/replays', { endpointId: endpoint.id, mode: 'all', dryRun: true }],
+      ['POST', '/v1/app-events/batch', { events: appEvents }],
+      ['GET', '/openapi.json'],
+    ]
+    const end = Date.now() + randomBetween(random, 2000, 5000)
+    const attack = async (line: number) => {
+      for (let at = line; Date.now() < end; at += 1) {
+        const [method, path, body] = present(requests[at % requests.length])
+        const headers = {
+          ...{ authorization: `Bearer ${at % 7 ? key : 'x'.repeat(10_000)}`, 'content-type': 'application/json' },
+          ...(method === 'POST' && { 'idempotency-key': `hostile-${random()}` }),
+        }
+        const url = `${pickOne(gateways, random).url()}${path}`
+        await fetch(url, {
+          method,
+          headers,
+          ...(body && { body: JSON.stringify(body) }),
+          signal: AbortSignal.timeout(5000),
+        })
+          .then((response) => response.arrayBuffer())
+          .catch(() => delay(20))
+      }
+    }
+    await Promise.all(Array.from({ length: 24 }, (_, line) => attack(line)))
+    // What it has made is its own; what its endpoint does not take is ended with the endpoint.
+    await api('DELETE', `/v1/endpoints/${endpoint.id}?clientId=${clientId}`).catch(() => {})
+  },
+}
+
 /** Both together. */
 export const atOnce = (one: Fault, other: Fault): Fault => ({
   name: `${one.name}, and ${other.name}`,

@@ -62,6 +62,7 @@ const single: readonly Fault[] = [
   faults.restartDatabase('immediate'),
   faults.killBackend,
   faults.poison,
+  faults.hostileTenant,
   faults.cutOff('drop', 'one'),
   faults.cutOff('drop', 'all'),
   faults.cutOff('stall', 'one'),

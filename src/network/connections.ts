@@ -34,6 +34,7 @@ const WAITING_MAX = 4_000
 const UNPROVEN_WEBHOOK_MS = 2_000
 /** An idle connection is new for so long: its first request may be under way, a webhook perhaps. */
 const FRESH_MS = 500
+const OPENING_MS = 100
 const SWEEP_MS = 1_000
 
 const proofs = new WeakMap<Socket, Connection>()
@@ -48,6 +49,7 @@ export function noteProof({ socket }: Pick<IncomingMessage, 'socket'>, proof: Pr
  * Keeps the connections of a server within limits, and gives each of them one request at a time: no more is read from a
  * connection while an answer is unsent. `answer` gets the requests, `refuse` those of an address that has too many under way.
  */
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: one closure around the open connections; its parts are short functions.
 export function limitConnections(
   server: Server,
   peers: Peers,
@@ -87,16 +89,34 @@ export function limitConnections(
     byAddress.set(address, ofAddress.add(connection))
     connections.add(connection)
     proofs.set(socket, connection)
-    socket.once('close', () => {
-      connections.delete(connection)
-      forgetWaiting(connection)
-      ofAddress.delete(connection)
-      if (ofAddress.size === 0) byAddress.delete(address)
-    })
-    if (ofAddress.size > limits.perAddress && peers.isOwnAddress(address))
-      cutFirst(ofAddress, { newest: connection, isCuttable: isKeyless })
-    if (connections.size > limits.total) cutFirst(connections, { newest: connection, isCuttable: isNoWebhook })
+    socket.once('close', () => forgetConnection(connection))
+    const isOverShare = () => ofAddress.size > limits.perAddress && peers.isOwnAddress(address)
+    while (isOverShare() && cutFirst(ofAddress, { newest: connection, isCuttable: isKeyless }));
+    while (
+      connections.size > limits.total &&
+      cutFirst(connections, { newest: connection, isCuttable: isCuttableInAll })
+    );
   })
+  const forgetConnection = (connection: Connection) => {
+    const ofAddress = byAddress.get(connection.address)
+    connections.delete(connection)
+    forgetWaiting(connection)
+    ofAddress?.delete(connection)
+    if (ofAddress?.size === 0) byAddress.delete(connection.address)
+  }
+  // What has been opened a moment ago may bring a webhook: rather a few too many than one that is in use cut for it.
+  const isCuttableInAll = (rank: number) => (connections.size > 1.5 * limits.total ? isNoWebhook(rank) : isUnused(rank))
+  /** Cuts the one that matters least, of those the oldest. The newest is not tried. Whether there was one that may be cut. */
+  const cutFirst = (
+    among: Iterable<Connection>,
+    { newest, isCuttable }: { newest: Connection; isCuttable: (rank: number) => boolean },
+  ): boolean => {
+    const first = findLeast(among, (one, rank) => one !== newest && isCuttable(rank))
+    if (!first) return false
+    forgetConnection(first)
+    first.socket.destroy()
+    return true
+  }
 
   server.on('request', (req: IncomingMessage, res: ServerResponse) => {
     const connection = proofs.get(req.socket)
@@ -167,36 +187,45 @@ function cutSlowReaders(server: Server, connections: ReadonlySet<Connection>, li
   server.once('close', () => clearInterval(sweep))
 }
 
-const RANK_OF_FRESH = 3
-const RANK_OF_LAST = 5
-const isKeyless = (rank: number) => rank <= 1 || rank === RANK_OF_FRESH
-const isNoWebhook = (rank: number) => rank <= RANK_OF_LAST
+/** In which order connections are cut. */
+const RANKS = {
+  idle: 0,
+  keyless: 1,
+  idleWithKey: 2,
+  fresh: 3,
+  idleWithWebhook: 4,
+  withKey: 5,
+  slowWebhook: 6,
+  /** It carries a webhook, or has only just been opened. */
+  never: 7,
+} as const
+const isKeyless = (rank: number) => rank <= RANKS.keyless || rank === RANKS.fresh
+const isUnused = (rank: number) => rank <= RANKS.fresh
+const isNoWebhook = (rank: number) => rank < RANKS.never
 
-/** In which order connections are cut; above RANK_OF_LAST none is: it carries a webhook. */
 function rankOf({ answering, proof, isWebhook, since }: Connection, now: number): number {
-  if (!answering && proof !== 'nothing') return 2
-  if (!answering) return now - since > FRESH_MS ? 0 : RANK_OF_FRESH
-  if (proof === 'webhook') return RANK_OF_LAST + 1
-  if (proof === 'key') return 4
-  if (!isWebhook) return 1
-  return now - since > UNPROVEN_WEBHOOK_MS ? RANK_OF_LAST : RANK_OF_LAST + 1
+  const age = now - since
+  if (!answering && proof === 'nothing')
+    return age > FRESH_MS ? RANKS.idle : age > OPENING_MS ? RANKS.fresh : RANKS.never
+  if (!answering) return proof === 'key' ? RANKS.idleWithKey : RANKS.idleWithWebhook
+  if (proof === 'webhook') return RANKS.never
+  if (proof === 'key') return RANKS.withKey
+  if (!isWebhook) return RANKS.keyless
+  return age > UNPROVEN_WEBHOOK_MS ? RANKS.slowWebhook : RANKS.never
 }
 
-/**
- * Cuts the one that matters least, of those the oldest, if one is cuttable. The newest is not tried: it may be
- * about to send a webhook.
- */
-function cutFirst(
+/** The one that matters least, of those the oldest. */
+function findLeast(
   connections: Iterable<Connection>,
-  { newest, isCuttable }: { newest: Connection; isCuttable: (rank: number) => boolean },
-): void {
+  mayBe: (connection: Connection, rank: number) => boolean,
+): Connection | undefined {
   const now = performance.now()
-  let first: { connection: Connection; rank: number } | undefined
+  let least: { connection: Connection; rank: number } | undefined
   for (const connection of connections) {
     const rank = rankOf(connection, now)
-    if (!isCuttable(rank) || connection === newest || connection.socket.destroyed) continue
-    if (!first || rank < first.rank || (rank === first.rank && connection.since < first.connection.since))
-      first = { connection, rank }
+    if (!mayBe(connection, rank)) continue
+    if (!least || rank < least.rank || (rank === least.rank && connection.since < least.connection.since))
+      least = { connection, rank }
   }
-  first?.connection.socket.destroy()
+  return least?.connection
 }

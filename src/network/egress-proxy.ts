@@ -1,7 +1,8 @@
 import { type ClientRequest, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { isIP, type Socket } from 'node:net'
+import { isIP, type LookupFunction, type Socket } from 'node:net'
 import { isAllowedAddress } from './addresses.ts'
+import { hasOwnLackCode } from './own-lack.ts'
 
 /** The proxy for outgoing requests: FLO_EGRESS_PROXY, and FLO_EGRESS_NO_PROXY as its exceptions. */
 export interface EgressProxy {
@@ -42,9 +43,9 @@ const PROBE_HOLDS_MS = 1_000
 // A gateway in front of proxies answers these when no proxy is there. They may also be about the host behind the proxy.
 const TROUBLE_STATUSES = new Set([502, 503, 504])
 
-/** Tunnels by CONNECT (RFC 9110 9.3.6) through an HTTP or HTTPS proxy. */
-export function createTunnels({ url, exceptions }: EgressProxy): ProxyTunnels {
-  const proxy = new URL(url)
+/** Tunnels by CONNECT (RFC 9110 9.3.6) through an HTTP or HTTPS proxy, whose name is resolved by `lookup`. */
+export function createTunnels({ url, exceptions }: EgressProxy, lookup?: LookupFunction): ProxyTunnels {
+  const proxy = { url: new URL(url), lookup }
   let isDown = false
   let lastProbe: { at: number; alive: Promise<boolean> } | undefined
 
@@ -55,11 +56,12 @@ export function createTunnels({ url, exceptions }: EgressProxy): ProxyTunnels {
   }
   const markDown = (why: string) => {
     isDown = true
-    return new ProxyTrouble(`the proxy ${proxy.host}: ${why}`)
+    return new ProxyTrouble(`the proxy ${proxy.url.host}: ${why}`)
   }
 
   const open = async (authority: string): Promise<Socket> => {
     const reply = await requestTunnel(proxy, authority)
+    if (reply.kind === 'lacking') throw reply.error
     if (reply.kind === 'unreached') throw markDown(reply.why)
     if (reply.kind === 'connected') {
       isDown = false
@@ -106,9 +108,16 @@ type ProxyReply =
   | { kind: 'refused'; status: number; headers: IncomingHttpHeaders }
   | { kind: 'silent'; code: string }
   | { kind: 'unreached'; why: string }
+  /** It was not tried, for want of something here. */
+  | { kind: 'lacking'; error: Error }
+
+interface ProxyAddress {
+  url: URL
+  lookup: LookupFunction | undefined
+}
 
 /** Asks the proxy for a tunnel to `authority`. Never rejects. */
-function requestTunnel(proxy: URL, authority: string): Promise<ProxyReply> {
+function requestTunnel(proxy: ProxyAddress, authority: string): Promise<ProxyReply> {
   return new Promise((resolve) => {
     const request = createProxyRequest(proxy, { method: 'CONNECT', path: authority, host: authority })
     let reached = false
@@ -117,7 +126,7 @@ function requestTunnel(proxy: URL, authority: string): Promise<ProxyReply> {
       request.destroy()
     }, CONNECT_MS)
     request.on('socket', (socket) => {
-      socket.once(proxy.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
+      socket.once(proxy.url.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
         reached = true
       })
     })
@@ -134,6 +143,7 @@ function requestTunnel(proxy: URL, authority: string): Promise<ProxyReply> {
     })
     request.on('error', (error: NodeJS.ErrnoException) => {
       clearTimeout(timer)
+      if (!reached && hasOwnLackCode(error)) return resolve({ kind: 'lacking', error })
       resolve(
         reached ? { kind: 'silent', code: 'ECONNRESET' } : { kind: 'unreached', why: error.code ?? error.message },
       )
@@ -143,9 +153,9 @@ function requestTunnel(proxy: URL, authority: string): Promise<ProxyReply> {
 }
 
 /** Whether the proxy answers anything but its own trouble. */
-function probeProxy(proxy: URL): Promise<boolean> {
+function probeProxy(proxy: ProxyAddress): Promise<boolean> {
   return new Promise((resolve) => {
-    const request = createProxyRequest(proxy, { method: 'GET', path: '/', host: proxy.host })
+    const request = createProxyRequest(proxy, { method: 'GET', path: '/', host: proxy.url.host })
     const timer = setTimeout(() => request.destroy(new Error('no answer')), ALIVE_MS)
     request.on('response', ({ statusCode = 0 }) => {
       clearTimeout(timer)
@@ -161,7 +171,7 @@ function probeProxy(proxy: URL): Promise<boolean> {
 }
 
 function createProxyRequest(
-  proxy: URL,
+  { url: proxy, lookup }: ProxyAddress,
   { method, path, host }: { method: string; path: string; host: string },
 ): ClientRequest {
   const request = proxy.protocol === 'https:' ? httpsRequest : httpRequest
@@ -178,6 +188,7 @@ function createProxyRequest(
     },
     // Each tunnel, and each probe, is a connection of its own.
     agent: false,
+    ...(lookup && { lookup }),
     rejectUnauthorized: true,
   } as object)
 }

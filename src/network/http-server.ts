@@ -25,8 +25,8 @@ const DRAIN_MS = 10_000
 /** How long an answer may go without progress, and how long it may take to be sent in all. */
 const STALLED_MS = 20_000
 const WRITE_MS = 120_000
-/** Above twice the limit even a connection that may carry a webhook is refused: the process would run out of descriptors. */
-const HARD_LIMIT_FACTOR = 2
+/** So far above the limit even a connection that may carry a webhook is refused: the process would run out of descriptors. */
+const hardLimitOf = (limit: number) => 2 * limit + 500
 
 export interface HttpServerOptions {
   host: string
@@ -59,7 +59,7 @@ export async function startHttpServer({
     requestTimeout: requestMs,
     connectionsCheckingInterval: requestMs / 10,
   })
-  server.maxConnections = HARD_LIMIT_FACTOR * maxConnections
+  server.maxConnections = hardLimitOf(maxConnections)
   limitConnections(server, createPeers(trustedProxies), {
     limits: { total: maxConnections, perAddress: maxConnectionsPerAddress, stalledMs, writeMs },
     answer: (req, res) => app(req, res),

@@ -1,5 +1,6 @@
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
+import type { LookupFunction } from 'node:net'
 import { type ConnectionOptions, connect } from 'node:tls'
 import Stripe from 'stripe'
 import type { Json } from '../domain/json.ts'
@@ -44,10 +45,13 @@ const MOST_PAGES = 100
 export function createStripeApi({
   base,
   tunnels,
+  lookup,
   timeoutMs = TIMEOUT_MS,
 }: {
   base: string
   tunnels?: ProxyTunnels | undefined
+  /** How its name is resolved, where the connection is direct. */
+  lookup?: LookupFunction
   timeoutMs?: number
 }): StripeApi {
   const { protocol, hostname, port } = new URL(base)
@@ -58,7 +62,11 @@ export function createStripeApi({
     maxNetworkRetries: 0,
     timeout: timeoutMs,
     telemetry: false,
-    ...(tunnels?.isForHost(hostname) && { httpAgent: createProxyAgent(tunnels, protocol === 'http:') }),
+    httpAgent: createAgent({
+      tunnels: tunnels?.isForHost(hostname) ? tunnels : undefined,
+      lookup,
+      isPlain: protocol === 'http:',
+    }),
     appInfo: { name: 'flo-gateway' },
   })
 
@@ -101,14 +109,31 @@ export function createStripeApi({
   }
 }
 
-/** Connections for the stripe package that are made through the proxy. */
-function createProxyAgent(tunnels: ProxyTunnels, plain: boolean): HttpAgent {
-  const agent = new (plain ? HttpAgent : HttpsAgent)({ keepAlive: true })
-  agent.createConnection = (options, callback) => {
-    const { host = '', port } = options as { host?: string; port?: number }
+/**
+ * Connections for the stripe package, through the proxy where there is one. That the certificate is verified is said here:
+ * NODE_TLS_REJECT_UNAUTHORIZED of the environment must not give the API key to whoever is in between.
+ */
+function createAgent({
+  tunnels,
+  lookup,
+  isPlain,
+}: {
+  tunnels: ProxyTunnels | undefined
+  lookup: LookupFunction | undefined
+  isPlain: boolean
+}): HttpAgent {
+  const verified = { rejectUnauthorized: true }
+  const options = { keepAlive: true, ...verified, ...(lookup && { lookup }) }
+  const agent = isPlain ? new HttpAgent(options) : new HttpsAgent(options)
+  if (!tunnels) return agent
+  agent.createConnection = (target, callback) => {
+    const { host = '', port } = target as { host?: string; port?: number }
     tunnels.openTunnel(host, String(port)).then(
       (socket) =>
-        callback?.(null, plain ? socket : connect({ servername: host, ...(options as ConnectionOptions), socket })),
+        callback?.(
+          null,
+          isPlain ? socket : connect({ servername: host, ...(target as ConnectionOptions), ...verified, socket }),
+        ),
       (error) => callback?.(error, undefined as never),
     )
     return undefined as never

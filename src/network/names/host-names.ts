@@ -28,6 +28,8 @@ const OWN_LACKS = new Set(['ECONNREFUSED', 'ENOMEM', 'FLO_LOOKUPS_BUSY'])
 export interface HostNames {
   /** All addresses of a name, for a client or for the gateway itself (GATEWAY_LOOKUPS). Rejects with NameLookupError. */
   resolveHost(hostname: string, clientId: string): Promise<LookupAddress[]>
+  /** Why a look-up that is under way has not ended: the name servers are silent, or it was not its turn yet. */
+  explainDelay(hostname: string): NameLookupError
   /** The addresses did not lead anywhere: they are asked for anew next time. */
   forgetHost(hostname: string): void
 }
@@ -136,6 +138,10 @@ export function createHostNames({ servers = [], files: paths = SYSTEM_FILES }: H
       const answer = limitWaiting(hostname, turn).finally(() => waiting.delete(key))
       waiting.set(key, answer)
       return answer
+    },
+    explainDelay(hostname) {
+      const isAsked = underWay.has(hostname.toLowerCase())
+      return new NameLookupError(hostname, isAsked ? 'ETIMEOUT' : 'FLO_LOOKUPS_BUSY')
     },
     forgetHost: (hostname) => void memory.delete(hostname.toLowerCase()),
   }
