@@ -158,6 +158,7 @@ describe('every setting', () => {
     FLO_EGRESS_NO_PROXY: '.internal,10.0.0.0/8',
     FLO_CONTRACTS: './contracts/acme.ts',
     FLO_TRUSTED_PROXIES: '10.0.0.0/8',
+    FLO_NAME_SERVERS: '10.0.0.2,[2001:db8::2]:53',
     FLO_ADMIN_KEY: 'sixteen-or-more-',
     FLO_METRICS_TOKEN: 'sixteen-or-more-',
     FLO_OTLP_ENDPOINT: 'http://collector:4318',
