@@ -2,6 +2,7 @@ import { Registry } from 'prom-client'
 import { contracts } from '../mappings/index.ts'
 import { openPool } from '../src/database/db.ts'
 import { createDeliverer } from '../src/deliver/deliverer.ts'
+import { createHostNames } from '../src/network/names/host-names.ts'
 import { newLog } from '../src/log.ts'
 import { createCounters } from '../src/metrics/counters.ts'
 import { combineWatches } from '../src/watch.ts'
@@ -27,6 +28,7 @@ const room = createDeliverer({
   contracts,
   config: { allowedSubnets: ['127.0.0.0/8'] },
   now: () => new Date(),
+  names: createHostNames(),
   onLeasedElsewhere: () => {},
   watch: combineWatches({ log }, [createCounters(new Registry())]),
   slots: places,

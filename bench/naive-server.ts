@@ -5,6 +5,7 @@ import { Logger, run } from 'graphile-worker'
 import { contracts } from '../mappings/index.ts'
 import { inTransaction, openPool } from '../src/database/db.ts'
 import { createDeliverer } from '../src/deliver/deliverer.ts'
+import { createHostNames } from '../src/network/names/host-names.ts'
 import { newId } from '../src/domain/ids.ts'
 import { fanOut } from '../src/fanout/fanout.ts'
 import { newLog } from '../src/log.ts'
@@ -34,6 +35,7 @@ const room = createDeliverer({
   contracts,
   config: { allowedSubnets: ['127.0.0.0/8'] },
   now: () => new Date(),
+  names: createHostNames(),
   onLeasedElsewhere: () => {},
 })
 

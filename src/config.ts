@@ -24,6 +24,12 @@ const isSubnet = (text: string): boolean => {
   }
 }
 
+const isNameServer = (text: string): boolean => {
+  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text) ?? []
+  const isPort = port === undefined || (Number(port) > 0 && Number(port) < 65_536)
+  return isIP(text) !== 0 || (isPort && (isIP(bracketed ?? '') === 6 || isIP(plain ?? '') === 4))
+}
+
 const isProxyException = (text: string): boolean =>
   text === '*' || isIP(text) !== 0 || isSubnet(text) || /^\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?$/i.test(text)
 
@@ -95,6 +101,17 @@ export const Environment = z.object({
         }),
       ),
     ),
+  FLO_NAME_SERVERS: z
+    .string()
+    .default('')
+    .transform(splitList)
+    .pipe(
+      z.array(
+        z.string().refine(isNameServer, {
+          error: (issue) => `"${issue.input}" is no address such as 10.0.0.2, 10.0.0.2:5353 or [2001:db8::2]:53`,
+        }),
+      ),
+    ),
   FLO_HOLD_SECONDS: decimal.pipe(z.number().min(0).max(3600)).default(10),
   FLO_HYDRATE_SECONDS: decimal.pipe(z.number().min(0).max(3600)).default(30),
   FLO_RETENTION_PAYLOAD_DAYS: retentionDays.default(30),
@@ -151,6 +168,7 @@ export function readConfig(env: Record<string, string | undefined>) {
     egressProxy: settings.FLO_EGRESS_PROXY
       ? { url: settings.FLO_EGRESS_PROXY, exceptions: settings.FLO_EGRESS_NO_PROXY }
       : undefined,
+    nameServers: settings.FLO_NAME_SERVERS,
     holdSeconds: settings.FLO_HOLD_SECONDS,
     hydrateSeconds: settings.FLO_HYDRATE_SECONDS,
     retentionDays: { payload: settings.FLO_RETENTION_PAYLOAD_DAYS, metadata: settings.FLO_RETENTION_METADATA_DAYS },

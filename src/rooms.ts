@@ -7,6 +7,7 @@ import { fanOut } from './fanout/fanout.ts'
 import { createHydrator } from './hydrate/hydrator.ts'
 import type { Log } from './log.ts'
 import { createTunnels } from './network/egress-proxy.ts'
+import { GATEWAY_LOOKUPS, type HostNames, lookupFor } from './network/names/host-names.ts'
 import { createStripeApi } from './network/stripe-api.ts'
 import { createNormalizer } from './normalize/lanes.ts'
 import { LANES, laneOf } from './receive/lane.ts'
@@ -30,6 +31,8 @@ export interface SharedDeps extends Offers {
   keyRing: KeyRing
   worker: RegisteredWorker
   watch: Required<Watch>
+  /** Addresses of what is connected to. */
+  names: HostNames
   /** The database's clock: of all that is stored as due, held or live. */
   now: () => Date
   /** The clock of this machine: of what is signed. */
@@ -39,7 +42,8 @@ export interface SharedDeps extends Offers {
 
 /** The rooms of the role `work`: what is normalised and fanned out wakes the delivering room right here. */
 export function startRooms(shared: SharedDeps, wakes: Wakes) {
-  const tunnels = shared.config.egressProxy && createTunnels(shared.config.egressProxy)
+  const lookup = lookupFor(shared.names, GATEWAY_LOOKUPS)
+  const tunnels = shared.config.egressProxy && createTunnels(shared.config.egressProxy, lookup)
   const deliver = createDeliverer({
     ...shared,
     tunnels,
@@ -55,7 +59,7 @@ export function startRooms(shared: SharedDeps, wakes: Wakes) {
     onFetchRequested: (clientId) => hydrate.wake(clientId),
     onLeasedElsewhere: (clientId) => wakes.wakeElsewhere('normalize', clientId),
   })
-  const stripe = createStripeApi({ base: shared.config.stripeApiBase, tunnels })
+  const stripe = createStripeApi({ base: shared.config.stripeApiBase, tunnels, lookup })
   const hydrate = createHydrator({
     ...shared,
     stripe,

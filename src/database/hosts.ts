@@ -46,6 +46,7 @@ export function createHostConnector(url: string): HostConnector {
       // A pool's own option of this name would count the wait for a free connection as well.
       super({ ...own, connectionTimeoutMillis: CONNECT_TIMEOUT_MS })
       this.#settings = own.sessionSettings
+      verifyServer(this)
       // Statements get the error too. A server may end a connection that it has just opened before the caller's own listener is
       // attached: without this one the event would end the process.
       this.on('error', () => {})
@@ -123,6 +124,7 @@ function createPrimaryFinder(connectionString: string, hosts: readonly DatabaseH
 async function findWriteObstacle(connectionString: string, { host, port }: DatabaseHost): Promise<string | null> {
   const scout = new pg.Client({ connectionString, connectionTimeoutMillis: SCOUT_TIMEOUT_MS })
   Object.assign(scout, { host, port })
+  verifyServer(scout)
   scout.on('error', () => {})
   const role = watchRole(scout)
   try {
@@ -133,6 +135,16 @@ async function findWriteObstacle(connectionString: string, { host, port }: Datab
   } finally {
     void scout.end()
   }
+}
+
+/**
+ * A TLS connection verifies the server unless the URL itself says otherwise (`sslmode=no-verify`): left open, NODE_TLS_REJECT_UNAUTHORIZED
+ * of the environment would decide.
+ */
+function verifyServer(client: pg.Client): void {
+  const { connection } = client as unknown as { connection: { ssl: boolean | { rejectUnauthorized?: boolean } } }
+  if (connection.ssl === true) connection.ssl = { rejectUnauthorized: true }
+  else if (connection.ssl) connection.ssl.rejectUnauthorized ??= true
 }
 
 /** Since PostgreSQL 14 a server reports at the connect whether it is a standby. */

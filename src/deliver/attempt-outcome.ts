@@ -5,8 +5,11 @@ export type AttemptOutcome =
   | { kind: 'gone'; status: 410 } // the client asks us to stop
   | { kind: 'unreachable'; reason: UnreachableReason; message: string }
 
-/** Why no status came. `blocked`: the address is one that nothing may be sent to; `proxy`: our own way out is not there. */
-export type UnreachableReason = 'timeout' | 'dns' | 'connection' | 'tls' | 'blocked' | 'proxy'
+/**
+ * Why no status came. `blocked`: the address is one that nothing may be sent to; `proxy`: our own way out is not there;
+ * `gateway`: this machine lacked descriptors, memory, ports or a name server.
+ */
+export type UnreachableReason = 'timeout' | 'dns' | 'connection' | 'tls' | 'blocked' | 'proxy' | 'gateway'
 
 /** When the next attempt comes: seconds before the 2nd, 3rd, ... one, each lengthened by a random share up to `jitter`. */
 export interface RetryPlan {
@@ -69,12 +72,9 @@ export function outcomeColumns(outcome: AttemptOutcome): {
   }
 }
 
-// Date.parse takes much that is no HTTP date ("1", "May"); all three forms of RFC 9110 begin with a day's name.
-const HTTP_DATE = /^(mon|tue|wed|thu|fri|sat|sun)[a-z]*,? /i
-
 /** Whether the attempt says nothing of the endpoint, and so uses up none of its schedule. */
 export const isExcused = (outcome: AttemptOutcome): boolean =>
-  outcome.kind === 'unreachable' && outcome.reason === 'proxy'
+  outcome.kind === 'unreachable' && (outcome.reason === 'proxy' || outcome.reason === 'gateway')
 
 const EXCUSED_FIRST_SECONDS = 5
 const EXCUSED_MOST_SECONDS = 60
@@ -88,6 +88,40 @@ export function retryAfterSeconds(header: string | string[] | undefined, now: Da
   const text = (Array.isArray(header) ? header[0] : header)?.trim()
   if (!text) return undefined
   if (/^\d{1,9}$/.test(text)) return Number(text)
-  const at = HTTP_DATE.test(text) ? Date.parse(text) : Number.NaN
-  return Number.isNaN(at) ? undefined : Math.max(0, (at - now.getTime()) / 1000)
+  const at = parseHttpDate(text, now)
+  return at === null ? undefined : Math.max(0, (at - now.getTime()) / 1000)
+}
+
+const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
+const TIME = String.raw`(?<hour>\d\d):(?<minute>\d\d):(?<second>\d\d)`
+// The three forms of RFC 9110 5.6.7, which all mean UTC. Senders are found that leave out the zone, or write another one.
+const DAY_FIRST = new RegExp(
+  `^[a-z]{3,9},? (?<day>\\d{1,2})[ -](?<month>[a-z]{3})[a-z]*[ -](?<year>\\d{4}|\\d\\d) ${TIME}(?: (?<zone>GMT|UTC?|Z|[+-]\\d{4}))?$`,
+  'i',
+)
+const ASCTIME = new RegExp(
+  `^[a-z]{3} (?<month>[a-z]{3}) +(?<day>\\d{1,2}) ${TIME} (?<year>\\d{4})(?: (?<zone>GMT|UTC?|Z))?$`,
+  'i',
+)
+
+/** Milliseconds since 1970, whatever the zone of this machine; null: it is no HTTP date. */
+function parseHttpDate(text: string, now: Date): number | null {
+  const groups = (DAY_FIRST.exec(text) ?? ASCTIME.exec(text))?.groups
+  const month = MONTHS.indexOf(String(groups?.month).toLowerCase())
+  if (!groups || month < 0) return null
+  const [day = 0, hour = 0, minute = 0, second = 0] = [groups.day, groups.hour, groups.minute, groups.second].map(
+    Number,
+  )
+  if (day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60) return null
+  const at = Date.UTC(fullYear(String(groups.year), now), month, day, hour, minute, second)
+  const [, sign = '+', hours = '0', minutes = '0'] = /^([+-])(\d\d)(\d\d)$/.exec(groups.zone ?? '') ?? []
+  return at - Number(`${sign}1`) * (Number(hours) * 60 + Number(minutes)) * 60_000
+}
+
+/** Of two digits: not more than 50 years ahead, as RFC 9110 says. */
+function fullYear(year: string, now: Date): number {
+  if (year.length === 4) return Number(year)
+  const thisYear = now.getUTCFullYear()
+  const inThisCentury = thisYear - (thisYear % 100) + Number(year)
+  return inThisCentury > thisYear + 50 ? inThisCentury - 100 : inThisCentury
 }

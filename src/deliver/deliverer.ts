@@ -2,8 +2,8 @@ import type { Config } from '../config.ts'
 import { lowerFloor } from '../database/pending-floor.ts'
 import { LEAST_ID } from '../domain/ids.ts'
 import type { ProxyTunnels } from '../network/egress-proxy.ts'
+import type { HostNames } from '../network/names/host-names.ts'
 import { createEventBodyLoader } from './attempt/event-bodies.ts'
-import type { ResolveHost } from './attempt/guarded-connector.ts'
 import { createSender } from './attempt/send-post.ts'
 import { createClientDeliveries } from './client-deliveries.ts'
 import type { ClientDeliveries, DeliverContext, WakeOptions } from './context.ts'
@@ -22,8 +22,8 @@ interface DelivererDeps
   scheduleBackstop?: DeliverContext['scheduleBackstop']
   /** The way out, where requests may not leave directly. */
   tunnels?: ProxyTunnels | undefined
-  /** Addresses of a host name; the system's resolver when not given. */
-  resolveHost?: ResolveHost
+  /** Addresses of host names. */
+  names: HostNames
   /** Requests under way in all at most, but for those that take long; half of them is the most that one endpoint gets. */
   slots?: number
 }
@@ -42,12 +42,9 @@ const SWEEP_AHEAD_SECONDS = 90
  * `wake` says that a client has deliveries, of these endpoints or of any; `sweep` looks for due ones of all clients; `stop`
  * starts nothing more, and settles when what was under way is recorded and every lease given back.
  */
-export function createDeliverer({ config, resolveHost, tunnels, slots = 512, ...deps }: DelivererDeps) {
+export function createDeliverer({ config, names, tunnels, slots = 512, ...deps }: DelivererDeps) {
   const clients = new Map<string, ClientDeliveries>()
-  const http = createSender({
-    ...{ allowedSubnets: config.allowedSubnets, now: deps.now, tunnels },
-    ...(resolveHost && { resolveHost }),
-  })
+  const http = createSender({ allowedSubnets: config.allowedSubnets, now: deps.now, names, tunnels })
   const tasks = createTaskCount()
   const pumps = { count: 0 }
   let isStopping = false

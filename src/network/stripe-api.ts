@@ -62,11 +62,15 @@ export function createStripeApi({
     maxNetworkRetries: 0,
     timeout: timeoutMs,
     telemetry: false,
-    httpAgent: createAgent({
-      tunnels: tunnels?.isForHost(hostname) ? tunnels : undefined,
-      lookup,
-      isPlain: protocol === 'http:',
-    }),
+    httpClient: refuseBareValues(
+      Stripe.createNodeHttpClient(
+        createAgent({
+          tunnels: tunnels?.isForHost(hostname) ? tunnels : undefined,
+          lookup,
+          isPlain: protocol === 'http:',
+        }),
+      ),
+    ),
     appInfo: { name: 'flo-gateway' },
   })
 
@@ -139,6 +143,26 @@ function createAgent({
     return undefined as never
   }
   return agent
+}
+
+/**
+ * An answer that is JSON and no object (`5`, `"x"`, null) is refused as no answer: the stripe package writes on what it gets, where
+ * nobody catches what that throws, and the process would end.
+ */
+function refuseBareValues(client: Stripe.HttpClient): Stripe.HttpClient {
+  return {
+    getClientName: () => client.getClientName(),
+    async makeRequest(...request) {
+      const response = await client.makeRequest(...request)
+      const readJson = response.toJSON.bind(response)
+      response.toJSON = async () => {
+        const answer: Json = await readJson()
+        if (typeof answer !== 'object' || answer === null) throw new Error('The answer is no object.')
+        return answer
+      }
+      return response
+    },
+  }
 }
 
 /** The time-out of the stripe package starts again with each byte that arrives. */

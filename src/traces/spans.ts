@@ -64,7 +64,11 @@ export function createSpanSender({
     sampler: new TraceIdRatioBasedSampler(share),
     spanProcessors: [
       new BatchSpanProcessor({
-        exporter: new OTLPTraceExporter({ url: `${url.replace(/\/+$/, '')}/v1/traces` }),
+        exporter: new OTLPTraceExporter({
+          url: `${url.replace(/\/+$/, '')}/v1/traces`,
+          // Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED of the environment cannot turn it off.
+          httpAgentOptions: { keepAlive: true, rejectUnauthorized: true },
+        }),
         maxQueueSize: QUEUE_MAX,
         scheduledDelayMillis: DELAY_MS,
       }),

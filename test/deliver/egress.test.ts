@@ -7,6 +7,7 @@ import type { Json } from '../../src/domain/json.ts'
 import { afterwards } from '../support/afterwards.ts'
 import { freshDatabase } from '../support/database.ts'
 import {
+  namesFrom,
   newClient,
   newDeliveries,
   newEndpoint,
@@ -118,10 +119,10 @@ test('a name is resolved once for each connect, and what was judged is what is d
   let asked = 0
   // Good when it is judged, and another one a moment later: whoever asks twice dials the second.
   const room = await startDelivering(database, {
-    async resolveHost() {
+    names: namesFrom(async () => {
       asked += 1
       return [{ address: asked % 2 === 1 ? '127.0.0.1' : '10.0.0.1', family: 4 }]
-    },
+    }),
   })
   const receiver = await startReceiver({ headers: { connection: 'close' } })
   const clientId = await newClient(database.db)

@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, test } from 'vitest'
 import { freshDatabase } from '../support/database.ts'
 import {
+  namesFrom,
   newClient,
   newDeliveries,
   newEndpoint,
@@ -23,12 +24,12 @@ const names: Record<string, string[]> = {
   'mapped.test': ['::ffff:169.254.169.254'],
 }
 const room = await startDelivering(database, {
-  async resolveHost(hostname) {
+  names: namesFrom(async (hostname) => {
     const addresses = names[hostname]
     if (!addresses)
       throw Object.assign(new Error(`getaddrinfo ENOTFOUND ${hostname}`), { code: 'ENOTFOUND', syscall: 'getaddrinfo' })
     return addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }))
-  },
+  }),
 })
 const clientId = await newClient(db)
 

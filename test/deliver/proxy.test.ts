@@ -186,12 +186,12 @@ describe('what may be dialled is judged before a tunnel is asked for', async () 
   }
   const delivering = await room.startDelivering(database, {
     tunnels: createTunnels({ url: asked.url, exceptions: [] }),
-    async resolveHost(name) {
+    names: room.namesFrom(async (name) => {
       const addresses = resolved[name]
       if (!addresses)
         throw Object.assign(new Error('getaddrinfo ENOTFOUND'), { code: 'ENOTFOUND', syscall: 'getaddrinfo' })
       return addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }))
-    },
+    }),
   })
   const clientId = await room.newClient(database.db)
   const attemptAt = async (url: string) => {

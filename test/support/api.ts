@@ -13,9 +13,10 @@ import { cancelDelivery } from '../../src/deliver/cancel.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { forgetFailures } from '../../src/hydrate/circuit.ts'
 import { newLog } from '../../src/log.ts'
+import { createHostNames } from '../../src/network/names/host-names.ts'
 import { describeMappings } from '../../src/normalize/catalog.ts'
 import { dryRun } from '../../src/normalize/explain/dry-run.ts'
-import { explainSourceEvent } from '../../src/normalize/explain/explain.ts'
+import { explainPage } from '../../src/normalize/explain/explain.ts'
 import { renormalizeMatching, renormalizeOne } from '../../src/normalize/renormalize.ts'
 import { createAppEventStore } from '../../src/receive/app-events.ts'
 import { cancelReplay } from '../../src/replay/cancel.ts'
@@ -40,6 +41,7 @@ export function apiOn(db: Db, changed: Partial<ApiDeps> = {}) {
     log: newLog('silent'),
     now: () => new Date(),
     contracts,
+    names: createHostNames(),
     publicUrl: () => 'https://flo.example',
     checkReadiness: () => ({ isReady: true, details: {} }),
     resendDelivery: async () => {
@@ -48,10 +50,10 @@ export function apiOn(db: Db, changed: Partial<ApiDeps> = {}) {
     cancelDelivery,
     loadAdoptedUuids: async () => () => null,
     describeMappings: () => describeMappings(mappings),
-    explainSourceEvent: (read, clientId, id) =>
-      explainSourceEvent({ db: read, mappings, now: () => new Date() }, clientId, id),
-    dryRunEvent: (read, clientId, sourceId, event) =>
-      dryRun({ db: read, mappings, now: () => new Date(), holdSeconds: 10 }, clientId, sourceId, event),
+    explainSourceEvent: (read, clientId, id, page) =>
+      explainPage({ db: read, mappings, now: () => new Date() }, clientId, id, page),
+    dryRunEvent: (read, clientId, sent, page) =>
+      dryRun({ db: read, mappings, now: () => new Date(), holdSeconds: 10 }, clientId, sent, page),
     renormalizeOne: renormalizeOne,
     renormalizeMatching: renormalizeMatching,
     onFactsArrived: (clientId, arrived) => facts.push({ clientId, facts: arrived }),

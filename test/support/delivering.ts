@@ -5,6 +5,7 @@ import type { Db } from '../../src/database/db.ts'
 import { createDeliverer } from '../../src/deliver/deliverer.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { newLog } from '../../src/log.ts'
+import { createHostNames, type HostNames } from '../../src/network/names/host-names.ts'
 import { createKeyRing } from '../../src/secrets/keyring.ts'
 import { registerWorker } from '../../src/workers/worker.ts'
 import { eventually } from './eventually.ts'
@@ -27,6 +28,7 @@ export async function startDelivering({ url, db }: { url: string; db: Db }, extr
     contracts: { [flo.name]: flo },
     now: () => new Date(),
     random: () => 0,
+    names: createHostNames(),
     onLeasedElsewhere: (clientId) => elsewhereClients.push(clientId),
     ...extra,
   })
@@ -42,6 +44,12 @@ export async function startDelivering({ url, db }: { url: string; db: Db }, extr
   afterAll(stop)
   return { ...room, worker, stop, told: elsewhereClients }
 }
+
+/** Names that resolve as the test says, and are never remembered. */
+export const namesFrom = (resolveHost: HostNames['resolveHost']): HostNames => ({
+  ...createHostNames(),
+  resolveHost,
+})
 
 export async function newClient(db: Db): Promise<string> {
   const id = newId()

@@ -40,9 +40,9 @@ export async function startNameServer(names: Record<string, NameBehaviour> = {})
   const sockets = new Set<Socket>()
   const tcp = createServer((socket) => {
     sockets.add(socket)
-    let read = Buffer.alloc(0)
+    let read: Buffer = Buffer.alloc(0)
     socket.on('error', () => {}).on('close', () => sockets.delete(socket))
-    socket.on('data', (chunk) => {
+    socket.on('data', (chunk: Buffer) => {
       read = Buffer.concat([read, chunk])
       while (read.length >= 2 && read.length >= 2 + read.readUInt16BE(0)) {
         const length = read.readUInt16BE(0)

@@ -1,42 +1,57 @@
 import { LRUCache } from 'lru-cache'
-import { Agent } from 'undici'
+import type { Agent } from 'undici'
 import type { ProxyTunnels } from '../../network/egress-proxy.ts'
+import type { HostNames } from '../../network/names/host-names.ts'
 import type { TlsIdentity } from '../endpoint/endpoint.ts'
-import { guardedConnector, type ResolveHost } from './guarded-connector.ts'
+import { guardedConnector } from './guarded-connector.ts'
+import { createReceiverAgent } from './receiver-client.ts'
 
 /** How many TLS identities keep a pool of connections of their own. */
 const IDENTITIES_MAX = 2_000
 
 export interface ConnectionSettings {
   allowedSubnets: readonly string[]
-  resolveHost?: ResolveHost
+  names: HostNames
   tunnels?: ProxyTunnels | undefined
 }
 
-/** undici's agents: one for all endpoints without a TLS identity of their own, and one for each identity. */
-export function createAgentPool({ allowedSubnets, resolveHost, tunnels }: ConnectionSettings) {
-  const createAgent = (identity?: TlsIdentity) =>
-    new Agent({
-      connect: guardedConnector({ allowedSubnets, tunnels, identity, ...(resolveHost && { resolveHost }) }),
-      // A deadline watch limits the whole attempt; undici's two timers per request would restart with each chunk.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    })
-  const common = createAgent()
+/** Where requests of one TLS identity are sent by: `kept` uses connections again, `fresh` opens one for each request. */
+export interface AgentPair {
+  kept: Agent
+  fresh: Agent
+}
+
+/** undici's agents: a pair for all endpoints without a TLS identity of their own, and one for each identity. */
+export function createAgentPool(settings: ConnectionSettings) {
+  const createPair = (identity?: TlsIdentity): AgentPair => {
+    const connect = guardedConnector({ ...settings, identity })
+    return {
+      kept: createReceiverAgent(connect, { keepAlive: true }),
+      fresh: createReceiverAgent(connect, { keepAlive: false }),
+    }
+  }
+  const common = createPair()
   // A connection that one endpoint's certificate has opened must never carry another's deliveries.
-  const identified = new LRUCache<string, Agent>({ max: IDENTITIES_MAX, dispose: (agent) => void agent.close() })
+  const identified = new LRUCache<string, AgentPair>({
+    max: IDENTITIES_MAX,
+    dispose: ({ kept, fresh }) => {
+      kept.close()
+      fresh.close()
+    },
+  })
   return {
-    agentFor(identity: (TlsIdentity & { id: string }) | null): Agent {
+    agentsFor(identity: (TlsIdentity & { id: string }) | null): AgentPair {
       if (!identity) return common
       const { id, ...certificates } = identity
-      let agent = identified.get(id)
-      if (!agent) {
-        agent = createAgent(certificates)
-        identified.set(id, agent)
+      let agents = identified.get(id)
+      if (!agents) {
+        agents = createPair(certificates)
+        identified.set(id, agents)
       }
-      return agent
+      return agents
     },
     /** Cuts every connection. */
-    destroyAll: () => Promise.all([common, ...identified.values()].map((agent) => agent.destroy())),
+    destroyAll: () =>
+      Promise.all([common, ...identified.values()].flatMap(({ kept, fresh }) => [kept.destroy(), fresh.destroy()])),
   }
 }

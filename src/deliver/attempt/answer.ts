@@ -23,21 +23,38 @@ export interface ResponseHead {
 const DELIVERED_MAX_BYTES = 1024
 const HEADERS_MAX_CHARS = 4096
 
-/** What is stored of an answer: of a 2xx 1 KiB of the body, of others all that was read; headers up to 4 KiB. */
+/**
+ * What is stored of an answer: of a 2xx 1 KiB of the body, of others all that was read, to the last whole character; headers up
+ * to 4 KiB. `isWhole`: all of the body was read.
+ */
 export function storedAnswer({
   headers,
   body,
+  isWhole,
   ...rest
-}: ResponseHead & { startedAt: Date; body: Buffer }): AttemptAnswer {
+}: ResponseHead & { startedAt: Date; body: Buffer; isWhole: boolean }): AttemptAnswer {
   const bytes = rest.outcome.kind === 'delivered' ? body.subarray(0, DELIVERED_MAX_BYTES) : body
-  return { ...rest, headers: storedHeaders(headers), body: storedBody(bytes, headers['content-encoding']) }
+  const isCut = !isWhole || bytes.length < body.length
+  return { ...rest, headers: storedHeaders(headers), body: storedBody(bytes, headers, isCut) }
 }
 
-function storedBody(bytes: Buffer, encoding: string | string[] | undefined): string | null {
+function storedBody(bytes: Buffer, headers: ResponseHeaders, isCut: boolean): string | null {
   if (bytes.length === 0) return null
   // Never decompressed: it may be a gzip bomb.
+  const encoding = headers['content-encoding']
   if (encoding !== undefined && encoding !== 'identity') return `(${encoding}, not decoded)`
-  return storableText(bytes.toString('utf8'))
+  // As part of a stream, bytes that only begin a character are left out.
+  return storableText(decoderFor(headers['content-type']).decode(bytes, { stream: isCut }))
+}
+
+/** Of the charset that the answer names, where it is one that is known; else UTF-8. */
+function decoderFor(contentType: string | string[] | undefined): TextDecoder {
+  const charset = /;\s*charset\s*=\s*"?([\w.:-]{1,40})/i.exec(String(contentType ?? ''))?.[1] ?? 'utf-8'
+  try {
+    return new TextDecoder(charset, { ignoreBOM: true })
+  } catch {
+    return new TextDecoder('utf-8', { ignoreBOM: true })
+  }
 }
 
 function storedHeaders(headers: ResponseHeaders): Record<string, string | string[]> {

@@ -53,6 +53,7 @@ export async function makeAttempt(
     at: wallClock(),
   })
   const answer = await sendPost({
+    clientId,
     origin: endpoint.origin,
     path: endpoint.path,
     headers: addEndpointHeaders(headers, endpoint.headers),

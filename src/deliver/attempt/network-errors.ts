@@ -1,4 +1,6 @@
 import { ProxyTrouble } from '../../network/egress-proxy.ts'
+import { NameLookupError } from '../../network/names/host-names.ts'
+import { hasOwnLackCode } from '../../network/own-lack.ts'
 import type { UnreachableReason } from '../attempt-outcome.ts'
 
 /** An endpoint's name leads to an address that nothing may be sent to. The address itself is only for the operator. */
@@ -24,6 +26,8 @@ const reasonMessages: Record<UnreachableReason, string> = {
   tls: 'The TLS connection could not be made.',
   blocked: 'The address is not one that deliveries may be sent to.',
   proxy: "The gateway's own proxy could not be used: no fault of the endpoint, and no attempt of its schedule.",
+  gateway:
+    'The gateway itself lacked what a connection takes, such as descriptors, ports or a name server: no fault of the endpoint, and no attempt of its schedule.',
 }
 
 const SELF_SIGNED =
@@ -61,6 +65,8 @@ const connectionMessages: Record<string, string> = {
   ENETUNREACH: 'The network is unreachable.',
   HPE_HEADER_OVERFLOW: 'The headers of the answer are too large.',
   UND_ERR_HEADERS_OVERFLOW: 'The headers of the answer are too large.',
+  FLO_HEAD_TOO_LONG: 'What came before the answer, or its headers, are too large.',
+  FLO_UPGRADED: 'The receiver switched to another protocol (101), which nobody asked for.',
 }
 
 const TIMEOUT = new Set(['FLO_TOO_SLOW', 'ETIMEDOUT', 'UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT'])
@@ -90,7 +96,12 @@ export function unreachableOutcome(error: unknown): {
 function unreachableReasonOf(error: unknown, code: string, syscall: string | undefined): UnreachableReason {
   if (error instanceof BlockedAddressError) return 'blocked'
   if (error instanceof ProxyTrouble) return 'proxy'
-  if (syscall === 'getaddrinfo') return 'dns'
+  if (isOwnLack(error)) return 'gateway'
+  if (error instanceof NameLookupError || syscall === 'getaddrinfo') return 'dns'
   if (TIMEOUT.has(code)) return 'timeout'
   return TLS.test(code) ? 'tls' : 'connection'
 }
+
+/** Whether what was missing was missing here: it says nothing of who was to be reached. */
+export const isOwnLack = (error: unknown): boolean =>
+  error instanceof NameLookupError ? error.isOwnLack : hasOwnLackCode(error)
