@@ -6,7 +6,7 @@ import { version } from './version.ts'
 import { combineWatches, type Watch } from './watch.ts'
 import type { RegisteredWorker } from './workers/worker.ts'
 
-interface ObserveDeps extends Pick<Parameters<typeof createMetrics>[0], 'lanes' | 'readLoad'> {
+interface ObserveDeps extends Pick<Parameters<typeof createMetrics>[0], 'lanes' | 'pools' | 'readLoad'> {
   config: Pick<Config, 'otlpEndpoint' | 'serviceName' | 'tracedShare'>
   db: Db
   log: Log

@@ -10,6 +10,8 @@ import { STANDING_GAUGES } from './standing-gauges.ts'
 
 interface MetricsDeps {
   db: Db
+  /** All pools of the process; only `db` by default. */
+  pools?: readonly Db[]
   log: Log
   worker: RegisteredWorker
   version: string
@@ -36,17 +38,23 @@ export function createMetrics(deps: MetricsDeps) {
 
 export type Metrics = ReturnType<typeof createMetrics>
 
-function registerProcessGauges(registry: Registry, { db, worker, version, readLoad }: MetricsDeps): void {
+function registerProcessGauges(registry: Registry, { db, pools = [db], worker, version, readLoad }: MetricsDeps): void {
+  const sumOfPools = (count: (pool: Db) => number) => pools.reduce((sum, pool) => sum + count(pool), 0)
   const addGauge = (name: string, help: string, read: () => GaugeReading, label?: string) =>
     registerGauge(registry, { name, help, label }, read)
   addGauge('flo_info', 'Always 1; its label says which version runs.', () => ({ [version]: 1 }), 'version')
   addGauge(
     'flo_db_pool_connections',
-    'Connections of the pool, by state (busy, idle).',
-    () => ({ busy: db.totalCount - db.idleCount, idle: db.idleCount }),
+    'Connections of the pools, by state (busy, idle).',
+    () => ({
+      busy: sumOfPools(({ totalCount, idleCount }) => totalCount - idleCount),
+      idle: sumOfPools(({ idleCount }) => idleCount),
+    }),
     'state',
   )
-  addGauge('flo_db_pool_waiting', 'Statements that wait for a connection of the pool.', () => db.waitingCount)
+  addGauge('flo_db_pool_waiting', 'Statements that wait for a connection of a pool.', () =>
+    sumOfPools(({ waitingCount }) => waitingCount),
+  )
   addGauge('flo_worker_registered', '1 while the session that keeps this process’s leases lives, else 0.', () =>
     Number(worker.isRegistered()),
   )
