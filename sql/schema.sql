@@ -297,6 +297,7 @@ create table idempotency_keys (
   status       int,
   reply        text,                                    -- encrypted, since it may hold a secret
   created_at   timestamptz not null default now(),
+  claimed_by   uuid,                                    -- the worker that took app events in under this key; null: none, or the request failed on our side
   primary key (api_key_id, key)
 );
 create index idempotency_keys_created_at_idx on idempotency_keys (created_at);

@@ -23,9 +23,10 @@ import type { Log } from './log.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import { createMetricsRoute } from './metrics/route.ts'
 import { startHttpServer } from './network/http-server.ts'
+import { createHostNames } from './network/names/host-names.ts'
 import { describeMappings } from './normalize/catalog.ts'
 import { dryRun } from './normalize/explain/dry-run.ts'
-import { explainSourceEvent } from './normalize/explain/explain.ts'
+import { explainPage } from './normalize/explain/explain.ts'
 import { releaseHeldFor } from './normalize/missing/holds.ts'
 import { renormalizeMatching, renormalizeOne } from './normalize/renormalize.ts'
 import { readAdoptedUuids } from './normalize/world/adopted-uuids.ts'
@@ -128,12 +129,14 @@ async function startParts(config: Config, options: GatewayOptions, started: Stop
   })
   const observers = await startObservers({
     ...{ db, log, config, worker, lanes: LANES, otherWatches: [operations.watch, ownWatch] },
+    pools: [...new Set([db, pools.ingest, pools.api])],
     readLoad: () => rooms && { ...rooms.readLoad(), graphileRuns: jobs?.isRunning() ?? false },
   })
   started.add(observers.stop)
   started.add(operations.stop)
   const { watch, metrics } = observers
-  const shared = { db, log, config, keyRing, ...offers, worker, watch, now, wallClock, random }
+  const names = createHostNames({ servers: config.nameServers })
+  const shared = { db, log, config, keyRing, ...offers, worker, watch, names, now, wallClock, random }
 
   const rooms = config.roles.has('work') ? startRooms(shared, wakes) : null
   const wakeRoom = rooms?.wakeRoom ?? wakeRoomsElsewhere(wakes)
@@ -200,7 +203,7 @@ async function startDatabase(config: Config, { log, onDatabaseCrash }: GatewayOp
     onError: ({ message }) => log.warn({ message }, 'database.connection_lost'),
   })
   started.add(() => db.end())
-  const keyRing = await loadKeyRing(config)
+  const keyRing = await loadKeyRing(config, log)
   await assertKeysOpen(db, keyRing)
   const sealed = await sealPlainHeaders(db, keyRing)
   if (sealed > 0) log.info({ endpoints: sealed }, 'gateway.headers_encrypted')
@@ -266,11 +269,12 @@ function gatewayRoutes(
         publicUrl: () => config.publicUrl ?? url,
         resendDelivery,
         cancelDelivery,
+        workerId: () => worker.id,
         describeMappings: () => describeMappings(mappings),
-        explainSourceEvent: (read, clientId, id) =>
-          explainSourceEvent({ db: read, mappings, now: shared.now }, clientId, id),
-        dryRunEvent: (read, clientId, sourceId, event) =>
-          dryRun({ db: read, mappings, now: shared.now, holdSeconds: config.holdSeconds }, clientId, sourceId, event),
+        explainSourceEvent: (read, clientId, id, page) =>
+          explainPage({ db: read, mappings, now: shared.now }, clientId, id, page),
+        dryRunEvent: (read, clientId, sent, page) =>
+          dryRun({ db: read, mappings, now: shared.now, holdSeconds: config.holdSeconds }, clientId, sent, page),
         renormalizeOne,
         renormalizeMatching,
         loadAdoptedUuids: readAdoptedUuids,

@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { type AppEvent, type AppEventType, appEvents } from '../../src/domain/app-events.ts'
+import { newId } from '../../src/domain/ids.ts'
 import { Refusal } from '../../src/errors.ts'
 import { newLog } from '../../src/log.ts'
 import { createAppEventStore } from '../../src/receive/app-events.ts'
 import { apiOn, newKey, twoClients } from '../support/api.ts'
 import { appData, appEvent, BATCH, publishing } from '../support/app-events.ts'
 import { freshDatabase } from '../support/database.ts'
+import { eventually } from '../support/eventually.ts'
 
 const { db } = await freshDatabase()
 const api = apiOn(db)
@@ -13,6 +15,32 @@ const { ours } = await twoClients(api)
 const { publish, refuses, stored } = publishing(db, ours)
 
 const types = Object.keys(appEvents) as AppEventType[]
+
+/** A worker as `registerWorker` registers one: it lives while its session holds its lock. */
+async function livingWorker() {
+  const id = newId()
+  const session = await db.connect()
+  await session.query('select pg_advisory_lock(hashtextextended($1, 7))', [id])
+  await db.query(
+    `insert into workers (id, lock_key, host, pid, roles) values ($1, hashtextextended($2, 7), 'here', 1, '{}')`,
+    [id, id],
+  )
+  let isAlive = true
+  return {
+    id,
+    async [Symbol.asyncDispose]() {
+      if (isAlive) session.release(true)
+      isAlive = false
+      await eventually(async () => {
+        const { rowCount } = await db.query(
+          'select from workers where id = $1 and pg_try_advisory_xact_lock(lock_key)',
+          [id],
+        )
+        return rowCount === 1
+      })
+    },
+  }
+}
 
 describe('an Idempotency-Key', () => {
   const once = (key: string) => ({ 'idempotency-key': key })
@@ -57,11 +85,65 @@ describe('an Idempotency-Key', () => {
     expect((await publish(appEvent(), once('k4'))).status).toBe(202)
   })
 
-  test('of many requests at once stores once and answers all alike', async () => {
+  test('of a request that still runs is 409, in this process and in another one, until it has ended', async () => {
     const before = await stored()
-    const replies = await Promise.all(Array.from({ length: 12 }, () => rows('k5')))
-    expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([202]))
-    expect(new Set(replies.map(({ text }) => text)).size).toBe(1)
+    const { promise, resolve: letGo } = Promise.withResolvers<void>()
+    const { promise: isRunning, resolve: onRunning } = Promise.withResolvers<void>()
+    const slow = async (clientId: string, kept: readonly AppEvent[]) => {
+      onRunning()
+      await promise
+      return real(clientId, kept)
+    }
+    await using worker = await livingWorker()
+    const here = apiOn(db, { storeAppEvents: slow, workerId: () => worker.id })
+    const elsewhere = apiOn(db, { workerId: () => newId() })
+    const key = await newKey(api, ours.clientId)
+    const send = (on: ReturnType<typeof apiOn>, given = events) => on.as(key).post(BATCH, { events: given }, once('k5'))
+    const first = send(here)
+    await isRunning
+    for (const on of [here, elsewhere]) {
+      const again = await send(on)
+      expect([again.status, again.body.error.code]).toEqual([409, 'idempotency_running'])
+      expect(again.headers['retry-after']).toBe('1')
+      expect((await send(on, [appEvent()])).body.error.code).toBe('idempotency_mismatch')
+    }
+    letGo()
+    const answer = await first
+    expect(answer.status).toBe(202)
+    for (const on of [here, elsewhere]) expect((await send(on)).text).toBe(answer.text)
+    expect(await stored()).toBe(before + 5)
+  })
+
+  test('of a process that died in the middle is free for the same request at once', async () => {
+    const { promise: isRunning, resolve: onRunning } = Promise.withResolvers<void>()
+    const { promise, resolve: letGo } = Promise.withResolvers<void>()
+    const worker = await livingWorker()
+    const stuck = apiOn(db, {
+      storeAppEvents: () => {
+        onRunning()
+        return promise.then(gone)
+      },
+      workerId: () => worker.id,
+    })
+    const key = await newKey(api, ours.clientId)
+    const send = (on: ReturnType<typeof apiOn>) => on.as(key).post(BATCH, { events }, once('k5d'))
+    const left = send(stuck).catch(() => {})
+    await isRunning
+    const elsewhere = apiOn(db, { workerId: () => newId() })
+    expect((await send(elsewhere)).status).toBe(409)
+    await worker[Symbol.asyncDispose]()
+    expect((await send(elsewhere)).status).toBe(202)
+    letGo()
+    await left
+  })
+
+  test('of many requests at once stores once: one is answered, the others are told that it runs', async () => {
+    const before = await stored()
+    const replies = await Promise.all(Array.from({ length: 12 }, () => rows('k5m')))
+    expect(replies.map(({ status }) => status).filter((status) => status !== 409)).toContain(202)
+    const taken = replies.filter(({ status }) => status === 202)
+    expect(new Set(taken.map(({ text }) => text)).size).toBe(1)
+    expect((await rows('k5m')).text).toBe(taken[0]?.text)
     expect(await stored()).toBe(before + 5)
   })
 
@@ -100,12 +182,28 @@ describe('an Idempotency-Key', () => {
       on.as(key).post(BATCH, { events: given }, once(`k8-${when}`))
     // 503 is what no schema allows: the process might as well have died.
     await expect(send(dying(keepAppEvents))).rejects.toThrow('503')
-    const other = await send(api, [appEvent('user.login', { clientUserId: 'somebody else' })])
-    expect(other.body.error.code).toBe('idempotency_mismatch')
+    if (when === 'after') {
+      // It is known to be stored: the key is used.
+      const other = await send(api, [appEvent('user.login', { clientUserId: 'somebody else' })])
+      expect(other.body.error.code).toBe('idempotency_mismatch')
+    }
     const again = await send(api)
     expect([again.status, again.headers['idempotency-replayed']]).toEqual([202, when === 'after' ? 'true' : undefined])
     expect((await send(api)).text).toBe(again.text)
     expect(await stored()).toBe(before + 5)
+  })
+
+  test('of a request that we failed, and of which nothing was stored, is free for another one', async () => {
+    const before = await stored()
+    const key = await newKey(api, ours.clientId)
+    const send = (on: ReturnType<typeof apiOn>, given = events) => on.as(key).post(BATCH, { events: given }, once('k9'))
+    await expect(send(dying(async () => gone()))).rejects.toThrow('503')
+    const other = [appEvent('user.login', { clientUserId: 'somebody else' })]
+    const taken = await send(api, other)
+    expect([taken.status, taken.headers['idempotency-replayed']]).toEqual([202, undefined])
+    expect((await send(api, other)).text).toBe(taken.text)
+    expect((await send(api)).body.error.code).toBe('idempotency_mismatch')
+    expect(await stored()).toBe(before + 1)
   })
 
   test('is not asked for: without one the same request is another event', async () => {

@@ -3,6 +3,7 @@ import type { Contract } from '../../contracts/contract.ts'
 import type { Db, Queryable } from '../../database/db.ts'
 import type { AppEvent, StoredAppEvent } from '../../domain/app-events.ts'
 import type { Log } from '../../log.ts'
+import type { HostNames } from '../../network/names/host-names.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
 import type { Watch } from '../../watch.ts'
 
@@ -16,6 +17,8 @@ export interface ApiDeps {
   keyRing: KeyRing
   config: Pick<Config, 'adminKey' | 'allowedSubnets'>
   log: Log
+  /** Addresses of host names. */
+  names: Pick<HostNames, 'resolveHost'>
   now: () => Date
   contracts: Readonly<Record<string, Contract>>
   /** Where Stripe reaches this gateway, without a trailing slash. */
@@ -30,13 +33,13 @@ export interface ApiDeps {
   /** The mappings of every contract in words; see src/normalize/catalog. */
   describeMappings: () => Record<string, readonly MappingInWords[]>
   /** Why a source event became what it became, and what an event of a source would become; see src/normalize/explain. */
-  explainSourceEvent: (db: Queryable, clientId: string, id: string) => Promise<object>
+  explainSourceEvent: (db: Queryable, clientId: string, id: string, page: ExplanationPage) => Promise<ExplainedPage>
   dryRunEvent: (
     db: Queryable,
     clientId: string,
-    sourceId: string,
-    event: { type: string; [field: string]: unknown },
-  ) => Promise<object>
+    sent: { sourceId: string; event: { type: string; [field: string]: unknown } },
+    page: ExplanationPage,
+  ) => Promise<ExplainedPage>
   /** Puts source events back to be normalized again: one, or all that match. Throws a Refusal. */
   renormalizeOne: (tx: Queryable, clientId: string, id: string) => Promise<void>
   renormalizeMatching: (tx: Queryable, clientId: string, filter: RenormalizeFilter) => Promise<{ count: number }>
@@ -115,4 +118,23 @@ interface RenormalizeFilter {
 interface Readiness {
   isReady: boolean
   details: Record<string, unknown>
+}
+
+/** The part of an explanation that is asked for; see src/normalize/explain/page.ts. */
+export interface ExplanationPage {
+  from: ExplanationPlace
+  limit: number
+  event?: string | undefined
+  field?: string | undefined
+}
+
+interface ExplanationPlace {
+  event: number
+  field: number
+}
+
+interface ExplainedPage {
+  explanation: object
+  next: ExplanationPlace | null
+  eventCount: number
 }

@@ -1,11 +1,12 @@
 import { z } from 'zod'
+import type { Queryable } from '../../database/db.ts'
 import { firstRow } from '../../database/rows.ts'
 import type { AppEvent, StoredAppEvent } from '../../domain/app-events.ts'
 import { appSourceId, originOf } from '../../domain/event-origin.ts'
 import { idOfWords, isUuid, newId } from '../../domain/ids.ts'
 import { Refusal } from '../../errors.ts'
 import type { ApiDeps } from '../http/api-deps.ts'
-import { type IntakeClaim, idempotencyKeyClaimer } from '../http/intake-idempotency.ts'
+import { type IntakeClaim, idempotentIntake } from '../http/intake-idempotency.ts'
 import { type ApiCall, type Route, resourceRoute } from '../http/route.ts'
 import { appEventBodies, type GivenAppEvent } from './app-event-schema.ts'
 import { SourceEvent } from './source-events.ts'
@@ -20,10 +21,12 @@ const AppEventsAccepted = z
 type UserNames = ReadonlyMap<string, string | null>
 
 /** /v1/app-events: what the provider's own application publishes, processed like Stripe's events. */
-export function appEventRoutes(deps: Pick<ApiDeps, 'db' | 'intakeDb' | 'now' | 'storeAppEvents'>): Route[] {
+export function appEventRoutes(
+  deps: Pick<ApiDeps, 'db' | 'intakeDb' | 'now' | 'storeAppEvents' | 'workerId'>,
+): Route[] {
   const { single, batch } = appEventBodies(deps.now)
   const { db, intakeDb = db } = deps
-  const claimKey = idempotencyKeyClaimer({ db: intakeDb })
+  const storeOnce = idempotentIntake({ db: intakeDb, workerId: () => deps.workerId?.() ?? null })
   const loadUserNames = userNameLoader(intakeDb)
 
   /** Checks everything before it stores anything, and stores all events or none. */
@@ -35,10 +38,14 @@ export function appEventRoutes(deps: Pick<ApiDeps, 'db' | 'intakeDb' | 'now' | '
     const ids = given.flatMap(({ userId }) => (userId !== undefined && isUuid(userId) ? [userId.toLowerCase()] : []))
     const names: UserNames = ids.length > 0 ? await loadUserNames({ clientId, ids }) : new Map()
     assertKnownUsers(given, names, path)
-    const claim = idempotency && (await claimKey(idempotency))
-    const at = claim?.at ?? deps.now()
-    const events = given.map((event, index) => appEventOf(event, names, { id: appEventId(claim, index), at }))
-    const stored = await deps.storeAppEvents(clientId, events)
+    const store = async (claim: IntakeClaim | null) => {
+      const at = claim?.at ?? deps.now()
+      const events = given.map((event, index) => appEventOf(event, names, { id: appEventId(claim, index), at }))
+      return { events, stored: await deps.storeAppEvents(clientId, events) }
+    }
+    // All of a request is stored or none: its first event tells.
+    const isStored = (claim: IntakeClaim) => isAppEventStored(intakeDb, clientId, appEventId(claim, 0))
+    const { events, stored } = await (idempotency ? storeOnce(idempotency, { isStored, store }) : store(null))
     return {
       rows: events.map((event, index) => sourceEventReply(clientId, event, stored[index])),
       isReplayed: stored.every(({ duplicate }) => duplicate),
@@ -76,6 +83,14 @@ export function appEventRoutes(deps: Pick<ApiDeps, 'db' | 'intakeDb' | 'now' | '
 
 const appEventId = (claim: IntakeClaim | null, index: number): string =>
   claim ? idOfWords('app_event', claim.id, String(index)) : newId()
+
+async function isAppEventStored(db: Queryable, clientId: string, eventId: string): Promise<boolean> {
+  const { rowCount } = await db.query(
+    'select from source_events where client_id = $1 and event_id = $2 and source_id = $3 limit 1',
+    [clientId, eventId, appSourceId(clientId)],
+  )
+  return rowCount !== 0
+}
 
 function assertKnownUsers(given: readonly GivenAppEvent[], names: UserNames, path: string) {
   const details = given.flatMap(({ userId }, index) =>
