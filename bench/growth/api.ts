@@ -1,10 +1,10 @@
 import { contracts, mappings } from '../../mappings/index.ts'
-import type { ApiDeps } from '../../src/api/http/api-deps.ts'
+import type { ApiDeps, ExplanationPage } from '../../src/api/http/api-deps.ts'
 import type { Route } from '../../src/api/http/route.ts'
 import { declareRoutes } from '../../src/api/routes.ts'
 import type { Queryable } from '../../src/database/db.ts'
 import { resendDelivery } from '../../src/deliver/resend.ts'
-import { explainSourceEvent } from '../../src/normalize/explain/explain.ts'
+import { explainPage } from '../../src/normalize/explain/explain.ts'
 import { previewReplay } from '../../src/replay/preview.ts'
 import { keys } from '../seed.ts'
 
@@ -18,8 +18,8 @@ const deps = {
   resendDelivery,
   loadAdoptedUuids: async () => () => null,
   describeMappings: () => ({}),
-  explainSourceEvent: (db: Queryable, clientId: string, id: string) =>
-    explainSourceEvent({ db, mappings, now: currentTime }, clientId, id),
+  explainSourceEvent: (db: Queryable, clientId: string, id: string, page: ExplanationPage) =>
+    explainPage({ db, mappings, now: currentTime }, clientId, id, page),
   previewReplay: (tx: Queryable, clientId: string, asked: Parameters<typeof previewReplay>[3]) =>
     previewReplay({ contracts, now: currentTime }, tx, clientId, asked),
   wakes: { normalize() {}, deliver() {}, hydrate() {}, backfill() {}, replay() {} },

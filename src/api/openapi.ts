@@ -40,7 +40,7 @@ const idempotencyKey = z
   .meta({ description: 'For 24 hours, the same request with the same key is done once and gets the same answer.' })
 
 /** The body of a route's reply: `{data, meta}`, a list's with `meta.nextCursor`. */
-export const replySchema = ({ reply, isList: list }: Pick<Route, 'reply' | 'isList'>): z.ZodType =>
+export const replySchema = ({ reply, meta, isList: list }: Pick<Route, 'reply' | 'meta' | 'isList'>): z.ZodType =>
   list
     ? z.strictObject({
         data: z.array(reply),
@@ -54,7 +54,7 @@ export const replySchema = ({ reply, isList: list }: Pick<Route, 'reply' | 'isLi
           pastRetention: z.boolean().optional().meta({ description: 'true: the rows are past their retention.' }),
         }),
       })
-    : z.strictObject({ data: reply, meta: z.strictObject({}) })
+    : z.strictObject({ data: reply, meta: meta ?? z.strictObject({}) })
 
 function operationObject(route: Route): ZodOpenApiOperationObject {
   const { method, path, summary, description, scope, query, body, params, status, otherwise } = route

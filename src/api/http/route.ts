@@ -46,6 +46,8 @@ export interface Route {
   query: z.ZodObject
   body: z.ZodType
   reply: z.ZodType
+  /** What stands in `meta` of a reply that is no list; nothing by default. */
+  meta?: z.ZodObject
   /** The reply is a page of rows of `reply`. */
   isList: boolean
   status: number
@@ -79,7 +81,16 @@ interface RouteDeclaration<
 > extends Partial<
       Pick<
         Route,
-        'description' | 'scope' | 'ids' | 'params' | 'isList' | 'status' | 'intake' | 'otherwise' | 'storesNothing'
+        | 'description'
+        | 'scope'
+        | 'ids'
+        | 'params'
+        | 'meta'
+        | 'isList'
+        | 'status'
+        | 'intake'
+        | 'otherwise'
+        | 'storesNothing'
       >
     >,
     Pick<Route, 'summary' | 'reply'> {

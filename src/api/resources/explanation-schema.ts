@@ -4,7 +4,11 @@ import { id, replyTime } from '../http/field-schemas.ts'
 
 // The reply of explain and dry run, which src/normalize/explain computes.
 
-const value = z.unknown().meta({ description: 'The value that was found there: any JSON.' })
+const value = z.unknown().meta({
+  description:
+    'The value that was found there: any JSON. Of a very long text its beginning is shown, of a very long list or object how long it is.',
+})
+const leftOut = (description: string) => z.number().int().optional().meta({ description })
 const objectRef = z.strictObject({ kind: z.string(), id: z.string().nullable() })
 
 const Condition = z
@@ -73,6 +77,7 @@ const ExplainedField = z
     reads: z.array(ExplainedRead),
     absent: z.array(ExplainedRead).meta({ description: 'Paths that were tried first and were absent.' }),
     through: z.array(z.string()).meta({ description: 'Conversions that were applied.', example: ['major'] }),
+    leftOut: leftOut('Readings that are not shown here, such as those of a sum beyond the first hundred.'),
   })
   .meta({ id: 'ExplainedField' })
 
@@ -113,6 +118,7 @@ const ExplainedEvent = z
       )
       .meta({ description: 'Endpoints that did not get it, and why.' }),
     wouldGoTo: z.array(z.strictObject({ endpointId: id, url: z.string() })),
+    leftOut: leftOut('Deliveries and endpoints that are not shown here; the list of deliveries has all.'),
   })
   .meta({ id: 'ExplainedEvent' })
 
@@ -152,6 +158,7 @@ export const Explanation = z
     differs: z.string().nullable().meta({
       description: 'What the event would become today, if that differs from what was stored; null: nothing differs.',
     }),
+    leftOut: leftOut('Lookups and facts waited for that are not shown here.'),
   })
   .meta({
     id: 'Explanation',

@@ -5,9 +5,10 @@ import { newId } from '../../domain/ids.ts'
 import { isIdText } from '../../language/unreadable.ts'
 import type { SourceEvent, SourceEventOutcome } from '../source-event.ts'
 import { readBody } from '../source-event.ts'
-import { buildExplanation } from './explain.ts'
-import type { ExplainedSourceEvent, Explanation } from './explanation.ts'
+import { buildExplanation, type ExplainedPage } from './explain.ts'
+import type { ExplainedSourceEvent } from './explanation.ts'
 import { judgeToday } from './judge-today.ts'
+import type { ExplanationPage } from './page.ts'
 
 /** A Stripe event as it would be sent, of which only a type is asked for. */
 export type DryRunEvent = { id?: unknown; type: string; created?: unknown; [field: string]: unknown }
@@ -16,9 +17,9 @@ export type DryRunEvent = { id?: unknown; type: string; created?: unknown; [fiel
 export async function dryRun(
   deps: { db: Queryable; mappings: ContractMappings; now: () => Date; holdSeconds: number },
   clientId: string,
-  sourceId: string,
-  event: DryRunEvent,
-): Promise<Explanation> {
+  { sourceId, event }: { sourceId: string; event: DryRunEvent },
+  page: ExplanationPage | null = null,
+): Promise<ExplainedPage> {
   const { db, mappings, now, holdSeconds } = deps
   const at = now()
   const due = sourceEventFrom(event, sourceId, at)
@@ -26,12 +27,13 @@ export async function dryRun(
   const { outcome } = result
   // What waits is shown as it would be sent at the deadline.
   const judged = await judgeToday({ db, mappings, now: at }, clientId, due, null)
-  const explanation = await buildExplanation(deps, clientId, {
+  const explained = await buildExplanation(deps, clientId, {
     row: explainedFrom(clientId, due, outcome),
     due,
     heldFor: outcome.heldFor ?? [],
     stored: [],
     judged,
+    page,
   })
   const { rows } = await db.query(
     `select id from source_events
@@ -41,7 +43,8 @@ export async function dryRun(
   const received = rows.map(
     ({ id }) => `It was received already, as the source event ${id}: sent once more it is a duplicate.`,
   )
-  return { ...explanation, hints: [...explanation.hints, ...received] }
+  const { explanation } = explained
+  return { ...explained, explanation: { ...explanation, hints: [...explanation.hints, ...received] } }
 }
 
 function sourceEventFrom(event: DryRunEvent, sourceId: string, now: Date): SourceEvent {

@@ -100,6 +100,21 @@ export async function loadRouting(
   }
 }
 
+/** How many deliveries the events of a source event have in each state. */
+export async function countDeliveryStates(
+  db: Queryable,
+  clientId: string,
+  eventIds: readonly string[],
+): Promise<ReadonlyMap<string, number>> {
+  if (eventIds.length === 0) return new Map()
+  const { rows } = await db.query<{ state: string; count: number }>(
+    `select state, count(*)::int as count from deliveries
+      where client_id = $1 and event_id = any($2) group by state order by state`,
+    [clientId, eventIds],
+  )
+  return new Map(rows.map(({ state, count }) => [state, count]))
+}
+
 const explainDelivery = (row: DeliveryRow, now: Date, inFront: EarlierDelivery | null): ExplainedDelivery => ({
   id: row.id,
   endpointId: row.endpoint_id,

@@ -8,18 +8,29 @@ import { mappingsReading } from '../contract-mappings.ts'
 import { keyWithoutOwner } from '../new-events.ts'
 import type { SourceEvent } from '../source-event.ts'
 import { observationOf, sourceEventOf } from '../source-events.ts'
+import { boundExplanation } from './bounded.ts'
 import { truncateDepth } from './depth.ts'
-import { loadRouting } from './event-routing.ts'
-import { explainEvents } from './events.ts'
+import { countDeliveryStates } from './event-routing.ts'
+import { explainEvents, outlineEvents } from './events.ts'
 import type { ExplainedMapping, ExplainedObject, ExplainedSourceEvent, Explanation } from './explanation.ts'
 import { factWords, hintsFor, waitHints } from './hints.ts'
 import { judgeToday, type RecordedEvent, type TracedJudgement } from './judge-today.ts'
 import { lookupsIn } from './lookups.ts'
+import type { ExplanationPage, ExplanationPlace } from './page.ts'
 import { explainMappings } from './rules.ts'
 import { differenceOf, summaryOf } from './summary.ts'
 
 /** An event was made after its source event came in, by the clock of another machine perhaps: older days need no look. */
 const CLOCKS_DIFFER_MS = 86_400_000
+
+/** An explanation with what is beyond it. */
+export interface ExplainedPage {
+  explanation: Explanation
+  /** Where the next page begins; null: nothing follows. */
+  next: ExplanationPlace | null
+  /** Of the whole explanation. */
+  eventCount: number
+}
 
 interface ExplainDeps {
   db: Queryable
@@ -33,6 +44,17 @@ interface ExplainDeps {
  * that does not come to what was stored. Throws `not_found`.
  */
 export async function explainSourceEvent(deps: ExplainDeps, clientId: string, id: string): Promise<Explanation> {
+  const { explanation } = await explainPage(deps, clientId, id, null)
+  return explanation
+}
+
+/** A page of the same explanation: some of its events, and all else bounded. `page` null: the whole. Throws `not_found`. */
+export async function explainPage(
+  deps: ExplainDeps,
+  clientId: string,
+  id: string,
+  page: ExplanationPage | null,
+): Promise<ExplainedPage> {
   const { db, mappings, now } = deps
   const { row, due, heldFor } = await loadSourceEvent(db, clientId, id)
   const { rows: stored } = await db.query<RecordedEvent>(
@@ -42,7 +64,7 @@ export async function explainSourceEvent(deps: ExplainDeps, clientId: string, id
     [clientId, id, idFloor(new Date(idTime(id).getTime() - CLOCKS_DIFFER_MS))],
   )
   const judged = await judgeToday({ db, mappings, now: now() }, clientId, due, stored)
-  return buildExplanation(deps, clientId, { row, due, heldFor, stored, judged })
+  return buildExplanation(deps, clientId, { row, due, heldFor, stored, judged, page })
 }
 
 /** A plan without a rank can be given one, whatever else became of the event. */
@@ -59,29 +81,32 @@ export async function buildExplanation(
     heldFor,
     stored,
     judged,
+    page,
   }: {
     row: ExplainedSourceEvent
     due: SourceEvent
     heldFor: readonly string[]
     stored: readonly RecordedEvent[]
     judged: TracedJudgement
+    page: ExplanationPage | null
   },
-): Promise<Explanation> {
+): Promise<ExplainedPage> {
   const { result, frames, world } = judged
   const keys = new Set(result.events.map(({ contract, key }) => `${contract} ${keyWithoutOwner(key)}`))
   const mappings = explainMappings(frames, deps.mappings, {
     readerCount: mappingsReading(deps.mappings, judged.completed.type).length,
     emittedKeys: keys,
   })
-  const ways = await loadRouting(
-    deps,
+  const outlines = await outlineEvents(deps, clientId, { due, stored, judged })
+  const { events, next } = await explainEvents(deps, clientId, { due, judged, outlines }, page)
+  const deliveryStates = await countDeliveryStates(
+    deps.db,
     clientId,
     stored.map((event) => event.id),
   )
-  const events = await explainEvents(deps, clientId, { due, stored, judged, ways })
-  return truncateDepth({
+  const whole: Explanation = {
     sourceEvent: row,
-    summary: summaryOf(row, events, heldFor),
+    summary: summaryOf(row, outlines, { heldFor, deliveryStates }),
     hints: [...hintsFor(row.reason?.code), ...rankHints(mappings), ...waitHints(heldFor)],
     pastRetention: due.body === null ? await missingBodyWords(deps.db, due) : null,
     about: row.origin === 'app' ? null : explainObject(judged),
@@ -89,8 +114,13 @@ export async function buildExplanation(
     events,
     lookups: lookupsIn(frames, world, due),
     waitsFor: heldFor.map((fact) => ({ fact, words: factWords(fact) })),
-    differs: due.body === null ? null : differenceOf(row, result.outcome, events),
-  })
+    differs: due.body === null ? null : differenceOf(row, result.outcome, outlines),
+  }
+  return {
+    explanation: truncateDepth(page ? boundExplanation(whole) : whole),
+    next,
+    eventCount: outlines.length,
+  }
 }
 
 async function missingBodyWords(db: Queryable, { id }: SourceEvent): Promise<string> {

@@ -22,6 +22,8 @@ export interface Explanation {
   waitsFor: { fact: string; words: string }[]
   /** What the event comes to when it is judged today differs from what was stored; null: it does not. */
   differs: string | null
+  /** Lookups and facts that a page does not show. */
+  leftOut?: number
 }
 
 export interface ExplainedSourceEvent {
@@ -103,6 +105,8 @@ export interface ExplainedEvent {
   passedOver: { endpointId: string; url: string; why: string; message: string }[]
   /** Of an event that is not stored: endpoints that would get it. */
   wouldGoTo: { endpointId: string; url: string }[]
+  /** Deliveries and endpoints that a page does not show. */
+  leftOut?: number
 }
 
 export interface ExplainedField {
@@ -114,6 +118,8 @@ export interface ExplainedField {
   absent: ReadValue[]
   /** Conversions and computations on the way, from the inside out. */
   through: string[]
+  /** Readings that a page does not show. */
+  leftOut?: number
 }
 
 /**

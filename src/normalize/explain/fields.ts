@@ -67,6 +67,6 @@ function findComposite(
 function explainElements(frame: TraceFrame, path: string, place?: ReadPlace): ExplainedField[] {
   const list = placeOfList(frame, place)
   const fields = frame.inner.filter(({ part }) => part.op === 'field')
-  const items = [...new Set(fields.map(({ scope }) => scope.item))]
-  return fields.flatMap((one) => explainField(one, pathBelow(`${path}[${items.indexOf(one.scope.item)}]`, one), list))
+  const positions = new Map([...new Set(fields.map(({ scope }) => scope.item))].map((item, at) => [item, at]))
+  return fields.flatMap((one) => explainField(one, pathBelow(`${path}[${positions.get(one.scope.item)}]`, one), list))
 }

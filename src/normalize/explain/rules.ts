@@ -4,6 +4,7 @@ import type { Mapping } from '../../language/mapping.ts'
 import { conditionWords } from '../../language/wording.ts'
 import { explainCondition } from './conditions.ts'
 import type { ExplainedMapping, ExplainedRule } from './explanation.ts'
+import { countTypes } from './joined-words.ts'
 import type { TraceFrame } from './trace.ts'
 
 /**
@@ -73,7 +74,7 @@ function explainVerdict(
         ({ key }) => emittedKeys.size === 0 || emittedKeys.has(`${contract} ${key}`),
       )
       if (emitted.length === 0) return { kind: 'ignore', what: 'nothing_new', because: 'It was said before.' }
-      return { kind: 'emit', what: emitted.map(({ type }) => type).join(', '), because: null }
+      return { kind: 'emit', what: countTypes(emitted.map(({ type }) => type)).join(', '), because: null }
     }
     default:
       return verdict satisfies never

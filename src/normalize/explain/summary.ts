@@ -1,18 +1,20 @@
 import type { SourceEventOutcome } from '../source-event.ts'
-import type { ExplainedEvent, ExplainedSourceEvent, Explanation } from './explanation.ts'
+import type { EventOutline } from './events.ts'
+import type { ExplainedSourceEvent, Explanation } from './explanation.ts'
 import { factWords } from './hints.ts'
+import { joinTypes, joinWords, MAX_NAMED } from './joined-words.ts'
 
 /** The answer in a sentence or two. */
 export function summaryOf(
   row: ExplainedSourceEvent,
-  events: readonly ExplainedEvent[],
-  heldFor: readonly string[],
+  events: readonly EventOutline[],
+  { heldFor, deliveryStates }: { heldFor: readonly string[]; deliveryStates: ReadonlyMap<string, number> },
 ): string {
-  const types = joinWords(events.map(({ type }) => type))
+  const types = joinTypes(events.map(({ type }) => type))
   switch (row.state) {
     case 'normalized': {
-      const stored = joinWords(events.filter((event) => event.stored).map(({ type }) => type))
-      return `It became ${stored || 'events whose records are past their retention'}. ${deliveryWords(events)}`
+      const stored = joinTypes(events.filter((event) => event.stored).map(({ type }) => type))
+      return `It became ${stored || 'events whose records are past their retention'}. ${deliveryWords(deliveryStates)}`
     }
     case 'ignored': {
       const before = row.reason?.code === 'already_emitted' ? events.find(({ toldBefore }) => toldBefore) : undefined
@@ -31,39 +33,33 @@ export function summaryOf(
   }
 }
 
-function deliveryWords(events: readonly ExplainedEvent[]): string {
-  const states = events.flatMap(({ deliveries }) => deliveries.map(({ state }) => state))
-  if (states.length === 0) return 'No endpoint wanted it.'
-  const counts = new Map<string, number>()
-  for (const state of states) counts.set(state, (counts.get(state) ?? 0) + 1)
-  return `Deliveries: ${[...counts].map(([state, count]) => `${count} ${state}`).join(', ')}.`
-}
+const deliveryWords = (states: ReadonlyMap<string, number>): string =>
+  states.size === 0
+    ? 'No endpoint wanted it.'
+    : `Deliveries: ${[...states].map(([state, count]) => `${count} ${state}`).join(', ')}.`
 
 /** What the event would come to today, where that is not what is stored; null: it is the same. */
 export function differenceOf(
   row: ExplainedSourceEvent,
   today: SourceEventOutcome,
-  events: readonly ExplainedEvent[],
+  events: readonly EventOutline[],
 ): Explanation['differs'] {
   if (row.state === 'received' || row.state === 'held') return null
-  const added = events.filter(({ stored, toldBefore, fields }) => !stored && !toldBefore && fields.length > 0)
-  const removed = events.filter(({ stored, fields }) => stored && fields.length === 0)
+  const added = events.filter(({ stored, toldBefore, isSaidToday }) => !stored && !toldBefore && isSaidToday)
+  const removed = events.filter(({ stored, isSaidToday }) => stored && !isSaidToday)
   const isToldBefore = events.length > 0 && events.every(({ toldBefore }) => toldBefore !== null)
   const [state, code] = isToldBefore ? ['ignored', 'already_emitted'] : [today.state, today.code]
   const was = `${row.state}${row.state === 'normalized' ? '' : ` (${row.reason?.code})`}`
   const because = 'What it reads has changed since then, or the mappings have.'
   if (state !== row.state || (state !== 'normalized' && code !== row.reason?.code))
-    return `Judged today it would be ${state}${state === 'normalized' ? ` (${joinWords(added.map(({ type }) => type))})` : ` (${code})`}; it was ${was}. ${because}`
+    return `Judged today it would be ${state}${state === 'normalized' ? ` (${joinTypes(added.map(({ type }) => type))})` : ` (${code})`}; it was ${was}. ${because}`
   if (added.length + removed.length > 0)
     return `Judged today it would ${[
-      ...(added.length > 0 ? [`also become ${joinWords(added.map(({ type }) => type))}`] : []),
-      ...(removed.length > 0 ? [`no longer become ${joinWords(removed.map(({ type }) => type))}`] : []),
+      ...(added.length > 0 ? [`also become ${joinTypes(added.map(({ type }) => type))}`] : []),
+      ...(removed.length > 0 ? [`no longer become ${joinTypes(removed.map(({ type }) => type))}`] : []),
     ].join(' and ')}. ${because}`
-  const fields = events.flatMap(({ differs }) => differs.map(({ field }) => field))
-  return fields.length > 0
-    ? `Judged today some fields would have other values: ${[...new Set(fields)].join(', ')}. ${because}`
-    : null
+  const fields = [...new Set(events.flatMap(({ differs }) => differs.map(({ field }) => field)))]
+  const named = fields.slice(0, MAX_NAMED).join(', ')
+  const others = fields.length > MAX_NAMED ? ` and ${fields.length - MAX_NAMED} more` : ''
+  return fields.length > 0 ? `Judged today some fields would have other values: ${named}${others}. ${because}` : null
 }
-
-const joinWords = (words: readonly string[]): string =>
-  words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`
