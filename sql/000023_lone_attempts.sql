@@ -2,12 +2,18 @@
 
 -- What a source event was doing when its process died. After a death the events of the lanes that the process held are tried one
 -- at a time, each with a mark: one that was alone in work at three deaths is what ends the process, and fails.
+alter table workers add column process_id uuid;
+comment on column workers.process_id is 'stays when a lost session is opened anew; null: of 0.1.0';
+
 create table interrupted_lanes (
   client_id uuid not null,
   lane smallint not null,
-  primary key (client_id, lane)
+  process_id uuid not null,
+  primary key (client_id, lane, process_id)
 );
 comment on table interrupted_lanes is 'Lanes whose worker died: what is due there is tried one event at a time, until all was.';
+
+comment on column interrupted_lanes.process_id is 'who died; where it is not known, the worker';
 
 create table lone_attempts (
   client_id uuid not null,

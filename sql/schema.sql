@@ -304,9 +304,10 @@ create index idempotency_keys_created_at_idx on idempotency_keys (created_at);
 
 -- Lanes whose worker died: what is due there is tried one event at a time, until all was.
 create table interrupted_lanes (
-  client_id uuid not null,
-  lane      smallint not null,
-  primary key (client_id, lane)
+  client_id  uuid not null,
+  lane       smallint not null,
+  process_id uuid not null,                             -- who died; where it is not known, the worker
+  primary key (client_id, lane, process_id)
 );
 
 -- Timers of open invoices: when we call one overdue, unless Stripe does so before.
@@ -520,6 +521,7 @@ create table workers (
   graphile_pool text,                                   -- by which Graphile Worker locks the jobs of this process
   started_at    timestamptz not null default now(),
   key_ids       text[] not null default '{}',           -- its FLO_ENCRYPTION_KEYS: nothing may be encrypted with a key that a worker lacks
+  process_id    uuid,                                   -- stays when a lost session is opened anew; null: of 0.1.0
   primary key (id),
   unique (lock_key)
 );

@@ -21,12 +21,12 @@ async function listSuspects(
   { lanes, perLane }: { lanes: readonly number[]; perLane: number },
 ): Promise<string[]> {
   const { rows } = await db.query<{ id: string }>(
-    `select e.id from interrupted_lanes l
+    `select e.id from (select distinct lane from interrupted_lanes
+                         where client_id = $1 and lane = any($2::smallint[])) l
       cross join lateral (
         select id, due_at, created_at from source_events
          where client_id = $1 and lane = l.lane and due_at <= now() order by due_at, id limit $3) e
        left join lone_attempts a on a.client_id = $1 and a.source_event_id = e.id
-      where l.client_id = $1 and l.lane = any($2::smallint[])
       order by coalesce(a.deaths, 0), a.process_id is not null, e.created_at, e.id`,
     [clientId, lanes, perLane],
   )

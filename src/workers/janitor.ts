@@ -10,6 +10,7 @@ interface DeadWorker {
   pid: number
   /** The Graphile Worker pool that locked jobs for it. */
   pool: string | null
+  processId: string | null
 }
 
 /**
@@ -19,7 +20,7 @@ interface DeadWorker {
  */
 export async function freeDeadWorkers({ db, log }: { db: Db; log: Log }): Promise<string[]> {
   const dead = await strikeOffDead(db)
-  const leases = await freeOrphanLeases(db)
+  const leases = await freeOrphanLeases(db, dead)
   if (dead.length === 0 && leases === 0) return []
   await db.query('select pg_notify($1, $2)', [WAKE_CHANNEL, 'sweep'])
   log.warn({ dead, leases }, 'worker.dead_freed')
@@ -30,7 +31,8 @@ const strikeOffDead = (db: Db): Promise<DeadWorker[]> =>
   inTransaction(db, async (tx) => {
     // A lock that can be taken belongs to no live worker. Of several janitors one gets it, until the transaction ends.
     const { rows: dead } = await tx.query<DeadWorker>(
-      'delete from workers where pg_try_advisory_xact_lock(lock_key) returning id, host, pid, graphile_pool as pool',
+      `delete from workers where pg_try_advisory_xact_lock(lock_key)
+       returning id, host, pid, graphile_pool as pool, process_id as "processId"`,
     )
     const pools = dead.flatMap(({ pool }) => pool ?? [])
     if (pools.length > 0) await tx.query('select graphile_worker.force_unlock_workers($1::text[])', [pools])
@@ -42,16 +44,25 @@ const strikeOffDead = (db: Db): Promise<DeadWorker[]> =>
  * off is found as well. Leases may lie on other machines than workers (docs/scaling.md), so the two are read apart, and leases
  * first: whoever has one was on the list before, so one who is not there by now is gone.
  */
-async function freeOrphanLeases(db: Db): Promise<number> {
+async function freeOrphanLeases(db: Db, dead: readonly DeadWorker[]): Promise<number> {
   const { rows: holders } = await queryAnsweringNodes<{ id: string }>(
     db,
     (whose) => `select distinct worker_id as id from leases where ${whose}`,
   )
   if (holders.length === 0) return 0
-  const { rows: living } = await db.query('select id from workers')
+  const { rows: living } = await db.query<{ id: string; processId: string | null }>(
+    'select id, process_id as "processId" from workers',
+  )
   const gone = holders.map(({ id }) => id).filter((id) => !living.some((worker) => worker.id === id))
   if (gone.length === 0) return 0
-  await noteInterruptedLanes(db, [...new Set(gone)])
+  const processes = new Map(dead.flatMap(({ id, processId }) => (processId === null ? [] : [[id, processId] as const])))
+  // One that has only lost its session lives on under another id.
+  const isAlive = (id: string) => living.some(({ processId }) => processId !== null && processId === processes.get(id))
+  await noteInterruptedLanes(
+    db,
+    [...new Set(gone)].filter((id) => !isAlive(id)),
+    processes,
+  )
   const { count } = await queryAnsweringNodes(
     db,
     (whose) => `delete from leases where worker_id = any($1::uuid[]) and ${whose}`,

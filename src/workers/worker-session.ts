@@ -34,6 +34,7 @@ export async function openSession({
   url,
   roles,
   keyIds,
+  processId,
   onLost,
   onNotice,
   onClock = () => {},
@@ -41,6 +42,8 @@ export async function openSession({
   url: string
   roles: readonly string[]
   keyIds: readonly string[]
+  /** Of the process, whose sessions have ids of their own. */
+  processId: string
   onLost: (how: SessionLoss) => void
   onNotice: (payload: string) => void
   /** Gets what the database's clock says, at the opening and with each heartbeat. */
@@ -66,8 +69,8 @@ export async function openSession({
     const lockKey = randomBytes(8).readBigInt64BE().toString()
     await client.query('select pg_advisory_lock($1)', [lockKey])
     await client.query(
-      'insert into workers (id, lock_key, host, pid, roles, key_ids) values ($1, $2, $3, $4, $5, $6)',
-      [id, lockKey, hostname(), process.pid, roles, keyIds],
+      'insert into workers (id, lock_key, host, pid, roles, key_ids, process_id) values ($1, $2, $3, $4, $5, $6, $7)',
+      [id, lockKey, hostname(), process.pid, roles, keyIds, processId],
     )
   } catch (error) {
     await client.end().catch(() => {})

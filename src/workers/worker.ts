@@ -2,7 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { queryAnsweringNodes } from '../database/away-nodes.ts'
 import type { ClockSample } from '../database/clock.ts'
 import type { Db } from '../database/db.ts'
+import { newId } from '../domain/ids.ts'
 import type { Log } from '../log.ts'
+import { forgetInterruption } from './interrupted-lanes.ts'
 import { freeDeadWorkers } from './janitor.ts'
 import { type ClaimedUnits, claimLeases, releaseLeases } from './leases.ts'
 import { retryUntilDone } from './retry-until-done.ts'
@@ -115,13 +117,14 @@ export async function registerWorker(deps: WorkerDeps): Promise<RegisteredWorker
 
 /** Opens the worker's session, and another one, under a new id, whenever it is lost. Rejects when the first cannot be opened. */
 async function keepSession({ url, db, log, roles, keyIds = [], onClock }: WorkerDeps, callbacks: WorkerCallbacks) {
+  const processId = newId()
   let pool: string | null = null
   let isStopped = false
   let isLost = false
 
   const openNext = () =>
     openSession({
-      ...{ url, roles, keyIds, onClock },
+      ...{ url, roles, keyIds, processId, onClock },
       onLost: (how) => void reopenSession(how),
       onNotice(payload) {
         for (const call of callbacks.onNotice) call(payload)
@@ -146,6 +149,7 @@ async function keepSession({ url, db, log, roles, keyIds = [], onClock }: Worker
     await session.setGraphilePool(pool).catch(() => {})
     // Its leases were forgotten at the loss. The server may take the old session for alive for some seconds more.
     await leaveWorkers(db, former).catch((error) => log.warn({ err: error }, 'worker.not_left'))
+    await forgetInterruption(db, processId).catch((error) => log.warn({ err: error }, 'worker.interruption_kept'))
     log.info({ workerId: session.id }, 'worker.registered_again')
     const { id } = session
     for (const call of callbacks.onReady)

@@ -105,3 +105,17 @@ test('an egress proxy is gone through, and its outage is trouble that may pass',
   expect(reply).toMatchObject({ kind: 'trouble', code: 'stripe_unavailable' })
   expect(JSON.stringify(reply)).not.toContain(proxy.host)
 })
+
+test('an answer that is JSON and no object is trouble, and ends nothing', async () => {
+  for (const value of ['5', '"x"', 'null', 'true']) {
+    const odd = createServer((_, answer) => answer.writeHead(200, { 'content-type': 'application/json' }).end(value))
+    await new Promise<void>((resolve) => odd.listen(0, '127.0.0.1', resolve))
+    afterwards(async () => void odd.close())
+    const reading = createStripeApi({ base: `http://127.0.0.1:${(odd.address() as AddressInfo).port}` })
+    expect(await reading.readObject(key, '/v1/products/prod_1'), value).toMatchObject({
+      kind: 'trouble',
+      code: 'stripe_unavailable',
+    })
+    odd.closeAllConnections()
+  }
+})
