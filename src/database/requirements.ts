@@ -76,7 +76,7 @@ export async function assertConnectionsSuffice(session: pg.Client, needed: numbe
   const least = firstRow(rows)
   if (least.allowed < needed)
     throw new ConfigError(
-      `This process needs ${needed} connections to the database, and ${least.what} allows ${Math.max(0, least.allowed)}: ${least.how}.`,
+      `This process needs ${needed} connections to the database, and ${least.what} allows ${Math.max(0, least.allowed)}: ${least.how}, or lower FLO_INGEST_CONNECTIONS, FLO_WORK_CONNECTIONS and FLO_API_CONNECTIONS.`,
     )
   // The session that asks is one of those that are open, and ends before the others are.
   for (const { what, allowed, used } of rows)

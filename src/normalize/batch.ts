@@ -177,12 +177,13 @@ async function doStep<T>(
 type ProcessedBatch = { result: BatchResult; report: Omit<NormalizedBatch, 'startedAt' | 'committedAt'> | null }
 
 async function commitAndReport(
-  { db, watch }: BatchDeps,
+  { db, now, watch }: BatchDeps,
   work: (tx: Tx) => Promise<ProcessedBatch>,
 ): Promise<BatchResult> {
-  const startedAt = Date.now()
+  // By the clock of what is compared with it: when the events were received.
+  const startedAt = now().getTime()
   const { result, report } = await inTransaction(db, work)
-  if (report) watch?.onBatchNormalized?.({ ...report, startedAt, committedAt: Date.now() })
+  if (report) watch?.onBatchNormalized?.({ ...report, startedAt, committedAt: now().getTime() })
   return result
 }
 
@@ -315,9 +316,9 @@ async function storeAndFanOut(
 ) {
   if (events.length === 0) return { endpointIds: [], fanOut: null }
   await doStep('store events', sourceEvents, () => insertEvents(tx, events))
-  const startedAt = Date.now()
+  const startedAt = deps.now().getTime()
   const endpointIds = await doStep('make deliveries', sourceEvents, () => deps.fanOut(tx, clientId, events))
-  return { endpointIds, fanOut: { startedAt, endedAt: Date.now() } }
+  return { endpointIds, fanOut: { startedAt, endedAt: deps.now().getTime() } }
 }
 
 /** Writes what became of the events, what they have taught, and what they ask of Stripe; lets go what waited for it. */

@@ -120,7 +120,7 @@ export function fireOverdueTimers(
       [clientId, now(), lanes],
     )
     const timers = rows.map((timer) => ({ ...timer, invoice_id: splitRealm(timer.invoice_id).id }))
-    const fired = timers.length > 0 ? await insertTimerEvents(tx, clientId, timers) : []
+    const fired = timers.length > 0 ? await insertTimerEvents(tx, timers, { clientId, arrivedAt: now().getTime() }) : []
     const { rows: first } = await tx.query<{ next: Date | null }>(
       'select min(due_at) as next from invoice_dues where client_id = $1 and lane = any($2)',
       [clientId, lanes],
@@ -140,14 +140,13 @@ interface DueTimer {
 
 async function insertTimerEvents(
   tx: Queryable,
-  clientId: string,
   timers: readonly DueTimer[],
+  { clientId, arrivedAt }: { clientId: string; arrivedAt: number },
 ): Promise<StoredSourceEvent[]> {
   const events = timers.map((timer) => ({ ...timer, clientId, id: newId() }))
   const inserted = new Set((await insertRowsOfEvents(tx, events)).map(({ id }) => id))
   const stored = events.filter(({ id }) => inserted.has(id))
   await insertBodies(tx, stored)
-  const arrivedAt = Date.now()
   return stored.map(({ id, source_id: sourceId, invoice_id }) => ({
     id,
     clientId,

@@ -30,7 +30,7 @@ export function createListedEventStore({
   onStored,
   watch,
 }: Deps): (event: ListedEvent) => Promise<'new' | 'known' | 'refused'> {
-  const storeEvent = createEventStore({ db, log, onStored, watch, via: 'backfill' })
+  const storeEvent = createEventStore({ db, log, now, onStored, watch, via: 'backfill' })
   return async ({ account, ...event }) => {
     try {
       const envelope = readEnvelope(event.bytes, event.sourceId, now())

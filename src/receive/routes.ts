@@ -41,7 +41,7 @@ export function receiveRoutes({ db, keyRing, log, now, wallClock = now, onStored
   const router = express.Router()
   const webhook = stripeWebhookHandler({
     loadSource: createSourceLoader({ db, log }),
-    storeEvent: createEventStore({ db, log, onStored, watch, via: 'stripe' }),
+    storeEvent: createEventStore({ db, log, now, onStored, watch, via: 'stripe' }),
     keyRing,
     now,
     wallClock,

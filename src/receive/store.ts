@@ -26,6 +26,8 @@ interface Deps {
   watch?: Watch | undefined
   /** How these events come in, for `watch`. */
   via?: ArrivalVia
+  /** The database's clock. */
+  now?: () => Date
 }
 
 /** What became of an event: the row it was stored as, or that it was there already. */
@@ -53,6 +55,7 @@ export const createGroupStore = ({
   onStored,
   watch,
   via = 'stripe',
+  now = () => new Date(),
 }: Deps): AddToBatch<readonly IncomingEvent[], StoreResult[]> => {
   const add = createBatcher(
     async (groups: EventGroup[]) => {
@@ -68,13 +71,13 @@ export const createGroupStore = ({
       const fresh = pairUp(groups, results).flatMap(([group, result]) => arrivedEventsOf(group, result))
       for (const clientId of new Set(fresh.map((event) => event.clientId))) onStored(clientId)
       const duplicates = results.flat().filter((result) => typeof result !== 'string' && result.duplicate).length
-      watch?.onSourceEventsStored?.({ via, events: fresh, duplicates, committedAt: Date.now() })
+      watch?.onSourceEventsStored?.({ via, events: fresh, duplicates, committedAt: now().getTime() })
       return results
     },
     { max: 250, inFlight: 2, spacingMs: 4, size: sizeOfGroup, groupOf: ({ events }) => events[0]?.clientId ?? '' },
   )
   return async (events) => {
-    const result = await add({ events, arrivedAt: Date.now() })
+    const result = await add({ events, arrivedAt: now().getTime() })
     if (result === 'unstorable') throw new Refusal('event_unstorable')
     if (result === 'unavailable') throw unavailableRefusal()
     return result
