@@ -1,7 +1,7 @@
 import type Stripe from 'stripe'
+import { invoiceUser } from '../../../mappings/accessors/user.ts'
 import { offering } from '../../../mappings/offer.ts'
 import { always, computed, defineMapping, emitted, is, on } from '../../../src/language/words.ts'
-import { invoiceUser } from '../../../mappings/accessors/user.ts'
 import { acme, renewal } from '../acme/contract.ts'
 
 // A contract whose mapping ends the process when it reads an invoice with `metadata.deadly`, as no mapping of ours should.

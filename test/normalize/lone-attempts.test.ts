@@ -1,0 +1,135 @@
+import { expect, test } from 'vitest'
+import { mappings } from '../../mappings/index.ts'
+import { newId } from '../../src/domain/ids.ts'
+import { fanOut } from '../../src/fanout/fanout.ts'
+import { newLog } from '../../src/log.ts'
+import { normalizeBatch } from '../../src/normalize/batch.ts'
+import { explainSourceEvent } from '../../src/normalize/explain/explain.ts'
+import { renormalizeOne } from '../../src/normalize/renormalize.ts'
+import { createLoneGate } from '../../src/workers/lone-gate.ts'
+import { registerWorker } from '../../src/workers/worker.ts'
+import { freshDatabase } from '../support/database.ts'
+import { eventually } from '../support/eventually.ts'
+import { present } from '../support/present.ts'
+import { lanes, newSource } from '../support/storing.ts'
+import { subscriptionCreated } from '../support/subscription.ts'
+
+const { url, db } = await freshDatabase()
+const log = newLog('silent')
+const deps = { db, log, mappings, fanOut, now: () => new Date(), holdSeconds: 0 }
+
+async function storeSome(count: number) {
+  const source = await newSource(db)
+  const ids: string[] = []
+  for (let at = 0; at < count; at += 1) ids.push(...(await source.store(JSON.parse(subscriptionCreated()))))
+  return { ...source, ids }
+}
+const interrupt = (clientId: string, processId = newId()) =>
+  db.query(
+    `insert into interrupted_lanes (client_id, lane, process_id) select $1, lane, $3 from unnest($2::smallint[]) lane`,
+    [clientId, lanes, processId],
+  )
+const leaveMark = (clientId: string, id: string, deaths: number) =>
+  db.query(`insert into lone_attempts (client_id, source_event_id, process_id, deaths) values ($1, $2, $3, $4)`, [
+    clientId,
+    id,
+    newId(),
+    deaths,
+  ])
+const readStates = async (clientId: string) =>
+  (await db.query('select id, state, reason_code from source_events where client_id = $1 order by id', [clientId])).rows
+const countLeft = async (table: 'interrupted_lanes' | 'lone_attempts', clientId: string) =>
+  (await db.query(`select from ${table} where client_id = $1`, [clientId])).rowCount
+
+test('what was due in the lanes of a dead process is tried one event at a time, and then in batches again', async () => {
+  const { clientId, ids } = await storeSome(12)
+  await interrupt(clientId)
+  const sizes: number[] = []
+  const watch = {
+    onBatchNormalized: ({ outcomes }: { outcomes: readonly unknown[] }) => void sizes.push(outcomes.length),
+  }
+  await normalizeBatch({ ...deps, watch }, clientId, lanes)
+  expect(sizes).toEqual(ids.map(() => 1))
+  expect((await readStates(clientId)).every(({ state }) => state === 'normalized')).toBe(true)
+  expect(await countLeft('interrupted_lanes', clientId)).toBe(0)
+  expect(await countLeft('lone_attempts', clientId)).toBe(0)
+})
+
+test('what was alone at three deaths fails without another try, after all others', async () => {
+  const { clientId, ids } = await storeSome(3)
+  const [deadly, once] = [present(ids[0]), present(ids[1])]
+  await leaveMark(clientId, deadly, 2)
+  await leaveMark(clientId, once, 0)
+  await interrupt(clientId)
+  const order: string[] = []
+  const watch = {
+    onBatchNormalized: ({ outcomes }: { outcomes: readonly { id: string }[] }) =>
+      void order.push(...outcomes.map(({ id }) => id)),
+  }
+  await normalizeBatch({ ...deps, watch }, clientId, lanes)
+  expect(order).toEqual([ids[2], once, deadly])
+  const states = await readStates(clientId)
+  expect(states[0]).toMatchObject({ state: 'failed', reason_code: 'process_died' })
+  expect(states.slice(1)).toMatchObject([{ state: 'normalized' }, { state: 'normalized' }])
+
+  const explained = await explainSourceEvent({ db, mappings, now: deps.now }, clientId, deadly)
+  expect(explained).toMatchObject({ sourceEvent: { reason: { code: 'process_died' } }, mappings: [] })
+  await renormalizeOne(db, clientId, deadly)
+  await normalizeBatch(deps, clientId, lanes)
+  expect((await readStates(clientId))[0]).toMatchObject({ state: 'normalized' })
+})
+
+test('a try that fails in a process that lives is no death', async () => {
+  const { clientId, ids } = await storeSome(1)
+  const gate = createLoneGate()
+  const lost = Object.assign(new Error('no space left'), { code: '53100' })
+  const failing = { ...deps, gate, fanOut: () => Promise.reject(lost) }
+  await interrupt(clientId)
+  for (let turn = 0; turn < 5; turn += 1) await expect(normalizeBatch(failing, clientId, lanes)).rejects.toBe(lost)
+  const { rows } = await db.query('select deaths, process_id from lone_attempts where source_event_id = $1', [ids[0]])
+  expect(rows).toEqual([{ deaths: 0, process_id: null }])
+  await normalizeBatch({ ...deps, gate }, clientId, lanes)
+  expect(await readStates(clientId)).toMatchObject([{ state: 'normalized' }])
+})
+
+test('nothing else is in work beside what is tried alone', async () => {
+  const gate = createLoneGate()
+  const running = new Set<string>()
+  const seen: string[][] = []
+  const work = (name: string) => async () => {
+    running.add(name)
+    seen.push([...running])
+    await new Promise((resolve) => setImmediate(resolve))
+    running.delete(name)
+  }
+  const shared = (name: string) => gate.runTogether(work(name))
+  await Promise.all([shared('a'), shared('b'), gate.runAlone(work('alone')), shared('c'), gate.runAlone(work('alone'))])
+  expect(seen).toContainEqual(['a', 'b'])
+  expect(seen.filter((names) => names.includes('alone'))).toEqual([['alone'], ['alone']])
+})
+
+test('a worker that died is noted with its lanes; one that has lost its session alone is not', async () => {
+  const clientId = newId()
+  const worker = await registerWorker({ url, db, log, roles: ['work'] })
+  const { rows } = await db.query('select process_id from workers where id = $1', [worker.id])
+  for (const [lane, processId] of [
+    [1, rows[0].process_id],
+    [2, newId()],
+  ]) {
+    const gone = newId()
+    await db.query(
+      `insert into workers (id, lock_key, host, pid, roles, process_id) values ($1, $2, 'gone', 1, '{work}', $3)`,
+      [gone, lane, processId],
+    )
+    await db.query(`insert into leases (client_id, unit, worker_id) values ($1, $2, $3)`, [
+      clientId,
+      `lane:${lane}`,
+      gone,
+    ])
+  }
+  const noted = async () =>
+    (await db.query('select lane from interrupted_lanes where client_id = $1', [clientId])).rows.map(({ lane }) => lane)
+  await eventually(async () => (await db.query('select from leases where client_id = $1', [clientId])).rowCount === 0)
+  expect(await noted()).toEqual([2])
+  await worker.stop()
+})
