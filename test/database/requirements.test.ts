@@ -65,7 +65,9 @@ describe('a database that cannot serve is refused in one line that says what to 
   test('a wrong password, an unknown role and database, nobody there', async () => {
     const url = await emptyDatabase()
     const wrong = (change: Partial<URL>) => Object.assign(new URL(url), change).href
-    expect(await refusalOf(wrong({ password: 'no' }))).toMatch(/does not accept the password of "\w+"\. Check .*DATABASE_URL/)
+    expect(await refusalOf(wrong({ password: 'no' }))).toMatch(
+      /does not accept the password of "\w+"\. Check .*DATABASE_URL/,
+    )
     expect(await refusalOf(wrong({ password: '' }))).toMatch(/does not accept the password of "\w+"/)
     expect(await refusalOf(wrong({ username: 'nobody' }))).toMatch(/password of "nobody"/)
     expect(await refusalOf(wrong({ pathname: '/nowhere' }))).toMatch(/no database "nowhere" at 127\.0\.0\.1.*create it/)
