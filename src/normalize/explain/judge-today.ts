@@ -8,8 +8,10 @@ import type { SourceEvent } from '../source-event.ts'
 import { observationOf } from '../source-events.ts'
 import { loadLookups } from '../world/load.ts'
 import { noLookups } from '../world/lookups.ts'
+import { priorStateOf } from '../world/previous-attributes.ts'
 import { rewindObjects } from '../world/rewind.ts'
-import { emptyWorld, keyIn, objectKeyOf, type World } from '../world/world.ts'
+import type { Observation } from '../world/snapshots.ts'
+import { emptyWorld, type KnownObject, keyIn, objectKeyOf, type World } from '../world/world.ts'
 import { createTracer, type TraceFrame } from './trace.ts'
 
 /** A source event judged as of today, with everything that was read on the way. Nothing is stored. */
@@ -51,15 +53,31 @@ export async function judgeToday(
   if (stored) {
     const objectKey = keyIn(due, observationOf(completed).objectId ?? '')
     const known = [...world.objects.values()]
+    const basesBefore = new Map(known.map((one) => [one, one.snapshot.base]))
     await rewindObjects(deps, clientId, known, {
       before: due.id,
       canForget: (one) => objectKeyOf(one) === objectKey,
     })
+    for (const [one, base] of basesBefore) restoreBase(one, base)
     forgetOwnEffects(world, completed, emittingRules(mappings, stored))
   }
   const { trace, frames } = createTracer()
   const result = normalizeSourceEvent({ world, mappings, limits: { now, holdSeconds }, trace }, due)
   return { completed, result, frames, world }
+}
+
+/**
+ * A late event that became what the newest state started from has taken the place of the state before it, which is kept nowhere.
+ * Its own `previous_attributes` tell that state.
+ */
+function restoreBase(known: KnownObject, baseBefore: readonly Observation[]): void {
+  const { tied, base } = known.snapshot
+  if (tied.length === 0 || base.length > 0) return
+  const earlier = baseBefore.flatMap(({ object, previous, ...observation }) =>
+    previous ? [{ ...observation, eventId: '', object: priorStateOf(object, previous), previous: null }] : [],
+  )
+  // Of several the first in time would have to be found out: without one the state before stays unknown.
+  if (earlier.length === 1) known.snapshot = { ...known.snapshot, base: earlier }
 }
 
 /** Removes what the event itself has left behind beside its observation: the news it emitted, and the refund it counted. */

@@ -74,7 +74,8 @@ const compareMoments = (a: ObservationTime, b: ObservationTime) => a.stage - b.s
 
 /**
  * Is it certain that the moment was after the observation? Within one second that is where changes lead from the observation's state to
- * its own, and none back: what else `lastOf` goes by is a guess, which a observation that is still on its way may prove wrong.
+ * its own, and none back: what else `lastObservationOf` goes by is a guess, which an
+ * observation that is still on its way may prove wrong.
  */
 export function isAfter(moment: ObservationTime, observation: Observation, { tied, base }: Snapshot): boolean {
   const distance = compareMoments(moment, momentOf(observation))
