@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { scenarios } from '../../simulator/scenarios.ts'
+import { simulate } from '../../simulator/simulate.ts'
 import type { Json } from '../../src/domain/json.ts'
 import { cases, fixture } from '../support/fixtures.ts'
 import { GARBAGE, placesIn, replaceAt } from '../support/garbage.ts'
@@ -29,6 +31,28 @@ describe('garbage in any place of any event', () => {
       const last = story([...events.slice(0, -1), event]).outcomes.at(-1)?.outcome
       const isRight = last && (last.state !== 'failed' || NAMES_THE_FIELD.includes(last.code ?? ''))
       return isRight ? [] : [`${name}: ${last?.code} ${last?.message}`]
+    })
+    expect(wrong).toEqual([])
+  })
+})
+
+/** Whether an event has ended in a state that tells its sender what it was. */
+const isToldOutcome = ({ state, code }: { state: string; code: string | null }) =>
+  state !== 'failed' || NAMES_THE_FIELD.includes(code ?? '')
+
+describe('garbage in the middle of a story of the simulator', () => {
+  // Later events read what the malformed one has left behind.
+  test.each(scenarios.map((scenario, at) => [scenario.name, scenario, at] as const))('%s', (_, scenario, seed) => {
+    const events: Json[] = simulate(scenario, { clientUserId: 'user_1', seed })
+    const wrong = events.flatMap((event, nth) => {
+      const places = placesIn(event.data)
+      const place = places[(seed * 31 + nth * 17) % places.length] ?? []
+      const [kind, garbage] = GARBAGE[(seed + nth * 5) % GARBAGE.length] ?? ['', null]
+      const broken = replaceAt(event, ['data', ...place], garbage)
+      const { outcomes } = story([...events.slice(0, nth), broken, ...events.slice(nth + 1)])
+      return outcomes
+        .filter(({ outcome }) => !isToldOutcome(outcome))
+        .map(({ type, outcome }) => `${place.join('.')} of ${event.type}: ${kind}: ${type} ${outcome.message}`)
     })
     expect(wrong).toEqual([])
   })

@@ -12,7 +12,7 @@ export interface HostileWebhook {
 const MIB = 1024 * 1024
 
 /** An object or list that nests `depth` levels, as text: `JSON.stringify` itself would not get so deep. */
-export const nestedText = (depth: number, kind: 'list' | 'object' = 'list'): string =>
+const nestedText = (depth: number, kind: 'list' | 'object' = 'list'): string =>
   kind === 'list' ? '['.repeat(depth) + ']'.repeat(depth) : `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`
 
 const HOLE = '"__hole__"'
