@@ -43,7 +43,7 @@ test.each(['', 'k1:c2hvcnQ=', '"k1"', '\uFEFFk1'])(
   async (text) => {
     const folder = await temporaryFolder()
     await mkdir(join(folder, '.flo-gateway'))
-    await writeFile(join(folder, '.flo-gateway', 'encryption-keys'), `${text}\r\n`)
+    await writeFile(join(folder, '.flo-gateway', 'encryption-keys'), `${text}\r\n`, { mode: 0o600 })
     const { code, stderr } = await runGateway(folder, { DATABASE_URL: '' }).ended
     expect([code, stderr]).toEqual([
       1,
