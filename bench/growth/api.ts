@@ -1,5 +1,5 @@
 import { contracts, mappings } from '../../mappings/index.ts'
-import type { ApiDeps, ExplanationPage } from '../../src/api/http/api-deps.ts'
+import type { ApiDeps, ExplanationPart } from '../../src/api/http/api-deps.ts'
 import type { Route } from '../../src/api/http/route.ts'
 import { declareRoutes } from '../../src/api/routes.ts'
 import type { Queryable } from '../../src/database/db.ts'
@@ -18,7 +18,7 @@ const deps = {
   resendDelivery,
   loadAdoptedUuids: async () => () => null,
   describeMappings: () => ({}),
-  explainSourceEvent: (db: Queryable, clientId: string, id: string, page: ExplanationPage) =>
+  explainSourceEvent: (db: Queryable, clientId: string, id: string, page: ExplanationPart) =>
     explainPage({ db, mappings, now: currentTime }, clientId, id, page),
   previewReplay: (tx: Queryable, clientId: string, asked: Parameters<typeof previewReplay>[3]) =>
     previewReplay({ contracts, now: currentTime }, tx, clientId, asked),

@@ -33,12 +33,12 @@ export interface ApiDeps {
   /** The mappings of every contract in words; see src/normalize/catalog. */
   describeMappings: () => Record<string, readonly MappingInWords[]>
   /** Why a source event became what it became, and what an event of a source would become; see src/normalize/explain. */
-  explainSourceEvent: (db: Queryable, clientId: string, id: string, page: ExplanationPage) => Promise<ExplainedPage>
+  explainSourceEvent: (db: Queryable, clientId: string, id: string, page: ExplanationPart) => Promise<ExplainedPage>
   dryRunEvent: (
     db: Queryable,
     clientId: string,
     sent: { sourceId: string; event: { type: string; [field: string]: unknown } },
-    page: ExplanationPage,
+    page: ExplanationPart,
   ) => Promise<ExplainedPage>
   /** Puts source events back to be normalized again: one, or all that match. Throws a Refusal. */
   renormalizeOne: (tx: Queryable, clientId: string, id: string) => Promise<void>
@@ -121,7 +121,7 @@ interface Readiness {
 }
 
 /** The part of an explanation that is asked for; see src/normalize/explain/page.ts. */
-export interface ExplanationPage {
+export interface ExplanationPart {
   from: ExplanationPlace
   limit: number
   event?: string | undefined

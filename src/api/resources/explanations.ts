@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { ApiDeps, ExplanationPage } from '../http/api-deps.ts'
+import type { ApiDeps, ExplanationPart } from '../http/api-deps.ts'
 import { decodeCursor, encodeCursor } from '../http/cursor.ts'
 import { clientId, idReference, textUpTo } from '../http/field-schemas.ts'
 import { type Route, resourceRoute } from '../http/route.ts'
@@ -96,7 +96,7 @@ async function answerPage(
   { keyRing }: Deps,
   of: string,
   { limit, cursor, event, field }: PageRequest,
-  explain: (page: ExplanationPage) => ReturnType<ApiDeps['explainSourceEvent']>,
+  explain: (page: ExplanationPart) => ReturnType<ApiDeps['explainSourceEvent']>,
 ) {
   // A place among some events is none among others.
   const list = [of, event ?? '', field ?? ''].join('\n')
