@@ -20,7 +20,7 @@ export interface BenchPostgres {
 export async function benchPostgres(): Promise<BenchPostgres> {
   const folder = await mkdtemp(join(tmpdir(), 'flo-gateway-bench-'))
   const log = newLog('warn')
-  const server = await startPostgres({ dataDir: folder, log })
+  const server = await startPostgres({ dataDir: folder, log, isSuperuser: true })
   const admin = openPool(server.url, { max: 1 })
   const databaseNamed = (name: string) => server.url.replace(/postgres$/, name)
   await admin.query('create database template_bench')

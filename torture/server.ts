@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, open, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, open, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -9,8 +9,9 @@ import pg from 'pg'
 import type { Json } from '../src/domain/json.ts'
 import { findAccount, type ServerAccount } from '../src/embedded-postgres/account.ts'
 import { findBinaries } from '../src/embedded-postgres/binaries.ts'
-import { createCluster, DATABASE_USER, SERVER_SETTINGS } from '../src/embedded-postgres/launch.ts'
-import { loadOrCreateSecret } from '../src/secrets/secret-file.ts'
+import { createCluster, SERVER_SETTINGS } from '../src/embedded-postgres/launch.ts'
+import { placePrograms } from '../src/embedded-postgres/open-place.ts'
+import { DATABASE_USER } from '../src/embedded-postgres/role.ts'
 import { freePort } from '../test/support/free-port.ts'
 import { present } from '../test/support/present.ts'
 
@@ -53,11 +54,13 @@ const ENV = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' }
 export async function newServer(folder: string, settings: Record<string, string> = {}): Promise<PostgresServer> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const pgDir = join(folder, 'pg')
-  const passwordFile = join(folder, 'pg-password')
-  const { initdb, postgres } = await findBinaries()
-  const account = await findAccount(folder, pgDir, postgres)
-  const password = await loadOrCreateSecret(passwordFile, () => randomBytes(12).toString('hex'))
-  await createCluster(pgDir, { initdb, account, passwordFile, more: [`--wal-segsize=${WAL_SEGMENT_MB}`] })
+  const password = randomBytes(12).toString('hex')
+  const account = await findAccount(pgDir)
+  const { initdb, postgres } = await placePrograms(await findBinaries(), account)
+  await chmod(folder, 0o711)
+  // Replicas, and sessions that are ended: a superuser's work.
+  const more = [`--wal-segsize=${WAL_SEGMENT_MB}`]
+  await createCluster(pgDir, { initdb, postgres, account, password, isSuperuser: true, more })
   return newServerProcess({ folder, port: await freePort(), pgDir, password, account, postgres, settings })
 }
 
@@ -151,8 +154,9 @@ export async function startStandby(primary: PostgresServer, folder: string, port
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const pgDir = join(folder, 'pg')
-  const { postgres } = await findBinaries()
-  const account = await findAccount(folder, primary.pgDir, postgres)
+  await chmod(folder, 0o711)
+  const account = await findAccount(primary.pgDir)
+  const { postgres } = await placePrograms(await findBinaries(), account)
   const session = new pg.Client({ connectionString: primary.url })
   await session.connect()
   await session.query(`select pg_backup_start('standby', true)`)

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -70,6 +70,7 @@ export async function startSetting({
   }
   try {
     const folder = await mkdtemp(join(tmpdir(), 'flo-gateway-torture-'))
+    await chmod(folder, 0o711)
     steps.push(() => rm(folder, { recursive: true, force: true }))
     const server = await newServer(join(folder, 'a'), settings)
     const servers = [server]

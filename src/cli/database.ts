@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Offers } from '../../mappings/offer.ts'
 import { type Config, readConfig } from '../config.ts'
 import { learnClock } from '../database/clock.ts'
@@ -9,7 +7,7 @@ import { assertSessionsAreOwn } from '../database/pooler.ts'
 import { assertServerFits } from '../database/requirements.ts'
 import { assertProgramIsCompatible } from '../database/schema-compatibility.ts'
 import { setIdClock } from '../domain/ids.ts'
-import { runningPostgres, startPostgres } from '../embedded-postgres/start.ts'
+import { hasDatabase, runningPostgres, startPostgres } from '../embedded-postgres/start.ts'
 import { ConfigError } from '../errors.ts'
 import { newLog } from '../log.ts'
 import { loadOffers } from '../offers.ts'
@@ -55,7 +53,7 @@ export async function withDatabaseUrl<T>(config: Config, work: (url: string) => 
 async function openDatabase({ databaseUrl, dataDir }: Config): Promise<{ url: string; close: () => Promise<void> }> {
   const url = databaseUrl ?? (await runningPostgres(dataDir))
   if (url) return { url, close: async () => {} }
-  if (!existsSync(join(dataDir, 'pg')))
+  if (!(await hasDatabase(dataDir)))
     throw new ConfigError(`There is no database in ${dataDir} yet: start the gateway first, or set FLO_DATA_DIR.`)
   const { url: started, stop } = await startPostgres({ dataDir, log: newLog('warn') })
   return { url: started, close: stop }

@@ -1,5 +1,6 @@
 import type { Db } from '../database/db.ts'
 import { ConfigError } from '../errors.ts'
+import { newLog } from '../log.ts'
 import { assertKeysOpen, countKeyUses, findProcessesWithout, type KeyUse, rotateKeys } from '../secrets/key-rotation.ts'
 import { type KeyRing, loadKeyRing } from '../secrets/keyring.ts'
 import { defineCommand } from './command.ts'
@@ -17,7 +18,7 @@ export default defineCommand({
   examples: ['keys rotate', 'keys rotate --check'],
   run: ({ options, printLine }) =>
     withDatabase(async (db, config) => {
-      const keyRing = await loadKeyRing(config)
+      const keyRing = await loadKeyRing(config, newLog('warn'))
       await assertKeysOpen(db, keyRing)
       const [newest = ''] = keyRing.ids
       if (!options.check) {

@@ -3,6 +3,7 @@ import { NEWEST } from '../../simulator/versions.ts'
 import type { Config } from '../config.ts'
 import type { Db } from '../database/db.ts'
 import { isUuid } from '../domain/ids.ts'
+import { newLog } from '../log.ts'
 import { loadKeyRing } from '../secrets/keyring.ts'
 import { type CommandCall, defineCommand, UsageError } from './command.ts'
 import { withDatabase } from './database.ts'
@@ -106,6 +107,6 @@ async function findSource(db: Db, config: Config, id: string) {
     ? await db.query('select client_id, signing_secrets[1] as sealed from sources where id = $1', [id])
     : { rows: [] }
   if (!rows[0]) throw new UsageError(`No source has the id "${id}": GET /v1/sources lists them.`)
-  const ring = await loadKeyRing(config)
+  const ring = await loadKeyRing(config, newLog('warn'))
   return { id, clientId: rows[0].client_id as string, secret: ring.decrypt(rows[0].sealed) }
 }

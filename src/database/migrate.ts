@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { makeWorkerUtils } from 'graphile-worker'
 import { runner } from 'node-pg-migrate'
@@ -30,6 +31,7 @@ const CONNECTIONS = 2
 
 // Any number, the same in every gateway.
 const MIGRATION_LOCK = 7_061_002
+const LOCK_POLL_MS = 100
 
 /**
  * Brings the database up to date: our migrations, Graphile Worker's, and the partitions of the days ahead; on a Citus cluster
@@ -64,8 +66,7 @@ export async function migrateDatabase({
     await assertConnectionsSuffice(session, connections, log)
     await assertSessionsAreOwn(url, connections)
     await warnOfFewLocks(session, log)
-    // A lock of this session: it ends with the session, whatever happens.
-    await session.query('select pg_advisory_lock($1)', [MIGRATION_LOCK])
+    await takeMigrationLock(session)
     await assertProgramIsCompatible(session, program)
     const names = await runMigrations(session, log)
     await migrateGraphile(url, log)
@@ -77,6 +78,18 @@ export async function migrateDatabase({
     throw explainDatabaseFailure(error, url) ?? error
   } finally {
     await session.end()
+  }
+}
+
+/**
+ * One process migrates at a time. It is a lock of this session, which ends with the session, whatever happens. Who waits asks again
+ * and again: a statement that waited would be a transaction for which an index that is made concurrently waits in turn.
+ */
+async function takeMigrationLock(session: pg.Client): Promise<void> {
+  for (;;) {
+    const { rows } = await session.query<{ held: boolean }>('select pg_try_advisory_lock($1) as held', [MIGRATION_LOCK])
+    if (firstRow(rows).held) return
+    await delay(LOCK_POLL_MS)
   }
 }
 

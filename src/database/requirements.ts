@@ -126,7 +126,7 @@ async function readRights(session: pg.Client): Promise<Rights> {
             exists (select from jobs where not pg_has_role(nspowner, 'usage')) as "isJobsForeign",
             array(select f from unnest($2::text[]) f where not has_function_privilege(f, 'execute')) as "missingFunctions"
        from place`,
-    [tables, ['pg_advisory_lock(bigint)', 'pg_try_advisory_xact_lock(bigint)', 'pg_notify(text,text)']],
+    [tables, ['pg_try_advisory_lock(bigint)', 'pg_try_advisory_xact_lock(bigint)', 'pg_notify(text,text)']],
   )
   return firstRow(rows)
 }

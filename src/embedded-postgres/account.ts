@@ -1,12 +1,14 @@
 import { execFile } from 'node:child_process'
-import { chmod, chown, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { chown, stat } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { ConfigError } from '../errors.ts'
 
 const runFile = promisify(execFile)
 
-/** The account that runs PostgreSQL: our own, or an unprivileged one when we are root, which PostgreSQL refuses to run as. */
+/**
+ * The account that runs PostgreSQL: our own, or an unprivileged one when we are root, which PostgreSQL refuses to run as. It has
+ * no capabilities, so that it reads and writes what that user may.
+ */
 export interface ServerAccount {
   /** What to hand to `spawn` so that the program runs as this account. */
   buildCommand(
@@ -15,6 +17,10 @@ export interface ServerAccount {
   ): { file: string; args: string[]; options: { uid?: number; gid?: number } }
   /** Makes the account the owner of a file or folder. */
   takeOwnership(path: string): Promise<void>
+  /** Whether it can run a program there. */
+  canRun(program: string): Promise<boolean>
+  /** Whether it can enter a folder. */
+  canEnter(folder: string): Promise<boolean>
 }
 
 interface UnixUser {
@@ -26,56 +32,34 @@ interface UnixUser {
 // PostgreSQL needs a user with a name. The first that exists is used.
 const UNPRIVILEGED_NAMES = ['postgres', '_postgres', 'nobody']
 
-// Added with setpriv when a parent folder is closed to all but root (/root, or one that mktemp made).
-const CAPABILITIES = ['dac_read_search', 'dac_override']
+/** Whether programs of another account than ours are to be started. */
+export const isRoot = (): boolean => process.getuid?.() === 0
 
-/**
- * The account that can run `program` and enter `dataDir`. As root we let others pass through the data folder itself; a closed
- * folder above it is not ours to open, and is passed with a capability. Throws a ConfigError that names the closed folder when
- * that does not work either.
- */
-export async function findAccount(dataDir: string, pgDir: string, program: string): Promise<ServerAccount> {
-  if (process.getuid?.() !== 0)
-    return { buildCommand: (file, args) => ({ file, args, options: {} }), takeOwnership: async () => {} }
-  const { mode } = await stat(dataDir)
-  if ((mode & 0o001) === 0) await chmod(dataDir, (mode & 0o777) | 0o011)
-  const user = await findUnprivilegedUser(pgDir)
-  for (const account of [
-    createPlainAccount(user),
-    ...CAPABILITIES.map((capability) => addCapability(user, capability)),
-  ])
-    if (await canReach(account, dataDir, program)) return account
-  const closed = (await findClosedParent(user, dataDir)) ?? (await findClosedParent(user, program)) ?? dataDir
-  throw new ConfigError(
-    `PostgreSQL does not run as root, and user ${user.name} may not enter ${closed}: run the gateway as an ordinary user, ` +
-      'put it where others may enter, or set DATABASE_URL to a PostgreSQL of your own.',
-  )
+/** The account for the database of this folder, which may not exist yet. Throws a ConfigError where there is none. */
+export async function findAccount(pgDir: string): Promise<ServerAccount> {
+  if (!isRoot())
+    return {
+      buildCommand: (file, args) => ({ file, args, options: {} }),
+      takeOwnership: async () => {},
+      canRun: async () => true,
+      canEnter: async () => true,
+    }
+  const { uid, gid } = await findUnprivilegedUser(pgDir)
+  const buildCommand: ServerAccount['buildCommand'] = (file, args) => ({ file, args, options: { uid, gid } })
+  const succeeds = (script: string, path: string) => {
+    const { file, args, options } = buildCommand('/bin/sh', ['-c', script, 'sh', path])
+    return runFile(file, args, { ...options, cwd: '/' }).then(
+      () => true,
+      () => false,
+    )
+  }
+  return {
+    buildCommand,
+    takeOwnership: (path) => chown(path, uid, gid),
+    canRun: (program) => succeeds('exec "$1" --version', program),
+    canEnter: (folder) => succeeds('cd "$1"', folder),
+  }
 }
-
-const createPlainAccount = ({ uid, gid }: UnixUser): ServerAccount => ({
-  buildCommand: (file, args) => ({ file, args, options: { uid, gid } }),
-  takeOwnership: (path) => chown(path, uid, gid),
-})
-
-const addCapability = (user: UnixUser, capability: string): ServerAccount => ({
-  buildCommand: (program, args) => ({
-    file: 'setpriv',
-    args: [
-      `--reuid=${user.uid}`,
-      `--regid=${user.gid}`,
-      '--clear-groups',
-      `--inh-caps=-all,+${capability}`,
-      `--ambient-caps=-all,+${capability}`,
-      `--bounding-set=-all,+${capability}`,
-      // PostgreSQL checks its own files with access(2), which otherwise ignores capabilities.
-      '--securebits=+no_setuid_fixup',
-      program,
-      ...args,
-    ],
-    options: {},
-  }),
-  takeOwnership: createPlainAccount(user).takeOwnership,
-})
 
 /** The owner of an existing database; for a new one the first unprivileged user of this machine. */
 async function findUnprivilegedUser(pgDir: string): Promise<UnixUser> {
@@ -88,29 +72,4 @@ async function findUnprivilegedUser(pgDir: string): Promise<UnixUser> {
   throw new ConfigError(
     `PostgreSQL does not run as root, and this machine has no unprivileged user (${UNPRIVILEGED_NAMES.join(', ')}): add one, run the gateway as an ordinary user, or set DATABASE_URL.`,
   )
-}
-
-async function canReach(account: ServerAccount, dataDir: string, program: string): Promise<boolean> {
-  const { file, args, options } = account.buildCommand('/bin/sh', [
-    '-c',
-    'cd "$1" && exec "$2" --version',
-    'sh',
-    dataDir,
-    program,
-  ])
-  return runFile(file, args, { ...options, cwd: '/' }).then(
-    () => true,
-    () => false,
-  )
-}
-
-/** The topmost folder above `path` that the user may not pass. */
-async function findClosedParent({ uid, gid }: UnixUser, path: string): Promise<string | undefined> {
-  const parent = dirname(path)
-  if (parent === path) return undefined
-  const above = await findClosedParent({ name: '', uid, gid }, parent)
-  if (above) return above
-  const { mode, uid: owner, gid: group } = await stat(parent)
-  const mayPass = owner === uid ? mode & 0o100 : group === gid ? mode & 0o010 : mode & 0o001
-  return mayPass ? undefined : parent
 }

@@ -1,14 +1,13 @@
 import { execFile, spawn } from 'node:child_process'
-import { mkdtemp, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { mkdtemp, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { ConfigError } from '../errors.ts'
 import type { ServerAccount } from './account.ts'
 import { readPidFile } from './pid-file.ts'
-
-/** The one database user of the embedded server. */
-export const DATABASE_USER = 'flo'
+import { accessRules, BOOTSTRAP_USER, prepareRole } from './role.ts'
 
 const MAJOR = '18'
 
@@ -36,18 +35,26 @@ export const SERVER_SETTINGS = {
   log_checkpoints: 'off',
 }
 
+/** A cluster to make, and how its server is run. */
+interface NewCluster {
+  initdb: string
+  postgres: string
+  account: ServerAccount
+  /** Of the gateway's role. */
+  password: string
+  /** The gateway's role may do everything: for tests. */
+  isSuperuser?: boolean
+  /** Further arguments of initdb. */
+  more?: readonly string[]
+}
+
 /**
  * Makes the data folder of a new database atomically: it is built beside its place and renamed, so that a crash leaves no half of
  * one, and of two processes one wins. An existing folder stays as it is. Throws a ConfigError when this version cannot read it.
  */
 export async function createCluster(
   pgDir: string,
-  {
-    initdb,
-    account,
-    passwordFile,
-    more = [],
-  }: { initdb: string; account: ServerAccount; passwordFile: string; more?: readonly string[] },
+  { initdb, postgres, account, password, isSuperuser = false, more = [] }: NewCluster,
 ) {
   const version = await readFile(`${pgDir}/PG_VERSION`, 'utf8').catch(() => null)
   if (version?.trim() === MAJOR) return
@@ -57,12 +64,11 @@ export async function createCluster(
     )
   const draft = await mkdtemp(`${pgDir}.new-`)
   await account.takeOwnership(draft)
-  await account.takeOwnership(passwordFile)
   const { file, args, options } = account.buildCommand(initdb, [
     `--pgdata=${draft}`,
-    `--username=${DATABASE_USER}`,
-    `--pwfile=${passwordFile}`,
-    '--auth=scram-sha-256',
+    `--username=${BOOTSTRAP_USER}`,
+    // Of what initdb writes nothing is left: who may connect is written below.
+    '--auth=reject',
     '--encoding=UTF8',
     '--locale=C',
     '--locale-provider=builtin',
@@ -71,6 +77,8 @@ export async function createCluster(
   ])
   try {
     await promisify(execFile)(file, args, { ...options, env: ENV, cwd: '/' })
+    await writeFile(join(draft, 'pg_hba.conf'), accessRules({ isSuperuser }))
+    await prepareRole({ pgDir: draft, postgres, account, flags: serverFlags() }, { password, isSuperuser })
     await rename(draft, pgDir).catch((error) => {
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
     })
@@ -80,6 +88,10 @@ export async function createCluster(
     await rm(draft, { recursive: true, force: true })
   }
 }
+
+/** The settings as arguments of the server. */
+export const serverFlags = (settings: Record<string, string> = {}): string[] =>
+  Object.entries({ ...SERVER_SETTINGS, ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
 
 /** The started server, or why it did not start where another try may help. */
 export type LaunchResult = { pid: number; port: number; adopted: false } | { retry: 'taken' | 'port' | 'memory' }
@@ -98,11 +110,10 @@ export async function launchServer(
   }: { postgres: string; account: ServerAccount; logFile: string; settings: Record<string, string> },
 ): Promise<LaunchResult> {
   const port = await findFreePort()
-  const flags = Object.entries({ ...SERVER_SETTINGS, ...settings }).flatMap(([name, value]) => [
-    '-c',
-    `${name}=${value}`,
+  const { file, args, options } = account.buildCommand(postgres, [
+    ...['-D', pgDir, '-p', String(port)],
+    ...serverFlags(settings),
   ])
-  const { file, args, options } = account.buildCommand(postgres, ['-D', pgDir, '-p', String(port), ...flags])
   // A file and not a pipe: the server may outlive this process.
   const log = await open(logFile, 'a', 0o600)
   const { size: before } = await stat(logFile)

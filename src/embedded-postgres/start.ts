@@ -7,9 +7,11 @@ import type { Log } from '../log.ts'
 import { loadOrCreateSecret } from '../secrets/secret-file.ts'
 import { findAccount } from './account.ts'
 import { findBinaries } from './binaries.ts'
-import { createCluster, DATABASE_USER, launchServer } from './launch.ts'
-import { lockFolder } from './lock.ts'
+import { createCluster, launchServer, serverFlags } from './launch.ts'
+import { type FolderLock, lockFolder } from './lock.ts'
+import { findClusterFolder, placeCluster, placePrograms } from './open-place.ts'
 import { isProcessAlive, readPidFile, servesFolder } from './pid-file.ts'
+import { BOOTSTRAP_USER, DATABASE_USER, hasFormerRole, prepareRole } from './role.ts'
 
 const TRIES = 50
 const LOG_BYTES = 10 * 1024 * 1024
@@ -25,30 +27,34 @@ export interface EmbeddedPostgres {
   abandon(): void
 }
 
-/**
- * The embedded PostgreSQL of one data folder: the server that a killed gateway left behind when it still lives, else a new
- * one on a free port of 127.0.0.1. `settings` join the server's own; `onCrash` is called when the server stops without being asked to.
- * Throws a ConfigError when another gateway uses the folder or this machine cannot run the server.
- */
-export async function startPostgres({
-  dataDir,
-  log,
-  settings = {},
-  onCrash = () => {},
-}: {
+interface StartOptions {
   dataDir: string
   log: Log
+  /** They join the server's own. */
   settings?: Record<string, string>
+  /** Called when the server stops without being asked to. */
   onCrash?: () => void
-}): Promise<EmbeddedPostgres> {
+  /** The role of the URL may do everything, and other roles may connect: for tests. Only where the folder is new. */
+  isSuperuser?: boolean
+}
+
+/**
+ * The embedded PostgreSQL of one data folder: the server that a killed gateway left behind when it still lives, else a new
+ * one on a free port of 127.0.0.1. Its role is no superuser. Throws a ConfigError when another gateway uses the folder or this
+ * machine cannot run the server.
+ */
+export async function startPostgres(options: StartOptions): Promise<EmbeddedPostgres> {
+  const { dataDir, log, settings = {}, onCrash = () => {}, isSuperuser = false } = options
   const folder = await makeFolder(dataDir)
-  const pgDir = join(folder, 'pg')
   const logFile = join(folder, 'pg.log')
-  const passwordFile = join(folder, 'pg-password')
-  const { initdb, postgres } = await findBinaries()
-  const account = await findAccount(folder, pgDir, postgres)
-  const password = await loadOrCreateSecret(passwordFile, () => randomBytes(24).toString('base64url'))
-  await createCluster(pgDir, { initdb, account, passwordFile })
+  const password = await loadOrCreateSecret(join(folder, 'pg-password'), {
+    generateSecret: () => randomBytes(24).toString('base64url'),
+    log,
+  })
+  const account = await findAccount(await findClusterFolder(folder))
+  const { initdb, postgres } = await placePrograms(await findBinaries(), account)
+  const pgDir = await placeCluster(folder, account, (inside) => stopUnowned({ pgDir: inside, folder, password, log }))
+  await createCluster(pgDir, { initdb, postgres, account, password, isSuperuser })
   const logged = await stat(logFile).catch(() => null)
   if (logged && logged.size > LOG_BYTES) await rename(logFile, `${logFile}.1`)
 
@@ -61,6 +67,12 @@ export async function startPostgres({
       continue
     }
     const { pid, port } = server
+    if (await hasFormerRole(port, password)) {
+      await stopUnowned({ pgDir, folder, password, log })
+      await prepareRole({ pgDir, postgres, account, flags: serverFlags() }, { password, isSuperuser })
+      log.info({ pgDir }, 'postgres.superuser_taken_away')
+      continue
+    }
     const url = formatUrl(password, port)
     const lock = await lockFolder({ url, folder, log })
     // The server was stopping when we found it: the next round starts one.
@@ -69,39 +81,81 @@ export async function startPostgres({
       continue
     }
     log.info({ serverPid: pid, port, adopted: server.adopted }, 'postgres.started')
-
-    const watch = setInterval(async () => {
-      if (await servesFolder(pid, pgDir)) return
-      clearInterval(watch)
-      log.fatal({ serverPid: pid, logFile }, 'postgres.ended_unasked')
-      onCrash()
-    }, WATCH_MS).unref()
-    return {
-      url,
-      async stop() {
-        clearInterval(watch)
-        // The lock goes down with the server, so that no other gateway adopts what is ending.
-        lock.expectLoss()
-        await stopServer(pid, pgDir, log)
-      },
-      abandon: () => signalServer(pid, 'SIGINT'),
-    }
+    return superviseServer({ pid, pgDir, url, lock, log, logFile, onCrash })
   }
   throw new ConfigError(`PostgreSQL in ${pgDir} neither runs nor starts, see ${logFile}.`)
+}
+
+interface Supervision {
+  pid: number
+  pgDir: string
+  url: string
+  lock: FolderLock
+  log: Log
+  logFile: string
+  onCrash: () => void
+}
+
+function superviseServer({ pid, pgDir, url, lock, log, logFile, onCrash }: Supervision): EmbeddedPostgres {
+  const watch = setInterval(async () => {
+    if (await servesFolder(pid, pgDir)) return
+    clearInterval(watch)
+    log.fatal({ serverPid: pid, logFile }, 'postgres.ended_unasked')
+    onCrash()
+  }, WATCH_MS).unref()
+  return {
+    url,
+    async stop() {
+      clearInterval(watch)
+      // The lock goes down with the server, so that no other gateway adopts what is ending.
+      lock.expectLoss()
+      await stopServer(pid, pgDir, log)
+    },
+    abandon: () => signalServer(pid, 'SIGINT'),
+  }
+}
+
+/**
+ * Stops the server that a killed gateway left behind on this folder, if there is one. Throws a ConfigError when a living gateway
+ * uses it.
+ */
+async function stopUnowned({
+  pgDir,
+  folder,
+  password,
+  log,
+}: {
+  pgDir: string
+  folder: string
+  password: string
+  log: Log
+}): Promise<void> {
+  const server = await findLivingServer(pgDir, log)
+  if (!server) return
+  const user = (await hasFormerRole(server.port, password)) ? BOOTSTRAP_USER : DATABASE_USER
+  const lock = await lockFolder({ url: formatUrl(password, server.port, user), folder, log })
+  lock?.expectLoss()
+  await stopServer(server.pid, pgDir, log)
 }
 
 /** The URL of the server that serves this data folder at present, for a command beside a gateway; null when none does. */
 export async function runningPostgres(dataDir: string): Promise<string | null> {
   const folder = resolve(dataDir)
-  const pgDir = join(folder, 'pg')
+  const pgDir = await findClusterFolder(folder)
   const postmaster = await readPidFile(pgDir)
   if (!postmaster?.isReady || !(await servesFolder(postmaster.pid, pgDir))) return null
   const password = (await readFile(join(folder, 'pg-password'), 'utf8')).trim()
   return formatUrl(password, postmaster.port)
 }
 
-const formatUrl = (password: string, port: number) =>
-  `postgres://${DATABASE_USER}:${password}@127.0.0.1:${port}/postgres`
+/** Whether there is a database in this data folder. */
+export async function hasDatabase(dataDir: string): Promise<boolean> {
+  const pgDir = await findClusterFolder(resolve(dataDir))
+  return (await stat(join(pgDir, 'PG_VERSION')).catch(() => null)) !== null
+}
+
+const formatUrl = (password: string, port: number, user = DATABASE_USER) =>
+  `postgres://${user}:${password}@127.0.0.1:${port}/postgres`
 
 async function makeFolder(dataDir: string): Promise<string> {
   const folder = resolve(dataDir)

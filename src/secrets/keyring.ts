@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { LRUCache } from 'lru-cache'
 import { ConfigError } from '../errors.ts'
+import type { Log } from '../log.ts'
 import { loadOrCreateSecret } from './secret-file.ts'
 
 /** Encrypts secrets at rest with AES-256-GCM. The first key encrypts; every key of the ring decrypts. */
@@ -35,14 +36,17 @@ export const keyIdOf = (sealed: string): string => sealed.slice(0, sealed.indexO
  * The key ring of an installation: from its environment, else a generated one that is stored beside the embedded database whose
  * secrets it decrypts.
  */
-export async function loadKeyRing(config: {
-  encryptionKeys: { id: string; key: Buffer }[] | undefined
-  dataDir: string
-}): Promise<KeyRing> {
+export async function loadKeyRing(
+  config: {
+    encryptionKeys: { id: string; key: Buffer }[] | undefined
+    dataDir: string
+  },
+  log: Log,
+): Promise<KeyRing> {
   if (config.encryptionKeys) return createKeyRing(config.encryptionKeys)
   const generateKey = () => `k1:${randomBytes(32).toString('base64')}`
   const file = join(config.dataDir, 'encryption-keys')
-  const text = await loadOrCreateSecret(file, generateKey)
+  const text = await loadOrCreateSecret(file, { generateSecret: generateKey, log })
   try {
     return createKeyRing(parseKeys(text))
   } catch (cause) {

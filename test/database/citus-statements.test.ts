@@ -32,6 +32,7 @@ const log = newLog('silent')
 const server = await startPostgres({
   dataDir: await temporaryFolder(),
   log,
+  isSuperuser: true,
   settings: {
     fsync: 'off',
     shared_preload_libraries: 'pg_stat_statements',

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readConfig } from '../../src/config.ts'
@@ -49,6 +49,8 @@ export async function startTestGateway(
 /** A folder of its own for one test file, deleted after it. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), `flo-gateway-test-${randomBytes(3).toString('hex')}-`))
+  // So that a server which runs as another user, when we are root, can work in it.
+  await chmod(folder, 0o711)
   afterwards(() => rm(folder, { recursive: true, force: true }))
   return folder
 }

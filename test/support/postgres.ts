@@ -21,7 +21,7 @@ const FAST = { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off',
 export default async function setup(project: TestProject) {
   const folder = await mkdtemp(join(tmpdir(), 'flo-gateway-test-'))
   const log = newLog('warn')
-  const server = await startPostgres({ dataDir: folder, log, settings: FAST })
+  const server = await startPostgres({ dataDir: folder, log, settings: FAST, isSuperuser: true })
   await onServer(server.url, `create database ${TEMPLATE}`)
   await migrateDatabase({ url: server.url.replace(/postgres$/, TEMPLATE), log })
   project.provide('postgresUrl', server.url)
