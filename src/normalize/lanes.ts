@@ -2,6 +2,7 @@ import type { Db } from '../database/db.ts'
 import { queryEachClient } from '../database/each-client.ts'
 import { firstRow } from '../database/rows.ts'
 import { createGrowingPause, type GrowingPause } from '../workers/growing-pause.ts'
+import { createLoneGate } from '../workers/lone-gate.ts'
 import type { Worker } from '../workers/worker.ts'
 import { type BatchDeps, type BatchResult, normalizeBatch } from './batch.ts'
 import { fireOverdueTimers } from './overdue-timer.ts'
@@ -92,7 +93,8 @@ async function readEarliestDue(db: Db, clientId: string): Promise<number> {
 
 /** Normalises clients' source events, one batch after another per client, several clients side by side. */
 // biome-ignore lint/complexity/noExcessiveLinesPerFunction: one lease loop, whose steps all read and write the same clients, queue and timers.
-export function createNormalizer(deps: NormalizerDeps): Normalizer {
+export function createNormalizer(given: NormalizerDeps): Normalizer {
+  const deps = { ...given, gate: createLoneGate() }
   const clients = new Map<string, LaneClient>()
   const queue: string[] = []
   let runningTurns = 0
