@@ -68,7 +68,7 @@ export interface EndedAttempt {
   isFannedOut: boolean
   startedAt: number
   durationMs: number
-  /** `delivered`, `gone`, `refused`, or why no status came: `timeout`, `dns`, `connection`, `tls`, `blocked`, `proxy`. */
+  /** `delivered`, `gone`, `refused`, or why no status came: `timeout`, `dns`, `connection`, `tls`, `blocked`, `proxy`, `gateway`. */
   outcome: string
   status: number | null
   /** No further attempt follows. */

@@ -2,6 +2,7 @@ import { disableEndpoint, endAllDeliveries, endPendingDelivery } from './attempt
 import { makeAttempt } from './attempt/make-attempt.ts'
 import { type AttemptMade, stateAfter } from './attempt/record-attempts.ts'
 import type { AttemptNews } from './attempt-news.ts'
+import { isExcused } from './attempt-outcome.ts'
 import type { ClientDeliveries, DeliverContext } from './context.ts'
 import type { Endpoint } from './endpoint/endpoint.ts'
 import { countOutcome, isGivenUp } from './endpoint/health.ts'
@@ -148,14 +149,14 @@ function exhaustedNews(
   const { delivery, number, answer } = made
   if (stateAfter(made) !== 'failed' || answer.outcome.kind === 'gone') return null
   const { outcome, startedAt } = answer
-  const isOurFault = outcome.kind === 'unreachable' && outcome.reason === 'proxy'
+  const isOurFault = isExcused(outcome)
   // A success in the meantime has ended the row of failures already.
   const failingSince = isOurFault ? null : new Date(endpoint?.health.failingSince ?? startedAt)
   return {
     clientId,
     endpointId,
     what: 'exhausted',
-    // Once for each row of failures; where none is counted, since our own proxy failed, once a day.
+    // Once for each row of failures; where none is counted, since our own side failed, once a day.
     since: failingSince ?? startOfDay(startedAt),
     deliveryId: delivery.id,
     eventId: delivery.eventId,

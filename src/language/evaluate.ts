@@ -1,4 +1,5 @@
 import type { Json } from '../domain/json.ts'
+import { keepPrototypeKeys } from '../domain/prototype-key.ts'
 import { type Mapping, MappingError, type Node } from './mapping.ts'
 import { memoizeByKey } from './memoized.ts'
 import { copyMemory, digestOf, type Memory, type ObservationTime, recordOccasion } from './memory.ts'
@@ -335,11 +336,11 @@ export function validateBody(
   { body, unreadable, sourceOf }: Pick<EventDraft, 'body' | 'unreadable' | 'sourceOf'>,
 ): Json {
   const parsed = mapping.to.safeParse(body)
-  if (parsed.success) return parsed.data
+  if (parsed.success) return keepPrototypeKeys(body, parsed.data)
   const refused = parsed.error.issues.filter(({ code }) => code !== 'unrecognized_keys')
   const emptied = refused.reduce<Json>((one, { path }) => withoutValueAt(one, path), body)
   const again = mapping.to.safeParse(emptied)
-  if (again.success) return again.data
+  if (again.success) return keepPrototypeKeys(body, again.data)
   const [{ path, message } = { path: [], message: '' }] = again.error.issues
   // A part that has to be there whole may be left out as a whole: how it was paid.
   const outer = mapping.to.safeParse(withoutValueAt(emptied, path.slice(0, -1)))

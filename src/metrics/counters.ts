@@ -116,7 +116,7 @@ function createDeliveryCounters(registry: Registry): Pick<Required<Watch>, 'onAt
   const labelNames = ['contract']
   const attempts = new Counter({
     name: 'flo_attempts_total',
-    help: 'HTTP tries, by contract and outcome: delivered, refused_3xx, refused_4xx, refused_5xx, gone (410), or why no status came: timeout, dns, connection, tls, blocked, proxy.',
+    help: 'HTTP tries, by contract and outcome: delivered, refused_3xx, refused_4xx, refused_5xx, gone (410), or why no status came: timeout, dns, connection, tls, blocked, proxy, gateway.',
     labelNames: ['contract', 'outcome'],
     registers,
   })

@@ -76,3 +76,26 @@ describe('outcomeOf', () => {
     expect(outcomeOfStatus(500, '60', now)).not.toHaveProperty('retryAfterSeconds')
   })
 })
+
+test('an HTTP date is UTC in each of its forms, whatever the zone of the machine', () => {
+  const now = new Date('2026-11-22T10:00:00Z')
+  const zone = process.env.TZ
+  try {
+    for (process.env.TZ of ['America/Los_Angeles', 'Asia/Kolkata', 'UTC']) {
+      for (const form of [
+        'Sun, 22 Nov 2026 10:02:00 GMT',
+        'Sunday, 22-Nov-26 10:02:00 GMT',
+        'Sun Nov 22 10:02:00 2026',
+        'Sun, 22 Nov 2026 10:02:00',
+        'Sun, 22 Nov 2026 11:02:00 +0100',
+      ])
+        expect(retryAfterSeconds(form, now), `${form} in ${process.env.TZ}`).toBe(120)
+      expect(retryAfterSeconds('Sun Nov  1 10:02:00 2026', now)).toBe(0)
+      expect(retryAfterSeconds('Sunday, 06-Nov-94 08:49:37 GMT', now)).toBe(0)
+      expect(retryAfterSeconds('Sun, 22 Nov 2026 25:00:00 GMT', now)).toBeUndefined()
+    }
+  } finally {
+    if (zone === undefined) delete process.env.TZ
+    else process.env.TZ = zone
+  }
+})

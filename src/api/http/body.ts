@@ -1,5 +1,6 @@
 import express, { type Request, type RequestHandler } from 'express'
 import type { z } from 'zod'
+import { findLostKeys } from '../../domain/prototype-key.ts'
 import { Refusal, type RefusalDetail } from '../../errors.ts'
 import type { ByteBudget } from '../../network/byte-budget.ts'
 import { shareOf } from './caller.ts'
@@ -77,10 +78,18 @@ export function findUnstorableText(value: unknown): RefusalDetail[] {
 /** The value as the schema parses it. Throws `invalid` with one detail for each mistake, at most 1,000. */
 export function parseOrRefuse<S extends z.ZodType>(schema: S, value: unknown): z.infer<S> {
   const result = schema.safeParse(value, { reportInput: true })
-  const details = result.success ? findUnstorableText(value) : result.error.issues.flatMap(issueDetails)
+  const details = result.success
+    ? [...findUnstorableText(value), ...findLostKeys(value, result.data).map(lostKeyDetail)]
+    : result.error.issues.flatMap(issueDetails)
   if (!result.success || details.length > 0) throw new Refusal('invalid', { details: details.slice(0, MAX_DETAILS) })
   return result.data
 }
+
+const lostKeyDetail = ({ path }: { path: string[] }): RefusalDetail => ({
+  path: path.join('.'),
+  code: 'invalid_key',
+  message: 'cannot be a key',
+})
 
 function issueDetails(issue: z.core.$ZodIssue): RefusalDetail[] {
   const path = issue.path.map(String)

@@ -58,7 +58,7 @@ const Attempt = z
     status: z.number().int().nullable().meta({ description: 'The HTTP status; null if there was no response.' }),
     error: z.string().nullable().meta({
       description:
-        '`timeout`, `dns`, `connection`, `tls`, `blocked` or `proxy`. A failure of the gateway’s own proxy (`proxy`) uses up no attempt of the schedule.',
+        '`timeout`, `dns`, `connection`, `tls`, `blocked`, `proxy` or `gateway`. A failure of the gateway’s own proxy (`proxy`), or for want of descriptors, memory, ports or a name server of its machine (`gateway`), uses up no attempt of the schedule.',
     }),
     errorMessage: z.string().nullable(),
     signature: z.string().nullable().meta({ description: 'The signature header that was sent.' }),

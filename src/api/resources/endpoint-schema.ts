@@ -5,6 +5,7 @@ import { openHeaders, type StoredHeaders, type StoredTls } from '../../secrets/s
 import { clientId, eventType, id, metadata, replyTime, textUpTo } from '../http/field-schemas.ts'
 import { endpointHeaders, headersReply, hideSensitiveValues } from './endpoint-headers.ts'
 import { endpointTls, showTls, tlsReply } from './endpoint-tls.ts'
+import { MAX_URL_CHARS } from './endpoint-url.ts'
 import { customSecret, signature } from './signing-secrets.ts'
 
 const WEEK_SECONDS = 604_800
@@ -33,7 +34,7 @@ const ordering = z.enum(['none', 'user']).meta({
 
 /** What a PATCH may change, and a POST may set as well. */
 const changeableFields = {
-  url: textUpTo(2048).meta({
+  url: textUpTo(MAX_URL_CHARS).meta({
     description: 'https://; http:// only to addresses that FLO_ALLOWED_SUBNETS opens.',
     example: 'https://example.com/flo',
   }),

@@ -1,27 +1,29 @@
-import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Refusal, type RefusalCode } from '../../errors.ts'
 import { isAllowedAddress, isInnerName, isRefusedPort, refusedReason } from '../../network/addresses.ts'
+import type { HostNames } from '../../network/names/host-names.ts'
 
 const LOOKUP_MS = 3_000
+/** Of the URL as it is stored: escapes and Punycode make it longer than it was written. */
+export const MAX_URL_CHARS = 2048
 
 const urlRefusal = (code: RefusalCode, message: string) =>
   new Refusal(code, { details: [{ path: 'url', code, message }] })
 
+interface UrlDeps {
+  names: Pick<HostNames, 'resolveHost'>
+  clientId: string
+  allowedSubnets: readonly string[]
+}
+
 /**
  * The URL as it is stored: parsed and serialized by the WHATWG rules, which turn every notation of an IPv4 address into the
- * usual one. Throws `invalid` for text that is not an http(s) URL or contains credentials, `https_required` for http:// outside
+ * usual one. Throws `invalid` for text that is not an http(s) URL, contains credentials or is too long then, `https_required` for http:// outside
  * the allowed subnets, and `url_blocked` for an address, port or name that deliveries may not go to. What a name resolves to
  * is checked at each connection (docs/security.md).
  */
-export async function parseEndpointUrl(
-  text: string,
-  {
-    allowedSubnets,
-    resolve = resolveAddresses,
-  }: { allowedSubnets: readonly string[]; resolve?: (name: string) => Promise<string[]> },
-): Promise<string> {
+export async function parseEndpointUrl(text: string, { names, clientId, allowedSubnets }: UrlDeps): Promise<string> {
   const url = URL.parse(text)
   if (!url || !['http:', 'https:'].includes(url.protocol)) throw urlRefusal('invalid', 'must be an https:// URL')
   if (url.username || url.password)
@@ -29,9 +31,14 @@ export async function parseEndpointUrl(
   if (isRefusedPort(url.port))
     throw urlRefusal('url_blocked', `must not have the port ${url.port}, which is not one of a web server`)
   url.hash = ''
+  if (url.href.length > MAX_URL_CHARS)
+    throw urlRefusal(
+      'invalid',
+      `must have ${MAX_URL_CHARS} characters or fewer as it is stored, with escapes and Punycode: ${url.href.length}`,
+    )
   const host = url.hostname.replace(/^\[|\]$/g, '')
   if (url.protocol === 'http:') {
-    const all = isIP(host) ? [host] : await resolve(host)
+    const all = isIP(host) ? [host] : await resolveAddresses(names, host, clientId)
     if (all.length === 0 || !all.every((address) => isAllowedAddress(address, allowedSubnets)))
       throw urlRefusal('https_required', `must be https://: ${host} is not inside FLO_ALLOWED_SUBNETS`)
   }
@@ -44,8 +51,12 @@ export async function parseEndpointUrl(
 }
 
 /** All addresses of a name; none if it has none, or if the lookup takes too long. */
-async function resolveAddresses(name: string): Promise<string[]> {
-  const found = lookup(name, { all: true }).then(
+async function resolveAddresses(
+  names: Pick<HostNames, 'resolveHost'>,
+  host: string,
+  clientId: string,
+): Promise<string[]> {
+  const found = names.resolveHost(host, clientId).then(
     (all) => all.map(({ address }) => address),
     () => [],
   )

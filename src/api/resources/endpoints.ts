@@ -31,7 +31,7 @@ import { firstSecrets, makeSigningSecret } from './signing-secrets.ts'
 
 const NewEndpoint = endpointReply.extend({ secret: z.string().nullable() }).meta({ id: 'NewEndpoint' })
 
-type EndpointDeps = Pick<ApiDeps, 'keyRing' | 'config' | 'contracts' | 'wakes' | 'now'>
+type EndpointDeps = Pick<ApiDeps, 'keyRing' | 'config' | 'contracts' | 'wakes' | 'now' | 'names'>
 type NewEndpointFields = z.infer<ReturnType<typeof newEndpointBody>>
 type ChangedEndpointFields = z.infer<typeof changedEndpointBody>
 type ShownEndpoint = Awaited<ReturnType<typeof readEndpoint>>
@@ -128,7 +128,7 @@ async function insertEndpoint(deps: EndpointDeps, db: Queryable, clientId: strin
   const contract = contractNamed(deps.contracts, body.contract)
   checkEventTypes(contract, body.eventTypes)
   assertNoContractHeaders(deps.contracts, body.headers)
-  const url = await parseEndpointUrl(body.url, deps.config)
+  const url = await parseEndpointUrl(body.url, { ...deps, clientId, ...deps.config })
   const tls = sealTls(body.tls ?? null, deps)
   assertTlsHasHttps(url, tls)
   await assertWithinQuota(db, clientId)
@@ -169,7 +169,10 @@ async function updateEndpoint(
 ): Promise<boolean> {
   checkEventTypes(contractNamed(deps.contracts, before.contract), body.eventTypes)
   assertNoContractHeaders(deps.contracts, body.headers)
-  const url = body.url === undefined ? undefined : await parseEndpointUrl(body.url, deps.config)
+  const url =
+    body.url === undefined
+      ? undefined
+      : await parseEndpointUrl(body.url, { ...deps, clientId: before.clientId, ...deps.config })
   const tls = body.tls === undefined ? undefined : sealTls(body.tls, deps)
   assertTlsHasHttps(url ?? before.url, tls === undefined ? before.tls : tls)
   const set = updateSet(

@@ -66,7 +66,7 @@ export async function makeAttempt(
     ? excusedDelay(delivery.excused, random)
     : nextDelay(endpoint.retryPlan, number - delivery.excused, answer.outcome, random)
   const { kind, ...outcome } = answer.outcome
-  log.info(
+  log[isExcused(answer.outcome) ? 'warn' : 'info'](
     {
       clientId,
       deliveryId: delivery.id,

@@ -45,14 +45,17 @@ const FAILED_MS = 10_000
 const ABSENT_MS = 5_000
 const NAMES_MAX = 10_000
 const STANDING_MS = 3_600_000
+const SLOW_AFTER_MS = 300
 const LIMITS: LookupLimits = {
-  perClient: { found: 24, unknown: 16, slow: 8 },
-  total: { found: 192, unknown: 128, slow: 64 },
+  fresh: { perClient: 24, total: 192 },
+  slow: { perClient: 64, total: 256 },
+  slowAfterMs: SLOW_AFTER_MS,
   waiting: 1_000,
 }
 const GATEWAY_LIMITS: LookupLimits = {
-  perClient: { found: 64, unknown: 64, slow: 64 },
-  total: { found: 64, unknown: 64, slow: 64 },
+  fresh: { perClient: 64, total: 64 },
+  slow: { perClient: 64, total: 64 },
+  slowAfterMs: SLOW_AFTER_MS,
   waiting: 1_000,
 }
 /** Of libuv's four threads, which also read files and compress. */
@@ -173,13 +176,12 @@ async function askAll(resolvers: DnsResolvers, files: SystemFiles, name: string)
 
 /** The system's own resolver, for what DNS does not know where the machine has other sources: few at once, never more. */
 function createSystemFallback() {
-  const limits = limitLookups({
-    perClient: { found: SYSTEM_THREADS, unknown: SYSTEM_THREADS, slow: SYSTEM_THREADS },
-    total: { found: SYSTEM_THREADS, unknown: SYSTEM_THREADS, slow: SYSTEM_THREADS },
-    waiting: SYSTEM_WAITING,
-  })
+  const share = { perClient: SYSTEM_THREADS, total: SYSTEM_THREADS }
+  // Nothing is slow beside the threads: each holds its own until it ends.
+  const none = { perClient: 0, total: 0 }
+  const limits = limitLookups({ fresh: share, slow: none, slowAfterMs: LOOKUP_MS, waiting: SYSTEM_WAITING })
   return async (name: string): Promise<LookupAddress[]> => {
-    const turn = limits.run('', 'unknown', () => promisify(systemLookup)(name, { all: true }).catch(() => []))
+    const turn = limits.run('', 'found', () => promisify(systemLookup)(name, { all: true }).catch(() => []))
     return Promise.race([turn ?? [], delay(LOOKUP_MS, [], { ref: false })])
   }
 }

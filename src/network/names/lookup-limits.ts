@@ -1,12 +1,20 @@
 /** What is known of a name: that it was found, that its look-up failed or took too long, or nothing. */
 export type NameStanding = 'found' | 'unknown' | 'slow'
 
-/** Look-ups under way, for one client and in all, up to which one of this standing may begin: names that hang leave room for others. */
 export interface LookupLimits {
-  perClient: Record<NameStanding, number>
-  total: Record<NameStanding, number>
+  /** Look-ups under way, of one client and of all, that have just begun. Names that were not found yet get two thirds. */
+  fresh: Share
+  /** Those that take long, beside the fresh ones. Names known to be slow begin among them, and get half. */
+  slow: Share
+  /** From when on a look-up takes long. */
+  slowAfterMs: number
   /** Waiting look-ups of one client. */
   waiting: number
+}
+
+interface Share {
+  perClient: number
+  total: number
 }
 
 interface Waiting {
@@ -15,26 +23,17 @@ interface Waiting {
 }
 
 /**
- * Lets a bounded number of look-ups be under way. Those that wait begin in their order, clients in turn. `run` answers null when
- * too many of the client wait already.
+ * Lets a bounded number of look-ups be under way. Those that wait begin in their order, clients in turn; one that takes long makes
+ * room for the next. `run` answers null when too many of the client wait already.
  */
-export function limitLookups({ perClient, total, waiting: waitingMax }: LookupLimits) {
-  const underWay = new Map<string, number>()
+export function limitLookups({ fresh, slow, slowAfterMs, waiting: waitingMax }: LookupLimits) {
+  const freshOnes = countByClient()
+  const slowOnes = countByClient()
   const waiting = new Map<string, Set<Waiting>>()
-  let all = 0
 
-  const mayBegin = (clientId: string, standing: NameStanding) =>
-    all < total[standing] && (underWay.get(clientId) ?? 0) < perClient[standing]
-  const begin = (clientId: string) => {
-    all += 1
-    underWay.set(clientId, (underWay.get(clientId) ?? 0) + 1)
-  }
-  const end = (clientId: string) => {
-    all -= 1
-    const left = (underWay.get(clientId) ?? 1) - 1
-    if (left > 0) underWay.set(clientId, left)
-    else underWay.delete(clientId)
-    beginWaiting()
+  const mayBegin = (clientId: string, standing: NameStanding): boolean => {
+    if (standing === 'slow') return slowOnes.hasRoom(clientId, slow, 1 / 2)
+    return freshOnes.hasRoom(clientId, fresh, standing === 'found' ? 1 : 2 / 3)
   }
   const beginWaiting = () => {
     for (const [clientId, requests] of [...waiting]) {
@@ -48,24 +47,53 @@ export function limitLookups({ perClient, total, waiting: waitingMax }: LookupLi
       return
     }
   }
+  const runNow = async <T>(clientId: string, standing: NameStanding, work: () => Promise<T>): Promise<T> => {
+    let among = standing === 'slow' ? slowOnes : freshOnes
+    among.add(clientId)
+    const timer = setTimeout(() => {
+      if (among === slowOnes || !slowOnes.hasRoom(clientId, slow, 1)) return
+      freshOnes.remove(clientId)
+      among = slowOnes
+      slowOnes.add(clientId)
+      beginWaiting()
+    }, slowAfterMs)
+    try {
+      return await work()
+    } finally {
+      clearTimeout(timer)
+      among.remove(clientId)
+      beginWaiting()
+    }
+  }
 
   return {
     run<T>(clientId: string, standing: NameStanding, work: () => Promise<T>): Promise<T> | null {
-      const runNow = async () => {
-        begin(clientId)
-        try {
-          return await work()
-        } finally {
-          end(clientId)
-        }
-      }
-      if (mayBegin(clientId, standing)) return runNow()
+      if (mayBegin(clientId, standing)) return runNow(clientId, standing, work)
       const requests = waiting.get(clientId) ?? new Set()
       if (requests.size >= waitingMax) return null
       return new Promise<T>((resolve, reject) => {
-        requests.add({ standing, begin: () => runNow().then(resolve, reject) })
+        requests.add({ standing, begin: () => runNow(clientId, standing, work).then(resolve, reject) })
         waiting.set(clientId, requests)
       })
+    },
+  }
+}
+
+function countByClient() {
+  const counts = new Map<string, number>()
+  let all = 0
+  return {
+    hasRoom: (clientId: string, { perClient, total }: Share, part: number) =>
+      all < total * part && (counts.get(clientId) ?? 0) < perClient * part,
+    add(clientId: string) {
+      all += 1
+      counts.set(clientId, (counts.get(clientId) ?? 0) + 1)
+    },
+    remove(clientId: string) {
+      all -= 1
+      const left = (counts.get(clientId) ?? 1) - 1
+      if (left > 0) counts.set(clientId, left)
+      else counts.delete(clientId)
     },
   }
 }

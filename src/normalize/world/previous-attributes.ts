@@ -12,12 +12,11 @@ const isObject = (value: Json): value is Record<string, Json> =>
 export function priorStateOf(object: Json, previous: Json): Json {
   if (!isObject(previous)) return object
   if (object?.object === 'subscription') previous = withItemBefore(object, previous)
-  const prior: Record<string, Json> = { ...object }
-  for (const [key, before] of Object.entries(previous)) {
-    prior[key] = priorValue(object?.[key], before)
-    if (key === 'metadata' && isObject(before)) prior[key] = metadataBefore(object?.[key], before)
-  }
-  return prior
+  const changed = Object.entries(previous).map(([key, before]): [string, Json] => [
+    key,
+    key === 'metadata' && isObject(before) ? metadataBefore(object?.[key], before) : priorValue(object?.[key], before),
+  ])
+  return { ...object, ...Object.fromEntries(changed) }
 }
 
 /** Some API versions show a change of the only item's plan or quantity in the copies at the top alone. */
