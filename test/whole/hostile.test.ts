@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest'
+import type { AppEventType } from '../../src/domain/app-events.ts'
 import type { Json } from '../../src/domain/json.ts'
+import { appData, appEvent } from '../support/app-events.ts'
 import { runCommand } from '../support/command.ts'
 import { eventually } from '../support/eventually.ts'
-import { GARBAGE } from '../support/garbage.ts'
+import { GARBAGE, placesIn, replaceAt } from '../support/garbage.ts'
 import { environment, startTestGateway, temporaryFolder } from '../support/gateway.ts'
 import { hostileWebhooks } from '../support/hostile.ts'
 import { present } from '../support/present.ts'
@@ -115,6 +117,25 @@ describe('hostile webhooks among those of an honest client', async () => {
       expect([200, 400, 413, 422, 503], `${name}: ${JSON.stringify(reply).slice(0, 300)}`).toContain(response.status)
       expect(reply.data?.sourceEvent.reason?.code, name).not.toBe('internal')
     }
+  })
+})
+
+describe('events of the application', async () => {
+  const way = await layWay(gateway.api, receiver.url)
+
+  test('with garbage in any field are refused, or end in one state beside the others', async () => {
+    for (const type of Object.keys(appData) as AppEventType[])
+      for (const [kind, garbage] of GARBAGE) {
+        const event = { clientId: way.clientId, ...appEvent(type) }
+        const places = placesIn(event).filter(([field]) => field !== 'clientId')
+        for (const place of places) {
+          const { status } = await gateway.api('POST', '/v1/app-events', replaceAt(event, place, garbage))
+          expect([202, 400, 404, 422], `${place.join('.')} of ${type}: ${kind}`).toContain(status)
+        }
+      }
+    const rows = await readEnded(way.clientId)
+    expect(rows.length).toBeGreaterThan(20)
+    expect(rows.filter(({ state }) => state !== 'normalized' && state !== 'ignored')).toEqual([])
   })
 })
 
