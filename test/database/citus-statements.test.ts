@@ -53,7 +53,7 @@ await cluster.end()
 
 /** Asked of all clients at once: by the minute, the hour or a person, and not for each event or delivery. */
 const OF_ALL: [reason: string, statement: RegExp][] = [
-  ['every 2 s: leases of workers that are gone', /^select distinct worker_id as id from leases$/],
+  ['every 2 s: leases of workers that are gone', /^select distinct worker_id as id from leases where \$\d+$/],
   ['at the end of a process: its own leases', /^delete from leases where worker_id = /],
   ['by the minute: who has something running', /^select distinct client_id as id from (backfills|hydrations|replays) /],
   [
