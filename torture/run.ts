@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { describeMachine } from '../bench/machine.ts'
 import { seededRandom } from '../simulator/random.ts'
+import { deadNames, noDescriptors } from './connection-faults.ts'
 import * as faults from './faults.ts'
 import { BAD, type Receiver, startReceiver } from './receiver.ts'
 import { type Setting, startSetting } from './setting.ts'
@@ -63,6 +64,7 @@ const single: readonly Fault[] = [
   faults.killBackend,
   faults.poison,
   faults.hostileTenant,
+  deadNames,
   faults.cutOff('drop', 'one'),
   faults.cutOff('drop', 'all'),
   faults.cutOff('stall', 'one'),
@@ -73,7 +75,7 @@ const single: readonly Fault[] = [
   faults.cutInTheMiddle('answer'),
   faults.halfClosed('client'),
   faults.halfClosed('server'),
-  ...(process.platform === 'linux' ? [faults.diskFull] : []),
+  ...(process.platform === 'linux' ? [faults.diskFull, noDescriptors] : []),
   faults.failover,
   faults.failoverInSilence,
 ]

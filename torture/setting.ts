@@ -7,6 +7,7 @@ import { present } from '../test/support/present.ts'
 import { type GatewayProcess, runGateway } from './gateways.ts'
 import { type Receiver, startReceiver } from './receiver.ts'
 import { newServer, type PostgresServer, setSynchronous, startStandby } from './server.ts'
+import { startSilentNameServer } from './silent-names.ts'
 import { type FakeStripe, SIGNING_SECRET, startStripe } from './stripe.ts'
 import { startWire, type Wire } from './wire.ts'
 
@@ -80,6 +81,8 @@ export async function startSetting({
       servers.push(await startStandby(server, join(folder, 'b')))
       await setSynchronous(server, 'on')
     }
+    const names = await startSilentNameServer()
+    steps.push(names.stop)
     const wires: Wire[][] = []
     const gateways: GatewayProcess[] = []
     for (let at = 0; at < processes; at += 1) {
@@ -88,7 +91,14 @@ export async function startSetting({
       steps.push(() => Promise.all(ways.map((way) => way.stop())))
       const home = join(folder, `gateway-${at}`)
       await mkdir(home)
-      gateways.push(runGateway(home, { ...gatewayEnvironment(server, ways), FLO_ROLES: roles(at), ...env(at) }))
+      gateways.push(
+        runGateway(home, {
+          ...gatewayEnvironment(server, ways),
+          FLO_NAME_SERVERS: names.address,
+          FLO_ROLES: roles(at),
+          ...env(at),
+        }),
+      )
       steps.push(present(gateways[at]).stop)
       // The first migrates; the others would only wait for it, and make its start slower.
       if (at === 0) await untilListening(gateways)
