@@ -73,7 +73,7 @@ type Remembered = { addresses: LookupAddress[] } | { error: NameLookupError }
 /**
  * Resolves names as the system would, by the hosts file, search domains and DNS, but without the system's own resolver: that
  * one takes one of libuv's four threads for each name, for as long as its name servers are silent. Look-ups are bounded in time
- * and in number, and what they say is remembered for a short time (docs/adr/0039-resolve-names-without-threads.md).
+ * and in number, and what they say is remembered for a short time (docs/adr/0045-resolve-names-without-threads.md).
  */
 export function createHostNames({ servers = [], files: paths = SYSTEM_FILES }: HostNamesOptions = {}): HostNames {
   const files = watchSystemFiles(paths)
