@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { freePort } from '../test/support/free-port.ts'
 import { present } from '../test/support/present.ts'
 import { type PostgresServer, promoteStandby, setSynchronous, startStandby } from './server.ts'
 import type { Setting } from './setting.ts'
@@ -165,7 +166,11 @@ export const hostileTenant: Fault = {
     const { key } = await api('POST', '/v1/api-keys', { clientId, scopes: ['read', 'write'] })
     const source = { clientId, kind: 'stripe', signingSecrets: ['whsec_hostile'] }
     const { id: sourceId } = await api('POST', '/v1/sources', source)
-    const endpoint = await api('POST', '/v1/endpoints', { clientId, url: 'http://127.0.0.1:9', retrySchedule: [] })
+    const endpoint = await api('POST', '/v1/endpoints', {
+      clientId,
+      url: `http://127.0.0.1:${await freePort()}`,
+      retrySchedule: [],
+    })
     const event = {
       type: 'invoice.paid',
       data: { object: { id: 'in_1', object: 'invoice', note: 'x'.repeat(50_000) } },
