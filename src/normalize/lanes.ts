@@ -78,7 +78,12 @@ async function fireDueTimers(
   client.nextTimerAt = next
   if (fired.length > 0 || next <= deps.now().getTime()) client.dirty = true
   if (fired.length > 0)
-    deps.watch?.onSourceEventsStored?.({ via: 'timer', events: fired, duplicates: 0, committedAt: deps.now().getTime() })
+    deps.watch?.onSourceEventsStored?.({
+      via: 'timer',
+      events: fired,
+      duplicates: 0,
+      committedAt: deps.now().getTime(),
+    })
 }
 
 /** When the client's first source event or timer is due, in milliseconds. */
