@@ -1,3 +1,4 @@
+import { readBodiesAhead } from './attempt/event-bodies.ts'
 import { createAttemptRecorder } from './attempt/record-attempts.ts'
 import type { ClientDeliveries, DeliverContext } from './context.ts'
 import { createHealthSaver } from './endpoint/save-health.ts'
@@ -121,7 +122,8 @@ export function createClientDeliveries(shared: DeliverContext, id: string): Clie
         shared.oldestPending,
       )
       // Loaded here, hundreds at once, they are cached when the attempts start.
-      await shared.loadEventBodies(id, new Set(reads.flatMap(({ rows }) => rows.map(({ eventId }) => eventId))))
+      const wanted = new Set(reads.flatMap(({ rows }) => rows.map(({ eventId }) => eventId)))
+      await readBodiesAhead(shared.loadEventBodies, id, wanted)
       for (const [at, read] of reads.entries()) {
         const asked = needing[at]
         if (!asked || asked.pump.haltReason || asked.queue.rewindCount !== asked.rewindCount) continue

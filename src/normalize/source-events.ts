@@ -6,9 +6,12 @@ import { PROCESS_DIED } from './outcomes.ts'
 import { readBody, type SourceEvent, type SourceEventOutcome } from './source-event.ts'
 import type { Observation } from './world/snapshots.ts'
 
+const LANE_BYTES = 2 * 1024 * 1024
+
 /**
  * Locks and reads the due events of some lanes of a client, oldest first, `limit` at most per lane; what another
- * transaction has locked is passed over. `areInterrupted`: a process died with one of these lanes.
+ * transaction has locked is passed over. Of each lane so many bytes at most, and one event whatever its size: bodies are parsed
+ * into several times their size. `areInterrupted`: a process died with one of these lanes.
  */
 export async function claimDueEvents(
   tx: Queryable,
@@ -17,16 +20,20 @@ export async function claimDueEvents(
   limit: number,
 ): Promise<{ sourceEvents: SourceEvent[]; areInterrupted: boolean }> {
   const { rows } = await tx.query<SourceEventRow & { areInterrupted: boolean }>(
-    `select e.id, e.source_id, e.event_id, e.type, e.account, e.livemode, e.api_version, e.created_at, e.received_at, b.body,
-            exists (select from interrupted_lanes where client_id = $1 and lane = any($2)) as "areInterrupted"
-       from ${factLockSql('$1::uuid')}
-      cross join unnest($2::smallint[]) l(lane)
-      cross join lateral (
-        select id, source_id, event_id, type, account, livemode, api_version, created_at, received_at from source_events
-         where client_id = $1 and lane = l.lane and due_at <= now()
-         order by due_at, id limit $3 for update skip locked) e
-       left join source_event_bodies b on b.client_id = $1 and b.source_event_id = e.id`,
-    [clientId, lanes, limit],
+    `select * from (
+       select e.id, e.source_id, e.event_id, e.type, e.account, e.livemode, e.api_version, e.created_at, e.received_at, b.body,
+              exists (select from interrupted_lanes where client_id = $1 and lane = any($2)) as "areInterrupted",
+              coalesce(sum(octet_length(b.body)) over (
+                partition by l.lane order by e.due_at, e.id rows between unbounded preceding and 1 preceding), 0) as before
+         from ${factLockSql('$1::uuid')}
+        cross join unnest($2::smallint[]) l(lane)
+        cross join lateral (
+          select id, source_id, event_id, type, account, livemode, api_version, created_at, received_at, due_at from source_events
+           where client_id = $1 and lane = l.lane and due_at <= now()
+           order by due_at, id limit $3 for update skip locked) e
+         left join source_event_bodies b on b.client_id = $1 and b.source_event_id = e.id) claimed
+      where before < $4`,
+    [clientId, lanes, limit, LANE_BYTES],
   )
   return { sourceEvents: rows.map(sourceEventOf), areInterrupted: rows[0]?.areInterrupted ?? false }
 }

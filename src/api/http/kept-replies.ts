@@ -11,7 +11,7 @@ export interface KeptReplies {
 }
 
 /** For all keys of a client, or for one key of an operator. */
-export const KEPT_MAX_BYTES = 64 * 1024 * 1024
+const KEPT_MAX_BYTES = 64 * 1024 * 1024
 /** Counting looks at a row for each answer: what is written meanwhile is added here. */
 const COUNT_AGAIN_MS = 30_000
 const KEYS_REMEMBERED = 10_000

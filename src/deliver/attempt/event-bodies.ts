@@ -50,4 +50,20 @@ export function createEventBodyLoader({ db }: { db: Queryable }) {
   }
 }
 
+/** Bodies are read ahead up to this length; the first ones whatever theirs. */
+const AHEAD_MAX_CHARS = 4 * 1024 * 1024
+const AHEAD_FIRST = 64
+
+/** Reads bodies that will be wanted soon, so that one statement fetches hundreds: fewer where they are large. */
+export async function readBodiesAhead(load: LoadEventBodies, clientId: string, eventIds: ReadonlySet<string>) {
+  const ids = [...eventIds]
+  let [read, chars] = [0, 0]
+  for (let size = AHEAD_FIRST; read < ids.length && chars < AHEAD_MAX_CHARS; ) {
+    const loaded = await load(clientId, new Set(ids.slice(read, read + size)))
+    read += size
+    for (const { body } of loaded.values()) chars += body.length
+    size = Math.max(AHEAD_FIRST, Math.floor(((AHEAD_MAX_CHARS - chars) * read) / Math.max(1, chars)))
+  }
+}
+
 export type LoadEventBodies = ReturnType<typeof createEventBodyLoader>

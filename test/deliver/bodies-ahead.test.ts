@@ -1,0 +1,22 @@
+import { expect, test } from 'vitest'
+import { readBodiesAhead } from '../../src/deliver/attempt/event-bodies.ts'
+
+/** What is asked of bodies that all have one length. */
+async function readAhead(count: number, bodyChars: number) {
+  const asked: number[] = []
+  const body = 'x'.repeat(bodyChars)
+  const load = async (_clientId: string, ids: Set<string>) => {
+    asked.push(ids.size)
+    return new Map([...ids].map((id) => [id, { body, sourceEventId: null }]))
+  }
+  await readBodiesAhead(load, 'client', new Set(Array.from({ length: count }, (_, at) => String(at))))
+  return asked
+}
+
+test('a thousand small bodies are read by two statements, large ones up to a bound', async () => {
+  expect(await readAhead(40, 1_500)).toEqual([40])
+  expect(await readAhead(1_000, 1_500)).toEqual([64, 936])
+  expect(await readAhead(1_000, 1024 * 1024)).toEqual([64])
+  const asked = await readAhead(1_000, 20_000)
+  expect(asked.reduce((sum, count) => sum + count, 0) * 20_000).toBeLessThan(6 * 1024 * 1024)
+})
