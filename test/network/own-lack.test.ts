@@ -9,9 +9,10 @@ const several = (...errors: Error[]) => Object.assign(new AggregateError(errors)
 
 describe('what this machine lacks is no fault of an endpoint', () => {
   test.each<[string, Error]>([
-    ...['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EAGAIN', 'EADDRNOTAVAIL'].map(
-      (code) => [code, failing(code)] as const,
-    ),
+    ...['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EAGAIN', 'EADDRNOTAVAIL'].map((code): [string, Error] => [
+      code,
+      failing(code),
+    ]),
     ['one of several addresses', several(failing('ECONNREFUSED'), failing('EMFILE'))],
     ['ports, at every address', several(failing('EADDRNOTAVAIL'), failing('EADDRNOTAVAIL'))],
     ['a name server', new NameLookupError('a.test', 'ECONNREFUSED')],

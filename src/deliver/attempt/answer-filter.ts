@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { createInterimSkipper } from './interim-skipper.ts'
 
 /** What a receiver sends in place of an answer. */
-export class AnswerError extends Error {
+class AnswerError extends Error {
   override name = 'AnswerError'
   readonly code: 'FLO_HEAD_TOO_LONG' | 'FLO_BODY_TOO_LONG' | 'FLO_UPGRADED'
   constructor(code: AnswerError['code']) {
