@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import express, { type RequestHandler, type Router } from 'express'
 import { Refusal } from '../errors.ts'
 import { createByteBudget } from '../network/byte-budget.ts'
@@ -82,20 +83,33 @@ function authenticateRequest({ db, intakeDb = db, config: { adminKey } }: ApiDep
   }
 }
 
+/** Refusals that a key gets at once. Further ones wait: who asks again at once would keep the process busy with refusing. */
+const REFUSALS_AT_ONCE = { perSecond: 20, burst: 20 }
+const REFUSAL_MS = 500
+
 /** Throws `rate_limited` above the rate of a key, or of all keys of its client. */
 function limitRate({ now }: ApiDeps): RequestHandler {
   const secondsToWait = rateLimiter(now)
+  const refusalsToWait = rateLimiter(now)
   const refuseIfOver = (retryAfterSeconds: number, message?: string) => {
     if (retryAfterSeconds > 0) throw new Refusal('rate_limited', { retryAfterSeconds, ...(message && { message }) })
   }
-  return (_req, res, next) => {
-    const { keyId, clientId, requestsPerSecond }: Caller = res.locals.caller
+  const refuseOver = ({ keyId, clientId, requestsPerSecond }: Caller) => {
     refuseIfOver(secondsToWait(keyId))
     if (clientId !== null && requestsPerSecond !== null)
       refuseIfOver(
         secondsToWait(clientId, clientRate(requestsPerSecond)),
         `This client may send ${requestsPerSecond} requests a second with all its keys: wait as Retry-After says.`,
       )
+  }
+  return async (_req, res, next) => {
+    const caller: Caller = res.locals.caller
+    try {
+      refuseOver(caller)
+    } catch (refusal) {
+      if (refusalsToWait(caller.keyId, REFUSALS_AT_ONCE) > 0) await delay(REFUSAL_MS)
+      throw refusal
+    }
     next()
   }
 }

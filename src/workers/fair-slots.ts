@@ -30,7 +30,7 @@ interface Group {
 }
 
 /** A group may be busy for so long without a wait; beyond that it waits a multiple of it, so that it gets a quarter of the time. */
-const FREE_BUSY_MS = 10
+const FREE_BUSY_MS = 3
 const WAIT_FACTOR = 3
 const WAIT_MAX_MS = 2_000
 

@@ -158,3 +158,19 @@ describe('a header as long as a head may be', () => {
     expect(caller.keyId).toBe('FLO_ADMIN_KEY')
   })
 })
+
+test('a key above its rate is refused however often it asks, and served when its time has come', async () => {
+  let clock = Date.now()
+  const still = apiOn(db, { now: () => new Date(clock) })
+  const key = await newKey(api, ours.clientId)
+  const ask = () =>
+    supertest(still.app)
+      .get('/v1/event-types')
+      .set('authorization', `Bearer ${key}`)
+      .then(({ status }) => status)
+  for (let sent = 0; sent < 500; sent += 50) await Promise.all(Array.from({ length: 50 }, ask))
+  const refusals = await Promise.all(Array.from({ length: 30 }, ask))
+  expect(new Set(refusals)).toEqual(new Set([429]))
+  clock += 2_000
+  expect(await ask()).toBe(200)
+})
