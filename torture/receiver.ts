@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 
 /** One delivery as it arrived. */
@@ -13,6 +13,8 @@ export interface Arrival {
   at: number
   /** The second in which it was signed, from its signature: earlier than `at` where the receiver or the machine is busy. */
   sentAt: number
+  /** It was reset on a connection that had carried another before: the gateway sends it once more at once, as the same attempt. */
+  isLostOnKept: boolean
 }
 
 /** What a receiver does beside taking the delivery and answering with 200. */
@@ -39,6 +41,7 @@ export async function startReceiver(
   const arrivals: Arrival[] = []
   const served = new Set<string>()
   let manner = behave
+  const used = new WeakSet<Socket>()
   const server = createServer({ keepAliveTimeout: 60_000 }, async (request, answer) => {
     const chunks: Buffer[] = []
     try {
@@ -55,9 +58,12 @@ export async function startReceiver(
       user: user.clientUserId,
       at: Date.now(),
       sentAt: 1000 * Number(/\bt=(\d+)/.exec(String(headers['flo-signature']))?.[1]),
+      isLostOnKept: false,
     }
     arrivals.push(arrival)
     const told = manner(arrival)
+    arrival.isLostOnKept = told === 'reset' && used.has(request.socket)
+    used.add(request.socket)
     if (!BAD.includes(told)) served.add(arrival.user)
     await answerLike(told, request, answer, lateMs).catch(() => {})
   })

@@ -70,8 +70,13 @@ function deliveredTwice(arrivals: readonly Arrival[]): string[] {
   return [...ids].filter(([, of]) => new Set(of.map(({ deliveryId }) => deliveryId)).size > 1).map(([user]) => user)
 }
 
-/** A retry has a number of its own; the same number once more means that the first one's record was lost. */
+/**
+ * A retry has a number of its own; the same number once more means that the first one's record was lost. What a kept connection
+ * lost is sent once more by right.
+ */
 function repeatsOf(arrivals: readonly Arrival[]): Repeat[] {
   const attempts = Map.groupBy(arrivals, ({ deliveryId, attempt }) => `${deliveryId} ${attempt}`)
-  return [...attempts.values()].flatMap(([first, ...more]) => more.map((again) => ({ first: present(first), again })))
+  return [...attempts.values()].flatMap(([first, ...more]) =>
+    more.slice(first?.isLostOnKept ? 1 : 0).map((again) => ({ first: present(first), again })),
+  )
 }

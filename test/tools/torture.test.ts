@@ -15,6 +15,7 @@ const arrival = (user: string, deliveryId = `delivery of ${user}`, attempt = 1, 
   attempt,
   at,
   sentAt: at,
+  isLostOnKept: false,
 })
 const receiver = (arrivals: Arrival[], served = arrivals.map(({ user }) => user)) =>
   ({ arrivals, served: new Set(served) }) as unknown as Receiver
