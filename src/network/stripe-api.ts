@@ -189,16 +189,19 @@ function replyToError(error: Partial<Stripe.errors.StripeError>): StripeReply {
     }
   if (statusCode === 404) return { kind: 'absent', code: 'not_found', message: 'Stripe has nothing of this id (404).' }
   if (statusCode === undefined)
-    return createTroubleReply('stripe_unavailable', `Stripe cannot be reached: ${message.slice(0, 200)}`, headers)
+    return createTroubleReply('stripe_unavailable', `Stripe cannot be reached: ${shortenMessage(message)}`, headers)
   return replyToStatus(statusCode, headers as ResponseHeaders, message)
 }
+
+/** To the last whole character. */
+const shortenMessage = (message: string): string => message.slice(0, 200).replace(/[\uD800-\uDBFF]$/, '')
 
 function replyToStatus(status: number, headers: ResponseHeaders, message = ''): StripeReply {
   if (status === 429) return createTroubleReply('rate_limited', 'Stripe has had too many requests (429).', headers)
   if (status >= 500) return createTroubleReply('stripe_unavailable', `Stripe is in trouble (${status}).`, headers)
   if (status === 409)
     return createTroubleReply('stripe_unavailable', 'Another request holds this object (409).', headers)
-  const explanation = message ? `: ${message.slice(0, 200)}` : '.'
+  const explanation = message ? `: ${shortenMessage(message)}` : '.'
   return { kind: 'refused', code: 'request_refused', message: `Stripe gives no such answer (${status})${explanation}` }
 }
 
