@@ -1,6 +1,7 @@
 import type { Config } from '../../config.ts'
 import type { Contract } from '../../contracts/contract.ts'
 import type { Db, Queryable } from '../../database/db.ts'
+import type { DeletionKind } from '../../database/deletions.ts'
 import type { AppEvent, StoredAppEvent } from '../../domain/app-events.ts'
 import type { Log } from '../../log.ts'
 import type { HostNames } from '../../network/names/host-names.ts'
@@ -58,6 +59,12 @@ export interface ApiDeps {
   startReplay: (tx: Queryable, clientId: string, request: ReplayRequest) => Promise<string>
   previewReplay: (tx: Queryable, clientId: string, request: ReplayRequest) => Promise<object>
   cancelReplay: (tx: Queryable, clientId: string, id: string) => Promise<void>
+  /** Deletes what the request names, or counts what that would take; see src/retention/deletion/request.ts. Throws a Refusal. */
+  requestDeletion: (
+    tx: Queryable,
+    request: { kind: DeletionKind; clientId: string; subject: string; requestedBy: string },
+    options: { isDryRun: boolean },
+  ) => Promise<{ id: string | null; subjectId: string; counts: Record<string, number> }>
   /** Notified of every answered request and of endpoints that were disabled. */
   watch?: Watch
   wakes: {
@@ -67,6 +74,7 @@ export interface ApiDeps {
     hydrate: (clientId: string) => void
     backfill: (clientId: string) => void
     replay: (clientId: string) => void
+    erase: (clientId: string) => void
   }
 }
 

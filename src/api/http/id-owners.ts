@@ -1,4 +1,5 @@
 import type { Queryable } from '../../database/db.ts'
+import { keptCondition } from '../../database/deletions.ts'
 import { isUuid } from '../../domain/ids.ts'
 
 const smallTableQueries = (table: string, and = '') => ({
@@ -8,10 +9,14 @@ const smallTableQueries = (table: string, and = '') => ({
 
 // Primary keys of tables that grow begin with the client, so without a client each client's part is probed. This is a join because
 // Citus refuses an `exists` whose outer table is on every node.
-const growingTableQueries = (table: string) => ({
-  any: `select t.client_id from clients c join ${table} t on t.client_id = c.id and t.id = $1`,
-  own: `select client_id from ${table} where client_id = $2 and id = $1`,
-})
+const growingTableQueries = (table: string) => {
+  // What was deleted is not there, though its row may be.
+  const where = keptCondition(table) ?? 'true'
+  return {
+    any: `select t.client_id from clients c join ${table} t on t.client_id = c.id and t.id = $1 where ${where}`,
+    own: `select t.client_id from ${table} t where t.client_id = $2 and t.id = $1 and ${where.replaceAll('t.client_id', '$2::uuid')}`,
+  }
+}
 
 const ownerQueries = {
   client: {

@@ -1,3 +1,5 @@
+import { keptCondition } from '../../database/deletions.ts'
+
 /** A list of the rows of one table, which is `t` in all its SQL. */
 export interface Listing {
   /** Identifies the list in its cursors, so that a cursor fits no other list. */
@@ -123,6 +125,8 @@ function pageConditions({ where, keys, order, after, since, until, owner, comple
   for (const { name, sql, value } of given)
     if (indexedNames.includes(name)) indexed.push(sql.replace('?', () => bindValue(value)))
   if (where) indexed.push(where)
+  const isKept = owner === 'nobody' ? undefined : keptCondition(listing.table)
+  if (isKept) indexed.push(pinClient(isKept, CLIENT))
   if (since) indexed.push(`t.id >= uuid7_floor(${bindValue(since)})`)
   if (until) indexed.push(`t.id < uuid7_floor(${bindValue(until)})`)
   const [timeKey] = keys

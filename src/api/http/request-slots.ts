@@ -15,7 +15,11 @@ export interface RequestDb extends Queryable {
 /** What clients share, each its part: work in the database, time of the process, memory of replies. */
 export interface RequestSlots {
   /** Runs a request when its client's turn comes. Throws `overloaded` and `query_too_slow`. */
-  runInTurn<T>(route: Pick<Route, 'intake'>, share: string, work: (db: RequestDb) => Promise<T>): Promise<T>
+  runInTurn<T>(
+    request: { route: Pick<Route, 'intake'>; bytes: number },
+    share: string,
+    work: (db: RequestDb) => Promise<T>,
+  ): Promise<T>
   /** Counts a reply as long as it is unsent. */
   holdReply(share: string, res: Response, bytes: number): void
   /** What is kept of the answers to requests that may be repeated. */
@@ -26,7 +30,9 @@ const DEFAULT_LIMITS = { slots: 4, statementSeconds: 10 }
 /** Requests of a client that wait for their turn, and for how long. */
 const WAITING = { waitingPerGroup: 64, waitingMs: 10_000 }
 /** Intake waits longer for its turn: a refused event is lost if its sender does not repeat it. */
-const INTAKE = { max: 16, perGroup: 4, waitingPerGroup: 500, waitingMs: 20_000 }
+const INTAKE = { max: 4, perGroup: 1, waitingPerGroup: 500, waitingMs: 20_000 }
+/** Smaller ones take no turn: they share commits with others, and wait for nothing else. */
+const LARGE_INTAKE_BYTES = 32 * 1024
 /** Replies that wait to be read by their callers, together. */
 const REPLIES_MAX_BYTES = 64 * 1024 * 1024
 const QUERY_CANCELED = '57014'
@@ -40,18 +46,20 @@ export function createRequestSlots({ db, intakeDb = db, limits = DEFAULT_LIMITS 
   const intake = createFairSlots({ ...INTAKE, refuse })
   const replies: ByteBudget = createByteBudget(REPLIES_MAX_BYTES)
   return {
-    runInTurn(route, share, work) {
+    runInTurn({ route, bytes }, share, work) {
       const slots = route.intake ? intake : requests
-      return slots.run(share, async () => {
+      const takesTurn = !route.intake || bytes > LARGE_INTAKE_BYTES
+      const runNow = async () => {
         const startedAt = performance.now()
         const watched = requestDb(route.intake ? intakeDb : db, startedAt + limits.statementSeconds * 1000)
         try {
           return await work(watched.db)
         } finally {
           // What it did not wait for the database: parsing, judging, writing JSON.
-          slots.charge(share, performance.now() - startedAt - watched.waitedMs())
+          if (takesTurn) slots.charge(share, performance.now() - startedAt - watched.waitedMs())
         }
-      })
+      }
+      return takesTurn ? slots.run(share, runNow) : runNow()
     },
     holdReply(share, res, bytes) {
       const held = replies.hold(share, () => res.destroy())

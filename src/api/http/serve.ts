@@ -23,7 +23,7 @@ export function serveRoute(deps: ApiDeps, route: Route, slots: RequestSlots): Re
   const answerRequest = requestAnswerer(deps, route, slots)
   return async (req, res) => {
     const share = shareOf(res.locals.caller)
-    const answer = await slots.runInTurn(route, share, async (db) => {
+    const answer = await slots.runInTurn({ route, bytes: req.body?.length ?? 0 }, share, async (db) => {
       // Whoever has gone while it waited for its turn hears no answer, and may send it again.
       if (res.closed) throw new Refusal('body_incomplete')
       return answerRequest(req, res, db)
