@@ -13,7 +13,9 @@ export interface Arrival {
   at: number
   /** The second in which it was signed, from its signature: earlier than `at` where the receiver or the machine is busy. */
   sentAt: number
-  /** It was reset on a connection that had carried another before: the gateway sends it once more at once, as the same attempt. */
+  /** It is the first that its connection carried. */
+  isOnNew: boolean
+  /** It was reset on a connection that had carried another before: the gateway sends it once more on a new one, as the same attempt. */
   isLostOnKept: boolean
 }
 
@@ -58,11 +60,12 @@ export async function startReceiver(
       user: user.clientUserId,
       at: Date.now(),
       sentAt: 1000 * Number(/\bt=(\d+)/.exec(String(headers['flo-signature']))?.[1]),
+      isOnNew: !used.has(request.socket),
       isLostOnKept: false,
     }
     arrivals.push(arrival)
     const told = manner(arrival)
-    arrival.isLostOnKept = told === 'reset' && used.has(request.socket)
+    arrival.isLostOnKept = told === 'reset' && !arrival.isOnNew
     used.add(request.socket)
     if (!BAD.includes(told)) served.add(arrival.user)
     await answerLike(told, request, answer, lateMs).catch(() => {})

@@ -19,6 +19,7 @@ repeated that no fault explains, when a process ended by itself, or when recover
   --seed text       decides which, when and in which order (its own each time)
   --processes n     gateways on the one database (3)
   --per-second n    events that Stripe sends, to seven endpoints each (50)
+  --only words      of all faults those alone whose name holds one of these words: kill,poison,reset
 `
 
 const { values: flags } = parseArgs({
@@ -28,6 +29,7 @@ const { values: flags } = parseArgs({
     seed: { type: 'string', default: randomBytes(4).toString('hex') },
     processes: { type: 'string', default: '3' },
     'per-second': { type: 'string', default: '50' },
+    only: { type: 'string', default: '' },
   },
 })
 if (flags.help) {
@@ -55,7 +57,7 @@ const random = randomOf(flags.seed)
 // A stream of their own: how often receivers ask for one depends on the machine.
 const receiverRandom = randomOf(`${flags.seed} receivers`)
 
-const single: readonly Fault[] = [
+const every: readonly Fault[] = [
   faults.killOne,
   faults.killAll,
   faults.freeze,
@@ -79,6 +81,12 @@ const single: readonly Fault[] = [
   faults.failover,
   faults.failoverInSilence,
 ]
+const words = flags.only.split(',')
+const single = every.filter(({ name }) => words.some((word) => name.includes(word)))
+if (single.length === 0) {
+  console.error(`No fault is named like that. There are: ${every.map(({ name }) => name).join('; ')}.`)
+  process.exit(2)
+}
 
 const isKill = (fault: Fault) => fault === faults.killOne || fault === faults.killAll
 
@@ -86,7 +94,7 @@ const isKill = (fault: Fault) => fault === faults.killOne || fault === faults.ki
 function* chooseFaults(): Generator<Fault> {
   for (;;)
     for (const fault of single.toSorted(() => random() - 0.5))
-      yield random() < 0.2 && !isKill(fault) ? faults.atOnce(fault, faults.killOne) : fault
+      yield single.some(isKill) && random() < 0.2 && !isKill(fault) ? faults.atOnce(fault, faults.killOne) : fault
 }
 
 /** Endpoints that now and then treat the first attempt of a delivery badly, each in a manner of its own. */

@@ -22,7 +22,10 @@ export interface Sums {
   invented: string[]
   /** Deliveries of an event to an endpoint beyond the first. */
   deliveredTwice: string[]
+  /** All of them, but for `resent`. */
   repeats: Repeat[]
+  /** What a kept connection lost, sent once more. */
+  resent: Repeat[]
   ledger: string
   addsUp: boolean
 }
@@ -44,6 +47,7 @@ export async function addUpSums(url: string, { stripe, receivers }: Witnesses): 
   const db = openPool(url, { max: 2 })
   try {
     const report = await readLedgerReport(db, { lateSeconds: 0 })
+    const { resent, others: repeats } = partResent(receivers.flatMap(({ arrivals }) => repeatsOf(arrivals)))
     return {
       accepted: stripe.accepted.size,
       arrivals: receivers.reduce((sum, { arrivals }) => sum + arrivals.length, 0),
@@ -55,7 +59,8 @@ export async function addUpSums(url: string, { stripe, receivers }: Witnesses): 
         arrivals.filter(({ user }) => !stripe.accepted.has(user)).map(({ user }) => user),
       ),
       deliveredTwice: receivers.flatMap(({ arrivals }) => deliveredTwice(arrivals)),
-      repeats: receivers.flatMap(({ arrivals }) => repeatsOf(arrivals)),
+      repeats,
+      resent,
       ledger: ledgerText(report),
       addsUp: ledgerAddsUp(report),
     }
@@ -70,13 +75,19 @@ function deliveredTwice(arrivals: readonly Arrival[]): string[] {
   return [...ids].filter(([, of]) => new Set(of.map(({ deliveryId }) => deliveryId)).size > 1).map(([user]) => user)
 }
 
-/**
- * A retry has a number of its own; the same number once more means that the first one's record was lost. What a kept connection
- * lost is sent once more by right.
- */
+/** A retry has a number of its own; the same number once more means that the first one's record was lost. */
 function repeatsOf(arrivals: readonly Arrival[]): Repeat[] {
   const attempts = Map.groupBy(arrivals, ({ deliveryId, attempt }) => `${deliveryId} ${attempt}`)
-  return [...attempts.values()].flatMap(([first, ...more]) =>
-    more.slice(first?.isLostOnKept ? 1 : 0).map((again) => ({ first: present(first), again })),
-  )
+  return [...attempts.values()].flatMap(([first, ...more]) => more.map((again) => ({ first: present(first), again })))
+}
+
+/** Each attempt that a kept connection lost is sent once more by right, on a new one; parts those repeats from all others. */
+function partResent(repeats: readonly Repeat[]): { resent: Repeat[]; others: Repeat[] } {
+  const resent = new Map<Arrival, Repeat>()
+  for (const repeat of repeats)
+    if (repeat.first.isLostOnKept && repeat.again.isOnNew && !resent.has(repeat.first)) resent.set(repeat.first, repeat)
+  return {
+    resent: [...resent.values()],
+    others: repeats.filter((repeat) => resent.get(repeat.first) !== repeat),
+  }
 }

@@ -43,7 +43,7 @@ export function tortureReport({ struck, sums, lost, crashes, machine, options: a
     const lasted = secondsText(Math.max(...all.map(({ from, to }) => to - from)))
     return `| ${name} | ${all.length} | ${lasted} | ${inFlight} | ${secondsText(medianOf(recovered))} | ${secondsText(Math.max(...recovered))} |`
   })
-  const { accepted, arrivals, endpoints, missing, invented, deliveredTwice: twice, repeats } = sums
+  const { accepted, arrivals, endpoints, missing, invented, deliveredTwice: twice, repeats, resent } = sums
   return [
     `${asked.processes} processes, ${asked.perSecond} events/s, ${asked.minutes} minutes, seed ${asked.seed}; ${machine.cpu}, ${machine.cores} cores, ${machine.system}`,
     '',
@@ -54,6 +54,7 @@ export function tortureReport({ struck, sums, lost, crashes, machine, options: a
     `- ${accepted} events accepted, ${arrivals} requests at ${endpoints} endpoints`,
     `- ${missing.length} missing, ${invented.length} never accepted, ${twice.length} under two ids`,
     `- ${repeats.length} attempts repeated: ${repeats.length - lost.length} were in flight at a fault, ${lost.length} were not`,
+    `- ${resent.length} attempts sent once more, since a kept connection was reset under them`,
     `- ${struck.length} faults, ${lateStrikes(struck).length} of them with more than ${secondsText(RECOVERY_BAR_MS)} s to recovery`,
     `- ${crashesAtWork(crashes).length} processes ended by themselves at work, ${crashes.length - crashesAtWork(crashes).length} while they were started`,
     '',

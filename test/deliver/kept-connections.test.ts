@@ -46,8 +46,8 @@ async function startRaw(behave: Behaviour, { tls = false } = {}) {
   return { requests, port, countConnections: () => connections }
 }
 
-const send = ({ port }: { port: number }, { host = '127.0.0.1', tls = false, timeoutMs = 10_000 } = {}) =>
-  sender.sendPost({
+const send = ({ port }: { port: number }, { host = '127.0.0.1', tls = false, timeoutMs = 10_000, by = sender } = {}) =>
+  by.sendPost({
     clientId: 'a',
     origin: `${tls ? 'https' : 'http'}://${host}:${port}`,
     path: '/hook',
@@ -59,8 +59,8 @@ const send = ({ port }: { port: number }, { host = '127.0.0.1', tls = false, tim
   })
 
 /** Sends, and lets the event loop turn: a connection is used again no earlier. */
-const sendAndRest = async (receiver: { port: number }) => {
-  await send(receiver)
+const sendAndRest = async (receiver: { port: number }, by = sender) => {
+  await send(receiver, { by })
   await delay(50)
 }
 
@@ -192,10 +192,10 @@ describe('what a kept connection loses before a byte of an answer came is sent o
       else socket.end()
     })
     await sendAndRest(silent)
-    expect((await send(silent)).outcome).toMatchObject({ reason: 'connection' })
+    expect(await send(silent)).toMatchObject({ outcome: { reason: 'connection' }, wasSentAgain: true })
     // The second was sent once more, and then given up.
     expect(silent.requests).toHaveLength(3)
-    expect((await send(silent)).outcome).toMatchObject({ reason: 'connection' })
+    expect(await send(silent)).toMatchObject({ outcome: { reason: 'connection' }, wasSentAgain: false })
     expect(silent.requests).toHaveLength(4)
   })
 
@@ -212,6 +212,33 @@ describe('what a kept connection loses before a byte of an answer came is sent o
     await sendAndRest(hanging)
     expect((await send(hanging, { timeoutMs: 300 })).outcome).toMatchObject({ reason: 'timeout' })
     expect([partial.requests.length, hanging.requests.length]).toEqual([2, 2])
+  })
+
+  test('408 that leaves the connection open is the answer', async () => {
+    const receiver = await startRaw((socket, { count }) =>
+      socket.write(count === 1 ? OK : 'HTTP/1.1 408 Too slow\r\ncontent-length: 0\r\n\r\n'),
+    )
+    await sendAndRest(receiver)
+    expect(await send(receiver)).toMatchObject({ outcome: { kind: 'refused', status: 408 }, wasSentAgain: false })
+    expect(receiver.requests).toHaveLength(2)
+  })
+
+  test('not what we cut ourselves', async () => {
+    const own = createSender({
+      allowedSubnets: ['127.0.0.0/8'],
+      now: () => new Date(),
+      names: namesFrom(async () => [{ address: '127.0.0.1', family: 4 }]),
+    })
+    const receiver = await startRaw((socket, { count }) => {
+      if (count === 1) socket.write(OK)
+      else void own.closeConnections()
+    })
+    await sendAndRest(receiver, own)
+    const { outcome, wasSentAgain } = await send(receiver, { by: own })
+    expect(outcome).toMatchObject({ reason: 'connection' })
+    await delay(50)
+    expect([receiver.requests.length, receiver.countConnections()]).toEqual([2, 1])
+    expect(wasSentAgain).toBe(false)
   })
 
   test('408 on a new connection is the answer', async () => {

@@ -15,6 +15,7 @@ const arrival = (user: string, deliveryId = `delivery of ${user}`, attempt = 1, 
   attempt,
   at,
   sentAt: at,
+  isOnNew: false,
   isLostOnKept: false,
 })
 const receiver = (arrivals: Arrival[], served = arrivals.map(({ user }) => user)) =>
@@ -60,6 +61,20 @@ test('a retry is no repeat, the same attempt once more is; a fault explains it o
   expect(unexplainedRepeats(repeats, [struck(5, retry)])).toEqual(repeats)
   expect(unexplainedRepeats(repeats, [struck(11, first)])).toEqual(repeats)
   expect(unexplainedRepeats(repeats, [])).toEqual(repeats)
+})
+
+test('what a kept connection lost may come once more, on a new one; a third time, or on another kept one, is a repeat', async () => {
+  const [first, onKept, onNew, third] = [
+    { ...arrival('a'), isLostOnKept: true },
+    arrival('a'),
+    { ...arrival('a'), isOnNew: true },
+    { ...arrival('a'), isOnNew: true },
+  ]
+  const found = await addUpSums(url, { stripe: accepted('a'), receivers: [receiver([first, onKept, onNew, third])] })
+  expect(found.resent).toEqual([{ first, again: onNew }])
+  expect(found.repeats.map(({ again }) => again)).toEqual([onKept, third])
+  const other = await addUpSums(url, { stripe: accepted('a'), receivers: [receiver([arrival('a'), onNew])] })
+  expect([other.resent.length, other.repeats.length]).toEqual([0, 1])
 })
 
 test('attempts that have arrived and that the database knows nothing of are in flight', async () => {

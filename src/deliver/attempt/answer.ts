@@ -10,6 +10,8 @@ export interface AttemptAnswer {
   body: string | null
   /** The error of this machine, addresses included: only for the log. */
   cause?: string
+  /** A kept connection had lost the request, which was sent once more at once: the receiver may have got it twice. */
+  wasSentAgain?: boolean
 }
 
 type ResponseHeaders = Record<string, string | string[] | undefined>

@@ -76,6 +76,8 @@ export async function makeAttempt(
       outcome: kind,
       ...outcome,
       cause: answer.cause,
+      // The receiver may have got it twice, under this one number.
+      ...(answer.wasSentAgain && { wasSentAgain: true }),
       durationMs: answer.durationMs,
       nextDelaySeconds,
     },

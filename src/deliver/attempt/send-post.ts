@@ -2,7 +2,7 @@ import type { Agent, Dispatcher } from 'undici'
 import { ProxyTrouble } from '../../network/egress-proxy.ts'
 import { outcomeOfStatus } from '../attempt-outcome.ts'
 import type { TlsIdentity } from '../endpoint/endpoint.ts'
-import { type ConnectionSettings, createAgentPool } from './agent-pool.ts'
+import { type AgentPair, type ConnectionSettings, createAgentPool } from './agent-pool.ts'
 import { type AttemptAnswer, type ResponseHead, storedAnswer } from './answer.ts'
 import { createDeadlineWatch, type OpenRequest } from './deadline-watch.ts'
 import { AttemptTimeoutError, unreachableOutcome } from './network-errors.ts'
@@ -36,6 +36,7 @@ export function createSender({ now, ...settings }: ConnectionSettings & { now: (
   const { names, tunnels } = settings
   const agents = createAgentPool(settings)
   const deadlines = createDeadlineWatch()
+  let isClosing = false
   /** Why a request has not been answered in time: by how far it has come. */
   const lateError = ({ origin }: PostRequest, connection: ReceiverConnection | undefined, isSent: boolean): Error => {
     if (isSent) return new AttemptTimeoutError()
@@ -48,15 +49,15 @@ export function createSender({ now, ...settings }: ConnectionSettings & { now: (
   const sendPost = (post: PostRequest): Promise<AttemptAnswer> =>
     new Promise((resolve) => {
       const response = collectResponse(now)
-      const pair = agents.agentsFor(post.identity)
       let current: RequestTry | undefined
       let hasEnded = false
+      let wasSentAgain = false
 
       const finishRequest = (error?: unknown) => {
         if (hasEnded) return
         hasEnded = true
         deadlines.removeRequest(request)
-        resolve(response.answerAfter(error))
+        resolve({ ...response.answerAfter(error), wasSentAgain })
       }
       // Aborting destroys the connection. A request that still waits for one is aborted when it gets it, and not sent.
       const cutConnection = (error: Error) => {
@@ -71,10 +72,10 @@ export function createSender({ now, ...settings }: ConnectionSettings & { now: (
       }
       deadlines.addRequest(request)
 
-      const sendOver = (agent: Agent) => {
-        current = startTry(agent, post, {
-          hasEnded: () => hasEnded,
-          onLost: agent === pair.kept ? () => sendOver(pair.fresh) : null,
+      const sendOver = (which: keyof AgentPair) => {
+        current = startTry(agents.agentsFor(post.identity)[which], post, {
+          hasEnded: () => hasEnded || isClosing,
+          onLost: which === 'kept' ? sendAgain : null,
           onHead(status, headers) {
             response.addHead(status, headers)
             request.deadline = Math.min(request.deadline, performance.now() + BODY_MAX_MS)
@@ -89,7 +90,11 @@ export function createSender({ now, ...settings }: ConnectionSettings & { now: (
           onError: finishRequest,
         })
       }
-      sendOver(pair.kept)
+      const sendAgain = (wasWritten: boolean) => {
+        wasSentAgain = wasWritten
+        sendOver('fresh')
+      }
+      sendOver('kept')
     })
 
   return {
@@ -97,6 +102,7 @@ export function createSender({ now, ...settings }: ConnectionSettings & { now: (
     /** How many requests have not ended. */
     countUnderWay: deadlines.countOpen,
     async closeConnections() {
+      isClosing = true
       deadlines.stop()
       await agents.destroyAll()
     },
@@ -104,9 +110,13 @@ export function createSender({ now, ...settings }: ConnectionSettings & { now: (
 }
 
 interface TryEvents {
+  /** The attempt is over, or all are: what is not sent yet is not sent any more. */
   hasEnded: () => boolean
-  /** The connection that was used before is lost before a byte of an answer came; null: the try is the last. */
-  onLost: (() => void) | null
+  /**
+   * The connection that was used before is lost before a byte of an answer came, with the request or, unless it `wasWritten`,
+   * while the request waited for its turn; null: the try is the last.
+   */
+  onLost: ((wasWritten: boolean) => void) | null
   onHead(status: number, headers: ResponseHead['headers']): void
   onChunk(chunk: Buffer): void
   onEnd(): void
@@ -119,8 +129,12 @@ interface RequestTry {
   isSent(): boolean
 }
 
-/** The receiver closed the connection for want of requests: what was sent meanwhile may be repeated (RFC 9110 15.5.9). */
-const REQUEST_TIMEOUT = 408
+/**
+ * The receiver closed the connection for want of requests: what was sent meanwhile may be repeated (RFC 9110 15.5.9). One that
+ * leaves the connection open has got the request, and answers it.
+ */
+const isIdleTimeout = (status: number, { connection }: ResponseHead['headers']) =>
+  status === 408 && /\bclose\b/i.test(String(connection))
 
 /** Sends the request once. An idle connection may be closed at any moment, and the request that meets this says nothing of the receiver. */
 function startTry(agent: Agent, post: PostRequest, { hasEnded, onLost, ...events }: TryEvents): RequestTry {
@@ -131,9 +145,9 @@ function startTry(agent: Agent, post: PostRequest, { hasEnded, onLost, ...events
   // undici also gives up requests that still wait for their turn on an open connection when that one is reset: none of them was sent.
   const isLost = () =>
     controller === undefined ? Boolean(connection?.answers) : isReused() && connection?.answers?.countBytes() === 0
-  const abandon = (lost: () => void) => {
+  const abandon = (lost: (wasWritten: boolean) => void) => {
     isAbandoned = true
-    lost()
+    lost(controller !== undefined)
   }
 
   const handler: AttemptHandler = {
@@ -149,7 +163,7 @@ function startTry(agent: Agent, post: PostRequest, { hasEnded, onLost, ...events
     onResponseStart(started, status, headers) {
       if (isAbandoned || status < 200) return
       connection?.answers?.endHead()
-      if (status === REQUEST_TIMEOUT && onLost && isReused() && !hasEnded()) {
+      if (isIdleTimeout(status, headers) && onLost && isReused() && !hasEnded()) {
         abandon(onLost)
         return started.abort(new Error('sent again on a fresh connection'))
       }
