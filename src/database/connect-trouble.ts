@@ -71,10 +71,14 @@ export function explainDatabaseFailure(error: unknown, url: string): ConfigError
   if (error instanceof ConfigError || !['connect', 'read', 'write', 'getaddrinfo'].includes(syscall)) return null
   const advice = adviseOn({ code, message }, readUrlParts(url))
   if (advice === null && !isDatabaseAway(error)) return null
+  if (advice === null && !SERVERS_OWN.test(code ?? '')) return explainConnectFailure(error, url)
   return new ConfigError(
     `The database refuses what the gateway needs (${firstLine(message)}): ${advice ?? 'look at the server, then start again'}.`,
     { cause: error },
   )
 }
+
+// Codes of PostgreSQL where the connection holds: it is out of something, or a standby. What is lost has codes of the network, or none.
+const SERVERS_OWN = /^(53...|25006)$/
 
 const firstLine = (message: string) => message.split('\n')[0]

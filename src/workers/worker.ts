@@ -107,10 +107,13 @@ export async function registerWorker(deps: WorkerDeps): Promise<RegisteredWorker
     async stop() {
       sessions.stopReopening()
       await janitor.stop()
-      await leaveWorkers(db, sessions.currentSession().id)
-      // The heartbeat goes on to the last: without it, a database that vanishes now would be waited for in vain.
-      await heartbeat.stop()
-      await sessions.currentSession().endSession()
+      try {
+        await leaveWorkers(db, sessions.currentSession().id)
+      } finally {
+        // The heartbeat goes on to the last: without it, a database that vanishes now would be waited for in vain.
+        await heartbeat.stop()
+        await sessions.currentSession().endSession()
+      }
     },
   }
 }
