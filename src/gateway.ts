@@ -8,7 +8,7 @@ import { cancelBackfill, startBackfill } from './backfill/start.ts'
 import type { Config } from './config.ts'
 import { createDatabaseClock, type DatabaseClock } from './database/clock.ts'
 import { explainDatabaseFailure } from './database/connect-trouble.ts'
-import { cutConnections, type Db, openPool } from './database/db.ts'
+import { cutConnections, type Db, isDatabaseAway, openPool } from './database/db.ts'
 import { migrateDatabase } from './database/migrate.ts'
 import type { SessionSettings } from './database/session-settings.ts'
 import { cancelDelivery } from './deliver/cancel.ts'
@@ -90,7 +90,8 @@ export async function startGateway(config: Config, options: GatewayOptions): Pro
   try {
     return await startParts(config, options, started)
   } catch (error) {
-    await started.stopAll()
+    // While the database is away, each part would say so once more as it is stopped.
+    await started.stopAll(isDatabaseAway(error) ? isDatabaseAway : undefined)
     throw (config.databaseUrl && explainDatabaseFailure(error, config.databaseUrl)) || error
   }
 }
@@ -166,27 +167,27 @@ async function startParts(config: Config, options: GatewayOptions, started: Stop
     url: http.url,
     dataDir: embedded && resolve(config.dataDir),
     adminKey,
-    stop: started.stopAll,
+    stop: () => started.stopAll(),
     abandon: () => embedded?.abandon(),
   }
 }
 
 interface StopList {
   add(stop: () => Promise<unknown>): void
-  /** Stops everything in the opposite order of its start, once however often it is called. */
-  stopAll(): Promise<void>
+  /** Stops everything in the opposite order of its start, once however often it is called. Errors that `isKnown` are not logged. */
+  stopAll(isKnown?: (error: unknown) => boolean): Promise<void>
 }
 
 function createStopList(log: Log): StopList {
   const stops: (() => Promise<unknown>)[] = []
   let stopped: Promise<void> | undefined
-  const stopInReverse = async () => {
+  const stopInReverse = async (isKnown: (error: unknown) => boolean) => {
     for (const stop of stops.toReversed())
-      await stop().catch((error) => log.error({ err: error }, 'gateway.stop_failed'))
+      await stop().catch((error) => isKnown(error) || log.error({ err: error }, 'gateway.stop_failed'))
   }
   return {
     add: (stop) => void stops.push(stop),
-    stopAll: () => (stopped ??= stopInReverse()),
+    stopAll: (isKnown = () => false) => (stopped ??= stopInReverse(isKnown)),
   }
 }
 
