@@ -7,6 +7,8 @@ import { type HttpServerOptions, startHttpServer } from '../../src/network/http-
 import { afterwards } from '../support/afterwards.ts'
 import { eventually } from '../support/eventually.ts'
 
+/** Between openings: what was opened a moment ago is not cut for the next one. */
+const NOT_NEW = { everyMs: 250 }
 const GET = 'GET / HTTP/1.1\r\nhost: x\r\n\r\n'
 
 async function serve(app: RequestListener, options: Partial<HttpServerOptions> = {}) {
@@ -149,7 +151,7 @@ test('an address has a limit of its own where it is the sender’s, and none whe
   await eventually(async () => {
     direct.push(await open(url))
     return direct.filter(({ seen }) => !seen.isClosed).length <= 6
-  })
+  }, NOT_NEW)
   const forwarded = 'GET / HTTP/1.1\r\nhost: x\r\nx-forwarded-for: 203.0.113.9\r\n\r\n'
   const behind: Awaited<ReturnType<typeof open>>[] = []
   for (let more = 0; more < 12; more++) {
@@ -183,5 +185,5 @@ test('what a trusted proxy says of an address holds, what anybody else says does
   await eventually(async () => {
     untrusted.push(await open(other))
     return untrusted.filter(({ seen }) => !seen.isClosed).length <= 4
-  })
+  }, NOT_NEW)
 })
