@@ -55,9 +55,23 @@ describe('names that never answer, or late', () => {
     expect(await names.resolveHost('new.test', 'a')).toEqual([v4('192.0.2.2')])
   }, 60_000)
 
-  test('one that answers after four seconds is found', async () => {
-    const names = await startNames({ 'late.test': { addresses: ['192.0.2.4'], delayMs: 4_000 } })
+  test('one that answers after four seconds is found, also by a server that has long answered fast', async () => {
+    const fast = Array.from({ length: 12 }, (_, at) => `fast-${at}.test`)
+    const names = await startNames({
+      ...Object.fromEntries(fast.map((name) => [name, { addresses: ['192.0.2.1'] }])),
+      'late.test': { addresses: ['192.0.2.4'], delayMs: 4_000 },
+    })
+    for (const name of fast) await names.resolveHost(name, 'a')
     expect(await names.resolveHost('late.test', 'a')).toEqual([v4('192.0.2.4')])
+  }, 30_000)
+
+  test('those of silent servers share their sockets, whatever else is answered meanwhile', async () => {
+    const dead = Array.from({ length: 24 }, (_, at) => `dead-${at}.test`)
+    const names = await startNames(Object.fromEntries(dead.map((name) => [name, { silent: true }])))
+    const outcomes = dead.map((name) => codeOf(names.resolveHost(name, 'a')))
+    await eventually(() => expect(new Set(names.server.asked.map(({ name }) => name)).size).toBe(dead.length))
+    expect(new Set(names.server.asked.map(({ port }) => port)).size).toBeLessThan(dead.length / 2)
+    await Promise.all(outcomes)
   }, 30_000)
 
   test.each(['A', 'AAAA'] as const)(
@@ -203,6 +217,12 @@ describe('names of the machine resolve as ever', () => {
     ['a', 'search\n', ['a']],
   ])('%s with %j is asked for as %j', async (name, resolvConf, expected) => {
     expect(watchSystemFiles(await systemFiles({ resolvConf })).namesToAsk(name)).toEqual(expected)
+  })
+
+  test('a name that a search domain makes too long to exist is absent, not in trouble', async () => {
+    const long = ['a', 'b', 'c'].map((letter) => letter.repeat(63)).join('.')
+    const names = await startNames({}, { resolvConf: `search ${'d'.repeat(60)}.${'e'.repeat(30)}.test\n` })
+    expect(await codeOf(names.resolveHost(long, 'a'))).toBe('ENOTFOUND')
   })
 
   test('a file that changes is read again', async () => {

@@ -16,15 +16,21 @@ export interface NameBehaviour {
   truncated?: boolean
 }
 
+interface Asker {
+  over: 'udp' | 'tcp'
+  port: number
+}
+
 const TYPES: Record<number, 'A' | 'AAAA'> = { 1: 'A', 28: 'AAAA' }
 
 /** A name server on a free port of 127.0.0.1, over UDP and TCP, that keeps what it was asked; closed after the test or file. */
 export async function startNameServer(names: Record<string, NameBehaviour> = {}) {
-  const asked: { name: string; type: string; over: 'udp' | 'tcp' }[] = []
+  /** `port`: of the socket that asked. */
+  const asked: { name: string; type: string; over: 'udp' | 'tcp'; port: number }[] = []
   const timers = new Set<NodeJS.Timeout>()
-  const answer = (query: Buffer, over: 'udp' | 'tcp', send: (reply: Buffer) => void) => {
+  const answer = (query: Buffer, { over, port }: Asker, send: (reply: Buffer) => void) => {
     const { name, type, end } = readQuestion(query)
-    asked.push({ name, type, over })
+    asked.push({ name, type, over, port })
     const behaviour = names[name] ?? { code: 3 }
     if (behaviour.silent === true || behaviour.silent === type) return
     const reply = writeReply(query.subarray(0, end), behaviour, { type, over })
@@ -36,7 +42,9 @@ export async function startNameServer(names: Record<string, NameBehaviour> = {})
   }
 
   const udp = createSocket('udp4')
-  udp.on('message', (query, from) => answer(query, 'udp', (reply) => udp.send(reply, from.port, from.address)))
+  udp.on('message', (query, from) =>
+    answer(query, { over: 'udp', port: from.port }, (reply) => udp.send(reply, from.port, from.address)),
+  )
   const sockets = new Set<Socket>()
   const tcp = createServer((socket) => {
     sockets.add(socket)
@@ -46,7 +54,7 @@ export async function startNameServer(names: Record<string, NameBehaviour> = {})
       read = Buffer.concat([read, chunk])
       while (read.length >= 2 && read.length >= 2 + read.readUInt16BE(0)) {
         const length = read.readUInt16BE(0)
-        answer(read.subarray(2, 2 + length), 'tcp', (reply) => {
+        answer(read.subarray(2, 2 + length), { over: 'tcp', port: socket.remotePort ?? 0 }, (reply) => {
           const size = Buffer.alloc(2)
           size.writeUInt16BE(reply.length)
           socket.write(Buffer.concat([size, reply]))

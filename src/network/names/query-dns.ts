@@ -12,23 +12,56 @@ export type DnsAnswer =
 
 // An answer that comes late still counts, which c-ares forgets when it asks again: so a second query is sent beside the first.
 const TRY_MS = 5_000
+const SILENT = 'ETIMEOUT'
 const ASK_AGAIN_MS = 1_000
 /** How long addresses of one family wait for those of the other (RFC 8305, which says 50 ms, of a resolver that is near). */
 const OTHER_FAMILY_MS = 300
 
+/** Asks name servers, and waits for each answer as long as it says. */
+export interface PatientResolver {
+  ask<T>(query: (resolver: Resolver) => Promise<T>): Promise<T>
+}
+
 /** Who is asked, and who is asked as well when no answer has come after a second. */
 export interface DnsResolvers {
-  first: Resolver
-  second: Resolver
+  first: PatientResolver
+  second: PatientResolver
 }
 
 /** c-ares: it has sockets of its own, and no thread waits for it. `servers`: in place of those of resolv.conf. */
 export function createDnsResolvers(servers: readonly string[]): DnsResolvers {
-  const [first, second] = [new Resolver({ timeout: TRY_MS, tries: 1 }), new Resolver({ timeout: TRY_MS, tries: 1 })]
-  if (servers.length > 0) first.setServers(servers)
-  const [nearest, ...others] = first.getServers()
-  if (nearest) second.setServers([...others, nearest])
-  return { first, second }
+  const [nearest, ...others] = servers.length > 0 ? servers : createResolver([]).getServers()
+  return { first: keepPatient(servers), second: keepPatient(nearest ? [...others, nearest] : servers) }
+}
+
+function createResolver(servers: readonly string[]): Resolver {
+  const resolver = new Resolver({ timeout: TRY_MS, tries: 1 })
+  if (servers.length > 0) resolver.setServers(servers)
+  return resolver
+}
+
+/**
+ * c-ares waits shorter for servers that have answered fast (a quarter of a second for near ones), and then names that take long
+ * would never be found. It learns so from answers alone: after one, the next query goes through a new resolver. Servers that
+ * never answer are asked through one, whose sockets all such queries share.
+ */
+function keepPatient(servers: readonly string[]): PatientResolver {
+  let current: Resolver | undefined
+  return {
+    async ask(query) {
+      const resolver = current ?? createResolver(servers)
+      current = resolver
+      let isSilent = false
+      try {
+        return await query(resolver)
+      } catch (error) {
+        isSilent = (error as NodeJS.ErrnoException).code === SILENT
+        throw error
+      } finally {
+        if (!isSilent && current === resolver) current = undefined
+      }
+    },
+  }
 }
 
 /** Asks for the addresses of both families at once. Never rejects. */
@@ -65,11 +98,11 @@ async function queryPatiently({ first, second }: DnsResolvers, name: string, fam
   return answers.find(({ kind }) => kind !== 'failed') ?? answer
 }
 
-async function queryFamily(resolver: Resolver, name: string, family: 4 | 6): Promise<FamilyAnswer> {
+async function queryFamily(resolver: PatientResolver, name: string, family: 4 | 6): Promise<FamilyAnswer> {
   try {
-    const records = await (family === 4
-      ? resolver.resolve4(name, { ttl: true })
-      : resolver.resolve6(name, { ttl: true }))
+    const records = await resolver.ask((one) =>
+      family === 4 ? one.resolve4(name, { ttl: true }) : one.resolve6(name, { ttl: true }),
+    )
     const addresses = records.map(({ address }) => ({ address, family }))
     const ttlSeconds = Math.min(...records.map(({ ttl }) => ttl))
     return addresses.length > 0
@@ -77,9 +110,12 @@ async function queryFamily(resolver: Resolver, name: string, family: 4 | 6): Pro
       : { family, kind: 'absent', code: 'ENODATA' }
   } catch (error) {
     const { code = 'EFAILED' } = error as NodeJS.ErrnoException
-    return { family, kind: code === 'ENOTFOUND' || code === 'ENODATA' ? 'absent' : 'failed', code }
+    return { family, kind: ABSENT.has(code) ? 'absent' : 'failed', code }
   }
 }
+
+// The last: a name too long to exist, as one becomes by a search domain.
+const ABSENT = new Set(['ENOTFOUND', 'ENODATA', 'EBADNAME'])
 
 /** IPv6 first where this machine has an address of the internet's, as the system would sort; Node tries the families in turn. */
 function compareFamilies(): (a: LookupAddress, b: LookupAddress) => number {
