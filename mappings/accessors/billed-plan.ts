@@ -57,12 +57,14 @@ function findUnseenPlan(list: readonly BilledLine[], held: readonly Plan[], bill
       line.period.end > (billedUntil ?? 0) &&
       planOf(line) !== undefined,
   )
+  const quantitiesOf = Map.groupBy(held, ({ plan }) => plan)
   const isHeld = (line: BilledLine) =>
-    held.some(
-      ({ plan, quantity }) => plan === planOf(line) && (quantity ?? line.quantity) === (line.quantity ?? quantity),
+    (quantitiesOf.get(planOf(line) ?? '') ?? []).some(
+      ({ quantity }) => (quantity ?? line.quantity) === (line.quantity ?? quantity),
     )
   // Of an item that was changed several times older lines may be there as well.
-  const unseen = ahead.find((line) => !ahead.some((other) => itemOf(other) === itemOf(line) && isHeld(other)))
+  const heldItems = new Set(ahead.filter(isHeld).map(itemOf))
+  const unseen = ahead.find((line) => !heldItems.has(itemOf(line)))
   if (!unseen) return null
   const plan = planOf(unseen) ?? ''
   const isKnown = held.some((one) => one.plan === plan)

@@ -76,7 +76,8 @@ const lastOf = (periods: readonly Period[]): Period[] =>
  */
 export function periodBegunAt(boundary: number | null, held: readonly Term[], billed: readonly string[]): Period[] {
   if (boundary === null) return lastOf(held)
-  const named = held.filter(({ itemId = '', planId = '' }) => billed.includes(itemId) || billed.includes(planId))
+  const isBilled = new Set(billed)
+  const named = held.filter(({ itemId = '', planId = '' }) => isBilled.has(itemId) || isBilled.has(planId))
   const among = named.length > 0 ? named : held
   const begun = among.flatMap((term) => periodFrom(term, boundary))
   if (begun.length > 0) return lastOf(begun)

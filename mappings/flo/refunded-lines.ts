@@ -1,5 +1,6 @@
 import type Stripe from 'stripe'
 import type { Json } from '../../src/domain/json.ts'
+import { memoizeByKey } from '../../src/language/memoized.ts'
 import type { Credit } from '../accessors/facts.ts'
 import type { Line } from '../accessors/invoice.ts'
 import { type Bought, boughtThing } from './item.ts'
@@ -72,11 +73,13 @@ function linesNamed({ credits, invoice, bought, refundId, at, amount }: Refunded
 /** How much of each line notes give back. */
 function weighLines(notes: Credit[], bought: Bought[]): Map<Bought, number> {
   const weights = new Map<Bought, number>()
+  // Of two lines with one id the first is meant.
+  const byLine = new Map(bought.toReversed().map((one) => [one.line?.id, one]))
   for (const { lines, money } of notes) {
     const amounts = lines.map((line) => line.amount)
     const shares = money === null ? amounts : shareOut(money, amounts)
     for (const [place, { line }] of lines.entries()) {
-      const found = bought.find((one) => one.line?.id === line)
+      const found = byLine.get(line)
       if (found) weights.set(found, (weights.get(found) ?? 0) + (shares[place] ?? 0))
     }
   }
@@ -142,11 +145,11 @@ function exclusiveTaxOf(line: Line): number | null {
   return sumOf(told.map((tax) => (tax.tax_behavior === 'exclusive' || tax.inclusive === false ? tax.amount : 0)))
 }
 
-/** The tax that came on top. */
-function taxOf(invoice: Stripe.Invoice): number {
+/** The tax that came on top: asked for again with every line. */
+const taxOf = memoizeByKey((invoice: Stripe.Invoice): number => {
   const byLine = (invoice.lines?.data ?? []).map(exclusiveTaxOf)
   return byLine.some((tax) => tax !== null) ? sumOf(byLine.map((tax) => tax ?? 0)) : ((invoice as OldInvoice).tax ?? 0)
-}
+})
 
 const discountOf = (invoice: Stripe.Invoice): number =>
   typeof invoice.total === 'number' && typeof invoice.subtotal === 'number'

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { v5 } from 'uuid'
+import { parse, v5 } from 'uuid'
 
 let lastMs = 0
 let count = 0
@@ -37,10 +37,10 @@ export function newId(): string {
   return `${ms.slice(0, 8)}-${ms.slice(8)}-7${count.toString(16).padStart(3, '0')}${randomUUID().slice(18)}`
 }
 
-const NAMESPACE = '6b3f0c52-6a0e-5d0b-9f6a-5a1f2c0d7e11'
+const NAMESPACE = parse('6b3f0c52-6a0e-5d0b-9f6a-5a1f2c0d7e11')
 
 /** The same words give the same UUID, in every process and after every restart. */
-export const idOfWords = (...words: string[]): string => v5(words.join('\u0000'), NAMESPACE)
+export const idOfWords = (...words: string[]): string => v5(Buffer.from(words.join('\u0000')), NAMESPACE)
 
 export const isUuid = (text: string): boolean =>
   /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(text)

@@ -11,6 +11,7 @@ interface LostKey {
 /** The keys `__proto__` of plain data that what a schema has made of it does not have any more. */
 export function findLostKeys(given: unknown, made: unknown): LostKey[] {
   const lost: LostKey[] = []
+  if (!hasKeyWithin(given)) return lost
   // Without recursion: a body may be nested deeper than the call stack.
   const open: { given: unknown; made: unknown; path: string[] }[] = [{ given, made, path: [] }]
   for (let next = open.pop(); next; next = open.pop()) {
@@ -23,6 +24,17 @@ export function findLostKeys(given: unknown, made: unknown): LostKey[] {
     }
   }
   return lost
+}
+
+/** Whether the key is anywhere in plain data: almost never, and to see that is quicker than to compare. */
+function hasKeyWithin(given: unknown): boolean {
+  const open: unknown[] = [given]
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (!isObject(next)) continue
+    if (Object.hasOwn(next, KEY)) return true
+    for (const key in next) if (isObject(next[key])) open.push(next[key])
+  }
+  return false
 }
 
 /** Puts the keys back that a schema has lost, where the object that had them is still there. */

@@ -1,5 +1,6 @@
 import type { Json } from '../domain/json.ts'
 import type { Expr, TypeOf, When } from './mapping.ts'
+import { memoizeByKey } from './memoized.ts'
 import type { ItemOf } from './paths.ts'
 import { element, type Reads } from './words.ts'
 
@@ -41,13 +42,15 @@ export const some = <L>(list: Expr<L>, where: (item: Reads<ItemOf<L>>) => When):
   where: where(element<ItemOf<L>>()),
 })
 /** One element of a list, chosen by a named rule that `about` tells, and what is read from it. */
-export const chooser =
-  <Item>(name: string, about: string, choose: (list: Item[]) => Item | null) =>
-  <L extends readonly Item[] | null, T>(list: Expr<L>, of: (item: Reads<Item>) => Expr<T>): Expr<T | null> => ({
+export const chooser = <Item>(name: string, about: string, choose: (list: Item[]) => Item | null) => {
+  // What is read of each of many lines may ask for the same choice among all of them.
+  const chooseOnce = memoizeByKey(choose)
+  return <L extends readonly Item[] | null, T>(list: Expr<L>, of: (item: Reads<Item>) => Expr<T>): Expr<T | null> => ({
     op: 'choose',
     name,
     about,
-    choose,
+    choose: chooseOnce,
     list,
     of: of(element<Item>()),
   })
+}

@@ -11,6 +11,7 @@ import {
   unset,
   type When,
 } from './mapping.ts'
+import { memoizeByKey } from './memoized.ts'
 import { digestOf, lastOccasionTime, type Memory, recordOccasion } from './memory.ts'
 import { type CountedShare, type RefundTally, refundedOf } from './refund-tally.ts'
 import { isIdText, kindOf, placeOf, placesOf, UnreadableError } from './unreadable.ts'
@@ -305,12 +306,17 @@ export function selectElements(node: { list: Node; where: When | null }, scope: 
   return where ? list.filter((item) => isTrue(where, { ...scope, item, itemOf })) : list
 }
 
+/** Where a list holds what is no element, -1 where it does not: it is asked again for every element. */
+const findHole = memoizeByKey((list: Json[]) =>
+  list.findIndex((one) => typeof one !== 'string' && (typeof one !== 'object' || one === null)),
+)
+
 /** A list of objects or of ids, null when it is absent. */
 function readList(node: Node, scope: EvaluationScope): Json[] | null {
   const list = readValue(node, scope)
   if (list === null) return null
   if (!Array.isArray(list)) throw unreadable(node, scope, `${kindOf(list)} is no list`)
-  const hole = list.findIndex((one) => typeof one !== 'string' && (typeof one !== 'object' || one === null))
+  const hole = findHole(list)
   if (hole < 0) return list
   throw new UnreadableError(`${findPlace(node, scope)}.${hole}`, `${kindOf(list[hole])} is no element of a list`)
 }

@@ -1,5 +1,6 @@
 import { fetchedObjectPaths } from '../../../mappings/hydrate.ts'
 import type { Json } from '../../domain/json.ts'
+import { readsElement } from '../../language/element-reads.ts'
 import type { Mapping, Node, NodeOf, ObjectKind } from '../../language/mapping.ts'
 import { memoizeByKey } from '../../language/memoized.ts'
 import {
@@ -91,7 +92,9 @@ const lookupNodesOf = memoizeByKey((mapping: Mapping) => {
 /** Adds what the mapping reads of the world for this event; call again when more is loaded, until nothing is added. */
 export function collectMappingLookups(mapping: Mapping, input: EvaluationInput, lookups: Lookups): void {
   const { kept, users } = lookupNodesOf(mapping)
-  for (const scope of scopesOf(mapping, input)) for (const node of kept) visitStored(node, scope, lookups)
+  for (const scope of momentsOf(input)) for (const node of kept) visitStored(node, scope, lookups)
+  const perElement = kept.filter(readsElement)
+  for (const scope of elementScopesOf(mapping, input)) for (const node of perElement) visitStored(node, scope, lookups)
   for (const rule of mapping.rules) {
     const counted = 'emit' in rule ? rule.once : rule.note
     for (const node of counted ? [...counted.per, counted.purchase] : []) {
@@ -106,12 +109,15 @@ export function collectMappingLookups(mapping: Mapping, input: EvaluationInput, 
   for (const node of users) collectUserNodeLookups(node, input, lookups)
 }
 
-/** The event as it is, its state before, and each element of a list that a rule reads: the product of a line, say. */
-function scopesOf(mapping: Mapping, input: EvaluationInput): EvaluationScope[] {
-  const before = input.prior === null ? [] : [{ ...input, object: input.prior }]
-  const items = mapping.rules.flatMap((rule) => ('emit' in rule && rule.each ? elementsOf(rule.each, input) : []))
-  return [input, ...before, ...items.map((item) => ({ ...input, item }))]
-}
+/** The event as it is, and its state before. */
+const momentsOf = (input: EvaluationInput): EvaluationScope[] =>
+  input.prior === null ? [input] : [input, { ...input, object: input.prior }]
+
+/** Each element of a list that a rule reads: the product of a line, say. */
+const elementScopesOf = (mapping: Mapping, input: EvaluationInput): EvaluationScope[] =>
+  mapping.rules
+    .flatMap((rule) => ('emit' in rule && rule.each ? elementsOf(rule.each, input) : []))
+    .map((item) => ({ ...input, item }))
 
 /** The elements of a list that can be read. */
 function elementsOf(each: Parameters<typeof selectElements>[0], input: EvaluationInput): Json[] {

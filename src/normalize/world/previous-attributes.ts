@@ -10,6 +10,18 @@ const isObject = (value: Json): value is Record<string, Json> =>
  * was added to the metadata is null, or all of the metadata is named.
  */
 export function priorStateOf(object: Json, previous: Json): Json {
+  if (!isObject(previous) || !isObject(object)) return putBack(object, previous)
+  const known = states.get(previous) ?? new WeakMap()
+  states.set(previous, known)
+  const prior = known.get(object) ?? putBack(object, previous)
+  known.set(object, prior)
+  return prior
+}
+
+/** Worked out once, and one and the same object from then on: lookups, mappings and the order of states all ask for it. */
+const states = new WeakMap<object, WeakMap<object, Json>>()
+
+function putBack(object: Json, previous: Json): Json {
   if (!isObject(previous)) return object
   if (object?.object === 'subscription') previous = withItemBefore(object, previous)
   const changed = Object.entries(previous).map(([key, before]): [string, Json] => [
@@ -36,11 +48,13 @@ function withItemBefore(subscription: Json, previous: Record<string, Json>): Rec
 function priorValue(now: Json, before: Json): Json {
   // Partial also where the id itself changed: of a plan that was swapped only what differs is named.
   if (isObject(before) && isObject(now)) return priorStateOf(now, before)
-  if (Array.isArray(before) && Array.isArray(now) && before.length > 0 && before.every(isFragment))
+  if (Array.isArray(before) && Array.isArray(now) && before.length > 0 && before.every(isFragment)) {
+    const fragments = new Map(before.toReversed().map((fragment) => [fragment.id, fragment]))
     return now.map((element) => {
-      const fragment = before.find(({ id }) => id === element?.id)
+      const fragment = fragments.get(element?.id)
       return fragment ? priorStateOf(element, fragment) : element
     })
+  }
   return before
 }
 

@@ -1,0 +1,75 @@
+import { expect, test } from 'vitest'
+import type { Json } from '../../src/domain/json.ts'
+import { cases } from '../support/fixtures.ts'
+import { story } from '../support/story.ts'
+
+/** Elements of a list that is made long; twice as many may at most double the work. */
+const LENGTH = 150
+/** Of a list in many fixtures, so many are tried. */
+const MOST_PLACES = 6
+/** A walk of the whole list for each of its elements would make it 3 and more. */
+const MOST_GROWTH = 2.3
+
+const lists = cases.flatMap(([name, events]) => {
+  const seen = new Set<string>()
+  return events.flatMap((event: Json, at: number) =>
+    listPathsOf(event.data, ['data']).flatMap((path) => {
+      const kind = `${event.type} ${path.join('.')}`
+      if (seen.has(kind)) return []
+      seen.add(kind)
+      return [{ name, events, at, kind, path }]
+    }),
+  )
+})
+const kinds = [...Map.groupBy(lists, ({ kind }) => kind)]
+
+test.each(kinds)('%s: what is read grows as the list does, and no faster', (_, places) => {
+  for (const { name, events, at, path } of places.slice(0, MOST_PLACES)) {
+    const [some, twice] = [LENGTH, 2 * LENGTH].map((length) => {
+      const counted = countReads(withListOf(events[at], path, length))
+      story([...events.slice(0, at), counted.value])
+      return counted.reads()
+    })
+    expect(twice, name).toBeLessThan(MOST_GROWTH * (some ?? 0) + 1000)
+  }
+})
+
+/** Where plain data holds lists that are not empty, as far as one element of each. */
+function listPathsOf(value: Json, path: string[]): string[][] {
+  if (typeof value !== 'object' || value === null) return []
+  if (!Array.isArray(value)) return Object.keys(value).flatMap((key) => listPathsOf(value[key], [...path, key]))
+  return value.length === 0 ? [] : [path, ...listPathsOf(value[0], [...path, '0'])]
+}
+
+function withListOf(event: Json, path: readonly string[], length: number): Json {
+  const copy = structuredClone(event)
+  const list = path.reduce((at, key) => at[key], copy)
+  const [first] = list
+  list.length = 0
+  for (let at = 0; at < length; at += 1) {
+    const element = structuredClone(first)
+    if (typeof element?.id === 'string') element.id += at
+    list.push(element)
+  }
+  return copy
+}
+
+/** The same data, which counts what is read of it. */
+function countReads(plain: Json): { value: Json; reads: () => number } {
+  let reads = 0
+  const known = new WeakMap<object, object>()
+  const counting = (value: Json): Json => {
+    if (typeof value !== 'object' || value === null) return value
+    const made =
+      known.get(value) ??
+      new Proxy(value, {
+        get(target, key) {
+          reads += 1
+          return counting(target[key as keyof typeof target])
+        },
+      })
+    known.set(value, made)
+    return made
+  }
+  return { value: counting(plain), reads: () => reads }
+}
