@@ -28,7 +28,8 @@ interface Connection {
   waiting: [IncomingMessage, ServerResponse][]
 }
 
-/** Requests that wait for the answer to the one before, on all connections: each costs some kilobytes. */
+/** Requests that wait for the answer to the one before, on one connection and on all: each costs some kilobytes. */
+const WAITING_PER_CONNECTION = 32
 const WAITING_MAX = 4_000
 /** A webhook arrives in one go: one that has not been proven after this time may be cut, if nothing else can be. */
 const UNPROVEN_WEBHOOK_MS = 2_000
@@ -64,12 +65,15 @@ export function limitConnections(
     waiting -= connection.waiting.length
     connection.waiting = []
   }
+  const cutFlood = (connection: Connection) => {
+    forgetWaiting(connection)
+    connection.socket.destroy()
+    stopParsing(connection.socket)
+  }
   const cutMostWaiting = () => {
     let [most] = connections
     for (const connection of connections) if (connection.waiting.length > (most?.waiting.length ?? 0)) most = connection
-    if (!most) return
-    forgetWaiting(most)
-    most.socket.destroy()
+    if (most) cutFlood(most)
   }
 
   server.on('connection', (socket) => {
@@ -122,6 +126,7 @@ export function limitConnections(
     const connection = proofs.get(req.socket)
     if (!connection || req.socket.destroyed) return
     if (!connection.answering) return begin(connection, req, res)
+    if (connection.waiting.length >= WAITING_PER_CONNECTION) return cutFlood(connection)
     connection.waiting.push([req, res])
     waiting += 1
     req.socket.pause()
@@ -153,6 +158,18 @@ export function limitConnections(
   }
 
   cutSlowReaders(server, connections, limits)
+}
+
+/** What a parser is told after a head: no request follows it. */
+const NOTHING_FOLLOWS = 2
+
+/**
+ * Leaves unread what has arrived with the request under way. A chunk of 64 KiB may hold 2,000 heads, and Node makes a request of
+ * each of them, all in one go, though their connection is destroyed.
+ */
+function stopParsing(socket: Socket): void {
+  const { parser } = socket as { parser?: { onIncoming?: () => number } | null }
+  if (parser) parser.onIncoming = () => NOTHING_FOLLOWS
 }
 
 /** Counts requests under way of those whom trusted proxies name. */

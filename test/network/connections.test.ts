@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import type { RequestListener } from 'node:http'
 import { connect, type Socket } from 'node:net'
@@ -63,6 +64,21 @@ test('a body behind requests that were sent ahead arrives whole', async () => {
   const post = `POST / HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n${body}`
   const { seen } = await open(url, `${GET}${GET}${post}${GET}`)
   await eventually(() => expect(seen.text.match(/\d+;/g)).toEqual(['0;', '0;', '500000;', '0;']))
+})
+
+test('of thousands of heads that arrive in one go a few become requests, and the connection is cut', async () => {
+  let made = 0
+  const countMade = () => {
+    made += 1
+  }
+  subscribe('http.server.request.start', countMade)
+  afterwards(async () => void unsubscribe('http.server.request.start', countMade))
+  const url = await serve((_req, res) => void setTimeout(() => res.end('x'), 5))
+  const floods = await Promise.all(Array.from({ length: 10 }, () => open(url, GET.repeat(2_000))))
+  await eventually(() => expect(floods.every(({ seen }) => seen.isClosed)).toBe(true))
+  expect(made).toBeLessThanOrEqual(10 * 40)
+  // What parsed them serves others afterwards.
+  for (let again = 0; again < 20; again += 1) expect(await (await fetch(url)).text()).toBe('x')
 })
 
 test('whoever sends ahead and does not read costs one answer, and is cut', async () => {
