@@ -26,13 +26,13 @@ export interface StoppedCluster {
 
 /**
  * Makes the gateway's role in a cluster, and the owner of all that was made in its database. Run by the server itself without a
- * connection, as the bootstrap user. Safe to repeat.
+ * connection, as the bootstrap user. Safe to repeat. false: a server runs on the cluster, since another gateway starts as well.
  */
 export async function prepareRole(
   cluster: StoppedCluster,
   { password, isSuperuser }: { password: string; isSuperuser: boolean },
-): Promise<void> {
-  await runAlone(cluster, [
+): Promise<boolean> {
+  return runAlone(cluster, [
     `do $$ begin
        if not exists (select from pg_roles where rolname = '${DATABASE_USER}') then create role ${DATABASE_USER}; end if;
      end $$`,
@@ -77,7 +77,10 @@ const OWNED_BY_BOOTSTRAP = [
      end loop; end $$`,
 ]
 
-async function runAlone({ pgDir, postgres, account, flags }: StoppedCluster, statements: readonly string[]) {
+async function runAlone(
+  { pgDir, postgres, account, flags }: StoppedCluster,
+  statements: readonly string[],
+): Promise<boolean> {
   const command = account.buildCommand(postgres, [
     '--single',
     '-j',
@@ -100,13 +103,14 @@ async function runAlone({ pgDir, postgres, account, flags }: StoppedCluster, sta
   server.stdin.on('error', () => {})
   server.stdin.end(statements.map((statement) => `${statement};\n\n`).join(''))
   const code = await ended
-  if (code !== 0)
-    throw new Error(`PostgreSQL could not prepare the role ${DATABASE_USER} in ${pgDir}:\n${await output}`)
+  if (code === 0) return true
+  if (/lock file .* already exists|shared memory block .* still in use/.test(await output)) return false
+  throw new Error(`PostgreSQL could not prepare the role ${DATABASE_USER} in ${pgDir}:\n${await output}`)
 }
 
-/** Whether this cluster is of a gateway that connected as the superuser: its role `flo` still takes the password. */
-export async function hasFormerRole(port: number, password: string): Promise<boolean> {
-  const session = createSession(`postgres://${BOOTSTRAP_USER}:${password}@127.0.0.1:${port}/postgres`)
+/** Whether this cluster is of a gateway that connected as the superuser: its role `flo`, that of the URL, still takes the password. */
+export async function hasFormerRole(url: string): Promise<boolean> {
+  const session = createSession(url)
   session.on('error', () => {})
   try {
     await session.connect()

@@ -9,7 +9,7 @@ import { findAccount } from './account.ts'
 import { findBinaries } from './binaries.ts'
 import { createCluster, launchServer, serverFlags } from './launch.ts'
 import { type FolderLock, lockFolder } from './lock.ts'
-import { findClusterFolder, placeCluster, placePrograms } from './open-place.ts'
+import { findClusterFolder, placeCluster, placePrograms, rememberCluster } from './open-place.ts'
 import { isProcessAlive, readPidFile, servesFolder } from './pid-file.ts'
 import { BOOTSTRAP_USER, DATABASE_USER, hasFormerRole, prepareRole } from './role.ts'
 
@@ -21,6 +21,8 @@ const STOP_MS = 60_000
 export interface EmbeddedPostgres {
   /** postgres:// URL with the generated password. */
   url: string
+  /** The folder of its files. */
+  pgDir: string
   /** Fast shutdown; resolves when the server has ended. */
   stop(): Promise<void>
   /** The same without waiting, for a process that ends at once. */
@@ -55,6 +57,7 @@ export async function startPostgres(options: StartOptions): Promise<EmbeddedPost
   const { initdb, postgres } = await placePrograms(await findBinaries(), account)
   const pgDir = await placeCluster(folder, account, (inside) => stopUnowned({ pgDir: inside, folder, password, log }))
   await createCluster(pgDir, { initdb, postgres, account, password, isSuperuser })
+  await rememberCluster(folder)
   const logged = await stat(logFile).catch(() => null)
   if (logged && logged.size > LOG_BYTES) await rename(logFile, `${logFile}.1`)
 
@@ -67,10 +70,10 @@ export async function startPostgres(options: StartOptions): Promise<EmbeddedPost
       continue
     }
     const { pid, port } = server
-    if (await hasFormerRole(port, password)) {
+    if (await hasFormerRole(formatUrl(password, port, BOOTSTRAP_USER))) {
       await stopUnowned({ pgDir, folder, password, log })
-      await prepareRole({ pgDir, postgres, account, flags: serverFlags() }, { password, isSuperuser })
-      log.info({ pgDir }, 'postgres.superuser_taken_away')
+      const cluster = { pgDir, postgres, account, flags: serverFlags() }
+      if (await prepareRole(cluster, { password, isSuperuser })) log.info({ pgDir }, 'postgres.superuser_taken_away')
       continue
     }
     const url = formatUrl(password, port)
@@ -105,6 +108,7 @@ function superviseServer({ pid, pgDir, url, lock, log, logFile, onCrash }: Super
   }, WATCH_MS).unref()
   return {
     url,
+    pgDir,
     async stop() {
       clearInterval(watch)
       // The lock goes down with the server, so that no other gateway adopts what is ending.
@@ -132,8 +136,7 @@ async function stopUnowned({
 }): Promise<void> {
   const server = await findLivingServer(pgDir, log)
   if (!server) return
-  const user = (await hasFormerRole(server.port, password)) ? BOOTSTRAP_USER : DATABASE_USER
-  const lock = await lockFolder({ url: formatUrl(password, server.port, user), folder, log })
+  const lock = await lockFolder({ url: await findUrl(password, server.port), folder, log })
   lock?.expectLoss()
   await stopServer(server.pid, pgDir, log)
 }
@@ -145,7 +148,7 @@ export async function runningPostgres(dataDir: string): Promise<string | null> {
   const postmaster = await readPidFile(pgDir)
   if (!postmaster?.isReady || !(await servesFolder(postmaster.pid, pgDir))) return null
   const password = (await readFile(join(folder, 'pg-password'), 'utf8')).trim()
-  return formatUrl(password, postmaster.port)
+  return findUrl(password, postmaster.port)
 }
 
 /** Whether there is a database in this data folder. */
@@ -154,8 +157,17 @@ export async function hasDatabase(dataDir: string): Promise<boolean> {
   return (await stat(join(pgDir, 'PG_VERSION')).catch(() => null)) !== null
 }
 
+/** The URL of a server that runs, which may be one of a gateway of an older version. */
+const findUrl = async (password: string, port: number) =>
+  formatUrl(
+    password,
+    port,
+    (await hasFormerRole(formatUrl(password, port, BOOTSTRAP_USER))) ? BOOTSTRAP_USER : DATABASE_USER,
+  )
+
+// What it does not say, variables of the environment would: PGSSLMODE and PGOPTIONS are meant for other servers.
 const formatUrl = (password: string, port: number, user = DATABASE_USER) =>
-  `postgres://${user}:${password}@127.0.0.1:${port}/postgres`
+  `postgres://${user}:${password}@127.0.0.1:${port}/postgres?sslmode=disable&options=%20`
 
 async function makeFolder(dataDir: string): Promise<string> {
   const folder = resolve(dataDir)
