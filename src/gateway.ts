@@ -11,6 +11,7 @@ import { explainDatabaseFailure } from './database/connect-trouble.ts'
 import { cutConnections, type Db, isDatabaseAway, openPool } from './database/db.ts'
 import { migrateDatabase } from './database/migrate.ts'
 import type { SessionSettings } from './database/session-settings.ts'
+import { type SpaceWatch, startSpaceWatch } from './database/space.ts'
 import { cancelDelivery } from './deliver/cancel.ts'
 import { resendDelivery } from './deliver/resend.ts'
 import { newId, setIdClock } from './domain/ids.ts'
@@ -119,6 +120,8 @@ async function startParts(config: Config, options: GatewayOptions, started: Stop
   worker.onSilence(() => {
     for (const pool of new Set([db, pools.ingest, pools.api])) cutConnections(pool)
   })
+  const space = startSpaceWatch({ db, log, folders: embedded ? [config.dataDir, embedded.pgDir] : [] })
+  started.add(space.stop)
   const wakes = await createWakes({ db, log, workerId: () => worker.id })
   started.add(wakes.stop)
 
@@ -162,7 +165,7 @@ async function startParts(config: Config, options: GatewayOptions, started: Stop
 
   // Last of all: a key made in a start that then fails would be lost, and never made again.
   const adminKey = config.adminKey ? undefined : await createFirstAdminKey(db)
-  http.serveApp(gatewayRoutes(shared, { wakeRoom, url: http.url, jobs, metrics, pools }))
+  http.serveApp(gatewayRoutes(shared, { wakeRoom, url: http.url, jobs, metrics, pools, space }))
   return {
     url: http.url,
     dataDir: embedded && resolve(config.dataDir),
@@ -243,18 +246,20 @@ function gatewayRoutes(
     jobs,
     metrics,
     pools,
+    space,
   }: {
     wakeRoom: WakeRoom
     url: string
     jobs: Jobs | undefined
     metrics: Metrics
     pools: ReturnType<typeof openRolePools>
+    space: SpaceWatch
   },
 ) {
   const { config, worker, db, log, mappings } = shared
   const app = express().disable('x-powered-by')
   const checkReadiness = () => {
-    const details = { database: worker.isRegistered(), ...(jobs && { work: jobs.isRunning() }) }
+    const details = { database: worker.isRegistered(), space: space.isEnough(), ...(jobs && { work: jobs.isRunning() }) }
     return { isReady: Object.values(details).every(Boolean), details }
   }
   app.get('/metrics', createMetricsRoute({ log, metrics, token: config.metricsToken }))

@@ -11,7 +11,7 @@ export const answerHealthz: RequestHandler = (_req, res) => {
   res.json({ status: 'ok' })
 }
 
-/** GET /readyz: 200 once it is migrated, connected and running all its roles; 503 while starting or draining. */
+/** GET /readyz: 200 once it is migrated, connected, running all its roles and able to store; 503 while starting or draining. */
 export const answerReadyz =
   ({ checkReadiness: ready }: Pick<ApiDeps, 'checkReadiness'>): RequestHandler =>
   (_req, res) => {
@@ -42,8 +42,8 @@ export const healthPaths: ZodOpenApiPathsObject = {
       summary: 'Check that the process is ready for work',
       security: [],
       responses: {
-        200: jsonReply('The process is migrated, connected and runs all its roles.', Ready),
-        503: jsonReply('The process is starting or draining.', Ready),
+        200: jsonReply('The process is migrated and connected, runs all its roles, and its database can write more.', Ready),
+        503: jsonReply('The process is starting or draining, has lost its database, or the database has no space left: `details` says which.', Ready),
       },
     },
   },
