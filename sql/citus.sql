@@ -16,7 +16,7 @@ select create_distributed_function('uuid7_floor(timestamptz)')
 do $$
 declare
   name text;
-  names text[] := array['clients', 'api_keys', 'sources', 'endpoints', 'retention', 'pending_floor'];
+  names text[] := array['clients', 'api_keys', 'sources', 'endpoints', 'retention', 'pending_floor', 'deletions'];
   link record;
   links text[] := '{}';
 begin
@@ -109,6 +109,9 @@ select create_distributed_table('interrupted_lanes', 'client_id', colocate_with 
 
 select create_distributed_table('lone_attempts', 'client_id', colocate_with => 'source_events')
  where not exists (select from pg_dist_partition where logicalrelid = 'lone_attempts'::regclass);
+
+select create_distributed_table('forgotten', 'client_id', colocate_with => 'source_events')
+ where not exists (select from pg_dist_partition where logicalrelid = 'forgotten'::regclass);
 
 -- Stay on the coordinator: workers, idempotency_keys, purges, migrations, schema_compatibility; so does Graphile Worker's schema.
 

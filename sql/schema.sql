@@ -98,10 +98,33 @@ create table clients (
   max_endpoints       int,                              -- quota; null: none
   requests_per_second int,                              -- quota of all its API keys together; null: none
   is_operator         boolean not null default false,   -- its endpoints of operations.v1 receive the events of all clients
+  forgetting_key      text,                             -- what `forgotten` is hashed with, encrypted; null: nobody was deleted
   primary key (id),
   check (max_endpoints >= 0),
   check (requests_per_second > 0)
 );
+
+-- Clients, sources, users and payloads that were deleted on request: the trail, and what is still to go.
+create table deletions (
+  client_id    uuid not null,
+  id           uuid not null,                           -- UUIDv7
+  kind         text not null,                           -- `payload`: one event or source event, whose states stay
+  subject_id   uuid not null,                           -- of the client, source, user, source event or event
+  requested_at timestamptz not null default now(),
+  requested_by text not null,                           -- the API key
+  counts       jsonb not null,                          -- rows by table when it was asked for, as far as they were counted
+  looks_for    jsonb,                                   -- by what the payloads of a user are found; null once they are gone
+  "position"   jsonb not null default '{}',             -- how far tables that are read through are done
+  gone         jsonb not null default '{}',             -- rows that are gone, by table
+  next_pass_at timestamptz default now(),               -- when all of it is looked through again: what was under way at the reply may have left rows
+  finished_at  timestamptz,                             -- null: there may be rows left
+  primary key (id),
+  check ((finished_at is null) = (next_pass_at is not null)),
+  check (finished_at is null or looks_for is null),
+  check (kind in ('client', 'source', 'user', 'payload'))
+);
+create index deletions_open on deletions (client_id) where finished_at is null;
+create index deletions_subject on deletions (subject_id);
 
 -- One event on its way to one endpoint.
 create table deliveries (
@@ -236,6 +259,14 @@ create table events (
 create index events_client_id_source_event_id_idx on events (client_id, source_event_id);
 create index events_type on events (client_id, type, id);
 create index events_user on events (client_id, user_id, id) where user_id is not null;
+
+-- Whom a client has had deleted: no event makes them anew, until they are registered again.
+create table forgotten (
+  client_id  uuid not null,
+  hash       bytea not null,                            -- keyed, of a Stripe customer in its account and mode, or of the client's own id
+  created_at timestamptz not null default now(),
+  primary key (client_id, hash)
+);
 
 -- Deadlines of facts that source events wait for. After it nobody waits for the fact again.
 create table holds (

@@ -40,6 +40,7 @@ import { receiveRoutes } from './receive/routes.ts'
 import { cancelReplay } from './replay/cancel.ts'
 import { previewReplay } from './replay/preview.ts'
 import { startReplay } from './replay/start.ts'
+import { requestDeletion } from './retention/deletion/request.ts'
 import { type SharedDeps, startRooms, type WakeRoom, wakeRoomsElsewhere } from './rooms.ts'
 import { assertKeysOpen, sealPlainHeaders } from './secrets/key-rotation.ts'
 import { loadKeyRing } from './secrets/keyring.ts'
@@ -278,9 +279,14 @@ function gatewayRoutes(
         workerId: () => worker.id,
         describeMappings: () => describeMappings(mappings),
         explainSourceEvent: (read, clientId, id, page) =>
-          explainPage({ db: read, mappings, now: shared.now }, clientId, id, page),
+          explainPage({ db: read, mappings, keyRing: shared.keyRing, now: shared.now }, clientId, id, page),
         dryRunEvent: (read, clientId, sent, page) =>
-          dryRun({ db: read, mappings, now: shared.now, holdSeconds: config.holdSeconds }, clientId, sent, page),
+          dryRun(
+            { db: read, mappings, keyRing: shared.keyRing, now: shared.now, holdSeconds: config.holdSeconds },
+            clientId,
+            sent,
+            page,
+          ),
         renormalizeOne,
         renormalizeMatching,
         loadAdoptedUuids: readAdoptedUuids,
@@ -291,6 +297,7 @@ function gatewayRoutes(
         startReplay: (tx, clientId, request) => startReplay(shared, tx, clientId, request),
         previewReplay: (tx, clientId, request) => previewReplay(shared, tx, clientId, request),
         cancelReplay,
+        requestDeletion: (tx, request, options) => requestDeletion(tx, shared.keyRing, request, options),
         onFactsArrived(clientId, facts) {
           releaseHeldFor(db, clientId, facts)
             .then((released) => released > 0 && wakeRoom.normalize(clientId))

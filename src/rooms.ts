@@ -13,6 +13,7 @@ import { createNormalizer } from './normalize/lanes.ts'
 import { LANES, laneOf } from './receive/lane.ts'
 import { createListedEventStore } from './receive/listed-events.ts'
 import { startReplayer } from './replay/replayer.ts'
+import { startEraser } from './retention/deletion/eraser.ts'
 import type { KeyRing } from './secrets/keyring.ts'
 import type { Watch } from './watch.ts'
 import type { Wakes, WorkRoom } from './workers/wakes.ts'
@@ -78,7 +79,11 @@ export function startRooms(shared: SharedDeps, wakes: Wakes) {
     onReplayed: (clientId, endpointId, { replaced }) => deliver.wake(clientId, [endpointId], { reread: replaced }),
     onLeasedElsewhere: (clientId) => wakes.wakeElsewhere('replay', clientId),
   })
-  const rooms = { normalize, deliver, hydrate, backfill, replay }
+  const erase = startEraser({
+    ...shared,
+    onLeasedElsewhere: (clientId) => wakes.wakeElsewhere('erase', clientId),
+  })
+  const rooms = { normalize, deliver, hydrate, backfill, replay, erase }
   const inEachRoom = (act: (room: (typeof rooms)[WorkRoom]) => Promise<unknown>) =>
     Promise.all(Object.values(rooms).map(act))
   return {
@@ -89,6 +94,7 @@ export function startRooms(shared: SharedDeps, wakes: Wakes) {
       hydrate: hydrate.wake,
       backfill: backfill.wake,
       replay: replay.wake,
+      erase: erase.wake,
     },
     readLoad: () => ({ clientsWaiting: normalize.waitingClientCount(), attemptsInFlight: deliver.inFlight() }),
     sweep: () => inEachRoom((room) => room.sweep()),
@@ -103,4 +109,5 @@ export const wakeRoomsElsewhere = (wakes: Wakes): WakeRoom => ({
   hydrate: (clientId) => wakes.wakeAnywhere('hydrate', clientId),
   backfill: (clientId) => wakes.wakeAnywhere('backfill', clientId),
   replay: (clientId) => wakes.wakeAnywhere('replay', clientId),
+  erase: (clientId) => wakes.wakeAnywhere('erase', clientId),
 })

@@ -26,6 +26,7 @@ async function newProcess() {
     hydrate: room('hydrate'),
     backfill: room('backfill'),
     replay: room('replay'),
+    erase: room('erase'),
   }
   const kept = { payload: 30, metadata: 90 }
   const raiseAlarms = async () => {}

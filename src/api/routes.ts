@@ -5,6 +5,7 @@ import { appEventRoutes } from './resources/app-events.ts'
 import { backfillRoutes } from './resources/backfills.ts'
 import { checkoutRoutes } from './resources/checkouts.ts'
 import { clientRoutes } from './resources/clients.ts'
+import { deletionRoutes } from './resources/deletions.ts'
 import { deliveryRoutes } from './resources/deliveries.ts'
 import { deliveryActionRoutes } from './resources/delivery-actions.ts'
 import { endpointSecretRoutes } from './resources/endpoint-secrets.ts'
@@ -40,6 +41,7 @@ const resources = [
   deliveryRoutes,
   deliveryActionRoutes,
   replayRoutes,
+  deletionRoutes,
   eventTypeRoutes,
   mappingRoutes,
 ]

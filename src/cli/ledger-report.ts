@@ -37,8 +37,9 @@ export const readLedgerReport = (
     const findings = []
     for (const { name, reads, sql } of ledgerChecks) {
       const { rows } = await tx.query(
-        // Each check uses some of the parameters; all must have a type.
-        `select count(*) as wrong, (array_agg(id))[1:${EXAMPLES}] as examples from (${sql}) found
+        // Each check uses some of the parameters; all must have a type. Rows of a client that was deleted are on their way out.
+        `select count(*) as wrong, (array_agg(found.id))[1:${EXAMPLES}] as examples from (${sql}) found
+            join clients c on c.id = found.client_id
           where $1::timestamptz is not null and $2::float8 is not null and $3::float8 is not null and $4::timestamptz is not null`,
         [laterOf(since, kept[reads]), lateSeconds, unsureSeconds, kept.metadata],
       )

@@ -1,5 +1,6 @@
 import type { Contract } from '../contracts/contract.ts'
 import type { Db } from '../database/db.ts'
+import { findDeletedEvents } from '../database/deletions.ts'
 import type { KeyRing } from '../secrets/keyring.ts'
 import { type AddToBatch, createBatcher } from '../workers/batcher.ts'
 import type { EventBody, LoadEventBodies } from './attempt/event-bodies.ts'
@@ -66,16 +67,20 @@ async function readForCheck(deps: StartCheckDeps, clientId: string, requests: St
   const deliveries = requests.map(({ delivery }) => delivery)
   const trustedFrom = performance.now() - TRUSTED_MS
   const readLongAgo = deliveries.filter(({ readAt }) => readAt < trustedFrom)
-  const [endpoints, events, pending] = await Promise.all([
+  const eventIds = new Set(deliveries.map(({ eventId }) => eventId))
+  const [{ endpoints, areDeleting }, events, pending] = await Promise.all([
     refreshEndpoints(
       deps,
       clientId,
       pumps.map(({ endpointId, endpoint }) => ({ id: endpointId, known: endpoint })),
     ),
-    deps.loadEventBodies(clientId, new Set(deliveries.map(({ eventId }) => eventId))),
+    deps.loadEventBodies(clientId, eventIds),
     readLongAgo.length > 0 ? findStillPending(deps.db, clientId, readLongAgo) : new Set<string>(),
   ])
-  return { endpoints, events, pending, trustedFrom }
+  // The body of one that was deleted may be in memory.
+  const deleted = areDeleting ? await findDeletedEvents(deps.db, clientId, [...eventIds]) : new Set<string>()
+  const kept = deleted.size > 0 ? new Map([...events].filter(([id]) => !deleted.has(id))) : events
+  return { endpoints, events: kept, pending, trustedFrom }
 }
 
 function decideStart(

@@ -4,11 +4,13 @@ import { type Db, inTransaction, type Tx } from '../database/db.ts'
 import { splitUntilAlone } from '../database/split-until-alone.ts'
 import { splitRealm } from '../domain/realm.ts'
 import type { Log } from '../log.ts'
+import type { KeyRing } from '../secrets/keyring.ts'
 import type { NormalizedBatch, Watch } from '../watch.ts'
 import { createLoneGate, type LoneGate } from '../workers/lone-gate.ts'
 import { collectLookups } from './collect-lookups.ts'
 import { claimBusinessKeys, insertEvents } from './emissions.ts'
 import { type BatchStep, faultOutcome, isFaultOfBatch } from './faults.ts'
+import { USER_DELETED } from './forgotten.ts'
 import { forgetLoneAttempts, tryEachAlone } from './lone-attempts.ts'
 import { saveFetchRequests } from './missing/fetch-requests.ts'
 import type { NewEvent } from './new-events.ts'
@@ -16,7 +18,7 @@ import { type NormalizeResult, normalizeSourceEvent } from './normalize-event.ts
 import { deadlyOutcome } from './outcomes.ts'
 import { saveOverdueTimers } from './overdue-timer.ts'
 import type { SourceEvent, SourceEventOutcome } from './source-event.ts'
-import { claimDueEvent, claimDueEvents, saveOutcomes } from './source-events.ts'
+import { claimDueEvent, claimDueEvents, dropBodies, saveOutcomes } from './source-events.ts'
 import { loadLookups } from './world/load.ts'
 import { noLookups } from './world/lookups.ts'
 import { saveWorld } from './world/save.ts'
@@ -30,6 +32,8 @@ export interface BatchDeps {
   holdSeconds: number
   /** How long events wait for what is fetched from Stripe; undefined: nothing is fetched. */
   hydrateSeconds?: number
+  /** Opens the key of whom the client has deleted; left out, nobody was. */
+  keyRing?: Pick<KeyRing, 'decrypt'>
   /** Makes the deliveries of new events in the same transaction; answers the endpoints that have work now. */
   fanOut: (
     tx: Tx,
@@ -265,7 +269,7 @@ async function normalizeEach(deps: Parameters<typeof normalizeSourceEvent>[0], s
 
 /** All that the events read of the client. What was read may point further: one statement per kind of fact and step. */
 async function loadWorld(
-  { mappings }: BatchDeps,
+  { mappings, keyRing }: BatchDeps,
   tx: Tx,
   clientId: string,
   sourceEvents: readonly SourceEvent[],
@@ -273,7 +277,7 @@ async function loadWorld(
   const world = emptyWorld(clientId)
   const lookups = noLookups()
   do for (const event of sourceEvents) if (event.body) collectLookups({ world, mappings }, event, lookups)
-  while (await loadLookups(tx, world, lookups))
+  while (await loadLookups({ db: tx, keyRing }, world, lookups))
   return world
 }
 
@@ -326,6 +330,11 @@ async function saveBatch(tx: Tx, world: World, outcomes: readonly SourceEventOut
   await saveWorld(tx, world)
   await saveOverdueTimers(tx, world)
   await saveOutcomes(tx, world.clientId, outcomes)
+  await dropBodies(
+    tx,
+    world.clientId,
+    outcomes.filter(({ code }) => code === USER_DELETED).map(({ id }) => id),
+  )
   const requests = [...world.dirty.fetchRequests.values()]
   const areAnswered = requests.length > 0 && (await saveFetchRequests(tx, world.clientId, requests, outcomes))
   const isReleased = await releaseHeld(

@@ -4,6 +4,7 @@ import { idUnder, realmName } from '../domain/realm.ts'
 import type { ObjectKind } from '../language/mapping.ts'
 import { type EvaluationInput, readIfReadable } from '../language/read.ts'
 import { mappingsReading } from './contract-mappings.ts'
+import { clientUserIdsNamedBy, customersNamedBy } from './forgotten.ts'
 import { isStoredKind, knownObjectOf } from './learn.ts'
 import { completionOf } from './missing/completion.ts'
 import { twinOf } from './missing/thin-events.ts'
@@ -52,6 +53,8 @@ function collectReads(deps: LookupDeps, sourceEvent: SourceEvent, lookups: Looku
   const input = inputOf(world, event, observation, known)
   if (observation.objectId !== null && isStoredKind(observation.kind)) lookups.objects.add(observation.objectId)
   collectUserLookups(observation, input, lookups)
+  for (const customer of customersNamedBy(observation)) lookups.customers.add(customer)
+  for (const id of clientUserIdsNamedBy(observation)) lookups.clientUserIds.add(id)
   collectLinkLookups(world, event, observation, { input, isKnown: known !== undefined, lookups })
   for (const { mapping } of mappingsReading(mappings, event.type)) collectMappingLookups(mapping, input, lookups)
 

@@ -3,6 +3,7 @@ import { MappingError } from '../language/mapping.ts'
 import { emptyMemory } from '../language/memory.ts'
 import type { Facts, Trace } from '../language/read.ts'
 import { faultOutcome } from './faults.ts'
+import { areForgotten, forgottenOutcome, usersNamedBy } from './forgotten.ts'
 import { type Judgement, judgeNewestAgain, judgeObservation, type MappingVerdict } from './judge.ts'
 import { knownObjectOf, learnFromEvent } from './learn.ts'
 import { completeEvent, fetchHoldOf } from './missing/completion.ts'
@@ -86,6 +87,7 @@ function normalizeSnapshotEvent(
   const { world, limits } = context
   const observation = observationOf(event)
   const known = knownObjectOf(world, event, observation)
+  if (areForgotten(world, event, usersNamedBy(world, event, observation))) return withoutEvents(forgottenOutcome(event))
   if (observation.isTimer && !known)
     return withoutEvents(ignoredOutcome(event, 'not_overdue', 'The invoice is not known any more.'))
 
@@ -94,6 +96,7 @@ function normalizeSnapshotEvent(
   const object = isNewest ? snapshot.object : observation.object
   const reads = trackReads(world, event)
   const { own, again } = judgeEvent(context, { event, observation, known, placement, facts: reads.facts })
+  if (areForgotten(world, event, reads.users)) return withoutEvents(forgottenOutcome(event))
   const verdicts = [...own.verdicts, ...again.verdicts]
   const emitting = emittingOf(verdicts)
 

@@ -1,4 +1,5 @@
 import type { Queryable } from '../database/db.ts'
+import { keptConditionOf } from '../database/deletions.ts'
 import { readHorizons } from '../database/retention-horizons.ts'
 import { idFloor } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
@@ -60,7 +61,7 @@ export async function renormalizeMatching(
   const { rows } = await tx.query(
     `update source_events e set ${RECEIVED_AGAIN}
        from (select id from source_events t
-              where client_id = $1 and state = $2
+              where client_id = $1 and state = $2 and ${keptConditionOf('source_events', '$1::uuid')}
                 and ($3::text is null or reason_code = $3) and ($4::text is null or type = $4)
                 and ($5::uuid is null or source_id = $5)
                 and ($6::timestamptz is null or id >= uuid7_floor($6)) and ($7::timestamptz is null or id < uuid7_floor($7))

@@ -117,6 +117,15 @@ export async function saveOutcomes(
   )
 }
 
+/** Drops raw bytes that are not to be kept: of users who were deleted. */
+export async function dropBodies(tx: Queryable, clientId: string, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return
+  await tx.query('delete from source_event_bodies where client_id = $1 and source_event_id = any($2::uuid[])', [
+    clientId,
+    ids,
+  ])
+}
+
 /** An observation with the id and the kind of its object. */
 export interface EventObservation extends Observation {
   objectId: string | null

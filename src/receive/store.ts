@@ -1,5 +1,6 @@
 import { awayNodesOf } from '../database/away-nodes.ts'
 import { type Db, inTransaction, isDeadlock, isNodeAway, type Tx } from '../database/db.ts'
+import { findDeletedOwners } from '../database/deletions.ts'
 import { createRowInsert } from '../database/insert-rows.ts'
 import { isSpread, readShardGroups } from '../database/shard-groups.ts'
 import { splitUntilAlone } from '../database/split-until-alone.ts'
@@ -80,6 +81,7 @@ export const createGroupStore = ({
     const result = await add({ events, arrivedAt: now().getTime() })
     if (result === 'unstorable') throw new Refusal('event_unstorable')
     if (result === 'unavailable') throw unavailableRefusal()
+    if (result === 'deleted') throw new Refusal('source_not_found')
     return result
   }
 }
@@ -87,7 +89,7 @@ export const createGroupStore = ({
 const BYTES_PER_UNIT = 16 * 1024
 
 type EventGroup = { events: readonly IncomingEvent[]; arrivedAt: number }
-type GroupResult = StoreResult[] | 'unstorable' | 'unavailable'
+type GroupResult = StoreResult[] | 'unstorable' | 'unavailable' | 'deleted'
 type SourceEventRow = IncomingEvent & { id: string; identity: string }
 
 /** A large event counts as many small ones: one transaction carries some megabytes at most. */
@@ -190,17 +192,29 @@ function inOrderOf(
   return groups.map((group) => results.get(group) ?? 'unavailable')
 }
 
-async function insertGroups(db: Db, groups: readonly (readonly IncomingEvent[])[]): Promise<StoreResult[][]> {
+/** Nothing is stored for a client or a source that was deleted since the request began. */
+async function insertGroups(db: Db, groups: readonly (readonly IncomingEvent[])[]): Promise<GroupResult[]> {
   const { rowsOfGroups, stored } = await inTransaction(db, async (tx) => {
+    const deleted = await findDeletedOwners(tx, [
+      ...new Set(groups.flatMap((events) => events.flatMap(({ clientId, sourceId }) => [clientId, sourceId]))),
+    ])
+    const isDeleted = ({ clientId, sourceId }: IncomingEvent) => deleted.has(clientId) || deleted.has(sourceId)
     // Within the transaction, however long it waited for a connection: lists end before transactions that are open.
-    const rowsOfGroups = groups.map((events) => events.map(assignId))
-    return { rowsOfGroups, stored: await insertSourceEvents(tx, rowsOfGroups.flat()) }
+    const rowsOfGroups = groups.map((events) => (events.some(isDeleted) ? null : events.map(assignId)))
+    return {
+      rowsOfGroups,
+      stored: await insertSourceEvents(
+        tx,
+        rowsOfGroups.flatMap((rows) => rows ?? []),
+      ),
+    }
   })
-  return rowsOfGroups.map((rows) =>
-    rows.map(({ id }) => {
-      const receivedAt = stored.get(id)
-      return receivedAt ? { duplicate: false, id, receivedAt } : { duplicate: true }
-    }),
+  return rowsOfGroups.map(
+    (rows): GroupResult =>
+      rows?.map(({ id }) => {
+        const receivedAt = stored.get(id)
+        return receivedAt ? { duplicate: false, id, receivedAt } : { duplicate: true }
+      }) ?? 'deleted',
   )
 }
 

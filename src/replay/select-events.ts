@@ -1,4 +1,5 @@
 import type { Queryable } from '../database/db.ts'
+import { keptConditionOf } from '../database/deletions.ts'
 import { readHorizons } from '../database/retention-horizons.ts'
 import { idFloor, NO_SOURCE_EVENT } from '../domain/ids.ts'
 
@@ -38,6 +39,7 @@ export interface MatchingEvent {
 
 const EVENTS_SQL =
   'select id from events where client_id = $1 and $2::uuid is not null and id > $3 and id < $4 order by id limit $5'
+const KEPT_EVENTS = keptConditionOf('events', '$1::uuid')
 
 /** The next events to look at. Failed deliveries may be few among many events, and have an index of their own. */
 const pageSql: Readonly<Record<ReplayMode, string>> = {
@@ -67,8 +69,8 @@ const matchingEventsSql = (mode: ReplayMode) => `
     from unnest($3::uuid[]) with ordinality p(id, at)
    cross join lateral (select contract, event_types from endpoints where client_id = $1 and id = $2 limit 1) t
    cross join lateral (
-     select contract, type, user_id, source_event_id from events
-      where client_id = $1 and id = p.id and id between $4 and $5 limit 1) e
+     select contract, type, user_id, source_event_id from events t
+      where client_id = $1 and id = p.id and id between $4 and $5 and ${KEPT_EVENTS} limit 1) e
    cross join lateral (
      select coalesce(bool_or(state in ('pending', 'delivered', 'failed')), false) as tried,
             coalesce(max(finished_at) filter (where state = 'delivered'), '-infinity') as delivered,

@@ -24,6 +24,8 @@ const SEALED_SECRETS = `
   union all
   select 'headers of endpoints', sealed_headers from endpoints where deleted_at is null and sealed_headers is not null
   union all
+  select 'keys of what clients have deleted', forgetting_key from clients where forgetting_key is not null
+  union all
   select 'client certificates of endpoints', tls->>'key' from endpoints where deleted_at is null and tls->>'key' is not null`
 const SEALED_REPLIES = `
   select 'replies kept for an Idempotency-Key', reply from idempotency_keys
@@ -85,6 +87,7 @@ const BATCH = 100
 export async function rotateKeys(db: Db, keyRing: KeyRing): Promise<void> {
   await runInBatches(db, (tx, after) => resealSources(tx, keyRing, after))
   await runInBatches(db, (tx, after) => resealEndpoints(tx, keyRing, after))
+  await runInBatches(db, (tx, after) => resealClients(tx, keyRing, after))
   await runInBatches(db, (tx) => resealReplies(tx, keyRing))
 }
 
@@ -129,6 +132,18 @@ async function resealSources(tx: Queryable, keyRing: KeyRing, after: string): Pr
       signing_secrets.map(reseal),
       api_key && reseal(api_key),
     ])
+  return rows
+}
+
+async function resealClients(tx: Queryable, keyRing: KeyRing, after: string): Promise<ResealedRows> {
+  const { rows } = await tx.query(
+    `select id, forgetting_key from clients
+      where id > $1 and not starts_with(forgetting_key, $2) order by id limit ${BATCH} for update`,
+    [after, `${keyRing.ids[0]}:`],
+  )
+  const reseal = createResealer(keyRing)
+  for (const { id, forgetting_key } of rows)
+    await tx.query('update clients set forgetting_key = $2 where id = $1', [id, reseal(forgetting_key)])
   return rows
 }
 

@@ -22,6 +22,7 @@ import { createAppEventStore } from '../../src/receive/app-events.ts'
 import { cancelReplay } from '../../src/replay/cancel.ts'
 import { previewReplay } from '../../src/replay/preview.ts'
 import { startReplay } from '../../src/replay/start.ts'
+import { requestDeletion } from '../../src/retention/deletion/request.ts'
 import { createKeyRing } from '../../src/secrets/keyring.ts'
 import { present } from './present.ts'
 
@@ -51,9 +52,9 @@ export function apiOn(db: Db, changed: Partial<ApiDeps> = {}) {
     loadAdoptedUuids: async () => () => null,
     describeMappings: () => describeMappings(mappings),
     explainSourceEvent: (read, clientId, id, page) =>
-      explainPage({ db: read, mappings, now: () => new Date() }, clientId, id, page),
+      explainPage({ db: read, mappings, keyRing: ring, now: () => new Date() }, clientId, id, page),
     dryRunEvent: (read, clientId, sent, page) =>
-      dryRun({ db: read, mappings, now: () => new Date(), holdSeconds: 10 }, clientId, sent, page),
+      dryRun({ db: read, mappings, keyRing: ring, now: () => new Date(), holdSeconds: 10 }, clientId, sent, page),
     renormalizeOne: renormalizeOne,
     renormalizeMatching: renormalizeMatching,
     onFactsArrived: (clientId, arrived) => facts.push({ clientId, facts: arrived }),
@@ -64,12 +65,14 @@ export function apiOn(db: Db, changed: Partial<ApiDeps> = {}) {
     startReplay: (tx, clientId, asked) => startReplay(deps, tx, clientId, asked),
     previewReplay: (tx, clientId, asked) => previewReplay(deps, tx, clientId, asked),
     cancelReplay,
+    requestDeletion: (tx, asked, options) => requestDeletion(tx, ring, asked, options),
     wakes: {
       normalize: () => {},
       deliver: (clientId, endpointIds) => woken.push({ clientId, endpointIds }),
       hydrate: () => {},
       backfill: () => {},
       replay: () => {},
+      erase: () => {},
     },
     ...changed,
   }

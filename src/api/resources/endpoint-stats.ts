@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
+import { keptConditionOf } from '../../database/deletions.ts'
 import { PENDING_FLOOR } from '../../database/pending-floor.ts'
 import { firstRow } from '../../database/rows.ts'
 import { Refusal } from '../../errors.ts'
@@ -73,6 +74,8 @@ function assertWindow(since: Date, until: Date) {
 
 type CountByName = Record<string, number>
 
+const keptDeliveries = keptConditionOf('deliveries', '$1::uuid')
+
 /** One statement, so that all numbers are of the same moment. */
 async function readStats(
   db: Queryable,
@@ -82,8 +85,8 @@ async function readStats(
 ): Promise<object> {
   const { rows } = await db.query(
     `with created as materialized (
-       select event_id, id, state from deliveries
-        where client_id = $1 and endpoint_id = $2 and id >= uuid7_floor($3) and id < uuid7_floor($4)
+       select event_id, id, state from deliveries t
+        where client_id = $1 and endpoint_id = $2 and id >= uuid7_floor($3) and id < uuid7_floor($4) and ${keptDeliveries}
      ), attempted as materialized (
        -- The bounds exclude the partitions of days that have none of these deliveries.
        select a.status, a.error, a.duration_ms from created d
@@ -99,7 +102,8 @@ async function readStats(
                from attempted where status is not null) as latencies,
             w.total, w.due, w.oldest
        from (select count(*) as total, count(*) filter (where next_attempt_at <= now()) as due, min(created_at) as oldest
-               from deliveries where client_id = $1 and endpoint_id = $2 and state = 'pending' and event_id >= ${PENDING_FLOOR}) w`,
+               from deliveries t where client_id = $1 and endpoint_id = $2 and state = 'pending' and event_id >= ${PENDING_FLOOR}
+                and ${keptDeliveries}) w`,
     [clientId, endpointId, since, until],
   )
   const { states, outcomes, delivered, latencies, total, due, oldest } = firstRow(rows)

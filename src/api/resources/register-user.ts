@@ -1,6 +1,8 @@
 import type { Queryable } from '../../database/db.ts'
+import { recallNames } from '../../database/forgotten.ts'
 import { idOfWords, newId } from '../../domain/ids.ts'
 import { idUnder, realmName } from '../../domain/realm.ts'
+import type { KeyRing } from '../../secrets/keyring.ts'
 
 interface UserRegistration {
   clientUserId: string
@@ -18,15 +20,28 @@ interface UserRegistration {
  * If an event of that customer has already created a user without a client's id, that user keeps its Flo id and gets this one.
  * Otherwise the customer is linked to the user with this id (docs/contracts/flo-v1.md 4).
  */
-export async function registerUser(tx: Queryable, clientId: string, registration: UserRegistration): Promise<string> {
+export async function registerUser(
+  { tx, keyRing }: { tx: Queryable; keyRing: Pick<KeyRing, 'decrypt'> },
+  clientId: string,
+  registration: UserRegistration,
+): Promise<string> {
   const { clientUserId, email } = registration
   const customers = customersOf(registration)
+  await recallNames(tx, keyRing, clientId, [
+    { kind: 'clientUserId', name: clientUserId },
+    ...customers.flatMap(({ key, id }) => [key, id].map((name) => ({ kind: 'customer' as const, name }))),
+  ])
   // One after another: where they are several nameless users, the first gets the name.
   for (const customer of customers) await nameUserOfCustomer(tx, clientId, clientUserId, customer)
   // The normalizer derives the same id, so both mean the same user. A user without a client's id may already have it, if a
   // client's own ids look like Stripe's customer ids.
   const id = idOfWords('user', clientId, clientUserId)
-  const { rowCount } = await tx.query('select 1 from users where client_id = $1 and id = $2', [clientId, id])
+  // One who was deleted and comes again is another: rows of the first may still be on their way out.
+  const { rowCount } = await tx.query(
+    `select 1 from users where client_id = $1 and id = $2
+      union all select 1 from deletions where client_id = $1 and subject_id = $2 and kind = 'user'`,
+    [clientId, id],
+  )
   const { rows } = await tx.query(
     `insert into users as u (client_id, id, client_user_id, email, registered) values ($1, $2, $3, $4, true)
      on conflict (client_id, client_user_id) do update

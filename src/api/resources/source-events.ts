@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
+import { isOfDeletedUser } from '../../database/deletions.ts'
 import { firstRow } from '../../database/rows.ts'
 import { EVENT_ORIGINS, originOf } from '../../domain/event-origin.ts'
 import type { ApiDeps } from '../http/api-deps.ts'
@@ -42,7 +43,8 @@ export const SourceEvent = z
 
 const SourceEventWithBody = SourceEvent.extend({
   body: z.string().nullable().meta({
-    description: 'The raw body, for Stripe exactly as it was signed; null when it is past its retention.',
+    description:
+      'The raw body, for Stripe exactly as it was signed; null when it is past its retention, was expunged, or its user was deleted.',
   }),
 }).meta({ id: 'SourceEventWithBody' })
 
@@ -91,7 +93,8 @@ export const sourceEventRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
         [clientId, params.id],
       )
       const { body, ...row } = firstRow(rows)
-      return { data: { ...showSourceEvent(row), body: body?.toString('utf8') ?? null } }
+      const isShown = body !== null && !(await isOfDeletedUser(db, clientId, body))
+      return { data: { ...showSourceEvent(row), body: isShown ? body.toString('utf8') : null } }
     },
   }),
 ]

@@ -55,7 +55,10 @@ export const userRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'onFactsArrived'>): R
     async answerCall({ db, clientId, params, body, afterCommit }) {
       const { clientId: _, ...registration } = body
       const { stripeCustomerId } = body
-      const id = await registerUser(db, clientId, { ...registration, clientUserId: params.clientUserId })
+      const id = await registerUser({ tx: db, keyRing: deps.keyRing }, clientId, {
+        ...registration,
+        clientUserId: params.clientUserId,
+      })
       if (stripeCustomerId !== undefined)
         afterCommit(() => deps.onFactsArrived(clientId, [`client_user_id:${stripeCustomerId}`]))
       const { rows } = await db.query<UserRow>(

@@ -13,6 +13,7 @@ export interface EventBody {
 
 const NO_SOURCE = new Set([NO_SOURCE_EVENT, GATEWAY_ITSELF])
 const CACHE_MAX_CHARS = 16 * 1024 * 1024
+const CACHE_MS = 300_000
 
 /**
  * Stored events by id, loaded together and remembered: a fan-out to many endpoints reads each text once.
@@ -22,6 +23,9 @@ export function createEventBodyLoader({ db }: { db: Queryable }) {
   const cache = new LRUCache<string, EventBody>({
     maxSize: CACHE_MAX_CHARS,
     sizeCalculation: ({ body }) => body.length,
+    // What was deleted is not kept here for longer than it may take to see that it was.
+    ttl: CACHE_MS,
+    ttlAutopurge: false,
   })
 
   return async (clientId: string, eventIds: Set<string>): Promise<Map<string, EventBody>> => {

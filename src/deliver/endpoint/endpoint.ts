@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Contract } from '../../contracts/contract.ts'
 import type { Queryable } from '../../database/db.ts'
+import { HAS_OPEN_DELETIONS } from '../../database/deletions.ts'
 import { takesEventType } from '../../domain/event-filter.ts'
 import { FANOUT_ORIGIN } from '../../domain/ids.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
@@ -80,19 +81,27 @@ interface HealthRow {
   starts: number[]
 }
 
+interface FreshRow {
+  id: string
+  version: number | null
+  changed: EndpointRow | null
+  areDeleting: boolean
+}
+
 /** An endpoint as it is now; `gone` with its client; an error when its row makes no sense to this version. */
 export type FreshEndpoint = Endpoint | 'gone' | Error
 
 /**
  * The endpoints of one client as they are now, `known` ones re-read only when their version has changed. An endpoint whose
- * lease this worker has lost is missing from the result: nothing may be sent to it from here. One statement.
+ * lease this worker has lost is missing from the result: nothing may be sent to it from here. `areDeleting`: something of the client
+ * was deleted, and its deliveries may still be there. One statement.
  */
 export async function refreshEndpoints(
   { db, worker, ...deps }: { db: Queryable; worker: { id: string } } & EndpointReaderDeps,
   clientId: string,
   endpoints: { id: string; known: Endpoint | null }[],
-): Promise<Map<string, FreshEndpoint>> {
-  const { rows } = await db.query<{ id: string; version: number | null; changed: EndpointRow | null }>({
+): Promise<{ endpoints: Map<string, FreshEndpoint>; areDeleting: boolean }> {
+  const { rows } = await db.query<FreshRow>({
     name: 'deliver.endpoints',
     text: `select k.id, e.version,
                   case when e.version <> k.version then jsonb_build_object(
@@ -103,14 +112,15 @@ export async function refreshEndpoints(
                     'ordering', e.ordering,
                     'health', (select to_jsonb(h) from endpoint_health h
                                 where h.client_id = $1 and h.endpoint_id = e.id),
-                    'deleted', e.deleted_at is not null, 'secrets', e.secrets) end as changed
+                    'deleted', e.deleted_at is not null, 'secrets', e.secrets) end as changed,
+                  ${HAS_OPEN_DELETIONS} as "areDeleting"
              from unnest($2::uuid[], $3::bigint[]) as k(id, version)
              join leases l on l.client_id = $1 and l.unit = 'endpoint:' || k.id and l.worker_id = $4
              left join endpoints e on e.client_id = $1 and e.id = k.id`,
     values: [clientId, endpoints.map(({ id }) => id), endpoints.map(({ known }) => known?.version ?? 0), worker.id],
   })
   const known = new Map(endpoints.map(({ id, known }) => [id, known]))
-  return new Map(
+  const fresh = new Map(
     rows.map(({ id, version, changed }): [string, FreshEndpoint] => {
       if (version === null) return [id, 'gone']
       const unchanged = known.get(id)
@@ -118,6 +128,7 @@ export async function refreshEndpoints(
       return [id, unchanged ?? new Error(`endpoint ${id} was read without its row`)]
     }),
   )
+  return { endpoints: fresh, areDeleting: rows[0]?.areDeleting ?? false }
 }
 
 /** What it takes to make sense of a row. */

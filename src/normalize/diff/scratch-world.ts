@@ -155,7 +155,7 @@ function createPastLoader(
   const loadAsOfStart = async (lookups: Lookups): Promise<boolean> => {
     const objects = [...lookups.objects].filter((id) => !world.loaded.objects.has(id))
     const customers = [...lookups.customers].filter((id) => !world.loaded.customers.has(id))
-    const hasLoaded = await loadLookups(db, world, lookups)
+    const hasLoaded = await loadLookups({ db }, world, lookups)
     if (objects.length > 0) await rewindToStart(objects)
     if (customers.length > 0) await forgetLearntUsers(db, world, customers, since)
     // Deadlines that began after the start are set anew by the source event that misses the fact.

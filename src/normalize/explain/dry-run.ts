@@ -1,10 +1,10 @@
 import type { ContractMappings } from '../../../mappings/offer.ts'
-import type { Queryable } from '../../database/db.ts'
 import { originOf } from '../../domain/event-origin.ts'
 import { newId } from '../../domain/ids.ts'
 import { isIdText } from '../../language/unreadable.ts'
 import type { SourceEvent, SourceEventOutcome } from '../source-event.ts'
 import { readBody } from '../source-event.ts'
+import type { LoadDeps } from '../world/load.ts'
 import { buildExplanation, type ExplainedPage } from './explain.ts'
 import type { ExplainedSourceEvent } from './explanation.ts'
 import { judgeToday } from './judge-today.ts'
@@ -15,18 +15,18 @@ export type DryRunEvent = { id?: unknown; type: string; created?: unknown; [fiel
 
 /** What a Stripe event would become if a source sent it now: explained like one that is stored, and nothing is stored. */
 export async function dryRun(
-  deps: { db: Queryable; mappings: ContractMappings; now: () => Date; holdSeconds: number },
+  deps: LoadDeps & { mappings: ContractMappings; now: () => Date; holdSeconds: number },
   clientId: string,
   { sourceId, event }: { sourceId: string; event: DryRunEvent },
   page: ExplanationPage | null = null,
 ): Promise<ExplainedPage> {
-  const { db, mappings, now, holdSeconds } = deps
+  const { db, now, holdSeconds } = deps
   const at = now()
   const due = sourceEventFrom(event, sourceId, at)
-  const { result } = await judgeToday({ db, mappings, now: at, holdSeconds }, clientId, due, null)
+  const { result } = await judgeToday({ ...deps, now: at, holdSeconds }, clientId, due, null)
   const { outcome } = result
   // What waits is shown as it would be sent at the deadline.
-  const judged = await judgeToday({ db, mappings, now: at }, clientId, due, null)
+  const judged = await judgeToday({ ...deps, now: at, holdSeconds: 0 }, clientId, due, null)
   const explained = await buildExplanation(deps, clientId, {
     row: explainedFrom(clientId, due, outcome),
     due,

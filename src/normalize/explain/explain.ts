@@ -1,5 +1,6 @@
 import type { ContractMappings } from '../../../mappings/offer.ts'
 import type { Queryable } from '../../database/db.ts'
+import { findErasure, isOfDeletedUser, keptConditionOf } from '../../database/deletions.ts'
 import { readHorizons } from '../../database/retention-horizons.ts'
 import { originOf } from '../../domain/event-origin.ts'
 import { idFloor, idTime } from '../../domain/ids.ts'
@@ -8,6 +9,7 @@ import { mappingsReading } from '../contract-mappings.ts'
 import { keyWithoutOwner } from '../new-events.ts'
 import type { SourceEvent } from '../source-event.ts'
 import { observationOf, sourceEventOf } from '../source-events.ts'
+import type { LoadDeps } from '../world/load.ts'
 import { boundExplanation } from './bounded.ts'
 import { truncateDepth } from './depth.ts'
 import { countDeliveryStates } from './event-routing.ts'
@@ -32,8 +34,7 @@ export interface ExplainedPage {
   eventCount: number
 }
 
-interface ExplainDeps {
-  db: Queryable
+interface ExplainDeps extends LoadDeps {
   mappings: ContractMappings
   now: () => Date
 }
@@ -55,15 +56,16 @@ export async function explainPage(
   id: string,
   page: ExplanationPage | null,
 ): Promise<ExplainedPage> {
-  const { db, mappings, now } = deps
+  const { db, now } = deps
   const { row, due, heldFor } = await loadSourceEvent(db, clientId, id)
   const { rows: stored } = await db.query<RecordedEvent>(
-    `select e.id, e.contract, e.type, e.key, b.body from events e
-       left join event_bodies b on b.client_id = $1 and b.event_id = e.id
-      where e.client_id = $1 and e.source_event_id = $2 and e.id >= $3 order by e.position, e.id`,
+    `select t.id, t.contract, t.type, t.key, b.body from events t
+       left join event_bodies b on b.client_id = $1 and b.event_id = t.id
+      where t.client_id = $1 and t.source_event_id = $2 and t.id >= $3 and ${keptConditionOf('events', '$1::uuid')}
+      order by t.position, t.id`,
     [clientId, id, idFloor(new Date(idTime(id).getTime() - CLOCKS_DIFFER_MS))],
   )
-  const judged = await judgeToday({ db, mappings, now: now() }, clientId, due, stored)
+  const judged = await judgeToday({ ...deps, now: now() }, clientId, due, stored)
   return buildExplanation(deps, clientId, { row, due, heldFor, stored, judged, page })
 }
 
@@ -108,7 +110,7 @@ export async function buildExplanation(
     sourceEvent: row,
     summary: summaryOf(row, outlines, { heldFor, deliveryStates }),
     hints: [...hintsFor(row.reason?.code), ...rankHints(mappings), ...waitHints(heldFor)],
-    pastRetention: due.body === null ? await missingBodyWords(deps.db, due) : null,
+    pastRetention: due.body === null ? await missingBodyWords(deps.db, clientId, due) : null,
     about: row.origin === 'app' ? null : explainObject(judged),
     mappings,
     events,
@@ -123,7 +125,10 @@ export async function buildExplanation(
   }
 }
 
-async function missingBodyWords(db: Queryable, { id }: SourceEvent): Promise<string> {
+async function missingBodyWords(db: Queryable, clientId: string, { id }: SourceEvent): Promise<string> {
+  const erasure = await findErasure(db, clientId, id)
+  if (erasure)
+    return `Its payload was expunged on ${erasure.at.toISOString()}, as API key ${erasure.by} asked: what was read from it cannot be shown any more; what it became, can.`
   const { payload } = await readHorizons(db)
   return idTime(id) < payload
     ? `Its raw body is past its retention: payloads are kept since ${payload.toISOString()}. What was read from it, rules and fields, cannot be shown any more; what it became, can.`
@@ -132,13 +137,14 @@ async function missingBodyWords(db: Queryable, { id }: SourceEvent): Promise<str
 
 async function loadSourceEvent(db: Queryable, clientId: string, id: string) {
   const { rows } = await db.query(
-    `select e.*, b.body from source_events e
+    `select t.*, b.body from source_events t
        left join source_event_bodies b on b.client_id = $1 and b.source_event_id = $2
-      where e.client_id = $1 and e.id = $2`,
+      where t.client_id = $1 and t.id = $2 and ${keptConditionOf('source_events', '$1::uuid')}`,
     [clientId, id],
   )
   const [row] = rows
   if (!row) throw new Refusal('not_found')
+  if (row.body && (await isOfDeletedUser(db, clientId, row.body))) row.body = null
   const due: SourceEvent = sourceEventOf(row)
   const explained: ExplainedSourceEvent = {
     id: row.id,

@@ -1,12 +1,11 @@
 import type { ContractMappings } from '../../../mappings/offer.ts'
-import type { Queryable } from '../../database/db.ts'
 import type { RefundTally } from '../../language/refund-tally.ts'
 import { collectLookups } from '../collect-lookups.ts'
 import { completionOf } from '../missing/completion.ts'
 import { type NormalizeResult, normalizeSourceEvent } from '../normalize-event.ts'
 import type { SourceEvent } from '../source-event.ts'
 import { observationOf } from '../source-events.ts'
-import { loadLookups } from '../world/load.ts'
+import { type LoadDeps, loadLookups } from '../world/load.ts'
 import { noLookups } from '../world/lookups.ts'
 import { priorStateOf } from '../world/previous-attributes.ts'
 import { rewindObjects } from '../world/rewind.ts'
@@ -38,17 +37,17 @@ export interface RecordedEvent {
  * has learnt from it and from later source events is removed first. With `holdSeconds` 0 it does not wait for missing facts.
  */
 export async function judgeToday(
-  deps: { db: Queryable; mappings: ContractMappings; now: Date; holdSeconds?: number },
+  deps: LoadDeps & { mappings: ContractMappings; now: Date; holdSeconds?: number },
   clientId: string,
   due: SourceEvent,
   stored: readonly RecordedEvent[] | null,
 ): Promise<TracedJudgement> {
-  const { db, mappings, now, holdSeconds = 0 } = deps
+  const { mappings, now, holdSeconds = 0 } = deps
   const world = emptyWorld(clientId)
   const lookups = noLookups()
   if (due.body)
     do collectLookups({ world, mappings }, due, lookups)
-    while (await loadLookups(db, world, lookups))
+    while (await loadLookups(deps, world, lookups))
   const completed = (due.body && completionOf({ world, mappings }, due).complete) || due
   if (stored) {
     const objectKey = keyIn(due, observationOf(completed).objectId ?? '')

@@ -1,8 +1,10 @@
 import type { Queryable } from '../../database/db.ts'
+import { findForgotten, readForgettingKey } from '../../database/forgotten.ts'
 import { isUuid } from '../../domain/ids.ts'
 import type { Json } from '../../domain/json.ts'
 import { idInRealm, type Realm, realmName, splitRealm } from '../../domain/realm.ts'
 import { emptyMemory, type Memory } from '../../language/memory.ts'
+import type { KeyRing } from '../../secrets/keyring.ts'
 import type { Lookups } from './lookups.ts'
 import { newestObservationOf, unpackSnapshot } from './snapshots.ts'
 import { type KnownObject, keyIn, keyOf, objectKeyOf, type World } from './world.ts'
@@ -10,11 +12,17 @@ import { type KnownObject, keyIn, keyOf, objectKeyOf, type World } from './world
 /** Ids of registered checkouts are looked up among those of Stripe's objects, marked so. */
 const CHECKOUT = 'checkout:'
 
+/** `keyRing` opens the key of what was forgotten; left out, nobody was. */
+export interface LoadDeps {
+  db: Queryable
+  keyRing?: Pick<KeyRing, 'decrypt'> | undefined
+}
+
 /**
  * Loads what is to be looked up and not loaded yet, with one statement per kind of fact. Answers whether it loaded anything
  * that may point further.
  */
-export async function loadLookups(tx: Queryable, world: World, lookups: Lookups): Promise<boolean> {
+export async function loadLookups({ db: tx, keyRing }: LoadDeps, world: World, lookups: Lookups): Promise<boolean> {
   const { loaded } = world
   const objects = takeUnloaded(lookups.objects, loaded.objects)
   const customers = takeUnloaded(lookups.customers, loaded.customers)
@@ -28,6 +36,7 @@ export async function loadLookups(tx: Queryable, world: World, lookups: Lookups)
   await loadCheckouts(tx, world, objects)
   await loadObjects(tx, world, objects)
   await loadUsersOfCustomers(tx, world, customers)
+  await loadForgotten({ db: tx, keyRing }, world, { customers, clientUserIds })
   await loadUsers(tx, world, { column: 'client_user_id', values: clientUserIds })
   const userIds = takeUnloaded([...lookups.userIds].filter(isUuid), loaded.userIds)
   await loadUsers(tx, world, { column: 'id', values: userIds })
@@ -52,6 +61,24 @@ function takeUnloaded(wanted: Iterable<string>, loaded: Set<string>): string[] {
   const unloaded = [...wanted].filter((id) => !loaded.has(id) && !id.includes('\0') && id.isWellFormed())
   for (const id of unloaded) loaded.add(id)
   return unloaded
+}
+
+/** Loads which of these the client has deleted. */
+async function loadForgotten(
+  { db, keyRing }: LoadDeps,
+  { clientId, forgotten }: World,
+  { customers, clientUserIds }: { customers: readonly string[]; clientUserIds: readonly string[] },
+): Promise<void> {
+  if (!keyRing || customers.length + clientUserIds.length === 0) return
+  if (forgotten.key === undefined) forgotten.key = await readForgettingKey(db, keyRing, clientId)
+  if (forgotten.key === null) return
+  const names = [
+    // One that was linked before accounts and modes were told apart was forgotten by its bare id.
+    ...customers.flatMap((key) => withBareIds([key]).map((name) => ({ kind: 'customer' as const, name, asked: key }))),
+    ...clientUserIds.map((name) => ({ kind: 'clientUserId' as const, name, asked: name })),
+  ]
+  for (const { kind, asked } of await findForgotten(db, forgotten.key, clientId, names))
+    (kind === 'customer' ? forgotten.customers : forgotten.clientUserIds).add(asked)
 }
 
 /** Loads whether sources have an API key, and why their calls are not made at present. */

@@ -65,6 +65,8 @@ export interface World {
   twins: Set<string>
   /** Events with what was fetched for them, as far as it has been loaded. */
   completions: WeakMap<SourceEvent, Completion>
+  /** Whom the client has deleted, of those that are looked up: customers in their account and mode, and the client's own ids. */
+  forgotten: { key: Buffer | null | undefined; customers: Set<string>; clientUserIds: Set<string> }
   /** What kept us from finding out what an event reads. */
   lookupFaults: WeakMap<SourceEvent, unknown>
   dirty: {
@@ -109,6 +111,7 @@ export const emptyWorld = (clientId: string): World => ({
   twins: new Set(),
   completions: new WeakMap(),
   lookupFaults: new WeakMap(),
+  forgotten: { key: undefined, customers: new Set(), clientUserIds: new Set() },
   dirty: { objects: new Set(), holds: new Map(), timers: new Map(), fetchRequests: new Map() },
   arrivedFacts: new Set(),
   loaded: noLookups(),
