@@ -47,6 +47,7 @@ interface StartOptions {
  */
 export async function startPostgres(options: StartOptions): Promise<EmbeddedPostgres> {
   const { dataDir, log, settings = {}, onCrash = () => {}, isSuperuser = false } = options
+  forgetClientVariables()
   const folder = await makeFolder(dataDir)
   const logFile = join(folder, 'pg.log')
   const password = await loadOrCreateSecret(join(folder, 'pg-password'), {
@@ -143,6 +144,7 @@ async function stopUnowned({
 
 /** The URL of the server that serves this data folder at present, for a command beside a gateway; null when none does. */
 export async function runningPostgres(dataDir: string): Promise<string | null> {
+  forgetClientVariables()
   const folder = resolve(dataDir)
   const pgDir = await findClusterFolder(folder)
   const postmaster = await readPidFile(pgDir)
@@ -157,6 +159,11 @@ export async function hasDatabase(dataDir: string): Promise<boolean> {
   return (await stat(join(pgDir, 'PG_VERSION')).catch(() => null)) !== null
 }
 
+/** What `pg` reads of the environment beside the URL is meant for other servers: this process has no other database. */
+function forgetClientVariables() {
+  for (const name of ['PGSSLMODE', 'PGSSLNEGOTIATION', 'PGOPTIONS']) delete process.env[name]
+}
+
 /** The URL of a server that runs, which may be one of a gateway of an older version. */
 const findUrl = async (password: string, port: number) =>
   formatUrl(
@@ -165,9 +172,8 @@ const findUrl = async (password: string, port: number) =>
     (await hasFormerRole(formatUrl(password, port, BOOTSTRAP_USER))) ? BOOTSTRAP_USER : DATABASE_USER,
   )
 
-// What it does not say, variables of the environment would: PGSSLMODE and PGOPTIONS are meant for other servers.
 const formatUrl = (password: string, port: number, user = DATABASE_USER) =>
-  `postgres://${user}:${password}@127.0.0.1:${port}/postgres?sslmode=disable&options=%20`
+  `postgres://${user}:${password}@127.0.0.1:${port}/postgres`
 
 async function makeFolder(dataDir: string): Promise<string> {
   const folder = resolve(dataDir)
