@@ -139,9 +139,13 @@ function pageConditions({ where, keys, order, after, since, until, owner, comple
   return { values, bindValue, indexed, client, unindexed: given.filter(({ name }) => !indexedNames.includes(name)) }
 }
 
-/** That a row was made before `until`, by the key that tells the time. */
+/** That a row was made before `until`, by the key that tells the time: a UUIDv7, as text or not, or the time itself. */
 const completeSql = ([key, type]: readonly [string, string], until: string): string =>
-  type === 'uuid' ? `${key} < uuid7_floor(${until})` : `${key} < ${until}::timestamptz`
+  type === 'text'
+    ? `${key} < uuid7_floor(${until})::text`
+    : type === 'uuid'
+      ? `${key} < uuid7_floor(${until})`
+      : `${key} < ${until}::timestamptz`
 
 const bestIndexedFilters = (given: readonly GivenFilter[], indexedFilters: readonly (readonly string[])[]) =>
   indexedFilters.find((names) => names.every((name) => given.some((filter) => filter.name === name))) ?? []
