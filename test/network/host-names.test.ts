@@ -69,7 +69,7 @@ describe('names that never answer, or late', () => {
     const dead = Array.from({ length: 24 }, (_, at) => `dead-${at}.test`)
     const names = await startNames(Object.fromEntries(dead.map((name) => [name, { silent: true }])))
     const outcomes = dead.map((name) => codeOf(names.resolveHost(name, 'a')))
-    await eventually(() => expect(new Set(names.server.asked.map(({ name }) => name)).size).toBe(dead.length))
+    await eventually(() => expect(names.server.asked.map(({ name }) => name)).toEqual(expect.arrayContaining(dead)))
     expect(new Set(names.server.asked.map(({ port }) => port)).size).toBeLessThan(dead.length / 2)
     await Promise.all(outcomes)
   }, 30_000)
@@ -152,6 +152,62 @@ describe('what a name server says', () => {
     const names = createHostNames({ servers: [`127.0.0.1:${await freePort()}`], files })
     const error = await names.resolveHost('well.test', 'a').catch((caught) => caught)
     expect(error).toMatchObject({ code: 'ECONNREFUSED', isOwnLack: true })
+  })
+})
+
+describe('name servers that know no answer for any name are our own lack, not the fault of the names', () => {
+  const ownLack = { code: 'FLO_NO_NAME_SERVER', isOwnLack: true }
+  const errorOf = (promise: Promise<unknown>) => promise.catch((error) => error)
+
+  test.each([
+    ['silent', { silent: true }],
+    ['that fail, having lost their own servers', { code: 2 }],
+    ['that refuse us', { code: 5 }],
+  ])(
+    '%s; and once they answer again, the name is found',
+    async (_, behaviour) => {
+      const names = await startNames({ 'well.test': { addresses: ['192.0.2.1'], ttlSeconds: 0 } })
+      await names.resolveHost('well.test', 'a')
+      names.forgetHost('well.test')
+      Object.assign(names.server.names, { '*': behaviour, 'well.test': behaviour })
+      const errors = ['well.test', 'other.test', 'well.test'].map((name) => errorOf(names.resolveHost(name, 'a')))
+      for (const error of await Promise.all(errors)) expect(error).toMatchObject(ownLack)
+      names.server.names['well.test'] = { addresses: ['192.0.2.2'] }
+      expect(await names.resolveHost('well.test', 'a')).toEqual([v4('192.0.2.2')])
+    },
+    30_000,
+  )
+
+  test.each([
+    ['the root', { '*': { silent: true }, '': {} }],
+    [
+      'the name that was found last',
+      { '*': { silent: true }, 'well.test': { addresses: ['192.0.2.1'], ttlSeconds: 0 } },
+    ],
+    ['that the root is none of theirs', { '*': { silent: true }, '': { code: 3 } }],
+  ])(
+    'but those that say one thing, %s, are not: then it is the name',
+    async (_, names) => {
+      const { resolveHost, explainDelay } = await startNames(names)
+      await errorOf(resolveHost('well.test', 'a'))
+      const ended = errorOf(resolveHost('dead.test', 'a'))
+      await eventually(() => expect(explainDelay('dead.test').code).toBe('ETIMEOUT'))
+      expect(await ended).toMatchObject({ code: 'ETIMEOUT', isOwnLack: false })
+    },
+    30_000,
+  )
+
+  test('also where a near server goes on knowing the names of this machine’s own domains', async () => {
+    const names = await startNames(
+      { '*': { code: 2 }, 'svc.cluster.local': { addresses: ['192.0.2.1'], ttlSeconds: 0 } },
+      { resolvConf: 'search cluster.local\noptions ndots:5\n' },
+    )
+    for (const name of ['hooks.test.cluster.local', 'dead.cluster.local']) names.server.names[name] = { code: 3 }
+    const [inner, outer] = [names.resolveHost('svc', 'a'), errorOf(names.resolveHost('hooks.test', 'a'))]
+    expect(await inner).toEqual([v4('192.0.2.1')])
+    expect(await outer).toMatchObject(ownLack)
+    names.server.names['ill.cluster.local'] = { code: 2 }
+    expect(await errorOf(names.resolveHost('ill.cluster.local', 'a'))).toMatchObject({ code: 'ESERVFAIL' })
   })
 })
 

@@ -16,6 +16,7 @@ describe('what this machine lacks is no fault of an endpoint', () => {
     ['one of several addresses', several(failing('ECONNREFUSED'), failing('EMFILE'))],
     ['ports, at every address', several(failing('EADDRNOTAVAIL'), failing('EADDRNOTAVAIL'))],
     ['a name server', new NameLookupError('a.test', 'ECONNREFUSED')],
+    ['name servers that know nothing', new NameLookupError('a.test', 'FLO_NO_NAME_SERVER')],
     ['a turn to look up a name', new NameLookupError('a.test', 'FLO_LOOKUPS_BUSY')],
   ])('%s', (_, error) => {
     const outcome = unreachableOutcome(error)

@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram'
 import { type AddressInfo, createServer, isIPv6, type Socket } from 'node:net'
 import { afterwards } from './afterwards.ts'
 
-/** What the server says of a name. A name that it was told nothing of does not exist. */
+/** What the server says of a name. `*`: of one that it was told nothing of, which else does not exist; the root's name is empty. */
 export interface NameBehaviour {
   /** IPv4 and IPv6 addresses. */
   addresses?: string[]
@@ -31,7 +31,7 @@ export async function startNameServer(names: Record<string, NameBehaviour> = {})
   const answer = (query: Buffer, { over, port }: Asker, send: (reply: Buffer) => void) => {
     const { name, type, end } = readQuestion(query)
     asked.push({ name, type, over, port })
-    const behaviour = names[name] ?? { code: 3 }
+    const behaviour = names[name] ?? names['*'] ?? { code: 3 }
     if (behaviour.silent === true || behaviour.silent === type) return
     const reply = writeReply(query.subarray(0, end), behaviour, { type, over })
     const timer = setTimeout(() => {

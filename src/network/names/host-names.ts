@@ -3,14 +3,17 @@ import type { LookupFunction } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { LRUCache } from 'lru-cache'
+import { createQuestions, LOOKUP_MS, type Question, SLOW_AFTER_MS } from './ask-servers.ts'
 import { type LookupLimits, limitLookups, type NameStanding } from './lookup-limits.ts'
-import { createDnsResolvers, type DnsResolvers, queryAddresses } from './query-dns.ts'
-import { SYSTEM_FILES, type SystemFilePaths, type SystemFiles, watchSystemFiles } from './system-files.ts'
+import { SYSTEM_FILES, type SystemFilePaths, watchSystemFiles } from './system-files.ts'
 
 /** A name has no address that is known. */
 export class NameLookupError extends Error {
   override name = 'NameLookupError'
-  /** As Node's resolver says it, ENOTFOUND or ETIMEOUT for example; FLO_LOOKUPS_BUSY: it was not its turn in time. */
+  /**
+   * As Node's resolver says it, ENOTFOUND or ETIMEOUT for example; FLO_LOOKUPS_BUSY: it was not its turn in time;
+   * FLO_NO_NAME_SERVER: the name servers know no answer for any name.
+   */
   readonly code: string
   constructor(hostname: string, code: string) {
     super(`the name ${hostname} could not be resolved (${code})`)
@@ -22,7 +25,7 @@ export class NameLookupError extends Error {
   }
 }
 
-const OWN_LACKS = new Set(['ECONNREFUSED', 'ENOMEM', 'FLO_LOOKUPS_BUSY'])
+const OWN_LACKS = new Set(['ECONNREFUSED', 'ENOMEM', 'FLO_LOOKUPS_BUSY', 'FLO_NO_NAME_SERVER'])
 
 /** Addresses of host names, for everything in this process that connects to names which others choose. */
 export interface HostNames {
@@ -37,7 +40,6 @@ export interface HostNames {
 /** In place of a client: what the gateway connects to by its own settings, which no client's names hold up. */
 export const GATEWAY_LOOKUPS = 'gateway'
 
-const LOOKUP_MS = 5_000
 const WAIT_MS = 5_000
 /** How long what was found, and what was not, is remembered. */
 const FOUND_SECONDS = { least: 1, most: 30 }
@@ -45,7 +47,6 @@ const FAILED_MS = 10_000
 const ABSENT_MS = 5_000
 const NAMES_MAX = 10_000
 const STANDING_MS = 3_600_000
-const SLOW_AFTER_MS = 300
 const LIMITS: LookupLimits = {
   fresh: { perClient: 24, total: 192 },
   slow: { perClient: 64, total: 256 },
@@ -68,6 +69,11 @@ interface HostNamesOptions {
   files?: SystemFilePaths
 }
 
+interface LookupUnderWay {
+  question: Question
+  found: Promise<LookupAddress[]>
+}
+
 type Remembered = { addresses: LookupAddress[] } | { error: NameLookupError }
 
 /**
@@ -81,28 +87,20 @@ export function createHostNames({ servers = [], files: paths = SYSTEM_FILES }: H
   const standings = new LRUCache<string, NameStanding>({ max: NAMES_MAX, ttl: STANDING_MS })
   const limits = limitLookups(LIMITS)
   const gatewayLimits = limitLookups(GATEWAY_LIMITS)
-  const underWay = new Map<string, Promise<LookupAddress[]>>()
+  const underWay = new Map<string, LookupUnderWay>()
   const waiting = new Map<string, Promise<LookupAddress[]>>()
   const askSystem = createSystemFallback()
-  let dns = { resolvers: createDnsResolvers(servers), version: files.resolvConfVersion() }
+  const askServers = createQuestions(servers, files)
 
-  const currentResolvers = () => {
-    const version = files.resolvConfVersion()
-    if (version !== dns.version) dns = { resolvers: createDnsResolvers(servers), version }
-    return dns.resolvers
-  }
-  const lookUp = async (name: string): Promise<LookupAddress[]> => {
-    const found = await Promise.race([
-      askAll(currentResolvers(), files, name),
-      delay(LOOKUP_MS, { code: 'ETIMEOUT' } as const, { ref: false }),
-    ])
-    if ('addresses' in found) return remember(name, found.addresses, found.ttlSeconds)
-    const isAbsent = found.code === 'ENOTFOUND' || found.code === 'ENODATA'
-    const addresses = isAbsent && files.hasOtherSources() ? await askSystem(name) : []
+  const useAnswer = async (name: string, { answer }: Question): Promise<LookupAddress[]> => {
+    const told = await answer
+    if (told.kind === 'found') return remember(name, told.addresses, told.ttlSeconds)
+    const { kind, code } = told
+    const addresses = kind === 'absent' && files.hasOtherSources() ? await askSystem(name) : []
     if (addresses.length > 0) return remember(name, addresses, FOUND_SECONDS.least)
-    const error = new NameLookupError(name, found.code)
-    if (!isAbsent) standings.set(name, 'slow')
-    if (!error.isOwnLack) memory.set(name, { error }, { ttl: isAbsent ? ABSENT_MS : FAILED_MS })
+    const error = new NameLookupError(name, code)
+    if (kind === 'failed') standings.set(name, 'slow')
+    if (kind !== 'unasked') memory.set(name, { error }, { ttl: kind === 'absent' ? ABSENT_MS : FAILED_MS })
     throw error
   }
   const remember = (name: string, addresses: LookupAddress[], ttlSeconds: number) => {
@@ -115,9 +113,12 @@ export function createHostNames({ servers = [], files: paths = SYSTEM_FILES }: H
   const joinLookup = (name: string): Promise<LookupAddress[]> => {
     const known = recall(name)
     if (known) return known
-    const joined = underWay.get(name) ?? lookUp(name).finally(() => underWay.delete(name))
-    underWay.set(name, joined)
-    return joined
+    const joined = underWay.get(name)
+    if (joined) return joined.found
+    const question = askServers(name)
+    const found = useAnswer(name, question).finally(() => underWay.delete(name))
+    underWay.set(name, { question, found })
+    return found
   }
   const recall = (name: string): Promise<LookupAddress[]> | undefined => {
     const known = memory.get(name)
@@ -130,7 +131,7 @@ export function createHostNames({ servers = [], files: paths = SYSTEM_FILES }: H
       const name = hostname.toLowerCase()
       const inHosts = files.addressesInHosts(name)
       if (inHosts.length > 0) return [...inHosts]
-      const known = recall(name) ?? underWay.get(name)
+      const known = recall(name) ?? underWay.get(name)?.found
       if (known) return known
       const key = `${clientId} ${name}`
       const asked = waiting.get(key)
@@ -143,8 +144,9 @@ export function createHostNames({ servers = [], files: paths = SYSTEM_FILES }: H
       return answer
     },
     explainDelay(hostname) {
-      const isAsked = underWay.has(hostname.toLowerCase())
-      return new NameLookupError(hostname, isAsked ? 'ETIMEOUT' : 'FLO_LOOKUPS_BUSY')
+      const lookup = underWay.get(hostname.toLowerCase())
+      if (!lookup) return new NameLookupError(hostname, 'FLO_LOOKUPS_BUSY')
+      return new NameLookupError(hostname, lookup.question.areServersHeard() ? 'ETIMEOUT' : 'FLO_NO_NAME_SERVER')
     },
     forgetHost: (hostname) => void memory.delete(hostname.toLowerCase()),
   }
@@ -157,21 +159,6 @@ function limitWaiting(hostname: string, turn: Promise<LookupAddress[]>): Promise
     timer = setTimeout(() => reject(new NameLookupError(hostname, 'FLO_LOOKUPS_BUSY')), WAIT_MS + LOOKUP_MS)
   })
   return Promise.race([turn, late]).finally(() => clearTimeout(timer))
-}
-
-type Found = { addresses: LookupAddress[]; ttlSeconds: number } | { code: string }
-
-/** Asks DNS for the name as it stands and in the search domains, in the order of resolv.conf. */
-async function askAll(resolvers: DnsResolvers, files: SystemFiles, name: string): Promise<Found> {
-  const until = performance.now() + LOOKUP_MS
-  let failure: string | undefined
-  for (const full of files.namesToAsk(name)) {
-    if (performance.now() > until) break
-    const answer = await queryAddresses(resolvers, full)
-    if (answer.kind === 'found') return answer
-    if (answer.kind === 'failed') failure ??= answer.code
-  }
-  return { code: failure ?? 'ENOTFOUND' }
 }
 
 /** The system's own resolver, for what DNS does not know where the machine has other sources: few at once, never more. */

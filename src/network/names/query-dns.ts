@@ -3,12 +3,13 @@ import { Resolver } from 'node:dns/promises'
 import { networkInterfaces } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** What DNS says of one full name. */
-export type DnsAnswer =
+/** What DNS says of one full name. `isHeard`: a name server knew an answer for one family at least. */
+export type DnsAnswer = (
   | { kind: 'found'; addresses: LookupAddress[]; ttlSeconds: number }
   /** It does not exist, or has no address. */
   | { kind: 'absent'; code: string }
   | { kind: 'failed'; code: string }
+) & { isHeard: boolean }
 
 // An answer that comes late still counts, which c-ares forgets when it asks again: so a second query is sent beside the first.
 const TRY_MS = 5_000
@@ -73,15 +74,29 @@ export async function queryAddresses(resolvers: DnsResolvers, name: string): Pro
   // A name server that answers for one family alone, as some do, must not hold that one up.
   const second = first.kind === 'found' ? await Promise.race([other, waitForOther()]) : await other
   const found = [first, second].filter((answer) => answer?.kind === 'found')
+  const isHeard = first.isHeard || second?.isHeard === true
   if (found.length > 0)
     return {
       kind: 'found',
+      isHeard,
       addresses: found.flatMap(({ addresses }) => addresses).toSorted(compareFamilies()),
       ttlSeconds: Math.min(...found.map(({ ttlSeconds }) => ttlSeconds)),
     }
   const failed = [first, second].find((answer) => answer?.kind === 'failed')
-  return failed?.kind === 'failed' ? failed : first
+  return { ...(failed?.kind === 'failed' ? failed : first), isHeard }
 }
+
+/** Whether the first name server, or the next one, knows the servers of the root, as every server does that resolves for others. */
+export async function isRootKnown({ first, second }: DnsResolvers): Promise<boolean> {
+  const asked = [first, second].map((resolver) => isHeardOf(resolver.ask((one) => one.resolveNs('.'))))
+  return (await Promise.race(asked)) || (await Promise.all(asked)).includes(true)
+}
+
+const isHeardOf = (query: Promise<unknown>): Promise<boolean> =>
+  query.then(
+    () => true,
+    ({ code }: NodeJS.ErrnoException) => HEARD.has(String(code)),
+  )
 
 const waitForOther = () => delay(OTHER_FAMILY_MS, undefined, { ref: false })
 
@@ -106,16 +121,19 @@ async function queryFamily(resolver: PatientResolver, name: string, family: 4 | 
     const addresses = records.map(({ address }) => ({ address, family }))
     const ttlSeconds = Math.min(...records.map(({ ttl }) => ttl))
     return addresses.length > 0
-      ? { family, kind: 'found', addresses, ttlSeconds }
-      : { family, kind: 'absent', code: 'ENODATA' }
+      ? { family, kind: 'found', addresses, ttlSeconds, isHeard: true }
+      : { family, kind: 'absent', code: 'ENODATA', isHeard: true }
   } catch (error) {
     const { code = 'EFAILED' } = error as NodeJS.ErrnoException
-    return { family, kind: ABSENT.has(code) ? 'absent' : 'failed', code }
+    const isHeard = HEARD.has(code)
+    return { family, kind: isHeard || code === TOO_LONG ? 'absent' : 'failed', code, isHeard }
   }
 }
 
-// The last: a name too long to exist, as one becomes by a search domain.
-const ABSENT = new Set(['ENOTFOUND', 'ENODATA', 'EBADNAME'])
+// What a name server says of a name that it knows not to exist, or to have no such address.
+const HEARD = new Set(['ENOTFOUND', 'ENODATA'])
+// No name, as one may become by a search domain: nobody is asked.
+const TOO_LONG = 'EBADNAME'
 
 /** IPv6 first where this machine has an address of the internet's, as the system would sort; Node tries the families in turn. */
 function compareFamilies(): (a: LookupAddress, b: LookupAddress) => number {

@@ -28,6 +28,12 @@ export function watchSystemFiles(paths: SystemFilePaths, now: () => number = () 
     addressesInHosts: (name: string): readonly LookupAddress[] => hosts.read().get(name.replace(/\.$/, '')) ?? [],
     /** The full names to ask for, in order, as resolv.conf(5) says: `search`, `domain` and `ndots`. */
     namesToAsk: (name: string): string[] => expandName(name, search.read()),
+    /** Whether the name is one of this machine's own domains, or a name without one. */
+    scopeOf: (name: string): 'inner' | 'outer' => {
+      const plain = name.replace(/\.$/, '')
+      const isInner = !plain.includes('.') || search.read().domains.some((domain) => plain.endsWith(`.${domain}`))
+      return isInner ? 'inner' : 'outer'
+    },
     /** A number that changes whenever resolv.conf has changed. */
     resolvConfVersion: () => search.version(),
     /** Whether the machine has sources of names beside the hosts file and DNS, such as mDNS. */
