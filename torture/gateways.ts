@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { compiled } from '../test/support/compiled.ts'
 import { present } from '../test/support/present.ts'
@@ -20,6 +21,8 @@ export interface GatewayProcess {
   /** `kill -9`, and a new process in its place. Returns when the old one is gone. */
   kill(): Promise<void>
   crashes: Crash[]
+  /** When it noticed that its session with the database was lost, and with it all leases; milliseconds since 1970. */
+  sessionLosses: number[]
   stop(): Promise<void>
 }
 
@@ -30,6 +33,7 @@ export function runGateway(folder: string, env: Record<string, string>): Gateway
   let isWanted = true
   let killed = false
   const crashes: Crash[] = []
+  const sessionLosses: number[] = []
 
   const startChild = () => {
     killed = false
@@ -46,8 +50,9 @@ export function runGateway(folder: string, env: Record<string, string>): Gateway
       if (started === child && started.exitCode === null && started.signalCode === null)
         url ??= /listens on (\S+)/.exec(said)?.[1] ?? null
     })
-    started.stderr.on('data', (chunk) => {
-      log = (log + chunk).slice(-4000)
+    createInterface(started.stderr).on('line', (line) => {
+      log = `${log}${line}\n`.slice(-4000)
+      if (line.includes('"worker.session_lost"')) sessionLosses.push(Number(/"time":(\d+)/.exec(line)?.[1]))
     })
     started.once('exit', (code, signal) => {
       if (started !== child) return
@@ -71,6 +76,7 @@ export function runGateway(folder: string, env: Record<string, string>): Gateway
     url: () => url,
     pid: () => present(child.pid),
     crashes,
+    sessionLosses,
     async kill() {
       killed = true
       await endChild('SIGKILL')

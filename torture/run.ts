@@ -151,7 +151,7 @@ try {
   const sums = await settleAndAddUp(setting, { patienceMs: 300_000 })
   const lost = unexplainedRepeats(sums.repeats, struck)
   const crashes = setting.gateways.flatMap(({ crashes }) => crashes)
-  for (const { first } of lost) console.error(`  repeated for no reason: ${JSON.stringify(first)}`)
+  for (const repeat of lost) console.error(`  repeated for no reason: ${JSON.stringify(repeat)}`)
   const options = { minutes, processes, perSecond, seed: flags.seed }
   const run = { struck, sums, lost, crashes, machine: describeMachine(), options }
   console.log(tortureReport(run))

@@ -18,7 +18,7 @@ export interface StrikeReport {
   to: number
   /** Milliseconds from its end until all that was accepted before had arrived, and something newer as well. */
   recoveredMs: number
-  /** Attempts that were sent and not yet written down when it struck, or sent while it lasted. */
+  /** Attempts that were sent and not yet written down when it struck, or sent while it lasted and was felt. */
   inFlight: Set<Arrival>
 }
 
@@ -43,11 +43,26 @@ export async function strikeFault(
   const recoveredMs = await untilRecovered(stripe, steady, to, patienceMs).catch((error) => {
     throw new Error(`${fault.name}: ${error.message}`)
   })
-  const during = receivers.flatMap(({ arrivals }) =>
-    arrivals.filter(({ at, sentAt }) => at >= from && Math.min(at, sentAt) <= to + ON_ITS_WAY_MS),
-  )
+  const losses = setting.gateways.flatMap(({ sessionLosses }) => sessionLosses)
+  const felt = { from, to: feltUntil({ from, to, recoveredMs }, losses) }
+  const during = receivers.flatMap(({ arrivals }) => arrivals.filter((one) => wasSentDuring(one, felt)))
   return { name: fault.name, from, to, recoveredMs, inFlight: new Set([...before, ...during]) }
 }
+
+/**
+ * Until when a fault is felt: of connections that fell silent, say, a process learns seconds later, and has lost its leases then.
+ * `losses` are the moments at which processes noticed that.
+ */
+export const feltUntil = (
+  { from, to, recoveredMs }: Pick<StrikeReport, 'from' | 'to' | 'recoveredMs'>,
+  losses: readonly number[],
+): number => Math.max(to, ...losses.filter((at) => at >= from && at <= to + recoveredMs))
+
+/** Whether an attempt was sent meanwhile, or was still on its way or in its receiver's queue. */
+export const wasSentDuring = (
+  { at, sentAt }: Pick<Arrival, 'at' | 'sentAt'>,
+  { from, to }: Pick<StrikeReport, 'from' | 'to'>,
+): boolean => at >= from && Math.min(at, sentAt) <= to + ON_ITS_WAY_MS
 
 async function untilRecovered(
   { accepted, newestAfter: newest }: FakeStripe,
@@ -92,4 +107,4 @@ export async function settleAndAddUp(setting: Setting, { patienceMs = 120_000 } 
 
 /** The line that a test or a run prints of a fault. */
 export const strikeLine = ({ name, from, to, recoveredMs, inFlight }: StrikeReport): string =>
-  `${name}: ${to - from} ms, ${inFlight.size} attempts unrecorded or sent meanwhile, recovered in ${recoveredMs} ms`
+  `${new Date(from).toISOString().slice(11, 19)} ${name}: ${to - from} ms, ${inFlight.size} attempts unrecorded or sent meanwhile, recovered in ${recoveredMs} ms`

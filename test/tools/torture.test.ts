@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Arrival, Receiver } from '../../torture/receiver.ts'
-import { type StrikeReport, unexplainedRepeats } from '../../torture/strike.ts'
+import { feltUntil, type StrikeReport, unexplainedRepeats, wasSentDuring } from '../../torture/strike.ts'
 import { addUpSums, findUnrecorded } from '../../torture/sums.ts'
 import { isWell, tortureReport } from '../../torture/table.ts'
 import { freshDatabase } from '../support/database.ts'
@@ -61,6 +61,20 @@ test('a retry is no repeat, the same attempt once more is; a fault explains it o
   expect(unexplainedRepeats(repeats, [struck(5, retry)])).toEqual(repeats)
   expect(unexplainedRepeats(repeats, [struck(11, first)])).toEqual(repeats)
   expect(unexplainedRepeats(repeats, [])).toEqual(repeats)
+})
+
+test('a fault is felt until it ends, or until a process notices that it has lost its leases by it', () => {
+  const fault = { from: 10_000, to: 12_000, recoveredMs: 8_000 }
+  expect(feltUntil(fault, [])).toBe(12_000)
+  expect(feltUntil(fault, [15_000, 17_500])).toBe(17_500)
+  // Before it, or after all was well again, is nothing of this one.
+  expect(feltUntil(fault, [9_000, 20_001])).toBe(12_000)
+  const felt = { from: 10_000, to: 17_500 }
+  expect([9_999, 10_000, 18_400, 18_600].map((at) => wasSentDuring({ at, sentAt: at }, felt))).toEqual([
+    ...[false, true, true, false],
+  ])
+  // It was signed while the fault was felt, and read by a busy receiver later.
+  expect(wasSentDuring({ at: 25_000, sentAt: 17_000 }, felt)).toBe(true)
 })
 
 test('what a kept connection lost may come once more, on a new one; a third time, or on another kept one, is a repeat', async () => {
