@@ -1,6 +1,7 @@
 import { isUuid } from '../domain/ids.ts'
 import type { Json } from '../domain/json.ts'
 import { decimalOf, majorUnits, multiplyAmount } from '../domain/money.ts'
+import { memoizeByKey } from './memoized.ts'
 import { isIdText } from './unreadable.ts'
 import { combiner, converter } from './words.ts'
 
@@ -47,6 +48,11 @@ export const toNumber = converter('number', (quantity: number | string): number 
 /** Stripe's metadata, null when it is empty. */
 export const metadataOf = converter('metadata', (metadata: Record<string, unknown>): Record<string, string> | null => {
   if (typeof metadata !== 'object' || Array.isArray(metadata)) return refuseValue()
+  return textsOf(metadata)
+})
+
+/** Each contract's news and bodies read it, and it may be as long as an event. */
+const textsOf = memoizeByKey((metadata: Record<string, unknown>): Record<string, string> | null => {
   const entries = Object.entries(metadata).filter(([, value]) => value !== null && value !== undefined)
   return entries.length === 0 ? null : Object.fromEntries(entries.map(([key, value]) => [key, scalarText(value)]))
 })

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Json } from '../../domain/json.ts'
 import type { ObservationTime } from '../../language/memory.ts'
 import { priorStateOf } from './previous-attributes.ts'
+import { charsOf, isSameState } from './same-state.ts'
 
 /** What one event shows of its object, and when. */
 export interface Observation {
@@ -91,8 +92,8 @@ function leadsTo(from: Observation, to: Observation, known: readonly Observation
   const left = new Set(known.filter(({ previous }) => previous !== null))
   for (const state of reached)
     for (const change of left) {
-      if (!isDeepStrictEqual(priorStateOf(change.object, change.previous), state)) continue
-      if (isDeepStrictEqual(change.object, to.object)) return true
+      if (!isSameState(priorStateOf(change.object, change.previous), state)) continue
+      if (isSameState(change.object, to.object)) return true
       reached.push(change.object)
       left.delete(change)
     }
@@ -119,6 +120,8 @@ export function unpackSnapshot(stored: ReturnType<typeof packSnapshot>): Snapsho
 
 /** Dashboard test events all share one second and one object: more of them than this say nothing new. */
 const MAX_TIED = 32
+/** All of them are read and written with each event of the object: of large ones fewer are kept, and two whatever their size. */
+const MAX_TIED_CHARS = 1024 * 1024
 
 /** The observations of the latest moment, in an order of their own. A moment is a second within one stage. */
 function latestObservations(observations: Observation[]): Observation[] {
@@ -127,11 +130,22 @@ function latestObservations(observations: Observation[]): Observation[] {
     (best, { moment }) => (best === null || compareMoments(moment, best) > 0 ? moment : best),
     null,
   )
-  return timed
+  const tied = timed
     .filter(({ moment }) => latest !== null && compareMoments(moment, latest) === 0)
     .map(({ observation }) => observation)
     .sort((a, b) => (a.eventId < b.eventId ? -1 : 1))
     .slice(-MAX_TIED)
+  return tied.length > 2 ? withinChars(tied) : tied
+}
+
+/** The last of them, as many as are not too long together. */
+function withinChars(tied: readonly Observation[]): Observation[] {
+  let chars = 0
+  const first = tied.findLastIndex(({ object, previous }, at) => {
+    chars += charsOf(object) + charsOf(previous)
+    return chars > MAX_TIED_CHARS && at < tied.length - 2
+  })
+  return tied.slice(first + 1)
 }
 
 /** How far an object has come on a road that Stripe's objects never walk back. */
@@ -166,7 +180,7 @@ function lastObservationOf(tied: readonly Observation[], before: Json | null): O
 function chainEnds(tied: readonly Observation[], before: Json | null): readonly Observation[] {
   const states: { object: Json; changes: number; entered: number; observations: Observation[] }[] = []
   const stateOf = (object: Json) => {
-    const known = states.find((state) => isDeepStrictEqual(state.object, object))
+    const known = states.find((state) => isSameState(state.object, object))
     if (known) return known
     const state = { object, changes: 0, entered: 0, observations: [] }
     states.push(state)
@@ -185,9 +199,9 @@ function chainEnds(tied: readonly Observation[], before: Json | null): readonly 
     ({ entered, changes, observations }) => observations.length > 0 && (entered > 0 || changes === 0),
   )
   const origin = tied.find((observation) => typeRankOf(observation) === 0)?.object ?? before
-  const touched = tied.flatMap(({ previous }) => Object.keys(previous ?? {}))
+  const touched = [...new Set(tied.flatMap(({ previous }) => Object.keys(previous ?? {})))]
   const start = states.filter(
-    ({ object }) => origin !== null && touched.every((key) => isDeepStrictEqual(object[key], origin[key])),
+    ({ object }) => origin !== null && touched.every((key) => isSameState(object[key], origin[key])),
   )
   const chosen = [ends, start].find((some) => some.some(({ observations }) => observations.length > 0)) ?? states
   return chosen.flatMap(({ observations }) => observations)
@@ -198,9 +212,7 @@ function cameAfter(b: Observation, a: Observation): boolean {
   const startsFrom = (later: Observation, earlier: Observation) => {
     if (later.previous === null) return false
     const prior = priorStateOf(later.object, later.previous)
-    return Object.keys(later.previous).every((key) =>
-      isDeepStrictEqual(earlier.object[key] ?? null, prior[key] ?? null),
-    )
+    return Object.keys(later.previous).every((key) => isSameState(earlier.object[key] ?? null, prior[key] ?? null))
   }
   return startsFrom(b, a) && !startsFrom(a, b)
 }
