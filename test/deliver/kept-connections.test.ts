@@ -1,8 +1,11 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createServer as createTlsServer, TLSSocket } from 'node:tls'
 import { afterAll, describe, expect, test } from 'vitest'
+import { filterAnswers } from '../../src/deliver/attempt/answer-filter.ts'
+import { unreachableOutcome } from '../../src/deliver/attempt/network-errors.ts'
 import { createSender } from '../../src/deliver/attempt/send-post.ts'
 import { afterwards } from '../support/afterwards.ts'
 import { certificate } from '../support/certificates.ts'
@@ -246,6 +249,64 @@ describe('what a kept connection loses before a byte of an answer came is sent o
     expect((await send(receiver)).outcome).toMatchObject({ kind: 'refused', status: 408 })
     expect(receiver.requests).toHaveLength(1)
   })
+})
+
+test('tickets of TLS without end, which are no part of an answer, end the connection', async () => {
+  const { port } = await startRaw(() => {})
+  const socket = connect({ host: '127.0.0.1', port })
+  afterwards(async () => void socket.destroy())
+  const failed = once(socket, 'error')
+  const answers = filterAnswers(socket)
+  const getTickets = (count: number) => Array.from({ length: count }, () => socket.emit('session', Buffer.alloc(1)))
+  getTickets(30)
+  answers.beginAnswer()
+  getTickets(30)
+  expect(socket.destroyed).toBe(false)
+  getTickets(30)
+  expect(socket.destroyed).toBe(true)
+  const [error] = await failed
+  expect(unreachableOutcome(error)).toMatchObject({
+    reason: 'connection',
+    message: expect.stringContaining('too large'),
+  })
+})
+
+test.each([
+  ['another protocol', '220 mail ready\r\n', 'is not HTTP/1.1'],
+  ['HTTP/2', 'HTTP/2 200\r\n\r\n', 'is not HTTP/1.1'],
+  ['a status below 100', 'HTTP/1.1 099 X\r\n\r\n', 'is not HTTP/1.1'],
+  ['a NUL in a header', 'HTTP/1.1 200 OK\r\nx: a\0b\r\n\r\n', 'is not HTTP/1.1'],
+  ['bare line feeds', 'HTTP/1.1 200 OK\ncontent-length: 0\n\n', 'is not HTTP/1.1'],
+  ['a length twice', 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 2\r\n\r\nok', 'The Content-Length'],
+  [
+    'a length and chunks',
+    'HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n',
+    'The Content-Length',
+  ],
+])('an answer that is none says what is wrong with it: %s', async (_, answer, message) => {
+  const { outcome } = await send(await startRaw((socket) => socket.write(answer)))
+  expect(outcome).toMatchObject({
+    kind: 'unreachable',
+    reason: 'connection',
+    message: expect.stringContaining(message),
+  })
+})
+
+test('an answer that came while this process stood still is no time-out', async () => {
+  // Another process answers while this one does nothing.
+  const receiver = spawn(process.execPath, [
+    '-e',
+    `const { createServer } = require('node:net')
+     const server = createServer((socket) => socket.on('error', () => {}).once('data', () =>
+       setTimeout(() => socket.end(${JSON.stringify(OK)}), 500)))
+     server.listen(0, '127.0.0.1', () => console.log(server.address().port))`,
+  ])
+  afterwards(async () => void receiver.kill())
+  const [line] = await once(receiver.stdout, 'data')
+  const answer = send({ port: Number(line) }, { timeoutMs: 1_500 })
+  await delay(200)
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3_000)
+  expect((await answer).outcome).toEqual({ kind: 'delivered', status: 200 })
 })
 
 test('a name with the dot of the root is asked for, and called, without it', async () => {

@@ -9,12 +9,13 @@ const several = (...errors: Error[]) => Object.assign(new AggregateError(errors)
 
 describe('what this machine lacks is no fault of an endpoint', () => {
   test.each<[string, Error]>([
-    ...['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EAGAIN', 'EADDRNOTAVAIL'].map((code): [string, Error] => [
+    ...['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EAGAIN', 'ENETDOWN', 'EADDRNOTAVAIL'].map((code): [string, Error] => [
       code,
       failing(code),
     ]),
     ['one of several addresses', several(failing('ECONNREFUSED'), failing('EMFILE'))],
     ['ports, at every address', several(failing('EADDRNOTAVAIL'), failing('EADDRNOTAVAIL'))],
+    ['ports, without IPv6 here', several(failing('EADDRNOTAVAIL'), failing('ENETUNREACH', '2001:db8::1'))],
     ['a name server', new NameLookupError('a.test', 'ECONNREFUSED')],
     ['name servers that know nothing', new NameLookupError('a.test', 'FLO_NO_NAME_SERVER')],
     ['a turn to look up a name', new NameLookupError('a.test', 'FLO_LOOKUPS_BUSY')],

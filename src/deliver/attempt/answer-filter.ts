@@ -14,6 +14,8 @@ class AnswerError extends Error {
 /** Bytes of an answer that are read until its head has ended, interim answers and all, and after that, framing and all. */
 const HEAD_MAX_BYTES = 64 * 1024
 const REST_MAX_BYTES = 256 * 1024
+/** Session tickets of TLS for one request, which are no part of what is read; servers send one or two. */
+const TICKETS_MAX = 32
 
 /** The answers that come over one connection, one to each request. */
 export interface AnswerFilter {
@@ -38,7 +40,12 @@ export function filterAnswers(socket: Socket): AnswerFilter {
   let requests = 0
   let bytes = 0
   let headBytes: number | null = null
+  let tickets = 0
 
+  socket.on('session', () => {
+    tickets += 1
+    if (tickets > TICKETS_MAX) socket.destroy(new AnswerError('FLO_HEAD_TOO_LONG'))
+  })
   const tooLong = (): AnswerError['code'] | null => {
     if (headBytes === null) return bytes >= HEAD_MAX_BYTES ? 'FLO_HEAD_TOO_LONG' : null
     return bytes - headBytes >= REST_MAX_BYTES ? 'FLO_BODY_TOO_LONG' : null
@@ -70,6 +77,7 @@ export function filterAnswers(socket: Socket): AnswerFilter {
       requests += 1
       bytes = 0
       headBytes = null
+      tickets = 0
       interim.restart()
     },
     endHead() {

@@ -1,4 +1,6 @@
 const SWEEP_MS = 50
+/** A sweep that comes so late was held up by this process: paused, or busy with something else. */
+const STALL_MS = 500
 
 /** A request that has not ended. Moments are milliseconds of `performance.now()`. */
 export interface OpenRequest {
@@ -10,13 +12,26 @@ export interface OpenRequest {
   onDeadline(): void
 }
 
-/** Watches the deadlines of all open requests with one timer, which runs only while there are any. */
+/**
+ * Watches the deadlines of all open requests with one timer, which runs only while there are any. Time in which this process
+ * stood still does not count: answers may have come, and nobody has looked.
+ */
 export function createDeadlineWatch() {
   const openRequests = new Set<OpenRequest>()
   let timer: NodeJS.Timeout | undefined
+  let sweptAt = 0
 
+  const forgiveStall = (stalledMs: number) => {
+    for (const request of openRequests) {
+      request.deadline += stalledMs
+      request.slowAt += stalledMs
+    }
+  }
   const sweepRequests = () => {
     const at = performance.now()
+    const stalledMs = at - sweptAt - SWEEP_MS
+    sweptAt = at
+    if (stalledMs > STALL_MS) forgiveStall(stalledMs)
     for (const request of openRequests)
       if (request.deadline <= at) request.onDeadline()
       else if (request.slowAt <= at) {
@@ -32,7 +47,9 @@ export function createDeadlineWatch() {
   return {
     addRequest(request: OpenRequest) {
       openRequests.add(request)
-      timer ??= setInterval(sweepRequests, SWEEP_MS)
+      if (timer) return
+      sweptAt = performance.now()
+      timer = setInterval(sweepRequests, SWEEP_MS)
     },
     removeRequest: (request: OpenRequest) => void openRequests.delete(request),
     countOpen: () => openRequests.size,

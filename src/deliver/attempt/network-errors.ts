@@ -1,3 +1,4 @@
+import { errors } from 'undici'
 import { ProxyTrouble } from '../../network/egress-proxy.ts'
 import { NameLookupError } from '../../network/names/host-names.ts'
 import { hasOwnLackCode } from '../../network/own-lack.ts'
@@ -56,6 +57,8 @@ const WANTS_CERTIFICATE =
 const tlsMessage = (code: string): string =>
   CERTIFICATE_ALERT.test(code) ? WANTS_CERTIFICATE : (tlsMessages[code] ?? reasonMessages.tls)
 
+const NO_HTTP =
+  'What the receiver answered is not HTTP/1.1: another protocol is spoken at this port, or its status line or a header is broken.'
 const connectionMessages: Record<string, string> = {
   ECONNREFUSED: 'The connection was refused.',
   ECONNRESET: 'The connection was reset.',
@@ -63,6 +66,10 @@ const connectionMessages: Record<string, string> = {
   UND_ERR_SOCKET: 'The connection was closed before an answer came.',
   EHOSTUNREACH: 'The host is unreachable.',
   ENETUNREACH: 'The network is unreachable.',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH:
+    'The Content-Length of the answer is sent twice, or contradicts its other headers.',
+  // Of undici, which asserts that a status is 100 or more.
+  ERR_ASSERTION: NO_HTTP,
   HPE_HEADER_OVERFLOW: 'The headers of the answer are too large.',
   UND_ERR_HEADERS_OVERFLOW: 'The headers of the answer are too large.',
   FLO_HEAD_TOO_LONG: 'What came before the answer, or its headers, are too large.',
@@ -86,12 +93,21 @@ export function unreachableOutcome(error: unknown): {
   const { code, syscall } = error as NodeJS.ErrnoException
   const name = typeof code === 'string' ? code : ''
   const reason = unreachableReasonOf(error, name, syscall)
-  const sentence =
-    reason === 'tls'
-      ? tlsMessage(name)
-      : (reason === 'connection' && connectionMessages[name]) || reasonMessages[reason]
-  return { kind: 'unreachable', reason, message: /^(FLO_.*)?$/.test(name) ? sentence : `${sentence} (${name})` }
+  const sentence = sentenceOf(error, reason, name)
+  return {
+    kind: 'unreachable',
+    reason,
+    message: /^(FLO_.*|ERR_ASSERTION)?$/.test(name) ? sentence : `${sentence} (${name})`,
+  }
 }
+
+function sentenceOf(error: unknown, reason: UnreachableReason, code: string): string {
+  if (reason === 'tls') return tlsMessage(code)
+  return reason === 'connection' ? connectionMessage(error, code) : reasonMessages[reason]
+}
+
+const connectionMessage = (error: unknown, code: string): string =>
+  connectionMessages[code] ?? (error instanceof errors.HTTPParserError ? NO_HTTP : reasonMessages.connection)
 
 function unreachableReasonOf(error: unknown, code: string, syscall: string | undefined): UnreachableReason {
   if (error instanceof BlockedAddressError) return 'blocked'

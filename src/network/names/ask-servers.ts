@@ -7,6 +7,8 @@ import type { SystemFiles } from './system-files.ts'
 /** From when on a look-up takes long, and when it is given up. */
 export const SLOW_AFTER_MS = 300
 export const LOOKUP_MS = 5_000
+/** What is given up so late was held up by this process: paused, or busy with something else. */
+const STALL_MS = 500
 
 /** What cannot be asked of anybody: ECONNREFUSED; FLO_NO_NAME_SERVER: the name servers know no answer for any name. */
 const NOBODY_ASKED = new Set(['ECONNREFUSED', 'ENOMEM', 'FLO_NO_NAME_SERVER'])
@@ -54,6 +56,7 @@ export function createQuestions(servers: readonly string[], files: SystemFiles):
       areHeard = await hearing.checkServers(files.scopeOf(name))
       return areHeard
     }
+    const begun = performance.now()
     const askBounded = async (): Promise<Answer> => {
       const asked = Promise.race([
         askInTurn(name),
@@ -64,6 +67,7 @@ export function createQuestions(servers: readonly string[], files: SystemFiles):
       const answer = await asked
       if (answer.kind !== 'failed') return answer
       if (NOBODY_ASKED.has(answer.code)) return { kind: 'unasked', code: answer.code }
+      if (performance.now() - begun > LOOKUP_MS + STALL_MS) return { kind: 'unasked', code: 'FLO_LOOKUPS_BUSY' }
       return (await (check ?? checkServers())) ? answer : { kind: 'unasked', code: 'FLO_NO_NAME_SERVER' }
     }
     return { answer: askBounded(), areServersHeard: () => areHeard }
