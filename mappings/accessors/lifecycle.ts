@@ -102,7 +102,8 @@ const endsWithTrial = called(
 export const endedByItself = called(
   'ending by itself',
   any(
-    cancellationMark,
+    // What one update both marks and ends was cancelled at once.
+    all(cancellationMark, not(all(is(event('type'), 'customer.subscription.updated'), became(cancellationMark)))),
     was(pendingCancel),
     has('cancellation_details.reason', 'payment_failed', 'canceled_by_retention_policy'),
     all(has('cancellation_details.reason', unset), was(has('status', 'past_due', 'unpaid'))),

@@ -38,7 +38,15 @@ import {
   waitForNote,
   withoutInvoice,
 } from './refund-shapes.ts'
-import { capturedOf, type GivenBack, givenBackBy, isUncaptured, leftOverOf } from './refunded-lines.ts'
+import {
+  capturedOf,
+  type GivenBack,
+  givenBackBy,
+  isUncaptured,
+  type ListedRefund,
+  leftOverOf,
+  refundThatRaised,
+} from './refunded-lines.ts'
 
 const NOTHING_CAPTURED = 'The payment was authorised and not captured: no money has moved, and none goes back.'
 const NOT_A_PURCHASE = 'The charge belongs to no invoice, and no purchase is known that it paid.'
@@ -167,8 +175,16 @@ const byRefund = defineMapping({
 
 const charge = on('charge.refunded', 'charge.expired')
 const chargeId = charge.from('id')
-const embedded = charge.legacy<string>('refunds.data.0.id', { until: '2022-11-15' })
-const embeddedStatus = charge.legacy<string>('refunds.data.0.status', { until: '2022-11-15' })
+/** Old charges list their refunds: the one that raised the sum from what it was before. */
+const listed = computed(
+  'the refund of the list that raised the sum',
+  refundThatRaised,
+  charge.legacy<Json>('refunds.data', { until: '2022-11-15' }),
+  prior(charge.from('amount_refunded')),
+  charge.from('amount_refunded'),
+)
+const embedded = computed('its id', (one: ListedRefund | null) => one?.id ?? null, listed)
+const embeddedStatus = computed('its status', (one: ListedRefund | null) => one?.status ?? null, listed)
 const chargePayment = paymentOf(chargeId, idOf(charge.from('payment_intent')), embedded, idOf(charge.from('customer')))
 const chargeUser = payerOf(chargePayment, charge.from('metadata.client_user_id'))
 const givenBack = computed(
@@ -179,14 +195,23 @@ const givenBack = computed(
   chargePayment.received,
 )
 const givenBackInAll = computed('in all', (given: GivenBack | null) => given?.now ?? 0, givenBack)
-/** `amount_refunded` is cumulative: what was given back this time is its rise. */
+/** `amount_refunded` is cumulative: what was given back this time is its rise, or the part of it that the listed refund made. */
 const rise = computed(
   'rise of amount_refunded',
-  (given: GivenBack | null) => (given ? given.now - given.before : 0),
+  (given: GivenBack | null, one: ListedRefund | null) =>
+    given ? Math.min(given.now - given.before, one?.raised ?? Number.POSITIVE_INFINITY) : 0,
   givenBack,
+  listed,
+)
+const risenTo = computed(
+  'with this rise',
+  (given: GivenBack | null, amount: number | null) => (given?.before ?? 0) + (amount ?? 0),
+  givenBack,
+  rise,
 )
 
 const chargeAndSum = computed('charge and sum', (id, sum) => `${id}:${sum}`, chargeId, charge.from('amount_refunded'))
+const riseKey = computed('charge, sum and second', (rise, at) => `${rise}:${at}`, chargeAndSum, event('created'))
 const rises = {
   per: [chargePayment.intent, chargeId],
   purchase: chargePayment.owner,
@@ -261,8 +286,9 @@ const byCharge = defineMapping({
         }),
         where: all(),
       },
-      once: { ...rises, ...countedBy(chargePayment), upTo: givenBackInAll },
-      key: [firstOf(embedded, chargeAndSum), lineKey(member<Line>('line'))],
+      once: { ...rises, ...countedBy(chargePayment), upTo: risenTo },
+      // A sum may be come to once more, after a refund that failed.
+      key: [firstOf(embedded, riseKey), lineKey(member<Line>('line'))],
     },
   ],
 

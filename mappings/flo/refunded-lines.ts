@@ -198,3 +198,29 @@ export function givenBackBy(charge: Json, before: Json, received: number | null)
     return { now: sum, before: before !== null && isUncaptured(before) ? 0 : earlier }
   return { now: sum - released, before: Math.max(0, earlier - released) }
 }
+
+/** One of the refunds that an old charge lists; `raised` is how much it gave back, where it is known that it made the rise. */
+export interface ListedRefund {
+  id: string | null
+  status: string | null
+  raised: number | null
+}
+
+/**
+ * Which of the refunds that a charge lists, the newest first, raised the sum from `before`: a charge is shown as it is when the
+ * event is sent, so that there may be later ones above it. The newest where the list does not tell.
+ */
+export function refundThatRaised(list: Json, before: number | null, now: number | null): ListedRefund | null {
+  const refunds: Json[] = Array.isArray(list) ? list : []
+  const [newest] = refunds
+  if (!newest) return null
+  const shown = (refund: Json, raised: number | null) => ({ id: refund.id, status: refund.status ?? null, raised })
+  if (before === null || now === null) return shown(newest, null)
+  let sum = 0
+  for (const refund of refunds.toReversed()) {
+    if (['failed', 'canceled'].includes(refund?.status)) continue
+    if (sum === before && sum + refund?.amount <= now) return shown(refund, refund.amount)
+    sum += Number(refund?.amount)
+  }
+  return shown(newest, null)
+}

@@ -103,6 +103,11 @@ const neverAnnounced = called(
   'never announced',
   all(not(remembers('announced')), any(has('status', 'incomplete_expired'), was(has('status', 'incomplete')))),
 )
+/** What has ended never comes back: an older event that arrives after the end was sent would give access again. */
+const endWasSent = called('its end sent before', any(remembers('expired'), remembers('cancelled and expired')))
+const isFirstPaid = all(entitled, was(has('status', 'incomplete')))
+const isResumed = all(not(paused), not(ended), any(type('customer.subscription.resumed'), ceased(paused)))
+const isReactivated = all(ceased(pendingCancel), not(ended))
 /** Once a subscription has expired no second cancellation is sent, however late one is reported. */
 const wasCancelledAndExpired = called(
   'cancelled and expired before',
@@ -128,6 +133,11 @@ export default defineMapping({
       ignore: 'awaiting_entitlement',
       because: 'The first payment is open: subscription.created follows when the subscription becomes usable.',
       when: all(has('status', 'incomplete'), not(type('customer.subscription.deleted'))),
+    },
+    {
+      ignore: 'already_ended',
+      because: 'The end of the subscription was sent before: its creation would give access again.',
+      when: all(type('customer.subscription.created'), entitled, endWasSent),
     },
     {
       emit: 'subscription.created',
@@ -158,7 +168,7 @@ export default defineMapping({
     // Of the facts that have a name each is sent that the event shows.
     {
       emit: 'subscription.created',
-      when: all(entitled, was(has('status', 'incomplete'))),
+      when: all(isFirstPaid, not(endWasSent)),
       key: [from('id')],
       isNamedFact: true,
       remember: 'announced',
@@ -171,7 +181,7 @@ export default defineMapping({
     },
     {
       emit: 'subscription.resumed',
-      when: all(not(paused), not(ended), any(type('customer.subscription.resumed'), ceased(paused))),
+      when: all(isResumed, not(endWasSent)),
       key: [from('id'), occasion('resumed', sight)],
       isNamedFact: true,
     },
@@ -184,15 +194,20 @@ export default defineMapping({
     },
     {
       emit: 'subscription.reactivated',
-      when: all(ceased(pendingCancel), not(ended)),
+      when: all(isReactivated, not(endWasSent)),
       key: [from('id'), firstOf(prior(from('canceled_at')), prior(from('cancel_at')), event('created'))],
       isNamedFact: true,
+    },
+    {
+      ignore: 'already_ended',
+      because: 'The end of the subscription was sent before: this is older, and would give access again.',
+      when: all(any(isFirstPaid, isResumed, isReactivated), endWasSent),
     },
     {
       ignore: 'end_speaks',
       because:
         'It was sent when the subscription had ended: customer.subscription.deleted tells that, and shows what changed.',
-      when: all(rendersLaterEnd, not(any(remembers('expired'), remembers('cancelled and expired')))),
+      when: all(rendersLaterEnd, not(endWasSent)),
     },
     {
       ignore: 'no_known_change',

@@ -12,6 +12,7 @@ import {
   prior,
   priorKnown,
   same,
+  stored,
   was,
 } from '../../src/language/words.ts'
 import { status } from '../accessors/lifecycle.ts'
@@ -70,6 +71,11 @@ export default defineMapping({
       ignore: 'not_in_use',
       because: 'Changed before its first payment or after its end: nobody used the one plan or the other.',
       when: any(ended, incomplete, was(incomplete)),
+    },
+    {
+      ignore: 'already_ended',
+      because: 'The end of the subscription is known: what it was changed to before gives nobody access any more.',
+      when: stored(ended),
     },
     {
       ignore: 'currencies_not_compared',

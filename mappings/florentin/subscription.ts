@@ -36,7 +36,18 @@ const birthSeen = called(
   'seen from its birth',
   any(stored(incomplete), is(lastOccasion('created but not usable'), set)),
 )
+/** What has ended never comes back: an older event that arrives after the end was sent, or had none to send, tells no purchase. */
+const endIsKnown = called(
+  'its end known before',
+  any(remembers('cancelled by its end'), all(stored(ended), any(not(was(incomplete)), stored(endedByItself)))),
+)
 const becomesUsable = called('becoming trialing or active', became(entitled))
+
+const isPurchase = all(
+  entitled,
+  not(remembers('purchased')),
+  any(type('customer.subscription.created'), all(becomesUsable, any(was(incomplete), birthSeen))),
+)
 
 /** `subscription.purchased` and `subscription.cancelled`. */
 export default defineMapping({
@@ -54,12 +65,13 @@ export default defineMapping({
       when: type('customer.subscription.trial_will_end', 'customer.subscription.pending_update_expired'),
     },
     {
+      ignore: 'already_ended',
+      because: 'The end of the subscription is known: this is older, and would give access again.',
+      when: all(isPurchase, endIsKnown),
+    },
+    {
       emit: 'subscription.purchased',
-      when: all(
-        entitled,
-        not(remembers('purchased')),
-        any(type('customer.subscription.created'), all(becomesUsable, any(was(incomplete), birthSeen))),
-      ),
+      when: isPurchase,
       key: [from('id')],
       isNamedFact: true,
       remember: 'purchased',

@@ -131,7 +131,7 @@ function decideVerdict(
   ]
   if (emissions.length === 0)
     return ignoreWith('nothing_to_tell', 'The rule holds, but none of the lines is of the kind that it tells.')
-  setFlags(memory, [owed, ...told])
+  setFlags(memory, [owed, ...told], scope.event.id)
   if (!overtaken) memory.said[mapping.name] = { ...moment, digest: digestOf(buildShape(mapping.news, scope)) }
   const missing = allMissingFacts(mapping, scope)
   return {
@@ -162,8 +162,16 @@ function rulesToEmit(spoken: EmitRule | null, mapping: Mapping, scope: Evaluatio
   return [spoken, ...mapping.rules.filter(isBeside)]
 }
 
-function setFlags(memory: Memory, emitted: readonly (Pick<EmitRule, 'remember'> | null)[]): void {
-  for (const one of emitted) if (one?.remember) memory.flags[one.remember] = true
+function setFlags(
+  memory: Memory,
+  emitted: readonly (Pick<EmitRule, 'remember'> | null)[],
+  eventId: string | null,
+): void {
+  for (const one of emitted) {
+    if (!one?.remember || memory.flags[one.remember]) continue
+    memory.flags[one.remember] = true
+    if (eventId !== null) memory.flaggedBy = { ...memory.flaggedBy, [one.remember]: eventId }
+  }
 }
 
 function draftEvents(mapping: Mapping, rule: EmitRule, scope: EvaluationScope): EventDraft[] {
@@ -299,7 +307,9 @@ function noteRefund(note: RefundNote, scope: EvaluationScope): TallyUpdate | nul
     ...readMoment(note, scope),
   }
   const tally =
-    note.as === 'failed' ? withdrawShare(known, share) : countShare(known, { ...share, pending: true }).tally
+    note.as === 'failed'
+      ? withdrawShare(known, share, scope.event.created)
+      : countShare(known, { ...share, pending: true }).tally
   return tallyUpdate(note, payment, tally, scope)
 }
 

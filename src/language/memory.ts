@@ -11,6 +11,8 @@ export interface ObservationTime {
 /** What is remembered of a Stripe object beside its snapshot. */
 export interface Memory {
   flags: Partial<Record<Flag, true>>
+  /** The source event that set a flag; before this was kept, and for our own timer, nothing. */
+  flaggedBy?: Partial<Record<Flag, string>>
   /** Occasions by name. */
   occasions: Record<string, Occasion[]>
   /** The last event of each mapping about the object, unless it is certainly older: its time, and a digest of its news. */
@@ -38,6 +40,7 @@ export const emptyMemory = (): Memory => ({ flags: {}, occasions: {}, said: {}, 
 export const copyMemory = (memory: Memory): Memory => ({
   ...memory,
   flags: { ...memory.flags },
+  ...(memory.flaggedBy && { flaggedBy: { ...memory.flaggedBy } }),
   occasions: Object.fromEntries(
     Object.entries(memory.occasions).map(([what, all]) => [what, all.map((one) => ({ ...one, by: { ...one.by } }))]),
   ),

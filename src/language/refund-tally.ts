@@ -14,6 +14,8 @@ export interface RefundShare {
   pending?: true
   /** It did not take place, and never will: what says that it succeeded is older. */
   failed?: true
+  /** Unix seconds when that became known of it: a later rise to the same sum is another refund's. */
+  failedAt?: number
   /** Which lines were given back, and how much of each; without it any line may be meant. */
   parts?: readonly RefundPart[]
   /** The payment that it is of, where a tally is that of several payments of one purchase. */
@@ -35,14 +37,18 @@ export function countShare(tally: RefundTally | null, share: RefundShare): { tal
   const replaceEntry = (entry: RefundShare, next: RefundShare) => ({
     entries: entries.map((one) => (one === entry ? next : one)),
   })
-  const same = entries.find((entry) => (share.id === null ? entry.upTo === share.upTo : entry.id === share.id))
+  const same = entries.find((entry) =>
+    share.id === null ? entry.upTo === share.upTo && !isAfterFailure(share, entry) : entry.id === share.id,
+  )
   if (same) {
     const succeedsNow = same.pending === true && !same.failed && share.id !== null && !share.pending
     const { pending: _, ...settled } = { ...same, ...partsOf(share) }
     return succeedsNow ? { tally: replaceEntry(same, settled), isNew: true } : { tally: { entries }, isNew: false }
   }
   const counterpart = entries.find(
-    (entry) => entry.amount === share.amount && (share.id === null ? entry.upTo === null : entry.id === null),
+    (entry) =>
+      entry.amount === share.amount &&
+      (share.id === null ? entry.upTo === null && !isAfterFailure(share, entry) : entry.id === null),
   )
   if (counterpart) {
     const matched = {
@@ -66,6 +72,10 @@ export function countShare(tally: RefundTally | null, share: RefundShare): { tal
   if (unknown <= 0) return { tally: { entries }, isNew: false }
   return { tally: { entries: [...entries, takeAmount(share, Math.min(share.amount, unknown))] }, isNew: !share.pending }
 }
+
+/** A charge comes to a sum again when a refund that had made it failed in between. */
+const isAfterFailure = (share: RefundShare, { failedAt }: RefundShare): boolean =>
+  failedAt !== undefined && share.at !== undefined && share.at > failedAt
 
 const isCovered = (upTo: number, entries: RefundShare[]): boolean =>
   entries.every(({ id }) => id !== null) && totalRefunded({ entries }) >= upTo
@@ -124,7 +134,7 @@ export interface CountedShare {
 export function refundedOf({ share, tally, others }: CountedShare, line: string | null): number {
   const { upTo } = share
   const earlier = tally.entries.filter((entry) => upTo === null || entry.upTo === null || entry.upTo <= upTo)
-  const seen = earlier.reduce((sum, { amount }) => sum + amount, 0)
+  const seen = earlier.filter((entry) => !isAfterFailure(share, entry)).reduce((sum, { amount }) => sum + amount, 0)
   const unseen = upTo === null ? 0 : Math.max(0, upTo - seen)
   return [...earlier, ...others.entries].reduce((sum, entry) => sum + amountOfLine(entry, line), unseen)
 }
@@ -140,12 +150,14 @@ export const totalRefunded = (tally: RefundTally | null): number =>
   (tally?.entries ?? []).reduce((sum, { amount, pending }) => (pending ? sum : sum + amount), 0)
 
 /** A refund that did not take place: it counts no longer, and a rise that it made is no other refund's. */
-export function withdrawShare(tally: RefundTally | null, share: RefundShare): RefundTally {
+export function withdrawShare(tally: RefundTally | null, share: RefundShare, failedAt: number): RefundTally {
   const known = (tally?.entries ?? []).some(({ id }) => id === share.id)
   // Where only a rise was counted so far, that may have been it.
   const { entries } = known && tally ? tally : countShare(tally, { ...share, pending: true }).tally
   return {
-    entries: entries.map((entry) => (entry.id === share.id ? { ...entry, pending: true, failed: true } : entry)),
+    entries: entries.map((entry) =>
+      entry.id === share.id ? { ...entry, pending: true, failed: true, failedAt: entry.failedAt ?? failedAt } : entry,
+    ),
   }
 }
 

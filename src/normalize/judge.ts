@@ -75,13 +75,13 @@ export function judgeObservation(
  * An observation arrived that sheds another light on the newest one: the state that the newest started from is another now, or
  * a tie is settled. The events that the newest would have made, had all come in order, and did not make, are made now: that of the
  * end, say, of a subscription whose first payment arrived after it. `before` is the object as it was known before the
- * observation, `after` with it.
+ * observation, `after` with it, and `eventId` the event that brought it: what is remembered anew is remembered of that one.
  */
 export function judgeNewestAgain(
   mappings: ContractMappings,
   before: { snapshot: Snapshot; memory: Memory },
   after: { snapshot: Snapshot; memory: Memory },
-  { facts, trace }: Pick<ObservationContext, 'facts' | 'trace'>,
+  { facts, trace, eventId }: Pick<ObservationContext, 'facts' | 'trace'> & { eventId: string },
 ): Judgement {
   const { snapshot, memory } = after
   const newest = newestObservationOf(snapshot)
@@ -100,5 +100,12 @@ export function judgeNewestAgain(
     const drafts = verdict.drafts.filter(({ key }) => !keysThen.has(key))
     return drafts.length > 0 ? [{ contract, mapping, verdict: { ...verdict, drafts } }] : []
   })
-  return { verdicts, memory: verdicts.length > 0 ? now.memory : memory }
+  return { verdicts, memory: verdicts.length > 0 ? flaggedBy(eventId, memory, now.memory) : memory }
+}
+
+/** A memory in which the flags that were not set before are set by an event. */
+function flaggedBy(eventId: string, before: Memory, after: Memory): Memory {
+  const fresh = Object.keys(after.flags).filter((flag) => !before.flags[flag])
+  if (fresh.length === 0) return after
+  return { ...after, flaggedBy: { ...after.flaggedBy, ...Object.fromEntries(fresh.map((flag) => [flag, eventId])) } }
 }

@@ -170,7 +170,7 @@ function judgeEvent(
   const hasSeen = !isNewest && own.verdicts.some(({ verdict }) => verdict.kind === 'ignore' && verdict.memory !== null)
   const again =
     known && (overturnsNewest || hasSeen)
-      ? judgeNewestAgain(mappings, known, { snapshot, memory: own.memory }, { facts, trace })
+      ? judgeNewestAgain(mappings, known, { snapshot, memory: own.memory }, { facts, trace, eventId: event.eventId })
       : { verdicts: [], memory: own.memory }
   return { own, again }
 }

@@ -46,8 +46,8 @@ describe('money given back of a payment', () => {
 
   test('counts no longer when the refund failed', () => {
     const { tally } = countShare(null, refundShare('re_1', 500))
-    expect(totalRefunded(withdrawShare(tally, refundShare('re_1', 500)))).toBe(0)
-    expect(countShare(withdrawShare(null, refundShare('re_1', 500)), riseShare(500, 500)).isNew).toBe(false)
+    expect(totalRefunded(withdrawShare(tally, refundShare('re_1', 500), 9))).toBe(0)
+    expect(countShare(withdrawShare(null, refundShare('re_1', 500), 9), riseShare(500, 500)).isNew).toBe(false)
   })
 
   test('adds up in any order, on one path, the other, or both', () => {

@@ -127,6 +127,107 @@ describe('once a subscription has expired', () => {
   })
 })
 
+describe('what arrives after the end of a subscription was told gives no access again', () => {
+  const end = { status: 'canceled', ended_at: 1_772_500_000, canceled_at: 1_772_500_000, ...running }
+  const unpaidEnd = { ...end, cancellation_details: { comment: null, feedback: null, reason: 'payment_failed' } }
+  const plan = (events: readonly Json[]) => {
+    const { items, quantity } = present(events[0]).data.object
+    const data = items?.data.map((item: Json) => ({ ...item, quantity: 7 }))
+    return items
+      ? [
+          { quantity: 7, items: { ...items, data } },
+          { quantity, items },
+        ]
+      : [{ quantity: 7 }, { quantity }]
+  }
+  const granting: [what: string, to: Json, from: Json][] = [
+    ['a first payment', usable, incomplete],
+    ['a resumption', running, paused],
+    ['a reactivation', unmarked, marked],
+    ['a resumption with a mark for the end', { ...running, ...marked }, { ...paused, ...unmarked }],
+    ['a pause with a reactivation', { ...paused, ...unmarked }, { ...running, ...marked }],
+    ['a recovery', usable, { status: 'past_due' }],
+  ]
+  const isGranting = (type: string) => /created|resumed|reactivated|purchased|upgraded|downgraded/.test(type)
+
+  test.each(VERSIONS)('its creation in %s', (apiVersion) => {
+    for (const ended of [end, unpaidEnd]) {
+      const events = lifeOf(apiVersion, { type: 'deleted', to: ended }).reverse()
+      expect(ofSubscription(events).filter(isGranting)).toEqual([])
+      expect(ofSubscription(events).at(-1)).toBe('subscription.expired')
+      expect(ofFlorentin(events).filter(isGranting)).toEqual([])
+      const codes = present(story(events).outcomes.at(-1)).judged.map(
+        ({ verdict }) => verdict.kind === 'ignore' && verdict.code,
+      )
+      expect(codes).toEqual(['already_ended', 'already_ended'])
+    }
+  })
+
+  test.each(VERSIONS)('any change in %s', (apiVersion) => {
+    const [more, before] = plan(lifeOf(apiVersion))
+    for (const [what, to, from] of [...granting, ['a larger plan', more, before]])
+      for (const ended of [end, unpaidEnd]) {
+        const life = lifeOf(apiVersion, { to, from }, { type: 'deleted', to: ended })
+        const [created, changed, deleted] = life.map((event) => present(event) as Json)
+        for (const events of [
+          [created, deleted, changed],
+          [deleted, changed, created],
+          [deleted, created, changed],
+        ]) {
+          const place = events.indexOf(deleted)
+          const run = story(events)
+          const late = run.outcomes.slice(place + 1).flatMap(({ events }) => events.map(({ type }) => type))
+          expect(late.filter(isGranting), `${what} after ${events.map(({ type }) => type)}`).toEqual([])
+        }
+      }
+  })
+
+  test('but where none was told, all is told, the end last', () => {
+    const [created, paid, deleted] = lifeOf(
+      '2025-09-30.clover',
+      { to: usable, from: incomplete },
+      { type: 'deleted', to: end },
+    ).map((event) => present(event) as Json)
+    const first = { ...created, data: { object: { ...created?.data.object, ...incomplete } } }
+    expect(ofSubscription([first, deleted, paid] as Json[])).toEqual([
+      'subscription.created',
+      'subscription.cancelled',
+      'subscription.expired',
+    ])
+    expect(ofFlorentin([first, deleted, paid] as Json[])).toEqual(['subscription.purchased', 'subscription.cancelled'])
+  })
+})
+
+describe('one update that both marks a subscription for its end and ends it', () => {
+  const end = { status: 'canceled', ended_at: 1_772_500_000, canceled_at: 1_772_500_000 }
+  const start = { status: 'active', cancel_at_period_end: false, canceled_at: null, ended_at: null }
+
+  test.each(VERSIONS)('is told as its cancellation, and its end where the contract has one, in %s', (apiVersion) => {
+    const to = { ...end, cancel_at_period_end: true }
+    const [created, updated, deleted] = lifeOf(apiVersion, { to, from: start }, { type: 'deleted', after: 0, to })
+    const whole = [created, updated, deleted].map((event) => present(event) as Json)
+    expect(ofSubscription(whole)).toEqual(['subscription.created', 'subscription.cancelled', 'subscription.expired'])
+    expect(ofFlorentin(whole)).toEqual(['subscription.purchased', 'subscription.cancelled'])
+    expect(ofFlorentin(whole.toSpliced(1, 2, ...whole.slice(1).reverse()))).toEqual([
+      'subscription.purchased',
+      'subscription.cancelled',
+    ])
+  })
+
+  test('is no cancellation where nobody asked for it, or it was marked before', () => {
+    const failed = { cancellation_details: { comment: null, feedback: null, reason: 'payment_failed' } }
+    const unasked = lifeOf('2025-09-30.clover', { to: { ...end, ...failed, cancel_at_period_end: true }, from: start })
+    expect(ofSubscription(unasked)).toEqual(['subscription.created', 'subscription.expired'])
+    const due = lifeOf(
+      '2025-09-30.clover',
+      { to: marked, from: unmarked },
+      { to: { ...end, ...marked }, from: { status: 'active', ended_at: null } },
+    )
+    expect(ofSubscription(due)).toEqual(['subscription.created', 'subscription.cancelled', 'subscription.expired'])
+    expect(ofFlorentin(due)).toEqual(['subscription.purchased', 'subscription.cancelled'])
+  })
+})
+
 test.each(VERSIONS)(
   'a trial that was ended early is renewed by its first paid period in %s, in either order',
   (apiVersion) => {

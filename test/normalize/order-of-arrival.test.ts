@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Json } from '../../src/domain/json.ts'
 import { eventsOf, type Life, lives } from '../support/life.ts'
-import { expectTheSameUpdates, factsOf } from '../support/same-story.ts'
+import { expectTheSameUpdates, firmFacts } from '../support/same-story.ts'
 import { type Story, story } from '../support/story.ts'
 import { WALK_TIMEOUT_MS, walk } from '../support/walk.ts'
 
@@ -21,7 +21,8 @@ function expectTheSame(events: readonly Json[], arriving: readonly Json[]) {
   const lastInLife = Object.fromEntries(events.map(({ data }) => [data.object.id, data.object]))
   expect(snapshots(asArrived), `the newest states, after\n${seen}`).toEqual(lastInLife)
   expect(snapshots(inOrder), 'the newest states in order').toEqual(lastInLife)
-  expect(factsOf(asArrived), `the facts, after\n${seen}`).toEqual(factsOf(inOrder))
+  const facts = firmFacts(asArrived, inOrder)
+  expect(facts.told, `the facts, after\n${seen}`).toEqual(facts.inOrder)
   expectTheSameUpdates(asArrived, inOrder, seen)
 }
 

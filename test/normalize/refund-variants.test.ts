@@ -78,6 +78,70 @@ describe('a refund that failed', () => {
   })
 })
 
+describe('a sum that the charge comes to once more after a refund that failed', () => {
+  const bought = eventOf('checkout.session.completed', session())
+  const rise = (sum: number, before: number, at: number) =>
+    eventOf('charge.refunded', charge({ amount_refunded: sum }), { at, previous: { amount_refunded: before } })
+  const failed = (id: string, at: number) =>
+    eventOf('charge.refund.updated', refund({ id, amount: 5000, status: 'failed', created: SECOND + 1000 }), {
+      at,
+      previous: { status: 'succeeded' },
+    })
+  const sums = (events: Json[]) => refundsOf(events, false).map(({ refundedAmount }) => refundedAmount)
+
+  test('is told again, however often it failed', () => {
+    const events = [bought, rise(5000, 0, 1000), failed('re_1', 2000), rise(5000, 0, 3000)]
+    expect(sums(events)).toEqual([50, 50])
+    expect(sums([...events, failed('re_2', 4000), rise(5000, 0, 5000)])).toEqual([50, 50, 50])
+    expect(sums([...events, rise(10000, 5000, 6000)])).toEqual([50, 50, 100])
+  })
+
+  test('is not told where the rise that failed is the one that arrives late', () => {
+    expect(sums([bought, failed('re_1', 2000), rise(5000, 0, 1000), rise(5000, 0, 3000)])).toEqual([50])
+    expect(sums([bought, failed('re_1', 2000), rise(5000, 0, 3000)])).toEqual([50])
+  })
+
+  test('counts what was not seen by itself', () => {
+    expect(sums([bought, rise(5000, 0, 1000), failed('re_1', 2000), rise(8000, 3000, 3000)])).toEqual([50, 80])
+  })
+})
+
+describe('refunds of one second that an old charge lists', () => {
+  const listed = (...refunds: [id: string, amount: number, status?: string][]) => ({
+    object: 'list',
+    data: refunds.map(([id, amount, status = 'succeeded']) => refund({ id, amount, status })),
+  })
+  const bought = eventOf('checkout.session.completed', session())
+  const rise = (sum: number, before: number, refunds: Json) =>
+    eventOf('charge.refunded', charge({ amount_refunded: sum, refunds }), {
+      at: 1000,
+      previous: { amount_refunded: before, refunded: false },
+    })
+  const both = listed(['re_2', 4000], ['re_1', 2000])
+  const told = (events: Json[]) => refundsOf([bought, ...events], false).map(({ refundedAmount }) => refundedAmount)
+
+  test('are told each by itself, with what it gave back', () => {
+    expect(told([rise(6000, 0, both), rise(6000, 2000, both)])).toEqual([20, 60])
+    expect(told([rise(6000, 2000, both), rise(6000, 0, both)]).at(0)).toBe(60)
+    expect(told([rise(2000, 0, listed(['re_1', 2000])), rise(6000, 2000, both)])).toEqual([20, 60])
+    const three = listed(['re_3', 1000], ['re_2', 4000], ['re_1', 2000])
+    expect(told([rise(7000, 0, three), rise(7000, 2000, three), rise(7000, 6000, three)])).toEqual([20, 60, 70])
+  })
+
+  test('also beside one that failed', () => {
+    const again = listed(['re_3', 3000], ['re_2', 4000], ['re_1', 2000, 'failed'])
+    expect(told([rise(7000, 0, again), rise(7000, 4000, again)])).toEqual([40, 70])
+  })
+
+  test('and their reports by themselves are no others', () => {
+    const itself = ['re_1', 're_2'].map((id, at) =>
+      eventOf('refund.created', refund({ id, amount: at ? 4000 : 2000 }), { at: 1000 }),
+    )
+    expect(told([rise(6000, 0, both), rise(6000, 2000, both), ...itself])).toEqual([20, 60])
+    expect(told([...itself, rise(6000, 0, both), rise(6000, 2000, both)])).toEqual([20, 60])
+  })
+})
+
 describe('a second refund of the same amount', () => {
   const rise = (sum: number, before: number, at: number) =>
     eventOf('charge.refunded', charge({ amount_refunded: sum }), { at, previous: { amount_refunded: before } })

@@ -4,7 +4,7 @@ import { scenarios } from '../../simulator/scenarios.ts'
 import { RENDERED, simulate } from '../../simulator/simulate.ts'
 import { VERSIONS } from '../../simulator/versions.ts'
 import { present } from '../support/present.ts'
-import { expectTheSameUpdates, factsOf } from '../support/same-story.ts'
+import { expectTheSameUpdates, firmFacts } from '../support/same-story.ts'
 import { type Story, story } from '../support/story.ts'
 import { WALK_TIMEOUT_MS, walk } from '../support/walk.ts'
 
@@ -81,12 +81,13 @@ test(
         const excepted = DEPENDING.filter(
           (one) => one.scenario.test(scenario.name) && one.versions.test(apiVersion) && one.patient.test(`${patient}`),
         )
-        const firm = (some: Story) => factsOf(some).filter((fact) => !excepted.some((one) => one.fact.test(fact)))
+        const facts = firmFacts(told, inOrder)
+        const firm = (some: string[]) => some.filter((fact) => !excepted.some((one) => one.fact.test(fact)))
         const seen = [scenario.name, apiVersion, rendered, ...arriving.map(({ type, id }) => `${type} ${id}`)].join(
           '\n',
         )
         expect(snapshots(told), seen).toEqual(snapshots(inOrder))
-        expect(firm(told), seen).toEqual(firm(inOrder))
+        expect(firm(facts.told), seen).toEqual(firm(facts.inOrder))
         expectTheSameUpdates(told, inOrder, seen)
       }),
       { ...walk(300), endOnFailure: true },

@@ -15,7 +15,7 @@ export const factsOf = ({ events }: Story): string[] =>
     .map(({ contract, key }) => `${contract} ${key.slice(SOURCE.length).replace(/^(@[^:]*)?:/, '')}`)
     // A pause is named by the second of whichever of its two sights came first, a refund by its id or by its charge and sum.
     .map((fact) => fact.replace(/ (subscription\.(paused|resumed):\w+):.*/, ' $1'))
-    .map((fact) => fact.replace(/ item\.refunded:(\w+:\d+|\w+)/, ' item.refunded'))
+    .map((fact) => fact.replace(/ item\.refunded:(\w+:\d+:\d+|\w+)/, ' item.refunded'))
     // The id of a user of whom the client's own id is not known yet is one of its customer.
     .map((fact) => fact.replace(/(account\.created):.*/, '$1'))
     // Once the end is told no second cancellation is: how many were told before it is up to the order of arrival.
@@ -26,6 +26,28 @@ export const factsOf = ({ events }: Story): string[] =>
     })
     .filter((fact, at, all) => !/ subscription\.cancelled:\w+$/.test(fact) || all.indexOf(fact) === at)
     .sort()
+
+/** What gives access to a subscription. */
+const GRANTING = /^(\S+) subscription\.(?:created|reactivated|resumed|purchased|upgraded|downgraded):(\w+)/
+
+/**
+ * The facts of a story that have to be the same in another order, and those of the other. Once the end of a subscription is told,
+ * nothing follows that would give access again: what arrived after it and says so is in neither.
+ */
+export function firmFacts(told: Story, inOrder: Story): { told: string[]; inOrder: string[] } {
+  const overtakenByTheEnd = new Set(
+    told.outcomes.flatMap(({ about, judged }) =>
+      judged.flatMap(({ contract, verdict }) =>
+        verdict.kind === 'ignore' && verdict.code === 'already_ended' ? [`${contract} ${about}`] : [],
+      ),
+    ),
+  )
+  const isFirm = (fact: string) => {
+    const [, contract, subscription] = GRANTING.exec(fact) ?? []
+    return !overtakenByTheEnd.has(`${contract} ${subscription}`)
+  }
+  return { told: factsOf(told).filter(isFirm), inOrder: factsOf(inOrder).filter(isFirm) }
+}
 
 /** What each event showed of its subscription or invoice, without what is no news: who told it, its period, when a pause began, what others say of it. */
 const shownBy = (told: Story) =>

@@ -1,12 +1,11 @@
 import { mappings } from '../../mappings/index.ts'
 import type { Json } from '../../src/domain/json.ts'
-import { sortByOccurrence } from '../../src/normalize/batch.ts'
 import { collectLookups } from '../../src/normalize/collect-lookups.ts'
 import type { MappingVerdict } from '../../src/normalize/judge.ts'
 import type { NewEvent } from '../../src/normalize/new-events.ts'
 import { normalizeSourceEvent } from '../../src/normalize/normalize-event.ts'
 import type { SourceEvent, SourceEventOutcome } from '../../src/normalize/source-event.ts'
-import { readBody } from '../../src/normalize/source-event.ts'
+import { readBody, sortByOccurrence } from '../../src/normalize/source-event.ts'
 import { noLookups } from '../../src/normalize/world/lookups.ts'
 import { emptyWorld, keyIn, type World } from '../../src/normalize/world/world.ts'
 
@@ -25,6 +24,8 @@ export const heard = ({ events }: Story, contract = 'flo.v1'): NewEvent[] =>
 export interface Told {
   eventId: string
   type: string
+  /** The id of its object. */
+  about: string
   outcome: SourceEventOutcome
   events: NewEvent[]
   judged: MappingVerdict[]
@@ -75,7 +76,14 @@ export function story(raws: readonly Json[], { world = storyWorld(), patient = f
       said.add(`${contract} ${key}`)
       return first
     })
-    return outcomes.push({ eventId: due.eventId, type: due.type, outcome, events: fresh, judged })
+    return outcomes.push({
+      eventId: due.eventId,
+      type: due.type,
+      about: due.body?.data?.object?.id ?? '',
+      outcome,
+      events: fresh,
+      judged,
+    })
   }
   /** Goes on with those that wait for a fact which passes. */
   const release = (passes: (fact: string, due: SourceEvent) => boolean, second: number) => {

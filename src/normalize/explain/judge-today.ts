@@ -81,18 +81,22 @@ function restoreBase(known: KnownObject, baseBefore: readonly Observation[]): vo
 
 /** Removes what the event itself has left behind beside its observation: the news it emitted, and the refund it counted. */
 function forgetOwnEffects(world: World, due: SourceEvent, rules: ReturnType<typeof emittingRules>) {
-  const { object, objectId } = observationOf(due)
+  const { object, objectId, previous } = observationOf(due)
   const known = world.objects.get(keyIn(due, objectId ?? ''))
   if (known) for (const { name } of rules) delete known.memory.said[name]
   if (!rules.some(({ counts }) => counts)) return
   // Of a charge that was captured in part, what was released is not counted.
   const released = typeof object.amount_captured === 'number' ? object.amount - object.amount_captured : 0
   const sums = [object.amount_refunded, object.amount_refunded - released]
+  // Of several refunds that a charge lists, the event told the one that raised the sum from what it was before.
+  const before = previous?.amount_refunded ?? 0
+  const isRise = (upTo: number | null) =>
+    upTo !== null && (sums.includes(upTo) || (upTo > before && upTo < object.amount_refunded))
   for (const { kind, snapshot } of world.objects.values())
     if (kind === 'tally') {
       const { entries } = snapshot.object as RefundTally
       snapshot.object = {
-        entries: entries.filter(({ id, upTo }) => id !== objectId && !sums.includes(upTo)),
+        entries: entries.filter(({ id, upTo }) => id !== objectId && !isRise(upTo)),
       }
     }
 }

@@ -69,9 +69,12 @@ export async function rewindObjects(
       )
       const flags = Object.fromEntries(
         flagRules
-          .filter(
-            (rule) => one.memory.flags[rule.flag] && flagKeys(newest, rule).some((key) => isEarlierKey(key, one.realm)),
-          )
+          .filter((rule) => {
+            if (!one.memory.flags[rule.flag]) return false
+            const setBy = one.memory.flaggedBy?.[rule.flag]
+            if (setBy !== undefined) return isEarlier(setBy)
+            return flagKeys(newest, rule).some((key) => isEarlierKey(key, one.realm))
+          })
           .map(({ flag }) => [flag, true as const]),
       )
       one.memory = { ...one.memory, flags, occasions: occasionsBefore(one.memory, isEarlier) }
@@ -120,6 +123,7 @@ async function readEventsBefore(
     [
       ...observationsOf(snapshot).map(({ eventId }) => eventId),
       ...Object.values(memory.occasions).flatMap((list) => list.flatMap(({ by }) => Object.values(by))),
+      ...Object.values(memory.flaggedBy ?? {}).filter((eventId) => eventId !== undefined),
     ].map((eventId) => ({ sourceId, eventId })),
   )
   if (events.length === 0) return new Set()
