@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Refusal } from '../errors.ts'
 import type { ByteBudget, HeldBytes } from '../network/byte-budget.ts'
+import { PIECE_BYTES } from '../network/tiny-pieces.ts'
 
 /** Stripe's largest events are far below this. */
 const MAX_BODY_BYTES = 1024 * 1024
@@ -51,7 +52,7 @@ export function readRawBody(
       length += chunk.length
       if (length > limit) return rejectTooLarge()
       chunks.push(chunk)
-      held.add(chunk.length)
+      held.add(chunk.length + PIECE_BYTES)
     })
     req.on('end', () => {
       const [first] = chunks

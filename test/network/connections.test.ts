@@ -81,6 +81,31 @@ test('of thousands of heads that arrive in one go a few become requests, and the
   for (let again = 0; again < 20; again += 1) expect(await (await fetch(url)).text()).toBe('x')
 })
 
+const CHUNKED = 'POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n'
+
+test('a body of thousands of tiny chunks is cut, whether it is read or not; one of many small ones is taken', async () => {
+  let pieces = 0
+  const url = await serve(async (req, res) => {
+    if (req.url === '/unread') return void res.end('x')
+    let bytes = 0
+    req.on('error', () => {})
+    req.on('data', (piece) => {
+      pieces += 1
+      bytes += piece.length
+    })
+    req.on('end', () => res.end(`${bytes}`))
+  })
+  const { seen: tiny } = await open(url, CHUNKED + '1\r\nx\r\n'.repeat(20_000))
+  const { seen: unread } = await open(url, CHUNKED.replace('/', '/unread') + '1\r\nx\r\n'.repeat(100))
+  await eventually(() => expect([tiny.isClosed, unread.isClosed]).toEqual([true, true]))
+  expect(pieces).toBeLessThanOrEqual(1_000)
+  const small = `64\r\n${'x'.repeat(100)}\r\n`.repeat(5_000)
+  const { seen } = await open(url, `${CHUNKED}${small}0\r\n\r\n`)
+  await eventually(() => expect(seen.text).toContain('500000'))
+  const { seen: few } = await open(url, `${CHUNKED}${'1\r\nx\r\n'.repeat(900)}0\r\n\r\n`)
+  await eventually(() => expect(few.text).toContain('900'))
+})
+
 test('whoever sends ahead and does not read costs one answer, and is cut', async () => {
   let asked = 0
   const url = await serve((_req, res) => {

@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import { findLostKeys } from '../../domain/prototype-key.ts'
 import { Refusal, type RefusalDetail } from '../../errors.ts'
 import type { ByteBudget } from '../../network/byte-budget.ts'
+import { PIECE_BYTES } from '../../network/tiny-pieces.ts'
 import { shareOf } from './caller.ts'
 
 /** The most bytes of a body, unless the route allows more. */
@@ -30,7 +31,7 @@ export function readBody(maxBytes: number, budget: ByteBudget): RequestHandler {
     if (budget.keptBytes(share) > BODIES_MAX_BYTES / 2) throw new Refusal('overloaded', { retryAfterSeconds: 1 })
     const held = budget.hold(share, () => req.socket.destroy())
     res.once('close', held.release)
-    req.on('data', (chunk: Buffer) => held.add(chunk.length))
+    req.on('data', (chunk: Buffer) => held.add(chunk.length + PIECE_BYTES))
     readBytes(req, res, (error) => {
       held.keep()
       next(error)
