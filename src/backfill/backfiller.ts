@@ -1,14 +1,21 @@
+import { createFairSlots } from '../workers/fair-slots.ts'
 import { createLeasedRuns, type LeasedRuns, type LeasedRunsDeps as RunsDeps } from '../workers/leased-runs.ts'
 import { type BackfillDeps as RunDeps, runBackfill } from './run.ts'
 import { findDueBackfills, listClientsWithBackfills, nextBackfillTime } from './state.ts'
 
-/** Starts the room that runs backfills, each in one process at a time. */
-export const startBackfiller = (deps: RunDeps & RunsDeps): LeasedRuns =>
-  createLeasedRuns(deps, {
+/** Windows that a process has in memory at once, over the backfills of all clients; one for each client at most. */
+const MAX_CONCURRENT_WINDOWS = 16
+
+/** Starts the room that runs backfills, each in one process at a time; clients take turns, and so do the sources of a client. */
+export function startBackfiller(deps: Omit<RunDeps, 'runInTurn'> & RunsDeps): LeasedRuns {
+  const slots = createFairSlots({ max: MAX_CONCURRENT_WINDOWS, perGroup: 1 })
+  return createLeasedRuns(deps, {
     name: 'backfill',
     readDueRuns: (clientId) => findDueBackfills(deps.db, clientId),
     readNextDue: (clientId) => nextBackfillTime(deps.db, clientId),
     readClients: () => listClientsWithBackfills(deps.db),
     // Another process may hold the lease by now: events that are read twice are duplicates the second time.
-    workOn: (backfill, stop) => runBackfill(deps, backfill, stop),
+    workOn: (backfill, stop) =>
+      runBackfill({ ...deps, runInTurn: (work) => slots.run(backfill.clientId, work) }, backfill, stop),
   })
+}

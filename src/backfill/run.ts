@@ -13,6 +13,8 @@ export interface BackfillDeps {
   keyRing: Pick<KeyRing, 'decrypt'>
   stripe: StripeApi
   random: () => number
+  /** Reads and stores one window when the turn of its client comes. */
+  runInTurn: <T>(work: () => Promise<T>) => Promise<T>
   /** Stores an event as the receiver does. `known`: it was there already; `refused`: the database cannot hold it. */
   storeListed: (event: {
     clientId: string
@@ -48,25 +50,31 @@ export async function runBackfill(
   const end = unixSeconds(backfill.until)
   let from = unixSeconds(backfill.readUntil)
   let length = nextWindowSeconds(null, 0)
-  while (from < end) {
-    if (stopped()) return
+  /** False: the backfill goes on no further, here or at all. */
+  const takeWindow = async (): Promise<boolean> => {
+    if (stopped()) return false
     const to = Math.min(end, from + length)
     const read = await Promise.race([readWindow(stripe, query, { from, to }, waitForTurn), stopping])
-    if (read === 'stopping') return
+    if (read === 'stopping') return false
     if (read === 'too many') {
       length = Math.max(1, (to - from) >> 1)
-      continue
+      return true
     }
-    if ('failure' in read) return recordFailure(deps, backfill, read.failure)
+    if ('failure' in read) {
+      await recordFailure(deps, backfill, read.failure)
+      return false
+    }
     for (const { events, upTo } of splitBySeconds(read.events)) {
-      if (stopped()) return
+      if (stopped()) return false
       if (!(await advanceBackfill(db, backfill, new Date(upTo * 1000), await storeEvents(deps, backfill, events))))
-        return
+        return false
     }
-    if (!(await advanceBackfill(db, backfill, new Date(to * 1000), {}))) return
+    if (!(await advanceBackfill(db, backfill, new Date(to * 1000), {}))) return false
     length = nextWindowSeconds(to - from, read.events.length)
     from = to
+    return true
   }
+  while (from < end) if (!(await deps.runInTurn(takeWindow))) return
   await completeBackfill(db, backfill)
   log.info({ clientId, backfillId: id }, 'backfill.completed')
 }
@@ -81,9 +89,8 @@ async function storeEvents(
   const counts: Record<string, EventCounts> = {}
   await Promise.all(
     events.map(async (event) => {
-      const bytes = Buffer.from(JSON.stringify(event))
+      const { type, bytes } = event
       const result = await storeListed({ clientId, sourceId, account, bytes })
-      const type = String(event.type)
       counts[type] ??= { listed: 0, known: 0, new: 0, refused: 0 }
       counts[type].listed += 1
       counts[type][result] += 1

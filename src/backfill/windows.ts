@@ -1,3 +1,4 @@
+import type { Json } from '../domain/json.ts'
 import type { StripeApi, StripeCredentials, StripeReply } from '../network/stripe-api.ts'
 
 // Stripe lists the newest events first. Stored in that order, older events would arrive after newer ones, and their changes
@@ -9,12 +10,13 @@ export interface TimeWindow {
   to: number
 }
 
-/** An event as Stripe lists it, with the fields that a backfill reads. */
+/** An event as Stripe lists it: what a backfill reads of it, and its JSON, which is far smaller in memory than the object. */
 export interface ListedStripeEvent {
   id: string
   type: string
   /** Unix seconds. */
   created: number
+  bytes: Buffer
 }
 
 export interface EventListQuery {
@@ -24,8 +26,10 @@ export interface EventListQuery {
 }
 
 const PAGE_SIZE = 100
-/** How many events of one window are held in memory; a window with more is cut. */
+/** How much of one window is held in memory, and for how long others wait for it; a window with more is cut. */
 const MAX_EVENTS = 5000
+const MAX_BYTES = 8 * 1024 * 1024
+const MAX_READING_MS = 30_000
 const FEW_EVENTS = 500
 const MANY_EVENTS = 2500
 const FIRST_SECONDS = 3600
@@ -49,6 +53,10 @@ export async function readWindow(
   waitForTurn: () => Promise<void>,
 ): Promise<{ events: ListedStripeEvent[] } | { failure: Exclude<StripeReply, { kind: 'found' }> } | 'too many'> {
   const events: ListedStripeEvent[] = []
+  const startedAt = performance.now()
+  let bytes = 0
+  const isTooMuch = () =>
+    events.length >= MAX_EVENTS || bytes > MAX_BYTES || performance.now() - startedAt > MAX_READING_MS
   for (;;) {
     await waitForTurn()
     const page = await stripe.readObject(query.credentials, listPathOf(query, { from, to }, events.at(-1)?.id))
@@ -56,12 +64,23 @@ export async function readWindow(
     const { data, has_more } = page.object
     if (!Array.isArray(data))
       return { failure: { kind: 'refused', code: 'request_refused', message: 'Stripe answered without a list.' } }
-    events.push(...data)
+    for (const event of data) {
+      const listed = listedEvent(event)
+      events.push(listed)
+      bytes += listed.bytes.length
+    }
     if (has_more !== true || data.length === 0) break
-    if (events.length >= MAX_EVENTS && to - from > 1) return 'too many'
+    if (isTooMuch() && to - from > 1) return 'too many'
   }
   return { events: events.filter(({ created }) => created >= from && created < to).toReversed() }
 }
+
+const listedEvent = (event: Json): ListedStripeEvent => ({
+  id: event?.id,
+  type: String(event?.type),
+  created: event?.created,
+  bytes: Buffer.from(JSON.stringify(event)),
+})
 
 function listPathOf(
   { types, deliverySuccess }: EventListQuery,
