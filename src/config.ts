@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { findUrlTrouble } from './database/url.ts'
 import { ConfigError } from './errors.ts'
 import { parseKeys } from './secrets/keyring.ts'
-import { bearerSecret, decimal, line, listenHost, trimSetting, trimSpace, webUrl } from './setting-values.ts'
+import { bearerSecret, decimal, findSlip, line, listenHost, trimSetting, trimSpace, webUrl } from './setting-values.ts'
 
 const ROLES = ['receive', 'work', 'api'] as const
 export type Role = (typeof ROLES)[number]
@@ -196,9 +196,11 @@ function readGiven(env: Record<string, string | undefined>) {
     const isToken = SECRETS.has(name) && name !== 'FLO_ENCRYPTION_KEYS'
     if (raw !== '' && value === '' && SECRETS.has(name))
       problems.push(`  ${name}: must not be blank: set it, or leave it out`)
-    else if (value.split(',').some((part) => /\p{Cc}/u.test(part.trim())))
-      problems.push(`  ${name}: must be one line, without tabs and control characters`)
     else if (value !== '') given[name] = isToken ? trimSpace(raw) : value
+    const slip = findSlip(value)
+    if (slip === null) continue
+    problems.push(`  ${name}: ${slip}`)
+    delete given[name]
   }
   return { given, problems }
 }

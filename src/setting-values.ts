@@ -1,8 +1,8 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 
-/** What an environment adds to a value by mistake: white space around it, a byte order mark, a pair of quotes. */
-const AROUND = /^[\s\uFEFF\u200B]+|[\s\uFEFF\u200B]+$/g
+/** What an environment adds to a value by mistake: white space and invisible characters around it (a byte order mark, say), a pair of quotes. */
+const AROUND = /^[\s\p{Cf}]+|[\s\p{Cf}]+$/gu
 const QUOTED = /^(["'])(.*)\1$/s
 
 /** A value without white space around it: files with secrets and Windows' line ends bring it along. */
@@ -12,6 +12,17 @@ export const trimSpace = (text: string): string => text.replace(AROUND, '')
 export function trimSetting(text: string): string {
   const trimmed = trimSpace(text)
   return trimSpace(QUOTED.exec(trimmed)?.[2] ?? trimmed)
+}
+
+/** What is in a value by mistake and leaves no doubt about it, as "must ..."; null: nothing is. */
+export function findSlip(value: string): string | null {
+  if (value.split(',').some((part) => /\p{Cc}/u.test(part.trim())))
+    return 'must be one line, without tabs and control characters'
+  if (/\p{Cf}/u.test(value)) return 'must not hold invisible characters (a zero-width space, say): type it anew'
+  if (/^[`\u2018-\u201F\u00AB]/u.test(value)) return 'must not stand in quotes'
+  if (/\s#/.test(value)) return 'must not be followed by a comment'
+  if (/^(\$\{?\w+\}?|<[^<>]*>)$/.test(value)) return 'must be a value: what should have been put in its place was not'
+  return null
 }
 
 /** A number as people write it: digits, a point. */
@@ -60,6 +71,8 @@ function findPartTrouble(url: URL, text: string, { path, credentials }: Pick<Url
   const where = path ? 'must end after its path' : 'must end after the host and port'
   if (/[?#]/.test(text)) return `${where}, without "?" and "#"`
   if (/[\s\\]/.test(text)) return `${where}, without spaces and backslashes`
+  if (!/^(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)$/.test(url.hostname) || text.indexOf('://') !== text.lastIndexOf('://'))
+    return 'must hold one name or address of a host'
   if (!path && url.pathname !== '/') return where
   if (!credentials && (url.username || url.password)) return 'must not hold a user and password'
   if ([url.pathname, url.username, url.password].some((part) => !isDecodable(part)))

@@ -107,6 +107,13 @@ test.each([
   ['FLO_EGRESS_PROXY', 'http://proxy.example:3128/?a=b'],
   ['FLO_OTLP_ENDPOINT', 'http://collector:4318/?key=1'],
   ['FLO_STRIPE_API_BASE', 'https://api.stripe.com/?a'],
+  ['FLO_STRIPE_API_BASE', 'https://api.stripe.com;'],
+  ['FLO_STRIPE_API_BASE', 'https://api.stripe.com,'],
+  ['FLO_PUBLIC_URL', 'https://https://hooks.example.com'],
+  ['FLO_PUBLIC_URL', 'https://hooks.example.com,https://two.example.com'],
+  ['DATABASE_URL', 'postgres://db/flo?sslmode=on'],
+  ['DATABASE_URL', 'postgres://db/flo?sslmode=allow'],
+  ['DATABASE_URL', 'postgres://db/flo?sslmode='],
 ])('%s=%s is refused by name', (name, value) => {
   expect(() => readConfig({ FLO_ENCRYPTION_KEYS: KEYS, [name]: value })).toThrow(new RegExp(`^  ${name}: .+$`, 'm'))
 })
@@ -188,6 +195,30 @@ describe('every setting', () => {
       expect(() => readConfig({ ...values, [name]: `${value}${sign}${value}` })).toThrow(
         new RegExp(`^  ${name}: `, 'm'),
       )
+  })
+
+  test.each(names)('%s: invisible characters are trimmed around it, and refused by name within', (name) => {
+    const value = values[name] ?? ''
+    for (const sign of ['\u200b', '\u200c', '\u200e', '\u2060', '\u00ad', '\ufeff']) {
+      expect(readConfig({ ...values, [name]: `${sign}${value}${sign}` }), sign).toEqual(expected)
+      const within = `${value.slice(0, 1)}${sign}${value.slice(1)}`
+      if (value.length > 1)
+        expect(() => readConfig({ ...values, [name]: within }), sign).toThrow(new RegExp(`^  ${name}: `, 'm'))
+    }
+  })
+
+  test.each(names)('%s: typographic quotes, a comment and a placeholder are refused by name', (name) => {
+    const value = values[name] ?? ''
+    for (const form of [
+      `\u201c${value}\u201d`,
+      `\u2018${value}\u2019`,
+      `\`${value}\``,
+      `${value} # ours`,
+      '$VALUE',
+      ['${', 'VALUE}'].join(''),
+      '<value>',
+    ])
+      expect(() => readConfig({ ...values, [name]: form }), form).toThrow(new RegExp(`^  ${name}: `, 'm'))
   })
 
   test.each(names)('%s: what is empty is unset; what is blank is too, where that opens nothing', (name) => {

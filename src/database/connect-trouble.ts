@@ -9,7 +9,7 @@ function adviseOn({ code = '', message }: { code?: string; message: string }, wh
   const { role, database, host } = what
   if (code === '28P01' || /client password must be a|password authentication failed/.test(message))
     return `the server at ${host} does not accept the password of "${role}". Check user and password in DATABASE_URL, where characters such as @ : / ? # % are percent-encoded`
-  if (code === '28000' && /no encryption|SSL off/.test(message))
+  if (code === '28000' && /no encryption|SSL off/.test(message) && !/host "\[local\]"/.test(message))
     return `the server at ${host} wants TLS: add ?sslmode=verify-full to DATABASE_URL`
   if (code === '28000')
     return `the server at ${host} does not let "${role}" in from here: see its pg_hba.conf, and that the role may log in`
@@ -23,6 +23,8 @@ function adviseOn({ code = '', message }: { code?: string; message: string }, wh
   if (code === '53300')
     return `the server at ${host} has no connection left for "${role}": raise max_connections, or the connection limit of the role or the database (docs/scaling.md says how many a process needs)`
   if (/^57P0/.test(code)) return `the server at ${host} is starting or stopping: start again in a moment`
+  if (code === '42704' && /configuration parameter/.test(message))
+    return `"options" in DATABASE_URL, or PGOPTIONS, sets a parameter that the server does not know: remove it`
   if (/unsupported startup parameter/.test(message))
     return `a pooler refuses a parameter that DATABASE_URL carries behind its "?": remove it, or add it to the pooler's ignore_startup_parameters`
   if (/does not support SSL/.test(message))
@@ -50,7 +52,8 @@ function readUrlParts(url: string): UrlParts {
     }
   }
   const role = decode(user)
-  return { role, database: decode(database) || role, host }
+  const socket = /[?&]host=([^&]*)/.exec(url)?.[1]
+  return { role, database: decode(database) || role, host: decode(socket ?? host) }
 }
 
 /** The error of a connect as one line for the operator, that says what to do and holds no password. */

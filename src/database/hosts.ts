@@ -47,6 +47,7 @@ export function createHostConnector(url: string): HostConnector {
       super({ ...own, connectionTimeoutMillis: CONNECT_TIMEOUT_MS })
       this.#settings = own.sessionSettings
       verifyServer(this)
+      nameDatabase(this, url)
       // Statements get the error too. A server may end a connection that it has just opened before the caller's own listener is
       // attached: without this one the event would end the process.
       this.on('error', () => {})
@@ -125,6 +126,7 @@ async function findWriteObstacle(connectionString: string, { host, port }: Datab
   const scout = new pg.Client({ connectionString, connectionTimeoutMillis: SCOUT_TIMEOUT_MS })
   Object.assign(scout, { host, port })
   verifyServer(scout)
+  nameDatabase(scout, connectionString)
   scout.on('error', () => {})
   const role = watchRole(scout)
   try {
@@ -145,6 +147,16 @@ function verifyServer(client: pg.Client): void {
   const { connection } = client as unknown as { connection: { ssl: boolean | { rejectUnauthorized?: boolean } } }
   if (connection.ssl === true) connection.ssl = { rejectUnauthorized: true }
   else if (connection.ssl) connection.ssl.rejectUnauthorized ??= true
+}
+
+/** Gives the session the database of its URL, all escapes decoded: `pg` leaves those of `/`, `?`, `#`, `;` and others as they are. */
+function nameDatabase(client: pg.Client, url: string): void {
+  const name = /^\w+:\/\/[^/?#]*\/([^?#]+)/.exec(url)?.[1]
+  if (name === undefined) return
+  const { connectionParameters } = client as unknown as { connectionParameters: { database: string } }
+  const database = decodeURIComponent(name)
+  Object.assign(client, { database })
+  Object.assign(connectionParameters, { database })
 }
 
 /** Since PostgreSQL 14 a server reports at the connect whether it is a standby. */

@@ -7,7 +7,7 @@ import { ConfigError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { version } from '../version.ts'
 import { explainConnectFailure, explainDatabaseFailure } from './connect-trouble.ts'
-import { createSession, openPool } from './db.ts'
+import { createSession, isDatabaseAway, openPool } from './db.ts'
 import { distributeTables, isDistributed } from './distribution.ts'
 import { graphileLogger } from './graphile-log.ts'
 import { makePartitions, retryWhileLocked } from './partitions.ts'
@@ -97,6 +97,14 @@ async function takeMigrationLock(session: pg.Client): Promise<void> {
 async function runMigrations(session: pg.Client, log: Log): Promise<string[]> {
   const before = new Set(await listMigrations(session))
   const client = createStatementwiseClient(session)
+  // The library tells of some refusals in words alone.
+  let refusal: ServerRefusal | undefined
+  const { query } = client
+  const keepRefusal = (error: ServerRefusal) => {
+    refusal = error
+    throw error
+  }
+  Object.assign(client, { query: (...args: Parameters<typeof query>) => Promise.resolve(query(...args)).catch(keepRefusal) })
   const migrationsSchema = await findListSchema(session)
   const runAll = () =>
     runner({
@@ -111,7 +119,7 @@ async function runMigrations(session: pg.Client, log: Log): Promise<string[]> {
       logger: createMigrationLogger(log),
     }).catch(async (error) => {
       await session.query('rollback').catch(() => {})
-      throw error
+      throw (refusal && explainMigrationFailure(refusal)) ?? error
     })
   if (!(await retryWhileLocked(runAll)))
     throw new ConfigError(
@@ -151,6 +159,27 @@ async function migrateGraphile(url: string, log: Log) {
     await utils.release()
     await pgPool.end()
   }
+}
+
+const DUPLICATE = ['42P07', '42710', '42723', '42P06']
+const LOCK_NOT_AVAILABLE = '55P03'
+
+interface ServerRefusal {
+  message: string
+  code?: string
+  severity?: string
+}
+
+/** A migration that the server refused, as one line; null: it may be tried again, or it is an error of ours. */
+function explainMigrationFailure(error: ServerRefusal): ConfigError | null {
+  if (error.severity === undefined || error.code === LOCK_NOT_AVAILABLE || isDatabaseAway(error)) return null
+  const advice = DUPLICATE.includes(error.code ?? '')
+    ? `the schema holds something of another program: give the gateway a database of its own, or a schema that is first in the role's search_path`
+    : 'look for what the database forbids (event triggers, extensions, policies), or connect as another role'
+  return new ConfigError(
+    `The gateway's tables could not be brought up to date, and are as they were (${error.message.split('\n')[0]}): ${advice}.`,
+    { cause: error },
+  )
 }
 
 /** node-pg-migrate logs each statement; only its warnings are of interest. */

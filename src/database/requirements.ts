@@ -86,6 +86,8 @@ export async function assertConnectionsSuffice(session: pg.Client, needed: numbe
 interface Rights {
   role: string
   schema: string
+  /** A gateway has been here before. */
+  isKnown: boolean
   owner: string | null
   isMember: boolean
   foreignTables: string[]
@@ -114,7 +116,7 @@ async function readRights(session: pg.Client): Promise<Rights> {
                     where c.relnamespace = to_regnamespace(quote_ident(place.schema)) and c.relkind in ('r', 'p')
                       and c.relname = any($1)),
           jobs as (select nspowner from pg_namespace where nspname = 'graphile_worker')
-     select current_user as role, place.schema,
+     select current_user as role, place.schema, exists (${GATEWAY_SCHEMAS}) as "isKnown",
             (select pg_get_userbyid(relowner) from ours where not pg_has_role(relowner, 'usage') limit 1) as owner,
             (select coalesce(bool_and(pg_has_role(relowner, 'member')), false) from ours) as "isMember",
             array(select relname::text from ours where not pg_has_role(relowner, 'usage') order by 1) as "foreignTables",
@@ -134,6 +136,8 @@ async function readRights(session: pg.Client): Promise<Rights> {
 /** What is missing, and the statement that mends it; null: nothing. */
 function findLack(rights: Rights): string | null {
   const { role, schema, owner } = rights
+  if (owner !== null && !rights.isKnown)
+    return `the schema "${schema}" holds tables of another program with names of the gateway's (${rights.foreignTables.slice(0, 3).join(', ')}): give the gateway a database of its own, or a schema that is first in the role's search_path`
   if (owner !== null) {
     const names = `${rights.foreignTables.slice(0, 3).join(', ')}${rights.foreignTables.length > 3 ? ` and ${rights.foreignTables.length - 3} more` : ''}`
     return rights.isMember

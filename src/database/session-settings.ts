@@ -83,6 +83,17 @@ const DURABLE = `case pg_catalog.current_setting('synchronous_commit')
 /** So long the server may take for the settings of a session that has just been opened. */
 const TIMEOUT_MS = 5000
 
+const QUERY_CANCELED = '57014'
+
+async function liftTimeLimit(run: (statements: string) => Promise<unknown>): Promise<void> {
+  for (let tries = 1; ; tries += 1)
+    try {
+      return void (await run('set statement_timeout = 0'))
+    } catch (error) {
+      if ((error as { code?: string }).code !== QUERY_CANCELED || tries === 50) throw error
+    }
+}
+
 /**
  * Sets what the gateway relies on, and `own` settings of the session in addition, on a session that has just been opened. It is
  * a statement and no startup parameter, since poolers refuse or ignore those. What the server does not know (older versions) is
@@ -98,5 +109,11 @@ export async function applySessionSettings(session: pg.Client, own: SessionSetti
                    ('search_path', pg_catalog.quote_ident(${SCHEMA}) || ', pg_temp')) s(name, value)
      where pg_catalog.current_setting(name, true) <> value or (name ~ '[.]' and pg_catalog.current_setting(name, true) is null)`
   // A text of its own and no prepared statement: a pooler may not know those.
-  await session.query({ text, query_timeout: TIMEOUT_MS } as pg.QueryConfig)
+  const run = (statements: string) => session.query({ text: statements, query_timeout: TIMEOUT_MS } as pg.QueryConfig)
+  await run(text).catch(async (error) => {
+    // The whole text has the limit that was there before it. A limit of milliseconds leaves time for one setting.
+    if (error.code !== QUERY_CANCELED) throw error
+    await liftTimeLimit(run)
+    await run(text)
+  })
 }

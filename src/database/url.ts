@@ -3,6 +3,9 @@ import pg from 'pg'
 /** Parameters of a URL whose value may hold an @, as `user=name@server` does. */
 const WITH_AT = new Set(['user', 'password', 'application_name', 'options', 'host', 'sslcert', 'sslkey', 'sslrootcert'])
 
+/** Those of libpq, but `allow`, and one more of the library: to it any other word would mean TLS. */
+const SSL_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify']
+
 /** How characters that a URL gives a meaning are written in its user, password and database. */
 const ESCAPES = '%40 for @, %3A for :, %2F for /, %3F for ?, %23 for #, %25 for %, %20 for a space'
 
@@ -14,7 +17,7 @@ export function findUrlTrouble(url: string): string | null {
   const [, authority = '', path = '', query = '', fragment] =
     /^postgres(?:ql)?:\/\/([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?(#.*)?$/s.exec(url) ?? []
   if (!/^postgres(ql)?:\/\//.test(url)) return 'must be a URL such as postgres://user:password@host:5432/database'
-  if (/[\s\p{Cc}]/u.test(url)) return escapesWanted('a space or a line break')
+  if (/[\s\p{Cc}\p{Cf}]/u.test(url)) return escapesWanted('a space or a line break')
   if (fragment !== undefined) return escapesWanted('a #')
   if (authority.indexOf('@') !== authority.lastIndexOf('@')) return escapesWanted('more than one @')
   // An @ behind the hosts: what looks like them is the first part of a user or password.
@@ -27,6 +30,8 @@ export function findUrlTrouble(url: string): string | null {
     if (!name || value.includes('?') || (value.includes('@') && !WITH_AT.has(name))) return escapesWanted('a ?')
   }
   if (![authority, path, query].every(isDecodable)) return escapesWanted('a % that begins no escape')
+  const mode = new URLSearchParams(query).get('sslmode')
+  if (mode !== null && !SSL_MODES.includes(mode)) return `must have one of these as sslmode: ${SSL_MODES.join(', ')}`
   return findLibraryTrouble(url)
 }
 

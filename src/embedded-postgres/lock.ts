@@ -12,6 +12,8 @@ const FOLDER_LOCK = 7_061_001
 const TAKEOVER_MS = 2000
 
 const STARTING_OR_ENDING = ['57P01', '57P03', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']
+// What `pg` says without a code of a server that ends meanwhile.
+const CUT_OFF = /^(Connection terminated|Client has encountered)/
 const PASSWORD_REFUSED = '28P01'
 
 export interface FolderLock {
@@ -34,7 +36,7 @@ export async function lockFolder({
 }): Promise<FolderLock | null> {
   let isLossExpected = false
   let session = await openLockedSession(url, folder).catch((error) => {
-    if (STARTING_OR_ENDING.includes(error.code)) return null
+    if (STARTING_OR_ENDING.includes(error.code) || CUT_OFF.test(error.message)) return null
     if (error.code === PASSWORD_REFUSED)
       throw new ConfigError(
         `${folder}/pg-password is not the password of the database beside it: put the right one back.`,

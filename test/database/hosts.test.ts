@@ -4,7 +4,7 @@ import { expect, inject, test } from 'vitest'
 import { createSession, cutConnections, isDatabaseAway, openPool } from '../../src/database/db.ts'
 import { startWire } from '../../torture/wire.ts'
 import { afterwards } from '../support/afterwards.ts'
-import { freshDatabase } from '../support/database.ts'
+import { freshDatabase, onServer } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
 
 const server = new URL(inject('postgresUrl'))
@@ -30,6 +30,28 @@ test.each([
 ])('a URL with %s leads to the server that takes writes', async (_, to) => {
   expect(await portOf(to)).toEqual({ one: 1, port: own })
 })
+
+test.each([[':'], ['/'], ['?'], ['#'], ['@'], ['%'], [' '], [';'], ['&'], ['='], ['+'], ['é 🦊'], ['"']])(
+  'user, password and database with %s in them are those that the URL names, with one host and with several',
+  async (sign) => {
+    const name = `a${sign}${Math.random().toString(36).slice(2)}`
+    const quoted = `"${name.replaceAll('"', '""')}"`
+    await onServer(server.href, `create role ${quoted} login password '${name}'`)
+    await onServer(server.href, `create database ${quoted} owner ${quoted}`)
+    afterwards(async () => {
+      await onServer(server.href, `drop database ${quoted}`)
+      await onServer(server.href, `drop role ${quoted}`)
+    })
+    const encoded = encodeURIComponent(name)
+    for (const hosts of [`127.0.0.1:${own}`, `127.0.0.1:1,127.0.0.1:${own}`]) {
+      const session = createSession(`postgres://${encoded}:${encoded}@${hosts}/${encoded}`)
+      await session.connect()
+      const { rows } = await session.query('select current_user as role, current_database() as database')
+      await session.end()
+      expect(rows).toEqual([{ role: name, database: name }])
+    }
+  },
+)
 
 test('a host that takes connections and says nothing is passed over', async () => {
   const silent = await startWire(Number(own))

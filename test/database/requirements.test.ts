@@ -76,6 +76,44 @@ describe('a database that cannot serve is refused in one line that says what to 
     expect(await refusalOf(`${url}?sslmode=require`)).toMatch(/has no TLS.*sslmode/)
   })
 
+  test('a parameter that the server does not know', async () => {
+    const url = await emptyDatabase()
+    expect(await refusalOf(`${url}?options=-c%20no_such_setting%3D1`)).toMatch(
+      /"options" in DATABASE_URL, or PGOPTIONS/,
+    )
+  })
+
+  test("a table or view of another program with a name of the gateway's, whoever owns it", async () => {
+    for (const [made, said] of [
+      ['create table clients (id int)', /holds tables of another program .*\(clients\)/],
+      ['create view endpoints as select 1 as one', /holds something of another program/],
+    ] as const) {
+      const url = await emptyDatabase()
+      await onServer(url, made)
+      const { url: theirs, role } = await urlOfRole(url)
+      await onServer(
+        url,
+        `grant create on schema public to ${role}; grant create on database ${nameOf(url)} to ${role}`,
+      )
+      expect(await refusalOf(theirs)).toMatch(said)
+    }
+    const url = await emptyDatabase()
+    const { url: theirs, role } = await urlOfRole(url)
+    await onServer(url, `create table events (id int); alter table events owner to ${role}`)
+    await onServer(url, `grant create on schema public to ${role}; grant create on database ${nameOf(url)} to ${role}`)
+    expect(await refusalOf(theirs)).toMatch(/holds something of another program/)
+  })
+
+  test('an event trigger that forbids what a migration does', async () => {
+    const url = await emptyDatabase()
+    await onServer(
+      url,
+      `create function forbid() returns event_trigger language plpgsql as $$ begin raise exception 'not here'; end $$;
+       create event trigger forbidden on ddl_command_start when tag in ('CREATE TABLE') execute function forbid()`,
+    )
+    expect(await refusalOf(url)).toMatch(/could not be brought up to date, and are as they were \(not here\)/)
+  })
+
   test('a role or database that may not connect', async () => {
     const url = await emptyDatabase()
     const { role, url: theirs } = await urlOfRole(url)

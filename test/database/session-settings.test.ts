@@ -71,6 +71,18 @@ describe('settings that every session sets for itself', () => {
     await expect(openPool(plain.url).query('select 1')).rejects.toMatchObject({ code: '42501' })
   })
 
+  test('hold for a role whose time limit is shorter than it takes to set them', async () => {
+    const { role, url } = await createRole(server)
+    await onServer(server, `alter role ${role} set statement_timeout = '1ms'`)
+    for (let tries = 0; tries < 10; tries += 1) {
+      const session = createSession(url)
+      await session.connect()
+      const { rows } = await session.query(`select current_setting('statement_timeout') as limit, pg_sleep(0.01)`)
+      await session.end()
+      expect(rows[0].limit).toBe('0')
+    }
+  })
+
   test('leave a setting of the session itself as it was asked for', async () => {
     const { url } = await freshDatabase()
     const pool = openPool(url, { max: 1, settings: { statement_timeout: '4s', application_name: "it's" } })
