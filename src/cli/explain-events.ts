@@ -26,28 +26,27 @@ function fieldsText(fields: readonly ExplainedField[]): string[] {
   const absent = fields.filter(({ value }) => value === null)
   return [
     ...columnLines(
-      present.map(({ field, value, reads, absent, through }) => [
-        field,
-        jsonText(value, 44),
-        faint(sourceText({ reads, absent, through })),
-      ]),
+      present.map((one) => [one.field, jsonText(one.value, 44), faint(sourceText(one))]),
       { indent: 4 },
     ),
     ...(absent.length > 0 ? [`    ${faint('null:')} ${faint(absent.map(nullText).join(', '))}`] : []),
   ]
 }
 
-function sourceText({ reads, absent, through }: Pick<ExplainedField, 'reads' | 'absent' | 'through'>): string {
-  const conditions = reads.filter(({ role }) => role === 'condition')
+function sourceText({ reads, absent, through, leftOut = 0 }: ExplainedField): string {
+  const conditions = reads.filter(isConditionRead)
   const told = reads
-    .filter(({ role }) => role !== 'condition')
+    .filter((read) => !isConditionRead(read))
     .map((read) => (read.role === 'constant' ? constantText(read) : readText(read)))
   const because = conditions.length > 0 ? ` since ${conditions.map(readText).join(', ')}` : ''
+  const more = leftOut > 0 ? `and ${leftOut} more` : ''
   return [
-    `← ${[told.join(', ') + because, ...through].filter(Boolean).join(' → ')}`,
+    `← ${[told.join(', ') + because, more, ...through].filter(Boolean).join(' → ')}`,
     ...(absent.length > 0 ? [`(absent: ${[...new Set(absent.map(readPlace))].join(', ')})`] : []),
   ].join('  ')
 }
+
+const isConditionRead = ({ role }: ReadValue) => role === 'condition' || role === 'condition_before'
 
 const readText = (read: ReadValue): string => `${readPlace(read)} ${jsonText(read.value, 40)}`
 
@@ -59,9 +58,10 @@ const nullText = ({ field, absent, reads }: ExplainedField): string => {
   return looked.length > 0 ? `${field} (${looked.join(', ')})` : field
 }
 
-const readPlace = ({ path, object, until }: ReadValue): string => {
+const readPlace = ({ path, object, until, role }: ReadValue): string => {
   if (object?.id === null) return `no ${object.kind}`
-  return `${path}${object ? ` of the ${object.kind} ${object.id}` : ''}${until ? ` (before ${until})` : ''}`
+  const then = role === 'before' || role === 'condition_before' ? ' as it was before the event' : ''
+  return `${path}${then}${object ? ` of the ${object.kind} ${object.id}` : ''}${until ? ` (before ${until})` : ''}`
 }
 
 function wayText({ deliveries, passedOver, wouldGoTo }: ExplainedEvent): string[] {

@@ -62,7 +62,7 @@ function conditionText(
   condition: ExplainedCondition,
   { all, indent, prefix = '', outerHolds = condition.holds }: ConditionLayout,
 ): string[] {
-  const { called, words, needs, changes = [] } = condition
+  const { called, words, needs, changes = [], leftOut = 0 } = condition
   const parts = partsOf(condition, { all })
   const [only] = parts
   const named = prefix + (called ? `${called}: ` : '')
@@ -76,6 +76,7 @@ function conditionText(
     `${pad}${truthSign(outerHolds)} ${named}${words}${valuesText(condition)}`,
     ...changes.map(({ field, before, now }) => `${pad}    ${field}: ${jsonText(before, 40)} → ${jsonText(now, 40)}`),
     ...parts.flatMap((part) => conditionText(part, { all, indent: indent + 2 })),
+    ...(leftOut > 0 ? [`${pad}    ${faint(`and ${leftOut} more`)}`] : []),
   ]
 }
 

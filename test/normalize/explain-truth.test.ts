@@ -200,7 +200,7 @@ async function worldOf(clientId: string, id: string) {
   const users = await db.query('select * from users where client_id = $1', [clientId])
   const objectOf = ({ path, object, role }: ReadValue, event: Json, events: Json[]): Json => {
     if (path.startsWith('event.')) return { event: object ? events.find(({ id }) => id === object.id) : event }
-    if (role === 'before') return frames[0]?.scope.prior
+    if (role.endsWith('before')) return frames[0]?.scope.prior
     if (object === null) return completed.body?.data.object
     if (object.kind === 'user') return users.rows.find((one) => one.id === object.id)
     if (object.kind === 'checkout')
@@ -224,7 +224,7 @@ type CitedWorld = Awaited<ReturnType<typeof worldOf>>
 
 /** What the readings come to by the conversions that are named, in their order; of amounts, the currency is read last. */
 function arrive({ reads, through, value }: ExplainedField, world: CitedWorld): Json {
-  const made = inPacks(reads.filter(({ role }) => role !== 'condition'))
+  const made = inPacks(reads.filter(({ role }) => !role.startsWith('condition')))
   // What lacks a part of it is nothing.
   if (value === null) return null
   const currency = through.includes('major') ? made.pop() : null

@@ -21,6 +21,7 @@ const Condition = z
     before: value.optional(),
     stored: value.optional(),
     changes: z.array(z.strictObject({ field: z.string(), before: value, now: value })).optional(),
+    leftOut: leftOut('Changes, parts and elements of a list that are not shown here.'),
     get of() {
       return z.array(Condition).optional()
     },
@@ -59,9 +60,9 @@ const ExplainedRead = z
       example: 'items.data[0].price.unit_amount',
     }),
     value,
-    role: z.enum(['value', 'condition', 'constant', 'memory', 'before']).meta({
+    role: z.enum(['value', 'condition', 'constant', 'memory', 'before', 'condition_before']).meta({
       description:
-        '`value`: the field is made of it; `condition`: it decided which value the field has; `constant`: a constant of the mapping (path `always`); `memory`: what the gateway remembers or has counted, which stands in no object (`path` says what it is); `before`: as `value`, in the state before the event.',
+        '`value`: the field is made of it; `condition`: it decided which value the field has; `constant`: a constant of the mapping (path `always`); `memory`: what the gateway remembers or has counted, which stands in no object (`path` says what it is); `before`, `condition_before`: as `value` and `condition`, in the state before the event.',
     }),
     object: objectRef
       .nullable()
@@ -77,7 +78,9 @@ const ExplainedField = z
     reads: z.array(ExplainedRead),
     absent: z.array(ExplainedRead).meta({ description: 'Paths that were tried first and were absent.' }),
     through: z.array(z.string()).meta({ description: 'Conversions that were applied.', example: ['major'] }),
-    leftOut: leftOut('Readings that are not shown here, such as those of a sum beyond the first hundred.'),
+    leftOut: leftOut(
+      'Readings that are not shown here, such as those of a sum beyond the first hundred, or what a share of a refund depends on beyond the first dozen.',
+    ),
   })
   .meta({ id: 'ExplainedField' })
 
@@ -118,7 +121,9 @@ const ExplainedEvent = z
       )
       .meta({ description: 'Endpoints that did not get it, and why.' }),
     wouldGoTo: z.array(z.strictObject({ endpointId: id, url: z.string() })),
-    leftOut: leftOut('Deliveries and endpoints that are not shown here; the list of deliveries has all.'),
+    leftOut: leftOut(
+      'Differences, deliveries and endpoints that are not shown here; the list of deliveries has all of those.',
+    ),
   })
   .meta({ id: 'ExplainedEvent' })
 

@@ -3,6 +3,8 @@ import { boundValue, SHOWN_BYTES } from './page.ts'
 
 const MAX_LOOKUPS = 200
 const MAX_CHANGES = 20
+/** Of all conditions: those of rules that come when it is used up are shown without their parts. */
+const CONDITION_BYTES = 250_000
 /** Reasons and summaries carry texts of the event. */
 const TEXT_BYTES = 4_000
 
@@ -16,23 +18,44 @@ export function boundExplanation(whole: Explanation): Explanation {
     ...whole,
     summary: boundText(summary),
     differs: differs && boundText(differs),
-    mappings: mappings.map(boundMapping),
+    mappings: boundMappings(mappings),
     lookups: lookups.slice(0, MAX_LOOKUPS),
     waitsFor: waitsFor.slice(0, MAX_LOOKUPS),
     ...(leftOut > 0 && { leftOut }),
   }
 }
 
-const boundMapping = (mapping: ExplainedMapping): ExplainedMapping => ({
-  ...mapping,
-  rules: mapping.rules.map((rule) => ({ ...rule, condition: rule.condition && boundCondition(rule.condition) })),
-  owed: mapping.owed && { ...mapping.owed, condition: boundCondition(mapping.owed.condition) },
-  says: { ...mapping.says, because: mapping.says.because && boundText(mapping.says.because) },
-})
+function boundMappings(mappings: readonly ExplainedMapping[]): ExplainedMapping[] {
+  let left = CONDITION_BYTES
+  const take = (condition: ExplainedCondition): ExplainedCondition => {
+    const bounded = boundCondition(condition)
+    left -= JSON.stringify(bounded).length
+    return left > 0 ? bounded : withoutParts(bounded)
+  }
+  return mappings.map(({ rules, owed, says, ...mapping }) => ({
+    ...mapping,
+    rules: rules.map((rule) => ({ ...rule, condition: rule.condition && take(rule.condition) })),
+    owed: owed && { ...owed, condition: take(owed.condition) },
+    says: { ...says, because: says.because && boundText(says.because) },
+  }))
+}
+
+/** A condition by its words and result alone. */
+function withoutParts({ called, words, holds, needs, of = [], changes = [], leftOut = 0 }: ExplainedCondition) {
+  const cut = leftOut + of.length + changes.length
+  return {
+    ...(called !== undefined && { called }),
+    words,
+    holds,
+    ...(needs && { needs }),
+    ...(cut > 0 && { leftOut: cut }),
+  }
+}
 
 function boundCondition(condition: ExplainedCondition): ExplainedCondition {
   const { of, changes } = condition
-  const bounded = { ...condition, words: boundText(condition.words) }
+  const leftOut = (condition.leftOut ?? 0) + Math.max(0, (changes?.length ?? 0) - MAX_CHANGES)
+  const bounded = { ...condition, words: boundText(condition.words), ...(leftOut > 0 && { leftOut }) }
   for (const moment of ['now', 'before', 'stored'] as const)
     if (moment in bounded) bounded[moment] = boundValue(bounded[moment], SHOWN_BYTES)
   return {

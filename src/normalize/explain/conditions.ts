@@ -68,8 +68,10 @@ function explainByKind(frame: TraceFrame, moment: ConditionState, place?: ReadPl
       return { words: 'a field that is shown changed', holds, changes: changesBetween(inner) }
     case 'some': {
       const list = placeOfList(frame, place)
-      const elements = inner.slice(1, 1 + MAX_ELEMENTS).map((part) => explainCondition(part, moment, list))
-      return { words: `one of ${nameOfList(list)}`, holds, needs: 'one', of: elements }
+      const [, ...tried] = inner
+      const of = tried.slice(0, MAX_ELEMENTS).map((part) => explainCondition(part, moment, list))
+      const leftOut = tried.length - of.length
+      return { words: `one of ${nameOfList(list)}`, holds, needs: 'one', of, ...(leftOut > 0 && { leftOut }) }
     }
     case 'differsFromLast':
     case 'priorKnown':

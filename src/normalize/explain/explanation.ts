@@ -86,6 +86,8 @@ export interface ExplainedCondition {
   /** How many of its parts have to hold, where it has several. */
   needs?: 'all' | 'one'
   of?: ExplainedCondition[]
+  /** Changes, parts and elements that are not shown. */
+  leftOut?: number
 }
 
 export interface ExplainedEvent {
@@ -105,7 +107,7 @@ export interface ExplainedEvent {
   passedOver: { endpointId: string; url: string; why: string; message: string }[]
   /** Of an event that is not stored: endpoints that would get it. */
   wouldGoTo: { endpointId: string; url: string }[]
-  /** Deliveries and endpoints that a page does not show. */
+  /** Differences, deliveries and endpoints that a page does not show. */
   leftOut?: number
 }
 
@@ -118,15 +120,16 @@ export interface ExplainedField {
   absent: ReadValue[]
   /** Conversions and computations on the way, from the inside out. */
   through: string[]
-  /** Readings that a page does not show. */
+  /** Readings that are not shown. */
   leftOut?: number
 }
 
 /**
  * What a reading has to do with the field: it is its value or a part of it; it decided on a value; it is a constant of the
- * mapping; it is what we remember or have counted, which stands in no object; it is a value in the state before the event.
+ * mapping; it is what we remember or have counted, which stands in no object; it is a value in the
+ * state before the event, or decided on one there.
  */
-export type ReadRole = 'value' | 'condition' | 'constant' | 'memory' | 'before'
+export type ReadRole = 'value' | 'condition' | 'constant' | 'memory' | 'before' | 'condition_before'
 
 export interface ReadValue {
   /** Beginning with `event.`, a path of the event itself. */

@@ -27,6 +27,8 @@ const FIELD_BYTES = 64_000
 const VALUE_BYTES = 32_000
 const MAX_READS = 100
 const MAX_ENDPOINTS = 250
+/** Of each list of deliveries or endpoints: their addresses may be long. */
+const LIST_BYTES = 60_000
 const MAX_DIFFERENCES = 50
 /** A value that is shown beside a condition or a difference. */
 export const SHOWN_BYTES = 500
@@ -65,21 +67,29 @@ const isBelow = (field: string, asked: string | undefined) =>
 
 function boundEvent(event: ExplainedEvent): ExplainedEvent {
   const { deliveries, passedOver, wouldGoTo, differs } = event
-  const lists = { deliveries, passedOver, wouldGoTo }
-  const leftOut = Object.values(lists).reduce((sum, list) => sum + Math.max(0, list.length - MAX_ENDPOINTS), 0)
-  return {
-    ...event,
+  const shown = {
     // The newest are what is asked about.
-    deliveries: deliveries.slice(-MAX_ENDPOINTS),
-    passedOver: passedOver.slice(0, MAX_ENDPOINTS),
-    wouldGoTo: wouldGoTo.slice(0, MAX_ENDPOINTS),
+    deliveries: takeShort(deliveries.toReversed()).toReversed(),
+    passedOver: takeShort(passedOver),
+    wouldGoTo: takeShort(wouldGoTo),
     differs: differs.slice(0, MAX_DIFFERENCES).map(({ field, stored, now }) => ({
       field,
       stored: boundValue(stored, SHOWN_BYTES),
       now: boundValue(now, SHOWN_BYTES),
     })),
-    ...(leftOut > 0 && { leftOut }),
   }
+  const countOf = (lists: typeof shown) => Object.values(lists).reduce((sum, list) => sum + list.length, 0)
+  const leftOut = countOf({ deliveries, passedOver, wouldGoTo, differs }) - countOf(shown)
+  return { ...event, ...shown, ...(leftOut > 0 && { leftOut }) }
+}
+
+/** The beginning of a list, as much of it as is shown. */
+function takeShort<One>(list: readonly One[]): One[] {
+  let left = LIST_BYTES
+  return list.slice(0, MAX_ENDPOINTS).filter((one) => {
+    left -= bytesOf(one)
+    return left > 0
+  })
 }
 
 function boundField(field: ExplainedField): ExplainedField {
@@ -97,7 +107,8 @@ function boundField(field: ExplainedField): ExplainedField {
   }
   const reads = take(field.reads)
   const absent = take(field.absent)
-  const leftOut = field.reads.length - reads.length + field.absent.length - absent.length
+  const cut = field.reads.length - reads.length + field.absent.length - absent.length
+  const leftOut = (field.leftOut ?? 0) + cut
   return { ...field, value, reads, absent, ...(leftOut > 0 && { leftOut }) }
 }
 

@@ -10,6 +10,8 @@ export interface ValueSource {
   reads: ReadValue[]
   absent: ReadValue[]
   through: string[]
+  /** Readings that are not told. */
+  leftOut?: number
 }
 
 /** What paths are relative to: an object and, for those of an element, a list with the place that it was read at. */
@@ -235,13 +237,21 @@ function sourceOfMade(node: NodeOf<'convert'>, frame: TraceFrame, keys: MemberKe
 function sourceOfCount(node: NodeOf<'convert'>, value: unknown, keys: MemberKeys, { reads }: ValueSource): ValueSource {
   const path = keys.length === 0 ? node.name : `${pathOfKeys(keys)} of the ${node.name}`
   const counted = sourceOfRead(path, value, { object: null }, { role: 'memory' })
-  const because = uniqueReads(reads).filter(({ role, value }) => role !== 'constant' && !isContainer(value))
-  return { ...counted, reads: [...counted.reads, ...because.slice(0, MAX_REASONS).map(asCondition)] }
+  const because = uniqueReads(reads).filter((one) => standsSomewhere(one) && !isContainer(one.value))
+  const told = because.slice(0, MAX_REASONS).map(asCondition)
+  return { ...counted, reads: [...counted.reads, ...told], ...leavingOut(because.length - told.length) }
 }
 
+const leavingOut = (leftOut: number) => (leftOut > 0 ? { leftOut } : {})
 /** Readings that are told of a figure which depends on many. */
 const MAX_REASONS = 12
-const asCondition = (read: ReadValue): ReadValue => ({ ...read, role: 'condition' })
+/** What is remembered or counted stands in no object; what that was made of is told beside it. */
+const standsSomewhere = ({ role }: ReadValue) => role !== 'constant' && role !== 'memory'
+const asCondition = (read: ReadValue): ReadValue => ({
+  ...read,
+  role: read.role === 'before' || read.role === 'condition_before' ? 'condition_before' : 'condition',
+})
+const isConditionRead = ({ role }: ReadValue) => role === 'condition' || role === 'condition_before'
 
 /** A constant is a value because of its condition: what that has read is told as well. */
 function sourceUnder(inner: readonly TraceFrame[], place: ReadPlace): ValueSource {
@@ -250,7 +260,7 @@ function sourceUnder(inner: readonly TraceFrame[], place: ReadPlace): ValueSourc
   if (
     !when ||
     source.reads.length === 0 ||
-    source.reads.some(({ role }) => role !== 'constant' && role !== 'condition')
+    source.reads.some((one) => one.role !== 'constant' && !isConditionRead(one))
   )
     return source
   const read = uniqueReads(readsOfCondition(when, place)).map(asCondition)
@@ -267,7 +277,7 @@ function readsOfCondition(frame: TraceFrame, place: ReadPlace): ReadValue[] {
   const { part, inner, scope } = frame
   if (!isCondition(part)) {
     const { reads, absent } = valueSourceOf(frame, place)
-    return [...reads, ...absent].filter(({ role, value }) => role !== 'constant' && !isContainer(value))
+    return [...reads, ...absent].filter((one) => standsSomewhere(one) && !isContainer(one.value))
   }
   switch (part.op) {
     case 'type':
@@ -425,7 +435,7 @@ function sourceOfRead(path: string, value: unknown, place: Pick<ReadPlace, 'obje
 }
 
 /** What was looked at in vain. */
-const absentReads = ({ absent }: ValueSource): ReadValue[] => absent.filter(({ role }) => role !== 'condition')
+const absentReads = ({ absent }: ValueSource): ReadValue[] => absent.filter((one) => !isConditionRead(one))
 
 const uniqueReads = (reads: readonly ReadValue[]): ReadValue[] => [
   ...new Map(reads.map((one) => [JSON.stringify([one.path, one.object, one.role]), one])).values(),
@@ -435,4 +445,5 @@ const mergeSources = (sources: readonly ValueSource[]): ValueSource => ({
   reads: sources.flatMap(({ reads }) => reads),
   absent: sources.flatMap(({ absent }) => absent),
   through: [...new Set(sources.flatMap(({ through }) => through))],
+  ...leavingOut(sources.reduce((sum, { leftOut = 0 }) => sum + leftOut, 0)),
 })
