@@ -49,3 +49,29 @@ function placeInProgram(error: unknown): string {
   const stack = error instanceof Error ? (error.stack ?? '') : ''
   return /((?:src|mappings)\/[\w./-]+:\d+)/.exec(stack)?.[1] ?? 'an unknown place'
 }
+
+/** What an event of the batch cannot be done with, and at which step. */
+export class StepFault extends Error {
+  override name = 'StepFault'
+  readonly step: BatchStep
+  /** The event, where it is the only one of the batch. */
+  readonly sourceEventId: string | null
+  constructor(step: BatchStep, sourceEvents: readonly SourceEvent[], cause: unknown) {
+    super(`could not ${step}`, { cause })
+    this.step = step
+    this.sourceEventId = sourceEvents.length === 1 ? (sourceEvents[0]?.id ?? null) : null
+  }
+}
+
+/** Does one step of a batch; what is not the database's own trouble is the fault of an event. */
+export async function doStep<T>(
+  step: BatchStep,
+  sourceEvents: readonly SourceEvent[],
+  work: () => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw isFaultOfBatch(error) ? error : new StepFault(step, sourceEvents, error)
+  }
+}

@@ -4,7 +4,8 @@ import { firstRow } from '../database/rows.ts'
 import { createGrowingPause, type GrowingPause } from '../workers/growing-pause.ts'
 import { createLoneGate } from '../workers/lone-gate.ts'
 import type { Worker } from '../workers/worker.ts'
-import { type BatchDeps, type BatchResult, normalizeBatch } from './batch.ts'
+import { normalizeBatch } from './batch.ts'
+import type { BatchDeps, BatchResult } from './batch-result.ts'
 import { fireOverdueTimers } from './overdue-timer.ts'
 
 export interface NormalizerDeps extends BatchDeps {

@@ -52,3 +52,13 @@ export function readBody(body: Json): Pick<SourceEvent, 'body' | 'malformed'> {
   const place = deepPlaceOf(body)
   return place === null ? { body } : { body: {}, malformed: `${place}: nested deeper than any event of Stripe's` }
 }
+
+// Stripe promises no order; what lies in one batch is at least sent in the order it happened. A deleted customer comes
+// before the subscriptions that ended with it, so that their end is not taken for a cancellation.
+export const sortByOccurrence = (events: SourceEvent[]): SourceEvent[] => {
+  const rankOf = ({ type }: SourceEvent) =>
+    type === 'customer.deleted' ? -1 : type.endsWith('.created') ? 0 : type.endsWith('.deleted') ? 2 : 1
+  return events.sort(
+    (a, b) => a.createdAt.getTime() - b.createdAt.getTime() || rankOf(a) - rankOf(b) || (a.id < b.id ? -1 : 1),
+  )
+}

@@ -1,6 +1,7 @@
-import { type Db, inTransaction } from '../../database/db.ts'
+import { type Db, inTransaction, type Tx } from '../../database/db.ts'
+import { splitRealm } from '../../domain/realm.ts'
 import type { Hold, WaitLimits } from '../source-event.ts'
-import { keyIn, type SourceRealm, type World } from '../world/world.ts'
+import { keyIn, type SourceRealm, splitKey, type World } from '../world/world.ts'
 
 /**
  * Releases the held events that miss one of these facts, which have come from outside the event stream (a user was registered,
@@ -23,6 +24,26 @@ export const releaseHeldFor = (db: Db, clientId: string, facts: readonly string[
     )
     return rowCount ?? 0
   })
+
+/** Releases, in the transaction of a batch, the held events whose missing fact has arrived with it; keys are those of `keyOf`. */
+export async function releaseArrived(tx: Tx, clientId: string, keys: readonly string[]): Promise<boolean> {
+  if (keys.length === 0) return false
+  const facts = keys.map((key) => ({ ...splitKey(key), ...splitRealm(splitKey(key).id) }))
+  const { rowCount } = await tx.query(
+    `update source_events e set due_at = now()
+       from unnest($2::uuid[], $3::text[], $4::bool[], $5::text[]) f(source_id, account, livemode, fact)
+      where e.client_id = $1 and e.state = 'held' and e.source_id = f.source_id and e.account = f.account
+        and e.livemode = f.livemode and f.fact = any(e.held_for) and e.due_at > now()`,
+    [
+      clientId,
+      facts.map(({ sourceId }) => sourceId),
+      facts.map(({ account }) => account),
+      facts.map(({ livemode }) => livemode),
+      facts.map(({ id }) => id),
+    ],
+  )
+  return (rowCount ?? 0) > 0
+}
 
 // Any number, the same in every process.
 const FACT_LOCK = 7_061_003

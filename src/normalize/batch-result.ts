@@ -1,0 +1,83 @@
+import type { ContractMappings } from '../../mappings/offer.ts'
+import { type Db, inTransaction, type Tx } from '../database/db.ts'
+import type { Log } from '../log.ts'
+import type { KeyRing } from '../secrets/keyring.ts'
+import type { NormalizedBatch, Watch } from '../watch.ts'
+import type { LoneGate } from '../workers/lone-gate.ts'
+import type { NewEvent } from './new-events.ts'
+
+export interface BatchDeps {
+  db: Db
+  log: Log
+  now: () => Date
+  mappings: ContractMappings
+  holdSeconds: number
+  /** How long events wait for what is fetched from Stripe; undefined: nothing is fetched. */
+  hydrateSeconds?: number
+  /** Opens the key of whom the client has deleted; left out, nobody was. */
+  keyRing?: Pick<KeyRing, 'decrypt'>
+  /** Makes the deliveries of new events in the same transaction; answers the endpoints that have work now. */
+  fanOut: (
+    tx: Tx,
+    clientId: string,
+    events: readonly Pick<NewEvent, 'id' | 'contract' | 'type' | 'userId'>[],
+  ) => Promise<string[]>
+  /** What runs in this process beside this batch; left out: nothing. */
+  gate?: LoneGate
+  /** Told of each transaction after its commit. */
+  watch?: Watch
+}
+
+export interface BatchResult {
+  /** Source events looked at; fewer than the limit means that no more were due. */
+  sourceEventCount: number
+  endpointIds: string[]
+  /** Earliest deadline of what this batch holds back. */
+  heldUntil: Date | null
+  /** Held events were released: look again at once. */
+  hasReleasedHeld: boolean
+  /** Something is to be fetched from Stripe. */
+  hasFetchRequests: boolean
+  /** When the first of the timers goes off that this batch has set. */
+  nextTimerAt: Date | null
+}
+
+/** Nothing was due. */
+export const NOTHING_DUE: BatchResult = {
+  sourceEventCount: 0,
+  endpointIds: [],
+  heldUntil: null,
+  hasReleasedHeld: false,
+  hasFetchRequests: false,
+  nextTimerAt: null,
+}
+
+/** What several transactions came to together. */
+export const mergeResults = (results: readonly BatchResult[]): BatchResult => ({
+  sourceEventCount: results.reduce((sum, { sourceEventCount }) => sum + sourceEventCount, 0),
+  endpointIds: [...new Set(results.flatMap(({ endpointIds }) => endpointIds))],
+  heldUntil: earliestOf(results.map(({ heldUntil }) => heldUntil)),
+  hasReleasedHeld: results.some(({ hasReleasedHeld }) => hasReleasedHeld),
+  hasFetchRequests: results.some(({ hasFetchRequests }) => hasFetchRequests),
+  nextTimerAt: earliestOf(results.map(({ nextTimerAt }) => nextTimerAt)),
+})
+
+export const earliestOf = (times: readonly (Date | null)[]) =>
+  times.reduce((first, time) => (time && (!first || time < first) ? time : first), null)
+
+/** What a transaction came to, and what is reported of it; null: it found nothing to do. */
+export type ProcessedBatch = { result: BatchResult; report: Omit<NormalizedBatch, 'startedAt' | 'committedAt'> | null }
+
+export const NOTHING_TO_DO: ProcessedBatch = { result: NOTHING_DUE, report: null }
+
+/** Runs a transaction, and reports it after its commit. */
+export async function commitAndReport(
+  { db, now, watch }: BatchDeps,
+  work: (tx: Tx) => Promise<ProcessedBatch>,
+): Promise<BatchResult> {
+  // By the clock of what is compared with it: when the events were received.
+  const startedAt = now().getTime()
+  const { result, report } = await inTransaction(db, work)
+  if (report) watch?.onBatchNormalized?.({ ...report, startedAt, committedAt: now().getTime() })
+  return result
+}
