@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { ledgerText, readLedgerReport } from '../../src/cli/ledger-report.ts'
 import type { Json } from '../../src/domain/json.ts'
 import { newLog } from '../../src/log.ts'
@@ -108,12 +108,22 @@ describe('a source that is deleted', () => {
 })
 
 describe('a user who is deleted', () => {
-  test('is held by no row, comes back by no later event, and may be registered anew', async () => {
-    const { clientId, post, stories, receiver } = await layOut(gateway, ['adagone', 'bobstays'])
+  let laid: Awaited<ReturnType<typeof layOut>>
+  beforeAll(async () => {
+    laid = await layOut(gateway, ['adagone', 'bobstays'])
+  })
+  const eventsOf = async (userId: string) =>
+    (await api('GET', `/v1/events?clientId=${laid.clientId}&userId=${userId}&limit=250`)).body
+  const userOf = async (name: string) => (await api('GET', `/v1/users/${name}?clientId=${laid.clientId}`)).body.data
+  const mentionsOf = ({ customer, email, clientUserId }: { customer: string; email: string; clientUserId: string }) => [
+    customer,
+    email,
+    clientUserId,
+  ]
+
+  test('is told beforehand, shown no more at once, and held by no row afterwards', async () => {
+    const { clientId, stories } = laid
     const [ada, bob] = [present(stories[0]), present(stories[1])]
-    const eventsOf = async (userId: string) =>
-      (await api('GET', `/v1/events?clientId=${clientId}&userId=${userId}&limit=250`)).body
-    const userOf = async (name: string) => (await api('GET', `/v1/users/${name}?clientId=${clientId}`)).body.data
     const [adaId, bobId] = [(await userOf(ada.clientUserId)).id, (await userOf(bob.clientUserId)).id]
     const ofBob = (await eventsOf(bobId)).data
     const { body: one } = await api(
@@ -132,13 +142,19 @@ describe('a user who is deleted', () => {
     expect((await api('GET', `/v1/source-events/${sourceEventId}`)).body.data.body).toBeNull()
 
     await looked(db, body.data.id)
-    const mentions = [ada.customer, ada.email, ada.clientUserId]
+    const mentions = mentionsOf(ada)
     expect(await whereHeld(db, mentions)).toEqual({ deletions: 1 })
     await finish(clientId, body.data.id)
     expect(await whereHeld(db, mentions)).toEqual({})
     expect((await eventsOf(bobId)).data).toEqual(ofBob)
     expect(await ledger()).toContain('The ledger adds up.')
 
+    expect((await userOf(bob.clientUserId)).email).toBe(bob.email)
+  })
+
+  test('comes back by no later event, of Stripe or of the application', async () => {
+    const { clientId, post, stories, receiver } = laid
+    const ada = present(stories[0])
     // Stripe goes on: of every object of the customer, as it was and by a customer that only the metadata name.
     const sent = receiver.requests.length
     for (const [at, event] of ada.events.entries())
@@ -149,6 +165,12 @@ describe('a user who is deleted', () => {
       if (['customer', 'checkout.session', 'subscription'].includes(object.object))
         await post(gateway.url, JSON.stringify({ ...event, data: { ...event.data, object } }))
     }
+    const published = {
+      type: 'account.created',
+      clientUserId: ada.clientUserId,
+      data: { email: ada.email, name: null, created_at: '2026-06-06T14:00:00.000Z' },
+    }
+    expect((await api('POST', '/v1/app-events', { clientId, ...published })).status).toBeLessThan(300)
     await settled(db, clientId)
     const { body: later } = await api('GET', `/v1/source-events?clientId=${clientId}&limit=250`)
     const reasons = later.data
@@ -156,16 +178,40 @@ describe('a user who is deleted', () => {
       .map(({ state, reason, type }: Json) => [state, reason?.code ?? type])
     expect(new Set(reasons.map(([state]: string[]) => state))).toEqual(new Set(['ignored']))
     expect(new Set(reasons.map(([, code]: string[]) => code))).toContain('user_deleted')
+    expect(later.data.find(({ origin }: Json) => origin === 'app').reason.code).toBe('user_deleted')
     expect(receiver.requests).toHaveLength(sent)
-    expect(await whereHeld(db, mentions)).toEqual({})
+    expect(await whereHeld(db, mentionsOf(ada))).toEqual({})
+  })
 
+  test('may be registered anew, with what that request says', async () => {
+    const { clientId, post, stories, receiver } = laid
+    const ada = present(stories[0])
+    const { rows: trail } = await db.query(`select subject_id from deletions where client_id = $1 and kind = 'user'`, [
+      clientId,
+    ])
+    const adaId = trail[0].subject_id
     await api('PUT', `/v1/users/${ada.clientUserId}`, { clientId, stripeCustomerId: ada.customer })
     const anew = await userOf(ada.clientUserId)
     expect([anew.id === adaId, anew.email, anew.stripeCustomerIds]).toEqual([false, null, [ada.customer]])
     for (const [at, event] of ada.events.entries())
       await post(gateway.url, JSON.stringify({ ...event, id: `evt_again_${at}` }))
     await eventually(async () => (await eventsOf(anew.id)).data.length > 0)
-    expect(JSON.parse(present(receiver.requests.at(-1)).body).user.id).toBe(anew.id)
+    await eventually(() => JSON.parse(present(receiver.requests.at(-1)).body).user.id === anew.id)
+  })
+
+  test('is told by an event alone, and goes by the id that Flo gave', async () => {
+    const { clientId, post } = laid
+    const { customer, email, events } = storyOf('nameless')
+    for (const event of events) await post(gateway.url, JSON.stringify(event))
+    await settled(db, clientId)
+    const { body: found } = await api('GET', `/v1/users?clientId=${clientId}&stripeCustomerId=${customer}`)
+    const { id, clientUserId } = found.data[0]
+    expect(clientUserId).toBeNull()
+    const { status, body } = await api('DELETE', `/v1/users/${id}?clientId=${clientId}`)
+    expect([status, body.data.subjectId]).toEqual([202, id])
+    await looked(db, body.data.id)
+    await finish(clientId, body.data.id)
+    expect(await whereHeld(db, [customer, email])).toEqual({})
   })
 })
 
