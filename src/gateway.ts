@@ -68,7 +68,7 @@ export interface GatewayOptions {
   /** The clock of this machine, by which is signed and verified. */
   now?: () => Date
   /** The clock that durations are counted by: the database's, unless another one is handed in. */
-  clock?: DatabaseClock
+  clock?: Pick<DatabaseClock, 'now' | 'learn'>
   random?: () => number
   /** The embedded database has ended without being asked to: nothing works any more. */
   onDatabaseCrash?: () => void
@@ -100,9 +100,10 @@ export async function startGateway(config: Config, options: GatewayOptions): Pro
 
 async function startParts(config: Config, options: GatewayOptions, started: StopList): Promise<Gateway> {
   const { log, now: wallClock = () => new Date(), random = Math.random, watch: ownWatch = {} } = options
-  const { clock = createDatabaseClock() } = options
+  const ownClock = createDatabaseClock()
+  const { clock = ownClock } = options
   const { now } = clock
-  if (!options.clock) setIdClock(() => now().getTime())
+  if (!options.clock) setIdClock(() => ownClock.latest().getTime())
   started.add(async () => setIdClock())
   const offers = await loadOffers(config.contracts)
   const http = await startHttpServer(config)

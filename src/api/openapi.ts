@@ -51,6 +51,10 @@ export const replySchema = ({ reply, meta, isList: list }: Pick<Route, 'reply' |
             description:
               'In ascending order: rows made before this time are all there, and later ones are left out. Go on with it as `since`.',
           }),
+          isHeldBack: z.literal(true).optional().meta({
+            description:
+              'In ascending order: a transaction hangs, or its start cannot be seen, so that `completeUntil` lies more than 30 s ago. Nothing is lost: later rows come when it has ended.',
+          }),
           pastRetention: z.boolean().optional().meta({ description: 'true: the rows are past their retention.' }),
         }),
       })

@@ -29,8 +29,8 @@ export async function withDatabase<T>(work: DatabaseWork<T>): Promise<T> {
     await assertGatewayDatabase(url)
     const db = openPool(url, { max: CONNECTIONS })
     try {
-      const { now } = await learnClock(db)
-      setIdClock(() => now().getTime())
+      const { now, latest } = await learnClock(db)
+      setIdClock(() => latest().getTime())
       return await work(db, config, offers, now)
     } finally {
       await db.end()

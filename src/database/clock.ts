@@ -11,6 +11,10 @@ export interface ClockSample {
 export interface DatabaseClock {
   /** What the database's clock says now, to some milliseconds. */
   now(): Date
+  /**
+   * The latest that it may say now: never before what it does say. An id by it is not older than the transaction that writes it.
+   */
+  latest(): Date
   /** Takes a sample in, unless what is known already is more exact. */
   learn(sample: ClockSample): void
 }
@@ -38,8 +42,12 @@ export async function sampleClock(db: Queryable): Promise<ClockSample> {
  */
 export function createDatabaseClock(): DatabaseClock {
   let known = { at: Date.now(), measuredAt: performance.now(), error: Number.POSITIVE_INFINITY }
+  const sinceThen = () => performance.now() - known.measuredAt
+  // Without a sample nothing is known of the error, and nothing is stored yet.
+  const errorNow = () => (Number.isFinite(known.error) ? known.error + DRIFT * sinceThen() : 0)
   return {
-    now: () => new Date(known.at + performance.now() - known.measuredAt),
+    now: () => new Date(known.at + sinceThen()),
+    latest: () => new Date(known.at + sinceThen() + errorNow()),
     learn({ at, sentAt, receivedAt }) {
       const measuredAt = (sentAt + receivedAt) / 2
       const error = (receivedAt - sentAt) / 2 + 1

@@ -74,10 +74,10 @@ export function createSession(url: string, own: SessionConfig = {}): pg.Client {
   return new Client({ ...config, ...own })
 }
 
-// Codes of PostgreSQL (connection lost, out of space or connections, starting, stopping, a standby) and of the network that mean
+// Codes of PostgreSQL (connection lost or idle in a transaction, out of space or connections, starting, stopping, a standby) and of the network that mean
 // "try again later".
 const AWAY_CODES =
-  /^(08...|53...|57P0[1-5]|25006|ECONNREFUSED|ECONNRESET|EPIPE|ENOENT|ENOTFOUND|EAI_AGAIN|E(HOST|NET)UNREACH|ETIMEDOUT)$/
+  /^(08...|53...|57P0[1-5]|25006|25P03|ECONNREFUSED|ECONNRESET|EPIPE|ENOENT|ENOTFOUND|EAI_AGAIN|E(HOST|NET)UNREACH|ETIMEDOUT)$/
 // Messages of `pg` that come without a code.
 const LOST_MESSAGES = /^(Connection terminated|timeout expired|Query read timeout|Client (has encountered|was closed))/
 

@@ -176,5 +176,9 @@ function parseHosts(url: string): { hosts: DatabaseHost[]; single: string } {
     const [, host = '', port = '5432'] = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(one) ?? []
     return { host: host.replace(/^\[|\]$/g, ''), port: Number(port) }
   })
-  return { hosts, single: others.length > 0 ? `${head}${first}${rest}` : url }
+  return { hosts, single: nameOurSessions(others.length > 0 ? `${head}${first}${rest}` : url) }
 }
+
+/** A name that the URL gives its sessions stands behind our own, by which sessions of a gateway are known. */
+const nameOurSessions = (url: string): string =>
+  url.replace(/([?&]application_name=)(?!flo-gateway)/g, '$1flo-gateway%20')

@@ -18,6 +18,7 @@ import {
   assertServerFits,
   assertTakesWrites,
   warnOfFewLocks,
+  warnOfHiddenSessions,
 } from './requirements.ts'
 import { firstRow } from './rows.ts'
 import { assertProgramIsCompatible } from './schema-compatibility.ts'
@@ -66,6 +67,7 @@ export async function migrateDatabase({
     await assertConnectionsSuffice(session, connections, log)
     await assertSessionsAreOwn(url, connections)
     await warnOfFewLocks(session, log)
+    await warnOfHiddenSessions(session, log)
     await takeMigrationLock(session)
     await assertProgramIsCompatible(session, program)
     const names = await runMigrations(session, log)
@@ -104,7 +106,9 @@ async function runMigrations(session: pg.Client, log: Log): Promise<string[]> {
     refusal = error
     throw error
   }
-  Object.assign(client, { query: (...args: Parameters<typeof query>) => Promise.resolve(query(...args)).catch(keepRefusal) })
+  Object.assign(client, {
+    query: (...args: Parameters<typeof query>) => Promise.resolve(query(...args)).catch(keepRefusal),
+  })
   const migrationsSchema = await findListSchema(session)
   const runAll = () =>
     runner({

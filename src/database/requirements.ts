@@ -49,6 +49,29 @@ export async function warnOfFewLocks(session: pg.Client, log: Log): Promise<void
 }
 
 /**
+ * Warns where the start of a gateway's transactions cannot be seen, by this process or by another one with another role: lists in
+ * ascending order then end a minute ago (complete-until.ts).
+ */
+export async function warnOfHiddenSessions(session: pg.Client, log: Log): Promise<void> {
+  const { rows: own } = await session.query<{ isTracked: boolean }>(
+    `select current_setting('track_activities')::bool as "isTracked"`,
+  )
+  if (!firstRow(own).isTracked)
+    log.warn({ mend: 'alter database ... set track_activities = on' }, 'database.activity_untracked')
+  // What a role sees are the sessions of the roles that it has the rights of, by the role that it has become since it logged in.
+  const { rows } = await session.query<{ who: string; whose: string }>(
+    `with roles as (select distinct usename as login, case when usename = session_user then current_user else usename end as acts
+                      from pg_stat_activity
+                     where datname = current_database() and application_name like 'flo-gateway%' and usename is not null)
+     select distinct a.acts as who, b.login as whose from roles a, roles b
+      where not pg_has_role(a.acts, b.login, 'usage') and not pg_has_role(a.acts, 'pg_read_all_stats', 'usage')
+      order by 1, 2`,
+  )
+  for (const { who, whose } of rows)
+    log.warn({ role: who, hidden: whose, mend: `grant pg_read_all_stats to "${who}"` }, 'database.sessions_hidden')
+}
+
+/**
  * Throws a ConfigError when the server, the database or the role lets fewer connections in than one process needs; warns when
  * it lets in enough and others have them at present.
  */

@@ -41,11 +41,13 @@ export const SESSION_SETTINGS: SessionSettings = {
   default_transaction_isolation: 'read committed',
   default_transaction_read_only: 'off',
   default_transaction_deferrable: 'off',
-  // What may last long says so itself: a purge, an index of a migration, the session that is a worker's sign of life.
+  // What may last long says so itself: a purge, an index of a migration, the session that is a worker's sign of life. Nothing
+  // waits within a transaction for anything but the database.
   statement_timeout: '0',
   lock_timeout: '0',
   transaction_timeout: '0',
-  idle_in_transaction_session_timeout: '0',
+  // A process that was stopped in the middle of a transaction keeps rows locked and lists from going on (complete-until.ts).
+  idle_in_transaction_session_timeout: '5min',
   idle_session_timeout: '0',
   // The server drops a client that has vanished after 7 s, and releases its locks: by probes while the connection is idle, by
   // the user timeout while data is not acknowledged. The defaults take hours.

@@ -92,6 +92,12 @@ describe('an ascending page', () => {
   })
 })
 
+test('an ascending page never leads back before its since, so that nothing comes twice', async () => {
+  const since = new Date(Date.now() + 60_000).toISOString()
+  const { body } = await list(`source-events?order=asc&since=${since}`)
+  expect(body).toEqual({ data: [], meta: { nextCursor: null, prevCursor: null, completeUntil: since } })
+})
+
 test('whoever follows misses nothing of what several write at once, in bulk or slowly', async () => {
   const storeGroups = [0, 1].map(() => createGroupStore({ db, log: newLog('silent'), onStored: () => {} }))
   let isWriting = true
@@ -217,3 +223,17 @@ test.each(['source-events', 'events', 'deliveries'])(
     expect([empty.status, idsOf(empty)]).toEqual([200, []])
   },
 )
+
+test.each([
+  ['source-events/renormalize', { state: 'failed' }],
+  ['replays', { mode: 'all' }],
+  ['replays', { mode: 'all', dryRun: true }],
+  ['backfills', {}],
+])('a body of %s (%o) whose window ends before it begins is refused, naming the field', async (path, fields) => {
+  const [early, late] = [-86_400_000, -3_600_000].map((ago) => new Date(Date.now() + ago).toISOString())
+  const ids =
+    path === 'replays' ? { endpointId: ours.endpointId } : path === 'backfills' ? { sourceId: ours.sourceId } : {}
+  if (path === 'backfills') await ours.full.patch(`/v1/sources/${ours.sourceId}`, { apiKey: 'rk_test_1' })
+  const { status, body } = await ours.full.post(`/v1/${path}`, { ...ids, ...fields, since: late, until: early })
+  expect([status, body.error?.details?.[0]?.path]).toEqual([422, 'since'])
+})

@@ -36,3 +36,16 @@ test('it is asked of a real database, between two of its own statements', async 
   expect(now).toBeGreaterThan(before - 1000)
   expect(now).toBeLessThan(after + 1000)
 })
+
+test('the latest that it may say is never before what the database says, however long the answers took on either way', () => {
+  const clock = createDatabaseClock()
+  // The database read its clock as soon as it was asked, and the answer took long: the middle of both is behind the clock.
+  for (const tookMs of [800, 400, 20]) {
+    const receivedAt = performance.now()
+    const at = Date.now() + HOUR_MS
+    clock.learn({ at: new Date(at), sentAt: receivedAt - tookMs, receivedAt })
+    const [latest, now, database] = [clock.latest(), clock.now(), Date.now() + HOUR_MS - 1]
+    expect(latest.getTime()).toBeGreaterThanOrEqual(database)
+    expect(latest.getTime() - now.getTime()).toBeLessThanOrEqual(tookMs)
+  }
+})

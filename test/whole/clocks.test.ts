@@ -6,6 +6,7 @@ import { environment, temporaryFolder } from '../support/gateway.ts'
 import { present } from '../support/present.ts'
 import { call, runGateway } from '../support/program.ts'
 import { startReceiver } from '../support/receiver.ts'
+import { shiftedClock } from '../support/shifted-clock.ts'
 import { signed } from '../support/stripe.ts'
 import { subscriptionCreated } from '../support/subscription.ts'
 
@@ -13,15 +14,6 @@ const HOLD_SECONDS = 3
 /** Between what happens here and what is stored of it, however busy the machine; far less than the clocks differ. */
 const BUSY_MS = 15_000
 const SECRET = 'whsec_of_the_source'
-
-/** Lets a process of Node believe that it is so much later, before anything else is loaded. */
-const shiftedClock = (ms: number) =>
-  `--import=data:text/javascript,${encodeURIComponent(
-    `const Real = Date; globalThis.Date = class Date extends Real {
-       constructor(...args) { args.length === 0 ? super(Real.now() + ${ms}) : super(...args) }
-       static now() { return Real.now() + ${ms} }
-     }`,
-  )}`
 
 /** An event whose user is told by another one only: it is held. */
 function withoutUser(): string {

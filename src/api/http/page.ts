@@ -1,4 +1,4 @@
-import { readCompleteUntil } from '../../database/complete-until.ts'
+import { readCompleteness } from '../../database/complete-until.ts'
 import type { Queryable } from '../../database/db.ts'
 import { queryEachClient } from '../../database/each-client.ts'
 import { Refusal } from '../../errors.ts'
@@ -11,7 +11,7 @@ import type { ApiCall } from './route.ts'
 /** A page as a route answers it. */
 interface Page<Row> {
   data: Row[]
-  meta: { nextCursor: string | null; prevCursor: string | null; completeUntil?: Date }
+  meta: { nextCursor: string | null; prevCursor: string | null; completeUntil?: Date; isHeldBack?: true }
 }
 
 /** A row with the keys that the list is ordered by, each also as `key0`, `key1`, ... */
@@ -35,7 +35,7 @@ export async function readPage<Row = Record<string, unknown>>(
   const { list, keys = BY_ID, isOwned = true, isTimed = true } = listing
   assertWindow(query)
   const place = cursor === undefined ? undefined : decodeCursor(keyRing, cursor, { list, order })
-  const completeUntil = order === 'asc' ? await readCompleteUntil(db) : undefined
+  const { completeUntil, isHeldBack } = order === 'asc' ? await readWindowEnd(db, since) : {}
   const parts: PageParts = {
     ...listing,
     keys,
@@ -55,8 +55,21 @@ export async function readPage<Row = Record<string, unknown>>(
   const cursorAt = (to: CursorPlace | null) => to && encodeCursor(keyRing, { list, order, ...to })
   return {
     data: onPage.map((row) => withoutKeys(row, keys.length) as Row),
-    meta: { nextCursor: cursorAt(next), prevCursor: cursorAt(prev), ...(completeUntil && { completeUntil }) },
+    meta: {
+      ...{ nextCursor: cursorAt(next), prevCursor: cursorAt(prev) },
+      ...(completeUntil && { completeUntil }),
+      ...(isHeldBack && { isHeldBack }),
+    },
   }
+}
+
+/**
+ * Until when what follows `since` is complete: never before it, since a follower that goes on from there would get again what it
+ * has. (A transaction that had written nothing yet counts from its start as soon as it writes.)
+ */
+async function readWindowEnd(db: Queryable, since: Date | undefined) {
+  const { until, isHeldBack } = await readCompleteness(db)
+  return { completeUntil: since && since > until ? since : until, isHeldBack }
 }
 
 const OPPOSITE = { asc: 'desc', desc: 'asc' } as const

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { ApiDeps } from '../http/api-deps.ts'
 import { clientId, idReference, requestTime, textUpTo } from '../http/field-schemas.ts'
+import { assertWindow } from '../http/page.ts'
 import { type Route, resourceRoute } from '../http/route.ts'
 import { readSourceEvent, SourceEvent } from './source-events.ts'
 
@@ -50,6 +51,7 @@ export const renormalizationRoutes = (
     status: 202,
     async answerCall({ db, clientId, body, afterCommit }) {
       const { clientId: _, ...filter } = body
+      assertWindow(filter)
       const { count } = await deps.renormalizeMatching(db, clientId, filter)
       afterCommit(() => deps.wakes.normalize(clientId))
       return { data: { count } }
