@@ -36,7 +36,7 @@ export function rollPeriod(
   const { recurring } = present(subscription.items[0]).price
   const past = { start: subscription.periodStart, end: subscription.periodEnd }
   const next = { start: past.end, end: boundaryAfter(subscription.anchor, present(recurring), past.end) }
-  const items = cycle.items ?? subscription.items
+  const items = (cycle.items ?? subscription.items).map((item) => rollOwnPeriod(item, subscription.anchor, past.end))
   const periodsFrom = (start: number) => {
     const periods = [{ start, end: boundaryAfter(subscription.anchor, present(recurring), start) }]
     while (periods.length < (cycle.periods ?? 1)) {
@@ -51,7 +51,9 @@ export function rollPeriod(
       ...items.flatMap((item) =>
         item.quantity === null
           ? periodLines(world, subscription, item, { ...past, quantity: cycle.usage ?? 0 })
-          : periodsFrom(next.start).flatMap((period) => periodLines(world, subscription, item, period)),
+          : (item.period ? begunAt(item.period, next.start) : periodsFrom(next.start)).flatMap((period) =>
+              periodLines(world, subscription, item, period),
+            ),
       ),
     ]
     cycle.adjust?.(lines)
@@ -85,6 +87,14 @@ export function rollPeriod(
   recordEvent(world, 'invoice.created', invoice)
   return invoice
 }
+
+/** An item with periods of its own goes on to the next where the running one ends. */
+function rollOwnPeriod(item: Item, anchor: number, at: number): Item {
+  if (item.period?.end !== at) return item
+  return { ...item, period: { start: at, end: boundaryAfter(anchor, present(item.price.recurring), at) } }
+}
+
+const begunAt = (period: { start: number; end: number }, at: number) => (period.start === at ? [period] : [])
 
 const haveSameItems = (some: readonly Item[], others: readonly Item[]) =>
   some.length === others.length &&

@@ -60,6 +60,7 @@ import scheduleCancels from './scenarios/schedule-cancels.ts'
 import scheduleChangesPlan from './scenarios/schedule-changes-plan.ts'
 import sentInvoices from './scenarios/sent-invoices.ts'
 import setupFee from './scenarios/setup-fee.ts'
+import severalIntervals from './scenarios/several-intervals.ts'
 import specialDecimal from './scenarios/special-decimal.ts'
 import subscriptionRefund from './scenarios/subscription-refund.ts'
 import taxAndDiscount from './scenarios/tax-and-discount.ts'
@@ -78,6 +79,7 @@ import usageAlert from './scenarios/usage-alert.ts'
 import usagePaidLate from './scenarios/usage-paid-late.ts'
 import userToldLater from './scenarios/user-told-later.ts'
 import voided from './scenarios/void.ts'
+import yearBesideMonth from './scenarios/year-beside-month.ts'
 import zeroDecimal from './scenarios/zero-decimal.ts'
 
 /** Every story that the simulator can tell. */
@@ -159,6 +161,8 @@ export const scenarios: readonly Scenario[] = [
   uncollectible,
   usageAlert,
   usagePaidLate,
+  severalIntervals,
+  yearBesideMonth,
   userToldLater,
   voided,
   zeroDecimal,

@@ -50,7 +50,12 @@ export function newSubscription(
     created: world.now,
     customer: customer.id,
     status: freeUntil === null ? 'active' : 'trialing',
-    items: wanted.map((one) => ({ ...newItem(world, id, one), trialOffer: offer })),
+    items: wanted
+      .map((one) => ({ ...newItem(world, id, one), trialOffer: offer }))
+      .map((item) => ({
+        ...item,
+        period: freeUntil === null ? ownPeriod(item, present(wanted[0]).price, world.now) : null,
+      })),
     startDate: world.now,
     configuredAt: world.now,
     anchor: freeUntil ?? world.now,
@@ -86,7 +91,16 @@ const newItem = (world: World, subscription: string, { price, quantity }: Wanted
   quantity: present(price.recurring).usage === 'metered' ? null : (quantity ?? 1),
   trialOffer: null,
   billedUntil: null,
+  period: null,
 })
+
+/** An item of another interval than the first has periods of its own, counted from the same anchor; it is to be the longer one. */
+function ownPeriod({ price: { recurring } }: Item, first: Price, start: number): Item['period'] {
+  const own = present(recurring)
+  const { interval, intervalCount } = present(first.recurring)
+  if (own.interval === interval && own.intervalCount === intervalCount) return null
+  return { start, end: boundaryAfter(start, own, start) }
+}
 
 /** The first invoice's lines: the trial or the first period, and what is bought with it. */
 export function firstLines(world: World, subscription: Subscription, terms: SubscriptionTerms): Line[] {
@@ -95,7 +109,7 @@ export function firstLines(world: World, subscription: Subscription, terms: Subs
     ...subscription.items.flatMap((item) =>
       subscription.status === 'trialing'
         ? [trialLine(world, subscription, item)]
-        : periodLines(world, subscription, item, period),
+        : periodLines(world, subscription, item, item.period ?? period),
     ),
     ...(terms.alongside ?? []).map((price) => oneOffLine(world, price, 1, subscription.id)),
   ]

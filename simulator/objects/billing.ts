@@ -109,6 +109,8 @@ export interface Item extends BillingObject {
   trialOffer: { id: string; start: number; end: number } | null
   /** Up to when periods are billed in advance (dahlia). */
   billedUntil: number | null
+  /** Of an item with another interval than the first; null: the subscription's. */
+  period: { start: number; end: number } | null
 }
 
 export type BillingReason =

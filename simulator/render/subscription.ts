@@ -24,8 +24,11 @@ const itemFields: Fields<ItemOf> = {
   billed_until: since('2026-05-27', ({ item }: ItemOf) => item.billedUntil ?? undefined),
   billing_thresholds: either(between('2020-03-02', BASIL, null), since(CLOVER, null)),
   created: ({ item }) => item.created,
-  current_period_end: since(BASIL, ({ subscription }: ItemOf) => subscription.periodEnd),
-  current_period_start: since(BASIL, ({ subscription }: ItemOf) => subscription.periodStart),
+  current_period_end: since(BASIL, ({ item, subscription }: ItemOf) => item.period?.end ?? subscription.periodEnd),
+  current_period_start: since(
+    BASIL,
+    ({ item, subscription }: ItemOf) => item.period?.start ?? subscription.periodStart,
+  ),
   current_trial: added(ENDIVE, trialOf, ({ item }) => item.trialOffer !== null),
   discounts: since('2024-04-12', []),
   metadata: () => ({}),

@@ -96,3 +96,21 @@ describe('the period of a renewal is the one that begins', () => {
     }
   })
 })
+
+describe('items of different intervals renew each for its own period', () => {
+  const start = new Date('2026-03-01T09:30:00Z')
+  const at = (date: string) => `${date}T09:30:00.000Z`
+  const shorts = [
+    [at('2026-04-01'), at('2026-05-01')],
+    [at('2026-05-01'), at('2026-06-01')],
+  ]
+
+  test.each(VERSIONS)('a month beside a year or a quarter, and the longest where both are due, in %s', (apiVersion) => {
+    for (const rendered of RENDERED)
+      for (const patient of [false, true]) {
+        const play = (name: string) => periodsOf(simulate(name, { apiVersion, rendered, start }), patient)
+        expect(play('year-beside-month')).toEqual(shorts)
+        expect(play('several-intervals')).toEqual([...shorts, [at('2026-06-01'), at('2026-09-01')]])
+      }
+  })
+})

@@ -302,6 +302,8 @@ function convertAll(
 /** What picks the value out, and what leaves one as it is. */
 const CHOICES = [
   'in packs, where it is sold in packs',
+  // Of the charge or, where that is not known, of the payment.
+  'captured',
   'oneOf',
   'idOf',
   'max',
