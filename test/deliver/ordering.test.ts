@@ -192,3 +192,27 @@ test('an endpoint that does not ask for it is not slowed by a user’s retry', a
   await eventually(() => receiver.requests.length === 4)
   expect(endpoint.ordering).toBe('none')
 })
+
+test('a delivery that is cancelled while it waits for a retry lets the next one of its user go', async () => {
+  const receiver = await startReceiver((request) => ({ status: loginOf(request).number === 1 ? 500 : 200 }))
+  await newEndpoint(receiver.url, { retrySchedule: [86_400] })
+  await logins(['ada'], 3)
+  const first = await eventually(async () => {
+    const { data } = (await gateway.api('GET', `/v1/deliveries?clientId=${clientId}&order=desc`)).body
+    return data.find(({ attempts }: { attempts: number }) => attempts === 1)
+  })
+  expect(receiver.requests.map((request) => loginOf(request).number)).toEqual([1])
+  const cancelled = await asked('POST', `/v1/deliveries/${first.id}/cancel`, {})
+  expect(cancelled).toMatchObject({
+    state: 'cancelled',
+    reason: 'cancelled_by_request',
+    attempts: 1,
+    nextAttemptAt: null,
+  })
+  await eventually(() => receiver.requests.length === 3)
+  expect(receiver.requests.map((request) => loginOf(request).number)).toEqual([1, 2, 3])
+  // Sent after all, on its own schedule.
+  receiver.behave({})
+  await asked('POST', `/v1/deliveries/${first.id}/resend`, {})
+  await eventually(() => receiver.requests.length === 4)
+})
