@@ -44,10 +44,22 @@ export async function withDatabaseUrl<T>(config: Config, work: (url: string) => 
   try {
     return await work(url)
   } catch (error) {
-    throw explainDatabaseFailure(error, url) ?? error
+    throw explainOlderSchema(error) ?? explainDatabaseFailure(error, url) ?? error
   } finally {
     await close()
   }
+}
+
+/** undefined_table, undefined_column, undefined_function: a gateway of an older version runs beside the command, or ran last. */
+const UNDEFINED = ['42P01', '42703', '42883']
+
+function explainOlderSchema(error: unknown): ConfigError | null {
+  const { code = '', message } = error as { code?: string; message: string }
+  if (!UNDEFINED.includes(code)) return null
+  return new ConfigError(
+    `The gateway's tables are older than this program (${message}): start the gateway of this version, or run "flo-gateway migrate".`,
+    { cause: error },
+  )
 }
 
 async function openDatabase({ databaseUrl, dataDir }: Config): Promise<{ url: string; close: () => Promise<void> }> {

@@ -114,4 +114,10 @@ describe('a command on a database that does not fit says so in one line, without
       expect(await lineOf(words, Object.assign(new URL(url), { password: 'no' }).href)).toMatch(/accept the password/)
     },
   )
+
+  test('whose tables are older than this program', async () => {
+    const { url, db } = await freshDatabase()
+    await db.query('alter table source_events rename column state to state_of_another_version')
+    expect(await lineOf('ledger', url)).toMatch(/older than this program .*run "flo-gateway migrate"/)
+  })
 })
