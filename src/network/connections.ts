@@ -90,8 +90,9 @@ export function limitConnections(
         waiting: [],
       },
     }
-    const ofAddress = byAddress.get(address) ?? new Set()
-    byAddress.set(address, ofAddress.add(connection))
+    const share = peers.shareOf(address)
+    const ofAddress = byAddress.get(share) ?? new Set()
+    byAddress.set(share, ofAddress.add(connection))
     connections.add(connection)
     proofs.set(socket, connection)
     socket.once('close', () => forgetConnection(connection))
@@ -103,11 +104,12 @@ export function limitConnections(
     );
   })
   const forgetConnection = (connection: Connection) => {
-    const ofAddress = byAddress.get(connection.address)
+    const share = peers.shareOf(connection.address)
+    const ofAddress = byAddress.get(share)
     connections.delete(connection)
     forgetWaiting(connection)
     ofAddress?.delete(connection)
-    if (ofAddress?.size === 0) byAddress.delete(connection.address)
+    if (ofAddress?.size === 0) byAddress.delete(share)
   }
   // What has been opened a moment ago may bring a webhook: rather a few too many than one that is in use cut for it.
   const isCuttableInAll = (rank: number) => (connections.size > 1.5 * limits.total ? isNoWebhook(rank) : isUnused(rank))

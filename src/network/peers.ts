@@ -6,9 +6,11 @@ import { LRUCache } from 'lru-cache'
 export interface Peers {
   /** The peer's address in one form, IPv4 also where it came as `::ffff:`. */
   addressOf(remoteAddress: string | undefined): string
+  /** In whose share the address is counted: of IPv6 a sender has 2^64 of them. */
+  shareOf(address: string): string
   /** Whether the address is the sender's own, so that a limit per address may hold for it. */
   isOwnAddress(address: string): boolean
-  /** Where a proxy that is trusted says that a request comes from; null: it comes from the peer itself, or nobody knows. */
+  /** The share of whom a trusted proxy says that a request comes from; null: it comes from the peer itself, or nobody knows. */
   forwardedFor(req: IncomingMessage, peer: string): string | null
 }
 
@@ -33,6 +35,7 @@ export function createPeers(trusted: readonly string[]): Peers {
   return {
     addressOf: (remoteAddress = '') =>
       remoteAddress.startsWith('::ffff:') && remoteAddress.includes('.') ? remoteAddress.slice(7) : remoteAddress,
+    shareOf,
     isOwnAddress: (address) => !isTrusted(address) && !presumed.has(address),
     forwardedFor(req, peer) {
       const { forwarded, via, 'x-forwarded-for': chain } = req.headers
@@ -45,9 +48,21 @@ export function createPeers(trusted: readonly string[]): Peers {
       const hops = String(chain)
         .split(',')
         .slice(-CHAIN_MAX)
-        .map((hop) => hop.trim())
+        .map((hop) => withoutPort(hop.trim()))
       const sender = hops.findLast((hop) => !isTrusted(hop))
-      return sender !== undefined && ipaddr.isValid(sender) ? ipaddr.process(sender).toString() : null
+      return sender !== undefined && ipaddr.isValid(sender) ? shareOf(ipaddr.process(sender).toString()) : null
     },
   }
+}
+
+/** The smallest network that is given to anybody in IPv6 is a /64. */
+function shareOf(address: string): string {
+  if (!ipaddr.IPv6.isValid(address)) return address
+  return `${ipaddr.IPv6.parse(address).parts.slice(0, 4).join(':')}/64`
+}
+
+/** Some proxies write the port as well: `203.0.113.7:4711`, `[2001:db8::1]:4711`. */
+function withoutPort(hop: string): string {
+  if (hop.startsWith('[')) return hop.slice(1, Math.max(1, hop.indexOf(']')))
+  return /^[^:]*:\d+$/.test(hop) ? hop.slice(0, hop.indexOf(':')) : hop
 }
