@@ -235,7 +235,8 @@ function sourceOfMade(node: NodeOf<'convert'>, frame: TraceFrame, keys: MemberKe
 
 /** A figure that a computation has made of much, such as a line's share of a refund, because of what it read. */
 function sourceOfCount(node: NodeOf<'convert'>, value: unknown, keys: MemberKeys, { reads }: ValueSource): ValueSource {
-  const path = keys.length === 0 ? node.name : `${pathOfKeys(keys)} of ${node.name.startsWith('the ') ? '' : 'the '}${node.name}`
+  const path =
+    keys.length === 0 ? node.name : `${pathOfKeys(keys)} of ${node.name.startsWith('the ') ? '' : 'the '}${node.name}`
   const counted = sourceOfRead(path, value, { object: null }, { role: 'memory' })
   const because = uniqueReads(reads).filter((one) => standsSomewhere(one) && !isContainer(one.value))
   const told = because.slice(0, MAX_REASONS).map(asCondition)
