@@ -14,7 +14,7 @@ export interface LooksFor {
 }
 
 /** The tables whose rows are shown by the API, and may belong to what was deleted while they wait to be purged. */
-type ShownTable = 'source_events' | 'events' | 'deliveries' | 'backfills'
+export type ShownTable = 'source_events' | 'events' | 'deliveries' | 'backfills'
 
 /** As SQL: an open deletion `d` of a row's client; `of` what it has to be about. The row's columns are those of `t`. */
 const openDeletionOf = (of: string) =>
@@ -57,8 +57,9 @@ export async function findDeletedEvents(
   const { rows } = await db.query<{ id: string }>({
     name: 'deletions.kept_events',
     text: `select t.id from events t
-            where t.client_id = $1 and t.id = any($2::uuid[]) and ${conditions.events}
-              and not exists (${openDeletionOf(`d.kind = 'payload' and d.subject_id in (t.id, t.source_event_id)`)})`,
+            where t.client_id = $1 and t.id = any($2::uuid[]) and ${keptConditionOf('events', '$1::uuid')}
+              and not exists (select from deletions d where d.client_id = $1 and d.finished_at is null
+                                 and d.kind = 'payload' and d.subject_id in (t.id, t.source_event_id))`,
     values: [clientId, eventIds],
   })
   const kept = new Set(rows.map(({ id }) => id))

@@ -19,9 +19,11 @@ import { purgeExpired } from '../../src/retention/purge-expired.ts'
 import { afterwards } from '../support/afterwards.ts'
 import { judged, type Verdict, type Volatility } from '../support/citus-rules.ts'
 import { onServer } from '../support/database.ts'
+import { looked } from '../support/erasing.ts'
 import { startTestGateway, temporaryFolder } from '../support/gateway.ts'
 import { livedThrough } from '../support/loaded.ts'
 import { placement } from '../support/placement.ts'
+import { present } from '../support/present.ts'
 import { pretendSpread } from '../support/spread-tables.ts'
 import { startStripeApi } from '../support/stripe-api.ts'
 
@@ -98,6 +100,7 @@ beforeAll(async () => {
   })
   const clients = await Promise.all(['ada', 'grace', 'edsger'].map((name) => livedThrough(gateway, stripe, name)))
   expect(new Set(clients.map(({ clientId }) => clientId)).size).toBe(3)
+  await deleteAll(gateway, present(clients[2]).clientId, 'edsger')
 
   // What Graphile's clock does by the minute and by the hour, and what a person asks for.
   const db = openPool(url, { max: 2 })
@@ -119,6 +122,27 @@ beforeAll(async () => {
   const { functions, statements } = await remembered()
   for (const { sql, calls } of statements) ran.push({ sql, calls, ...judged(sql, functions) })
 })
+
+/** Everything that can be deleted of a client, and the client. */
+async function deleteAll(
+  { api, db }: Awaited<ReturnType<typeof startTestGateway>>,
+  clientId: string,
+  name: string,
+): Promise<void> {
+  const { body: listed } = await api('GET', `/v1/source-events?clientId=${clientId}&state=normalized&limit=1`)
+  const { body: sources } = await api('GET', `/v1/sources?clientId=${clientId}`)
+  for (const [method, path] of [
+    ['POST', `source-events/${listed.data[0].id}/expunge`],
+    ['DELETE', `users/user_${name}`],
+    ['DELETE', `sources/${sources.data[0].id}`],
+    ['DELETE', `clients/${clientId}`],
+  ] as const) {
+    const inQuery = path.startsWith('clients') ? '' : `?clientId=${clientId}`
+    const { status, body } = await api(method, `/v1/${path}${inQuery}`, method === 'POST' ? {} : undefined)
+    expect([path, status]).toEqual([path, 202])
+    await looked(db, body.data.id)
+  }
+}
 
 async function remembered(): Promise<{ functions: Volatility; statements: { sql: string; calls: number }[] }> {
   const statements = await onServer(

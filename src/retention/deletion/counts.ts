@@ -7,7 +7,7 @@ import { tablesOfClient } from './client-steps.ts'
 export type DeletionCounts = Record<string, number>
 
 /** A count that has reached this says: so many or more. */
-export const COUNT_CAP = 100_000
+const COUNT_CAP = 100_000
 
 /** Counts rows of one client, table by table, each by an index and no further than the cap. */
 async function countRows(

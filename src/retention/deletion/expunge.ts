@@ -95,12 +95,10 @@ async function expungeRemembered(tx: Queryable, clientId: string, id: string, ch
   if (!row) return
   const objectId = objectIdOf(row.body)
   const { sourceId } = row
-  const tails = [row.eventId, ...(objectId === null ? [] : [objectId])].map((one) => `:${one}`)
   await change(
     'hydrations',
-    `delete from hydrations where client_id = $1 and source_id = $2
-        and exists (select from unnest($3::text[]) tail where right(need, length(tail)) = tail)`,
-    [clientId, sourceId, tails],
+    `delete from hydrations where client_id = $1 and source_id = $2 and split_part(need, ':', 2) = any($3::text[])`,
+    [clientId, sourceId, [row.eventId, objectId]],
   )
   if (objectId === null) return
   const key = idInRealm(row, objectId)

@@ -68,7 +68,7 @@ async function deleteBodies(
 }
 
 /** Takes their content from source events. What led to nothing that is left, or waits, is `ignored` from here on. */
-export async function eraseSourceEvents(tx: Tx, clientId: string, ids: readonly string[]): Promise<number> {
+async function eraseSourceEvents(tx: Tx, clientId: string, ids: readonly string[]): Promise<number> {
   if (ids.length === 0) return 0
   await tx.query(
     `update source_events e
@@ -123,18 +123,17 @@ async function deleteRemembered(tx: Tx, clientId: string, objects: readonly Scan
     const name = key.slice(0, key.length - id.length).replace(/\/$/, '')
     return [key, idUnder(name, `link:${id}`), idUnder(name, `tally:${id}`)].map((one) => ({ sourceId, key: one }))
   })
-  const ends = objects.map(({ key }) => `:${splitRealm(key).id}`)
+  const ids = objects.map(({ key }) => splitRealm(key).id)
   const values = [clientId, hanging.map(({ sourceId }) => sourceId), hanging.map(({ key }) => key)]
-  const endsWith = (column: string) =>
-    `exists (select from unnest($2::text[]) tail where right(${column}, length(tail)) = tail)`
   const statements: [sql: string, values: unknown[]][] = [
     [
       `delete from invoice_dues where client_id = $1
           and (source_id, invoice_id) in (select * from unnest($2::uuid[], $3::text[]))`,
       values,
     ],
-    [`delete from holds where client_id = $1 and ${endsWith('fact')}`, [clientId, ends]],
-    [`delete from hydrations where client_id = $1 and ${endsWith('need')}`, [clientId, ends]],
+    // `client_user_id:cus_1`, `line_items:cs_1`: what comes before, the realm, has no colon.
+    [`delete from holds where client_id = $1 and split_part(fact, ':', 2) = any($2::text[])`, [clientId, ids]],
+    [`delete from hydrations where client_id = $1 and split_part(need, ':', 2) = any($2::text[])`, [clientId, ids]],
     [
       `delete from objects where client_id = $1
           and (source_id, object_id) in (select * from unnest($2::uuid[], $3::text[]))`,
