@@ -21,7 +21,6 @@ import { fanOut } from './fanout/fanout.ts'
 import { forgetFailures } from './hydrate/circuit.ts'
 import { type Jobs, startJobs } from './jobs.ts'
 import type { Log } from './log.ts'
-import type { Metrics } from './metrics/metrics.ts'
 import { createMetricsRoute } from './metrics/route.ts'
 import { startHttpServer } from './network/http-server.ts'
 import { createHostNames } from './network/names/host-names.ts'
@@ -31,7 +30,7 @@ import { explainPage } from './normalize/explain/explain.ts'
 import { releaseHeldFor } from './normalize/missing/holds.ts'
 import { renormalizeMatching, renormalizeOne } from './normalize/renormalize.ts'
 import { readAdoptedUuids } from './normalize/world/adopted-uuids.ts'
-import { startObservers } from './observe.ts'
+import { type Observers, startObservers } from './observe.ts'
 import { loadOffers } from './offers.ts'
 import { createOperationsNotifier } from './operations/operations.ts'
 import { createAppEventStore } from './receive/app-events.ts'
@@ -140,7 +139,7 @@ async function startParts(config: Config, options: GatewayOptions, started: Stop
   })
   started.add(observers.stop)
   started.add(operations.stop)
-  const { watch, metrics } = observers
+  const { watch } = observers
   const names = createHostNames({ servers: config.nameServers })
   const shared = { db, log, config, keyRing, ...offers, worker, watch, names, now, wallClock, random }
 
@@ -167,7 +166,7 @@ async function startParts(config: Config, options: GatewayOptions, started: Stop
 
   // Last of all: a key made in a start that then fails would be lost, and never made again.
   const adminKey = config.adminKey ? undefined : await createFirstAdminKey(db)
-  http.serveApp(gatewayRoutes(shared, { wakeRoom, url: http.url, jobs, metrics, pools, space }))
+  http.serveApp(gatewayRoutes(shared, { wakeRoom, url: http.url, jobs, observers, pools, space }))
   return {
     url: http.url,
     dataDir: embedded && resolve(config.dataDir),
@@ -246,14 +245,14 @@ function gatewayRoutes(
     wakeRoom,
     url,
     jobs,
-    metrics,
+    observers: { metrics, readOwnLack },
     pools,
     space,
   }: {
     wakeRoom: WakeRoom
     url: string
     jobs: Jobs | undefined
-    metrics: Metrics
+    observers: Pick<Observers, 'metrics' | 'readOwnLack'>
     pools: ReturnType<typeof openRolePools>
     space: SpaceWatch
   },
@@ -261,8 +260,14 @@ function gatewayRoutes(
   const { config, worker, db, log, mappings } = shared
   const app = express().disable('x-powered-by')
   const checkReadiness = () => {
-    const details = { database: worker.isRegistered(), space: space.isEnough(), ...(jobs && { work: jobs.isRunning() }) }
-    return { isReady: Object.values(details).every(Boolean), details }
+    const details = {
+      database: worker.isRegistered(),
+      space: space.isEnough(),
+      ...(jobs && { work: jobs.isRunning() }),
+    }
+    // Told, and no reason to take in nothing: what comes in waits for the way out.
+    const ownLack = readOwnLack()
+    return { isReady: Object.values(details).every(Boolean), details: { ...details, ...(ownLack && { ownLack }) } }
   }
   app.get('/metrics', createMetricsRoute({ log, metrics, token: config.metricsToken }))
   if (config.roles.has('receive')) app.use(receiveRoutes({ ...shared, db: pools.ingest, onStored: wakeRoom.normalize }))

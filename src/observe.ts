@@ -2,6 +2,7 @@ import type { Config } from './config.ts'
 import type { Db } from './database/db.ts'
 import type { Log } from './log.ts'
 import { createMetrics } from './metrics/metrics.ts'
+import { watchOwnLack } from './metrics/own-lack-watch.ts'
 import { version } from './version.ts'
 import { combineWatches, type Watch } from './watch.ts'
 import type { RegisteredWorker } from './workers/worker.ts'
@@ -23,11 +24,16 @@ export async function startObservers(deps: ObserveDeps) {
   const traces = config.otlpEndpoint
     ? (await import('./traces/traces.ts')).startTraces({ ...config, url: config.otlpEndpoint, log, version })
     : null
+  const { watch: ownLackWatch, readOwnLack } = watchOwnLack({ log, now: () => Date.now() })
+  const watches = [metrics.watch, ownLackWatch, ...(traces ? [traces.watch] : []), ...otherWatches]
   return {
-    watch: combineWatches({ log }, [metrics.watch, ...(traces ? [traces.watch] : []), ...otherWatches]),
+    watch: combineWatches({ log }, watches),
     metrics,
+    readOwnLack,
     async stop() {
       await traces?.stop()
     },
   }
 }
+
+export type Observers = Awaited<ReturnType<typeof startObservers>>
