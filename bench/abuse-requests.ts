@@ -26,6 +26,8 @@ interface Operation {
 const YEAR_AGO = new Date(Date.now() - 365 * 86_400_000).toISOString()
 const MONTH_AGO = new Date(Date.now() - 30 * 86_400_000).toISOString()
 
+const ALMOST_MONTH_AGO = new Date(Date.now() - 29 * 86_400_000).toISOString()
+
 /** Filters that no index serves, and as much of a page as there is. */
 const LIST_QUERY = 'limit=250'
 const QUERIES: Record<string, string[]> = {
@@ -48,8 +50,37 @@ const appEvent = (at: number) => ({
   data: { at: '2026-06-06T12:00:00Z', ip: '203.0.113.7', user_agent: 'x'.repeat(200) },
 })
 
-/** Bodies of the routes that cost most; others get what is refused after it was read. */
+/** As much metadata as there may be. */
+const metadata = Object.fromEntries(Array.from({ length: 50 }, (_, at) => [`key_${at}`, 'x'.repeat(500)]))
+const planRanks = Object.fromEntries(Array.from({ length: 1000 }, (_, at) => [`price_${at}_${'x'.repeat(150)}`, at]))
+/** Kept under a key of its own, each time. */
+const ONCE = { 'idempotency-key': 'abuse-%n%' }
+const bodyOnce = (body: object) => [{ body: JSON.stringify(body), headers: ONCE }]
+
+/** The largest valid body of every route that writes; what would end the measurement gets what is refused after it was read. */
 const bodiesOf: Record<string, (owned: Owned) => { body: string; headers?: Record<string, string> }[]> = {
+  'POST /v1/endpoints': ({ clientId }) =>
+    bodyOnce({ clientId, url: 'http://127.0.0.1:10009/', contract: 'flo.v1', eventTypes: ['item.refunded'], metadata }),
+  'PATCH /v1/endpoints/{id}': () => bodyOnce({ metadata }),
+  'POST /v1/endpoints/{id}/enable': () => bodyOnce({}),
+  'POST /v1/endpoints/{id}/test': () => bodyOnce({}),
+  'POST /v1/endpoints/{id}/secret/rotate': () => bodyOnce({ gracePeriodSeconds: 0, revokePrevious: true }),
+  'POST /v1/sources': ({ clientId }) => bodyOnce({ clientId, signingSecrets: ['whsec_abuse'], planRanks }),
+  'PATCH /v1/sources/{id}': () => bodyOnce({ planRanks }),
+  'PUT /v1/users/{clientUserId}': ({ clientId }) => [
+    { body: JSON.stringify({ clientId, email: 'abuse@example.com', stripeCustomerId: 'cus_abuse' }) },
+  ],
+  'POST /v1/checkouts/sessions': ({ clientId }) =>
+    bodyOnce({
+      clientId,
+      clientUserId: 'abuse',
+      items: Array.from({ length: 100 }, () => ({ id: randomUUID() })),
+      metadata,
+    }),
+  'POST /v1/source-events/{id}/renormalize': () => bodyOnce({}),
+  'POST /v1/source-events/renormalize': ({ clientId }) => bodyOnce({ clientId, state: 'failed' }),
+  'POST /v1/deliveries/{id}/resend': () => bodyOnce({}),
+  'POST /v1/backfills': ({ sourceId }) => bodyOnce({ sourceId, since: ALMOST_MONTH_AGO }),
   'POST /v1/mappings/dry-run': (owned) => [
     { body: largeDryRun(owned) },
     { body: largeDryRun(owned), headers: { 'idempotency-key': 'abuse-%n%' } },
