@@ -1,4 +1,4 @@
-import { signatureOf } from '../../contracts/contract.ts'
+import { type Contract, signatureOf } from '../../contracts/contract.ts'
 import { FANOUT_ORIGIN } from '../../domain/ids.ts'
 import type { Log } from '../../log.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
@@ -8,6 +8,7 @@ import { type Endpoint, liveSecrets } from '../endpoint/endpoint.ts'
 import type { DueDelivery } from '../queue/due-deliveries.ts'
 import type { AttemptAnswer } from './answer.ts'
 import type { EventBody } from './event-bodies.ts'
+import { UnwritableError, unreachableOutcome } from './network-errors.ts'
 import type { AttemptMade } from './record-attempts.ts'
 import type { PostRequest } from './send-post.ts'
 
@@ -34,7 +35,8 @@ interface AttemptInput {
 
 /**
  * Makes one attempt: signs, sends, plans the next one. Settles when the answer is there, with what has to be recorded.
- * Rejects only by our own fault, such as a secret that cannot be decrypted: then nothing was sent.
+ * Rejects only by our own fault that is its endpoint's deliveries' alike, such as a secret that cannot be decrypted: then nothing was
+ * sent.
  */
 export async function makeAttempt(
   { keyRing, log, now, wallClock = now, random, sendPost, watch }: AttemptDeps,
@@ -43,25 +45,22 @@ export async function makeAttempt(
   const { contract } = endpoint
   const at = now()
   const number = delivery.attempts + 1
-  const wireBody = contract.wireBody(delivery.id, body)
-  const headers = contract.headers({
-    deliveryId: delivery.id,
-    eventType: delivery.eventType,
-    attempt: number,
-    wireBody,
-    secrets: liveSecrets(endpoint, at, keyRing),
-    at: wallClock(),
-  })
-  const answer = await sendPost({
-    clientId,
-    origin: endpoint.origin,
-    path: endpoint.path,
-    headers: addEndpointHeaders(headers, endpoint.headers),
-    body: wireBody,
-    timeoutMs: endpoint.timeoutMs,
-    identity: endpoint.identity,
-    onSlow,
-  })
+  const secrets = liveSecrets(endpoint, at, keyRing)
+  const request = writeRequest(contract, { delivery, body, number, secrets, at: wallClock() })
+  const answer =
+    request instanceof UnwritableError
+      ? unwritableAnswer(request, at)
+      : await sendPost({
+          clientId,
+          origin: endpoint.origin,
+          path: endpoint.path,
+          headers: addEndpointHeaders({ ...request.headers }, endpoint.headers),
+          body: request.wireBody,
+          timeoutMs: endpoint.timeoutMs,
+          identity: endpoint.identity,
+          onSlow,
+        })
+  const signature = request instanceof UnwritableError ? null : signatureOf(contract, request.headers)
   const nextDelaySeconds = isExcused(answer.outcome)
     ? excusedDelay(delivery.excused, random)
     : nextDelay(endpoint.retryPlan, number - delivery.excused, answer.outcome, random)
@@ -85,8 +84,40 @@ export async function makeAttempt(
   )
   const isLast = nextDelaySeconds === null
   watch?.onAttemptEnded?.({ ...attemptReport(clientId, endpoint, delivery, answer), sourceEventId, number, isLast })
-  return { delivery, number, signature: signatureOf(contract, headers), answer, nextDelaySeconds }
+  return { delivery, number, signature, answer, nextDelaySeconds }
 }
+
+interface RequestParts {
+  delivery: DueDelivery
+  body: string
+  number: number
+  secrets: readonly string[]
+  at: Date
+}
+
+/** A contract's body and headers of one attempt; an error where the contract cannot make them of what is stored. */
+function writeRequest(
+  contract: Contract,
+  { delivery, body, number, secrets, at }: RequestParts,
+): { wireBody: string; headers: Record<string, string> } | UnwritableError {
+  try {
+    const wireBody = contract.wireBody(delivery.id, body)
+    const { id: deliveryId, eventType } = delivery
+    return { wireBody, headers: contract.headers({ deliveryId, eventType, attempt: number, wireBody, secrets, at }) }
+  } catch (error) {
+    return new UnwritableError('the contract cannot make the request', { cause: error })
+  }
+}
+
+/** Recorded as an attempt that used up nothing: the deliveries behind it go on, and it is tried again when we are mended. */
+const unwritableAnswer = (error: UnwritableError, startedAt: Date): AttemptAnswer => ({
+  headers: null,
+  body: null,
+  outcome: unreachableOutcome(error),
+  cause: String(error.cause),
+  startedAt,
+  durationMs: 0,
+})
 
 type AttemptReport = Omit<EndedAttempt, 'sourceEventId' | 'number' | 'isLast'>
 

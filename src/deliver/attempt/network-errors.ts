@@ -20,6 +20,15 @@ export class AttemptTimeoutError extends Error {
   readonly code = 'FLO_TOO_SLOW'
 }
 
+/** A request that could not be written, whoever was to get it: of a stored event that its contract cannot read, say. */
+export class UnwritableError extends Error {
+  override name = 'Unwritable'
+  readonly code = 'FLO_UNWRITABLE'
+}
+
+const UNWRITABLE =
+  'The gateway could not write this request, of what it has stored: no fault of the endpoint, and no attempt of its schedule.'
+
 const reasonMessages: Record<UnreachableReason, string> = {
   timeout: 'No answer came within the time-out.',
   dns: "The host's name could not be resolved.",
@@ -102,6 +111,7 @@ export function unreachableOutcome(error: unknown): {
 }
 
 function sentenceOf(error: unknown, reason: UnreachableReason, code: string): string {
+  if (isUnwritable(code)) return UNWRITABLE
   if (reason === 'tls') return tlsMessage(code)
   return reason === 'connection' ? connectionMessage(error, code) : reasonMessages[reason]
 }
@@ -112,11 +122,14 @@ const connectionMessage = (error: unknown, code: string): string =>
 function unreachableReasonOf(error: unknown, code: string, syscall: string | undefined): UnreachableReason {
   if (error instanceof BlockedAddressError) return 'blocked'
   if (error instanceof ProxyTrouble) return 'proxy'
-  if (isOwnLack(error)) return 'gateway'
+  if (isOwnLack(error) || isUnwritable(code)) return 'gateway'
   if (error instanceof NameLookupError || syscall === 'getaddrinfo') return 'dns'
   if (TIMEOUT.has(code)) return 'timeout'
   return TLS.test(code) ? 'tls' : 'connection'
 }
+
+// undici refuses a header, a path or a body that HTTP has no place for, before anything is sent.
+const isUnwritable = (code: string): boolean => code === 'FLO_UNWRITABLE' || code === 'UND_ERR_INVALID_ARG'
 
 /** Whether what was missing was missing here: it says nothing of who was to be reached. */
 export const isOwnLack = (error: unknown): boolean =>

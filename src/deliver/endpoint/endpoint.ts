@@ -124,7 +124,7 @@ export async function refreshEndpoints(
     rows.map(({ id, version, changed }): [string, FreshEndpoint] => {
       if (version === null) return [id, 'gone']
       const unchanged = known.get(id)
-      if (changed) return [id, endpointFromRow(deps, id, version, changed)]
+      if (changed) return [id, readableEndpoint(deps, id, version, changed)]
       return [id, unchanged ?? new Error(`endpoint ${id} was read without its row`)]
     }),
   )
@@ -135,6 +135,15 @@ export async function refreshEndpoints(
 interface EndpointReaderDeps {
   contracts: Readonly<Record<string, Contract>>
   keyRing: Pick<KeyRing, 'decrypt'>
+}
+
+/** A row that cannot be read is its own endpoint's fault: the others of the client are read in the same statement. */
+function readableEndpoint(...row: Parameters<typeof endpointFromRow>): Endpoint | Error {
+  try {
+    return endpointFromRow(...row)
+  } catch (error) {
+    return new Error(`endpoint ${row[1]} has a row that cannot be read`, { cause: error })
+  }
 }
 
 function endpointFromRow(
