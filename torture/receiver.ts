@@ -69,6 +69,8 @@ export async function startReceiver(
     used.add(request.socket)
     if (!BAD.includes(told)) served.add(arrival.user)
     await answerLike(told, request, answer, lateMs).catch(() => {})
+    // A gateway that stood still itself counts no time meanwhile, and takes an answer that is late for others.
+    if (told === 'late' && answer.writableEnded && !request.socket.destroyed) served.add(arrival.user)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
@@ -99,7 +101,7 @@ async function answerLike(told: AnswerManner, { socket }: IncomingMessage, answe
       return void socket.end('HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nthe connection ends he')
     case 'late':
       await delay(lateMs, undefined, { ref: false })
-      return void answer.end('at last')
+      return void (socket.destroyed || answer.end('at last'))
     case 'drip':
       // A slow loris: a byte now and then, so that no time-out between two bytes ever strikes.
       socket.write('HTTP/1.1 200 OK\r\n')

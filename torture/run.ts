@@ -152,6 +152,7 @@ try {
   const lost = unexplainedRepeats(sums.repeats, struck)
   const crashes = setting.gateways.flatMap(({ crashes }) => crashes)
   for (const repeat of lost) console.error(`  repeated for no reason: ${JSON.stringify(repeat)}`)
+  for (const one of sums.missing) console.error(`  missing at the endpoint of that number: ${one}`)
   const options = { minutes, processes, perSecond, seed: flags.seed }
   const run = { struck, sums, lost, crashes, machine: describeMachine(), options }
   console.log(tortureReport(run))

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Arrival, Receiver } from '../../torture/receiver.ts'
+import { type Arrival, type Receiver, startReceiver } from '../../torture/receiver.ts'
 import { feltUntil, type StrikeReport, unexplainedRepeats, wasSentDuring } from '../../torture/strike.ts'
 import { addUpSums, findUnrecorded } from '../../torture/sums.ts'
 import { isWell, tortureReport } from '../../torture/table.ts'
@@ -61,6 +61,22 @@ test('a retry is no repeat, the same attempt once more is; a fault explains it o
   expect(unexplainedRepeats(repeats, [struck(5, retry)])).toEqual(repeats)
   expect(unexplainedRepeats(repeats, [struck(11, first)])).toEqual(repeats)
   expect(unexplainedRepeats(repeats, [])).toEqual(repeats)
+})
+
+test('a late answer is taken by who still waits for it, and by nobody who has hung up', async () => {
+  const late = await startReceiver(() => 'late', { lateMs: 300 })
+  const post = (user: string, timeoutMs: number) =>
+    fetch(late.url, {
+      method: 'POST',
+      body: JSON.stringify({ user: { clientUserId: user } }),
+      signal: AbortSignal.timeout(timeoutMs),
+    }).then(
+      ({ status }) => status,
+      () => 'hung up',
+    )
+  expect(await Promise.all([post('patient', 60_000), post('impatient', 30)])).toEqual([200, 'hung up'])
+  expect(late.served).toEqual(new Set(['patient']))
+  await late.stop()
 })
 
 test('a fault is felt until it ends, or until a process notices that it has lost its leases by it', () => {
