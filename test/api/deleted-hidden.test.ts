@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Json } from '../../src/domain/json.ts'
 import { apiOn } from '../support/api.ts'
 import { layOut } from '../support/erasing.ts'
@@ -17,7 +17,11 @@ for (const { clientId, stories } of Object.values(laid))
   await gateway.api('POST', '/v1/checkouts', { clientId, clientUserId: present(stories[0]).clientUserId, items: [] })
 await gateway.stop()
 
-const api = apiOn(db)
+let api = apiOn(db)
+// Each test begins with the full burst of requests: one that is refused for its number would hide what it shows.
+beforeEach(() => {
+  api = apiOn(db)
+})
 const idsOf = async (sql: string, values: unknown[]): Promise<string[]> =>
   (await db.query(sql, values)).rows.map(({ id }) => id)
 
@@ -95,7 +99,8 @@ describe.each(['client', 'source', 'user'] as const)('of a %s that was deleted, 
         ...named.flatMap((name) => [...sampleOf(ids), customer].map((id) => `${name}=${id}&limit=250`)),
       ]
       for (const query of queries) {
-        const { text } = await api.admin.get(`${path}?${query}`)
+        const { status, text } = await api.admin.get(`${path}?${query}`)
+        expect(status).not.toBe(429)
         expectHidden(text, `${path}?${query}`)
       }
     },
@@ -104,11 +109,11 @@ describe.each(['client', 'source', 'user'] as const)('of a %s that was deleted, 
   test.each(oneRoutes.map(({ path }) => path))('%s answers 404 for it, or shows nothing of it', async (path) => {
     for (const id of sampleOf(ids)) {
       const asked = path.replace(/\{\w+\}/, encodeURIComponent(id))
-      const query = kind === 'client' ? '' : `?clientId=${laid[kind].clientId}`
+      const query = kind === 'client' && !path.includes('users') ? '' : `?clientId=${laid[kind].clientId}`
       const { status, text } = await api.admin.get(
         `${asked}${path.includes('clients') || path.includes('api-keys') ? '' : query}`,
       )
-      expect(status, `${asked}: ${text.slice(0, 300)}`).toBeGreaterThanOrEqual(400)
+      expect(status, `${asked}: ${text.slice(0, 300)}`).toBe(404)
       expectHidden(text, asked)
     }
   })
@@ -123,8 +128,11 @@ describe.each(['client', 'source', 'user'] as const)('of a %s that was deleted, 
   test('the source events that stay show no content of it, neither raw nor explained', async () => {
     const { body: listed } = await api.admin.get(`/v1/source-events?limit=250`)
     for (const { id } of listed.data as Json[])
-      for (const path of [`/v1/source-events/${id}`, `/v1/source-events/${id}/explain`])
-        expectHidden((await api.admin.get(path)).text, path)
+      for (const path of [`/v1/source-events/${id}`, `/v1/source-events/${id}/explain`]) {
+        const { status, text } = await api.admin.get(path)
+        expect(status).toBe(200)
+        expectHidden(text, path)
+      }
   })
 })
 
