@@ -18,7 +18,7 @@ const NO_PARTITION = /^no partition of relation/
 const OUT_OF_MEMORY = /^(Array buffer allocation failed|Cannot create a Buffer|Out of memory)/i
 
 /** Whether an error concerns the database or the process: it is the whole batch's, which is tried again. */
-export function isFaultOfBatch(error: unknown): boolean {
+function isFaultOfBatch(error: unknown): boolean {
   const { code, message = '' } = (error ?? {}) as { code?: unknown; message?: string }
   if (isDatabaseAway(error) || NO_PARTITION.test(message) || OUT_OF_MEMORY.test(message)) return true
   if (/^(Cannot use a pool|timeout exceeded when)/.test(message)) return true
