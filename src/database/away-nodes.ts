@@ -49,7 +49,7 @@ function createAwayNodes(db: Queryable): AwayNodes {
 }
 
 /** Clients whose rows lie on one node. */
-export const groupByNode = (groups: readonly ShardGroup[]): Map<string, string[]> =>
+const groupByNode = (groups: readonly ShardGroup[]): Map<string, string[]> =>
   new Map(
     [...Map.groupBy(groups, ({ node }) => node)].map(([node, ofNode]) => [
       node,
