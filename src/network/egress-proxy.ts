@@ -184,7 +184,9 @@ function createProxyRequest(
     setHost: false,
     headers: {
       host,
-      ...(proxy.username && { 'proxy-authorization': `Basic ${Buffer.from(credentials).toString('base64')}` }),
+      ...((proxy.username || proxy.password) && {
+        'proxy-authorization': `Basic ${Buffer.from(credentials).toString('base64')}`,
+      }),
     },
     // Each tunnel, and each probe, is a connection of its own.
     agent: false,

@@ -58,6 +58,20 @@ describe('with an egress proxy', () => {
     expect((await sent((await newEndpoint({ url })).id)).made[0]).toMatchObject({ error: 'tls' })
   })
 
+  test.each([
+    ['us:p%25%40%3A', 'us:p%@:'],
+    ['us:p:q@r', 'us:p:q@r'],
+    [':token', ':token'],
+    ['us', 'us:'],
+  ])('its credentials are sent as they are meant: %s', async (written, meant) => {
+    const tunnels = createTunnels({ url: proxy.url.replace('//', `//${written}@`), exceptions: [] })
+    const { port } = new URL((await startReceiver()).url)
+    const socket = await tunnels.openTunnel('127.0.0.1', port)
+    socket.destroy()
+    const basic = `Basic ${Buffer.from(meant).toString('base64')}`
+    expect(proxy.asked).toMatchObject([{ headers: { 'proxy-authorization': basic } }])
+  })
+
   test('http:// goes through a tunnel as well, and what is excepted around it', async () => {
     const receiver = await startReceiver()
     await sent((await newEndpoint({ url: receiver.url })).id)
