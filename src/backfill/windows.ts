@@ -12,7 +12,6 @@ export interface TimeWindow {
 
 /** An event as Stripe lists it: what a backfill reads of it, and its JSON, which is far smaller in memory than the object. */
 export interface ListedStripeEvent {
-  id: string
   type: string
   /** Unix seconds. */
   created: number
@@ -55,17 +54,22 @@ export async function readWindow(
   const events: ListedStripeEvent[] = []
   const startedAt = performance.now()
   let bytes = 0
+  let last: string | undefined
   const isTooMuch = () =>
     events.length >= MAX_EVENTS || bytes > MAX_BYTES || performance.now() - startedAt > MAX_READING_MS
   for (;;) {
     await waitForTurn()
-    const page = await stripe.readObject(query.credentials, listPathOf(query, { from, to }, events.at(-1)?.id))
+    const page = await stripe.readObject(query.credentials, listPathOf(query, { from, to }, last))
     if (page.kind !== 'found') return { failure: page }
     const { data, has_more } = page.object
-    if (!Array.isArray(data))
-      return { failure: { kind: 'refused', code: 'request_refused', message: 'Stripe answered without a list.' } }
+    if (!Array.isArray(data)) return unreadableList('Stripe answered without a list.')
+    const reached = data.findLast((event) => typeof event?.id === 'string')?.id
+    // Without a place to go on from, the same page would come again and again.
+    if (has_more === true && data.length > 0 && (reached === undefined || reached === last))
+      return unreadableList('Stripe lists no event after which the list could go on.')
+    last = reached
     for (const event of data) {
-      const listed = listedEvent(event)
+      const listed = listedEvent(event, events.at(-1)?.created ?? to - 1)
       events.push(listed)
       bytes += listed.bytes.length
     }
@@ -75,10 +79,13 @@ export async function readWindow(
   return { events: events.filter(({ created }) => created >= from && created < to).toReversed() }
 }
 
-const listedEvent = (event: Json): ListedStripeEvent => ({
-  id: event?.id,
+const unreadableList = (message: string) =>
+  ({ failure: { kind: 'refused', code: 'request_refused', message } }) as const
+
+/** One that says nothing of its time stands beside the one before it: it is counted with those that cannot be stored. */
+const listedEvent = (event: Json, near: number): ListedStripeEvent => ({
   type: String(event?.type),
-  created: event?.created,
+  created: typeof event?.created === 'number' ? event.created : near,
   bytes: Buffer.from(JSON.stringify(event)),
 })
 
