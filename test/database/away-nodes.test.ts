@@ -24,13 +24,16 @@ const cluster = new Proxy(db, {
   get(pool, property) {
     const value = Reflect.get(pool, property)
     if (property !== 'query') return typeof value === 'function' ? value.bind(pool) : value
-    return (text: string, values: unknown[] = []) => {
+    return (statement: string | { text: string; values?: unknown[] }, given: unknown[] = []) => {
+      const { text, values = [] } = typeof statement === 'string' ? { text: statement, values: given } : statement
       const isDistributed = /\b(leases|source_events|replays)\b/.test(text) && !text.includes('get_shard_id')
       if (isDistributed) statements.push(text)
       const isOfAway = / and true$/.test(text) || values.flat().includes(away)
       return isAway && isDistributed && isOfAway
         ? Promise.reject(Object.assign(new Error('connection failed'), { code: '08006', severity: 'ERROR' }))
-        : pool.query(text, values)
+        : typeof statement === 'string'
+          ? pool.query(statement, values)
+          : pool.query(statement)
     }
   },
 }) as Db

@@ -34,10 +34,15 @@ async function begin(pool: Db, statement = 'select 1') {
   await tx.query('begin')
   const { rows } = await tx.query('select now() as at')
   await tx.query(statement)
+  let isOver = false
   const end = async () => {
+    if (isOver) return
+    isOver = true
     await tx.query('rollback')
     tx.release()
   }
+  // Also where the test fails: its roles cannot be dropped before.
+  afterwards(end)
   return { at: rows[0].at as Date, end }
 }
 const newPool = (url: string): Db => {
@@ -112,8 +117,9 @@ describe('where a start cannot be seen, rows are complete until a minute ago, a 
       'database.sessions_hidden',
       { role: who, hidden: whose, mend: `grant pg_read_all_stats to "${who}"` },
     ]
-    const both = [hides(one.role, other.role), hides(other.role, one.role)].sort()
-    expect((await warningsOf(one.url)).sort()).toEqual(both)
+    const warnings = await warningsOf(one.url)
+    expect(warnings).toHaveLength(2)
+    expect(warnings).toEqual(expect.arrayContaining([hides(one.role, other.role), hides(other.role, one.role)]))
     // In one direction alone, whichever starts last.
     await onServer(server, `grant ${other.role} to ${one.role}`)
     expect((await readCompleteness(pools[0])).until).toEqual(at)

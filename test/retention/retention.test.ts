@@ -71,7 +71,7 @@ describe('what is past its retention', async () => {
     expect((await read(`/v1/deliveries/${old.deliveryId}`)).data).toMatchObject({ attempts: 1, body: null })
     expect(await read(`/v1/deliveries/${old.deliveryId}/attempts`)).toEqual({
       data: [],
-      meta: { nextCursor: null, pastRetention: true },
+      meta: { nextCursor: null, prevCursor: null, pastRetention: true },
     })
   })
 

@@ -147,6 +147,7 @@ describe('what the whole scenario set and the application tell', () => {
       expect(Object.keys(data)).toContain(member ?? resource)
       const others = Object.keys(headers).filter((name) => name.startsWith('x-') || /flo|webhook|user-agent/.test(name))
       expect(others.sort()).toEqual([
+        'user-agent',
         'x-florentin-delivery-id',
         'x-florentin-event',
         'x-florentin-signature',
@@ -161,6 +162,7 @@ describe('what the whole scenario set and the application tell', () => {
     )
     expect(new Set(ids).size).toBe(ids.length)
     const report = await readLedgerReport(gateway.db, { lateSeconds: 0, unsureSeconds: 0 })
+    expect(report.findings.filter(({ wrong }) => wrong > 0)).toEqual([])
     expect(ledgerAddsUp(report)).toBe(true)
     expect(report.counts.deliveries).toEqual({ delivered: ids.length })
   })
