@@ -50,6 +50,20 @@ async function findToldBefore(tx: Queryable, clientId: string, events: readonly 
   )
 }
 
+/** Which of these source events have made events before. */
+export async function findTellers(
+  tx: Queryable,
+  clientId: string,
+  sourceEventIds: readonly string[],
+): Promise<Set<string>> {
+  if (sourceEventIds.length === 0) return new Set()
+  const { rows } = await tx.query<{ id: string }>(
+    'select distinct source_event_id as id from events where client_id = $1 and source_event_id = any($2)',
+    [clientId, sourceEventIds],
+  )
+  return new Set(rows.map(({ id }) => id))
+}
+
 /** Stores new events, and apart from them their bodies, which are kept for a shorter time. */
 export async function insertEvents(tx: Queryable, events: readonly NewEvent[]): Promise<void> {
   await insertBodies(tx, events)

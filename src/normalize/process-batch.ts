@@ -2,13 +2,14 @@ import { setImmediate } from 'node:timers/promises'
 import type { Tx } from '../database/db.ts'
 import { type BatchDeps, earliestOf, NOTHING_DUE, NOTHING_TO_DO, type ProcessedBatch } from './batch-result.ts'
 import { collectLookups } from './collect-lookups.ts'
-import { claimBusinessKeys, insertEvents } from './emissions.ts'
+import { claimBusinessKeys, findTellers, insertEvents } from './emissions.ts'
 import { doStep } from './faults.ts'
 import { USER_DELETED } from './forgotten.ts'
 import { saveFetchRequests } from './missing/fetch-requests.ts'
 import { releaseArrived } from './missing/holds.ts'
 import type { NewEvent } from './new-events.ts'
 import { type NormalizeResult, normalizeSourceEvent } from './normalize-event.ts'
+import { LINES_UNTOLD } from './outcomes.ts'
 import { saveOverdueTimers } from './overdue-timer.ts'
 import { type SourceEvent, type SourceEventOutcome, sortByOccurrence } from './source-event.ts'
 import { dropBodies, saveOutcomes } from './source-events.ts'
@@ -103,23 +104,27 @@ async function claimEvents(
     clientId,
     processed.flatMap(({ events }) => events),
   )
-  return processed.map(({ sourceEvent, outcome, events }) => {
-    const first = events.filter((event) => claimed.has(event))
-    const isRepeated = events.length > 0 && first.length === 0
-    return { sourceEvent, outcome: isRepeated ? alreadyEmittedOutcome(outcome) : outcome, events: first }
-  })
+  const isRepeated = ({ events }: ProcessedEvent) => events.length > 0 && !events.some((event) => claimed.has(event))
+  // One that was told in part before, and is tried once more, stays so: its events are its own.
+  const partial = processed.filter((one) => isRepeated(one) && one.outcome.code === LINES_UNTOLD)
+  const tellers = await findTellers(
+    tx,
+    clientId,
+    partial.map(({ outcome }) => outcome.id),
+  )
+  return processed.map((one) => ({
+    sourceEvent: one.sourceEvent,
+    outcome: isRepeated(one) && !tellers.has(one.outcome.id) ? alreadyEmittedOutcome(one.outcome) : one.outcome,
+    events: one.events.filter((event) => claimed.has(event)),
+  }))
 }
 
-/** One that was told in part stays so: what is missing was told by none. */
-const alreadyEmittedOutcome = (outcome: SourceEventOutcome): SourceEventOutcome =>
-  outcome.code !== null
-    ? outcome
-    : {
-        ...outcome,
-        state: 'ignored',
-        code: 'already_emitted',
-        message: 'Another source event has made this event already.',
-      }
+const alreadyEmittedOutcome = (outcome: SourceEventOutcome): SourceEventOutcome => ({
+  ...outcome,
+  state: 'ignored',
+  code: 'already_emitted',
+  message: 'Another source event has made this event already.',
+})
 
 async function storeAndFanOut(
   deps: BatchDeps,
