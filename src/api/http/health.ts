@@ -42,8 +42,14 @@ export const healthPaths: ZodOpenApiPathsObject = {
       summary: 'Check that the process is ready for work',
       security: [],
       responses: {
-        200: jsonReply('The process is migrated and connected, runs all its roles, and its database can write more.', Ready),
-        503: jsonReply('The process is starting or draining, has lost its database, or the database has no space left: `details` says which.', Ready),
+        200: jsonReply(
+          'The process is migrated and connected, runs all its roles, and its database can write more.',
+          Ready,
+        ),
+        503: jsonReply(
+          'The process is starting or draining, has lost its database, or the database has no space left: `details` says which.',
+          Ready,
+        ),
       },
     },
   },
