@@ -230,6 +230,8 @@ test.each([
   ['replays', { mode: 'all', dryRun: true }],
   ['backfills', {}],
 ])('a body of %s (%o) whose window ends before it begins is refused, naming the field', async (path, fields) => {
+  // A client of its own: the followers above have used up the requests of theirs.
+  const { ours } = await twoClients(api)
   const [early, late] = [-86_400_000, -3_600_000].map((ago) => new Date(Date.now() + ago).toISOString())
   const ids =
     path === 'replays' ? { endpointId: ours.endpointId } : path === 'backfills' ? { sourceId: ours.sourceId } : {}
