@@ -37,6 +37,8 @@ const UNPROVEN_WEBHOOK_MS = 2_000
 /** An idle connection is new for so long: its first request may be under way, a webhook perhaps. */
 const FRESH_MS = 500
 const OPENING_MS = 100
+/** After a webhook the next one may be on its way on the same connection: only whoever signs holds one open so. */
+const NEXT_WEBHOOK_MS = 10_000
 const SWEEP_MS = 1_000
 
 const proofs = new WeakMap<Socket, Connection>()
@@ -229,7 +231,8 @@ function rankOf({ answering, proof, isWebhook, since }: Connection, now: number)
   const age = now - since
   if (!answering && proof === 'nothing')
     return age > FRESH_MS ? RANKS.idle : age > OPENING_MS ? RANKS.fresh : RANKS.never
-  if (!answering) return proof === 'key' ? RANKS.idleWithKey : RANKS.idleWithWebhook
+  if (!answering && proof === 'key') return RANKS.idleWithKey
+  if (!answering) return age < NEXT_WEBHOOK_MS ? RANKS.never : RANKS.idleWithWebhook
   if (proof === 'webhook') return RANKS.never
   if (proof === 'key') return RANKS.withKey
   if (!isWebhook) return RANKS.keyless

@@ -109,7 +109,8 @@ test('bodies that nobody has signed fill no memory', async () => {
 test('more idle connections than there may be keep no webhook out', async () => {
   const end = besiege(400, () => {})
   await expectAccepted(30)
-  if (process.platform === 'linux') expect(openFiles()).toBeLessThan(400)
+  // Those of the first moments may bring a webhook each; after them the besiegers are cut.
+  if (process.platform === 'linux') await eventually(() => openFiles() < 400)
   end()
   await eventually(() => expect(receiver.requests.length).toBeGreaterThanOrEqual(sent))
 })
