@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { isNodeAway, type Queryable } from './db.ts'
-import { isSpread, readShardGroups, type ShardGroup } from './shard-groups.ts'
+import { hasShards, readShardGroups, type ShardGroup } from './shard-groups.ts'
 
 /** The nodes of a cluster that did not answer lately, as one pool has found. */
 export interface AwayNodes {
@@ -73,7 +73,7 @@ export async function queryAnsweringNodes<Row extends object>(
       const { rows, rowCount } = await db.query<Row>(statement('true'), [...values])
       return { rows, count: rowCount ?? 0 }
     } catch (error) {
-      if (!isNodeAway(error) || !(await isSpread(db))) throw error
+      if (!isNodeAway(error) || !(await hasShards(db))) throw error
     }
   const found: { rows: Row[]; count: number } = { rows: [], count: 0 }
   for (const [node, clientIds] of groupByNode(await readShardGroups(db))) {

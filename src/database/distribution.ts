@@ -2,19 +2,13 @@ import { readFile } from 'node:fs/promises'
 import type pg from 'pg'
 import { ConfigError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { isCitusTable } from './shard-groups.ts'
 import { splitStatements } from './sql-statements.ts'
 
 const OLDEST_CITUS = 12
 
 /** Whether this database's tables are distributed over a Citus cluster, or some of them: see sql/citus.sql. */
-export async function isDistributed(session: pg.Client): Promise<boolean> {
-  const { rows } = await session.query<{ hasCitus: boolean }>(
-    `select to_regclass('pg_dist_partition') is not null as "hasCitus"`,
-  )
-  if (!rows[0]?.hasCitus) return false
-  const { rowCount } = await session.query(`select 1 from pg_dist_partition where logicalrelid = 'clients'::regclass`)
-  return rowCount === 1
-}
+export const isDistributed = (session: pg.Client): Promise<boolean> => isCitusTable(session, 'clients')
 
 /**
  * Distributes the tables that are not distributed yet; returns how many. Each has a transaction of its own: after a failure those

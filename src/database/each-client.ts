@@ -1,6 +1,6 @@
 import { awayNodesOf } from './away-nodes.ts'
 import { isNodeAway, type Queryable } from './db.ts'
-import { isSpread, readShardGroups } from './shard-groups.ts'
+import { hasShards, readShardGroups } from './shard-groups.ts'
 
 interface EachClientOptions {
   /** What is answered of the statement's rows, `x`. */
@@ -25,7 +25,7 @@ export async function queryEachClient<Row extends object>(
   values: readonly unknown[] = [],
   { columns = 'x.*', rest = '', passOverAway = false }: EachClientOptions = {},
 ): Promise<Row[]> {
-  if (!(await isSpread(db))) {
+  if (!(await hasShards(db))) {
     const { rows } = await db.query<Row>(
       `select ${columns} from clients c cross join lateral (${statement('c.id')}) x ${rest}`,
       values as unknown[],

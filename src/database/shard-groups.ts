@@ -10,19 +10,20 @@ export interface ShardGroup {
 /** A table whose rows lie where all rows of its client do. */
 const COLOCATED_TABLE = 'source_events'
 
-/** Whether tables are distributed over a Citus cluster. */
-export async function isSpread(db: Queryable): Promise<boolean> {
+/** Whether a table is one of Citus: distributed over a cluster, or copied to its nodes. */
+export async function isCitusTable(db: Queryable, table: string): Promise<boolean> {
   const { rows } = await db.query<{ exists: boolean }>(`select to_regclass('pg_dist_partition') is not null as exists`)
   if (rows[0]?.exists !== true) return false
-  const { rowCount } = await db.query('select 1 from pg_dist_partition where logicalrelid = $1::regclass', [
-    COLOCATED_TABLE,
-  ])
+  const { rowCount } = await db.query('select 1 from pg_dist_partition where logicalrelid = $1::regclass', [table])
   return rowCount === 1
 }
 
+/** Whether the rows of clients are distributed over a Citus cluster. */
+export const hasShards = (db: Queryable): Promise<boolean> => isCitusTable(db, COLOCATED_TABLE)
+
 /**
  * The shards of all clients, or of those that are named. Only what the coordinator knows by itself is read, so that it answers
- * while other nodes are away. Call it only where tables are spread.
+ * while other nodes are away. Call it only where there are shards.
  */
 export async function readShardGroups(db: Queryable, clientIds?: readonly string[]): Promise<ShardGroup[]> {
   const ids = clientIds ?? (await readClientIds(db))

@@ -2,7 +2,7 @@ import { awayNodesOf } from '../database/away-nodes.ts'
 import { type Db, inTransaction, isDeadlock, isNodeAway, type Tx } from '../database/db.ts'
 import { findDeletedOwners } from '../database/deletions.ts'
 import { createRowInsert } from '../database/insert-rows.ts'
-import { isSpread, readShardGroups } from '../database/shard-groups.ts'
+import { hasShards, readShardGroups } from '../database/shard-groups.ts'
 import { splitUntilAlone } from '../database/split-until-alone.ts'
 import { newId } from '../domain/ids.ts'
 import { Refusal } from '../errors.ts'
@@ -132,7 +132,7 @@ async function storeTogether(db: Db, groups: readonly (readonly IncomingEvent[])
   try {
     return await insertGroups(db, groups)
   } catch (error) {
-    if (isNodeAway(error) && (await isSpread(db))) return storeByNode(db, groups)
+    if (isNodeAway(error) && (await hasShards(db))) return storeByNode(db, groups)
     if (!isDeadlock(error)) throw error
     const clients = [...Map.groupBy(groups, clientOf).values()]
     if (clients.length > 1) return storeByClient(db, groups, clients)
