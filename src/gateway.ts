@@ -6,6 +6,7 @@ import { answerRefusal } from './api/http/refusals.ts'
 import { createFirstAdminKey } from './api/resources/create-api-key.ts'
 import { cancelBackfill, startBackfill } from './backfill/start.ts'
 import type { Config } from './config.ts'
+import { openClientGroups } from './database/client-groups.ts'
 import { createDatabaseClock, type DatabaseClock } from './database/clock.ts'
 import { explainDatabaseFailure } from './database/connect-trouble.ts'
 import { cutConnections, type Db, isDatabaseAway, openPool } from './database/db.ts'
@@ -141,7 +142,8 @@ async function startParts(config: Config, options: GatewayOptions, started: Stop
   started.add(operations.stop)
   const { watch } = observers
   const names = createHostNames({ servers: config.nameServers })
-  const shared = { db, log, config, keyRing, ...offers, worker, watch, names, now, wallClock, random }
+  const groups = await openClientGroups(db)
+  const shared = { db, groups, log, config, keyRing, ...offers, worker, watch, names, now, wallClock, random }
 
   const rooms = config.roles.has('work') ? startRooms(shared, wakes) : null
   const wakeRoom = rooms?.wakeRoom ?? wakeRoomsElsewhere(wakes)
@@ -154,7 +156,16 @@ async function startParts(config: Config, options: GatewayOptions, started: Stop
   })
   if (rooms) {
     jobs = await startJobs({
-      ...{ url, db, log, worker, now, rooms: rooms.byName, retentionDays: config.retentionDays },
+      ...{
+        url,
+        db,
+        log,
+        worker,
+        now,
+        rooms: rooms.byName,
+        sweepRooms: rooms.sweep,
+        retentionDays: config.retentionDays,
+      },
       raiseAlarms: operations.sweep,
     })
     // What the last process left behind.

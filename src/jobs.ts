@@ -25,6 +25,8 @@ interface JobsDeps {
   log: Log
   worker: RegisteredWorker
   rooms: Readonly<Record<WorkRoom, WorkingRoom>>
+  /** Lets every room look for work. */
+  sweepRooms: () => Promise<void>
   /** The database's clock. */
   now: () => Date
   /** Days that payloads and metadata are kept. */
@@ -58,10 +60,9 @@ const CRON = parseCronItems([
 /** Runs what wakes the rooms of this process: Graphile Worker's jobs and clock, and the notices of other processes. */
 export async function startJobs(deps: JobsDeps): Promise<Jobs> {
   const { url, db, log, worker, rooms } = deps
-  const sweep = () => Promise.all(Object.values(rooms).map((room) => room.sweep()))
   // A dead worker is announced only once, and the database may be in trouble just then.
   const sweepSoon = () =>
-    retryUntilDone(sweep, {
+    retryUntilDone(deps.sweepRooms, {
       isWanted: () => !stopping,
       onFailed: (error) => log.error({ err: error }, 'jobs.sweep_failed'),
     })
@@ -90,7 +91,7 @@ export async function startJobs(deps: JobsDeps): Promise<Jobs> {
           async (payload: unknown) => room.wake(ClientPayload.parse(payload).clientId),
         ]),
       ),
-      sweep: async () => void (await sweep()),
+      sweep: async () => void (await deps.sweepRooms()),
       alarms: deps.raiseAlarms,
       partitions: async () => {
         await makePartitions({ db, log })

@@ -1,6 +1,7 @@
 import type { Offers } from '../mappings/offer.ts'
 import { startBackfiller } from './backfill/backfiller.ts'
 import type { Config } from './config.ts'
+import type { ClientGroups } from './database/client-groups.ts'
 import type { Db } from './database/db.ts'
 import { createDeliverer } from './deliver/deliverer.ts'
 import { fanOut } from './fanout/fanout.ts'
@@ -27,6 +28,8 @@ export type WakeRoom = Record<Exclude<WorkRoom, 'deliver'>, (clientId: string) =
 /** What the rooms of a process share. */
 export interface SharedDeps extends Offers {
   db: Db
+  /** Which clients share a statement. */
+  groups: ClientGroups
   log: Log
   config: Config
   keyRing: KeyRing
@@ -97,7 +100,10 @@ export function startRooms(shared: SharedDeps, wakes: Wakes) {
       erase: erase.wake,
     },
     readLoad: () => ({ clientsWaiting: normalize.waitingClientCount(), attemptsInFlight: deliver.inFlight() }),
-    sweep: () => inEachRoom((room) => room.sweep()),
+    async sweep() {
+      await shared.groups.refreshGroups()
+      await inEachRoom((room) => room.sweep())
+    },
     stop: () => inEachRoom((room) => room.stop()),
   }
 }

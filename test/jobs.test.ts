@@ -31,7 +31,11 @@ async function newProcess() {
   const kept = { payload: 30, metadata: 90 }
   const raiseAlarms = async () => {}
   const now = () => new Date()
-  const jobs: Jobs = await startJobs({ url, db, log, worker, now, rooms, retentionDays: kept, raiseAlarms })
+  const sweepRooms = async () => void (await Promise.all(Object.values(rooms).map((room) => room.sweep())))
+  const jobs: Jobs = await startJobs({
+    ...{ url, db, log, worker, now, rooms, sweepRooms, raiseAlarms },
+    retentionDays: kept,
+  })
   const wakes = await createWakes({ db, log, workerId: () => worker.id })
   afterwards(async () => {
     await jobs.stop()

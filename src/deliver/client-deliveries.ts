@@ -84,18 +84,20 @@ export function createClientDeliveries(shared: DeliverContext, id: string): Clie
   async function claimEndpoints() {
     const woken = new Set(wokenIds)
     const endpointIds = [...new Set([...wokenIds, ...foundDueIds])]
-    const { held, elsewhere } = await worker.claimUnits(id, endpointIds.map(leaseUnitOf))
+    const { held, elsewhere } = await worker.claimUnits(
+      endpointIds.map((endpointId) => ({ clientId: id, unit: leaseUnitOf(endpointId) })),
+    )
     for (const endpointId of endpointIds) {
       if (woken.has(endpointId)) wokenIds.delete(endpointId)
       foundDueIds.delete(endpointId)
     }
-    for (const endpointId of held.map(endpointIdOf)) {
+    for (const endpointId of held.map(({ unit }) => endpointIdOf(unit))) {
       if (pumps.has(endpointId)) continue
       pumps.set(endpointId, newPump(id, endpointId))
       shared.pumps.count += 1
     }
     // What was only found due may be in work in the other process: two processes that notified each other would never stop.
-    const wasWoken = elsewhere.some((unit) => woken.has(endpointIdOf(unit)))
+    const wasWoken = elsewhere.some(({ unit }) => woken.has(endpointIdOf(unit)))
     if (elsewhere.length === 0 || (!wasWoken && performance.now() < announcedAt + ANNOUNCE_AGAIN_MS)) return
     announcedAt = performance.now()
     shared.onLeasedElsewhere(id)

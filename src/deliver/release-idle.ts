@@ -27,10 +27,7 @@ export async function releaseIdle(shared: DeliverContext, client: ClientDeliveri
 export async function releasePumps({ worker }: DeliverContext, client: ClientDeliveries, pumps: Pump[]): Promise<void> {
   if (pumps.length === 0) return
   await Promise.all(pumps.map(({ endpoint, starts }) => endpoint && client.saveHealth({ endpoint, starts })))
-  await worker.releaseUnits(
-    client.id,
-    pumps.map((pump) => leaseUnitOf(pump.endpointId)),
-  )
+  await worker.releaseUnits(pumps.map(({ clientId, endpointId }) => ({ clientId, unit: leaseUnitOf(endpointId) })))
 }
 
 async function setRetryClock(

@@ -91,7 +91,7 @@ export function createHydrator(deps: HydratorDeps): Hydrator {
   const runTurn = async (clientId: string, client: FetchClient) => {
     if (client.timer) clearTimeout(client.timer)
     if (!client.hasLease) {
-      const { held, elsewhere } = await deps.worker.claimUnits(clientId, [UNIT])
+      const { held, elsewhere } = await deps.worker.claimUnits([{ clientId, unit: UNIT }])
       client.hasLease = held.length > 0
       if (elsewhere.length > 0) deps.onLeasedElsewhere(clientId)
     }
@@ -140,7 +140,7 @@ export function createHydrator(deps: HydratorDeps): Hydrator {
     client.hasLease = false
     // Counted as looking, so that a wake meanwhile waits and claims anew.
     client.look = deps.worker
-      .releaseUnits(clientId, [UNIT])
+      .releaseUnits([{ clientId, unit: UNIT }])
       .then(async () => {
         // What was requested just before the release was seen by no process: look once more.
         client.isDirty ||= (await readNextDue(deps.db, clientId)) !== null
@@ -177,7 +177,9 @@ export function createHydrator(deps: HydratorDeps): Hydrator {
         [...clients.values()].flatMap(({ look, calls }) => [look, ...[...calls.values()].map(({ call }) => call)]),
       )
       await Promise.all(
-        [...clients].map(([clientId, { hasLease }]) => (hasLease ? deps.worker.releaseUnits(clientId, [UNIT]) : null)),
+        [...clients].map(([clientId, { hasLease }]) =>
+          hasLease ? deps.worker.releaseUnits([{ clientId, unit: UNIT }]) : null,
+        ),
       )
     },
   }

@@ -148,8 +148,8 @@ export function createNormalizer(given: NormalizerDeps): Normalizer {
     if (client.timer) clearTimeout(client.timer)
     client.dirty = false
     if (client.lanes.length < laneUnits.length) {
-      const { held, elsewhere } = await deps.worker.claimUnits(clientId, laneUnits)
-      client.lanes = held.map((unit) => Number(unit.slice('lane:'.length)))
+      const { held, elsewhere } = await deps.worker.claimUnits(laneUnits.map((unit) => ({ clientId, unit })))
+      client.lanes = held.map(({ unit }) => Number(unit.slice('lane:'.length)))
       client.nextTimerAt = 0
       if (elsewhere.length > 0) deps.onLeasedElsewhere(clientId)
     }
@@ -194,7 +194,7 @@ export function createNormalizer(given: NormalizerDeps): Normalizer {
     if (due > deps.now().getTime() + IDLE_MS && client.lanes.length > 0) {
       const { lanes } = client
       client.lanes = []
-      await deps.worker.releaseUnits(clientId, lanes.map(laneUnit))
+      await deps.worker.releaseUnits(lanes.map((lane) => ({ clientId, unit: laneUnit(lane) })))
       // What was stored between the look and the release was seen by no process: look once more.
       due = await readEarliestDue(deps.db, clientId)
     }
@@ -238,7 +238,7 @@ export function createNormalizer(given: NormalizerDeps): Normalizer {
       await Promise.all([...clients.values()].map(({ running }) => running))
       await Promise.all(
         [...clients].map(([clientId, { lanes }]) =>
-          lanes.length > 0 ? deps.worker.releaseUnits(clientId, lanes.map(laneUnit)) : null,
+          lanes.length > 0 ? deps.worker.releaseUnits(lanes.map((lane) => ({ clientId, unit: laneUnit(lane) }))) : null,
         ),
       )
     },

@@ -96,17 +96,15 @@ export function createLeasedRuns<Run extends LongRun>(
   const lookForRuns = async (clientId: string) => {
     const readIdleRuns = async () =>
       (await kind.readDueRuns(clientId)).filter(({ id }) => !running.has(id) && !paused.has(id))
-    const units = (await readIdleRuns()).map(({ id }) => unitOf(id))
-    const { held, elsewhere } = await worker.claimUnits(clientId, units)
+    const units = (await readIdleRuns()).map(({ id }) => ({ clientId, unit: unitOf(id) }))
+    const { held, elsewhere } = await worker.claimUnits(units)
+    const heldUnits = new Set(held.map(({ unit }) => unit))
     if (elsewhere.length > 0) onLeasedElsewhere(clientId)
     // Looked at again under the lease: it may have gone on, or ended, between the look and the claim.
-    const mine = held.length > 0 ? (await readIdleRuns()).filter(({ id }) => held.includes(unitOf(id))) : []
+    const mine = held.length > 0 ? (await readIdleRuns()).filter(({ id }) => heldUnits.has(unitOf(id))) : []
     if (!stopped) for (const run of mine) beginRun(run)
     const begun = new Set([...running.keys()].map(unitOf))
-    await worker.releaseUnits(
-      clientId,
-      held.filter((unit) => !begun.has(unit)),
-    )
+    await worker.releaseUnits(held.filter(({ unit }) => !begun.has(unit)))
     const next = await kind.readNextDue(clientId)
     const waitMs = next ? next.getTime() - now().getTime() : 0
     if (waitMs > 0) wakeIn(clientId, waitMs)
@@ -126,7 +124,7 @@ export function createLeasedRuns<Run extends LongRun>(
         log.error({ ...logFields, err: error }, `${kind.name}.broke_off`)
         pauseRun(run)
       })
-      .then(() => worker.releaseUnits(clientId, [unitOf(id)]))
+      .then(() => worker.releaseUnits([{ clientId, unit: unitOf(id) }]))
       .catch((error) => log.error({ ...logFields, err: error }, `${kind.name}.not_released`))
       .finally(() => {
         running.delete(id)

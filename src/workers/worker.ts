@@ -6,7 +6,7 @@ import { newId } from '../domain/ids.ts'
 import type { Log } from '../log.ts'
 import { forgetInterruption } from './interrupted-lanes.ts'
 import { freeDeadWorkers } from './janitor.ts'
-import { type ClaimedUnits, claimLeases, releaseLeases } from './leases.ts'
+import { type ClaimedUnits, type ClientUnit, claimLeases, releaseLeases } from './leases.ts'
 import { retryUntilDone } from './retry-until-done.ts'
 import { HEARTBEAT_MS, openSession, type SessionLoss, WAKE_CHANNEL, type WorkerSession } from './worker-session.ts'
 
@@ -15,12 +15,12 @@ export interface Worker {
   /** Changes when the session was lost and the process registered anew. */
   readonly id: string
   /**
-   * Claims units of work of one client (`endpoint:<id>`, `lane:<n>`): `held` are those this worker has now (newly or already),
-   * `elsewhere` those another live worker has. One statement. While the session is lost both are empty.
+   * Claims units of work (`endpoint:<id>`, `lane:<n>`) of clients of one group: `held` are those this worker has now (newly or
+   * already), `elsewhere` those another live worker has. One statement. While the session is lost both are empty.
    */
-  claimUnits(clientId: string, units: string[]): Promise<ClaimedUnits>
-  /** Gives units back; a unit that is not held is passed over. */
-  releaseUnits(clientId: string, units: string[]): Promise<void>
+  claimUnits(units: readonly ClientUnit[]): Promise<ClaimedUnits>
+  /** Gives units of clients of one group back; a unit that is not held is passed over. */
+  releaseUnits(units: readonly ClientUnit[]): Promise<void>
   /** Called when the session that keeps this worker alive is lost: forget all leases at once, others may have them by now. */
   onLost(callback: () => void): void
   /** Called when the worker is registered again: look for work. What rejects is called again, for as long as the session lasts. */
@@ -88,15 +88,15 @@ export async function registerWorker(deps: WorkerDeps): Promise<RegisteredWorker
     get id() {
       return sessions.currentSession().id
     },
-    async claimUnits(clientId, units) {
+    async claimUnits(units) {
       const { id } = sessions.currentSession()
       if (sessions.isLost() || units.length === 0) return { held: [], elsewhere: [] }
-      const claimed = await claimLeases(db, clientId, units, id)
+      const claimed = await claimLeases(db, units, id)
       // Claimed under an id that is lost by now: the janitor frees it.
       return sessions.isLost() || sessions.currentSession().id !== id ? { held: [], elsewhere: [] } : claimed
     },
-    async releaseUnits(clientId, units) {
-      if (units.length > 0) await releaseLeases(db, clientId, units, sessions.currentSession().id)
+    async releaseUnits(units) {
+      if (units.length > 0) await releaseLeases(db, units, sessions.currentSession().id)
     },
     onLost: (callback) => void callbacks.onLost.push(callback),
     onReady: (callback) => void callbacks.onReady.push(callback),

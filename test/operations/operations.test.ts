@@ -16,6 +16,7 @@ import { fixture } from '../support/fixtures.ts'
 import { present } from '../support/present.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { subscriptionCreated } from '../support/subscription.ts'
+import { claimUnitsOf } from '../support/units.ts'
 import { layWay } from '../support/way.ts'
 
 const clock = handedClock()
@@ -294,7 +295,7 @@ describe('backlog.growing', () => {
     // Another process has the endpoint and the lanes, and does nothing.
     const idle = await registerWorker({ url: gateway.databaseUrl, db: gateway.db, log, roles: ['work'] })
     const lanes = ['lane:0', 'lane:1', 'lane:2', 'lane:3']
-    expect((await idle.claimUnits(way.clientId, lanes)).held.toSorted()).toEqual(lanes)
+    expect((await claimUnitsOf(idle, way.clientId, lanes)).held.toSorted()).toEqual(lanes)
     await way.post(gateway.url, subscriptionCreated())
     await gateway.db.query(`update source_events set due_at = now() - interval '3 minutes' where client_id = $1`, [
       way.clientId,
@@ -322,7 +323,7 @@ describe('source_event.stuck', () => {
     const way = await layWay(api, (await startReceiver()).url)
     const own = await listening(way.clientId)
     const idle = await registerWorker({ url: gateway.databaseUrl, db: gateway.db, log, roles: ['work'] })
-    await idle.claimUnits(way.clientId, ['lane:0', 'lane:1', 'lane:2', 'lane:3'])
+    await claimUnitsOf(idle, way.clientId, ['lane:0', 'lane:1', 'lane:2', 'lane:3'])
     await way.post(gateway.url, subscriptionCreated())
     await gateway.db.query(`update source_events set due_at = now() - interval '2 minutes' where client_id = $1`, [
       way.clientId,

@@ -28,8 +28,9 @@ export async function hydratedWay(gateway: Gateway, { apiKey = API_KEY }: { apiK
   const changeSource = async (change: object) =>
     (await gateway.api('PATCH', `/v1/sources/${way.sourceId}`, change)).body.data
   if (apiKey) await changeSource({ apiKey })
-  const sourceEvents = async () =>
-    (await gateway.api('GET', `/v1/source-events?clientId=${way.clientId}&order=asc`)).body.data as Json[]
+  // Newest first, which shows all there is; an ascending list ends before what was stored a moment ago.
+  const sourceEvents = async (): Promise<Json[]> =>
+    (await gateway.api('GET', `/v1/source-events?clientId=${way.clientId}`)).body.data.toReversed()
   return {
     ...way,
     changeSource,

@@ -1,0 +1,47 @@
+import type { QueryResultRow } from 'pg'
+import type { Queryable } from './db.ts'
+
+interface ClientStatement {
+  /** Of the prepared statement. */
+  name: string
+  /**
+   * The SQL. Its rows name their clients themselves (`from unnest($1::uuid[], $2::uuid[]) w(client_id, id) join deliveries d on d.client_id =
+   * w.client_id ...`), and each table that grows is tied to the batch in addition: `where ... ${tie('d.client_id')}`.
+   */
+  text: (tie: (column: string) => string) => string
+  /** Rows are arrays, not objects. */
+  rowMode?: 'array'
+}
+
+/** Runs a statement about these clients (those of a batch; repeats do no harm) with its values, $1 and on. */
+export type RunClientStatement<Row extends QueryResultRow | unknown[]> = (
+  db: Queryable,
+  clientIds: Iterable<string>,
+  values: readonly unknown[],
+) => Promise<{ rows: Row[]; rowCount: number }>
+
+/**
+ * Makes a statement that serves one client or many, so that no room has to know how many a batch holds. About one client, `tie` adds a
+ * condition with its id as a value: on a Citus cluster the statement is then one of a single shard, and on one PostgreSQL its plan is
+ * that of an index on the client. About several it adds nothing: the rows' own client ids do. Which clients come together is decided in
+ * client-groups.ts.
+ */
+export function createClientStatement<Row extends QueryResultRow | unknown[]>({
+  name,
+  text,
+  rowMode,
+}: ClientStatement): RunClientStatement<Row> {
+  const ofMany = { name: `${name}.many`, text: text(() => '') }
+  let ofOne: typeof ofMany | undefined
+  return async (db, clientIds, values) => {
+    const [first, second] = new Set(clientIds)
+    const isOne = first !== undefined && second === undefined
+    if (isOne && !ofOne)
+      ofOne = { name: `${name}.one`, text: text((column) => `and ${column} = $${values.length + 1}::uuid`) }
+    const query = isOne && ofOne ? { ...ofOne, values: [...values, first] } : { ...ofMany, values: [...values] }
+    const { rows, rowCount } = await (rowMode
+      ? db.query<unknown[]>({ ...query, rowMode })
+      : db.query<QueryResultRow>(query))
+    return { rows: rows as Row[], rowCount: rowCount ?? 0 }
+  }
+}
