@@ -133,10 +133,10 @@ test('of a deleted endpoint the history stays: deliveries, attempts and stats', 
   await endpoint.remove()
   await become('cancelled', [waiting])
   expect((await gateway.api('GET', `/v1/endpoints/${endpoint.id}`)).status).toBe(404)
-  const { body } = await gateway.api('GET', `/v1/deliveries?endpointId=${endpoint.id}&order=asc`)
+  const { body } = await gateway.api('GET', `/v1/deliveries?endpointId=${endpoint.id}`)
   expect(body.data).toMatchObject([
-    { id: done, state: 'delivered' },
     { id: waiting, state: 'cancelled', reason: 'endpoint_deleted' },
+    { id: done, state: 'delivered' },
   ])
   expect(await attempts(done)).toHaveLength(1)
   const soon = encodeURIComponent(new Date(Date.now() + 60_000).toISOString())

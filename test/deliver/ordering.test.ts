@@ -98,7 +98,7 @@ describe('an endpoint that asks for the order of each user', () => {
     await newEndpoint(receiver.url, { retrySchedule: [3600] })
     await logins(['ada'], 3)
     await eventually(() => receiver.requests.length === 1)
-    const [first, , third] = await asked('GET', `/v1/deliveries?clientId=${clientId}&state=pending&order=asc`)
+    const [third, , first] = await asked('GET', `/v1/deliveries?clientId=${clientId}&state=pending`)
     const { nextAttemptAt } = await eventually(async () => {
       const shown = await asked('GET', `/v1/deliveries/${first.id}`)
       return shown.attempts === 1 && shown
@@ -126,7 +126,7 @@ describe('an endpoint that asks for the order of each user', () => {
     const endpoint = await newEndpoint(receiver.url, { retrySchedule: [3600] })
     await logins(['ada'], 3)
     await eventually(() => receiver.requests.length === 1)
-    const pending = await asked('GET', `/v1/deliveries?clientId=${clientId}&state=pending&order=asc`)
+    const pending = (await asked('GET', `/v1/deliveries?clientId=${clientId}&state=pending`)).toReversed()
     expect(pending).toHaveLength(3)
     await eventually(async () => (await asked('GET', `/v1/deliveries/${pending[0].id}`)).attempts === 1)
     await asked('POST', `/v1/deliveries/${pending[0].id}/resend`)
