@@ -19,17 +19,22 @@ import { claimDueEvents } from './source-events.ts'
 const LANE_LIMIT = 60
 
 /**
- * Normalises the due events of some lanes of one client in one transaction: states, events, deliveries, snapshots, all or
+ * Normalises the due events of some lanes of clients of one group in one transaction: states, events, deliveries, snapshots, all or
  * nothing. An event that PostgreSQL or our own code cannot take must not hold up its neighbours: fewer and fewer events of
  * each lane are tried, then fewer lanes, until it stands alone and fails. Whatever repeats for a batch of one is that event's;
  * only what concerns the database or the process is tried again. After the death of a process with some of these lanes, what was
- * in work there is tried one event at a time.
+ * in work there is tried one event at a time. Answers a result for each of the clients.
  */
 export async function normalizeBatch(
   deps: BatchDeps,
-  clientId: string,
-  lanes: readonly number[],
-): Promise<BatchResult> {
+  lanesOfClients: ReadonlyMap<string, readonly number[]>,
+): Promise<ReadonlyMap<string, BatchResult>> {
+  const results = new Map<string, BatchResult>()
+  for (const [clientId, lanes] of lanesOfClients) results.set(clientId, await normalizeClient(deps, clientId, lanes))
+  return results
+}
+
+async function normalizeClient(deps: BatchDeps, clientId: string, lanes: readonly number[]): Promise<BatchResult> {
   const { gate = createLoneGate() } = deps
   try {
     return await gate.runTogether(() => normalizeTogether(deps, clientId, lanes))

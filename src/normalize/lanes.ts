@@ -5,7 +5,7 @@ import { createGrowingPause, type GrowingPause } from '../workers/growing-pause.
 import { createLoneGate } from '../workers/lone-gate.ts'
 import type { Worker } from '../workers/worker.ts'
 import { normalizeBatch } from './batch.ts'
-import type { BatchDeps, BatchResult } from './batch-result.ts'
+import { type BatchDeps, type BatchResult, NOTHING_DUE } from './batch-result.ts'
 import { fireOverdueTimers } from './overdue-timer.ts'
 
 export interface NormalizerDeps extends BatchDeps {
@@ -58,7 +58,7 @@ async function runBatches(
   let result: BatchResult
   let heldUntil = Number.POSITIVE_INFINITY
   do {
-    result = await normalizeBatch(deps, clientId, lanes)
+    result = (await normalizeBatch(deps, new Map([[clientId, lanes]]))).get(clientId) ?? NOTHING_DUE
     if (result.endpointIds.length > 0) deps.onDeliveriesCreated(clientId, result.endpointIds)
     if (result.hasFetchRequests) deps.onFetchRequested?.(clientId)
     if (result.heldUntil) heldUntil = Math.min(heldUntil, result.heldUntil.getTime())
@@ -75,7 +75,8 @@ async function fireDueTimers(
   { client, lanes }: { client: LaneClient; lanes: readonly number[] },
 ): Promise<void> {
   if (client.nextTimerAt > deps.now().getTime()) return
-  const { fired, next } = await fireOverdueTimers(deps, clientId, lanes)
+  const firedOfClients = await fireOverdueTimers(deps, new Map([[clientId, lanes]]))
+  const { fired, next } = firedOfClients.get(clientId) ?? { fired: [], next: Number.POSITIVE_INFINITY }
   client.nextTimerAt = next
   if (fired.length > 0 || next <= deps.now().getTime()) client.dirty = true
   if (fired.length > 0)

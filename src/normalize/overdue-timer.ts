@@ -105,12 +105,27 @@ const insertTimers = createRowInsert<NewTimer>({
   end: 'on conflict (client_id, source_id, invoice_id) do update set due_at = excluded.due_at',
 })
 
-/** Makes source events of the timers in these lanes that have gone off; answers those, and when the `next` one will (milliseconds). */
-export function fireOverdueTimers(
+/** What timers of a client have come to: the source events of those that have gone off, and when the `next` one will (milliseconds). */
+export interface FiredTimers {
+  fired: StoredSourceEvent[]
+  next: number
+}
+
+/** Makes source events of the timers in these lanes of clients of one group that have gone off; answers what came of each client's. */
+export async function fireOverdueTimers(
+  deps: { db: Db; now: () => Date },
+  lanesOfClients: ReadonlyMap<string, readonly number[]>,
+): Promise<ReadonlyMap<string, FiredTimers>> {
+  const results = new Map<string, FiredTimers>()
+  for (const [clientId, lanes] of lanesOfClients) results.set(clientId, await fireTimersOf(deps, clientId, lanes))
+  return results
+}
+
+function fireTimersOf(
   { db, now }: { db: Db; now: () => Date },
   clientId: string,
   lanes: readonly number[],
-): Promise<{ fired: StoredSourceEvent[]; next: number }> {
+): Promise<FiredTimers> {
   return inTransaction(db, async (tx) => {
     const { rows } = await tx.query<DueTimer>(
       `delete from invoice_dues where client_id = $1 and (source_id, invoice_id) in (

@@ -8,10 +8,10 @@ import { RENDERED, simulate } from '../../simulator/simulate.ts'
 import type { Json } from '../../src/domain/json.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
-import { normalizeBatch } from '../../src/normalize/batch.ts'
 import { apiOn } from '../support/api.ts'
 import { freshDatabase } from '../support/database.ts'
 import { cases } from '../support/fixtures.ts'
+import { normalizeClient } from '../support/normalizing.ts'
 import { lanes, newSource } from '../support/storing.ts'
 
 // What the API cites for the fields of an event, read where it is said to stand: after the whole story, whatever came later.
@@ -61,7 +61,7 @@ async function findLies(events: readonly Json[]): Promise<object[]> {
   for (const event of events) {
     const [id] = await source.store(event).catch(() => [])
     if (id) received.push({ id, event })
-    while ((await normalizeBatch(deps, source.clientId, lanes)).sourceEventCount > 0);
+    while ((await normalizeClient(deps, source.clientId, lanes)).sourceEventCount > 0);
   }
   const records = await loadRecords(source.clientId)
   const sent = new Map(

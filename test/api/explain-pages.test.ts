@@ -3,12 +3,12 @@ import { mappings } from '../../mappings/index.ts'
 import type { Json } from '../../src/domain/json.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
-import { normalizeBatch } from '../../src/normalize/batch.ts'
 import { explainSourceEvent } from '../../src/normalize/explain/explain.ts'
 import { apiOn } from '../support/api.ts'
 import { freshDatabase } from '../support/database.ts'
 import { sessionObject, snapshotEvent } from '../support/events.ts'
 import { cases } from '../support/fixtures.ts'
+import { normalizeClient } from '../support/normalizing.ts'
 import { present } from '../support/present.ts'
 import { lanes, newSource } from '../support/storing.ts'
 
@@ -90,7 +90,7 @@ const sessionOfLines = (count: number): Json =>
 async function explained(event: Json) {
   const source = await newSource(db)
   const [id] = await source.store(event)
-  while ((await normalizeBatch(deps, source.clientId, lanes)).sourceEventCount > 0);
+  while ((await normalizeClient(deps, source.clientId, lanes)).sourceEventCount > 0);
   return { source, id: present(id), path: `/v1/source-events/${id}/explain` }
 }
 

@@ -5,14 +5,13 @@ import type { Json } from '../../src/domain/json.ts'
 import { idInRealm, splitRealm } from '../../src/domain/realm.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
-import { normalizeBatch } from '../../src/normalize/batch.ts'
 import { diffClient } from '../../src/normalize/diff/diff.ts'
 import { explainSourceEvent } from '../../src/normalize/explain/explain.ts'
 import { keyWithoutOwner } from '../../src/normalize/new-events.ts'
-import { fireOverdueTimers } from '../../src/normalize/overdue-timer.ts'
 import { freshDatabase } from '../support/database.ts'
 import { invoiceObject, subscriptionObject } from '../support/events.ts'
 import { cases, fixture } from '../support/fixtures.ts'
+import { fireTimersOf, normalizeClient } from '../support/normalizing.ts'
 import { present } from '../support/present.ts'
 import { lanes, newSource } from '../support/storing.ts'
 import { story } from '../support/story.ts'
@@ -54,7 +53,7 @@ const moveTo = (event: Json, realm: Realm): Json => ({ ...event, account: realm.
 
 async function normalize(source: Source, events: readonly Json[], holdSeconds = 0): Promise<string[]> {
   const ids = await source.store(...events)
-  while ((await normalizeBatch({ ...deps, holdSeconds }, source.clientId, lanes)).sourceEventCount > 0);
+  while ((await normalizeClient({ ...deps, holdSeconds }, source.clientId, lanes)).sourceEventCount > 0);
   return ids
 }
 /** What was told of each realm, of one type. */
@@ -272,9 +271,9 @@ test('each account and mode has a timer of its own for an invoice of one id', as
   const [paid, ...open] = REALMS
   await normalize(source, [eventIn(paid, 'invoice.paid', { ...invoice, status: 'paid', amount_remaining: 0 })])
   clock = new Date((due + 1) * 1000)
-  await fireOverdueTimers(deps, source.clientId, lanes)
+  await fireTimersOf(deps, source.clientId, lanes)
   clock = new Date()
-  while ((await normalizeBatch(deps, source.clientId, lanes)).sourceEventCount > 0);
+  while ((await normalizeClient(deps, source.clientId, lanes)).sourceEventCount > 0);
   const told = await toldBy(source, 'invoice.overdue')
   expect(told(paid)).toEqual([])
   for (const realm of open) expect(told(realm).map(({ body }) => body.invoice.state)).toEqual(['overdue'])

@@ -5,13 +5,13 @@ import { idTime, newId } from '../../src/domain/ids.ts'
 import type { Json } from '../../src/domain/json.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
-import { normalizeBatch } from '../../src/normalize/batch.ts'
 import { diffClient } from '../../src/normalize/diff/diff.ts'
 import type { SourceEventDifference } from '../../src/normalize/diff/differences.ts'
 import { runCommand } from '../support/command.ts'
 import { freshDatabase } from '../support/database.ts'
 import { cases, fixture } from '../support/fixtures.ts'
 import { environment, temporaryFolder } from '../support/gateway.ts'
+import { normalizeClient } from '../support/normalizing.ts'
 import { present } from '../support/present.ts'
 import { lanes, newSource } from '../support/storing.ts'
 
@@ -27,7 +27,7 @@ async function normalizeLive(source: Source, events: readonly Json[], holdSecond
     await delay(2) // Windows are cut between milliseconds.
     const [id] = await source.store(event).catch(() => [])
     if (id) ids.push(id)
-    while ((await normalizeBatch({ ...deps, holdSeconds }, source.clientId, lanes)).sourceEventCount > 0);
+    while ((await normalizeClient({ ...deps, holdSeconds }, source.clientId, lanes)).sourceEventCount > 0);
   }
   return ids
 }
@@ -76,7 +76,7 @@ describe('with the mappings that made the events', () => {
     await normalizeLive(source, [created], 10)
     const later = { ...deps, holdSeconds: 10, now: () => new Date(Date.now() + 60_000) }
     await db.query('update source_events set due_at = now() where client_id = $1', [source.clientId])
-    await normalizeBatch(later, source.clientId, lanes)
+    await normalizeClient(later, source.clientId, lanes)
     expect((await source.events())[0].body.user.clientUserId).toBeNull()
     const [id] = await normalizeLive(source, [customer], 10)
     await db.query(`update source_events set received_at = received_at + interval '60 s' where id = $1`, [id])

@@ -8,7 +8,6 @@ import type { Json } from '../../src/domain/json.ts'
 import { majorUnits, multiplyAmount, sumAmounts } from '../../src/domain/money.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
-import { normalizeBatch } from '../../src/normalize/batch.ts'
 import { explainSourceEvent } from '../../src/normalize/explain/explain.ts'
 import type { ExplainedField, ReadValue } from '../../src/normalize/explain/explanation.ts'
 import { judgeToday } from '../../src/normalize/explain/judge-today.ts'
@@ -17,6 +16,7 @@ import { keyIn } from '../../src/normalize/world/world.ts'
 import { freshDatabase } from '../support/database.ts'
 import { sessionObject, snapshotEvent } from '../support/events.ts'
 import { cases } from '../support/fixtures.ts'
+import { normalizeClient } from '../support/normalizing.ts'
 import { present } from '../support/present.ts'
 import { lanes, newSource } from '../support/storing.ts'
 
@@ -29,7 +29,7 @@ test.each(cases)('%s: every explained field is what its citations come to', asyn
   for (const event of events) {
     const [id] = await source.store(event).catch(() => [])
     if (!id) continue
-    while ((await normalizeBatch(deps, source.clientId, lanes)).sourceEventCount > 0);
+    while ((await normalizeClient(deps, source.clientId, lanes)).sourceEventCount > 0);
     expect(await lies(source, id, event, events)).toEqual([])
   }
 })
@@ -45,7 +45,7 @@ test.skipIf(corpus === '')('what was recorded is explained by what stands there 
   for (const event of events.filter((_, at) => at % SAMPLE === 0)) {
     const [id] = await source.store(event).catch(() => [])
     if (!id) continue
-    while ((await normalizeBatch(deps, source.clientId, lanes)).sourceEventCount > 0);
+    while ((await normalizeClient(deps, source.clientId, lanes)).sourceEventCount > 0);
     expect(await lies(source, id, event, events), event.id).toEqual([])
   }
 })
@@ -67,7 +67,7 @@ describe('what is cited', () => {
   /** The citations of an event's fields, as `path` or `path of the kind id`, by field. */
   async function citedBy(source: Source, event: Json): Promise<Record<string, string[]>> {
     const [id] = await source.store(event)
-    while ((await normalizeBatch(deps, source.clientId, lanes)).sourceEventCount > 0);
+    while ((await normalizeClient(deps, source.clientId, lanes)).sourceEventCount > 0);
     expect(await lies(source, present(id), event)).toEqual([])
     const { events } = await explainSourceEvent(deps, source.clientId, present(id))
     const placeOf = ({ path, object }: ReadValue) => (object ? `${path} of the ${object.kind} ${object.id}` : path)

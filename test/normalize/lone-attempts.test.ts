@@ -3,13 +3,13 @@ import { mappings } from '../../mappings/index.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
-import { normalizeBatch } from '../../src/normalize/batch.ts'
 import { explainSourceEvent } from '../../src/normalize/explain/explain.ts'
 import { renormalizeOne } from '../../src/normalize/renormalize.ts'
 import { createLoneGate } from '../../src/workers/lone-gate.ts'
 import { registerWorker } from '../../src/workers/worker.ts'
 import { freshDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
+import { normalizeClient } from '../support/normalizing.ts'
 import { present } from '../support/present.ts'
 import { lanes, newSource } from '../support/storing.ts'
 import { subscriptionCreated } from '../support/subscription.ts'
@@ -48,7 +48,7 @@ test('what was due in the lanes of a dead process is tried one event at a time, 
   const watch = {
     onBatchNormalized: ({ outcomes }: { outcomes: readonly unknown[] }) => void sizes.push(outcomes.length),
   }
-  await normalizeBatch({ ...deps, watch }, clientId, lanes)
+  await normalizeClient({ ...deps, watch }, clientId, lanes)
   expect(sizes).toEqual(ids.map(() => 1))
   expect((await readStates(clientId)).every(({ state }) => state === 'normalized')).toBe(true)
   expect(await countLeft('interrupted_lanes', clientId)).toBe(0)
@@ -66,7 +66,7 @@ test('what was alone at three deaths fails without another try, after all others
     onBatchNormalized: ({ outcomes }: { outcomes: readonly { id: string }[] }) =>
       void order.push(...outcomes.map(({ id }) => id)),
   }
-  await normalizeBatch({ ...deps, watch }, clientId, lanes)
+  await normalizeClient({ ...deps, watch }, clientId, lanes)
   expect(order).toEqual([ids[2], once, deadly])
   const states = await readStates(clientId)
   expect(states[0]).toMatchObject({ state: 'failed', reason_code: 'process_died' })
@@ -75,7 +75,7 @@ test('what was alone at three deaths fails without another try, after all others
   const explained = await explainSourceEvent({ db, mappings, now: deps.now }, clientId, deadly)
   expect(explained).toMatchObject({ sourceEvent: { reason: { code: 'process_died' } }, mappings: [] })
   await renormalizeOne(db, clientId, deadly)
-  await normalizeBatch(deps, clientId, lanes)
+  await normalizeClient(deps, clientId, lanes)
   expect((await readStates(clientId))[0]).toMatchObject({ state: 'normalized' })
 })
 
@@ -85,10 +85,10 @@ test('a try that fails in a process that lives is no death', async () => {
   const lost = Object.assign(new Error('no space left'), { code: '53100' })
   const failing = { ...deps, gate, fanOut: () => Promise.reject(lost) }
   await interrupt(clientId)
-  for (let turn = 0; turn < 5; turn += 1) await expect(normalizeBatch(failing, clientId, lanes)).rejects.toBe(lost)
+  for (let turn = 0; turn < 5; turn += 1) await expect(normalizeClient(failing, clientId, lanes)).rejects.toBe(lost)
   const { rows } = await db.query('select deaths, process_id from lone_attempts where source_event_id = $1', [ids[0]])
   expect(rows).toEqual([{ deaths: 0, process_id: null }])
-  await normalizeBatch({ ...deps, gate }, clientId, lanes)
+  await normalizeClient({ ...deps, gate }, clientId, lanes)
   expect(await readStates(clientId)).toMatchObject([{ state: 'normalized' }])
 })
 

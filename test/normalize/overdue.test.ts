@@ -2,14 +2,13 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { mappings } from '../../mappings/index.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
-import { normalizeBatch } from '../../src/normalize/batch.ts'
 import { createNormalizer } from '../../src/normalize/lanes.ts'
-import { fireOverdueTimers } from '../../src/normalize/overdue-timer.ts'
 import { LANES } from '../../src/receive/lane.ts'
 import { registerWorker } from '../../src/workers/worker.ts'
 import { afterwards } from '../support/afterwards.ts'
 import { freshDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
+import { fireTimersOf, normalizeClient } from '../support/normalizing.ts'
 import { lanes, newSource } from '../support/storing.ts'
 
 const { url, db } = await freshDatabase()
@@ -56,8 +55,8 @@ const paid = { status: 'paid', amount_paid: 2900, amount_remaining: 0 }
 /** Normalises what is due at this moment, our own timers included. */
 async function at(moment: number) {
   seconds = moment
-  await fireOverdueTimers(deps, source.clientId, lanes)
-  while ((await normalizeBatch(deps, source.clientId, lanes)).sourceEventCount > 0);
+  await fireTimersOf(deps, source.clientId, lanes)
+  while ((await normalizeClient(deps, source.clientId, lanes)).sourceEventCount > 0);
 }
 const eventTypes = async () => (await source.events()).map(({ type }) => type)
 const timers = async () =>
@@ -128,7 +127,7 @@ describe('an open invoice with a due date', () => {
     await source.store(invoiceEvent('invoice.finalized'))
     await at(START)
     seconds = DUE
-    await fireOverdueTimers(deps, source.clientId, lanes)
+    await fireTimersOf(deps, source.clientId, lanes)
     // Stripe's `created` lies before the due date: within the batch the payment comes first.
     await source.store(invoiceEvent('invoice.paid', paid, DUE - 1))
     await at(DUE)
@@ -176,7 +175,7 @@ describe("Stripe's own invoice.overdue and our timer", () => {
     await source.store(invoiceEvent('invoice.finalized'))
     await at(START)
     seconds = DUE
-    await fireOverdueTimers(deps, source.clientId, lanes)
+    await fireTimersOf(deps, source.clientId, lanes)
     await source.store(invoiceEvent('invoice.overdue', {}, DUE))
     await at(DUE)
     expect(await count()).toBe(1)

@@ -4,13 +4,13 @@ import { idOfWords, idTime, newId } from '../../src/domain/ids.ts'
 import type { Json } from '../../src/domain/json.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
-import { normalizeBatch } from '../../src/normalize/batch.ts'
 import { createNormalizer, type Normalizer } from '../../src/normalize/lanes.ts'
 import { releaseHeldFor } from '../../src/normalize/missing/holds.ts'
 import { LANES, laneOf } from '../../src/receive/lane.ts'
 import { registerWorker } from '../../src/workers/worker.ts'
 import { freshDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
+import { normalizeClient } from '../support/normalizing.ts'
 
 const { url, db } = await freshDatabase({ max: 20 })
 const log = newLog('silent')
@@ -107,7 +107,7 @@ const deliveries = async () =>
 
 const lanes = Array.from({ length: LANES }, (_, lane) => lane)
 const deps = { db, log, mappings, fanOut, now: () => new Date(), holdSeconds: 10 }
-const batch = () => normalizeBatch(deps, clientId, lanes)
+const batch = () => normalizeClient(deps, clientId, lanes)
 
 describe('one batch', () => {
   test('stores the event, its deliveries and the state of the source event together', async () => {
@@ -179,7 +179,7 @@ describe('one batch', () => {
       const first = subscriptionCreated('cus_1', knownUser)
       const after = subscriptionCreated('cus_1', knownUser)
       await store({ ...first, id: 'evt_poison' }, after)
-      for (let turn = 0; turn < 4; turn += 1) await normalizeBatch({ ...deps, fanOut: failing }, clientId, lanes)
+      for (let turn = 0; turn < 4; turn += 1) await normalizeClient({ ...deps, fanOut: failing }, clientId, lanes)
       const [poison, next] = await states()
       expect(poison).toMatchObject({ state: 'failed', reason_code: code })
       expect(poison?.reason_message).toContain('make deliveries')
@@ -190,7 +190,7 @@ describe('one batch', () => {
   test('what concerns the database fails no event', async () => {
     const lost = Object.assign(new Error('no space left'), { code: '53100' })
     await store(subscriptionCreated('cus_1', knownUser))
-    await expect(normalizeBatch({ ...deps, fanOut: () => Promise.reject(lost) }, clientId, lanes)).rejects.toBe(lost)
+    await expect(normalizeClient({ ...deps, fanOut: () => Promise.reject(lost) }, clientId, lanes)).rejects.toBe(lost)
     expect(await states()).toMatchObject([{ state: 'received' }])
     await batch()
     expect(await states()).toMatchObject([{ state: 'normalized' }])
@@ -233,7 +233,7 @@ describe('one batch', () => {
       await eventually(async () => (await db.query(waits)).rowCount === 1)
       return fanOut(tx, ...events)
     }
-    await normalizeBatch({ ...deps, fanOut: slowFanOut }, clientId, lanes)
+    await normalizeClient({ ...deps, fanOut: slowFanOut }, clientId, lanes)
     expect(await await registered.promise).toBe(1)
   })
 
@@ -260,9 +260,9 @@ describe('one batch', () => {
     const later = { ...deps, now: () => new Date(Date.now() + 60_000) }
     await batch()
     await db.query(`update source_events set due_at = now() where client_id = $1`, [clientId])
-    await normalizeBatch(later, clientId, lanes)
+    await normalizeClient(later, clientId, lanes)
     await store(subscriptionCreated('cus_1'))
-    await normalizeBatch(later, clientId, lanes)
+    await normalizeClient(later, clientId, lanes)
     expect((await states()).map(({ state }) => state)).toEqual(['normalized', 'normalized'])
     expect((await events()).map(({ body }) => body.user.clientUserId)).toEqual([null, null])
   })
