@@ -45,15 +45,17 @@ export function openSession(
     paymentStatus: 'unpaid',
     status: 'open',
     expiresAt: world.now + DAY,
-    metadata: options.metadata ?? {},
+    metadata: { ...world.metadata, ...options.metadata },
   }
 }
 
 const VISITOR_DETAILS = { email: 'grace@example.com', name: 'Grace Example' }
+/** Whom the page makes a customer of. */
+const VISITOR = { ...VISITOR_DETAILS, madeBy: 'checkout' } as const
 
 /** The visitor stays without a customer since 2022-08-01; before, each became one. */
 function beginPayment(world: World, session: Session) {
-  const customer = world.defaults.checkoutMakesCustomers ? newCustomer(world, VISITOR_DETAILS) : null
+  const customer = world.defaults.checkoutMakesCustomers ? newCustomer(world, VISITOR) : null
   const intent = newIntent(world, { ...session, customer, invoice: null, description: null })
   recordEvent(world, 'payment_intent.created', intent)
   return { customer, intent }
@@ -137,7 +139,7 @@ export function authorizeByCard(
 /** With `invoice_creation` the payment leaves a paid invoice behind, and its customer. */
 export function payWithInvoice(world: World, session: Session, basket: Basket): Charge {
   advanceClock(world, 60)
-  const customer = newCustomer(world, VISITOR_DETAILS)
+  const customer = newCustomer(world, VISITOR)
   const lines = basket.map(({ price, quantity }) => oneOffLine(world, price, quantity ?? 1))
   const invoice = newInvoice(world, customer, { billingReason: 'manual', lines, autoAdvance: false })
   const intent = newIntent(world, { ...session, customer, invoice: invoice.id, description: null })
@@ -169,7 +171,7 @@ export function subscribeByCheckout(
   wanted: WantedItem[],
 ): Omit<StartedSubscription, 'payment'> & { customer: Customer } {
   advanceClock(world, 60)
-  const customer = newCustomer(world, { ...VISITOR_DETAILS, card: false })
+  const customer = newCustomer(world, { ...VISITOR, card: false })
   addCard(world, customer)
   const terms = { metadata: session.metadata }
   const started = world.defaults.subscribesAfterPayment

@@ -1,10 +1,13 @@
 import type { Customer, Discount, Line } from './objects/billing.ts'
 import { asOneRequest, changeObject, newId, recordEvent, type World } from './world.ts'
 
-/** A customer who pays with a card, or has none yet. The world's clientUserId stands in the metadata of the first one. */
+/**
+ * A customer who pays with a card, or has none yet. The world's clientUserId stands in the metadata of the first one, and what the
+ * platform writes in that of all that it makes itself; of a visitor Checkout makes one, and knows nothing of it.
+ */
 export function createCustomer(
   world: World,
-  options: { email?: string; name?: string; card?: boolean } = {},
+  options: { email?: string; name?: string; card?: boolean; madeBy?: 'platform' | 'checkout' } = {},
 ): Customer {
   return asOneRequest(world, () => {
     const isFirst = world.customers.size === 0
@@ -16,7 +19,10 @@ export function createCustomer(
       name: options.name ?? 'Ada Example',
       currency: null,
       balance: 0,
-      metadata: isFirst && world.clientUserId !== null ? { client_user_id: world.clientUserId } : {},
+      metadata: {
+        ...(options.madeBy === 'checkout' ? {} : world.metadata),
+        ...(isFirst && world.clientUserId !== null && { client_user_id: world.clientUserId }),
+      },
       card: null,
       invoicePrefix: world.random.letters(8).toUpperCase(),
       invoicesSoFar: 0,

@@ -17,6 +17,11 @@ export interface Simulation {
   livemode?: boolean
   /** The client's own id of the user, as it stands in the customer's metadata and on Checkout pages; none by default. */
   clientUserId?: string | null
+  /**
+   * What the platform writes into the metadata of every customer, subscription and Checkout session that it makes, such as the
+   * `flo_client` by which a routed source knows the client. Stripe copies it nowhere: payments and invoices have none of it.
+   */
+  metadata?: Readonly<Record<string, string>>
   /** When Stripe renders the object of an event: each as it happens, the default, or as it does in a hurry, when it is sent. */
   rendered?: (typeof RENDERED)[number]
 }
@@ -35,9 +40,9 @@ export function simulate(scenario: string | Scenario, simulation: Simulation = {
       `No scenario is named "${scenario}": choose one of ${scenarios.map(({ name }) => name).join(', ')}.`,
     )
   const { apiVersion = NEWEST, account = null, livemode = false, clientUserId = null } = simulation
-  const { rendered = 'when it happens' } = simulation
+  const { rendered = 'when it happens', metadata = {} } = simulation
   const start = simulation.start ?? new Date('2026-03-01T09:30:00Z')
-  const world = newWorld({ seed: String(simulation.seed ?? 1), apiVersion, start, livemode, clientUserId })
+  const world = newWorld({ seed: String(simulation.seed ?? 1), apiVersion, start, livemode, clientUserId, metadata })
   story.play(world)
   const happenings = rendered === 'when it is sent' ? asRenderedWhenSent(world.happenings) : world.happenings
   return renderEvents(happenings, { apiVersion, livemode, account })

@@ -77,7 +77,7 @@ export function newSubscription(
     paused: null,
     schedule: null,
     flexible: world.defaults.flexible,
-    metadata: terms.metadata ?? {},
+    metadata: { ...world.metadata, ...terms.metadata },
     testClock: customer.testClock,
   }
 }

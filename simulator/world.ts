@@ -1,5 +1,5 @@
 import type { AnyBillingObject } from './objects/any.ts'
-import type { Customer } from './objects/billing.ts'
+import type { Customer, Metadata } from './objects/billing.ts'
 import { lettersOfTime, type Random, seededRandom } from './random.ts'
 import { BASIL, CLOVER, dateOf } from './versions.ts'
 
@@ -35,6 +35,8 @@ export interface World {
   account: string
   livemode: boolean
   clientUserId: string | null
+  /** What the platform writes onto every customer, subscription and Checkout session that it makes. */
+  metadata: Metadata
   testClock: string | null
   request: ApiRequest
   /** What the version of the API requests decides beside the shape of its events (docs/stripe.md 1.2). */
@@ -52,6 +54,7 @@ export function newWorld(options: {
   start: Date
   livemode: boolean
   clientUserId: string | null
+  metadata?: Metadata
 }): World {
   const random = seededRandom(options.seed)
   const date = dateOf(options.apiVersion)
@@ -62,6 +65,7 @@ export function newWorld(options: {
     account: random.letters(10),
     livemode: options.livemode,
     clientUserId: options.clientUserId,
+    metadata: options.metadata ?? {},
     testClock: null,
     request: NOBODY,
     defaults: {

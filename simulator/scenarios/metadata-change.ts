@@ -15,7 +15,7 @@ export default defineScenario({
       metadata: { team: 'red' },
     })
     advanceClock(world, DAY)
-    updateSubscription(world, subscription, { metadata: { team: 'red', seat_limit: '20' } })
+    updateSubscription(world, subscription, { metadata: { ...subscription.metadata, seat_limit: '20' } })
   },
   flo: [...firstPayment, 'subscription.updated'],
   florentin: firstPurchase,

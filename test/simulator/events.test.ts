@@ -2,6 +2,7 @@ import Stripe from 'stripe'
 import { describe, expect, test } from 'vitest'
 import { signedRequest } from '../../simulator/signed-request.ts'
 import { simulate } from '../../simulator/simulate.ts'
+import { NEWEST } from '../../simulator/versions.ts'
 import { present } from '../support/present.ts'
 
 const only = (events: ReturnType<typeof simulate>, type: string) => events.filter((event) => event.type === type)
@@ -114,4 +115,46 @@ test('a signed request is one that Stripe’s own verifier accepts', () => {
 
 test('an unknown scenario is refused with the names of the known ones', () => {
   expect(() => simulate('no-such-thing')).toThrow(/choose one of .*trial-converts/)
+})
+
+describe('what the platform writes onto its objects', () => {
+  const told = (scenario: string, apiVersion = NEWEST) =>
+    simulate(scenario, { apiVersion, metadata: { flo_client: 'acme' } }).map(({ type, data }) => ({
+      type,
+      client: data.object.metadata?.flo_client as string | undefined,
+    }))
+
+  test('stands on customer and subscription from the first event to the last, and on no payment', () => {
+    const events = told('metadata-change')
+    const marked = events.filter(({ type }) => /^customer\.(created|updated|subscription)/.test(type))
+    expect(new Set(marked.map(({ client }) => client))).toEqual(new Set(['acme']))
+    expect(marked.at(-1)?.type).toBe('customer.subscription.updated')
+    const others = events.filter((event) => !marked.includes(event))
+    expect(others.map(({ client }) => client).filter(Boolean)).toEqual([])
+  })
+
+  test('stands on a Checkout page and the subscription that it makes, and not on the customer that it makes', () => {
+    const events = told('checkout-subscription')
+    const clientOf = (type: string) => events.find((event) => event.type === type)?.client
+    expect(clientOf('checkout.session.completed')).toBe('acme')
+    expect(clientOf('customer.subscription.created')).toBe('acme')
+    expect(clientOf('customer.created')).toBeUndefined()
+  })
+
+  test('stands where an invoice shows what its subscription says, in the place of each shape', () => {
+    const invoiceOf = (apiVersion: string) =>
+      present(
+        simulate('renewal', { apiVersion, metadata: { flo_client: 'acme' } }).find(
+          ({ type }) => type === 'invoice.created',
+        ),
+      ).data.object
+    expect(invoiceOf(NEWEST).parent.subscription_details.metadata).toEqual({ flo_client: 'acme' })
+    expect(invoiceOf('2024-10-28.acacia').subscription_details.metadata).toEqual({ flo_client: 'acme' })
+  })
+
+  test('changes nothing else of a story', () => {
+    const bare = (metadata: Record<string, string>) => JSON.stringify(simulate('checkout-subscription', { metadata }))
+    const without = JSON.stringify(simulate('checkout-subscription'))
+    expect(bare({ flo_client: 'acme' }).replaceAll('{"flo_client":"acme"}', '{}')).toBe(without)
+  })
 })
