@@ -113,6 +113,21 @@ select create_distributed_table('lone_attempts', 'client_id', colocate_with => '
 select create_distributed_table('forgotten', 'client_id', colocate_with => 'source_events')
  where not exists (select from pg_dist_partition where logicalrelid = 'forgotten'::regclass);
 
+select create_distributed_table('source_routes', 'client_id', colocate_with => 'source_events')
+ where not exists (select from pg_dist_partition where logicalrelid = 'source_routes'::regclass);
+
+select create_distributed_table('routed_objects', 'client_id', colocate_with => 'source_events')
+ where not exists (select from pg_dist_partition where logicalrelid = 'routed_objects'::regclass);
+
+select create_distributed_table('routings', 'client_id', colocate_with => 'source_events')
+ where not exists (select from pg_dist_partition where logicalrelid = 'routings'::regclass);
+
+select create_distributed_table('routing_waits', 'client_id', colocate_with => 'source_events')
+ where not exists (select from pg_dist_partition where logicalrelid = 'routing_waits'::regclass);
+
+select create_distributed_table('routing_news', 'client_id', colocate_with => 'source_events')
+ where not exists (select from pg_dist_partition where logicalrelid = 'routing_news'::regclass);
+
 -- Stay on the coordinator: workers, idempotency_keys, purges, migrations, schema_compatibility; so does Graphile Worker's schema.
 
 -- What the coordinator held before is on the nodes by now: its own copies go, so that no partition is checked against them.

@@ -99,10 +99,12 @@ create table clients (
   requests_per_second int,                              -- quota of all its API keys together; null: none
   is_operator         boolean not null default false,   -- its endpoints of operations.v1 receive the events of all clients
   forgetting_key      text,                             -- what `forgotten` is hashed with, encrypted; null: nobody was deleted
+  external_id         text,                             -- the operator's own id of it; unique; null: none
   primary key (id),
   check (max_endpoints >= 0),
   check (requests_per_second > 0)
 );
+create unique index clients_external_id on clients (external_id);
 
 -- Clients, sources, users and payloads that were deleted on request: the trail, and what is still to go.
 create table deletions (
@@ -451,6 +453,58 @@ create table retention (
   check (what in ('payload', 'metadata'))
 );
 
+-- Stripe objects of which a routed event told whose they are: events that carry no name are routed by them.
+create table routed_objects (
+  client_id  uuid not null,                             -- the operator's, whose source it is
+  source_id  uuid not null,
+  object_id  text not null,                             -- in its account and mode, as in objects
+  name       text,                                      -- the value that names the client, see source_routes; null: not known yet
+  awaited    boolean not null default false,            -- events have waited for it
+  told_by    text,                                      -- Stripe's id of the event that told it, or `stripe`: it was looked up there
+  updated_at timestamptz not null default now(),
+  primary key (client_id, source_id, object_id),
+  check (name is not null or awaited)
+);
+
+-- What is known since a moment, and may be waited for: the events that do are looked at again.
+create table routing_news (
+  client_id uuid not null,                              -- the operator's, whose source it is
+  source_id uuid not null,
+  key       text not null,                              -- as in routing_waits
+  primary key (client_id, source_id, key)
+);
+
+-- What would tell whose a waiting or unrouted event is.
+create table routing_waits (
+  client_id       uuid not null,                        -- the operator's, whose source it is
+  source_id       uuid not null,
+  key             text not null,                        -- an object as in routed_objects, `name:<value>` of a route, or `fetch:<need>` as in hydrations
+  source_event_id uuid not null,
+  primary key (client_id, source_id, key, source_event_id)
+);
+create index routing_waits_event on routing_waits (client_id, source_event_id);
+
+-- What became of each event of a source that is routed: whose it is, and by what. Duplicates are found here.
+create table routings (
+  client_id       uuid not null,                        -- the operator's, whose source it is; so are the identity and the receipt as in source_events
+  source_id       uuid not null,
+  account         text not null,
+  livemode        boolean not null,
+  event_id        text not null,
+  source_event_id uuid not null,
+  state           text not null,
+  target_id       uuid,                                 -- the client whose source event it is
+  routed_by       jsonb,                                -- {by: account | metadata | object, name, of: where the name stands}
+  due_at          timestamptz,                          -- when it is looked at next; null: nothing is waited for
+  primary key (client_id, event_id, source_id, account, livemode),
+  check ((state = 'routed') = (target_id is not null)),
+  check ((state in ('waiting', 'unrouted')) or due_at is null),
+  check (state <> 'waiting' or due_at is not null),
+  check (state in ('waiting', 'routed', 'shared', 'unrouted'))
+);
+create index routings_due on routings (client_id, due_at) where due_at is not null;
+create index routings_open on routings (client_id, source_event_id) where state in ('waiting', 'unrouted');
+
 -- The oldest program that can work with the schema after each migration: docs/migrations.md.
 create table schema_compatibility (
   migration      text not null,
@@ -490,13 +544,27 @@ create table source_events (
   check ((state <> all (array['ignored', 'failed'])) or reason_code is not null),
   check ((state = 'held') = (held_until is not null and held_for is not null)),
   check ((state in ('received', 'held')) = (due_at is not null)),
-  check (state in ('received', 'normalized', 'ignored', 'held', 'failed'))
+  check (state <> 'unrouted' or reason_code is not null),
+  check (state in ('received', 'normalized', 'ignored', 'held', 'failed', 'unrouted'))
 );
 create index source_events_due on source_events (client_id, lane, due_at, id) where due_at is not null;
 create index source_events_source on source_events (client_id, source_id, id);
 create index source_events_state on source_events (client_id, state, id) where state in ('held', 'failed', 'received');
+create index source_events_unrouted on source_events (client_id, id) where state = 'unrouted';
 create index source_events_untold on source_events (client_id, id) where reason_code = 'lines_untold';
 create unique index source_events_once on source_events (client_id, event_id, source_id, account, livemode);
+
+-- Which client a value names: a connected account, or what the metadata of Stripe's objects hold.
+create table source_routes (
+  client_id  uuid not null,                             -- the operator's, whose source it is
+  source_id  uuid not null,
+  value      text not null,
+  target_id  uuid not null,                             -- the client that the value names
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (client_id, source_id, value)
+);
+create index source_routes_target on source_routes (client_id, target_id);
 
 -- Where events come from: one webhook of one Stripe account. Secrets are encrypted with the key ring.
 create table sources (
@@ -511,6 +579,7 @@ create table sources (
   plan_ranks           jsonb not null default '{}',     -- {price or plan id: rank}, for upgrades and downgrades that no price tells apart
   signature_failing_at timestamptz,                     -- since then all signatures have been wrong; null: they are right
   ids_by_realm         boolean not null default true,   -- false: older than 000022, so UUIDs and business keys of its past name neither account nor mode
+  routing              jsonb,                           -- {by: [account, metadata], key: the field of metadata}; null: all its events are its client's
   primary key (id),
   foreign key (client_id) references clients(id) on delete cascade,
   check (cardinality(signing_secrets) > 0),

@@ -64,3 +64,6 @@ export const NO_SOURCE_EVENT = '00000000-0000-0000-0000-000000000000'
 
 /** The source event of what the gateway tells of itself: an operational event. Unlike a test event it can be replayed. */
 export const GATEWAY_ITSELF = '00000000-0000-0000-0000-000000000001'
+
+/** The client that the operator's own sources belong to, which route their events to other clients. It is made with the first of them. */
+export const OPERATOR_CLIENT = '00000000-0000-0000-0000-000000000002'
