@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { createHash, randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Db } from '../src/database/db.ts'
@@ -8,9 +7,9 @@ import type { Bench, Figure, Row } from './bench.ts'
 import { startChild } from './child.ts'
 import { newReceiver } from './drain.ts'
 import { medianOf } from './figures.ts'
-import type { GatewayServer } from './gateway-server.ts'
+import { startProgram } from './program.ts'
 import { newClient, newDeliveries, newEndpoints, newSource, STRIPE_SECRET } from './seed.ts'
-import type { StripeLoad } from './stripe-load.ts'
+import type { StripeLoad, StripeLoadConfig } from './stripe-load.ts'
 
 const SECRET = 'secret-of-the-abuse'
 const PER_SECOND = 40
@@ -139,11 +138,11 @@ async function layOut({ postgres, quick }: Bench) {
   const victimSource = await newSource(db, victim)
   await newEndpoints(db, victim, victimReceiver.ready.url)
   const owned = await layPast(db, otherReceiver.ready.url, quick ? 2_000 : 50_000)
-  const server = await startChild<{ url: string }, GatewayServer>('gateway-server.ts', { databaseUrl: database.url })
-  const url = new URL(server.ready.url).origin
+  const server = await startProgram(database.url)
+  const url = new URL(server.url).origin
   const load = await startChild<object, StripeLoad>('stripe-load.ts', {
-    ...{ url: server.ready.url + victimSource.id, secret: STRIPE_SECRET, concurrency: 32 },
-  })
+    ...{ url: server.url, sourceIds: [victimSource.id], secret: STRIPE_SECRET, concurrency: 32 },
+  } satisfies StripeLoadConfig)
   const attacker = await startChild<object, Attacker>('abuse-attacker.ts', { url })
   const document = await (await fetch(`${url}/openapi.json`)).json()
   const attacks: RouteAttack[] = routeAttacks(document as Parameters<typeof routeAttacks>[0], owned)
@@ -156,7 +155,7 @@ async function layOut({ postgres, quick }: Bench) {
       const before = await victimReceiver.ask('count')
       const [{ p99, accepted }, answers] = await Promise.all([load.ask('load', seconds, PER_SECOND), act()])
       const delivered = (await victimReceiver.ask('count')) - before
-      const rssMb = rssOf(server.pid)
+      const { rssMb } = await server.usage()
       await untilSettled(db)
       return { attack, p99, accepted, delivered, rssMb, answers }
     },
@@ -216,5 +215,3 @@ async function newKey(db: Db, clientId: string): Promise<string> {
   ])
   return `flo_sk_${id}_${SECRET}`
 }
-
-const rssOf = (pid: number) => Math.round(Number(execFileSync('ps', ['-o', 'rss=', '-p', String(pid)])) / 1024)

@@ -19,7 +19,7 @@ export interface AppEventsConfig {
 }
 const { databaseUrl, apiKey } = readConfigOf<AppEventsConfig>()
 
-const log = newLog('warn')
+const log = newLog('info')
 const [db, keepAppEvents] = apiKey ? withoutDatabase(apiKey) : withDatabase(databaseUrl ?? '')
 // What the other routes need is not at hand: nobody asks them.
 const deps = {

@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { openLogFile } from './log-file.ts'
 
 /** A process of its own: what it said when it was ready, a way to ask it things, and its end. */
 export interface Child<Ready, Commands extends Answers> {
@@ -26,13 +27,15 @@ interface ChildMessage {
 /** Node's own flags for the children, e.g. `--cpu-prof`. */
 export const childFlags: string[] = []
 
-/** Starts `bench/<script>` with `config`; rejects when it ends before it is ready. */
+/** Starts `bench/<script>` with `config`, its log in a file as in operation; rejects when it ends before it is ready. */
 export async function startChild<Ready, Commands extends Answers>(
   script: string,
   config: object = {},
 ): Promise<Child<Ready, Commands>> {
+  const log = openLogFile()
   const process_ = fork(fileURLToPath(new URL(script, import.meta.url)), [JSON.stringify(config)], {
     execArgv: childFlags,
+    stdio: ['ignore', 'inherit', log.fd, 'ipc'],
     serialization: 'advanced',
   })
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>()
@@ -43,7 +46,8 @@ export async function startChild<Ready, Commands extends Answers>(
     else waiting.get(id)?.resolve(result)
   })
   process_.on('exit', (code, signal) => {
-    const error = new Error(`${script} ended early (${signal ?? code})`)
+    const error = new Error(`${script} ended early (${signal ?? code}): ${log.readTail()}`)
+    log.close()
     started.reject(error)
     for (const { reject } of waiting.values()) reject(error)
   })

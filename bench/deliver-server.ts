@@ -17,7 +17,7 @@ export interface DeliverConfig {
 }
 const { databaseUrl, places } = readConfigOf<DeliverConfig>()
 
-const log = newLog('error')
+const log = newLog('info')
 const db = openPool(databaseUrl, { max: 10 })
 const worker = await registerWorker({ url: databaseUrl, db, log, roles: ['work'] })
 const room = createDeliverer({

@@ -65,7 +65,7 @@ and post them and record each attempt in PostgreSQL, with one statement per atte
         what: 'deliveries to one endpoint, 64 in flight',
         value: medianOf(ours),
         unit: '/s',
-        ratio: runBeside('bare undici, signed, same bodies', ours, bar, { atLeast: 0.5 }),
+        ratio: runBeside('bare undici, signed, same bodies', ours, bar, { atLeast: 0.6 }),
         detail: {
           rounds: ours,
           bareRounds: bar,

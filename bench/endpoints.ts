@@ -8,7 +8,7 @@ const CONCURRENCY = 64
 export const endpoints: Row = {
   name: 'endpoints',
   about: `The same deliveries spread over 1,000 endpoints of one client, and over 1,000 clients with one endpoint each. Baseline: one
-endpoint. Every statement that reads or records deliveries names one client, so 1,000 clients share no statements.`,
+endpoint.`,
   async measure(bench) {
     const receiver = await newReceiver()
     const scale = bench.quick ? 0.2 : 1
@@ -37,14 +37,14 @@ endpoint. Every statement that reads or records deliveries names one client, so 
         what: '1,000 endpoints of one client',
         value: medianOf(runRounds(many)),
         unit: '/s',
-        ratio: runBeside(of, runRounds(many), runRounds(one), { atLeast: 0.7 }),
+        ratio: runBeside(of, runRounds(many), runRounds(one), { atLeast: 0.8 }),
         detail: { ...detailText(many), oneEndpoint: detailText(one) },
       },
       {
         what: '1,000 endpoints of 1,000 clients',
         value: medianOf(runRounds(clients)),
         unit: '/s',
-        ratio: runBeside(of, runRounds(clients), runRounds(one)),
+        ratio: runBeside(of, runRounds(clients), runRounds(one), { atLeast: 0.6 }),
         detail: detailText(clients),
       },
     ]

@@ -31,7 +31,7 @@ if (source)
   )
 else {
   const db = openPool(databaseUrl ?? '', { max: 10 })
-  const log = newLog('warn')
+  const log = newLog('info')
   const watch = combineWatches({ log }, [createCounters(new Registry())])
   app.use(receiveRoutes({ db, keyRing: keys, log, now: nowMs, onStored: () => {}, watch }))
 }

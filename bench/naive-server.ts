@@ -13,18 +13,13 @@ import { stripeWebhookHandler } from '../src/receive/routes.ts'
 import type { IncomingEvent } from '../src/receive/store.ts'
 import { registerWorker } from '../src/workers/worker.ts'
 import { answerParent, cpuUsage, readConfigOf } from './child.ts'
-import type { GatewayServer } from './gateway-server.ts'
+import type { NaiveCommands } from './naive.ts'
 import { bodyOf, CONTRACT, keys } from './seed.ts'
 
 // The plain way, to compare with: a transaction and a job for each request, then the same delivering room.
-const { databaseUrl, source } = readConfigOf<NaiveConfig>()
-export interface NaiveConfig {
-  databaseUrl: string
-  source: { id: string; clientId: string; sealedSecrets: string[]; signatureFailingAt: null }
-}
+const { databaseUrl } = readConfigOf<{ databaseUrl: string }>()
 const CONCURRENCY = 24
-const { clientId } = source
-const log = newLog('error')
+const log = newLog('info')
 const db = openPool(databaseUrl, { max: 2 * CONCURRENCY })
 const worker = await registerWorker({ url: databaseUrl, db, log, roles: ['work'] })
 const room = createDeliverer({
@@ -39,6 +34,15 @@ const room = createDeliverer({
   onLeasedElsewhere: () => {},
 })
 
+const { rows: sources } = await db.query<{ id: string; clientId: string; sealedSecrets: string[] }>(
+  `select id, client_id as "clientId", signing_secrets as "sealedSecrets" from sources`,
+)
+const sourcesById = new Map(sources.map((source) => [source.id, { ...source, signatureFailingAt: null }]))
+
+interface EventJob {
+  id: string
+  clientId: string
+}
 const job = `select graphile_worker.add_job($1, $2::json)`
 
 async function storeEvent(event: IncomingEvent) {
@@ -48,9 +52,9 @@ async function storeEvent(event: IncomingEvent) {
       `insert into source_events (client_id, id, source_id, account, livemode, event_id, type, api_version, lane, created_at)
        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing`,
       [
-        clientId,
+        event.clientId,
         id,
-        source.id,
+        event.sourceId,
         event.account,
         event.livemode,
         event.eventId,
@@ -62,17 +66,17 @@ async function storeEvent(event: IncomingEvent) {
     )
     if (!rowCount) return false
     await tx.query('insert into source_event_bodies (client_id, source_event_id, body) values ($1, $2, $3)', [
-      clientId,
+      event.clientId,
       id,
       event.bytes,
     ])
-    await tx.query(job, ['event', { id }])
+    await tx.query(job, ['event', { id, clientId: event.clientId }])
     return true
   })
   return { duplicate: !kept }
 }
 
-async function normalizeEvent({ id }: { id: string }) {
+async function normalizeEvent({ id, clientId }: EventJob) {
   const { rows } = await db.query(
     'select body from source_event_bodies where client_id = $1 and source_event_id = $2',
     [clientId, id],
@@ -104,7 +108,7 @@ const runner = await run({
   noHandleSignals: true,
   pollInterval: 1000,
   taskList: {
-    event: (payload) => normalizeEvent(payload as { id: string }),
+    event: (payload) => normalizeEvent(payload as EventJob),
   },
   logger: new Logger(() => (level, message) => level === 'error' && console.error(message)),
 })
@@ -113,15 +117,14 @@ const app = express()
 app.post(
   '/webhooks/stripe/:sourceId',
   stripeWebhookHandler({
-    loadSource: async () => source,
+    loadSource: async (id) => sourcesById.get(id),
     storeEvent: storeEvent,
     keyRing: keys,
     now: () => new Date(),
   }),
 )
-const commands: GatewayServer = {
+const commands: NaiveCommands = {
   usage: cpuUsage,
-  statements: () => 0,
   async stop() {
     await runner.stop()
     await room.stop()

@@ -8,10 +8,12 @@ import { appEvents } from './app-events.ts'
 import { backlog } from './backlog.ts'
 import type { Bench, Report } from './bench.ts'
 import { childFlags } from './child.ts'
+import { clients } from './clients.ts'
 import { deliver } from './deliver.ts'
 import { endToEnd } from './end-to-end.ts'
 import { endpoints } from './endpoints.ts'
 import { growth } from './growth.ts'
+import { idle } from './idle.ts'
 import { ingest } from './ingest.ts'
 import { describeMachine, readVersions } from './machine.ts'
 import { performancePage } from './page.ts'
@@ -20,7 +22,7 @@ import { scaling } from './scaling.ts'
 import { printTable } from './table.ts'
 
 const inBench = (path: string) => fileURLToPath(new URL(path, import.meta.url))
-const allRows = [ingest, appEvents, deliver, endpoints, backlog, endToEnd, scaling, growth, abuse]
+const allRows = [ingest, appEvents, deliver, endpoints, backlog, endToEnd, clients, idle, scaling, growth, abuse]
 
 const { values: flags, positionals: wanted } = parseArgs({
   allowPositionals: true,

@@ -1,14 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Db } from '../src/database/db.ts'
 import type { Bench, Figure, Row } from './bench.ts'
-import { startChild } from './child.ts'
-import { newReceiver } from './drain.ts'
-import type { GatewayServer } from './gateway-server.ts'
-import { newClient, newEndpoints, newSource, STRIPE_SECRET } from './seed.ts'
-import type { StripeLoad } from './stripe-load.ts'
+import { startProgram } from './program.ts'
+import { FAN_OUT, feedEvents, startSetting } from './setting.ts'
 
-const FAN_OUT = 4
-const OUTSTANDING = 500
 /** A session of PostgreSQL that has nothing to do tells after ten seconds what it has counted. */
 const COUNTED_MS = 11_000
 
@@ -20,51 +15,25 @@ delivered to ${FAN_OUT} endpoints, under load: the figures that docs/scaling.md 
 not timed: another machine counts nearly the same.`,
   async measure(bench: Bench): Promise<Figure[]> {
     const events = bench.quick ? 2_000 : 30_000
-    const database = await bench.postgres.fresh()
-    const { db } = database
-    const receiver = await newReceiver()
-    const clientId = await newClient(db)
-    const source = await newSource(db, clientId)
-    await newEndpoints(db, clientId, receiver.ready.url, { count: FAN_OUT })
-    const server = await startChild<{ url: string }, GatewayServer>('gateway-server.ts', {
-      databaseUrl: database.url,
-      source,
-    })
-    const url = server.ready.url + source.id
-    const load = await startChild<object, StripeLoad>('stripe-load.ts', {
-      url,
-      secret: STRIPE_SECRET,
-      concurrency: 128,
-    })
-
-    const measureThroughput = async (count: number) => {
-      const first = await receiver.ask('count')
-      for (let fed = 0; fed < count; ) {
-        const done = ((await receiver.ask('count')) - first) / FAN_OUT
-        const room = Math.min(count - fed, Math.floor(OUTSTANDING - (fed - done)))
-        if (room > OUTSTANDING / 10 || room === count - fed) {
-          await load.ask('feed', room)
-          fed += room
-        } else await delay(2)
-      }
-      await receiver.ask('reach', first + count * FAN_OUT)
+    const setting = await startSetting(bench, { start: startProgram })
+    const { db, server } = setting
+    const deliverEvents = async (count: number) => {
+      await feedEvents(setting, count)
       await untilSettled(db)
     }
     // The first events meet clients and endpoints that nobody has cached, and pages that were never written.
-    await measureThroughput(events / 10)
+    await deliverEvents(events / 10)
     const cpuUsed = async () => ({
       ...(await countDeliveries(db)),
-      statements: await server.ask('statements'),
+      statements: (await server.usage()).statements,
       processor: bench.postgres.cpuSeconds(),
     })
     const before = await cpuUsed()
     const at = performance.now()
-    await measureThroughput(events)
+    await deliverEvents(events)
     const seconds = (performance.now() - at) / 1000
     const after = await cpuUsed()
-    await server.ask('stop')
-    for (const process of [load, receiver, server]) await process.stop()
-    await database.drop()
+    await setting.stop()
     bench.say(`${events} events at ${Math.round(events / seconds)} a second`)
 
     const costEach = (name: keyof Omit<typeof after, 'tables'>) => (after[name] - before[name]) / events

@@ -67,6 +67,39 @@ export async function newEndpoints(
   return ids
 }
 
+/** A client with one source. */
+export interface Tenant {
+  clientId: string
+  sourceId: string
+}
+
+/** So many clients at once, each with a source signed with STRIPE_SECRET and so many endpoints at `url`. */
+export async function newTenants(
+  db: Db,
+  { count, endpoints, url }: { count: number; endpoints: number; url: string },
+): Promise<Tenant[]> {
+  const tenants = Array.from({ length: count }, () => ({ clientId: newId(), sourceId: newId() }))
+  const clientIds = tenants.map(({ clientId }) => clientId)
+  await db.query(`insert into clients (id, name) select id, 'bench' from unnest($1::uuid[]) id`, [clientIds])
+  await db.query(
+    `insert into sources (client_id, id, kind, signing_secrets)
+     select client_id, id, 'stripe', $3 from unnest($1::uuid[], $2::uuid[]) w(client_id, id)`,
+    [clientIds, tenants.map(({ sourceId }) => sourceId), [keys.encrypt(STRIPE_SECRET)]],
+  )
+  await db.query(
+    `insert into endpoints (client_id, id, url, contract, max_in_flight, secrets)
+     select client_id, id, $3, $4, 10, $5::jsonb from unnest($1::uuid[], $2::uuid[]) w(client_id, id)`,
+    [
+      clientIds.flatMap((clientId) => Array.from({ length: endpoints }, () => clientId)),
+      Array.from({ length: count * endpoints }, newId),
+      url,
+      CONTRACT,
+      JSON.stringify([{ secret: keys.encrypt(FLO_SECRET), until: null }]),
+    ],
+  )
+  return tenants
+}
+
 /**
  * `count` due deliveries, spread over the endpoints in turn, each of an event of its own up to `events`; beyond that the
  * events come round again, as resends of them would. Ids and times rise together, as the fan-out makes them.

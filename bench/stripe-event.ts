@@ -89,10 +89,17 @@ const subscriptionObject = (n: string) => ({
 })
 
 const MARK = '%%n%%'
+/** Of the subscription's metadata. */
+const USER = /"metadata":\{(?="client_user_id")/
 const parts = JSON.stringify(subscriptionObject(MARK)).split(MARK)
 
 /**
  * A `customer.subscription.created` of a customer of its own, about 2 KB, the median of recorded events. It carries its
- * user, so that nothing has to wait for one. `n` makes all of its ids.
+ * user, so that nothing has to wait for one. `n` makes all of its ids. `also` is put into the event and into the metadata of its
+ * subscription: `"account":"acct_1"`.
  */
-export const stripeEvent = (n: string): string => parts.join(n)
+export function stripeEvent(n: string, also: { event?: string; metadata?: string } = {}): string {
+  const event = parts.join(n)
+  if (also.event) return `{${also.event},${event.slice(1)}`
+  return also.metadata ? event.replace(USER, `$&${also.metadata},`) : event
+}

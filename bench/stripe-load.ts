@@ -4,8 +4,18 @@ import { percentileOf } from './figures.ts'
 import { countSockets } from './sockets.ts'
 import { stripeEvent } from './stripe-event.ts'
 
-const { url, secret, concurrency } = readConfigOf<{ url: string; secret: string; concurrency: number }>()
-const { pathname, host } = new URL(url)
+const { url, sourceIds, names, secret, concurrency } = readConfigOf<StripeLoadConfig>()
+export interface StripeLoadConfig {
+  /** Of webhooks: the id of a source follows. */
+  url: string
+  /** They get the events in turn. */
+  sourceIds: string[]
+  /** What the events say in turn of whose they are, as JSON in the event itself or in the metadata of its object. */
+  names?: { in: 'event' | 'metadata'; texts: string[] }
+  secret: string
+  concurrency: number
+}
+const { pathname: root, host } = new URL(url)
 const send = countSockets(url)
 let sent = 0
 let failures: string[] = []
@@ -14,7 +24,9 @@ let failures: string[] = []
 const nowMicros = () => Math.round((performance.timeOrigin + performance.now()) * 1000)
 
 function signRequest(): string {
-  const body = stripeEvent(`${nowMicros()}x${++sent}x${process.pid}`)
+  const pathname = root + sourceIds[sent % sourceIds.length]
+  const name = names?.texts[sent % names.texts.length]
+  const body = stripeEvent(`${nowMicros()}x${++sent}x${process.pid}`, name && names ? { [names.in]: name } : {})
   const time = Math.floor(Date.now() / 1000)
   const v1 = createHmac('sha256', secret).update(`${time}.${body}`).digest('hex')
   return (
