@@ -8,7 +8,7 @@ import type { HostNames } from '../../network/names/host-names.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
 import type { Watch } from '../../watch.ts'
 
-/** What the management API needs from the rest of the gateway; `gateway.ts` passes it in. A `tx` is the caller's transaction. */
+/** What the management API needs from the rest of the gateway; `startup/http-routes.ts` passes it in. A `tx` is the caller's transaction. */
 export interface ApiDeps {
   db: Db
   /** A pool of its own for what comes in (keys, app events), so that slow requests do not hold it up; the same by default. */
