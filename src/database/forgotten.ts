@@ -1,4 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto'
+import { createClientStatement } from './client-statement.ts'
 import type { Queryable } from './db.ts'
 
 /** Opens and seals keys; see src/secrets/keyring.ts. */
@@ -58,31 +59,42 @@ export async function recallNames(
 }
 
 /** What the client's names are hashed with; null: it has deleted nobody. */
-export async function readForgettingKey(
+const readForgettingKey = async (db: Queryable, keyRing: Pick<Sealing, 'decrypt'>, clientId: string) =>
+  (await readForgettingKeys(db, keyRing, [clientId])).get(clientId) ?? null
+
+/** What the names of clients are hashed with, of those that have deleted anybody. */
+export async function readForgettingKeys(
   db: Queryable,
   keyRing: Pick<Sealing, 'decrypt'>,
-  clientId: string,
-): Promise<Buffer | null> {
-  const { rows } = await db.query<{ sealed: string }>(
-    'select forgetting_key as sealed from clients where id = $1 and forgetting_key is not null',
-    [clientId],
-  )
-  return rows[0] ? Buffer.from(keyRing.decrypt(rows[0].sealed), 'base64') : null
+  clientIds: readonly string[],
+): Promise<ReadonlyMap<string, Buffer>> {
+  const { rows } = await db.query<{ id: string; sealed: string }>({
+    name: 'forgotten.keys',
+    text: 'select id, forgetting_key as sealed from clients where id = any($1::uuid[]) and forgetting_key is not null',
+    values: [clientIds],
+  })
+  return new Map(rows.map(({ id, sealed }) => [id, Buffer.from(keyRing.decrypt(sealed), 'base64')]))
 }
 
-/** Those of these names that were forgotten. */
-export async function findForgotten<Name extends ForgottenName>(
+const runForgotten = createClientStatement<{ client_id: string; hash: Buffer }>({
+  name: 'forgotten.find',
+  text: (tie) => `
+    select f.* from unnest($1::uuid[], $2::bytea[]) w(client_id, hash)
+     cross join lateral (
+       select client_id, hash from forgotten f where f.client_id = w.client_id and f.hash = w.hash ${tie('f.client_id')}
+       offset 0) f`,
+})
+
+/** Those of these names that their clients have forgotten; each comes with its client and the key of it. */
+export async function findForgotten<Name extends ForgottenName & { clientId: string; key: Buffer }>(
   db: Queryable,
-  key: Buffer,
-  clientId: string,
   names: readonly Name[],
 ): Promise<Name[]> {
   if (names.length === 0) return []
-  const hashed = names.map((name) => ({ name, hash: hashOf(key, name) }))
-  const { rows } = await db.query<{ hash: Buffer }>(
-    'select hash from forgotten where client_id = $1 and hash = any($2)',
-    [clientId, hashed.map(({ hash }) => hash)],
-  )
-  const found = new Set(rows.map(({ hash }) => hash.toString('hex')))
-  return hashed.filter(({ hash }) => found.has(hash.toString('hex'))).map(({ name }) => name)
+  const hashed = names.map((name) => ({ name, hash: hashOf(name.key, name) }))
+  const clientIds = names.map(({ clientId }) => clientId)
+  const { rows } = await runForgotten(db, clientIds, [clientIds, hashed.map(({ hash }) => hash)])
+  const nameOf = (clientId: string, hash: Buffer) => `${clientId} ${hash.toString('hex')}`
+  const found = new Set(rows.map(({ client_id, hash }) => nameOf(client_id, hash)))
+  return hashed.filter(({ name, hash }) => found.has(nameOf(name.clientId, hash))).map(({ name }) => name)
 }

@@ -15,7 +15,7 @@ import { edgesOf, linkedIdsOf } from './world/links.ts'
 import { collectMappingLookups, type Lookups, noFacts, noLookups } from './world/lookups.ts'
 import { priorStateOf } from './world/previous-attributes.ts'
 import { newestObservationOf } from './world/snapshots.ts'
-import { factsOf, type KnownObject, type World } from './world/world.ts'
+import { factsOf, type KnownObject, keyOf, type World } from './world/world.ts'
 
 interface LookupDeps {
   world: World
@@ -31,12 +31,16 @@ export function collectLookups(deps: LookupDeps, sourceEvent: SourceEvent, looku
     // It is that event's alone: it fails when its turn comes.
     deps.world.lookupFaults.set(sourceEvent, fault)
   }
-  for (const name of ['sources', 'twins', 'clientUserIds', 'userIds'] as const)
+  collectFacts(read)
+  for (const name of ['sources', 'clientUserIds', 'userIds'] as const)
     for (const id of read[name]) lookups[name].add(id)
+  const { sourceId } = sourceEvent
+  for (const id of read.twins) lookups.twins.add(keyOf(sourceId, id))
   // What Stripe's ids name is looked up in the event's account and mode.
   const realm = realmName(sourceEvent)
-  for (const name of ['objects', 'customers', 'fetches', 'facts'] as const)
-    for (const id of read[name]) lookups[name].add(idUnder(realm, id))
+  for (const id of read.customers) lookups.customers.add(idUnder(realm, id))
+  for (const name of ['objects', 'fetches', 'facts'] as const)
+    for (const id of read[name]) lookups[name].add(keyOf(sourceId, idUnder(realm, id)))
 }
 
 function collectReads(deps: LookupDeps, sourceEvent: SourceEvent, lookups: Lookups): void {
@@ -63,6 +67,13 @@ function collectReads(deps: LookupDeps, sourceEvent: SourceEvent, lookups: Looku
   if (!newest || newest.created < observation.created) return
   const newestInput = { ...input, event: { ...input.event, type: newest.type }, object: known.snapshot.object }
   for (const { mapping } of mappingsReading(mappings, newest.type)) collectMappingLookups(mapping, newestInput, lookups)
+}
+
+/** Adds the facts that what is read may bring: who waits for one is released. */
+function collectFacts({ customers, objects, facts }: Lookups): void {
+  for (const id of customers) facts.add(`client_user_id:${id}`)
+  for (const id of objects)
+    for (const fact of ['subscription', 'purchase']) facts.add(`${fact}:${id.replace(/^link:/, '')}`)
 }
 
 function inputOf(

@@ -38,12 +38,7 @@ export async function diffClient(
 ): Promise<DiffTotals> {
   const { db } = deps
   const bounds = await loadBounds(db, clientId, since, until)
-  const { rows: sources } = await db.query('select id from sources where client_id = $1', [clientId])
-  const world = createScratchWorld(deps, clientId, {
-    since,
-    floor: bounds.floor,
-    sourceIds: sources.map(({ id }) => id),
-  })
+  const world = createScratchWorld(deps, clientId, { since, floor: bounds.floor })
   const comparison = createComparison(db, clientId, bounds, onDifference)
   let [examined, withoutBody] = [0, 0]
   try {

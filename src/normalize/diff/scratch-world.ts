@@ -6,10 +6,11 @@ import type { NewEvent } from '../new-events.ts'
 import { normalizeSourceEvent } from '../normalize-event.ts'
 import { type SourceEvent, type SourceEventOutcome, sortByOccurrence } from '../source-event.ts'
 import { observationOf } from '../source-events.ts'
-import { loadLookups, withBareIds } from '../world/load.ts'
+import { loadLookups } from '../world/load.ts'
+import { withBareIds } from '../world/load-objects.ts'
 import { type Lookups, noLookups } from '../world/lookups.ts'
 import { rewindObjects } from '../world/rewind.ts'
-import { emptyWorld, keyIn, keyOf, objectKeyOf, type World } from '../world/world.ts'
+import { emptyWorld, keyIn, objectKeyOf, splitKey, type World } from '../world/world.ts'
 import { createSpillCache, type SpillCache } from './spill-cache.ts'
 
 /** What a source event came to in the scratch world. */
@@ -51,7 +52,6 @@ interface ScratchDeps {
 interface ScratchStart {
   since: Date
   floor: string
-  sourceIds: readonly string[]
 }
 
 /**
@@ -135,15 +135,12 @@ function discardChanges({ dirty, users }: World): void {
 /** Loads what source events read as it was at the start, and answers what that is. */
 function createPastLoader(
   { db, mappings, holdSeconds }: ScratchDeps,
-  { since, floor, sourceIds }: ScratchStart,
+  { since, floor }: ScratchStart,
   { world, cache, forgotten }: { world: World; cache: SpillCache; forgotten: ForgottenObjects },
 ): (sourceEvents: readonly SourceEvent[]) => Promise<Lookups> {
-  const objectKeysOf = (ids: Iterable<string>) =>
-    [...ids].flatMap((id) => sourceIds.map((sourceId) => keyOf(sourceId, id)))
-
-  const rewindToStart = async (ids: readonly string[]) => {
-    for (const key of await dropTallies(db, world, ids, since)) forgotten.wholly.add(key)
-    const known = objectKeysOf(ids).flatMap((key) => world.objects.get(key) ?? [])
+  const rewindToStart = async (keys: readonly string[]) => {
+    for (const key of await dropTallies(db, world, keys, since)) forgotten.wholly.add(key)
+    const known = keys.flatMap((key) => world.objects.get(key) ?? [])
     for (const one of await rewindObjects({ db, mappings }, world.clientId, known, { before: floor })) {
       if (one.removed === 0) continue
       one.known.memory.said = {}
@@ -167,9 +164,9 @@ function createPastLoader(
     const lookups = noLookups()
     do {
       for (const one of sourceEvents) if (one.body) collectLookups({ world, mappings }, one, lookups)
-      cache.restoreObjects(objectKeysOf(lookups.objects))
+      cache.restoreObjects([...lookups.objects])
     } while (await loadAsOfStart(lookups))
-    cache.restoreObjects(objectKeysOf(lookups.objects))
+    cache.restoreObjects([...lookups.objects])
     return lookups
   }
 }
@@ -198,24 +195,26 @@ function whyUnsure(
     newest !== undefined &&
     newest.created >= created &&
     newest.eventId !== sourceEvent.eventId
-  const missing =
-    [...lookups.objects].find((id) => forgotten.wholly.has(keyOf(sourceEvent.sourceId, id))) ??
-    (isLate && objectId ? objectId : undefined)
+  const missing = [...lookups.objects].find((key) => forgotten.wholly.has(key)) ?? (isLate ? ownKey : undefined)
   if (missing === undefined) return null
-  const { id } = splitRealm(missing)
+  const { id } = splitRealm(splitKey(missing).id)
   const what = id === objectId ? `the ${kind} ${id}` : id.replace(/^tally:/, 'the refunds of ')
   return `What was known of ${what} at the start of the window is not kept: look further back to be sure.`
 }
 
 /** What was counted of a payment's refunds carries no time of its own: where it has changed since, it is counted from the start. */
-async function dropTallies(db: Queryable, world: World, ids: readonly string[], since: Date): Promise<string[]> {
+async function dropTallies(db: Queryable, world: World, asked: readonly string[], since: Date): Promise<string[]> {
+  const ids = asked.map((key) => splitKey(key).id)
   const { rows } = await db.query(
     `select source_id, object_id from objects
       where client_id = $1 and object_id = any($2) and kind = 'tally' and updated_at >= $3`,
     [world.clientId, withBareIds(ids), since],
   )
   const keys = rows.flatMap(({ source_id, object_id }) =>
-    ids.filter((id) => id === object_id || splitRealm(id).id === object_id).map((id) => keyOf(source_id, id)),
+    asked.filter((key) => {
+      const { sourceId, id } = splitKey(key)
+      return sourceId === source_id && (id === object_id || splitRealm(id).id === object_id)
+    }),
   )
   for (const key of keys) world.objects.delete(key)
   return keys

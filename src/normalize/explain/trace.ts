@@ -1,5 +1,6 @@
-import { isCondition, type Mapping, MappingError } from '../../language/mapping.ts'
-import { type EvaluationScope, isTrue, type Trace, type TracedPart } from '../../language/read.ts'
+import { isCondition, MappingError } from '../../language/mapping.ts'
+import { isTrue } from '../../language/read.ts'
+import type { EvaluationScope, Trace, TracedPart } from '../../language/scope.ts'
 
 /** One part of an evaluation that was read, with the parts that it was read from, in order. */
 export interface TraceFrame {
@@ -15,18 +16,16 @@ export interface TraceFrame {
 export function createTracer(): { trace: Trace; frames: TraceFrame[] } {
   const frames: TraceFrame[] = []
   let open = frames
-  let mapping: Mapping | undefined
 
   const trace: Trace = (part, scope, read) => {
     const frame: TraceFrame = { part, scope, result: undefined, inner: [] }
     const outer = open
     outer.push(frame)
     open = frame.inner
-    if (part.op === 'mapping') mapping = part.mapping
     try {
       const result = read()
       frame.result = result
-      readUnreadParts(frame, mapping)
+      readUnreadParts(frame)
       return result
     } catch (error) {
       if (error instanceof MappingError) frame.error = error
@@ -39,7 +38,7 @@ export function createTracer(): { trace: Trace; frames: TraceFrame[] } {
 }
 
 /** A condition is settled by its first parts; an explanation shows the others as well. */
-function readUnreadParts({ part, scope, inner }: TraceFrame, mapping: Mapping | undefined) {
+function readUnreadParts({ part, scope, inner }: TraceFrame) {
   const readWithoutEffect = (work: () => unknown) => {
     try {
       work()
@@ -52,12 +51,12 @@ function readUnreadParts({ part, scope, inner }: TraceFrame, mapping: Mapping | 
   switch (part.op) {
     case 'any':
     case 'all':
-      for (const of of part.of.slice(inner.length)) readWithoutEffect(() => isTrue(of, scope, mapping))
+      for (const of of part.of.slice(inner.length)) readWithoutEffect(() => isTrue(of, scope))
       return
     case 'became':
     case 'ceased':
       if (inner.length === 1 && scope.prior !== null)
-        readWithoutEffect(() => isTrue(part.of, { ...scope, object: scope.prior }, mapping))
+        readWithoutEffect(() => isTrue(part.of, { ...scope, object: scope.prior }))
       return
     // Always read whole; of a list, the first element that decides is enough.
     case 'type':

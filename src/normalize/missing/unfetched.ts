@@ -1,4 +1,3 @@
-import { idInRealm } from '../../domain/realm.ts'
 import type { SourceEvent, WaitLimits } from '../source-event.ts'
 import type { SkippedFetch, StripeFetch } from '../stripe-fetch.ts'
 import { type FetchState, keyIn, type SourceRealm, type World } from '../world/world.ts'
@@ -32,7 +31,7 @@ export function unfetchedOf(
   if (!source?.hasApiKey || hydrateSeconds === undefined) return unfetched
   for (const fetch of fetches) {
     // Not looked up: it would be requested again and again.
-    if (!world.loaded.fetches.has(idInRealm(sourceEvent, fetch.key))) continue
+    if (!world.loaded.fetches.has(keyIn(sourceEvent, fetch.key))) continue
     const known = fetchStateOf(world, sourceEvent, fetch)
     // What was fetched long ago serves until it is there anew.
     const hasResult = known !== undefined && known.result !== null
