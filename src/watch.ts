@@ -1,3 +1,4 @@
+import type { RoutingState } from './domain/routing.ts'
 import type { RefusalCode } from './errors.ts'
 import type { Log } from './log.ts'
 
@@ -31,6 +32,20 @@ export interface StoredBatch {
   duplicates: number
   /** Milliseconds since 1970. */
   committedAt: number
+}
+
+/** What became of an event of a source that routes; `clientId`: whose it is, the operator's client while it is nobody's. */
+export interface RoutedEvent {
+  id: string
+  clientId: string
+  /** The operator's client, whose source it is. */
+  ownerId: string
+  sourceId: string
+  type: string
+  state: RoutingState
+  /** Why it waits, or is unrouted. */
+  code: string | null
+  message: string | null
 }
 
 /** One transaction of the normaliser, committed. Moments are milliseconds since 1970. */
@@ -110,6 +125,8 @@ export type EndpointChange = { clientId: string; endpointId: string } & (
 export interface Watch {
   onWebhookAnswered?(webhook: AnsweredWebhook): void
   onSourceEventsStored?(batch: StoredBatch): void
+  /** Events of sources that route: as they arrive, and once more as what waited is settled. */
+  onEventsRouted?(events: readonly RoutedEvent[]): void
   onBatchNormalized?(batch: NormalizedBatch): void
   onAttemptEnded?(attempt: EndedAttempt): void
   onApiRequestAnswered?(request: AnsweredApiRequest): void
@@ -135,6 +152,7 @@ export function combineWatches({ log }: { log: Log }, watches: readonly Watch[])
   return {
     onWebhookAnswered: notifyAll('onWebhookAnswered'),
     onSourceEventsStored: notifyAll('onSourceEventsStored'),
+    onEventsRouted: notifyAll('onEventsRouted'),
     onBatchNormalized: notifyAll('onBatchNormalized'),
     onAttemptEnded: notifyAll('onAttemptEnded'),
     onApiRequestAnswered: notifyAll('onApiRequestAnswered'),

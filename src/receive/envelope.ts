@@ -1,5 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
+import type { Routing } from '../domain/routing.ts'
+import { type RoutingClues, readRoutingClues } from '../domain/routing-clues.ts'
 import { Refusal } from '../errors.ts'
 import { type JsonObject, laneOf, nonEmptyString } from './lane.ts'
 
@@ -13,6 +15,17 @@ export interface Envelope {
   livemode: boolean
   createdAt: Date
   lane: number
+  /** Of a source that routes: what tells whose it is. */
+  clues?: RoutingClues
+}
+
+/** What of a source its events are read by. */
+interface EnvelopeSource {
+  id: string
+  /** Where it routes its events: how. */
+  routing?: Routing | null | undefined
+  /** Of a list of Stripe's: the connected account whose it is, for events that do not name theirs. */
+  account?: string
 }
 
 /**
@@ -20,21 +33,27 @@ export interface Envelope {
  * the rest may be missing or have another shape, since Stripe still sends API versions from 2014 on.
  * Throws `malformed_json` or `event_malformed`.
  */
-export function readEnvelope(bytes: Buffer, sourceId: string, receivedAt: Date): Envelope {
+export function readEnvelope(
+  bytes: Buffer,
+  { id: sourceId, routing = null, account: listedAccount = '' }: EnvelopeSource,
+  receivedAt: Date,
+): Envelope {
   const event = parseJsonObject(bytes)
   const id = nonEmptyString(event.id)
   const type = nonEmptyString(event.type)
   if (!id || !type) throw new Refusal('event_malformed')
+  // Thin events name the account as their context.
+  const account = nonEmptyString(event.account) ?? nonEmptyString(event.context) ?? listedAccount
+  const livemode = event.livemode === true
   return {
     // All test events of Stripe's dashboard have this id: only their content distinguishes them.
     eventId: /^evt_0+$/.test(id) ? `sha256:${createHash('sha256').update(bytes).digest('hex')}` : id,
     type,
     apiVersion: nonEmptyString(event.api_version) ?? null,
-    // Thin events name the account as their context.
-    account: nonEmptyString(event.account) ?? nonEmptyString(event.context) ?? '',
-    livemode: event.livemode === true,
+    ...{ account, livemode },
     createdAt: creationTime(event.created, receivedAt),
     lane: laneOf(sourceId, event, id),
+    ...(routing && { clues: readRoutingClues(event, routing, { account, livemode }) }),
   }
 }
 

@@ -30,6 +30,10 @@ interface Deps {
   wallClock?: (() => Date) | undefined
   /** Called after the commit for each client that has new source events; never awaited, must not throw. */
   onStored: (clientId: string) => void
+  /** The same for the operator's client, when events of its sources are to be routed. */
+  onUnsettled?: (clientId: string) => void
+  /** How long an event waits for its client. */
+  holdSeconds?: number
   watch?: Watch
 }
 
@@ -37,11 +41,12 @@ interface Deps {
  * POST /webhooks/stripe/:sourceId. Answers 200 `{received: true, duplicate}` once the event is committed, else a refusal
  * of src/errors.ts; Stripe sends again for three days whatever was not answered with 200.
  */
-export function receiveRoutes({ db, keyRing, log, now, wallClock = now, onStored, watch }: Deps): Router {
+export function receiveRoutes(deps: Deps): Router {
+  const { db, keyRing, log, now, wallClock = now, watch } = deps
   const router = express.Router()
   const webhook = stripeWebhookHandler({
     loadSource: createSourceLoader({ db, log }),
-    storeEvent: createEventStore({ db, log, now, onStored, watch, via: 'stripe' }),
+    storeEvent: createEventStore({ ...deps, via: 'stripe' }),
     keyRing,
     now,
     wallClock,
@@ -87,7 +92,7 @@ export function stripeWebhookHandler({
     verifySignature(bytes, req.get('stripe-signature'), source.sealedSecrets.map(keyRing.decrypt), wallClock())
     held.keep()
     noteProof(req, 'webhook')
-    const envelope = readEnvelope(bytes, source.id, now())
+    const envelope = readEnvelope(bytes, source, now())
     const { duplicate } = await storeEvent({ ...envelope, clientId: source.clientId, sourceId: source.id, bytes })
     // Written by hand: res.json would spend as much time on an ETag as the signature takes.
     res.setHeader('content-type', 'application/json; charset=utf-8')

@@ -1,4 +1,5 @@
 import type { Db } from '../database/db.ts'
+import type { Routing } from '../domain/routing.ts'
 import { Refusal } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { type AddToBatch, createBatcher } from '../workers/batcher.ts'
@@ -10,6 +11,8 @@ export interface SigningSource {
   sealedSecrets: string[]
   /** Since when its signatures fail; null: they do not. */
   signatureFailingAt: Date | null
+  /** How it routes its events to clients; null: they are all its client's. */
+  routing?: Routing | null
 }
 
 /**
@@ -33,7 +36,7 @@ async function loadSources(db: Db, ids: string[]): Promise<Map<string, SigningSo
   const { rows } = await db.query<SigningSource>({
     name: 'receive.sources',
     text: `select id, client_id as "clientId", signing_secrets as "sealedSecrets",
-                  signature_failing_at as "signatureFailingAt"
+                  signature_failing_at as "signatureFailingAt", routing
              from sources where id = any($1::uuid[])`,
     values: [ids],
   })

@@ -5,18 +5,22 @@ import { createRowInsert } from '../database/insert-rows.ts'
 import { hasShards, readShardGroups } from '../database/shard-groups.ts'
 import { splitUntilAlone } from '../database/split-until-alone.ts'
 import { newId } from '../domain/ids.ts'
+import type { RoutingClues } from '../domain/routing-clues.ts'
 import { Refusal } from '../errors.ts'
 import type { Log } from '../log.ts'
-import type { ArrivalVia, StoredSourceEvent, Watch } from '../watch.ts'
+import type { ArrivalVia, RoutedEvent, StoredSourceEvent, Watch } from '../watch.ts'
 import { type AddToBatch, createBatcher } from '../workers/batcher.ts'
 import type { Envelope } from './envelope.ts'
 import { pairUp } from './pair-up.ts'
+import { type ArrivedRoute, type ArrivingRow, insertUnsettledEvents, routeArrivals } from './route-arrivals.ts'
 
 /** An event to store: verified, its envelope read, with the bytes as signed. */
 export interface IncomingEvent extends Envelope {
   clientId: string
   sourceId: string
   bytes: Buffer
+  /** Of a source that routes: what tells whose it is. `clientId` is the operator's. */
+  clues?: RoutingClues | undefined
 }
 
 interface Deps {
@@ -24,6 +28,10 @@ interface Deps {
   log: Log
   /** Called after the commit for each client that has new source events; must not throw. */
   onStored: (clientId: string) => void
+  /** Called after the commit for the operator's client when events of its sources are to be routed; must not throw. */
+  onUnsettled?: (clientId: string) => void
+  /** How long an event waits for its client. */
+  holdSeconds?: number
   watch?: Watch | undefined
   /** How these events come in, for `watch`. */
   via?: ArrivalVia
@@ -32,7 +40,10 @@ interface Deps {
 }
 
 /** What became of an event: the row it was stored as, or that it was there already. */
-export type StoreResult = { duplicate: false; id: string; receivedAt: Date } | { duplicate: true }
+export type StoreResult =
+  /** `route`: it came from a source that routes, and is the client's `clientId` by now, or nobody's yet. */
+  | { duplicate: false; id: string; receivedAt: Date; clientId?: string; route?: ArrivedRoute; hasNews?: boolean }
+  | { duplicate: true }
 
 /** `groupStore` for events that come one by one. */
 export const createEventStore = (deps: Deps): AddToBatch<IncomingEvent, StoreResult> => {
@@ -54,6 +65,8 @@ export const createGroupStore = ({
   db,
   log,
   onStored,
+  onUnsettled,
+  holdSeconds = 10,
   watch,
   via = 'stripe',
   now = () => new Date(),
@@ -61,7 +74,7 @@ export const createGroupStore = ({
   const add = createBatcher(
     async (groups: EventGroup[]) => {
       const results = await storeGroups(
-        db,
+        { db, holdUntil: () => new Date(now().getTime() + holdSeconds * 1000) },
         groups.map(({ events }) => events),
       ).catch((cause) => {
         log.error({ err: cause, events: countEvents(groups) }, 'receive.store_unavailable')
@@ -69,9 +82,12 @@ export const createGroupStore = ({
       })
       const refused = groups.filter((_, at) => results[at] === 'unavailable')
       if (refused.length > 0) log.error({ events: countEvents(refused) }, 'receive.store_partly_unavailable')
-      const fresh = pairUp(groups, results).flatMap(([group, result]) => arrivedEventsOf(group, result))
-      for (const clientId of new Set(fresh.map((event) => event.clientId))) onStored(clientId)
+      const arrived = pairUp(groups, results).flatMap(([group, result]) => arrivedEventsOf(group, result))
+      const fresh = arrived.map(({ event }) => event)
+      const settled = arrived.filter(({ route }) => !isUnsettled(route))
+      for (const clientId of new Set(settled.map(({ event }) => event.clientId))) onStored(clientId)
       const duplicates = results.flat().filter((result) => typeof result !== 'string' && result.duplicate).length
+      reportRoutes({ onUnsettled, watch }, arrived)
       watch?.onSourceEventsStored?.({ via, events: fresh, duplicates, committedAt: now().getTime() })
       return results
     },
@@ -90,7 +106,9 @@ const BYTES_PER_UNIT = 16 * 1024
 
 type EventGroup = { events: readonly IncomingEvent[]; arrivedAt: number }
 type GroupResult = StoreResult[] | 'unstorable' | 'unavailable' | 'deleted'
-type SourceEventRow = IncomingEvent & { id: string; identity: string }
+type SourceEventRow = IncomingEvent & { id: string; identity: string; route?: ArrivedRoute }
+/** What batches are stored with. */
+type StoreDeps = { db: Db; holdUntil: () => Date }
 
 /** A large event counts as many small ones: one transaction carries some megabytes at most. */
 const sizeOfGroup = ({ events }: EventGroup) =>
@@ -98,12 +116,35 @@ const sizeOfGroup = ({ events }: EventGroup) =>
 
 const countEvents = (groups: readonly EventGroup[]) => groups.reduce((sum, { events }) => sum + events.length, 0)
 
-const arrivedEventsOf = ({ events, arrivedAt }: EventGroup, results: GroupResult): StoredSourceEvent[] =>
+/** An event that was stored, under the client whose it is. */
+interface ArrivedEvent {
+  event: StoredSourceEvent
+  route: ArrivedRoute | undefined
+  /** The operator, where its source routes; else its client. */
+  ownerId: string
+  hasNews: boolean
+}
+
+const isUnsettled = (route: ArrivedRoute | undefined) => route?.state === 'waiting' || route?.state === 'unrouted'
+
+const arrivedEventsOf = ({ events, arrivedAt }: EventGroup, results: GroupResult): ArrivedEvent[] =>
   typeof results === 'string'
     ? []
-    : pairUp(events, results).flatMap(([{ clientId, sourceId, eventId, type }, result]) =>
-        result.duplicate ? [] : [{ id: result.id, clientId, sourceId, eventId, type, arrivedAt }],
-      )
+    : pairUp(events, results).flatMap(([{ clientId: ownerId, sourceId, eventId, type }, result]) => {
+        if (result.duplicate) return []
+        const { id, clientId = ownerId, route, hasNews = false } = result
+        return [{ event: { id, clientId, sourceId, eventId, type, arrivedAt }, route, ownerId, hasNews }]
+      })
+
+/** Tells where events of routed sources went, and has looked at what is to be routed. */
+function reportRoutes({ onUnsettled, watch }: Pick<Deps, 'onUnsettled' | 'watch'>, arrived: readonly ArrivedEvent[]) {
+  const toLookAt = arrived.filter(({ route, hasNews }) => hasNews || isUnsettled(route))
+  for (const clientId of new Set(toLookAt.map(({ ownerId }) => ownerId))) onUnsettled?.(clientId)
+  const events = arrived.flatMap(({ event, route, ownerId }): RoutedEvent[] =>
+    route ? [{ ...event, ...route, ownerId }] : [],
+  )
+  if (events.length > 0) watch?.onEventsRouted?.(events)
+}
 
 const assignId = (event: IncomingEvent): SourceEventRow => ({
   ...event,
@@ -115,9 +156,9 @@ const unavailableRefusal = () =>
   new Refusal('unavailable', { message: 'The event cannot be stored at present: send it again.' })
 
 /** Stores each group or says why not: one with an event that PostgreSQL refuses is `unstorable`, the others are stored. */
-const storeGroups = (db: Db, groups: readonly (readonly IncomingEvent[])[]): Promise<GroupResult[]> =>
+const storeGroups = (deps: StoreDeps, groups: readonly (readonly IncomingEvent[])[]): Promise<GroupResult[]> =>
   splitUntilAlone<readonly IncomingEvent[], GroupResult>(groups, {
-    work: (some) => storeTogether(db, some),
+    work: (some) => storeTogether(deps, some),
     onAlone: () => 'unstorable',
   })
 
@@ -127,42 +168,43 @@ const storeGroups = (db: Db, groups: readonly (readonly IncomingEvent[])[]): Pro
  * ends one of them: then each client's groups are stored separately. The rows of one client are always locked in one order, unless
  * a partition changes meanwhile: then they are tried once more.
  */
-async function storeTogether(db: Db, groups: readonly (readonly IncomingEvent[])[]): Promise<GroupResult[]> {
-  if (awayNodesOf(db).areAny()) return storeByNode(db, groups)
+async function storeTogether(deps: StoreDeps, groups: readonly (readonly IncomingEvent[])[]): Promise<GroupResult[]> {
+  const { db } = deps
+  if (awayNodesOf(db).areAny()) return storeByNode(deps, groups)
   try {
-    return await insertGroups(db, groups)
+    return await insertGroups(deps, groups)
   } catch (error) {
-    if (isNodeAway(error) && (await hasShards(db))) return storeByNode(db, groups)
+    if (isNodeAway(error) && (await hasShards(db))) return storeByNode(deps, groups)
     if (!isDeadlock(error)) throw error
     const clients = [...Map.groupBy(groups, clientOf).values()]
-    if (clients.length > 1) return storeByClient(db, groups, clients)
-    return insertGroups(db, groups)
+    if (clients.length > 1) return storeByClient(deps, groups, clients)
+    return insertGroups(deps, groups)
   }
 }
 
 const clientOf = ([first]: readonly IncomingEvent[]): string => first?.clientId ?? ''
 
 /** Stores what lies on each node by itself, all at once. */
-async function storeByNode(db: Db, groups: readonly (readonly IncomingEvent[])[]): Promise<GroupResult[]> {
-  const shards = await readShardGroups(db, [...new Set(groups.map(clientOf))])
+async function storeByNode(deps: StoreDeps, groups: readonly (readonly IncomingEvent[])[]): Promise<GroupResult[]> {
+  const shards = await readShardGroups(deps.db, [...new Set(groups.map(clientOf))])
   const nodes = new Map(shards.flatMap(({ node, clientIds }) => clientIds.map((clientId) => [clientId, node])))
   const nodeOf = (group: readonly IncomingEvent[]) => nodes.get(clientOf(group)) ?? ''
   const stored = await Promise.all(
-    [...Map.groupBy(groups, nodeOf)].map(async ([node, some]) => pairUp(some, await storeOnNode(db, some, node))),
+    [...Map.groupBy(groups, nodeOf)].map(async ([node, some]) => pairUp(some, await storeOnNode(deps, some, node))),
   )
   return inOrderOf(groups, stored.flat())
 }
 
 async function storeOnNode(
-  db: Db,
+  deps: StoreDeps,
   groups: readonly (readonly IncomingEvent[])[],
   node: string,
 ): Promise<GroupResult[]> {
-  const away = awayNodesOf(db)
+  const away = awayNodesOf(deps.db)
   if (away.isAway(node)) return groups.map(() => 'unavailable')
   try {
     return await splitUntilAlone<readonly IncomingEvent[], GroupResult>(groups, {
-      work: (some) => insertGroups(db, some),
+      work: (some) => insertGroups(deps, some),
       onAlone: () => 'unstorable',
     })
   } catch (error) {
@@ -172,13 +214,13 @@ async function storeOnNode(
 }
 
 async function storeByClient(
-  db: Db,
+  deps: StoreDeps,
   groups: readonly (readonly IncomingEvent[])[],
   clients: readonly (readonly IncomingEvent[])[][],
 ): Promise<GroupResult[]> {
   const stored: [readonly IncomingEvent[], GroupResult][] = []
   for (const some of clients) {
-    const results = await storeGroups(db, some).catch((): GroupResult[] => some.map(() => 'unavailable'))
+    const results = await storeGroups(deps, some).catch((): GroupResult[] => some.map(() => 'unavailable'))
     stored.push(...pairUp(some, results))
   }
   return inOrderOf(groups, stored)
@@ -193,7 +235,10 @@ function inOrderOf(
 }
 
 /** Nothing is stored for a client or a source that was deleted since the request began. */
-async function insertGroups(db: Db, groups: readonly (readonly IncomingEvent[])[]): Promise<GroupResult[]> {
+async function insertGroups(
+  { db, holdUntil }: StoreDeps,
+  groups: readonly (readonly IncomingEvent[])[],
+): Promise<GroupResult[]> {
   const { rowsOfGroups, stored } = await inTransaction(db, async (tx) => {
     const deleted = await findDeletedOwners(tx, [
       ...new Set(groups.flatMap((events) => events.flatMap(({ clientId, sourceId }) => [clientId, sourceId]))),
@@ -201,21 +246,51 @@ async function insertGroups(db: Db, groups: readonly (readonly IncomingEvent[])[
     const isDeleted = ({ clientId, sourceId }: IncomingEvent) => deleted.has(clientId) || deleted.has(sourceId)
     // Within the transaction, however long it waited for a connection: lists end before transactions that are open.
     const rowsOfGroups = groups.map((events) => (events.some(isDeleted) ? null : events.map(assignId)))
-    return {
-      rowsOfGroups,
-      stored: await insertSourceEvents(
-        tx,
-        rowsOfGroups.flatMap((rows) => rows ?? []),
-      ),
-    }
+    const rows = rowsOfGroups.flatMap((some) => some ?? [])
+    const arriving = rows.filter(isToRoute)
+    const stored =
+      arriving.length === 0
+        ? await insertSourceEvents(tx, rows)
+        : await insertRoutedEvents(tx, {
+            others: rows.filter((row) => !isToRoute(row)),
+            arriving,
+            heldUntil: holdUntil(),
+          })
+    return { rowsOfGroups, stored }
   })
   return rowsOfGroups.map(
     (rows): GroupResult =>
-      rows?.map(({ id }) => {
-        const receivedAt = stored.get(id)
-        return receivedAt ? { duplicate: false, id, receivedAt } : { duplicate: true }
+      rows?.map(({ id }): StoreResult => {
+        const result = stored.get(id)
+        return result ? { duplicate: false, id, ...result } : { duplicate: true }
       }) ?? 'deleted',
   )
+}
+
+/** What became of a row that was inserted. */
+type StoredRow = { receivedAt: Date; clientId?: string; route?: ArrivedRoute; hasNews?: boolean }
+
+const isToRoute = (row: SourceEventRow): row is SourceEventRow & ArrivingRow => row.clues !== undefined
+
+/** Stores the events of routed sources where they belong, and those of others, each in as many statements as one event. */
+async function insertRoutedEvents(
+  tx: Tx,
+  { others, arriving, heldUntil }: { others: SourceEventRow[]; arriving: ArrivingRow[]; heldUntil: Date },
+): Promise<Map<string, StoredRow>> {
+  const { rows, hasNews } = await routeArrivals(tx, arriving)
+  const settled = rows.filter(({ route }) => !isUnsettled(route))
+  const unsettled = rows.filter(({ route }) => isUnsettled(route)).map((row) => ({ ...row, heldUntil }))
+  const stored = await insertSourceEvents(tx, [...others, ...settled])
+  if (unsettled.length > 0) {
+    for (const { id, received_at } of await insertUnsettledEvents(tx, unsettled))
+      stored.set(id, { receivedAt: received_at })
+    await insertBodies(tx, unsettled)
+  }
+  for (const { id, clientId, route } of rows) {
+    const one = stored.get(id)
+    if (one) stored.set(id, { ...one, clientId, route, hasNews })
+  }
+  return stored
 }
 
 const insertRowsOfEvents = createRowInsert<SourceEventRow, { id: string; received_at: Date }>({
@@ -243,14 +318,14 @@ const insertBodies = createRowInsert<SourceEventRow>({
 })
 
 // Two statements rather than a CTE that writes: the tables may be distributed by client, and a batch holds many clients.
-async function insertSourceEvents(tx: Tx, rows: SourceEventRow[]): Promise<Map<string, Date>> {
+async function insertSourceEvents(tx: Tx, rows: SourceEventRow[]): Promise<Map<string, StoredRow>> {
   // All processes insert in the same order: two batches with the same events in different orders would deadlock.
   const ordered = rows.toSorted((a, b) => (a.identity < b.identity ? -1 : 1))
   const inserted = await insertRowsOfEvents(tx, ordered)
-  const receivedAtById = new Map(inserted.map(({ id, received_at }) => [id, received_at]))
+  const storedById = new Map(inserted.map(({ id, received_at }) => [id, { receivedAt: received_at }]))
   await insertBodies(
     tx,
-    ordered.filter(({ id }) => receivedAtById.has(id)),
+    ordered.filter(({ id }) => storedById.has(id)),
   )
-  return receivedAtById
+  return storedById
 }

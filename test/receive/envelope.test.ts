@@ -8,10 +8,10 @@ import { LANES } from '../../src/receive/lane.ts'
 const SOURCE = '0193e000-0000-7000-8000-000000000001'
 const now = new Date('2026-11-22T12:00:00.000Z')
 const read = (value: unknown) =>
-  readEnvelope(Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)), SOURCE, now)
+  readEnvelope(Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)), { id: SOURCE }, now)
 const refusal = (body: string | Buffer) => {
   try {
-    readEnvelope(Buffer.from(body), SOURCE, now)
+    readEnvelope(Buffer.from(body), { id: SOURCE }, now)
     return undefined
   } catch (error) {
     return error instanceof Refusal ? error.code : error

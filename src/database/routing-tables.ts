@@ -1,0 +1,199 @@
+import { type KnownRoutes, routeKey } from '../domain/route-decision.ts'
+import type { RoutedBy, RoutingState } from '../domain/routing.ts'
+import type { RoutingClues } from '../domain/routing-clues.ts'
+import type { Queryable } from './db.ts'
+import { createRowInsert } from './insert-rows.ts'
+import { noteRoutingNews } from './routing-news.ts'
+
+// Statements about sources that route their events: of the receiver, and of the room that looks at what waits. Their order is the order
+// of locks: routings, then objects, then source events.
+
+/** What one event of a routed source says; `clientId` is the operator's. */
+export interface EventToRoute {
+  clientId: string
+  sourceId: string
+  clues: RoutingClues
+}
+
+/**
+ * Finds, in one statement for all of them, what the names and objects of events mean. An account is looked for among the routes alone,
+ * a name in metadata among routes, clients' ids and external ids, in this order.
+ */
+export async function findKnownRoutes(db: Queryable, events: readonly EventToRoute[]): Promise<KnownRoutes> {
+  const known: KnownRoutes = new Map()
+  const asked = new Map<string, { sourceId: string; how: RoutedBy['by']; key: string }>()
+  const ask = (sourceId: string, how: RoutedBy['by'], key: string) =>
+    asked.set(routeKey(sourceId, how, key), { sourceId, how, key })
+  for (const { sourceId, clues } of events) {
+    for (const { by, name } of clues.names) ask(sourceId, by, name)
+    for (const { key } of clues.objects) ask(sourceId, 'object', key)
+  }
+  const [first] = events
+  if (!first || asked.size === 0) return known
+  const rows = [...asked.values()]
+  const found = await db.query<{
+    sourceId: string
+    how: RoutedBy['by']
+    key: string
+    name: string
+    targetId: string | null
+    toldBy: string | null
+  }>({
+    name: 'routing.find_routes',
+    text: `select n.source_id as "sourceId", n.how, n.key, n.name, n.told_by as "toldBy", coalesce(r.id, own.id, ext.id) as "targetId"
+             from (select a.source_id, a.how, a.key, o.told_by, coalesce(o.name, case when a.how <> 'object' then a.key end) as name
+                     from unnest($2::uuid[], $3::text[], $4::text[]) a(source_id, how, key)
+                     left join routed_objects o
+                       on o.client_id = $1 and o.source_id = a.source_id and o.object_id = a.key and a.how = 'object') n
+             left join (select s.source_id, s.value, c.id from source_routes s join clients c on c.id = s.target_id
+                         where s.client_id = $1) r on r.source_id = n.source_id and r.value = n.name
+             left join clients own on n.how <> 'account' and own.id = case when n.name ~ $5 then n.name::uuid end
+             left join clients ext on n.how <> 'account' and ext.external_id = n.name
+            where n.name is not null`,
+    values: [
+      first.clientId,
+      rows.map(({ sourceId }) => sourceId),
+      rows.map(({ how }) => how),
+      rows.map(({ key }) => key),
+      UUID,
+    ],
+  })
+  for (const { sourceId, how, key, name, targetId, toldBy } of found.rows)
+    known.set(routeKey(sourceId, how, key), { name, targetId, toldBy })
+  return known
+}
+
+const UUID = '^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$'
+
+/** What becomes of one event, as it is written down. */
+export interface RoutingRow {
+  clientId: string
+  sourceId: string
+  account: string
+  livemode: boolean
+  eventId: string
+  sourceEventId: string
+  state: RoutingState
+  targetId: string | null
+  routedBy: RoutedBy | null
+}
+
+/** Writes down what becomes of events that arrive. Answers those that were not there yet: all others are duplicates. */
+export const insertRoutings = createRowInsert<RoutingRow, { source_event_id: string }>({
+  name: 'routing.routings',
+  table: 'routings',
+  columns: {
+    client_id: (row) => row.clientId,
+    source_id: (row) => row.sourceId,
+    account: (row) => row.account,
+    livemode: (row) => row.livemode,
+    event_id: (row) => row.eventId,
+    source_event_id: (row) => row.sourceEventId,
+    state: (row) => row.state,
+    target_id: (row) => row.targetId,
+    routed_by: (row) => (row.routedBy ? JSON.stringify(row.routedBy) : null),
+    due_at: (row) => (row.state === 'waiting' ? LONG_AGO : null),
+  },
+  end: 'on conflict do nothing returning source_event_id',
+})
+
+/** Due at once: the room looks at what waits when the transaction is committed, and sees all that was committed before. */
+const LONG_AGO = '1970-01-01T00:00:00Z'
+
+/** Something that a routed event tells of an object. */
+export interface ToldObject {
+  clientId: string
+  sourceId: string
+  key: string
+  name: string
+  toldBy: string
+}
+
+/**
+ * Writes down whose objects are. Where events wait for one, that is news. Answers whether it is: wake the room that routes then. What was
+ * told before stays.
+ */
+export async function learnObjects(db: Queryable, told: readonly ToldObject[]): Promise<boolean> {
+  if (told.length === 0) return false
+  const ordered = [...new Map(told.map((one) => [objectKeyOf(one), one])).values()].toSorted(byObject)
+  const inserted = new Set((await insertTold(db, ordered)).map(objectKeyOf))
+  const others = ordered.filter((one) => !inserted.has(objectKeyOf(one)))
+  const [first] = others
+  if (!first) return false
+  const { rows } = await db.query<{ clientId: string; sourceId: string; key: string }>({
+    name: 'routing.tell_awaited',
+    text: `update routed_objects o set name = t.name, told_by = t.told_by, updated_at = now()
+             from unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) t(source_id, key, name, told_by)
+            where o.client_id = $1 and o.source_id = t.source_id and o.object_id = t.key and o.name is null
+            returning o.client_id as "clientId", o.source_id as "sourceId", o.object_id as key`,
+    values: [
+      first.clientId,
+      others.map(({ sourceId }) => sourceId),
+      others.map(({ key }) => key),
+      others.map(({ name }) => name),
+      others.map(({ toldBy }) => toldBy),
+    ],
+  })
+  await noteRoutingNews(db, rows.toSorted(byObject))
+  return rows.length > 0
+}
+
+const objectKeyOf = ({ sourceId, key }: { sourceId: string; key: string }) => `${sourceId} ${key}`
+const byObject = (a: { sourceId: string; key: string }, b: { sourceId: string; key: string }) =>
+  objectKeyOf(a) < objectKeyOf(b) ? -1 : 1
+
+const insertTold = createRowInsert<ToldObject, { sourceId: string; key: string }>({
+  name: 'routing.told_objects',
+  table: 'routed_objects',
+  columns: {
+    client_id: (row) => row.clientId,
+    source_id: (row) => row.sourceId,
+    object_id: (row) => row.key,
+    name: (row) => row.name,
+    told_by: (row) => row.toldBy,
+  },
+  end: 'on conflict do nothing returning source_id as "sourceId", object_id as key',
+})
+
+/** That an event waits for a key of routing_waits. */
+export interface RoutingWait {
+  clientId: string
+  sourceId: string
+  key: string
+  sourceEventId: string
+}
+
+/**
+ * Writes down what events wait for. An object that is not known gets a row all the same: whoever tells of it meets the row, or its own is
+ * met, so that neither overlooks the other.
+ */
+export async function insertWaits(db: Queryable, waits: readonly RoutingWait[]): Promise<void> {
+  if (waits.length === 0) return
+  const objects = waits.filter(({ key }) => !/^(name|fetch):/.test(key))
+  await insertAwaited(db, [...new Map(objects.map((one) => [objectKeyOf(one), one])).values()].toSorted(byObject))
+  await insertWaitRows(db, waits)
+}
+
+const insertAwaited = createRowInsert<RoutingWait>({
+  name: 'routing.awaited_objects',
+  table: 'routed_objects',
+  columns: {
+    client_id: (row) => row.clientId,
+    source_id: (row) => row.sourceId,
+    object_id: (row) => row.key,
+  },
+  constants: { awaited: 'true' },
+  end: 'on conflict do nothing',
+})
+
+const insertWaitRows = createRowInsert<RoutingWait>({
+  name: 'routing.waits',
+  table: 'routing_waits',
+  columns: {
+    client_id: (row) => row.clientId,
+    source_id: (row) => row.sourceId,
+    key: (row) => row.key,
+    source_event_id: (row) => row.sourceEventId,
+  },
+  end: 'on conflict do nothing',
+})

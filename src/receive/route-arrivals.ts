@@ -1,0 +1,116 @@
+import type { Queryable } from '../database/db.ts'
+import { createRowInsert } from '../database/insert-rows.ts'
+import {
+  type EventToRoute,
+  findKnownRoutes,
+  insertRoutings,
+  insertWaits,
+  learnObjects,
+  type RoutingRow,
+} from '../database/routing-tables.ts'
+import { decideRoutes, type RouteDecision } from '../domain/route-decision.ts'
+import type { RoutingState } from '../domain/routing.ts'
+import type { Envelope } from './envelope.ts'
+import { pairUp } from './pair-up.ts'
+
+/** A source event of a routed source, to be stored: its client is the operator's so far. */
+export type ArrivingRow = Envelope & EventToRoute & { id: string; identity: string; bytes: Buffer }
+
+/** What becomes of an event of a routed source as it is stored. */
+export interface ArrivedRoute {
+  state: RoutingState
+  code: string | null
+  message: string | null
+}
+
+/** Where the events of a batch go. */
+interface RoutedBatch<Row> {
+  /** Those that are new, each under the client that it is stored for. */
+  rows: (Row & { route: ArrivedRoute })[]
+  /** Something is known by now that events wait for. */
+  hasNews: boolean
+}
+
+/**
+ * Finds for new events of routed sources whose they are, as far as that is known, and writes it down: in as many statements for one event
+ * as for a batch. An event that is not known yet, or that nobody's is, stays under the operator's client.
+ */
+export async function routeArrivals<Row extends ArrivingRow>(
+  tx: Queryable,
+  arriving: readonly Row[],
+): Promise<RoutedBatch<Row>> {
+  const decisions = pairUp(arriving, decideRoutes(arriving, await findKnownRoutes(tx, arriving)))
+  // All processes insert in the same order: two batches with the same events in different orders would deadlock.
+  const ordered = decisions.toSorted(([a], [b]) => (a.identity < b.identity ? -1 : 1))
+  const inserted = await insertRoutings(
+    tx,
+    ordered.map(([row, decision]) => routingOf(row, decision)),
+  )
+  const freshIds = new Set(inserted.map(({ source_event_id }) => source_event_id))
+  const fresh = decisions.filter(([{ id }]) => freshIds.has(id))
+  const hasNews = await learnObjects(tx, fresh.flatMap(toldBy))
+  await insertWaits(tx, fresh.flatMap(waitsOf))
+  return {
+    rows: fresh.map(([row, decision]) => ({
+      ...row,
+      clientId: decision.state === 'routed' ? decision.targetId : row.clientId,
+      route: routeOf(decision),
+    })),
+    hasNews,
+  }
+}
+
+const routingOf = (row: ArrivingRow, decision: RouteDecision): RoutingRow => ({
+  clientId: row.clientId,
+  sourceId: row.sourceId,
+  account: row.account,
+  livemode: row.livemode,
+  eventId: row.eventId,
+  sourceEventId: row.id,
+  state: decision.state,
+  targetId: decision.state === 'routed' ? decision.targetId : null,
+  routedBy: decision.state === 'routed' ? decision.routedBy : null,
+})
+
+const routeOf = (decision: RouteDecision): ArrivedRoute =>
+  'code' in decision
+    ? { state: decision.state, code: decision.code, message: decision.message }
+    : { state: decision.state, code: null, message: null }
+
+const toldBy = ([{ clientId, sourceId, eventId }, decision]: [ArrivingRow, RouteDecision]) =>
+  decision.state === 'routed'
+    ? decision.learns.map(({ key }) => ({
+        ...{ clientId, sourceId, key, name: decision.routedBy.name, toldBy: eventId },
+      }))
+    : []
+
+const waitsOf = ([{ clientId, sourceId, id }, decision]: [ArrivingRow, RouteDecision]) =>
+  'waitsFor' in decision ? decision.waitsFor.map((key) => ({ clientId, sourceId, key, sourceEventId: id })) : []
+
+/** An event that stays with the operator for now: it waits, or has ended without a client. */
+type UnsettledRow = ArrivingRow & { route: ArrivedRoute; heldUntil: Date }
+
+/** Inserts source events that wait for their client, or have none. The normaliser leaves alone what is due at the end of time. */
+export const insertUnsettledEvents = createRowInsert<UnsettledRow, { id: string; received_at: Date }>({
+  name: 'receive.unsettled_events',
+  table: 'source_events',
+  columns: {
+    client_id: (row) => row.clientId,
+    id: (row) => row.id,
+    source_id: (row) => row.sourceId,
+    account: (row) => row.account,
+    livemode: (row) => row.livemode,
+    event_id: (row) => row.eventId,
+    type: (row) => row.type,
+    api_version: (row) => row.apiVersion,
+    lane: (row) => row.lane,
+    created_at: (row) => row.createdAt.toISOString(),
+    state: (row) => (row.route.state === 'waiting' ? 'held' : 'unrouted'),
+    reason_code: (row) => row.route.code,
+    reason_message: (row) => row.route.message,
+    held_until: (row) => (row.route.state === 'waiting' ? row.heldUntil.toISOString() : null),
+    held_for: (row) => (row.route.state === 'waiting' ? ['client'] : null),
+    due_at: (row) => (row.route.state === 'waiting' ? 'infinity' : null),
+  },
+  end: 'on conflict do nothing returning id, received_at',
+})
