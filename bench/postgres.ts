@@ -16,11 +16,11 @@ export interface BenchPostgres {
   stop(): Promise<void>
 }
 
-/** The embedded server in a temporary folder, with the settings that a gateway gives it. */
+/** The embedded server in a temporary folder, with the settings that a gateway gives it, and room for the several gateways of a row. */
 export async function benchPostgres(): Promise<BenchPostgres> {
   const folder = await mkdtemp(join(tmpdir(), 'flo-gateway-bench-'))
   const log = newLog('warn')
-  const server = await startPostgres({ dataDir: folder, log, isSuperuser: true })
+  const server = await startPostgres({ dataDir: folder, log, isSuperuser: true, settings: { max_connections: '300' } })
   const admin = openPool(server.url, { max: 1 })
   const databaseNamed = (name: string) => server.url.replace(/postgres$/, name)
   await admin.query('create database template_bench')

@@ -99,7 +99,7 @@ export const feedEvents = (setting: Setting, count: number): Promise<void> =>
 
 /** What is warm before anything is measured: caches, plans, pages that were never written; each client has had an event. */
 export const warmUp = (setting: Setting): Promise<void> =>
-  feedEvents(setting, Math.max(2 * OUTSTANDING, setting.tenants.length))
+  feedEvents(setting, Math.max(OUTSTANDING, setting.tenants.length))
 
 /** What one round came to, for each event. */
 export interface Sustained {
