@@ -19,6 +19,7 @@ import { mappingRoutes } from './resources/mappings.ts'
 import { renormalizationRoutes } from './resources/renormalizations.ts'
 import { replayRoutes } from './resources/replays.ts'
 import { sourceEventRoutes } from './resources/source-events.ts'
+import { sourceRouteRoutes } from './resources/source-routes.ts'
 import { sourceRoutes } from './resources/sources.ts'
 import { userRoutes } from './resources/users.ts'
 
@@ -26,6 +27,7 @@ const resources = [
   clientRoutes,
   apiKeyRoutes,
   sourceRoutes,
+  sourceRouteRoutes,
   userRoutes,
   checkoutRoutes,
   endpointRoutes,

@@ -45,3 +45,16 @@ async function readRoutedSources(db: Queryable): Promise<{ clientId: string; sou
   )
   return rows
 }
+
+/** The same for all that events of a source wait for: how it tells whose they are has changed. */
+export async function noteAllAwaited(
+  db: Queryable,
+  { clientId, sourceId }: { clientId: string; sourceId: string },
+): Promise<void> {
+  await db.query(
+    `insert into routing_news (client_id, source_id, key)
+     select distinct client_id, source_id, key from routing_waits where client_id = $1 and source_id = $2
+     on conflict do nothing`,
+    [clientId, sourceId],
+  )
+}

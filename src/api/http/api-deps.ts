@@ -75,6 +75,8 @@ export interface ApiDeps {
     backfill: (clientId: string) => void
     replay: (clientId: string) => void
     erase: (clientId: string) => void
+    /** The client is the operator's, whose sources route their events. */
+    route?: (clientId: string) => void
   }
 }
 

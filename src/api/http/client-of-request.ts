@@ -1,4 +1,5 @@
 import type { Queryable } from '../../database/db.ts'
+import { OPERATOR_CLIENT } from '../../domain/ids.ts'
 import { Refusal } from '../../errors.ts'
 import type { Caller } from './caller.ts'
 import { ownerOfId } from './id-owners.ts'
@@ -20,16 +21,18 @@ const notFoundRefusal = (path: string) =>
  */
 export async function clientOfRequest(
   db: Queryable,
-  { ids }: Pick<Route, 'ids'>,
+  { ids, method, namesOtherClient }: Pick<Route, 'ids' | 'method' | 'namesOtherClient'>,
   caller: Caller,
   { params, query, body }: UncheckedRequest,
 ): Promise<string | null> {
   let clientId = caller.clientId
   const given = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>
-  for (const named of [query.clientId, given.clientId]) {
+  for (const named of namesOtherClient ? [] : [query.clientId, given.clientId]) {
     // The key's own client exists; the key would have been deleted with it.
     if (typeof named !== 'string' || named === clientId) continue
-    const owner = await ownerOfId(db, 'client', named, clientId)
+    // What belongs to the operator's own client can be read; nobody gives it anything.
+    const isOperatorRead = named === OPERATOR_CLIENT && clientId === null && method === 'get'
+    const owner = isOperatorRead ? named : await ownerOfId(db, 'client', named, clientId)
     if (!owner) throw notFoundRefusal('clientId')
     clientId = owner
   }

@@ -1,6 +1,6 @@
 import type { Queryable } from '../../database/db.ts'
 import { keptConditionOf, type ShownTable } from '../../database/deletions.ts'
-import { isUuid } from '../../domain/ids.ts'
+import { isUuid, OPERATOR_CLIENT } from '../../domain/ids.ts'
 
 const smallTableQueries = (table: string, and = '') => ({
   any: `select client_id from ${table} where id = $1 ${and}`,
@@ -22,16 +22,20 @@ const shownTableQueries = (table: ShownTable) => {
 
 const ownerQueries = {
   client: {
-    any: 'select id as client_id from clients where id = $1',
+    // The operator's own is there for the sources that route their events: it is no client that anybody could change or delete.
+    any: `select id as client_id from clients where id = $1 and id <> '${OPERATOR_CLIENT}'`,
     own: 'select id as client_id from clients where id = $1 and id = $2',
   },
   apiKey: smallTableQueries('api_keys'),
   source: smallTableQueries('sources'),
-  // The source of what an application publishes is the client itself.
+  // The source of what an application publishes is the client itself. One that routes its events is the source of those that it gave
+  // to the client, and of nothing else of it.
   sourceOrApp: {
     any: 'select client_id from sources where id = $1 union all select id from clients where id = $1',
     own: `select client_id from sources where id = $1 and client_id = $2
-          union all select id from clients where id = $1 and id = $2`,
+          union all select id from clients where id = $1 and id = $2
+          union all (select t.client_id from source_events t join sources s on s.id = t.source_id and s.routing is not null
+                      where t.client_id = $2 and t.source_id = $1 limit 1)`,
   },
   endpoint: smallTableQueries('endpoints', 'and deleted_at is null'),
   // What was sent to an endpoint stays readable after the endpoint is deleted.

@@ -41,6 +41,8 @@ export interface Route {
   ids: Readonly<Record<string, IdKind>>
   /** `one`: needs a client; `any`: an operator may leave it out to ask across all; `none`: concerns no single client. */
   client: 'one' | 'any' | 'none'
+  /** `clientId` in the query or body is a value that the route looks at, not whose the request is: it may be of any client. */
+  namesOtherClient: boolean
   /** Path parameters other than the ids. */
   params: Readonly<Record<string, z.ZodType<string>>>
   query: z.ZodObject
@@ -86,6 +88,7 @@ interface RouteDeclaration<
         | 'ids'
         | 'params'
         | 'meta'
+        | 'namesOtherClient'
         | 'isList'
         | 'status'
         | 'intake'
@@ -117,6 +120,7 @@ function makeRoute<
     body: NO_FIELDS,
     status: 200,
     intake: null,
+    namesOtherClient: false,
     storesNothing: () => false,
     ...defaults,
     ...declaration,
@@ -135,6 +139,16 @@ export const resourceRoute = <
   declaration: RouteDeclaration<Query, Body, string, PathParams<Line>>,
 ): Route =>
   makeRoute(line, declaration, { client: 'one', isList: false, scope: line.startsWith('GET') ? 'read' : 'write' })
+
+/** As `resourceRoute`, where an operator may leave out the client since the resource may be the operator's own. */
+export const anyOwnerRoute = <
+  const Line extends RouteLine,
+  Query extends z.ZodObject = NoFields,
+  Body extends z.ZodType = NoFields,
+>(
+  line: Line,
+  declaration: RouteDeclaration<Query, Body, string | null, PathParams<Line>>,
+): Route => makeRoute(line, declaration, { client: 'any', isList: false, scope: 'write' })
 
 /** A list of resources of clients: an operator may leave out the client. The page asked for is in the call's `query`. */
 export const listRoute = <const Line extends `GET ${string}`, Query extends z.ZodObject = NoFields>(

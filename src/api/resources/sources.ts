@@ -1,13 +1,24 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
+import { ensureOperatorClient } from '../../database/operator-client.ts'
 import { firstRow } from '../../database/rows.ts'
-import { newId } from '../../domain/ids.ts'
+import { newId, OPERATOR_CLIENT } from '../../domain/ids.ts'
+import type { Routing } from '../../domain/routing.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
 import type { ApiDeps } from '../http/api-deps.ts'
-import { clientId, id, name, pageQuery, replyTime, textUpTo } from '../http/field-schemas.ts'
+import { clientId, id, idReference, name, pageQuery, replyTime, textUpTo } from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
-import { listRoute, type Route, resourceRoute } from '../http/route.ts'
+import { anyOwnerRoute, listRoute, type Route, resourceRoute } from '../http/route.ts'
 import { updateSet } from '../http/update-set.ts'
+import {
+  assertMayRoute,
+  assertRoutes,
+  lookAtWaitingEvents,
+  RoutingBody,
+  RoutingReply,
+  routingOf,
+  showRouting,
+} from './source-routing.ts'
 
 const Hydration = z
   .strictObject({
@@ -25,9 +36,12 @@ const Hydration = z
 const Source = z
   .strictObject({
     id,
-    clientId: id,
+    clientId: id
+      .nullable()
+      .meta({ description: "null: the operator's own, which routes its events to several clients." }),
     kind: z.enum(['stripe']),
     name: z.string().nullable(),
+    routing: RoutingReply,
     webhookUrl: z.string().meta({ description: 'The URL to enter in Stripe.' }),
     signingSecretCount: z
       .number()
@@ -44,7 +58,11 @@ const Source = z
     hydration: Hydration,
     createdAt: replyTime,
   })
-  .meta({ id: 'Source', description: 'Where events come from: one webhook of one Stripe account.' })
+  .meta({
+    id: 'Source',
+    description:
+      'Where events come from: one webhook of one Stripe account, or of all accounts that are connected to it.',
+  })
 
 // Stripe's secrets are ASCII, but the whole string is the key, whatever it contains.
 const signingSecret = z
@@ -80,33 +98,45 @@ const changedSourceBody = z.strictObject({
   apiKey: apiKey.nullable().optional(),
   apiVersion: apiVersion.nullable().optional(),
   planRanks: planRanks.optional(),
+  routing: RoutingBody.optional(),
 })
-const newSourceBody = changedSourceBody.extend({ clientId, kind: z.enum(['stripe']).default('stripe'), signingSecrets })
+const newSourceBody = changedSourceBody.extend({
+  clientId: idReference.optional().meta({
+    description:
+      "The client that the source belongs to. It may be left out with a client's key; with an operator's key it is required, unless the source has `routing`: that one belongs to no client.",
+  }),
+  kind: z.enum(['stripe']).default('stripe'),
+  signingSecrets,
+})
 
 /** /v1/sources. Secrets are never returned. A change applies to the next request that Stripe sends. */
 export const sourceRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'publicUrl' | 'forgetFailures' | 'wakes'>): Route[] => [
-  resourceRoute('POST /v1/sources', {
+  anyOwnerRoute('POST /v1/sources', {
     summary: 'Create a source',
+    description:
+      "One with `routing` is the operator's own, for operators' keys alone: each of its events is given to the client whose it is.",
     body: newSourceBody,
     reply: Source,
     status: 201,
-    async answerCall({ db, clientId, body }) {
+    async answerCall({ db, caller, clientId, body }) {
       const id = newId()
+      const owner = assertMayRoute({ caller, clientId, routing: body.routing }) ?? (await ensureOperatorClient(db))
       await db.query(
-        `insert into sources (id, client_id, kind, name, signing_secrets, api_key, api_version, plan_ranks)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+        `insert into sources (id, client_id, kind, name, signing_secrets, api_key, api_version, plan_ranks, routing)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
         [
           id,
-          clientId,
+          owner,
           body.kind,
           body.name,
           sealSecrets(deps.keyRing, body.signingSecrets),
           body.apiKey ? deps.keyRing.encrypt(body.apiKey) : null,
           body.apiVersion,
           body.planRanks ?? {},
+          body.routing && JSON.stringify(routingOf(body.routing)),
         ],
       )
-      return { data: await readSource(deps, db, clientId, id) }
+      return { data: await readSource(deps, db, owner, id) }
     },
   }),
   listRoute('GET /v1/sources', {
@@ -135,6 +165,7 @@ export const sourceRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'publicUrl' | 'forg
     body: changedSourceBody,
     reply: Source,
     async answerCall({ db, clientId, params, body, afterCommit }) {
+      if (body.routing) assertRoutes(clientId, 'routing')
       const set = updateSet(
         {
           name: body.name,
@@ -142,6 +173,7 @@ export const sourceRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'publicUrl' | 'forg
           api_key: body.apiKey && deps.keyRing.encrypt(body.apiKey),
           api_version: body.apiVersion,
           plan_ranks: body.planRanks,
+          routing: body.routing && JSON.stringify(routingOf(body.routing)),
         },
         3,
       )
@@ -155,12 +187,14 @@ export const sourceRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'publicUrl' | 'forg
         await deps.forgetFailures(db, clientId, params.id)
         afterCommit(() => deps.wakes.hydrate(clientId))
       }
+      if (body.routing)
+        await lookAtWaitingEvents({ db, wakes: deps.wakes, afterCommit }, { clientId, sourceId: params.id })
       return { data: await readSource(deps, db, clientId, params.id) }
     },
   }),
 ]
 
-const COLUMNS = `t.id, t.client_id as "clientId", t.kind, t.name, cardinality(t.signing_secrets) as "signingSecretCount",
+const COLUMNS = `t.id, nullif(t.client_id, '${OPERATOR_CLIENT}') as "clientId", t.kind, t.name, t.routing, cardinality(t.signing_secrets) as "signingSecretCount",
   t.api_key is not null as "hasApiKey", t.api_version as "apiVersion", t.plan_ranks as "planRanks", t.created_at as "createdAt",
   t.signature_failing_at as "signatureFailingSince",
   case when h.open_until > now() then h.open_until end as "pausedUntil", h.reason_code as code, h.reason_message as message`
@@ -168,6 +202,7 @@ const JOINS = 'left join hydration_circuits h on h.client_id = t.client_id and h
 
 interface SourceRow {
   id: string
+  routing: Routing | null
   hasApiKey: boolean
   pausedUntil: Date | null
   code: string | null
@@ -177,6 +212,7 @@ interface SourceRow {
 /** A row of COLUMNS as a reply shows it. */
 const showSource = ({ publicUrl }: Pick<ApiDeps, 'publicUrl'>, { pausedUntil, code, message, ...row }: SourceRow) => ({
   ...row,
+  routing: showRouting(row.routing),
   webhookUrl: `${publicUrl()}/webhooks/stripe/${row.id}`,
   hydration: row.hasApiKey
     ? { state: pausedUntil ? 'paused' : 'on', pausedUntil, reason: code && { code, message } }
