@@ -16,8 +16,9 @@ type KeptNode = NodeOf<'kept'>
 type UserNode = NodeOf<'user'>
 
 /**
- * What events read beyond themselves, by id, so that it is loaded for all of a batch at once. Objects, customers, fetches and facts
- * are named by their ids in the event's account and mode (src/domain/realm.ts).
+ * What events read beyond themselves, by id, so that it is loaded for all of a batch at once. A single event names all by their ids.
+ * Collected of several, customers are named by their ids in the event's account and mode (src/domain/realm.ts), and so are objects,
+ * fetches and facts, each in its source: the keys of `keyOf`, as those of twins.
  */
 export interface Lookups {
   /** Ids of Stripe objects whose snapshots are read. */
