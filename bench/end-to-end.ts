@@ -71,6 +71,7 @@ function figuresOf(fast: readonly Sustained[], plain: readonly Sustained[]): Fig
     },
     { what: 'the same, in events/s', value: median('perSecond'), unit: 'events/s', atLeast: 1200 },
     { what: 'SQL statements per event', value: median('statements'), unit: '', atMost: 2 },
+    { what: 'written to the log per event, at the default level', value: median('logBytes'), unit: 'bytes' },
     { what: 'processor time of the gateway per event', value: median('nodeMs'), unit: 'ms', atMost: 0.75 },
     { what: 'processor time of PostgreSQL per event', value: median('postgresMs'), unit: 'ms', atMost: 0.55 },
     {

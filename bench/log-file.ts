@@ -12,6 +12,7 @@ export function openLogFile() {
   unlinkSync(path)
   return {
     fd,
+    size: () => fstatSync(fd).size,
     /** Its end, for whoever wants to know why a process ended. */
     readTail(): string {
       const { size } = fstatSync(fd)

@@ -14,7 +14,7 @@ export async function startNaive(databaseUrl: string): Promise<Server> {
   return {
     url: child.ready.url,
     pid: child.pid,
-    usage: async () => ({ ...(await child.ask('usage')), statements: Number.NaN }),
+    usage: async () => ({ ...(await child.ask('usage')), statements: Number.NaN, logBytes: Number.NaN }),
     async stop() {
       await child.ask('stop')
       await child.stop()

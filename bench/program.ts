@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,13 +11,24 @@ import { ENCRYPTION_KEYS } from './seed.ts'
 
 const inBench = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
+/** Of all processes of a gateway. */
+interface Usage {
+  /** Processor time so far. */
+  cpuSeconds: number
+  /** Memory now. */
+  rssMb: number
+  /** SQL statements sent so far. */
+  statements: number
+  /** Written to its log so far. */
+  logBytes: number
+}
+
 /** A gateway, ours or the plain one, as a process of its own. */
 export interface Server {
   /** Of its webhooks: the id of a source follows. */
   url: string
   pid: number
-  /** Processor seconds of all its processes so far, their memory now, and the SQL statements that they sent. */
-  usage(): Promise<{ cpuSeconds: number; rssMb: number; statements: number }>
+  usage(): Promise<Usage>
   stop(): Promise<void>
 }
 
@@ -29,9 +39,10 @@ export type Environment = Record<string, string>
  * The gateway as `npm start` runs it, with nothing else in its environment but `environment`: default log level, its log in a file.
  */
 export async function startProgram(databaseUrl: string, environment: Environment = {}): Promise<Server> {
-  const folder = await mkdtemp(join(tmpdir(), 'flo-gateway-bench-program-'))
+  const folder = mkdtempSync(join(tmpdir(), 'flo-gateway-bench-program-'))
   const log = openLogFile()
-  const counts = await mkdtemp(join(folder, 'counts-'))
+  const counts = join(folder, 'counts')
+  mkdirSync(counts)
   const program = spawn(
     process.execPath,
     [...childFlags, `--import=${inBench('count-statements.ts')}`, inBench('../src/main.ts')],
@@ -50,6 +61,12 @@ export async function startProgram(databaseUrl: string, environment: Environment
     },
   )
   const ended = once(program, 'exit')
+  // However the row ends, nothing of it is left.
+  const endProgram = () => {
+    program.kill('SIGKILL')
+    rmSync(folder, { recursive: true, force: true })
+  }
+  process.once('exit', endProgram)
   const url = await new Promise<string>((resolve, reject) => {
     let said = ''
     program.stdout?.on('data', (chunk) => {
@@ -71,13 +88,15 @@ export async function startProgram(databaseUrl: string, environment: Environment
         cpuSeconds: processorSeconds(pid),
         rssMb: residentMb(pid),
         statements: numbers.reduce((sum, count) => sum + count, 0),
+        logBytes: log.size(),
       }
     },
     async stop() {
       program.kill('SIGTERM')
       await ended
       log.close()
-      await rm(folder, { recursive: true, force: true })
+      process.off('exit', endProgram)
+      endProgram()
     },
   }
 }

@@ -105,6 +105,7 @@ export const warmUp = (setting: Setting): Promise<void> =>
 export interface Sustained {
   perSecond: number
   statements: number
+  logBytes: number
   nodeMs: number
   postgresMs: number
   /** Of the gateway's processes, at the end. */
@@ -136,6 +137,7 @@ export async function measureSustained(setting: Setting, seconds: number): Promi
   return {
     perSecond: (done / (until.at - from.at)) * 1000,
     statements: (until.statements - from.statements) / done,
+    logBytes: (until.logBytes - from.logBytes) / done,
     nodeMs: ((until.cpuSeconds - from.cpuSeconds) / done) * 1000,
     postgresMs: ((until.postgres - from.postgres) / done) * 1000,
     rssMb: until.rssMb,
