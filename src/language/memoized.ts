@@ -2,8 +2,10 @@
 export function memoizeByKey<K extends object, V>(compute: (key: K) => V): (key: K) => V {
   const results = new WeakMap<K, { answer: V }>()
   return (key) => {
-    const cached = results.get(key) ?? { answer: compute(key) }
-    results.set(key, cached)
-    return cached.answer
+    const cached = results.get(key)
+    if (cached) return cached.answer
+    const answer = compute(key)
+    results.set(key, { answer })
+    return answer
   }
 }

@@ -2,7 +2,7 @@ import type { ContractMappings } from '../../mappings/offer.ts'
 import type { Json } from '../domain/json.ts'
 import { evaluateMapping, type Verdict } from '../language/evaluate.ts'
 import type { Memory } from '../language/memory.ts'
-import type { Facts, Trace } from '../language/read.ts'
+import type { Facts, Trace } from '../language/scope.ts'
 import { type ContractMapping, mappingsReading } from './contract-mappings.ts'
 import { priorStateOf } from './world/previous-attributes.ts'
 import {

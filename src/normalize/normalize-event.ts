@@ -1,7 +1,7 @@
 import type { ContractMappings } from '../../mappings/offer.ts'
 import { MappingError } from '../language/mapping.ts'
 import { emptyMemory } from '../language/memory.ts'
-import type { Facts, Trace } from '../language/read.ts'
+import type { Facts, Trace } from '../language/scope.ts'
 import { faultOutcome } from './faults.ts'
 import { areForgotten, forgottenOutcome, usersNamedBy } from './forgotten.ts'
 import { type Judgement, judgeNewestAgain, judgeObservation, type MappingVerdict } from './judge.ts'

@@ -1,5 +1,5 @@
 import { emptyMemory } from '../../language/memory.ts'
-import type { EvaluationInput, Facts } from '../../language/read.ts'
+import type { EvaluationInput, Facts } from '../../language/scope.ts'
 import type { SourceEvent } from '../source-event.ts'
 import { noFacts } from './lookups.ts'
 

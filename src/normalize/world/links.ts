@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import { paymentLinks } from '../../../mappings/stored-objects.ts'
 import type { Json } from '../../domain/json.ts'
-import { type EvaluationInput, readIfReadable } from '../../language/read.ts'
+import { readIfReadable } from '../../language/read.ts'
+import type { EvaluationInput } from '../../language/scope.ts'
 import { isIdText } from '../../language/unreadable.ts'
 import { keyIn, putRecord, type SourceRealm, type World } from './world.ts'
 

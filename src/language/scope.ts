@@ -1,0 +1,103 @@
+import type { Json } from '../domain/json.ts'
+import type { Mapping, Node, ObjectKind, When } from './mapping.ts'
+import type { Memory } from './memory.ts'
+import type { CountedShare, RefundTally } from './refund-tally.ts'
+import type { UnreadableError } from './unreadable.ts'
+
+/** What an evaluation may ask about the world. Everything is at hand: the pipeline has resolved it before. */
+export interface Facts {
+  /** The latest snapshot of another object and what is remembered of it, null while it is unknown. */
+  readSnapshot(kind: ObjectKind, id: string): { object: Json; memory: Memory } | null
+  /** The Flo user behind a customer; `clientUserId`, `email` and `floUserId` are what the event itself says. */
+  findUser(
+    customer: string | null,
+    clientUserId: string | null,
+    email: string | null,
+    floUserId: string | null,
+  ): { id: string; clientUserId: string | null; email: string | null }
+  /** The UUID that follows from the source and the id of a Stripe object. */
+  deriveUuid(kind: string, key: string): string
+  /** What was refunded so far of a payment, or of a purchase with all of its payments. */
+  readTally(payment: string): RefundTally | null
+  /** The rank of a plan by the source's configuration, null when it has none. */
+  readRank(plan: string): number | null
+}
+
+/** One source event, placed among what is known of its object. */
+export interface EvaluationInput {
+  /** `id` is null for what our own timer says. */
+  event: { id: string | null; type: string; created: number; at: string }
+  object: Json
+  /** The state that the event left behind; null when it is not known. */
+  prior: Json | null
+  /** Our snapshot from before the event, null when the object was never seen. */
+  stored: Json | null
+  /** A newer state of the object is known already. */
+  isLate: boolean
+  memory: Memory
+  facts: Facts
+  trace?: Trace | undefined
+}
+
+/** Hears an evaluation from within, for explanations: `read` gives the value of `part` in `scope`. */
+export type Trace = <T>(part: TracedPart, scope: EvaluationScope, read: () => T) => T
+/** What an evaluation is made of, from the mapping down to its leaves. */
+export type TracedPart =
+  | { op: 'mapping'; mapping: Mapping }
+  | { op: 'rule'; at: number }
+  | { op: 'owed' }
+  | { op: 'emission'; type: string }
+  | { op: 'field'; name: string }
+  | Node
+  | When
+
+/** An input on the way through a mapping: the element of a list, the event being emitted. */
+export interface EvaluationScope extends EvaluationInput {
+  /** The mapping that is evaluated, for what it has said before. */
+  mapping?: string | undefined
+  item?: Json
+  /** The list that the item is an element of. */
+  itemOf?: Node | undefined
+  /** What could not be read for a body, which has null there. */
+  unreadable?: UnreadableError[] | undefined
+  emittedType?: string | undefined
+  counted?: CountedShare | undefined
+  /** Another object's snapshot is being read, whose memory is not this event's to write. */
+  isBorrowed?: true | undefined
+}
+
+/** A scope with every member in its place: all scopes are of one form, so that readers find members quickly. */
+export const createScope = (input: EvaluationInput): EvaluationScope => ({
+  event: input.event,
+  object: input.object,
+  prior: input.prior,
+  stored: input.stored,
+  isLate: input.isLate,
+  memory: input.memory,
+  facts: input.facts,
+  trace: input.trace,
+  mapping: undefined,
+  item: undefined,
+  itemOf: undefined,
+  unreadable: undefined,
+  emittedType: undefined,
+  counted: undefined,
+  isBorrowed: undefined,
+})
+
+/** The same, of an element of a list. */
+export const scopeOfItem = (scope: EvaluationScope, item: Json, itemOf: Node): EvaluationScope => ({
+  ...scope,
+  item,
+  itemOf,
+})
+
+/** The same, of another state of the object. */
+export const scopeOfState = (scope: EvaluationScope, object: Json): EvaluationScope => ({ ...scope, object })
+
+/** Reads a part of an evaluation, through the trace where there is one. */
+export const tracePart = <T>(part: TracedPart, scope: EvaluationScope, read: () => T): T =>
+  scope.trace ? scope.trace(part, scope, read) : read()
+
+/** What identifies an event; an event of our own timer is identified by its type. */
+export const eventIdentity = ({ id, type, created }: EvaluationInput['event']) => ({ id: id ?? type, type, created })
