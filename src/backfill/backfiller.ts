@@ -1,7 +1,7 @@
 import { createFairSlots } from '../workers/fair-slots.ts'
 import { createLeasedRuns, type LeasedRuns, type LeasedRunsDeps as RunsDeps } from '../workers/leased-runs.ts'
 import { type BackfillDeps as RunDeps, runBackfill } from './run.ts'
-import { findDueBackfills, listClientsWithBackfills, nextBackfillTime } from './state.ts'
+import { findDueBackfills, listClientsWithBackfills, nextBackfillTimes } from './state.ts'
 
 /** Windows that a process has in memory at once, over the backfills of all clients; one for each client at most. */
 const MAX_CONCURRENT_WINDOWS = 16
@@ -11,8 +11,8 @@ export function startBackfiller(deps: Omit<RunDeps, 'runInTurn'> & RunsDeps): Le
   const slots = createFairSlots({ max: MAX_CONCURRENT_WINDOWS, perGroup: 1 })
   return createLeasedRuns(deps, {
     name: 'backfill',
-    readDueRuns: (clientId) => findDueBackfills(deps.db, clientId),
-    readNextDue: (clientId) => nextBackfillTime(deps.db, clientId),
+    readDueRuns: (clientIds) => findDueBackfills(deps.db, clientIds),
+    readNextDue: (clientIds) => nextBackfillTimes(deps.db, clientIds),
     readClients: () => listClientsWithBackfills(deps.db),
     // Another process may hold the lease by now: events that are read twice are duplicates the second time.
     workOn: (backfill, stop) =>

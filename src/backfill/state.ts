@@ -1,6 +1,7 @@
 import { queryAnsweringNodes } from '../database/away-nodes.ts'
+import { createClientStatement } from '../database/client-statement.ts'
 import type { Queryable } from '../database/db.ts'
-import { firstRow } from '../database/rows.ts'
+import type { Routing } from '../domain/routing.ts'
 
 /** A running backfill, and the credentials for its calls. */
 export interface Backfill {
@@ -16,6 +17,8 @@ export interface Backfill {
   /** Encrypted; null: the source has none (any more). */
   apiKey: string | null
   apiVersion: string | null
+  /** How the source routes its events to clients; null: they are all its client's. */
+  routing: Routing | null
 }
 
 /** How many events of one type were listed, and how many of these were known before, new, and refused by the database. */
@@ -26,17 +29,19 @@ export interface EventCounts {
   refused: number
 }
 
-/** Finds the client's running backfills that are due. */
-export async function findDueBackfills(db: Queryable, clientId: string): Promise<Backfill[]> {
-  const { rows } = await db.query<Backfill>(
-    `select b.client_id as "clientId", b.id, b.source_id as "sourceId", b.account, b.until, b.types,
-            b.delivery_success as "deliverySuccess", b.read_until as "readUntil", b.failures,
-            s.api_key as "apiKey", s.api_version as "apiVersion"
-       from backfills b left join sources s on s.client_id = b.client_id and s.id = b.source_id
-      where b.client_id = $1 and b.state = 'running' and b.next_attempt_at <= now()`,
-    [clientId],
-  )
-  return rows
+const selectDue = createClientStatement<Backfill>({
+  name: 'backfill.due',
+  text: (tie) => `
+    select b.client_id as "clientId", b.id, b.source_id as "sourceId", b.account, b.until, b.types,
+           b.delivery_success as "deliverySuccess", b.read_until as "readUntil", b.failures,
+           s.api_key as "apiKey", s.api_version as "apiVersion", s.routing
+      from backfills b left join sources s on s.client_id = b.client_id and s.id = b.source_id
+     where b.client_id = any($1::uuid[]) and b.state = 'running' and b.next_attempt_at <= now() ${tie('b.client_id')}`,
+})
+
+/** Finds the running backfills of clients of one group that are due. */
+export async function findDueBackfills(db: Queryable, clientIds: readonly string[]): Promise<Backfill[]> {
+  return (await selectDue(db, clientIds, [clientIds])).rows
 }
 
 /** Lists the clients that have a running backfill. */
@@ -48,13 +53,20 @@ export async function listClientsWithBackfills(db: Queryable): Promise<string[]>
   return rows.map(({ id }) => id)
 }
 
-/** When the client's next backfill is due; null: none runs. */
-export async function nextBackfillTime(db: Queryable, clientId: string): Promise<Date | null> {
-  const { rows } = await db.query<{ next: Date | null }>(
-    `select min(next_attempt_at) as next from backfills where client_id = $1 and state = 'running'`,
-    [clientId],
-  )
-  return firstRow(rows).next
+const selectNextTimes = createClientStatement<{ clientId: string; next: Date }>({
+  name: 'backfill.next_due',
+  text: (tie) => `
+    select client_id as "clientId", min(next_attempt_at) as next from backfills
+     where client_id = any($1::uuid[]) and state = 'running' ${tie('client_id')} group by client_id`,
+})
+
+/** When the next backfill of each of these clients of one group is due, in milliseconds; of the others none runs. */
+export async function nextBackfillTimes(
+  db: Queryable,
+  clientIds: readonly string[],
+): Promise<ReadonlyMap<string, number>> {
+  const { rows } = await selectNextTimes(db, clientIds, [clientIds])
+  return new Map(rows.map(({ clientId, next }) => [clientId, next.getTime()]))
 }
 
 /** Records that everything created before `readUntil` is stored. False: it was cancelled meanwhile, and must not go on. */

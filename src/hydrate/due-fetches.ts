@@ -1,3 +1,4 @@
+import { createClientStatement } from '../database/client-statement.ts'
 import type { Queryable } from '../database/db.ts'
 
 /** Something that is to be fetched now, and with what. */
@@ -21,34 +22,43 @@ export interface DueFetch {
   failures: number
 }
 
-/** Rows looked at in one turn: more than can be under way. */
+/** Rows looked at of each client in one turn: more than can be under way. */
 const LIMIT = 200
 
-/** What a client's sources are waiting for, the most urgent first; sources whose circuit is open are passed over. */
-export async function readDueFetches(db: Queryable, clientId: string): Promise<DueFetch[]> {
-  const { rows } = await db.query<DueFetch>(
-    `select h.client_id as "clientId", h.source_id as "sourceId", h.need, h.account, h.livemode, h.paths, h.list as "isList", h.essential as "isEssential", h.attempts,
-            h.give_up_at as "giveUpAt", s.api_key as "apiKey", coalesce(s.api_version, h.api_version) as "apiVersion",
-            coalesce(c.failures, 0) as failures
-       from hydrations h
-       left join sources s on s.client_id = h.client_id and s.id = h.source_id
-       left join hydration_circuits c on c.client_id = h.client_id and c.source_id = h.source_id
-      where h.client_id = $1 and h.state = 'pending' and h.next_attempt_at <= now()
-        and (c.open_until is null or c.open_until <= now())
-      order by h.next_attempt_at, h.need limit ${LIMIT}`,
-    [clientId],
-  )
-  return rows
+const selectDueFetches = createClientStatement<DueFetch>({
+  name: 'hydrate.due',
+  text: (tie) => `
+    select h.client_id as "clientId", h.source_id as "sourceId", h.need, h.account, h.livemode, h.paths, h.list as "isList",
+           h.essential as "isEssential", h.attempts, h.give_up_at as "giveUpAt", s.api_key as "apiKey",
+           coalesce(s.api_version, h.api_version) as "apiVersion", h.circuit_failures as failures
+      from unnest($1::uuid[]) w(client_id)
+     cross join lateral (
+       select d.*, coalesce(c.failures, 0) as circuit_failures from hydrations d
+         left join hydration_circuits c on c.client_id = d.client_id and c.source_id = d.source_id
+        where d.client_id = w.client_id and d.state = 'pending' and d.next_attempt_at <= now()
+          and (c.open_until is null or c.open_until <= now()) ${tie('d.client_id')}
+        order by d.next_attempt_at, d.need limit ${LIMIT}) h
+      left join sources s on s.client_id = h.client_id and s.id = h.source_id
+     order by h.next_attempt_at, h.need`,
+})
+
+/** What the sources of these clients are waiting for, the most urgent first; sources whose circuit is open are passed over. */
+export async function readDueFetches(db: Queryable, clientIds: readonly string[]): Promise<DueFetch[]> {
+  return (await selectDueFetches(db, clientIds, [clientIds])).rows
 }
 
-/** When something of the client is to be fetched next; null: nothing is waited for. */
-export async function readNextDue(db: Queryable, clientId: string): Promise<Date | null> {
-  const { rows } = await db.query(
-    `select min(greatest(h.next_attempt_at, c.open_until)) as next
-       from hydrations h
-       left join hydration_circuits c on c.client_id = h.client_id and c.source_id = h.source_id
-      where h.client_id = $1 and h.state = 'pending'`,
-    [clientId],
-  )
-  return rows[0].next
+const selectNextDue = createClientStatement<{ clientId: string; next: Date }>({
+  name: 'hydrate.next_due',
+  text: (tie) => `
+    select h.client_id as "clientId", min(greatest(h.next_attempt_at, c.open_until)) as next
+      from hydrations h
+      left join hydration_circuits c on c.client_id = h.client_id and c.source_id = h.source_id
+     where h.client_id = any($1::uuid[]) and h.state = 'pending' ${tie('h.client_id')}
+     group by h.client_id`,
+})
+
+/** When something of each of these clients is to be fetched next, in milliseconds; for the others nothing is waited for. */
+export async function readNextDue(db: Queryable, clientIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  const { rows } = await selectNextDue(db, clientIds, [clientIds])
+  return new Map(rows.map(({ clientId, next }) => [clientId, next.getTime()]))
 }

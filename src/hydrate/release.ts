@@ -1,3 +1,4 @@
+import { createClientStatement } from '../database/client-statement.ts'
 import { type Db, inTransaction, type Queryable } from '../database/db.ts'
 import { splitRealm } from '../domain/realm.ts'
 
@@ -41,11 +42,28 @@ export async function releaseWaitingEvents(
 /** How long a fetch that was given up without an answer is not made again. */
 export const FAILED_SECONDS = 60
 
+const selectOptional = createClientStatement<{ clientId: string }>({
+  name: 'hydrate.optional',
+  text: (tie) => `
+    select distinct h.client_id as "clientId"
+      from hydration_circuits c
+      join hydrations h on h.client_id = c.client_id and h.source_id = c.source_id
+     where c.client_id = any($1::uuid[]) and c.open_until > now() and h.state = 'pending' and not h.essential
+       ${tie('c.client_id')}`,
+})
+
 /**
  * Lets the events of sources that are left alone at present go on without what they can do without. (A need may have been
- * asked for just before, or while a call was under way that found Stripe answering no more.) Answers whether there were any.
+ * asked for just before, or while a call was under way that found Stripe answering no more.) Answers the clients that had any.
  */
-export const giveUpOptionalFetches = (db: Db, clientId: string): Promise<boolean> =>
+export async function giveUpOptionalFetches(db: Db, clientIds: readonly string[]): Promise<string[]> {
+  const { rows } = await selectOptional(db, clientIds, [clientIds])
+  // Seldom, and with a client's own locks only: one after another.
+  for (const { clientId } of rows) await giveUpOfClient(db, clientId)
+  return rows.map(({ clientId }) => clientId)
+}
+
+const giveUpOfClient = (db: Db, clientId: string): Promise<void> =>
   inTransaction(db, async (tx) => {
     const { rows } = await tx.query<EndedFetch>(
       `update hydrations h
@@ -58,5 +76,4 @@ export const giveUpOptionalFetches = (db: Db, clientId: string): Promise<boolean
       [clientId],
     )
     for (const landed of rows) await releaseWaitingEvents(tx, landed, null)
-    return rows.length > 0
   })

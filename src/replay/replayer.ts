@@ -17,8 +17,7 @@ export function startReplayer(deps: Deps): LeasedRuns {
   const slots = createFairSlots({ max: MAX_CONCURRENT_STEPS, perGroup: 1 })
   return createLeasedRuns(deps, {
     name: 'replay',
-    readDueRuns: (clientId) => findRunningReplays(deps.db, clientId),
-    readNextDue: async () => null,
+    readDueRuns: (clientIds) => findRunningReplays(deps.db, clientIds),
     readClients: () => listClientsWithReplays(deps.db),
     // Another process may hold the lease by now: each step starts from the locked row, so that nothing is made twice.
     workOn: (replay, stop) =>

@@ -1,4 +1,5 @@
 import { queryAnsweringNodes } from '../database/away-nodes.ts'
+import { createClientStatement } from '../database/client-statement.ts'
 import type { Queryable } from '../database/db.ts'
 import { firstRow } from '../database/rows.ts'
 import type { ReplaySelection } from './select-events.ts'
@@ -15,13 +16,15 @@ export interface Replay extends ReplaySelection {
 const COLUMNS = `r.client_id as "clientId", r.id, r.endpoint_id as "endpointId", r.mode, r.event_types as "eventTypes",
   r.created_at::text as "asOf", r.found, r.reached, r.upto`
 
-/** Finds the client's running replays. */
-export async function findRunningReplays(db: Queryable, clientId: string): Promise<Replay[]> {
-  const { rows } = await db.query<Replay>(
-    `select ${COLUMNS} from replays r where r.client_id = $1 and r.state = 'running'`,
-    [clientId],
-  )
-  return rows
+const selectRunning = createClientStatement<Replay>({
+  name: 'replay.running',
+  text: (tie) =>
+    `select ${COLUMNS} from replays r where r.client_id = any($1::uuid[]) and r.state = 'running' ${tie('r.client_id')}`,
+})
+
+/** Finds the running replays of clients of one group. */
+export async function findRunningReplays(db: Queryable, clientIds: readonly string[]): Promise<Replay[]> {
+  return (await selectRunning(db, clientIds, [clientIds])).rows
 }
 
 /** Lists the clients that have a running replay. */

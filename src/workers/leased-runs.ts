@@ -1,7 +1,5 @@
-import type { Db } from '../database/db.ts'
-import type { Log } from '../log.ts'
-import { createGrowingPause, type GrowingPause } from './growing-pause.ts'
-import type { Worker } from './worker.ts'
+import { createLeaseLoop } from './lease-loop.ts'
+import { type HeldUnits, type LeaseLoop, type LeaseLoopDeps, type NextLook, NOT_BY_ITSELF } from './leased-room.ts'
 
 /** A long piece of work of one client, of which a row says how far it is: a backfill, a replay. */
 interface LongRun {
@@ -19,168 +17,144 @@ export interface StopSignal {
   pause: (ms: number) => Promise<void>
 }
 
+/** Of runs of one kind. The clients of a call are of one group (client-groups.ts). */
 interface RunKind<Run extends LongRun> {
   /** The prefix of its units and of its log events. */
   name: string
-  /** The client's runs that are to be worked on now. */
-  readDueRuns: (clientId: string) => Promise<Run[]>
-  /** When the client's next one is due; null: none will be by itself. */
-  readNextDue: (clientId: string) => Promise<Date | null>
+  /** The clients' runs that are to be worked on now. */
+  readDueRuns: (clientIds: readonly string[]) => Promise<Run[]>
+  /** When each client's next one is due, in milliseconds; left out: none will be by itself. */
+  readNextDue?: (clientIds: readonly string[]) => Promise<ReadonlyMap<string, number>>
   /** The clients that have such runs. */
   readClients: () => Promise<string[]>
   /** Continues from where the row says, to the end or until it is stopped. What it throws is logged, and it is begun again. */
   workOn: (run: Run, stop: StopSignal) => Promise<void>
 }
 
-export interface LeasedRunsDeps {
-  db: Db
-  log: Log
-  worker: Worker
-  /** The database's clock, by which runs are due. */
-  now?: () => Date
-  /** Another process works on a run of this client: it should know that there is work. */
-  onLeasedElsewhere: (clientId: string) => void
-}
+export type LeasedRunsDeps = LeaseLoopDeps
 
-/** A room that works on such runs. */
-export interface LeasedRuns {
-  /** There may be a run of this client to work on. Returns at once. */
-  wake(clientId: string): void
-  /** Wakes every client that has one. */
-  sweep(): Promise<void>
-  /** Stops the running ones where they are; they go on in another process, or at the next start. */
-  stop(): Promise<void>
-}
+/** A room that works on such runs. Its `stop` stops the running ones where they are; they go on in another process, or at the next start. */
+export type LeasedRuns = LeaseLoop
 
 const RETRY_MS = 1000
 
 /** Works on all runs of a kind, each in one process at a time. After `kill -9` another process continues from the row. */
-// biome-ignore lint/complexity/noExcessiveLinesPerFunction: one closure around the state of the runs; its parts are short functions.
-export function createLeasedRuns<Run extends LongRun>(
-  { log, worker, now = () => new Date(), onLeasedElsewhere }: LeasedRunsDeps,
-  kind: RunKind<Run>,
-): LeasedRuns {
-  const looksUnderWay = new Map<string, Promise<void>>()
-  const wokenMeanwhile = new Set<string>()
-  const timers = new Map<string, NodeJS.Timeout>()
-  // Of clients for whom the last look failed.
-  const pauses = new Map<string, GrowingPause>()
-  const running = new Map<string, Promise<void>>()
-  // Failed a moment ago: begun again at once, they would probably fail again.
-  const paused = new Map<string, NodeJS.Timeout>()
-  const stopping = Promise.withResolvers<'stopping'>()
-  // Not a race with the promise above, which would keep every pause of a long run in memory.
-  const sleepers = new Set<() => void>()
-  let stopped = false
-  let leaseGeneration = 0
+export function createLeasedRuns<Run extends LongRun>(deps: LeasedRunsDeps, kind: RunKind<Run>): LeasedRuns {
+  const { now } = deps
+  const runs = createRuns({ ...deps, onEnded: (clientId) => loop.wake(clientId) }, kind)
   const unitOf = (id: string) => `${kind.name}:${id}`
+  const readIdleRuns = async (clientIds: readonly string[]) =>
+    (await kind.readDueRuns(clientIds)).filter(({ id }) => runs.mayBegin(id))
+  const readNextDue = async (clientIds: readonly string[]) => (await kind.readNextDue?.(clientIds)) ?? new Map()
 
-  const wake = (clientId: string) => {
-    if (stopped) return
-    if (looksUnderWay.has(clientId)) return void wokenMeanwhile.add(clientId)
-    const look = lookForRuns(clientId)
-      .then(() => void pauses.delete(clientId))
-      .catch((error) => {
-        log.error({ clientId, err: error }, `${kind.name}.look_failed`)
-        const pause = pauses.get(clientId) ?? createGrowingPause({ firstMs: RETRY_MS })
-        pauses.set(clientId, pause)
-        wakeIn(clientId, pause.next())
-      })
-      .finally(() => {
-        looksUnderWay.delete(clientId)
-        if (wokenMeanwhile.delete(clientId)) wake(clientId)
-      })
-    looksUnderWay.set(clientId, look)
+  const workOn = async (unitsOfClients: ReadonlyMap<string, HeldUnits>): Promise<ReadonlyMap<string, NextLook>> => {
+    const clientIds = [...unitsOfClients.keys()]
+    // Looked at again under the lease: a run may have gone on, or ended, between the look and the claim.
+    for (const run of await readIdleRuns(clientIds))
+      if (unitsOfClients.get(run.clientId)?.has(unitOf(run.id))) runs.beginRun(run)
+    const next = await readNextDue(clientIds)
+    const busy = runs.listBusyClients()
+    return new Map(
+      clientIds.map((clientId) => {
+        const dueAt = next.get(clientId) ?? NOT_BY_ITSELF
+        // What is due already runs here, or elsewhere.
+        const at = dueAt > now().getTime() ? dueAt : NOT_BY_ITSELF
+        return [clientId, { isBusy: busy.has(clientId), at: Math.min(at, runs.resumesAt(clientId)) }]
+      }),
+    )
   }
-
-  const lookForRuns = async (clientId: string) => {
-    const readIdleRuns = async () =>
-      (await kind.readDueRuns(clientId)).filter(({ id }) => !running.has(id) && !paused.has(id))
-    const units = (await readIdleRuns()).map(({ id }) => ({ clientId, unit: unitOf(id) }))
-    const { held, elsewhere } = await worker.claimUnits(units)
-    const heldUnits = new Set(held.map(({ unit }) => unit))
-    if (elsewhere.length > 0) onLeasedElsewhere(clientId)
-    // Looked at again under the lease: it may have gone on, or ended, between the look and the claim.
-    const mine = held.length > 0 ? (await readIdleRuns()).filter(({ id }) => heldUnits.has(unitOf(id))) : []
-    if (!stopped) for (const run of mine) beginRun(run)
-    const begun = new Set([...running.keys()].map(unitOf))
-    await worker.releaseUnits(held.filter(({ unit }) => !begun.has(unit)))
-    const next = await kind.readNextDue(clientId)
-    const waitMs = next ? next.getTime() - now().getTime() : 0
-    if (waitMs > 0) wakeIn(clientId, waitMs)
+  const loop = createLeaseLoop(deps, {
+    name: kind.name,
+    listUnits: async (clientIds) =>
+      (await readIdleRuns(clientIds)).map(({ clientId, id }) => ({ clientId, unit: unitOf(id) })),
+    workOn,
+    async readNextDue(clientIds) {
+      const due = (await readIdleRuns(clientIds)).map(({ clientId }) => [clientId, now().getTime()] as const)
+      return new Map([...(await readNextDue(clientIds)), ...due])
+    },
+    readDueClients: kind.readClients,
+    untilEnded: runs.untilEnded,
+  })
+  return {
+    ...loop,
+    stop() {
+      runs.stopAll()
+      return loop.stop()
+    },
   }
+}
 
-  const beginRun = (run: Run) => {
-    const { clientId, id } = run
-    const logFields = { clientId, [`${kind.name}Id`]: id }
-    const generation = leaseGeneration
-    const ended = kind
-      .workOn(run, {
-        isStopped: () => stopped || generation !== leaseGeneration,
-        stopping: stopping.promise,
-        pause: sleepFor,
-      })
-      .catch((error) => {
-        log.error({ ...logFields, err: error }, `${kind.name}.broke_off`)
-        pauseRun(run)
-      })
-      .then(() => worker.releaseUnits([{ clientId, unit: unitOf(id) }]))
-      .catch((error) => log.error({ ...logFields, err: error }, `${kind.name}.not_released`))
-      .finally(() => {
-        running.delete(id)
-        wake(clientId)
-      })
-    running.set(id, ended)
-  }
-
-  const sleepFor = (ms: number) =>
-    new Promise<void>((resolve) => {
-      const wakeUp = () => {
-        clearTimeout(timer)
-        sleepers.delete(wakeUp)
-        resolve()
-      }
-      const timer = setTimeout(wakeUp, stopped ? 0 : ms)
-      sleepers.add(wakeUp)
-    })
-
-  const pauseRun = ({ clientId, id }: Run) => {
-    if (stopped) return
-    const timer = setTimeout(() => {
-      paused.delete(id)
-      wake(clientId)
-    }, RETRY_MS)
-    paused.set(id, timer)
-  }
-
-  const wakeIn = (clientId: string, waitMs: number) => {
-    clearTimeout(timers.get(clientId))
-    timers.delete(clientId)
-    if (!stopped)
-      timers.set(
-        clientId,
-        setTimeout(() => wake(clientId), waitMs + 5),
-      )
-  }
-
-  const sweep = async () => {
-    for (const clientId of await kind.readClients()) wake(clientId)
-  }
-
+/** The runs that go on in this process. */
+function createRuns<Run extends LongRun>(
+  { log, worker, now, onEnded }: LeasedRunsDeps & { onEnded: (clientId: string) => void },
+  kind: RunKind<Run>,
+) {
+  const running = new Map<string, { clientId: string; ended: Promise<void> }>()
+  // Failed a moment ago: begun again at once, they would probably fail again.
+  const paused = new Map<string, { clientId: string; until: number }>()
+  const restOf = ({ until }: { until: number }) => until - performance.now()
+  const sleep = createSleep()
+  let leaseGeneration = 0
   worker.onLost(() => {
     leaseGeneration += 1
   })
-  worker.onReady(sweep)
-
   return {
-    wake,
-    sweep,
-    async stop() {
-      stopped = true
+    mayBegin(id: string): boolean {
+      const pause = paused.get(id)
+      if (pause && restOf(pause) <= 0) paused.delete(id)
+      return !running.has(id) && !paused.has(id)
+    },
+    beginRun(run: Run) {
+      const { clientId, id } = run
+      const generation = leaseGeneration
+      const isStopped = () => sleep.isStopped() || generation !== leaseGeneration
+      if (isStopped()) return
+      const ended = kind
+        .workOn(run, { isStopped, stopping: sleep.stopping, pause: sleep.sleepFor })
+        .catch((error) => {
+          log.error({ clientId, [`${kind.name}Id`]: id, err: error }, `${kind.name}.broke_off`)
+          paused.set(id, { clientId, until: performance.now() + RETRY_MS })
+        })
+        .finally(() => {
+          running.delete(id)
+          onEnded(clientId)
+        })
+      running.set(id, { clientId, ended })
+    },
+    listBusyClients: () => new Set([...running.values()].map(({ clientId }) => clientId)),
+    /** When a run of the client that has failed is to be begun again. */
+    resumesAt(clientId: string): number {
+      const ofClient = [...paused.values()].filter((run) => run.clientId === clientId)
+      return Math.min(NOT_BY_ITSELF, ...ofClient.map((run) => now().getTime() + restOf(run)))
+    },
+    stopAll: sleep.stopSleeping,
+    untilEnded: () => Promise.all([...running.values()].map(({ ended }) => ended)),
+  }
+}
+
+/** Pauses that end at once when the process does. */
+function createSleep() {
+  const stopping = Promise.withResolvers<'stopping'>()
+  // Not a race with the promise above, which would keep every pause of a long run in memory.
+  const sleepers = new Set<() => void>()
+  let isStopped = false
+  return {
+    stopping: stopping.promise,
+    isStopped: () => isStopped,
+    sleepFor: (ms: number) =>
+      new Promise<void>((resolve) => {
+        const wakeUp = () => {
+          clearTimeout(timer)
+          sleepers.delete(wakeUp)
+          resolve()
+        }
+        const timer = setTimeout(wakeUp, isStopped ? 0 : ms)
+        sleepers.add(wakeUp)
+      }),
+    stopSleeping() {
+      isStopped = true
       stopping.resolve('stopping')
       for (const wakeUp of [...sleepers]) wakeUp()
-      for (const timer of [...timers.values(), ...paused.values()]) clearTimeout(timer)
-      await Promise.all([...looksUnderWay.values(), ...running.values()])
     },
   }
 }

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { mappings } from '../../mappings/index.ts'
+import { openClientGroups } from '../../src/database/client-groups.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
 import { createNormalizer } from '../../src/normalize/lanes.ts'
@@ -12,6 +13,7 @@ import { fireTimersOf, normalizeClient } from '../support/normalizing.ts'
 import { lanes, newSource } from '../support/storing.ts'
 
 const { url, db } = await freshDatabase()
+const groups = await openClientGroups(db)
 const log = newLog('silent')
 const DAY = 86_400
 const START = Date.UTC(2026, 3, 1) / 1000
@@ -216,6 +218,7 @@ test('a running normalizer finds what is due by itself', async () => {
   const room = createNormalizer({
     ...deps,
     worker,
+    groups,
     laneCount: LANES,
     onDeliveriesCreated: () => {},
     onLeasedElsewhere: () => {},

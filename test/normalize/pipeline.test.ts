@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { mappings } from '../../mappings/index.ts'
+import { openClientGroups } from '../../src/database/client-groups.ts'
 import { idOfWords, idTime, newId } from '../../src/domain/ids.ts'
 import type { Json } from '../../src/domain/json.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
@@ -13,6 +14,7 @@ import { eventually } from '../support/eventually.ts'
 import { normalizeClient } from '../support/normalizing.ts'
 
 const { url, db } = await freshDatabase({ max: 20 })
+const groups = await openClientGroups(db)
 const log = newLog('silent')
 let clientId: string
 let sourceId: string
@@ -278,6 +280,7 @@ describe('normalizers of two processes', () => {
       const room = createNormalizer({
         ...deps,
         worker,
+        groups,
         laneCount: LANES,
         onDeliveriesCreated: () => {},
         onLeasedElsewhere: () => {},
@@ -309,6 +312,7 @@ describe('normalizers of two processes', () => {
     const room = createNormalizer({
       ...short,
       worker,
+      groups,
       laneCount: LANES,
       onDeliveriesCreated: () => {},
       onLeasedElsewhere: () => {},

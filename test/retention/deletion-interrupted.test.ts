@@ -46,7 +46,7 @@ test.each(['client', 'source', 'user'] as const)(
     const { body } = await apiOn(db).admin.delete(`/v1/${path}${kind === 'user' ? `?clientId=${clientId}` : ''}`)
     const deaths: number[] = []
     for (let most = 1; ; most += 3) {
-      const [deletion] = await readDueDeletions(db, clientId)
+      const [deletion] = await readDueDeletions(db, [clientId])
       if (!deletion) break
       const dying = dyingAt(db, most)
       await runPass(

@@ -21,7 +21,7 @@ const keyOf = async (clientId: string, ...scopes: string[]) =>
 /** Looks through it a last time, as if all that was under way at the reply had ended. */
 async function finish(clientId: string, id: string) {
   await db.query('update deletions set next_pass_at = now() where id = $1', [id])
-  for (const deletion of await readDueDeletions(db, clientId))
+  for (const deletion of await readDueDeletions(db, [clientId]))
     await runPass({ db, keyRing: ring, log: newLog('silent'), deletionGraceSeconds: 0 }, deletion, {
       isStopped: () => false,
       pause: async () => {},

@@ -1,6 +1,7 @@
 import { afterAll } from 'vitest'
 import { contracts } from '../../mappings/index.ts'
 import { flo } from '../../src/contracts/flo.ts'
+import { openClientGroups } from '../../src/database/client-groups.ts'
 import { type Db, inTransaction } from '../../src/database/db.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { newLog } from '../../src/log.ts'
@@ -23,6 +24,8 @@ export async function replaying(
     db,
     log,
     worker,
+    groups: await openClientGroups(db),
+    now: () => new Date(),
     onReplayed: (clientId, endpointId) => made(clientId, [endpointId]),
     onLeasedElsewhere: () => {},
   })

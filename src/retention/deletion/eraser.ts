@@ -8,7 +8,7 @@ import {
   listClientsWithDeletions,
   type OpenDeletion,
   readDueDeletions,
-  readNextPass,
+  readNextPasses,
   saveProgress,
 } from './open-deletions.ts'
 import { payloadSteps } from './payload-steps.ts'
@@ -33,8 +33,8 @@ const GRACE_SECONDS = 600
 export const startEraser = (deps: EraserDeps): LeasedRuns =>
   createLeasedRuns(deps, {
     name: 'erase',
-    readDueRuns: (clientId) => readDueDeletions(deps.db, clientId),
-    readNextDue: (clientId) => readNextPass(deps.db, clientId),
+    readDueRuns: (clientIds) => readDueDeletions(deps.db, clientIds),
+    readNextDue: (clientIds) => readNextPasses(deps.db, clientIds),
     readClients: () => listClientsWithDeletions(deps.db),
     workOn: (deletion, stop) => runPass(deps, deletion, stop),
   })

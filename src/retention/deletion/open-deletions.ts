@@ -15,22 +15,27 @@ export interface OpenDeletion {
 
 const COLUMNS = `client_id as "clientId", id, kind, subject_id as "subjectId", looks_for as "looksFor", position`
 
-/** The client's deletions that are to be worked on now. */
-export async function readDueDeletions(db: Queryable, clientId: string): Promise<OpenDeletion[]> {
+/** The clients' deletions that are to be worked on now. */
+export async function readDueDeletions(db: Queryable, clientIds: readonly string[]): Promise<OpenDeletion[]> {
   const { rows } = await db.query<OpenDeletion>(
-    `select ${COLUMNS} from deletions where client_id = $1 and finished_at is null and next_pass_at <= now() order by id`,
-    [clientId],
+    `select ${COLUMNS} from deletions
+      where client_id = any($1::uuid[]) and finished_at is null and next_pass_at <= now() order by id`,
+    [clientIds],
   )
   return rows
 }
 
-/** When the next of the client's deletions is due; null: none is open. */
-export async function readNextPass(db: Queryable, clientId: string): Promise<Date | null> {
-  const { rows } = await db.query<{ next: Date | null }>(
-    'select min(next_pass_at) as next from deletions where client_id = $1 and finished_at is null',
-    [clientId],
+/** When the next deletion of each of these clients is due, in milliseconds; of the others none is open. */
+export async function readNextPasses(
+  db: Queryable,
+  clientIds: readonly string[],
+): Promise<ReadonlyMap<string, number>> {
+  const { rows } = await db.query<{ clientId: string; next: Date }>(
+    `select client_id as "clientId", min(next_pass_at) as next from deletions
+      where client_id = any($1::uuid[]) and finished_at is null group by client_id`,
+    [clientIds],
   )
-  return firstRow(rows).next
+  return new Map(rows.map(({ clientId, next }) => [clientId, next.getTime()]))
 }
 
 /** The clients with open deletions, those among them that are gone themselves. */
