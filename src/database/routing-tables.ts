@@ -47,7 +47,7 @@ export async function findKnownRoutes(db: Queryable, events: readonly EventToRou
                        on o.client_id = $1 and o.source_id = a.source_id and o.object_id = a.key and a.how = 'object') n
              left join (select s.source_id, s.value, c.id from source_routes s join clients c on c.id = s.target_id
                          where s.client_id = $1) r on r.source_id = n.source_id and r.value = n.name
-             left join clients own on n.how <> 'account' and own.id = case when n.name ~ $5 then n.name::uuid end
+             left join clients own on n.how <> 'account' and own.id = case when n.name ~ $5 then n.name::uuid end and own.id <> $1
              left join clients ext on n.how <> 'account' and ext.external_id = n.name
             where n.name is not null`,
     values: [

@@ -3,20 +3,25 @@ import type { Queryable } from '../../database/db.ts'
 import { isOfDeletedUser } from '../../database/deletions.ts'
 import { firstRow } from '../../database/rows.ts'
 import { EVENT_ORIGINS, originOf } from '../../domain/event-origin.ts'
+import { OPERATOR_CLIENT } from '../../domain/ids.ts'
 import type { ApiDeps } from '../http/api-deps.ts'
 import { clientId, id, idReference, pageQuery, replyTime, textUpTo, windowQuery } from '../http/field-schemas.ts'
 import { readPage } from '../http/page.ts'
 import { listRoute, type Route, resourceRoute } from '../http/route.ts'
+import { RoutedByReply, readRoutedBy } from './routed-by.ts'
 
-const STATES = ['received', 'normalized', 'ignored', 'held', 'failed'] as const
+const STATES = ['received', 'normalized', 'ignored', 'held', 'failed', 'unrouted'] as const
 /** The states that few rows have, which an index serves. */
-const INDEXED_STATES: readonly (string | undefined)[] = ['received', 'held', 'failed']
+const INDEXED_STATES: readonly (string | undefined)[] = ['received', 'held', 'failed', 'unrouted']
 
 /** A source event in a reply. */
 export const SourceEvent = z
   .strictObject({
     id,
-    clientId: id,
+    clientId: id.nullable().meta({
+      description:
+        'null: of a source that routes its events, and of no client: all clients of the source share it, or its client is not known. Operators alone see those.',
+    }),
     sourceId: id.meta({ description: "For events that the client's application published: the client's own id." }),
     origin: z.enum(EVENT_ORIGINS).meta({
       description:
@@ -32,12 +37,16 @@ export const SourceEvent = z
     livemode: z.boolean(),
     createdAt: replyTime.meta({ description: 'The time that the sender gives.' }),
     receivedAt: replyTime,
-    state: z.enum(STATES),
+    state: z.enum(STATES).meta({
+      description:
+        '`unrouted`: of a source that routes its events, and nobody has told whose it is. It is kept, and routed as soon as that is known.',
+    }),
     reason: z
       .strictObject({ code: z.string(), message: z.string().nullable() })
       .nullable()
-      .meta({ description: 'Why it was ignored, is held or failed.' }),
+      .meta({ description: 'Why it was ignored, is held, failed or is unrouted.' }),
     heldUntil: replyTime.nullable(),
+    routedBy: RoutedByReply,
   })
   .meta({ id: 'SourceEvent', description: 'What a source sent, and what became of it.' })
 
@@ -70,6 +79,7 @@ export const sourceEventRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
         list: 'source-events',
         columns: COLUMNS,
         table: 'source_events',
+        joins: JOINS,
         filters: {
           sourceId: ['t.source_id = ?', call.query.sourceId],
           state: ['t.state = ?', call.query.state],
@@ -78,7 +88,7 @@ export const sourceEventRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
         },
         indexedFilters: [['eventId'], ...(INDEXED_STATES.includes(call.query.state) ? [['state']] : []), ['sourceId']],
       })
-      return { data: data.map(showSourceEvent), meta }
+      return { data: await showSourceEvents(call.db, data), meta }
     },
   }),
   resourceRoute('GET /v1/source-events/{id}', {
@@ -87,14 +97,15 @@ export const sourceEventRoutes = (deps: Pick<ApiDeps, 'keyRing'>): Route[] => [
     reply: SourceEventWithBody,
     async answerCall({ db, clientId, params }) {
       const { rows } = await db.query<SourceEventRow & { body: Buffer | null }>(
-        `select ${COLUMNS}, b.body from source_events t
+        `select ${COLUMNS}, b.body from source_events t ${JOINS}
            left join source_event_bodies b on b.client_id = $1 and b.source_event_id = $2
           where t.client_id = $1 and t.id = $2`,
         [clientId, params.id],
       )
       const { body, ...row } = firstRow(rows)
       const isShown = body !== null && !(await isOfDeletedUser(db, clientId, body))
-      return { data: { ...showSourceEvent(row), body: isShown ? body.toString('utf8') : null } }
+      const shown = firstRow(await showSourceEvents(db, [row]))
+      return { data: { ...shown, body: isShown ? body.toString('utf8') : null } }
     },
   }),
 ]
@@ -103,16 +114,32 @@ const COLUMNS = `t.id, t.client_id as "clientId", t.source_id as "sourceId", t.e
   t.api_version as "apiVersion", nullif(t.account, '') as account, t.livemode, t.created_at as "createdAt",
   t.received_at as "receivedAt", t.state,
   case when t.reason_code is not null then jsonb_build_object('code', t.reason_code, 'message', t.reason_message) end as reason,
-  t.held_until as "heldUntil"`
+  t.held_until as "heldUntil", src.routing is not null as "isRouted"`
+/** A source routes its events, whosever they are. */
+const JOINS = 'left join sources src on src.id = t.source_id'
 
-type SourceEventRow = Parameters<typeof originOf>[0]
-const showSourceEvent = <R extends SourceEventRow>(row: R) => ({ ...row, origin: originOf(row) })
+type SourceEventRow = Parameters<typeof originOf>[0] &
+  Parameters<typeof readRoutedBy>[1][number] & { isRouted: boolean }
+
+/** Rows of COLUMNS as replies show them. */
+async function showSourceEvents<R extends SourceEventRow>(db: Queryable, rows: readonly R[]) {
+  const routedBy = await readRoutedBy(
+    db,
+    rows.filter(({ isRouted }) => isRouted),
+  )
+  return rows.map(({ isRouted: _, ...row }) => ({
+    ...row,
+    origin: originOf(row),
+    clientId: row.clientId === OPERATOR_CLIENT ? null : row.clientId,
+    routedBy: routedBy.get(row.id) ?? null,
+  }))
+}
 
 /** The source event as a reply shows it. Throws when there is none. */
 export async function readSourceEvent(db: Queryable, clientId: string, id: string) {
   const { rows } = await db.query<SourceEventRow>(
-    `select ${COLUMNS} from source_events t where client_id = $1 and id = $2`,
+    `select ${COLUMNS} from source_events t ${JOINS} where t.client_id = $1 and t.id = $2`,
     [clientId, id],
   )
-  return showSourceEvent(firstRow(rows))
+  return firstRow(await showSourceEvents(db, [firstRow(rows)]))
 }
