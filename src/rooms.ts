@@ -4,6 +4,7 @@ import type { Config } from './config.ts'
 import type { ClientGroups } from './database/client-groups.ts'
 import type { Db } from './database/db.ts'
 import { createDeliverer } from './deliver/deliverer.ts'
+import { OPERATOR_CLIENT } from './domain/ids.ts'
 import { fanOut } from './fanout/fanout.ts'
 import { createHydrator } from './hydrate/hydrator.ts'
 import type { Log } from './log.ts'
@@ -15,6 +16,7 @@ import { LANES, laneOf } from './receive/lane.ts'
 import { createListedEventStore } from './receive/listed-events.ts'
 import { startReplayer } from './replay/replayer.ts'
 import { startEraser } from './retention/deletion/eraser.ts'
+import { createRouter } from './route/router.ts'
 import type { KeyRing } from './secrets/keyring.ts'
 import type { Watch } from './watch.ts'
 import type { Wakes, WorkRoom } from './workers/wakes.ts'
@@ -63,18 +65,34 @@ export function startRooms(shared: SharedDeps, wakes: Wakes) {
     onFetchRequested: (clientId) => hydrate.wake(clientId),
     onLeasedElsewhere: (clientId) => wakes.wakeElsewhere('normalize', clientId),
   })
+  const route = createRouter({
+    ...shared,
+    hydrateSeconds: shared.config.hydrateSeconds,
+    onRouted: normalize.wake,
+    onFetchRequested: (clientId) => hydrate.wake(clientId),
+    onLeasedElsewhere: (clientId) => wakes.wakeElsewhere('route', clientId),
+  })
   const stripe = createStripeApi({ base: shared.config.stripeApiBase, tunnels, lookup })
   const hydrate = createHydrator({
     ...shared,
     stripe,
     laneOf,
-    onFetched: normalize.wake,
+    onFetched(clientId) {
+      normalize.wake(clientId)
+      // What Stripe tells of its events may name their clients.
+      if (clientId === OPERATOR_CLIENT) route.wake(clientId)
+    },
     onLeasedElsewhere: (clientId) => wakes.wakeElsewhere('hydrate', clientId),
   })
   const backfill = startBackfiller({
     ...shared,
     stripe,
-    storeListed: createListedEventStore({ ...shared, onStored: normalize.wake }),
+    storeListed: createListedEventStore({
+      ...shared,
+      holdSeconds: shared.config.holdSeconds,
+      onStored: normalize.wake,
+      onUnsettled: route.wake,
+    }),
     onLeasedElsewhere: (clientId) => wakes.wakeElsewhere('backfill', clientId),
   })
   const replay = startReplayer({
@@ -86,7 +104,7 @@ export function startRooms(shared: SharedDeps, wakes: Wakes) {
     ...shared,
     onLeasedElsewhere: (clientId) => wakes.wakeElsewhere('erase', clientId),
   })
-  const rooms = { normalize, deliver, hydrate, backfill, replay, erase }
+  const rooms = { normalize, deliver, hydrate, backfill, replay, erase, route }
   const inEachRoom = (act: (room: (typeof rooms)[WorkRoom]) => Promise<unknown>) =>
     Promise.all(Object.values(rooms).map(act))
   return {
@@ -98,6 +116,7 @@ export function startRooms(shared: SharedDeps, wakes: Wakes) {
       backfill: backfill.wake,
       replay: replay.wake,
       erase: erase.wake,
+      route: route.wake,
     },
     readLoad: () => ({ clientsWaiting: normalize.waitingClientCount(), attemptsInFlight: deliver.inFlight() }),
     async sweep() {
@@ -116,4 +135,5 @@ export const wakeRoomsElsewhere = (wakes: Wakes): WakeRoom => ({
   backfill: (clientId) => wakes.wakeAnywhere('backfill', clientId),
   replay: (clientId) => wakes.wakeAnywhere('replay', clientId),
   erase: (clientId) => wakes.wakeAnywhere('erase', clientId),
+  route: (clientId) => wakes.wakeAnywhere('route', clientId),
 })

@@ -23,7 +23,7 @@ function showZeros(counter: Counter, ...series: readonly string[][]): void {
 
 function createReceiveCounters(
   registry: Registry,
-): Pick<Required<Watch>, 'onWebhookAnswered' | 'onSourceEventsStored'> {
+): Pick<Required<Watch>, 'onWebhookAnswered' | 'onSourceEventsStored' | 'onEventsRouted'> {
   const registers = [registry]
   const webhooks = new Counter({
     name: 'flo_webhooks_total',
@@ -52,6 +52,13 @@ function createReceiveCounters(
     registers,
   })
   showZeros(sourceEvents, ['stripe', 'stored'], ['app', 'stored'])
+  const routed = new Counter({
+    name: 'flo_routed_source_events_total',
+    help: 'Source events of sources that route, by what became of them: routed, shared, waiting, unrouted; one that waited, or was unrouted, is counted once more when its client is known.',
+    labelNames: ['state'],
+    registers,
+  })
+  showZeros(routed, ['routed'], ['shared'], ['waiting'], ['unrouted'])
   return {
     onWebhookAnswered({ code, duplicate, seconds }) {
       webhooks.labels(code ? 'refused' : duplicate ? 'duplicate' : 'accepted').inc()
@@ -61,6 +68,9 @@ function createReceiveCounters(
     onSourceEventsStored({ via, events, duplicates }) {
       if (events.length > 0) sourceEvents.labels(via, 'stored').inc(events.length)
       if (duplicates > 0) sourceEvents.labels(via, 'duplicate').inc(duplicates)
+    },
+    onEventsRouted(events) {
+      for (const { state } of events) routed.labels(state).inc()
     },
   }
 }

@@ -21,6 +21,8 @@ export interface ArrivedRoute {
   state: RoutingState
   code: string | null
   message: string | null
+  /** Keys of routing_waits. */
+  waitsFor: readonly string[]
 }
 
 /** Where the events of a batch go. */
@@ -74,8 +76,8 @@ const routingOf = (row: ArrivingRow, decision: RouteDecision): RoutingRow => ({
 
 const routeOf = (decision: RouteDecision): ArrivedRoute =>
   'code' in decision
-    ? { state: decision.state, code: decision.code, message: decision.message }
-    : { state: decision.state, code: null, message: null }
+    ? { state: decision.state, code: decision.code, message: decision.message, waitsFor: decision.waitsFor }
+    : { state: decision.state, code: null, message: null, waitsFor: [] }
 
 const toldBy = ([{ clientId, sourceId, eventId }, decision]: [ArrivingRow, RouteDecision]) =>
   decision.state === 'routed'
@@ -109,7 +111,7 @@ export const insertUnsettledEvents = createRowInsert<UnsettledRow, { id: string;
     reason_code: (row) => row.route.code,
     reason_message: (row) => row.route.message,
     held_until: (row) => (row.route.state === 'waiting' ? row.heldUntil.toISOString() : null),
-    held_for: (row) => (row.route.state === 'waiting' ? ['client'] : null),
+    held_for: (row) => (row.route.state === 'waiting' ? row.route.waitsFor : null),
     due_at: (row) => (row.route.state === 'waiting' ? 'infinity' : null),
   },
   end: 'on conflict do nothing returning id, received_at',

@@ -141,7 +141,7 @@ function reportRoutes({ onUnsettled, watch }: Pick<Deps, 'onUnsettled' | 'watch'
   const toLookAt = arrived.filter(({ route, hasNews }) => hasNews || isUnsettled(route))
   for (const clientId of new Set(toLookAt.map(({ ownerId }) => ownerId))) onUnsettled?.(clientId)
   const events = arrived.flatMap(({ event, route, ownerId }): RoutedEvent[] =>
-    route ? [{ ...event, ...route, ownerId }] : [],
+    route ? [{ ...event, state: route.state, code: route.code, message: route.message, ownerId }] : [],
   )
   if (events.length > 0) watch?.onEventsRouted?.(events)
 }

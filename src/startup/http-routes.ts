@@ -45,7 +45,15 @@ export function gatewayRoutes(shared: SharedDeps, deps: RouteDeps) {
   const checkReadiness = readinessOf(shared, deps)
   app.get('/metrics', createMetricsRoute({ log, metrics: deps.observers.metrics, token: config.metricsToken }))
   if (config.roles.has('receive'))
-    app.use(receiveRoutes({ ...shared, db: deps.pools.ingest, onStored: deps.wakeRoom.normalize }))
+    app.use(
+      receiveRoutes({
+        ...shared,
+        db: deps.pools.ingest,
+        holdSeconds: config.holdSeconds,
+        onStored: deps.wakeRoom.normalize,
+        onUnsettled: deps.wakeRoom.route,
+      }),
+    )
   if (config.roles.has('api')) app.use(managementApi(shared, deps, checkReadiness))
   else app.get('/healthz', answerHealthz).get('/readyz', answerReadyz({ checkReadiness }))
   app.use((_req, res) => {

@@ -5,7 +5,7 @@ import type { Log } from '../log.ts'
 import { createBatcher } from './batcher.ts'
 import { WAKE_CHANNEL } from './worker-session.ts'
 
-const WORK_ROOMS = ['normalize', 'deliver', 'hydrate', 'backfill', 'replay', 'erase'] as const
+const WORK_ROOMS = ['normalize', 'deliver', 'hydrate', 'backfill', 'replay', 'erase', 'route'] as const
 /** A room of the role `work`, as wakes, jobs and notices name it. */
 export type WorkRoom = (typeof WORK_ROOMS)[number]
 const isWorkRoom = (name: string | undefined): name is WorkRoom => WORK_ROOMS.includes(name as WorkRoom)
