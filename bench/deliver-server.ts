@@ -1,5 +1,6 @@
 import { Registry } from 'prom-client'
 import { contracts } from '../mappings/index.ts'
+import { openClientGroups } from '../src/database/client-groups.ts'
 import { openPool } from '../src/database/db.ts'
 import { createDeliverer } from '../src/deliver/deliverer.ts'
 import { newLog } from '../src/log.ts'
@@ -22,6 +23,7 @@ const db = openPool(databaseUrl, { max: 10 })
 const worker = await registerWorker({ url: databaseUrl, db, log, roles: ['work'] })
 const room = createDeliverer({
   db,
+  groups: await openClientGroups(db),
   log,
   worker,
   keyRing: keys,

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import express from 'express'
 import { Logger, run } from 'graphile-worker'
 import { contracts } from '../mappings/index.ts'
+import { openClientGroups } from '../src/database/client-groups.ts'
 import { inTransaction, openPool } from '../src/database/db.ts'
 import { createDeliverer } from '../src/deliver/deliverer.ts'
 import { newId } from '../src/domain/ids.ts'
@@ -24,6 +25,7 @@ const db = openPool(databaseUrl, { max: 2 * CONCURRENCY })
 const worker = await registerWorker({ url: databaseUrl, db, log, roles: ['work'] })
 const room = createDeliverer({
   db,
+  groups: await openClientGroups(db),
   log,
   worker,
   keyRing: keys,
@@ -92,7 +94,7 @@ async function normalizeEvent({ id, clientId }: EventJob) {
        values ($1, $2, $3, $4, 'subscription.created', $5, now())`,
       [clientId, eventId, id, CONTRACT, event.id, body],
     )
-    await fanOut(tx, clientId, [{ id: eventId, contract: CONTRACT, type: 'subscription.created', userId: null }])
+    await fanOut(tx, [{ clientId, id: eventId, contract: CONTRACT, type: 'subscription.created', userId: null }])
     await tx.query(`update source_events set state = 'normalized', due_at = null where client_id = $1 and id = $2`, [
       clientId,
       id,

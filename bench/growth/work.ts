@@ -40,7 +40,9 @@ export async function workCases(db: Db, filled: Filled): Promise<Case[]> {
     ...(rounds && { rounds }),
   })
   const wants = endpoints.flatMap((endpointId) =>
-    [false, true].map((areRetries) => ({ endpointId, areRetries, after: QUEUE_START, limit: 250, isNew: false })),
+    [false, true].map((areRetries) => ({
+      ...{ clientId: big, endpointId, areRetries, after: QUEUE_START, limit: 250, isNew: false },
+    })),
   )
   const readStats = (what: string, query: Record<string, unknown>) =>
     callApi(what, { path: '/v1/endpoints/{id}/stats', params: { id: firstRow(endpoints) }, query }, 5)
@@ -60,19 +62,20 @@ export async function workCases(db: Db, filled: Filled): Promise<Case[]> {
     readStats('stats of a month', { since }),
     callApi('dry run of a replay: failed', startReplay(firstRow(endpoints), 'failed'), 5),
     callApi('dry run of a replay: all of a day', startReplay(firstRow(endpoints), 'all', DAY_MS), 5),
-    { what: 'metrics: a scrape', run: (db) => readStanding(poolOf(db), NO_WORKER, LANES), rounds: 5 },
+    { what: 'metrics: a scrape', run: (db) => readStanding(poolOf(db), LANES), rounds: 5 },
     { what: 'operations: the oldest that waits', run: (db) => readOldestDeliveries(db), rounds: 5 },
     { what: 'operations: the oldest to normalise', run: (db) => readOldestSourceEvents(db, LANES), rounds: 5 },
-    { what: 'pump: what is due', run: (db) => readDueDeliveries(db, big, wants, readFloor()) },
-    { what: 'pump: what is due, without the floor', run: (db) => readDueDeliveries(db, big, wants, noWork()) },
-    { what: 'pump: endpoints with something due', run: (db) => findDueEndpoints(db, big, SWEEP_SECONDS, readFloor()) },
+    { what: 'pump: what is due', run: (db) => readDueDeliveries(db, wants, readFloor()) },
+    { what: 'pump: what is due, without the floor', run: (db) => readDueDeliveries(db, wants, noWork()) },
+    {
+      what: 'pump: endpoints with something due',
+      run: (db) => findDueEndpoints(db, [big], SWEEP_SECONDS, readFloor()),
+    },
     { what: 'sweep of all clients', run: (db) => sweepDueEndpoints(db, SWEEP_SECONDS), rounds: 5 },
     { what: 'moving the floor', run: (db) => moveFloor(poolOf(db)), rounds: 5 },
     { what: 'ledger of 28 days', run: (db) => readLedgerReport(poolOf(db)), rounds: 1 },
   ]
 }
-
-const NO_WORKER = '00000000-0000-7000-8000-000000000000'
 
 const startReplay = (endpointId: string, mode: string, forMs?: number) => ({
   method: 'post' as const,

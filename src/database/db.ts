@@ -96,15 +96,25 @@ export function isNodeAway(error: unknown): boolean {
   return severity !== undefined && String(code).startsWith('08')
 }
 
+/** Whether a statement has waited for a lock as long as its `lock_timeout` lets it. */
+export const isLockTimeout = (error: unknown): boolean => (error as { code?: unknown })?.code === '55P03'
+
 /** Whether a transaction was ended because of a deadlock: it may be tried again. */
 export const isDeadlock = (error: unknown): boolean => (error as { code?: unknown })?.code === '40P01'
 
-/** Runs `work` in one transaction: committed when it returns, rolled back when it throws. */
-export async function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
+/** Runs `work` in one transaction, which has these settings: committed when it returns, rolled back when it throws. */
+export async function inTransaction<T>(
+  db: Db,
+  work: (tx: Tx) => Promise<T>,
+  settings: SessionSettings = {},
+): Promise<T> {
+  const begin = ['begin', ...Object.entries(settings).map(([name, value]) => `set local ${name} = '${value}'`)].join(
+    '; ',
+  )
   const tx = await db.connect()
   let broken: Error | undefined
   try {
-    await tx.query('begin')
+    await tx.query(begin)
     const result = await work(tx)
     await tx.query('commit')
     return result

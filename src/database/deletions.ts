@@ -45,8 +45,9 @@ export const keptCondition = (table: string): string | undefined =>
 export const keptConditionOf = (table: ShownTable, client: string): string =>
   conditions[table].replaceAll('t.client_id', client)
 
-/** As SQL: something of the client `$1` is being deleted. */
-export const HAS_OPEN_DELETIONS = 'exists (select from deletions where client_id = $1 and finished_at is null)'
+/** As SQL: something of the client that is named so is being deleted. */
+export const hasOpenDeletions = (client: string): string =>
+  `exists (select from deletions o where o.client_id = ${client} and o.finished_at is null)`
 
 /** Those of these events that are deleted or expunged, or are not there any more. */
 export async function findDeletedEvents(

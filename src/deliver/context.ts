@@ -1,24 +1,28 @@
 import type { Contract } from '../contracts/contract.ts'
+import type { ClientGroups } from '../database/client-groups.ts'
 import type { Db } from '../database/db.ts'
 import type { Log } from '../log.ts'
 import type { KeyRing } from '../secrets/keyring.ts'
 import type { Watch } from '../watch.ts'
 import type { AddToBatch } from '../workers/batcher.ts'
 import type { Worker } from '../workers/worker.ts'
+import type { AttemptMade, RecordResult } from './attempt/attempt-made.ts'
 import type { LoadEventBodies } from './attempt/event-bodies.ts'
-import type { AttemptMade, RecordResult } from './attempt/record-attempts.ts'
 import type { Sender } from './attempt/send-post.ts'
 import type { HealthSave } from './endpoint/save-health.ts'
 import type { DueDelivery } from './queue/due-deliveries.ts'
 import type { OldestPending } from './queue/oldest-pending.ts'
 import type { Pump } from './queue/pump.ts'
-import type { RetryClock } from './queue/retry-clock.ts'
+import type { QueueLimits } from './queue/queue-limits.ts'
+import type { ClientEndpoint, RetryClock } from './queue/retry-clock.ts'
 import type { SharedSlots } from './queue/shared-slots.ts'
 import type { StartVerdict } from './start-check.ts'
 
 /** What the deliveries of all clients share in this process. */
 export interface DeliverContext {
   db: Db
+  /** Which clients share a loop and its statements. */
+  groups: Pick<ClientGroups, 'groupOf'>
   log: Log
   worker: Worker
   keyRing: KeyRing
@@ -38,12 +42,10 @@ export interface DeliverContext {
   loadEventBodies: LoadEventBodies
   slots: SharedSlots<Pump>
   oldestPending: OldestPending
-  /** How many pumps there are, of all clients. */
-  pumps: { count: number }
-  /** How many deliveries each pump may hold in memory at present. */
-  queueLimit: (pumpsOfClient: number) => number
-  /** The client has nothing to do: it may be forgotten. */
-  onClientIdle: (clientId: string) => void
+  /** How many deliveries each pump may hold in memory. */
+  limits: QueueLimits
+  /** The group has nothing to do: it may be forgotten. */
+  onGroupIdle: (groupId: string) => void
   /** Counts what has begun and has to end before the process may. */
   tasks: { begin(): void; end(): void }
   /** Errors that are in the log already: one failed statement is the fault of every attempt that waited for it. */
@@ -58,8 +60,11 @@ export interface WakeOptions {
   reread?: boolean
 }
 
-/** One client's deliveries in this process: a pump for each endpoint whose lease it holds, and the loop that feeds them. */
-export interface ClientDeliveries {
+/**
+ * The deliveries of a group of clients in this process: a pump for each endpoint whose lease it holds, and the loop that feeds them.
+ * The clients share every statement, so that what a delivery costs does not grow with their number.
+ */
+export interface GroupDeliveries {
   readonly id: string
   readonly pumps: ReadonlyMap<string, Pump>
   readonly clock: RetryClock
@@ -67,8 +72,10 @@ export interface ClientDeliveries {
   readonly recordAttempt: AddToBatch<AttemptMade, RecordResult>
   /** Saves the health of an endpoint. */
   readonly saveHealth: AddToBatch<HealthSave, void>
-  /** Looks for due deliveries of these endpoints, or of any endpoint of the client. */
-  wakeEndpoints(endpointIds?: string[], options?: WakeOptions): void
+  /** Looks for due deliveries of these endpoints of a client, or of any. */
+  wakeClient(clientId: string, endpointIds?: readonly string[], options?: WakeOptions): void
+  /** Looks for due deliveries of this endpoint. */
+  wakeEndpoint(endpoint: ClientEndpoint): void
   /** Requests a run of the loop: pumps need rows. */
   requestRows(): void
   /** The delivery is no longer in hand: it was recorded, or is not to be attempted. */

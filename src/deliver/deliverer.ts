@@ -5,17 +5,18 @@ import type { ProxyTunnels } from '../network/egress-proxy.ts'
 import type { HostNames } from '../network/names/host-names.ts'
 import { createEventBodyLoader } from './attempt/event-bodies.ts'
 import { createSender } from './attempt/send-post.ts'
-import { createClientDeliveries } from './client-deliveries.ts'
-import type { ClientDeliveries, DeliverContext, WakeOptions } from './context.ts'
+import type { DeliverContext, GroupDeliveries, WakeOptions } from './context.ts'
+import { createGroupDeliveries } from './group-deliveries.ts'
 import { sweepDueEndpoints } from './queue/next-due.ts'
 import type { Pump } from './queue/pump.ts'
+import { createQueueLimits } from './queue/queue-limits.ts'
 import { sharedSlots } from './queue/shared-slots.ts'
 import { canStartNext, runNextDelivery } from './run-delivery.ts'
 
 interface DelivererDeps
   extends Pick<
     DeliverContext,
-    'db' | 'log' | 'worker' | 'keyRing' | 'contracts' | 'now' | 'wallClock' | 'onLeasedElsewhere' | 'watch'
+    'db' | 'groups' | 'log' | 'worker' | 'keyRing' | 'contracts' | 'now' | 'wallClock' | 'onLeasedElsewhere' | 'watch'
   > {
   config: Pick<Config, 'allowedSubnets'>
   random?: () => number
@@ -28,8 +29,6 @@ interface DelivererDeps
   slots?: number
 }
 
-/** Deliveries held in memory: so many in all, shared among the clients and then among their pumps, with a least and a most for each. */
-const QUEUE_LIMIT = { total: 20_000, least: 10, most: 1_000 }
 /** Requests under way that take long, beside the places. */
 const SLOW_SLOTS = 2_048
 /** A database that does not come back must not keep the process from ending. */
@@ -43,10 +42,9 @@ const SWEEP_AHEAD_SECONDS = 90
  * starts nothing more, and settles when what was under way is recorded and every lease given back.
  */
 export function createDeliverer({ config, names, tunnels, slots = 512, ...deps }: DelivererDeps) {
-  const clients = new Map<string, ClientDeliveries>()
+  const groups = new Map<string, GroupDeliveries>()
   const http = createSender({ allowedSubnets: config.allowedSubnets, now: deps.now, names, tunnels })
   const tasks = createTaskCount()
-  const pumps = { count: 0 }
   let isStopping = false
   let retryRecordingUntil = Number.POSITIVE_INFINITY
 
@@ -63,42 +61,39 @@ export function createDeliverer({ config, names, tunnels, slots = 512, ...deps }
       max: slots,
       slowSlots: SLOW_SLOTS,
       canStart: (pump) => !isStopping && canStartNext(shared, pump),
-      startNext: (pump) => void runNextDelivery(shared, deliveriesOf(pump.clientId), pump),
+      startNext: (pump) => void runNextDelivery(shared, groupNamed(pump.groupId), pump),
     }),
     oldestPending: { eventId: LEAST_ID },
-    pumps,
-    queueLimit(pumpsOfClient) {
-      const share = QUEUE_LIMIT.total / Math.max(1, clients.size) / Math.max(1, pumpsOfClient)
-      return Math.min(QUEUE_LIMIT.most, Math.max(QUEUE_LIMIT.least, Math.floor(share)))
-    },
-    onClientIdle(clientId) {
-      if (clients.get(clientId)?.isIdle()) clients.delete(clientId)
+    limits: createQueueLimits(),
+    onGroupIdle(groupId) {
+      if (groups.get(groupId)?.isIdle()) groups.delete(groupId)
     },
     tasks,
   }
 
-  function deliveriesOf(clientId: string): ClientDeliveries {
-    let client = clients.get(clientId)
-    if (!client) {
-      client = createClientDeliveries(shared, clientId)
-      clients.set(clientId, client)
+  function groupNamed(groupId: string): GroupDeliveries {
+    let group = groups.get(groupId)
+    if (!group) {
+      group = createGroupDeliveries(shared, groupId)
+      groups.set(groupId, group)
     }
-    return client
+    return group
   }
+  const groupOf = (clientId: string) => groupNamed(deps.groups.groupOf(clientId))
 
   function haltAllPumps(why: 'lost' | 'stopping') {
-    for (const client of clients.values()) for (const pump of [...client.pumps.values()]) client.haltPump(pump, why)
+    for (const group of groups.values()) for (const pump of [...group.pumps.values()]) group.haltPump(pump, why)
   }
 
   const sweep = async () => {
-    if (!isStopping) await sweepAllClients(deps, deliveriesOf)
+    if (!isStopping) await sweepAllClients(deps, groupOf)
   }
   deps.worker.onLost(() => haltAllPumps('lost'))
   deps.worker.onReady(sweep)
 
   return {
     wake(clientId: string, endpointIds?: string[], options?: WakeOptions) {
-      if (!isStopping) deliveriesOf(clientId).wakeEndpoints(endpointIds, options)
+      if (!isStopping) groupOf(clientId).wakeClient(clientId, endpointIds, options)
     },
     sweep,
     /** How many attempts are under way. */
@@ -108,7 +103,7 @@ export function createDeliverer({ config, names, tunnels, slots = 512, ...deps }
       retryRecordingUntil = performance.now() + STOP_PATIENCE_MS
       haltAllPumps('stopping')
       await tasks.untilNone()
-      await Promise.allSettled([...clients.values()].map((client) => client.stop()))
+      await Promise.allSettled([...groups.values()].map((group) => group.stop()))
       await http.closeConnections()
     },
   }
@@ -117,7 +112,7 @@ export function createDeliverer({ config, names, tunnels, slots = 512, ...deps }
 /** Wakes the endpoints, of all clients, that have due deliveries, and sets the retry clocks of those that soon will. */
 async function sweepAllClients(
   { db, log }: Pick<DeliverContext, 'db' | 'log'>,
-  deliveriesOf: (clientId: string) => ClientDeliveries,
+  groupOf: (clientId: string) => GroupDeliveries,
 ): Promise<void> {
   const found = await sweepDueEndpoints(db, SWEEP_AHEAD_SECONDS)
   const [oldestHidden] = found.flatMap(({ hiddenEventId }) => hiddenEventId ?? []).toSorted()
@@ -127,10 +122,11 @@ async function sweepAllClients(
     await lowerFloor(db, oldestHidden)
   }
   for (const [clientId, endpoints] of Map.groupBy(found, ({ clientId }) => clientId)) {
-    const client = deliveriesOf(clientId)
-    for (const { endpointId, seconds } of endpoints) if (seconds > 0) client.clock.setDue(endpointId, seconds)
+    const group = groupOf(clientId)
+    for (const { endpointId, seconds } of endpoints)
+      if (seconds > 0) group.clock.setDue({ clientId, endpointId }, seconds)
     const dueNow = endpoints.filter(({ seconds }) => seconds <= 0).map(({ endpointId }) => endpointId)
-    if (dueNow.length > 0) client.wakeEndpoints(dueNow)
+    if (dueNow.length > 0) group.wakeClient(clientId, dueNow)
   }
 }
 

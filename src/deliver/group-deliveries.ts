@@ -1,17 +1,15 @@
-import { readBodiesAhead } from './attempt/event-bodies.ts'
 import { createAttemptRecorder } from './attempt/record-attempts.ts'
-import type { ClientDeliveries, DeliverContext } from './context.ts'
+import { createEndpointClaims } from './claim-endpoints.ts'
+import type { DeliverContext, GroupDeliveries } from './context.ts'
 import { createHealthSaver } from './endpoint/save-health.ts'
+import { chooseQueues, readQueues } from './feed-pumps.ts'
 import { coalescedLoop } from './queue/coalesced-loop.ts'
-import { readDueDeliveries } from './queue/due-deliveries.ts'
-import { endpointIdOf, leaseUnitOf } from './queue/lease-units.ts'
-import { findDueEndpoints } from './queue/next-due.ts'
-import { newPump, type Pump, pumpNeedsRows, queueFor } from './queue/pump.ts'
-import { absorbRows, nextQuery, queueNeedsRows, rewindQueue } from './queue/queue.ts'
-import { createRetryClock } from './queue/retry-clock.ts'
+import { newPump, type Pump, queueFor } from './queue/pump.ts'
+import { absorbRows, rewindQueue } from './queue/queue.ts'
+import { type ClientEndpoint, createRetryClock } from './queue/retry-clock.ts'
 import { mustWaitForTime } from './queue/start-gate.ts'
 import { releaseIdle, releasePumps } from './release-idle.ts'
-import { closePump } from './run-delivery.ts'
+import { closePump, pauseAfterFault } from './run-delivery.ts'
 import { createStartCheck } from './start-check.ts'
 
 /** Pumps that need rows within this time share a statement. */
@@ -20,41 +18,36 @@ const RELEASE_MS = 200
 /** Where nothing can start for now. */
 const WAITING_RELEASE_MS = 2_000
 const FAULT_PAUSE_MS = 1_000
-const ANNOUNCE_AGAIN_MS = 1_000
-/** Deliveries due later than this are found by the sweep in time. */
-const HORIZON_SECONDS = 90
 
-// biome-ignore lint/complexity/noExcessiveLinesPerFunction: one closure around the state of a client's pumps; its parts are short functions.
-export function createClientDeliveries(shared: DeliverContext, id: string): ClientDeliveries {
-  const { db, log, worker, slots } = shared
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: one closure around the state of a group's pumps; its parts are short functions.
+export function createGroupDeliveries(shared: DeliverContext, id: string): GroupDeliveries {
+  const { log, slots, limits } = shared
   const pumps = new Map<string, Pump>()
-  // To be claimed: named by a wake, or found due.
-  const wokenIds = new Set<string>()
-  const foundDueIds = new Set<string>()
+  const claims = createEndpointClaims(shared)
   // Read and not recorded, of all pumps, also of those whose lease is lost: none of these is started a second time.
   const inHandIds = new Set<string>()
-  let mustDiscover = false
   let isReading = false
   let doneWhileReading: string[] = []
   let releaseTimer: NodeJS.Timeout | undefined
   let isReleaseDue = false
-  let announcedAt = Number.NEGATIVE_INFINITY
 
   const { requestRun, isRunning } = coalescedLoop({
     async runOnce() {
-      if (mustDiscover) await discoverDueEndpoints()
-      if (wokenIds.size + foundDueIds.size > 0) await claimEndpoints()
+      for (const { seconds, ...endpoint } of await claims.findDue((clientId) => group.wakeClient(clientId)))
+        if (seconds > 0) group.clock.setDue(endpoint, seconds)
+        else wakePump(endpoint, claims.addFoundDue)
+      for (const endpoint of await claims.claimAll()) addPump(endpoint)
       await readDueRows()
       if (!isReleaseDue) return
       isReleaseDue = false
-      await releaseIdle(shared, client)
+      await releaseIdle(shared, group)
     },
     spacingMs: LOOP_SPACING_MS,
     pauseMs: FAULT_PAUSE_MS,
-    onFailed: (error) => log.error({ err: error, clientId: id }, 'delivery.round_failed'),
+    onFailed: (error) => log.error({ err: error, ...(id && { groupId: id }) }, 'delivery.round_failed'),
     onIdle() {
       if (shared.isStopping()) return
-      if (pumps.size === 0) return shared.onClientIdle(id)
+      if (pumps.size === 0) return shared.onGroupIdle(id)
       const areAllWaiting = [...pumps.values()].every(({ startTimer }) => startTimer !== undefined)
       releaseTimer ??= setTimeout(
         () => {
@@ -69,74 +62,29 @@ export function createClientDeliveries(shared: DeliverContext, id: string): Clie
     isStopping: shared.isStopping,
   })
 
-  async function discoverDueEndpoints() {
-    mustDiscover = false
-    const endpoints = await findDueEndpoints(db, id, HORIZON_SECONDS, shared.oldestPending).catch((error) => {
-      // The next run asks again: no other wake may come.
-      mustDiscover = true
-      throw error
-    })
-    for (const { endpointId, seconds } of endpoints)
-      if (seconds > 0) client.clock.setDue(endpointId, seconds)
-      else wakePump(endpointId, foundDueIds)
-  }
-
-  async function claimEndpoints() {
-    const woken = new Set(wokenIds)
-    const endpointIds = [...new Set([...wokenIds, ...foundDueIds])]
-    const { held, elsewhere } = await worker.claimUnits(
-      endpointIds.map((endpointId) => ({ clientId: id, unit: leaseUnitOf(endpointId) })),
-    )
-    for (const endpointId of endpointIds) {
-      if (woken.has(endpointId)) wokenIds.delete(endpointId)
-      foundDueIds.delete(endpointId)
-    }
-    for (const endpointId of held.map(({ unit }) => endpointIdOf(unit))) {
-      if (pumps.has(endpointId)) continue
-      pumps.set(endpointId, newPump(id, endpointId))
-      shared.pumps.count += 1
-    }
-    // What was only found due may be in work in the other process: two processes that notified each other would never stop.
-    const wasWoken = elsewhere.some(({ unit }) => woken.has(endpointIdOf(unit)))
-    if (elsewhere.length === 0 || (!wasWoken && performance.now() < announcedAt + ANNOUNCE_AGAIN_MS)) return
-    announcedAt = performance.now()
-    shared.onLeasedElsewhere(id)
+  function addPump({ clientId, endpointId }: ClientEndpoint) {
+    if (pumps.has(endpointId)) return
+    pumps.set(endpointId, newPump({ groupId: id, clientId, endpointId }))
+    limits.countPump(clientId)
   }
 
   async function readDueRows() {
-    const queueLimit = shared.queueLimit(pumps.size)
-    const needing = [...pumps.values()]
-      .filter((pump) => pumpNeedsRows(pump, queueLimit))
-      .flatMap((pump) =>
-        [pump.firstAttempts, pump.retries]
-          .filter((queue) => queueNeedsRows(queue, queueLimit))
-          .map((queue) => ({ pump, queue, rewindCount: queue.rewindCount })),
-      )
-    if (needing.length === 0) return
+    const { wanted, isMore } = chooseQueues(pumps.values(), limits.limitOf)
+    if (wanted.length === 0) return
     isReading = true
     try {
-      const reads = await readDueDeliveries(
-        db,
-        id,
-        needing.map(({ pump: { endpointId, endpoint }, queue }) =>
-          nextQuery({ endpointId, isNew: endpoint === null }, queue, queueLimit),
-        ),
-        shared.oldestPending,
-      )
-      // Loaded here, hundreds at once, they are cached when the attempts start.
-      const wanted = new Set(reads.flatMap(({ rows }) => rows.map(({ eventId }) => eventId)))
-      await readBodiesAhead(shared.loadEventBodies, id, wanted)
+      const reads = await readQueues(shared, wanted, ({ pump }, error) => pauseAfterFault(shared, group, pump, error))
       for (const [at, read] of reads.entries()) {
-        const asked = needing[at]
-        if (!asked || asked.pump.haltReason || asked.queue.rewindCount !== asked.rewindCount) continue
+        const asked = wanted[at]
+        if (!read || !asked || asked.pump.haltReason || asked.queue.rewindCount !== asked.rewindCount) continue
         const { pump, queue } = asked
         absorbRows(queue, read, inHandIds)
         pump.startsWhileUnknown = read.startsWhileUnknown ?? pump.startsWhileUnknown
-        if (read.isClosed) closePump(shared, client, pump)
+        if (read.isClosed) closePump(shared, group, pump)
         else if (read.rows.length > 0) slots.requestSlot(pump)
       }
     } catch (error) {
-      for (const { queue } of needing) rewindQueue(queue)
+      for (const { queue } of wanted) rewindQueue(queue)
       throw error
     } finally {
       isReading = false
@@ -144,11 +92,22 @@ export function createClientDeliveries(shared: DeliverContext, id: string): Clie
       for (const deliveryId of doneWhileReading) inHandIds.delete(deliveryId)
       doneWhileReading = []
     }
+    if (isMore) letOthersFirst(wanted.map(({ pump }) => pump))
   }
 
-  function wakePump(endpointId: string, absent: Set<string>) {
-    const pump = pumps.get(endpointId)
-    if (!pump) return void absent.add(endpointId)
+  /** The next reading begins with the pumps that this one has passed over. */
+  function letOthersFirst(read: readonly Pump[]) {
+    for (const pump of read)
+      if (pumps.get(pump.endpointId) === pump) {
+        pumps.delete(pump.endpointId)
+        pumps.set(pump.endpointId, pump)
+      }
+    requestRun()
+  }
+
+  function wakePump(endpoint: ClientEndpoint, onAbsent: (endpoint: ClientEndpoint) => void) {
+    const pump = pumps.get(endpoint.endpointId)
+    if (!pump) return onAbsent(endpoint)
     pump.firstAttempts.isStale = true
     pump.retries.isStale = true
     pump.isOnClock = false
@@ -169,23 +128,32 @@ export function createClientDeliveries(shared: DeliverContext, id: string): Clie
 
   function forgetWaiting(pump: Pump) {
     for (const queue of [pump.firstAttempts, pump.retries]) {
-      for (const delivery of queue.waiting) client.forgetDelivery(pump, delivery)
+      for (const delivery of queue.waiting) group.forgetDelivery(pump, delivery)
       queue.waiting = []
       rewindQueue(queue)
     }
   }
 
-  const client: ClientDeliveries = {
+  const group: GroupDeliveries = {
     id,
     pumps,
-    clock: createRetryClock({ onDue: (endpointIds) => client.wakeEndpoints(endpointIds) }),
-    startCheck: createStartCheck(shared, id),
-    recordAttempt: createAttemptRecorder(shared, id),
-    saveHealth: createHealthSaver(shared, id),
-    wakeEndpoints(endpointIds, { reread = false } = {}) {
+    clock: createRetryClock({
+      onDue(endpoints) {
+        for (const endpoint of endpoints) wakePump(endpoint, claims.addWoken)
+        requestRun()
+      },
+    }),
+    startCheck: createStartCheck(shared),
+    recordAttempt: createAttemptRecorder(shared),
+    saveHealth: createHealthSaver(shared),
+    wakeClient(clientId, endpointIds, { reread = false } = {}) {
       for (const endpointId of (reread && endpointIds) || []) markForReread(endpointId)
-      if (endpointIds) for (const endpointId of endpointIds) wakePump(endpointId, wokenIds)
-      else mustDiscover = true
+      if (endpointIds) for (const endpointId of endpointIds) wakePump({ clientId, endpointId }, claims.addWoken)
+      else claims.addClient(clientId)
+      requestRun()
+    },
+    wakeEndpoint(endpoint) {
+      wakePump(endpoint, claims.addWoken)
       requestRun()
     },
     requestRows: requestRun,
@@ -203,7 +171,7 @@ export function createClientDeliveries(shared: DeliverContext, id: string): Clie
       if (pump.haltReason === 'lost') return
       pump.haltReason = why
       forgetWaiting(pump)
-      if (why === 'lost') client.dropPump(pump)
+      if (why === 'lost') group.dropPump(pump)
       if (why === 'fault')
         setTimeout(() => {
           if (pump.haltReason === 'fault') pump.haltReason = null
@@ -214,18 +182,15 @@ export function createClientDeliveries(shared: DeliverContext, id: string): Clie
       if (pumps.get(pump.endpointId) !== pump) return
       clearTimeout(pump.startTimer)
       pumps.delete(pump.endpointId)
-      shared.pumps.count -= 1
+      limits.forgetPump(pump.clientId)
     },
-    isIdle: () =>
-      !isRunning() &&
-      pumps.size + wokenIds.size + foundDueIds.size + inHandIds.size === 0 &&
-      client.clock.secondsUntilNext() === null,
+    isIdle: () => !isRunning() && pumps.size + inHandIds.size === 0 && claims.isEmpty() && group.clock.isUnset(),
     async stop() {
       clearTimeout(releaseTimer)
-      client.clock.stop()
+      group.clock.stop()
       for (const pump of pumps.values()) clearTimeout(pump.startTimer)
-      await releasePumps(shared, client, [...pumps.values()])
+      await releasePumps(shared, group, [...pumps.values()])
     },
   }
-  return client
+  return group
 }

@@ -1,6 +1,7 @@
 import type { Contract } from '../contracts/contract.ts'
-import type { Db } from '../database/db.ts'
+import { type Db, isDatabaseAway } from '../database/db.ts'
 import { findDeletedEvents } from '../database/deletions.ts'
+import { splitUntilAlone } from '../database/split-until-alone.ts'
 import type { KeyRing } from '../secrets/keyring.ts'
 import { type AddToBatch, createBatcher } from '../workers/batcher.ts'
 import type { EventBody, LoadEventBodies } from './attempt/event-bodies.ts'
@@ -47,40 +48,47 @@ interface StartCheckDeps {
 /** A row read this long ago may have been cancelled meanwhile, by a resend say: it is read again. */
 const TRUSTED_MS = 1_000
 const SPACING_MS = 2
+const BATCH_MAX = 500
 
 /**
  * The start check: reads, right before attempts start, how their endpoints are now, so that what the API has answered holds
- * from the next attempt on. All attempts of one client that are about to start share a statement. Those that may start are
+ * from the next attempt on. All attempts that are about to start share a statement, of whatever clients of one group
+ * (src/database/client-groups.ts) they are; rows that cannot be read are the fault of their own attempt. Those that may start are
  * counted as started (queue/start-gate.ts).
  */
-export const createStartCheck = (deps: StartCheckDeps, clientId: string): AddToBatch<StartRequest, StartVerdict> =>
+export const createStartCheck = (deps: StartCheckDeps): AddToBatch<StartRequest, StartVerdict> =>
   createBatcher(
-    async (requests) => {
-      const rows = await readForCheck(deps, clientId, requests)
-      return requests.map((request) => decideStart(deps, request, rows))
-    },
-    { spacingMs: SPACING_MS },
+    (requests) =>
+      splitUntilAlone<StartRequest, StartVerdict>(requests, {
+        async work(some) {
+          const rows = await readForCheck(deps, some)
+          return some.map((request) => decideStart(deps, request, rows))
+        },
+        isItemsFault: (error) => !isDatabaseAway(error),
+        onAlone: (_, error) => ({ canStart: false, reason: 'fault', error: error as Error }),
+      }),
+    { max: BATCH_MAX, spacingMs: SPACING_MS, groupOf: ({ pump }) => pump.clientId },
   )
 
-async function readForCheck(deps: StartCheckDeps, clientId: string, requests: StartRequest[]): Promise<CheckedRows> {
+async function readForCheck(deps: StartCheckDeps, requests: readonly StartRequest[]): Promise<CheckedRows> {
   const pumps = [...new Set(requests.map(({ pump }) => pump))]
   const deliveries = requests.map(({ delivery }) => delivery)
   const trustedFrom = performance.now() - TRUSTED_MS
   const readLongAgo = deliveries.filter(({ readAt }) => readAt < trustedFrom)
-  const eventIds = new Set(deliveries.map(({ eventId }) => eventId))
-  const [{ endpoints, areDeleting }, events, pending] = await Promise.all([
+  const [{ endpoints, deletingClients }, events, pending] = await Promise.all([
     refreshEndpoints(
       deps,
-      clientId,
-      pumps.map(({ endpointId, endpoint }) => ({ id: endpointId, known: endpoint })),
+      pumps.map(({ clientId, endpointId, endpoint }) => ({ clientId, id: endpointId, known: endpoint })),
     ),
-    deps.loadEventBodies(clientId, eventIds),
-    readLongAgo.length > 0 ? findStillPending(deps.db, clientId, readLongAgo) : new Set<string>(),
+    deps.loadEventBodies(deliveries),
+    readLongAgo.length > 0 ? findStillPending(deps.db, readLongAgo) : new Set<string>(),
   ])
   // The body of one that was deleted may be in memory.
-  const deleted = areDeleting ? await findDeletedEvents(deps.db, clientId, [...eventIds]) : new Set<string>()
-  const kept = deleted.size > 0 ? new Map([...events].filter(([id]) => !deleted.has(id))) : events
-  return { endpoints, events: kept, pending, trustedFrom }
+  for (const clientId of deletingClients) {
+    const eventIds = deliveries.filter((delivery) => delivery.clientId === clientId).map(({ eventId }) => eventId)
+    for (const id of await findDeletedEvents(deps.db, clientId, [...new Set(eventIds)])) events.delete(id)
+  }
+  return { endpoints, events, pending, trustedFrom }
 }
 
 function decideStart(

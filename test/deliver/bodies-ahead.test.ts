@@ -1,15 +1,19 @@
 import { expect, test } from 'vitest'
-import { readBodiesAhead } from '../../src/deliver/attempt/event-bodies.ts'
+import { type ClientEvent, readBodiesAhead } from '../../src/deliver/attempt/event-bodies.ts'
 
 /** What is asked of bodies that all have one length. */
 async function readAhead(count: number, bodyChars: number) {
   const asked: number[] = []
   const body = 'x'.repeat(bodyChars)
-  const load = async (_clientId: string, ids: Set<string>) => {
-    asked.push(ids.size)
-    return new Map([...ids].map((id) => [id, { body, sourceEventId: null }]))
+  const load = async (wanted: Iterable<ClientEvent>) => {
+    const ids = [...wanted].map(({ eventId }) => eventId)
+    asked.push(ids.length)
+    return new Map(ids.map((id) => [id, { body, sourceEventId: null }]))
   }
-  await readBodiesAhead(load, 'client', new Set(Array.from({ length: count }, (_, at) => String(at))))
+  await readBodiesAhead(
+    load,
+    Array.from({ length: count }, (_, at) => ({ clientId: 'client', eventId: String(at) })),
+  )
   return asked
 }
 

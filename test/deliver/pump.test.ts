@@ -4,6 +4,7 @@ import { hasWaiting, newPump, takeNextWaiting } from '../../src/deliver/queue/pu
 import { LEAST_ID } from '../../src/domain/ids.ts'
 
 const waiting = (id: string, attempts: number): DueDelivery => ({
+  clientId: LEAST_ID,
   id,
   attempts,
   eventId: LEAST_ID,
@@ -21,7 +22,7 @@ test.each([
   ['first attempts alone', 'abc', '', 'abc'],
   ['retries alone', '', 'stu', 'stu'],
 ])('a pump takes turns between first attempts and retries: %s', (...[, firstAttempts, retries, started]) => {
-  const pump = newPump(LEAST_ID, LEAST_ID)
+  const pump = newPump({ groupId: '', clientId: LEAST_ID, endpointId: LEAST_ID })
   pump.firstAttempts.waiting = [...firstAttempts].map((id) => waiting(id, 0))
   pump.retries.waiting = [...retries].map((id) => waiting(id, 1))
   let order = ''

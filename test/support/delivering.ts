@@ -21,6 +21,7 @@ export async function startDelivering({ url, db }: { url: string; db: Db }, extr
   const elsewhereClients: string[] = []
   const room = createDeliverer({
     db,
+    groups: { groupOf: () => '' },
     log,
     worker,
     keyRing: ring,

@@ -14,8 +14,7 @@ export async function endAllDeliveries(db: Queryable, clientId: string, endpoint
 /** Ends one delivery that still waits, without an attempt. */
 export async function endPendingDelivery(
   db: Queryable,
-  clientId: string,
-  { eventId, id }: { eventId: string; id: string },
+  { clientId, eventId, id }: { clientId: string; eventId: string; id: string },
   { state, reason }: { state: 'skipped' | 'cancelled'; reason: string },
 ): Promise<void> {
   await db.query(

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { createClientStatement } from '../../database/client-statement.ts'
 import type { Queryable } from '../../database/db.ts'
 import { GATEWAY_ITSELF, NO_SOURCE_EVENT } from '../../domain/ids.ts'
 import { idBounds } from '../queue/id-bounds.ts'
@@ -15,38 +16,38 @@ const NO_SOURCE = new Set([NO_SOURCE_EVENT, GATEWAY_ITSELF])
 const CACHE_MAX_CHARS = 16 * 1024 * 1024
 const CACHE_MS = 300_000
 
+/** An event of a client. */
+export interface ClientEvent {
+  clientId: string
+  eventId: string
+}
+
 /**
  * Stored events by id, loaded together and remembered: a fan-out to many endpoints reads each text once.
- * An event that is not there (any more) is missing from the result.
+ * An event that is not there (any more) is missing from the result. The clients are of one group (src/database/client-groups.ts).
  */
 export function createEventBodyLoader({ db }: { db: Queryable }) {
-  const cache = new LRUCache<string, EventBody>({
+  const cache = new LRUCache<string, EventBody & { clientId: string }>({
     maxSize: CACHE_MAX_CHARS,
-    sizeCalculation: ({ body }) => body.length,
+    sizeCalculation: ({ body }) => Math.max(1, body.length),
     // What was deleted is not kept here for longer than it may take to see that it was.
     ttl: CACHE_MS,
     ttlAutopurge: false,
   })
 
-  return async (clientId: string, eventIds: Set<string>): Promise<Map<string, EventBody>> => {
+  return async (wanted: Iterable<ClientEvent>): Promise<Map<string, EventBody>> => {
     const events = new Map<string, EventBody>()
-    const missing: string[] = []
-    for (const id of eventIds) {
-      const event = cache.get(id)
-      if (event === undefined) missing.push(id)
-      else events.set(id, event)
+    const missing = new Map<string, string>()
+    for (const { clientId, eventId } of wanted) {
+      const event = cache.get(eventId)
+      if (event?.clientId === clientId) events.set(eventId, event)
+      else missing.set(eventId, clientId)
     }
-    if (missing.length === 0) return events
-    const { rows } = await db.query<{ id: string; body: string; source_event_id: string }>({
-      name: 'deliver.bodies',
-      text: `select b.event_id as id, b.body, e.source_event_id
-               from event_bodies b
-               join events e on e.client_id = $1 and e.id = b.event_id and e.id between $3 and $4
-              where b.client_id = $1 and b.event_id = any($2::uuid[]) and b.event_id between $3 and $4`,
-      values: [clientId, missing, ...idBounds(missing)],
-    })
-    for (const { id, body, source_event_id } of rows) {
-      const event = { body, sourceEventId: NO_SOURCE.has(source_event_id) ? null : source_event_id }
+    if (missing.size === 0) return events
+    const [ids, clientIds] = [[...missing.keys()], [...missing.values()]]
+    const { rows } = await selectBodies(db, clientIds, [clientIds, ids, ...idBounds(ids)])
+    for (const { clientId, id, body, sourceEventId } of rows) {
+      const event = { clientId, body, sourceEventId: NO_SOURCE.has(sourceEventId) ? null : sourceEventId }
       cache.set(id, event)
       events.set(id, event)
     }
@@ -54,16 +55,30 @@ export function createEventBodyLoader({ db }: { db: Queryable }) {
   }
 }
 
+const selectBodies = createClientStatement<{ clientId: string; id: string; body: string; sourceEventId: string }>({
+  name: 'deliver.bodies',
+  text: (tie) => `
+    select w.client_id as "clientId", w.id, b.body, e.source_event_id as "sourceEventId"
+      from unnest($1::uuid[], $2::uuid[]) w(client_id, id)
+     cross join lateral (
+       select body from event_bodies b
+        where b.client_id = w.client_id and b.event_id = w.id and b.event_id between $3 and $4 ${tie('b.client_id')}
+        offset 0) b
+     cross join lateral (
+       select source_event_id from events e
+        where e.client_id = w.client_id and e.id = w.id and e.id between $3 and $4 ${tie('e.client_id')} offset 0) e`,
+})
+
 /** Bodies are read ahead up to this length; the first ones whatever theirs. */
 const AHEAD_MAX_CHARS = 4 * 1024 * 1024
 const AHEAD_FIRST = 64
 
 /** Reads bodies that will be wanted soon, so that one statement fetches hundreds: fewer where they are large. */
-export async function readBodiesAhead(load: LoadEventBodies, clientId: string, eventIds: ReadonlySet<string>) {
-  const ids = [...eventIds]
+export async function readBodiesAhead(load: LoadEventBodies, wanted: readonly ClientEvent[]) {
+  const events = [...new Map(wanted.map((event) => [event.eventId, event])).values()]
   let [read, chars] = [0, 0]
-  for (let size = AHEAD_FIRST; read < ids.length && chars < AHEAD_MAX_CHARS; ) {
-    const loaded = await load(clientId, new Set(ids.slice(read, read + size)))
+  for (let size = AHEAD_FIRST; read < events.length && chars < AHEAD_MAX_CHARS; ) {
+    const loaded = await load(events.slice(read, read + size))
     read += size
     for (const { body } of loaded.values()) chars += body.length
     size = Math.max(AHEAD_FIRST, Math.floor(((AHEAD_MAX_CHARS - chars) * read) / Math.max(1, chars)))

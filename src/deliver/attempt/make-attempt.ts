@@ -7,9 +7,9 @@ import { excusedDelay, isExcused, nextDelay, outcomeColumns } from '../attempt-o
 import { type Endpoint, liveSecrets } from '../endpoint/endpoint.ts'
 import type { DueDelivery } from '../queue/due-deliveries.ts'
 import type { AttemptAnswer } from './answer.ts'
+import type { AttemptMade } from './attempt-made.ts'
 import type { EventBody } from './event-bodies.ts'
 import { UnwritableError, unreachableOutcome } from './network-errors.ts'
-import type { AttemptMade } from './record-attempts.ts'
 import type { PostRequest } from './send-post.ts'
 
 interface AttemptDeps {
@@ -25,7 +25,6 @@ interface AttemptDeps {
 }
 
 interface AttemptInput {
-  clientId: string
   endpoint: Endpoint
   delivery: DueDelivery
   event: EventBody
@@ -40,9 +39,10 @@ interface AttemptInput {
  */
 export async function makeAttempt(
   { keyRing, log, now, wallClock = now, random, sendPost, watch }: AttemptDeps,
-  { clientId, endpoint, delivery, event: { body, sourceEventId }, onSlow }: AttemptInput,
+  { endpoint, delivery, event: { body, sourceEventId }, onSlow }: AttemptInput,
 ): Promise<AttemptMade> {
   const { contract } = endpoint
+  const { clientId } = delivery
   const at = now()
   const number = delivery.attempts + 1
   const secrets = liveSecrets(endpoint, at, keyRing)
@@ -83,7 +83,7 @@ export async function makeAttempt(
     'delivery.attempted',
   )
   const isLast = nextDelaySeconds === null
-  watch?.onAttemptEnded?.({ ...attemptReport(clientId, endpoint, delivery, answer), sourceEventId, number, isLast })
+  watch?.onAttemptEnded?.({ ...attemptReport(endpoint, delivery, answer), sourceEventId, number, isLast })
   return { delivery, number, signature, answer, nextDelaySeconds }
 }
 
@@ -122,12 +122,11 @@ const unwritableAnswer = (error: UnwritableError, startedAt: Date): AttemptAnswe
 type AttemptReport = Omit<EndedAttempt, 'sourceEventId' | 'number' | 'isLast'>
 
 const attemptReport = (
-  clientId: string,
   { id, contract }: Endpoint,
   delivery: DueDelivery,
   { outcome, ...answer }: AttemptAnswer,
 ): AttemptReport => ({
-  clientId,
+  clientId: delivery.clientId,
   endpointId: id,
   contract: contract.name,
   deliveryId: delivery.id,

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { Contract } from '../../contracts/contract.ts'
+import { createClientStatement } from '../../database/client-statement.ts'
 import type { Queryable } from '../../database/db.ts'
-import { HAS_OPEN_DELETIONS } from '../../database/deletions.ts'
+import { hasOpenDeletions } from '../../database/deletions.ts'
 import { takesEventType } from '../../domain/event-filter.ts'
 import { FANOUT_ORIGIN } from '../../domain/ids.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
@@ -82,6 +83,7 @@ interface HealthRow {
 }
 
 interface FreshRow {
+  clientId: string
   id: string
   version: number | null
   changed: EndpointRow | null
@@ -92,33 +94,21 @@ interface FreshRow {
 export type FreshEndpoint = Endpoint | 'gone' | Error
 
 /**
- * The endpoints of one client as they are now, `known` ones re-read only when their version has changed. An endpoint whose
- * lease this worker has lost is missing from the result: nothing may be sent to it from here. `areDeleting`: something of the client
- * was deleted, and its deliveries may still be there. One statement.
+ * The endpoints as they are now, `known` ones re-read only when their version has changed. An endpoint whose lease this worker has
+ * lost is missing from the result: nothing may be sent to it from here. `deletingClients`: something of theirs was deleted, and its
+ * deliveries may still be there. The clients are of one group (src/database/client-groups.ts). One statement.
  */
 export async function refreshEndpoints(
   { db, worker, ...deps }: { db: Queryable; worker: { id: string } } & EndpointReaderDeps,
-  clientId: string,
-  endpoints: { id: string; known: Endpoint | null }[],
-): Promise<{ endpoints: Map<string, FreshEndpoint>; areDeleting: boolean }> {
-  const { rows } = await db.query<FreshRow>({
-    name: 'deliver.endpoints',
-    text: `select k.id, e.version,
-                  case when e.version <> k.version then jsonb_build_object(
-                    'url', e.url, 'contract', e.contract, 'event_types', e.event_types, 'headers', e.headers,
-                    'sealed_headers', e.sealed_headers, 'tls', e.tls,
-                    'retry_schedule', e.retry_schedule, 'timeout_seconds', e.timeout_seconds, 'status', e.status,
-                    'max_in_flight', e.max_in_flight, 'rate_limit', e.rate_limit,
-                    'ordering', e.ordering,
-                    'health', (select to_jsonb(h) from endpoint_health h
-                                where h.client_id = $1 and h.endpoint_id = e.id),
-                    'deleted', e.deleted_at is not null, 'secrets', e.secrets) end as changed,
-                  ${HAS_OPEN_DELETIONS} as "areDeleting"
-             from unnest($2::uuid[], $3::bigint[]) as k(id, version)
-             join leases l on l.client_id = $1 and l.unit = 'endpoint:' || k.id and l.worker_id = $4
-             left join endpoints e on e.client_id = $1 and e.id = k.id`,
-    values: [clientId, endpoints.map(({ id }) => id), endpoints.map(({ known }) => known?.version ?? 0), worker.id],
-  })
+  endpoints: readonly { clientId: string; id: string; known: Endpoint | null }[],
+): Promise<{ endpoints: Map<string, FreshEndpoint>; deletingClients: Set<string> }> {
+  const clientIds = endpoints.map(({ clientId }) => clientId)
+  const { rows } = await selectFreshRows(db, clientIds, [
+    clientIds,
+    endpoints.map(({ id }) => id),
+    endpoints.map(({ known }) => known?.version ?? 0),
+    worker.id,
+  ])
   const known = new Map(endpoints.map(({ id, known }) => [id, known]))
   const fresh = new Map(
     rows.map(({ id, version, changed }): [string, FreshEndpoint] => {
@@ -128,8 +118,31 @@ export async function refreshEndpoints(
       return [id, unchanged ?? new Error(`endpoint ${id} was read without its row`)]
     }),
   )
-  return { endpoints: fresh, areDeleting: rows[0]?.areDeleting ?? false }
+  const deletingClients = new Set(rows.flatMap(({ clientId, areDeleting }) => (areDeleting ? clientId : [])))
+  return { endpoints: fresh, deletingClients }
 }
+
+const selectFreshRows = createClientStatement<FreshRow>({
+  name: 'deliver.endpoints',
+  text: (tie) => `
+    select k.client_id as "clientId", k.id, e.version,
+           case when e.version <> k.version then jsonb_build_object(
+             'url', e.url, 'contract', e.contract, 'event_types', e.event_types, 'headers', e.headers,
+             'sealed_headers', e.sealed_headers, 'tls', e.tls,
+             'retry_schedule', e.retry_schedule, 'timeout_seconds', e.timeout_seconds, 'status', e.status,
+             'max_in_flight', e.max_in_flight, 'rate_limit', e.rate_limit,
+             'ordering', e.ordering,
+             'health', (select to_jsonb(h) from endpoint_health h
+                         where h.client_id = k.client_id and h.endpoint_id = k.id ${tie('h.client_id')}),
+             'deleted', e.deleted_at is not null, 'secrets', e.secrets) end as changed,
+           ${hasOpenDeletions('k.client_id')} as "areDeleting"
+      from unnest($1::uuid[], $2::uuid[], $3::bigint[]) as k(client_id, id, version)
+     cross join lateral (
+       select from leases l
+        where l.client_id = k.client_id and l.unit = 'endpoint:' || k.id and l.worker_id = $4 ${tie('l.client_id')}
+        offset 0) l
+      left join lateral (select * from endpoints where client_id = k.client_id and id = k.id offset 0) e on true`,
+})
 
 /** What it takes to make sense of a row. */
 interface EndpointReaderDeps {
@@ -137,7 +150,7 @@ interface EndpointReaderDeps {
   keyRing: Pick<KeyRing, 'decrypt'>
 }
 
-/** A row that cannot be read is its own endpoint's fault: the others of the client are read in the same statement. */
+/** A row that cannot be read is its own endpoint's fault: the others are read in the same statement. */
 function readableEndpoint(...row: Parameters<typeof endpointFromRow>): Endpoint | Error {
   try {
     return endpointFromRow(...row)

@@ -1,5 +1,6 @@
-import { type Db, inTransaction } from '../../database/db.ts'
+import { type Db, inTransaction, isDatabaseAway } from '../../database/db.ts'
 import { createRowInsert } from '../../database/insert-rows.ts'
+import { splitUntilAlone } from '../../database/split-until-alone.ts'
 import type { Log } from '../../log.ts'
 import type { Watch } from '../../watch.ts'
 import { type AddToBatch, createBatcher } from '../../workers/batcher.ts'
@@ -9,6 +10,7 @@ import type { EndpointHealth } from './health.ts'
 
 /** An endpoint, and what its rate limit counts. */
 export interface HealthSave {
+  clientId: string
   endpoint: Endpoint
   starts: readonly number[]
 }
@@ -17,38 +19,56 @@ const BATCH_MAX = 500
 const SPACING_MS = 15
 
 /**
- * Saves the health of endpoints of one client, several in one statement, each as it is when the statement starts; then
- * reports what has changed. Never rejects: what could not be saved is saved with the next call, and at the latest when the
- * endpoint's lease is released.
+ * Saves the health of endpoints, several in one statement, each as it is when the statement starts; then reports what has changed.
+ * Their clients are of one group (src/database/client-groups.ts). Never rejects: what could not be saved is saved with the next call,
+ * and at the latest when the endpoint's lease is released.
  */
-export const createHealthSaver = (
-  { db, log, watch }: { db: Db; log: Log; watch?: Watch },
-  clientId: string,
-): AddToBatch<HealthSave, void> =>
+export const createHealthSaver = (deps: { db: Db; log: Log; watch?: Watch }): AddToBatch<HealthSave, void> =>
   createBatcher(
     async (saves) => {
       const unsaved = latestSaves(saves)
         .filter(({ endpoint }) => endpoint.health.unsaved !== 'nothing')
-        .map((save) => ({ save, health: save.endpoint.health, news: save.endpoint.health.news.splice(0) }))
-      const changes = unsaved.flatMap(({ save, news }) => news.map((one) => newsOf(clientId, save.endpoint.id, one)))
-      for (const { health } of unsaved) health.unsaved = 'nothing'
-      try {
-        if (unsaved.length > 0) {
-          const all = unsaved.map(({ save }) => save)
-          const written = await writeHealth(db, clientId, all, changes)
-          for (const change of changes) if (written.has(change.endpointId)) watch?.onEndpointChanged?.(change)
-        }
-      } catch (error) {
-        for (const { health, news } of unsaved) {
-          health.unsaved = 'change'
-          health.news.unshift(...news)
-        }
-        log.error({ err: error, clientId }, 'delivery.health_not_kept')
-      }
+        .map((save): UnsavedHealth => ({ ...save, news: save.endpoint.health.news.splice(0) }))
+      for (const { endpoint } of unsaved) endpoint.health.unsaved = 'nothing'
+      await saveAll(deps, unsaved)
       return saves.map(() => undefined)
     },
     { max: BATCH_MAX, spacingMs: SPACING_MS },
   )
+
+/** What is to be saved, with the news that were taken from it. */
+interface UnsavedHealth extends HealthSave {
+  news: EndpointHealth['news']
+}
+
+async function saveAll({ db, log, watch }: { db: Db; log: Log; watch?: Watch }, unsaved: UnsavedHealth[]) {
+  if (unsaved.length === 0) return
+  const keepForLater = ({ endpoint: { health }, news }: UnsavedHealth) => {
+    health.unsaved = 'change'
+    health.news.unshift(...news)
+  }
+  try {
+    await splitUntilAlone<UnsavedHealth, void>(unsaved, {
+      async work(some) {
+        const changes = some.flatMap(({ clientId, endpoint, news }) =>
+          news.map((one) => newsOf(clientId, endpoint.id, one)),
+        )
+        const written = await writeHealth(db, some, changes)
+        for (const change of changes) if (written.has(change.endpointId)) watch?.onEndpointChanged?.(change)
+        for (const save of some) save.news = []
+        return some.map(() => undefined)
+      },
+      isItemsFault: (error) => !isDatabaseAway(error),
+      onAlone(save, error) {
+        keepForLater(save)
+        log.error({ err: error, clientId: save.clientId, endpointId: save.endpoint.id }, 'delivery.health_not_kept')
+      },
+    })
+  } catch (error) {
+    for (const save of unsaved) keepForLater(save)
+    log.error({ err: error }, 'delivery.health_not_kept')
+  }
+}
 
 /** Of each endpoint the last save of its latest version. */
 function latestSaves(saves: HealthSave[]): HealthSave[] {
@@ -74,13 +94,10 @@ const newsOf = (
  * Saves the endpoints of which no later version was saved, with their news: the news of an older version is dropped. Answers the
  * ids of those written.
  */
-const writeHealth = (db: Db, clientId: string, saves: HealthSave[], news: AttemptNews[]): Promise<Set<string>> =>
+const writeHealth = (db: Db, saves: readonly HealthSave[], news: AttemptNews[]): Promise<Set<string>> =>
   inTransaction(db, async (tx) => {
     const ordered = saves.toSorted((a, b) => (a.endpoint.id < b.endpoint.id ? -1 : 1))
-    const rows = await insertRowsOfHealth(
-      tx,
-      ordered.map((save) => ({ clientId, ...save })),
-    )
+    const rows = await insertRowsOfHealth(tx, ordered)
     const written = new Set(rows.map(({ id }) => id))
     await insertNews(
       tx,
@@ -89,7 +106,7 @@ const writeHealth = (db: Db, clientId: string, saves: HealthSave[], news: Attemp
     return written
   })
 
-const insertRowsOfHealth = createRowInsert<HealthSave & { clientId: string }, { id: string }>({
+const insertRowsOfHealth = createRowInsert<HealthSave, { id: string }>({
   name: 'deliver.health',
   table: 'endpoint_health as h',
   columns: {

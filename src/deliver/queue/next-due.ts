@@ -1,3 +1,4 @@
+import { createClientStatement } from '../../database/client-statement.ts'
 import type { Queryable } from '../../database/db.ts'
 import { queryEachClient } from '../../database/each-client.ts'
 import { PENDING_FLOOR } from '../../database/pending-floor.ts'
@@ -6,13 +7,13 @@ import { type OldestPending, readFromOldestPending } from './oldest-pending.ts'
 
 /** An endpoint and the seconds until its next delivery is due, by the database's clock; 0 or less: now. */
 export interface NextDue {
+  clientId: string
   endpointId: string
   seconds: number
 }
 
 /** Found by a sweep; `hiddenEventId`: the event of a delivery that the floor would hide, null as it should be. */
 export interface SweptEndpoint extends NextDue {
-  clientId: string
   hiddenEventId: string | null
 }
 
@@ -42,54 +43,68 @@ export const sweepDueEndpoints = (db: Queryable, withinSeconds: number): Promise
     { passOverAway: true },
   )
 
-/** The client's endpoints whose next delivery is due within so many seconds. */
+/** The endpoints of these clients whose next delivery is due within so many seconds. */
 export const findDueEndpoints = (
   db: Queryable,
-  clientId: string,
+  clientIds: readonly string[],
   withinSeconds: number,
   oldestPending: OldestPending,
 ): Promise<NextDue[]> =>
   readFromOldestPending(oldestPending, async (from) => {
-    const { rows } = await db.query<NextDue & { floor: string }>(
-      `select f.floor, d.* from (select ${PENDING_FLOOR} as floor) f
-         left join lateral (
-           select e.id as "endpointId", ${SECONDS_UNTIL_DUE}
-             from endpoints e cross join lateral (${firstDueSql('$1', '$2', 'and event_id >= $3')}) d
-            where e.client_id = $1) d on true`,
-      [clientId, withinSeconds, from],
-    )
+    const { rows } = await selectDueEndpoints(db, clientIds, [clientIds, withinSeconds, from])
     return splitOldestPending(rows)
   })
 
-/** Seconds until the first delivery that comes due after what was read of each queue (`DueResult.asOf`). */
+const selectDueEndpoints = createClientStatement<NextDue & { floor: string }>({
+  name: 'deliver.discover',
+  text: (tie) => `
+    select f.floor, d.* from (select ${PENDING_FLOOR} as floor) f
+      left join lateral (
+        select w.client_id as "clientId", e.id as "endpointId", ${SECONDS_UNTIL_DUE}
+          from unnest($1::uuid[]) w(client_id)
+         cross join lateral (select id from endpoints where client_id = w.client_id offset 0) e
+         cross join lateral (${firstDueSql('w.client_id', '$2', `and event_id >= $3 ${tie('client_id')}`)}) d) d on true`,
+})
+
+/** Of one endpoint, first attempts or retries: up to where in time they were read (`DueResult.asOf`). */
+export interface ReadQueue {
+  clientId: string
+  endpointId: string
+  areRetries: boolean
+  asOf: string
+}
+
+/** Seconds until the first delivery that comes due after what was read of each queue. */
 export const findNextDue = (
   db: Queryable,
-  clientId: string,
-  queues: { endpointId: string; areRetries: boolean; asOf: string }[],
+  queues: readonly ReadQueue[],
   oldestPending: OldestPending,
 ): Promise<NextDue[]> =>
   readFromOldestPending(oldestPending, async (from) => {
-    const { rows } = await db.query<NextDue & { floor: string }>({
-      name: 'deliver.next',
-      text: `select f.floor, d.* from (select ${PENDING_FLOOR} as floor) f
-               left join lateral (
-                 select r.endpoint_id as "endpointId", ${SECONDS_UNTIL_DUE}
-                   from unnest($2::uuid[], $3::bool[], $4::timestamptz[]) as r(endpoint_id, retries, as_of)
-                  cross join lateral (
-                    select next_attempt_at from deliveries
-                     where client_id = $1 and endpoint_id = r.endpoint_id and state = 'pending'
-                       and (attempts > 0) = r.retries and next_attempt_at > r.as_of and event_id >= $5
-                     order by next_attempt_at limit 1) d) d on true`,
-      values: [
-        clientId,
-        queues.map(({ endpointId }) => endpointId),
-        queues.map(({ areRetries }) => areRetries),
-        queues.map(({ asOf }) => asOf),
-        from,
-      ],
-    })
+    const clientIds = queues.map(({ clientId }) => clientId)
+    const { rows } = await selectNextDue(db, clientIds, [
+      clientIds,
+      queues.map(({ endpointId }) => endpointId),
+      queues.map(({ areRetries }) => areRetries),
+      queues.map(({ asOf }) => asOf),
+      from,
+    ])
     return splitOldestPending(rows)
   })
+
+const selectNextDue = createClientStatement<NextDue & { floor: string }>({
+  name: 'deliver.next',
+  text: (tie) => `
+    select f.floor, d.* from (select ${PENDING_FLOOR} as floor) f
+      left join lateral (
+        select r.client_id as "clientId", r.endpoint_id as "endpointId", ${SECONDS_UNTIL_DUE}
+          from unnest($1::uuid[], $2::uuid[], $3::bool[], $4::timestamptz[]) as r(client_id, endpoint_id, retries, as_of)
+         cross join lateral (
+           select next_attempt_at from deliveries d
+            where d.client_id = r.client_id and d.endpoint_id = r.endpoint_id and d.state = 'pending'
+              and (d.attempts > 0) = r.retries and d.next_attempt_at > r.as_of and d.event_id >= $5 ${tie('d.client_id')}
+            order by d.next_attempt_at limit 1) d) d on true`,
+})
 
 /** Where nothing is due there is one row, which holds only the floor. */
 const splitOldestPending = (rows: (NextDue & { floor: string })[]) => ({

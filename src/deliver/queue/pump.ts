@@ -4,6 +4,7 @@ import { isQueueIdle, newQueue, type Queue, queueNeedsRows } from './queue.ts'
 
 /** What this process has in hand of one endpoint whose lease it holds. */
 export interface Pump {
+  readonly groupId: string
   readonly clientId: string
   readonly endpointId: string
   /** As of the last attempt; null: not known yet. */
@@ -40,7 +41,12 @@ export interface Pump {
   lastBusyAt: number
 }
 
-export const newPump = (clientId: string, endpointId: string): Pump => ({
+export const newPump = ({
+  groupId,
+  clientId,
+  endpointId,
+}: Pick<Pump, 'groupId' | 'clientId' | 'endpointId'>): Pump => ({
+  groupId,
   clientId,
   endpointId,
   endpoint: null,

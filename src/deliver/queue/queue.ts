@@ -42,7 +42,7 @@ export const queueNeedsRows = (queue: Queue, queueLimit: number): boolean =>
 
 /** The next reading of a queue that needs rows; from the start, those in hand are met again. */
 export function nextQuery(
-  { endpointId, isNew }: Pick<DueQuery, 'endpointId' | 'isNew'>,
+  endpoint: Pick<DueQuery, 'clientId' | 'endpointId' | 'isNew'>,
   queue: Queue,
   queueLimit: number,
 ): DueQuery {
@@ -50,7 +50,7 @@ export function nextQuery(
   if (isFromStart) queue.isStale = false
   queue.readsInPass += 1
   const limit = isFromStart ? queueLimit : queueLimit - queue.inHand
-  return { endpointId, isNew, areRetries: queue.holdsRetries, after: queue.after, limit }
+  return { ...endpoint, areRetries: queue.holdsRetries, after: queue.after, limit }
 }
 
 /**
