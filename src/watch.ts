@@ -48,14 +48,14 @@ export interface RoutedEvent {
   message: string | null
 }
 
-/** One transaction of the normaliser, committed. Moments are milliseconds since 1970. */
+/** One transaction of the normaliser, committed: of one client or several. Moments are milliseconds since 1970. */
 export interface NormalizedBatch {
-  clientId: string
   startedAt: number
   committedAt: number
   /** null: it had nothing to fan out. */
   fanOut: { startedAt: number; endedAt: number } | null
   outcomes: readonly {
+    clientId: string
     id: string
     sourceId: string
     type: string
@@ -64,7 +64,7 @@ export interface NormalizedBatch {
     code: string | null
     message: string | null
   }[]
-  events: readonly { id: string; sourceEventId: string; contract: string; type: string }[]
+  events: readonly { clientId: string; id: string; sourceEventId: string; contract: string; type: string }[]
 }
 
 /** One HTTP try that has ended. Moments are milliseconds since 1970. */

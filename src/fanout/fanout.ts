@@ -1,3 +1,4 @@
+import { createClientStatement } from '../database/client-statement.ts'
 import type { Queryable } from '../database/db.ts'
 import { createRowInsert } from '../database/insert-rows.ts'
 import { takesEventType } from '../domain/event-filter.ts'
@@ -5,51 +6,68 @@ import { newId } from '../domain/ids.ts'
 
 /** What fan-out needs of a new event. */
 export interface FanOutEvent {
+  clientId: string
   id: string
   contract: string
   type: string
   userId: string | null
 }
 
+interface EndpointRow {
+  client_id: string
+  id: string
+  contract: string
+  event_types: string[] | null
+  status: string
+}
+
+const runEndpoints = createClientStatement<EndpointRow>({
+  name: 'fanout.endpoints',
+  text: (tie) => `
+    select e.* from unnest($1::uuid[]) w(client_id)
+     cross join lateral (
+       select client_id, id, contract, event_types, status from endpoints e
+        where e.client_id = w.client_id and e.deleted_at is null and e.contract = any($2) ${tie('e.client_id')} offset 0) e
+     order by e.id`,
+})
+
 /**
- * Makes one delivery per event and endpoint that wants it, inside the transaction that stores the events: pending, or
- * `skipped` where the endpoint is disabled (replayable). Ids follow the order of the events. Answers the endpoints to wake.
+ * Makes one delivery per event and endpoint that wants it, inside the transaction that stores the events of clients of one group:
+ * pending, or `skipped` where the endpoint is disabled (replayable). Ids follow the order of the events. Answers the endpoints to
+ * wake of each client that has any.
  */
-export async function fanOut(tx: Queryable, clientId: string, events: readonly FanOutEvent[]): Promise<string[]> {
-  const { rows: endpoints } = await tx.query<{
-    id: string
-    contract: string
-    event_types: string[] | null
-    status: string
-  }>(
-    `select id, contract, event_types, status from endpoints
-      where client_id = $1 and deleted_at is null and contract = any($2) order by id`,
-    [clientId, [...new Set(events.map(({ contract }) => contract))]],
-  )
+export async function fanOut(
+  tx: Queryable,
+  events: readonly FanOutEvent[],
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const clientIds = new Set(events.map(({ clientId }) => clientId))
+  const contracts = new Set(events.map(({ contract }) => contract))
+  const { rows } = await runEndpoints(tx, clientIds, [[...clientIds], [...contracts]])
+  const endpointsOf = Map.groupBy(rows, ({ client_id }) => client_id)
   const deliveries = events.flatMap((event) =>
-    endpoints
+    (endpointsOf.get(event.clientId) ?? [])
       .filter(({ contract, event_types }) => contract === event.contract && takesEventType(event_types, event.type))
-      .map((endpoint): NewDelivery => ({ clientId, id: newId(), event, endpoint })),
+      .map((endpoint): NewDelivery => ({ id: newId(), event, endpoint })),
   )
-  if (deliveries.length === 0) return []
+  if (deliveries.length === 0) return new Map()
   const isPending = ({ endpoint }: NewDelivery) => endpoint.status === 'enabled'
   await insertPending(tx, deliveries.filter(isPending))
   await insertSkipped(
     tx,
     deliveries.filter((delivery) => !isPending(delivery)),
   )
-  return [...new Set(deliveries.filter(isPending).map(({ endpoint }) => endpoint.id))]
+  const woken = Map.groupBy(deliveries.filter(isPending), ({ event }) => event.clientId)
+  return new Map([...woken].map(([clientId, own]) => [clientId, [...new Set(own.map(({ endpoint }) => endpoint.id))]]))
 }
 
 interface NewDelivery {
-  clientId: string
   id: string
   event: FanOutEvent
   endpoint: { id: string; status: string }
 }
 
 const columns = {
-  client_id: (d: NewDelivery) => d.clientId,
+  client_id: (d: NewDelivery) => d.event.clientId,
   event_id: (d: NewDelivery) => d.event.id,
   id: (d: NewDelivery) => d.id,
   endpoint_id: (d: NewDelivery) => d.endpoint.id,

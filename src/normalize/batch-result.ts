@@ -16,20 +16,20 @@ export interface BatchDeps {
   hydrateSeconds?: number
   /** Opens the key of whom the client has deleted; left out, nobody was. */
   keyRing?: Pick<KeyRing, 'decrypt'>
-  /** Makes the deliveries of new events in the same transaction; answers the endpoints that have work now. */
+  /** Makes the deliveries of new events in the same transaction; answers each client's endpoints that have work now. */
   fanOut: (
     tx: Tx,
-    clientId: string,
-    events: readonly Pick<NewEvent, 'id' | 'contract' | 'type' | 'userId'>[],
-  ) => Promise<string[]>
+    events: readonly Pick<NewEvent, 'clientId' | 'id' | 'contract' | 'type' | 'userId'>[],
+  ) => Promise<ReadonlyMap<string, readonly string[]>>
   /** What runs in this process beside this batch; left out: nothing. */
   gate?: LoneGate
   /** Told of each transaction after its commit. */
   watch?: Watch
 }
 
+/** What a batch came to for one client. */
 export interface BatchResult {
-  /** Source events looked at; fewer than the limit means that no more were due. */
+  /** Source events looked at; 0: none was due. Where some had no room in the batch it is never 0. */
   sourceEventCount: number
   endpointIds: string[]
   /** Earliest deadline of what this batch holds back. */
@@ -52,8 +52,11 @@ export const NOTHING_DUE: BatchResult = {
   nextTimerAt: null,
 }
 
+/** What each client of a batch has come to. */
+export type BatchResults = ReadonlyMap<string, BatchResult>
+
 /** What several transactions came to together. */
-export const mergeResults = (results: readonly BatchResult[]): BatchResult => ({
+const mergeOwn = (results: readonly BatchResult[]): BatchResult => ({
   sourceEventCount: results.reduce((sum, { sourceEventCount }) => sum + sourceEventCount, 0),
   endpointIds: [...new Set(results.flatMap(({ endpointIds }) => endpointIds))],
   heldUntil: earliestOf(results.map(({ heldUntil }) => heldUntil)),
@@ -62,22 +65,36 @@ export const mergeResults = (results: readonly BatchResult[]): BatchResult => ({
   nextTimerAt: earliestOf(results.map(({ nextTimerAt }) => nextTimerAt)),
 })
 
+/** What several transactions came to together, client by client. */
+export const mergeResults = (parts: readonly BatchResults[]): BatchResults =>
+  new Map(
+    [
+      ...Map.groupBy(
+        parts.flatMap((part) => [...part]),
+        ([clientId]) => clientId,
+      ),
+    ].map(([clientId, own]) => [clientId, mergeOwn(own.map(([, result]) => result))]),
+  )
+
 export const earliestOf = (times: readonly (Date | null)[]) =>
   times.reduce((first, time) => (time && (!first || time < first) ? time : first), null)
 
 /** What a transaction came to, and what is reported of it; null: it found nothing to do. */
-export type ProcessedBatch = { result: BatchResult; report: Omit<NormalizedBatch, 'startedAt' | 'committedAt'> | null }
+export type ProcessedBatch = {
+  results: BatchResults
+  report: Omit<NormalizedBatch, 'startedAt' | 'committedAt'> | null
+}
 
-export const NOTHING_TO_DO: ProcessedBatch = { result: NOTHING_DUE, report: null }
+export const NOTHING_TO_DO: ProcessedBatch = { results: new Map(), report: null }
 
 /** Runs a transaction, and reports it after its commit. */
 export async function commitAndReport(
   { db, now, watch }: BatchDeps,
   work: (tx: Tx) => Promise<ProcessedBatch>,
-): Promise<BatchResult> {
+): Promise<BatchResults> {
   // By the clock of what is compared with it: when the events were received.
   const startedAt = now().getTime()
-  const { result, report } = await inTransaction(db, work)
+  const { results, report } = await inTransaction(db, work)
   if (report) watch?.onBatchNormalized?.({ ...report, startedAt, committedAt: now().getTime() })
-  return result
+  return results
 }

@@ -3,66 +3,83 @@ import { splitUntilAlone } from '../database/split-until-alone.ts'
 import { createLoneGate } from '../workers/lone-gate.ts'
 import {
   type BatchDeps,
-  type BatchResult,
+  type BatchResults,
   commitAndReport,
   mergeResults,
   NOTHING_DUE,
   NOTHING_TO_DO,
   type ProcessedBatch,
 } from './batch-result.ts'
+import { claimDueEvents, type LanesOfClients } from './claim-events.ts'
 import { faultOutcome, StepFault } from './faults.ts'
 import { normalizeEachAlone } from './lone-events.ts'
 import { failEvent, processBatch } from './process-batch.ts'
-import { claimDueEvents } from './source-events.ts'
 
 /** Events per lane in one transaction. */
 const LANE_LIMIT = 60
+/** Events of all lanes in one transaction: what a client with many lanes, or many clients, take together. */
+const BATCH_LIMIT = 480
 
 /**
  * Normalises the due events of some lanes of clients of one group in one transaction: states, events, deliveries, snapshots, all or
- * nothing. An event that PostgreSQL or our own code cannot take must not hold up its neighbours: fewer and fewer events of
- * each lane are tried, then fewer lanes, until it stands alone and fails. Whatever repeats for a batch of one is that event's;
- * only what concerns the database or the process is tried again. After the death of a process with some of these lanes, what was
- * in work there is tried one event at a time. Answers a result for each of the clients.
+ * nothing. An event that PostgreSQL or our own code cannot take must not hold up its neighbours: fewer and fewer clients are tried
+ * together, then fewer events of each lane, then fewer lanes, until it stands alone and fails. Whatever repeats for a batch of one is that
+ * event's; only what concerns the database or the process is tried again. After the death of a process with some of these lanes, what was
+ * in work in them is tried one event at a time. Answers a result for each of the clients.
  */
-export async function normalizeBatch(
-  deps: BatchDeps,
-  lanesOfClients: ReadonlyMap<string, readonly number[]>,
-): Promise<ReadonlyMap<string, BatchResult>> {
-  const results = new Map<string, BatchResult>()
-  for (const [clientId, lanes] of lanesOfClients) results.set(clientId, await normalizeClient(deps, clientId, lanes))
-  return results
-}
-
-async function normalizeClient(deps: BatchDeps, clientId: string, lanes: readonly number[]): Promise<BatchResult> {
+export async function normalizeBatch(deps: BatchDeps, lanesOfClients: LanesOfClients): Promise<BatchResults> {
   const { gate = createLoneGate() } = deps
-  try {
-    return await gate.runTogether(() => normalizeTogether(deps, clientId, lanes))
-  } catch (error) {
-    if (!(error instanceof InterruptedLanes)) throw error
+  const interrupted = new Set<string>()
+  const parts = [
+    new Map([...lanesOfClients.keys()].map((clientId) => [clientId, NOTHING_DUE])),
+    await gate.runTogether(() => normalizeTogether(deps, lanesOfClients, interrupted)),
+  ]
+  for (const clientId of interrupted) {
+    const lanes = lanesOfClients.get(clientId) ?? []
+    parts.push(await normalizeEachAlone({ ...deps, gate }, clientId, { lanes, perLane: LANE_LIMIT }))
   }
-  return normalizeEachAlone({ ...deps, gate }, clientId, { lanes, perLane: LANE_LIMIT })
+  return mergeResults(parts)
 }
 
-/** A process died with these lanes: what was in work there is tried alone. */
-class InterruptedLanes extends Error {}
+/** Adds the clients to `interrupted` of whose lanes a process has died. */
+async function normalizeTogether(
+  deps: BatchDeps,
+  lanesOfClients: LanesOfClients,
+  interrupted: Set<string>,
+): Promise<BatchResults> {
+  const commitSome: CommitSome = (some, perLane) =>
+    commitAndReport(deps, (tx) =>
+      processBatch(deps, tx, async () => {
+        const claimed = await claimDueEvents(tx, some, { perLane, total: BATCH_LIMIT })
+        for (const clientId of claimed.interrupted) interrupted.add(clientId)
+        return claimed
+      }),
+    )
+  const results = await splitUntilAlone<[string, readonly number[]], BatchResults>([...lanesOfClients], {
+    work: async (some) => [await commitSome(new Map(some), LANE_LIMIT)],
+    isItemsFault: (error) => error instanceof StepFault,
+    onAlone: ([clientId, lanes]) => normalizeNarrower(deps, commitSome, { clientId, lanes }),
+  })
+  return mergeResults(results)
+}
 
-async function normalizeTogether(deps: BatchDeps, clientId: string, lanes: readonly number[]): Promise<BatchResult> {
-  const claimOf = (some: readonly number[], laneLimit: number) => async (tx: Tx) => {
-    const { sourceEvents, areInterrupted } = await claimDueEvents(tx, clientId, some, laneLimit)
-    if (areInterrupted) throw new InterruptedLanes()
-    return sourceEvents
-  }
-  for (let laneLimit = LANE_LIMIT; laneLimit > 1; laneLimit = Math.ceil(laneLimit / 2))
+/** Commits a batch of so many events of each lane. */
+type CommitSome = (some: LanesOfClients, perLane: number) => Promise<BatchResults>
+
+/** An event of this client stops its batch: fewer are tried. */
+async function normalizeNarrower(
+  deps: BatchDeps,
+  commitSome: CommitSome,
+  { clientId, lanes }: { clientId: string; lanes: readonly number[] },
+): Promise<BatchResults> {
+  for (let perLane = Math.ceil(LANE_LIMIT / 2); perLane > 1; perLane = Math.ceil(perLane / 2))
     try {
-      return await commitAndReport(deps, (tx) => processBatch(deps, tx, { clientId, claim: claimOf(lanes, laneLimit) }))
+      return await commitSome(new Map([[clientId, lanes]]), perLane)
     } catch (error) {
       if (!(error instanceof StepFault)) throw error
     }
-  const results = await splitUntilAlone<number, BatchResult>(lanes, {
-    work: async (some) => [
-      await commitAndReport(deps, (tx) => processBatch(deps, tx, { clientId, claim: claimOf(some, 1) })),
-    ],
+  const results = await splitUntilAlone<number, BatchResults>(lanes, {
+    work: async (some) => [await commitSome(new Map([[clientId, some]]), 1)],
     isItemsFault: (error) => error instanceof StepFault,
     onAlone: (lane, fault) =>
       commitAndReport(deps, (tx) => failFirstDue(deps, tx, { clientId, lane, fault: fault as StepFault })),
@@ -76,11 +93,12 @@ async function failFirstDue(
   tx: Tx,
   { clientId, lane, fault }: { clientId: string; lane: number; fault: StepFault },
 ): Promise<ProcessedBatch> {
-  const { sourceEvents } = await claimDueEvents(tx, clientId, [lane], 1)
-  const [sourceEvent] = sourceEvents
+  const { ofClients } = await claimDueEvents(tx, new Map([[clientId, [lane]]]), { perLane: 1, total: 1 })
+  const [sourceEvent] = ofClients.get(clientId) ?? []
   if (!sourceEvent) return NOTHING_TO_DO
   // Another one has become due before it: that one is looked at first.
-  if (sourceEvent.id !== fault.sourceEventId) return { result: { ...NOTHING_DUE, sourceEventCount: 1 }, report: null }
+  if (sourceEvent.id !== fault.sourceEventId)
+    return { results: new Map([[clientId, { ...NOTHING_DUE, sourceEventCount: 1 }]]), report: null }
   return failEvent(deps, tx, {
     ...{ clientId, sourceEvent, outcome: faultOutcome(sourceEvent, fault.cause, fault.step) },
     cause: fault.cause,

@@ -1,66 +1,87 @@
+import { createClientStatement } from '../database/client-statement.ts'
 import type { Queryable } from '../database/db.ts'
 import { createRowInsert } from '../database/insert-rows.ts'
 import { realmName } from '../domain/realm.ts'
+import { inLockOrder } from './lock-order.ts'
 import type { NewEvent } from './new-events.ts'
 
+/** The business key of an event among those of all clients. */
+const nameOf = ({ clientId, contract, key }: Pick<NewEvent, 'clientId' | 'contract' | 'key'>) =>
+  `${clientId} ${contract} ${key}`
+
 /** Claims the business keys; answers the events that are the first with theirs. */
-export async function claimBusinessKeys(
-  tx: Queryable,
-  clientId: string,
-  events: readonly NewEvent[],
-): Promise<Set<NewEvent>> {
+export async function claimBusinessKeys(tx: Queryable, events: readonly NewEvent[]): Promise<Set<NewEvent>> {
   const first = new Map<string, NewEvent>()
-  for (const event of events) {
-    const key = `${event.contract} ${event.key}`
-    if (!first.has(key)) first.set(key, event)
-  }
-  for (const key of await findToldBefore(tx, clientId, [...first.values()])) first.delete(key)
+  for (const event of events) if (!first.has(nameOf(event))) first.set(nameOf(event), event)
+  for (const told of await findToldBefore(tx, [...first.values()])) first.delete(nameOf(told))
   if (first.size === 0) return new Set()
-  const rows = await insertKeys(tx, [...first.values()])
-  const claimed = new Set(rows.map(({ contract, key }) => `${contract} ${key}`))
-  return new Set([...first].filter(([key]) => claimed.has(key)).map(([, event]) => event))
+  const rows = await insertKeys(
+    tx,
+    inLockOrder([...first.values()], ({ contract, key }) => `${contract} ${key}`),
+  )
+  const claimed = new Set(rows.map(({ client_id: clientId, contract, key }) => nameOf({ clientId, contract, key })))
+  return new Set([...first].filter(([name]) => claimed.has(name)).map(([, event]) => event))
 }
+
+interface EmissionRow {
+  client_id: string
+  contract: string
+  key: string
+  account: string | null
+  livemode: boolean | null
+}
+
+const runToldBefore = createClientStatement<EmissionRow>({
+  name: 'normalize.told_before',
+  text: (tie) => `
+    select m.* from unnest($1::uuid[], $2::text[], $3::text[]) w(client_id, contract, key)
+     cross join lateral (
+       select m.client_id, m.contract, m.key, s.account, s.livemode
+         from emissions m
+         left join events e on e.client_id = m.client_id and e.id = m.event_id ${tie('e.client_id')}
+         left join source_events s on s.client_id = e.client_id and s.id = e.source_event_id ${tie('s.client_id')}
+        where m.client_id = w.client_id and m.contract = w.contract and m.key = w.key ${tie('m.client_id')} offset 0) m`,
+})
 
 /**
  * Which of the events were made before accounts and modes were told apart: their key named neither then, and the source event
  * behind it is of the same account and mode, or kept no longer.
  */
-async function findToldBefore(tx: Queryable, clientId: string, events: readonly NewEvent[]): Promise<string[]> {
-  const older = events.flatMap(({ contract, key, keyBefore, realm }) =>
-    keyBefore === null ? [] : [{ contract, key, keyBefore, realm }],
-  )
+async function findToldBefore(tx: Queryable, events: readonly NewEvent[]): Promise<NewEvent[]> {
+  const older = events.filter(({ keyBefore }) => keyBefore !== null)
   if (older.length === 0) return []
-  const { rows } = await tx.query<{ contract: string; key: string; account: string | null; livemode: boolean | null }>(
-    `select m.contract, m.key, s.account, s.livemode
-       from emissions m
-       left join events e on e.client_id = $1 and e.id = m.event_id
-       left join source_events s on s.client_id = $1 and s.id = e.source_event_id
-      where m.client_id = $1 and m.contract = any($2) and m.key = any($3)`,
-    [clientId, [...new Set(older.map(({ contract }) => contract))], older.map(({ keyBefore }) => keyBefore)],
-  )
-  return older.flatMap(({ contract, key, keyBefore, realm }) =>
-    rows.some(
-      (row) =>
-        row.contract === contract &&
-        row.key === keyBefore &&
-        (row.account === null || realmName({ account: row.account, livemode: row.livemode ?? true }) === realm),
-    )
-      ? [`${contract} ${key}`]
-      : [],
+  const clientIds = older.map(({ clientId }) => clientId)
+  const { rows } = await runToldBefore(tx, clientIds, [
+    clientIds,
+    older.map(({ contract }) => contract),
+    older.map(({ keyBefore }) => keyBefore),
+  ])
+  const told = Map.groupBy(rows, ({ client_id: clientId, contract, key }) => nameOf({ clientId, contract, key }))
+  return older.filter(({ clientId, contract, keyBefore, realm }) =>
+    told
+      .get(nameOf({ clientId, contract, key: keyBefore ?? '' }))
+      ?.some(
+        ({ account, livemode }) => account === null || realmName({ account, livemode: livemode ?? true }) === realm,
+      ),
   )
 }
+
+const runTellers = createClientStatement<{ id: string }>({
+  name: 'normalize.tellers',
+  text: (tie) => `
+    select w.id from unnest($1::uuid[], $2::uuid[]) w(client_id, id)
+     where exists (select from events e
+                    where e.client_id = w.client_id and e.source_event_id = w.id ${tie('e.client_id')} offset 0)`,
+})
 
 /** Which of these source events have made events before. */
 export async function findTellers(
   tx: Queryable,
-  clientId: string,
-  sourceEventIds: readonly string[],
+  sourceEvents: readonly { clientId: string; id: string }[],
 ): Promise<Set<string>> {
-  if (sourceEventIds.length === 0) return new Set()
-  const { rows } = await tx.query<{ id: string }>(
-    'select distinct source_event_id as id from events where client_id = $1 and source_event_id = any($2)',
-    [clientId, sourceEventIds],
-  )
+  if (sourceEvents.length === 0) return new Set()
+  const clientIds = sourceEvents.map(({ clientId }) => clientId)
+  const { rows } = await runTellers(tx, clientIds, [clientIds, sourceEvents.map(({ id }) => id)])
   return new Set(rows.map(({ id }) => id))
 }
 
@@ -70,11 +91,11 @@ export async function insertEvents(tx: Queryable, events: readonly NewEvent[]): 
   await insertRowsOfEvents(tx, events)
 }
 
-const insertKeys = createRowInsert<NewEvent, { contract: string; key: string }>({
+const insertKeys = createRowInsert<NewEvent, { client_id: string; contract: string; key: string }>({
   name: 'normalize.emissions',
   table: 'emissions',
   columns: { client_id: (e) => e.clientId, contract: (e) => e.contract, key: (e) => e.key, event_id: (e) => e.id },
-  end: 'on conflict do nothing returning contract, key',
+  end: 'on conflict do nothing returning client_id, contract, key',
 })
 
 const insertBodies = createRowInsert<NewEvent>({

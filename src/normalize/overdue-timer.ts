@@ -1,13 +1,15 @@
 import { overdueTimer } from '../../mappings/timers.ts'
+import { createClientStatement } from '../database/client-statement.ts'
 import { type Db, inTransaction, type Queryable } from '../database/db.ts'
 import { createRowInsert } from '../database/insert-rows.ts'
-import { firstRow } from '../database/rows.ts'
 import { TIMER_BODY, TIMER_EVENT_PREFIX } from '../domain/event-origin.ts'
 import { newId } from '../domain/ids.ts'
 import { splitRealm } from '../domain/realm.ts'
 import { isReadablyTrue, readIfReadable } from '../language/read.ts'
 import type { Facts } from '../language/scope.ts'
 import type { StoredSourceEvent } from '../watch.ts'
+import type { LanesOfClients } from './claim-events.ts'
+import { inLockOrder } from './lock-order.ts'
 import type { SourceEvent } from './source-event.ts'
 import { bareInput } from './world/bare-input.ts'
 import { type KnownObject, objectKeyOf, splitKey, type World } from './world/world.ts'
@@ -22,7 +24,7 @@ const timerEventId = (invoiceId: string) => `${TIMER_EVENT_PREFIX}${invoiceId}`
 const GRACE_MS = 3_600_000
 /** From here on PostgreSQL and JavaScript write dates differently. */
 const YEAR_10000_SECONDS = 253_402_300_800
-/** Timers fired in one transaction. */
+/** Timers fired in one transaction; some more where there are many clients. */
 const TIMER_LIMIT = 1000
 
 /** Sets, moves or stops the timer of an invoice whose newest state has just been remembered. */
@@ -42,44 +44,60 @@ export function setOverdueTimer(
   world.dirty.timers.set(objectKeyOf(invoice), { sourceEventId: event.id, at })
 }
 
-/** Writes the timers that a batch has changed. */
-export async function saveOverdueTimers(tx: Queryable, { clientId, dirty }: World): Promise<void> {
-  const timers = [...dirty.timers].map(([key, timer]) => ({ ...splitKey(key), ...timer }))
+const runStopTimers = createClientStatement({
+  name: 'normalize.stop_timers',
+  text: (tie) => `
+    delete from invoice_dues d
+     using unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bool[]) s(client_id, source_id, invoice_id, account, livemode)
+     where d.client_id = s.client_id and d.source_id = s.source_id and d.invoice_id = s.invoice_id and d.account = s.account
+       and d.livemode = s.livemode ${tie('d.client_id')}`,
+})
+
+const runSettingEvents = createClientStatement<{ id: string; account: string; livemode: boolean; lane: number }>({
+  name: 'normalize.setting_events',
+  text: (tie) => `
+    select e.* from unnest($1::uuid[], $2::uuid[]) w(client_id, id)
+     cross join lateral (
+       select id, account, livemode, lane from source_events e
+        where e.client_id = w.client_id and e.id = w.id ${tie('e.client_id')} offset 0) e`,
+})
+
+/** Writes the timers that a batch has changed in the worlds of its clients. */
+export async function saveOverdueTimers(tx: Queryable, worlds: readonly World[]): Promise<void> {
+  const timers = inLockOrder(
+    worlds.flatMap(({ clientId, dirty }) =>
+      [...dirty.timers].map(([key, timer]) => ({ clientId, ...splitKey(key), ...timer })),
+    ),
+    ({ sourceId, id }) => `${sourceId} ${id}`,
+  )
   // Set before accounts and modes were told apart, a timer has the invoice's bare id as its key.
-  const keys = timers.flatMap(({ sourceId, id, at }) => {
+  const stale = timers.flatMap(({ clientId, sourceId, id, at }) => {
     const { account, livemode, id: bare } = splitRealm(id)
-    const stale = [...(at === null ? [id] : []), ...(bare === id ? [] : [bare])]
-    return stale.map((invoiceId) => ({ sourceId, invoiceId, account, livemode }))
+    const ids = [...(at === null ? [id] : []), ...(bare === id ? [] : [bare])]
+    return ids.map((invoiceId) => ({ clientId, sourceId, invoiceId, account, livemode }))
   })
-  const set = timers.filter(({ at }) => at !== null)
-  if (keys.length > 0)
-    await tx.query(
-      `delete from invoice_dues d
-        using unnest($2::uuid[], $3::text[], $4::text[], $5::bool[]) s(source_id, invoice_id, account, livemode)
-        where d.client_id = $1 and d.source_id = s.source_id and d.invoice_id = s.invoice_id and d.account = s.account
-          and d.livemode = s.livemode`,
-      [
-        clientId,
-        keys.map(({ sourceId }) => sourceId),
-        keys.map(({ invoiceId }) => invoiceId),
-        keys.map(({ account }) => account),
-        keys.map(({ livemode }) => livemode),
-      ],
-    )
-  if (set.length > 0) {
-    const { rows } = await tx.query<{ id: string; account: string; livemode: boolean; lane: number }>(
-      'select id, account, livemode, lane from source_events where client_id = $1 and id = any($2)',
-      [clientId, set.map(({ sourceEventId }) => sourceEventId)],
-    )
-    const settingEvents = new Map(rows.map((row) => [row.id, row]))
-    await insertTimers(
-      tx,
-      set.flatMap(({ sourceId, id: invoiceId, sourceEventId, at: dueAt }) => {
-        const event = settingEvents.get(sourceEventId)
-        return event ? [{ clientId, sourceId, invoiceId, dueAt, event }] : []
-      }),
-    )
+  if (stale.length > 0) {
+    const clientIds = stale.map(({ clientId }) => clientId)
+    await runStopTimers(tx, clientIds, [
+      clientIds,
+      stale.map(({ sourceId }) => sourceId),
+      stale.map(({ invoiceId }) => invoiceId),
+      stale.map(({ account }) => account),
+      stale.map(({ livemode }) => livemode),
+    ])
   }
+  const set = timers.filter(({ at }) => at !== null)
+  if (set.length === 0) return
+  const clientIds = set.map(({ clientId }) => clientId)
+  const { rows } = await runSettingEvents(tx, clientIds, [clientIds, set.map(({ sourceEventId }) => sourceEventId)])
+  const settingEvents = new Map(rows.map((row) => [row.id, row]))
+  await insertTimers(
+    tx,
+    set.flatMap(({ clientId, sourceId, id: invoiceId, sourceEventId, at: dueAt }) => {
+      const event = settingEvents.get(sourceEventId)
+      return event ? [{ clientId, sourceId, invoiceId, dueAt, event }] : []
+    }),
+  )
 }
 
 interface NewTimer {
@@ -112,40 +130,61 @@ export interface FiredTimers {
   next: number
 }
 
-/** Makes source events of the timers in these lanes of clients of one group that have gone off; answers what came of each client's. */
-export async function fireOverdueTimers(
-  deps: { db: Db; now: () => Date },
-  lanesOfClients: ReadonlyMap<string, readonly number[]>,
-): Promise<ReadonlyMap<string, FiredTimers>> {
-  const results = new Map<string, FiredTimers>()
-  for (const [clientId, lanes] of lanesOfClients) results.set(clientId, await fireTimersOf(deps, clientId, lanes))
-  return results
-}
+const runTakeDue = createClientStatement<DueTimer>({
+  name: 'normalize.take_due_timers',
+  text: (tie) => `
+    delete from invoice_dues d
+     using (
+       select t.* from (
+         select l.client_id, array_agg(l.lane) as lanes from unnest($1::uuid[], $2::smallint[]) l(client_id, lane)
+          group by l.client_id order by l.client_id) w
+       cross join lateral (
+         select i.client_id, i.source_id, i.invoice_id from invoice_dues i
+          where i.client_id = w.client_id and i.due_at <= $3 and i.lane = any(w.lanes) ${tie('i.client_id')}
+          order by i.due_at limit $4 for update skip locked) t) taken
+     where d.client_id = taken.client_id and d.source_id = taken.source_id and d.invoice_id = taken.invoice_id ${tie('d.client_id')}
+    returning d.client_id, d.source_id, d.invoice_id, d.account, d.livemode, d.lane, d.due_at`,
+})
 
-function fireTimersOf(
+const runNextDue = createClientStatement<{ client_id: string; next: Date | null }>({
+  name: 'normalize.next_timers',
+  text: (tie) => `
+    select w.client_id, i.next from (
+      select l.client_id, array_agg(l.lane) as lanes from unnest($1::uuid[], $2::smallint[]) l(client_id, lane) group by l.client_id) w
+     cross join lateral (
+       select min(i.due_at) as next from invoice_dues i
+        where i.client_id = w.client_id and i.lane = any(w.lanes) ${tie('i.client_id')}) i`,
+})
+
+/**
+ * Makes source events of the timers in these lanes of clients of one group that have gone off, the same number of each client at most;
+ * answers what came of each client's.
+ */
+export function fireOverdueTimers(
   { db, now }: { db: Db; now: () => Date },
-  clientId: string,
-  lanes: readonly number[],
-): Promise<FiredTimers> {
+  lanesOfClients: LanesOfClients,
+): Promise<ReadonlyMap<string, FiredTimers>> {
+  const lanes = [...lanesOfClients].flatMap(([clientId, own]) => own.map((lane) => ({ clientId, lane })))
+  const columns = [lanes.map(({ clientId }) => clientId), lanes.map(({ lane }) => lane)]
+  const perClient = Math.ceil(TIMER_LIMIT / Math.max(1, lanesOfClients.size))
   return inTransaction(db, async (tx) => {
-    const { rows } = await tx.query<DueTimer>(
-      `delete from invoice_dues where client_id = $1 and (source_id, invoice_id) in (
-         select source_id, invoice_id from invoice_dues
-          where client_id = $1 and due_at <= $2 and lane = any($3) order by due_at limit ${TIMER_LIMIT} for update skip locked)
-       returning source_id, invoice_id, account, livemode, lane, due_at`,
-      [clientId, now(), lanes],
-    )
+    const { rows } = await runTakeDue(tx, lanesOfClients.keys(), [...columns, now(), perClient])
     const timers = rows.map((timer) => ({ ...timer, invoice_id: splitRealm(timer.invoice_id).id }))
-    const fired = timers.length > 0 ? await insertTimerEvents(tx, timers, { clientId, arrivedAt: now().getTime() }) : []
-    const { rows: first } = await tx.query<{ next: Date | null }>(
-      'select min(due_at) as next from invoice_dues where client_id = $1 and lane = any($2)',
-      [clientId, lanes],
+    const fired = timers.length > 0 ? await insertTimerEvents(tx, timers, now().getTime()) : []
+    const { rows: nexts } = await runNextDue(tx, lanesOfClients.keys(), columns)
+    const firedOf = Map.groupBy(fired, ({ clientId }) => clientId)
+    const nextOf = new Map(nexts.map(({ client_id, next }) => [client_id, next?.getTime()]))
+    return new Map(
+      [...lanesOfClients.keys()].map((clientId) => [
+        clientId,
+        { fired: firedOf.get(clientId) ?? [], next: nextOf.get(clientId) ?? Number.POSITIVE_INFINITY },
+      ]),
     )
-    return { fired, next: firstRow(first).next?.getTime() ?? Number.POSITIVE_INFINITY }
   })
 }
 
 interface DueTimer {
+  client_id: string
   source_id: string
   invoice_id: string
   account: string
@@ -157,13 +196,16 @@ interface DueTimer {
 async function insertTimerEvents(
   tx: Queryable,
   timers: readonly DueTimer[],
-  { clientId, arrivedAt }: { clientId: string; arrivedAt: number },
+  arrivedAt: number,
 ): Promise<StoredSourceEvent[]> {
-  const events = timers.map((timer) => ({ ...timer, clientId, id: newId() }))
+  const events = inLockOrder(
+    timers.map((timer) => ({ ...timer, clientId: timer.client_id, id: newId() })),
+    ({ source_id, invoice_id }) => `${source_id} ${invoice_id}`,
+  )
   const inserted = new Set((await insertRowsOfEvents(tx, events)).map(({ id }) => id))
   const stored = events.filter(({ id }) => inserted.has(id))
   await insertBodies(tx, stored)
-  return stored.map(({ id, source_id: sourceId, invoice_id }) => ({
+  return stored.map(({ id, clientId, source_id: sourceId, invoice_id }) => ({
     id,
     clientId,
     sourceId,

@@ -1,9 +1,17 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Tx } from '../database/db.ts'
-import { type BatchDeps, earliestOf, NOTHING_DUE, NOTHING_TO_DO, type ProcessedBatch } from './batch-result.ts'
+import {
+  type BatchDeps,
+  type BatchResult,
+  earliestOf,
+  NOTHING_DUE,
+  NOTHING_TO_DO,
+  type ProcessedBatch,
+} from './batch-result.ts'
+import type { ClaimedEvents } from './claim-events.ts'
 import { collectLookups } from './collect-lookups.ts'
 import { claimBusinessKeys, findTellers, insertEvents } from './emissions.ts'
-import { doStep } from './faults.ts'
+import { type BatchStep, doStep } from './faults.ts'
 import { USER_DELETED } from './forgotten.ts'
 import { saveFetchRequests } from './missing/fetch-requests.ts'
 import { releaseArrived } from './missing/holds.ts'
@@ -13,95 +21,121 @@ import { LINES_UNTOLD } from './outcomes.ts'
 import { saveOverdueTimers } from './overdue-timer.ts'
 import { type SourceEvent, type SourceEventOutcome, sortByOccurrence } from './source-event.ts'
 import { dropBodies, saveOutcomes } from './source-events.ts'
-import { loadLookups } from './world/load.ts'
+import { loadWorlds } from './world/load.ts'
 import { noLookups } from './world/lookups.ts'
-import { saveWorld } from './world/save.ts'
+import { saveWorlds } from './world/save.ts'
 import { emptyWorld, type World } from './world/world.ts'
 
+/** The source events of one client in a batch, and the world that they are read in. */
+interface ClientBatch {
+  world: World
+  sourceEvents: readonly SourceEvent[]
+}
+
+/** A source event of the batch, what became of it, and its events. */
+interface ProcessedEvent extends Pick<NormalizeResult, 'outcome' | 'events'> {
+  clientId: string
+  sourceEvent: SourceEvent
+}
+
 /**
- * Brings the source events that `claim` locks to their outcomes, in its transaction and step by step: the world is loaded, each is
- * normalised, business keys are claimed, events and deliveries are stored, and what was learnt is saved. What stops a step is thrown
- * as its StepFault.
+ * Brings the source events that `claim` locks to their outcomes, in its transaction and step by step: worlds are loaded, each event is
+ * normalised in the world of its client, business keys are claimed, events and deliveries are stored, and what was learnt is saved. A
+ * step is as many statements for many clients as for one. What stops it is thrown as its StepFault.
  */
 export async function processBatch(
   deps: BatchDeps,
   tx: Tx,
-  { clientId, claim }: { clientId: string; claim: (tx: Tx) => Promise<SourceEvent[]> },
+  claim: (tx: Tx) => Promise<Pick<ClaimedEvents, 'ofClients' | 'leftOver'>>,
 ): Promise<ProcessedBatch> {
-  const sourceEvents = sortByOccurrence(await claim(tx))
-  if (sourceEvents.length === 0) return NOTHING_TO_DO
-  const world = await doStep('look up', sourceEvents, () => loadWorld(deps, tx, clientId, sourceEvents))
-  const { mappings, holdSeconds, hydrateSeconds } = deps
-  const limits = { now: deps.now(), holdSeconds, hydrateSeconds }
-  const normalized = await doStep('normalize', sourceEvents, () =>
-    normalizeEach({ world, mappings, limits }, sourceEvents),
-  )
-  const processed = await doStep('store events', sourceEvents, () => claimEvents(tx, clientId, normalized))
+  const { ofClients, leftOver } = await claim(tx)
+  const left = [...leftOver].map((clientId) => [clientId, { ...NOTHING_DUE, sourceEventCount: 1 }] as const)
+  if (ofClients.size === 0) return { ...NOTHING_TO_DO, results: new Map(left) }
+  const parts = [...ofClients].map(([clientId, own]): ClientBatch => {
+    return { world: emptyWorld(clientId), sourceEvents: sortByOccurrence(own) }
+  })
+  const sourceEvents = parts.flatMap((part) => part.sourceEvents)
+  const step = <T>(name: BatchStep, work: () => Promise<T>) => doStep(name, sourceEvents, work)
+  await step('look up', () => lookUpAll(deps, tx, parts))
+  const normalized = await step('normalize', () => normalizeAll(deps, parts))
+  const processed = await step('store events', () => claimEvents(tx, normalized))
   const events = processed.flatMap((one) => one.events)
-  const { endpointIds, fanOut } = await storeAndFanOut(deps, tx, { clientId, sourceEvents, events })
-  const outcomes = processed.map(({ outcome }) => outcome)
-  const { hasReleasedHeld, hasFetchRequests } = await doStep('store objects', sourceEvents, () =>
-    saveBatch(tx, world, outcomes),
-  )
-  for (const { id, state, code } of outcomes)
-    if (state === 'failed') deps.log.warn({ clientId, sourceEventId: id, code }, 'source_event.failed')
+  const { endpointIds, fanOut } = await storeAndFanOut(deps, tx, { step, events })
+  const saved = await step('store objects', () => saveBatch(tx, parts, processed))
+  for (const { clientId, outcome } of processed)
+    if (outcome.state === 'failed')
+      deps.log.warn({ clientId, sourceEventId: outcome.id, code: outcome.code }, 'source_event.failed')
+  const ownOf = Map.groupBy(processed, ({ clientId }) => clientId)
+  const results = parts.map(({ world }) => {
+    const outcomes = (ownOf.get(world.clientId) ?? []).map(({ outcome }) => outcome)
+    return [world.clientId, resultOf({ world, outcomes, endpointIds, saved })] as const
+  })
   return {
-    result: {
-      sourceEventCount: sourceEvents.length,
-      endpointIds,
-      heldUntil: earliestOf(outcomes.map(({ heldUntil }) => heldUntil)),
-      hasReleasedHeld,
-      hasFetchRequests,
-      nextTimerAt: earliestOf([...world.dirty.timers.values()].map(({ at }) => at)),
-    },
-    report: { clientId, fanOut, outcomes: processed.map(reportOf), events },
+    results: new Map([...left, ...results]),
+    report: { fanOut, outcomes: processed.map(reportOf), events },
+  }
+}
+
+/** What a client's part of the batch came to. */
+function resultOf({
+  world: { clientId, dirty },
+  outcomes,
+  endpointIds,
+  saved,
+}: {
+  world: World
+  outcomes: readonly SourceEventOutcome[]
+  endpointIds: ReadonlyMap<string, readonly string[]>
+  saved: { released: ReadonlySet<string>; answered: ReadonlySet<string> }
+}): BatchResult {
+  return {
+    sourceEventCount: outcomes.length,
+    endpointIds: [...(endpointIds.get(clientId) ?? [])],
+    heldUntil: earliestOf(outcomes.map(({ heldUntil }) => heldUntil)),
+    hasReleasedHeld: saved.released.has(clientId) || saved.answered.has(clientId),
+    hasFetchRequests: dirty.fetchRequests.size > 0,
+    nextTimerAt: earliestOf([...dirty.timers.values()].map(({ at }) => at)),
+  }
+}
+
+/** Loads all that the events read of their clients. What was read may point further: one statement per kind of fact and round. */
+async function lookUpAll({ mappings, keyRing }: BatchDeps, tx: Tx, parts: readonly ClientBatch[]): Promise<void> {
+  let open = parts.map((part) => ({ ...part, lookups: noLookups() }))
+  while (open.length > 0) {
+    for (const { world, sourceEvents, lookups } of open)
+      for (const event of sourceEvents) if (event.body) collectLookups({ world, mappings }, event, lookups)
+    const loaded = await loadWorlds({ db: tx, keyRing }, open)
+    open = open.filter(({ world }) => loaded.has(world))
   }
 }
 
 /** So long events are normalised without a pause: webhooks and attempts of other clients come in between. */
 const BUSY_MS = 10
 
-/** In their order, each in the world as those before have left it. Throws the first fault. */
-async function normalizeEach(deps: Parameters<typeof normalizeSourceEvent>[0], sourceEvents: readonly SourceEvent[]) {
-  const normalized: (NormalizeResult & { sourceEvent: SourceEvent })[] = []
+/** Each client's events in their order, each in the world as those before have left it. Throws the first fault. */
+async function normalizeAll(
+  { mappings, holdSeconds, hydrateSeconds, now }: BatchDeps,
+  parts: readonly ClientBatch[],
+): Promise<ProcessedEvent[]> {
+  const limits = { now: now(), holdSeconds, hydrateSeconds }
+  const normalized: ProcessedEvent[] = []
   let since = performance.now()
-  for (const sourceEvent of sourceEvents) {
-    const result = normalizeSourceEvent(deps, sourceEvent)
-    if (result.fault !== undefined) throw result.fault
-    normalized.push({ sourceEvent, ...result })
-    if (performance.now() < since + BUSY_MS) continue
-    await setImmediate()
-    since = performance.now()
-  }
+  for (const { world, sourceEvents } of parts)
+    for (const sourceEvent of sourceEvents) {
+      const { outcome, events, fault } = normalizeSourceEvent({ world, mappings, limits }, sourceEvent)
+      if (fault !== undefined) throw fault
+      normalized.push({ clientId: world.clientId, sourceEvent, outcome, events })
+      if (performance.now() < since + BUSY_MS) continue
+      await setImmediate()
+      since = performance.now()
+    }
   return normalized
 }
 
-/** All that the events read of the client. What was read may point further: one statement per kind of fact and step. */
-async function loadWorld(
-  { mappings, keyRing }: BatchDeps,
-  tx: Tx,
-  clientId: string,
-  sourceEvents: readonly SourceEvent[],
-): Promise<World> {
-  const world = emptyWorld(clientId)
-  const lookups = noLookups()
-  do for (const event of sourceEvents) if (event.body) collectLookups({ world, mappings }, event, lookups)
-  while (await loadLookups({ db: tx, keyRing }, world, lookups))
-  return world
-}
-
-/** A source event of the batch, what became of it, and its events. */
-type ProcessedEvent = Pick<NormalizeResult, 'outcome' | 'events'> & { sourceEvent: SourceEvent }
-
 /** Keeps the events that are the first with their business key; a source event of which none is left is ignored. */
-async function claimEvents(
-  tx: Tx,
-  clientId: string,
-  processed: readonly ProcessedEvent[],
-): Promise<readonly ProcessedEvent[]> {
+async function claimEvents(tx: Tx, processed: readonly ProcessedEvent[]): Promise<readonly ProcessedEvent[]> {
   const claimed = await claimBusinessKeys(
     tx,
-    clientId,
     processed.flatMap(({ events }) => events),
   )
   const isRepeated = ({ events }: ProcessedEvent) => events.length > 0 && !events.some((event) => claimed.has(event))
@@ -109,11 +143,10 @@ async function claimEvents(
   const partial = processed.filter((one) => isRepeated(one) && one.outcome.code === LINES_UNTOLD)
   const tellers = await findTellers(
     tx,
-    clientId,
-    partial.map(({ outcome }) => outcome.id),
+    partial.map(({ clientId, outcome }) => ({ clientId, id: outcome.id })),
   )
   return processed.map((one) => ({
-    sourceEvent: one.sourceEvent,
+    ...one,
     outcome: isRepeated(one) && !tellers.has(one.outcome.id) ? alreadyEmittedOutcome(one.outcome) : one.outcome,
     events: one.events.filter((event) => claimed.has(event)),
   }))
@@ -129,39 +162,43 @@ const alreadyEmittedOutcome = (outcome: SourceEventOutcome): SourceEventOutcome 
 async function storeAndFanOut(
   deps: BatchDeps,
   tx: Tx,
-  { clientId, sourceEvents, events }: { clientId: string; sourceEvents: readonly SourceEvent[]; events: NewEvent[] },
+  { step, events }: { step: <T>(name: BatchStep, work: () => Promise<T>) => Promise<T>; events: NewEvent[] },
 ) {
-  if (events.length === 0) return { endpointIds: [], fanOut: null }
-  await doStep('store events', sourceEvents, () => insertEvents(tx, events))
+  if (events.length === 0) return { endpointIds: new Map<string, readonly string[]>(), fanOut: null }
+  await step('store events', () => insertEvents(tx, events))
   const startedAt = deps.now().getTime()
-  const endpointIds = await doStep('make deliveries', sourceEvents, () => deps.fanOut(tx, clientId, events))
+  const endpointIds = await step('make deliveries', () => deps.fanOut(tx, events))
   return { endpointIds, fanOut: { startedAt, endedAt: deps.now().getTime() } }
 }
 
 /** Writes what became of the events, what they have taught, and what they ask of Stripe; lets go what waited for it. */
-async function saveBatch(tx: Tx, world: World, outcomes: readonly SourceEventOutcome[]) {
-  await saveWorld(tx, world)
-  await saveOverdueTimers(tx, world)
-  await saveOutcomes(tx, world.clientId, outcomes)
+async function saveBatch(tx: Tx, parts: readonly ClientBatch[], processed: readonly ProcessedEvent[]) {
+  const worlds = parts.map(({ world }) => world)
+  const outcomes = processed.map(({ clientId, outcome }) => ({ ...outcome, clientId }))
+  await saveWorlds(tx, worlds)
+  await saveOverdueTimers(tx, worlds)
+  await saveOutcomes(tx, outcomes)
   await dropBodies(
     tx,
-    world.clientId,
-    outcomes.filter(({ code }) => code === USER_DELETED).map(({ id }) => id),
+    outcomes.filter(({ code }) => code === USER_DELETED),
   )
-  const requests = [...world.dirty.fetchRequests.values()]
-  const areAnswered = requests.length > 0 && (await saveFetchRequests(tx, world.clientId, requests, outcomes))
-  const isReleased = await releaseArrived(
-    tx,
-    world.clientId,
-    [...world.arrivedFacts].filter((key) => world.holds.has(key)),
+  const requests = worlds.flatMap(({ clientId, dirty }) =>
+    [...dirty.fetchRequests.values()].map((request) => ({ ...request, clientId })),
   )
-  return { hasReleasedHeld: isReleased || areAnswered, hasFetchRequests: requests.length > 0 }
+  const answered = await saveFetchRequests(tx, requests, outcomes)
+  const arrived = worlds.flatMap(({ clientId, arrivedFacts, holds }) =>
+    [...arrivedFacts].filter((key) => holds.has(key)).map((key) => ({ clientId, key })),
+  )
+  return { answered, released: await releaseArrived(tx, arrived) }
 }
 
 const reportOf = ({
+  clientId,
   sourceEvent: { sourceId, type, receivedAt },
   outcome: { id, state, code, message },
-}: Pick<ProcessedEvent, 'sourceEvent' | 'outcome'>) => ({ id, sourceId, type, receivedAt, state, code, message })
+}: Pick<ProcessedEvent, 'clientId' | 'sourceEvent' | 'outcome'>) => ({
+  ...{ clientId, id, sourceId, type, receivedAt, state, code, message },
+})
 
 /** Fails one event for what stopped it. */
 export async function failEvent(
@@ -175,9 +212,9 @@ export async function failEvent(
   }: { clientId: string; sourceEvent: SourceEvent; outcome: SourceEventOutcome; cause?: unknown },
 ): Promise<ProcessedBatch> {
   deps.log.error({ clientId, sourceEventId: sourceEvent.id, code: outcome.code, err: cause }, 'source_event.failed')
-  await saveOutcomes(tx, clientId, [outcome])
+  await saveOutcomes(tx, [{ ...outcome, clientId }])
   return {
-    result: { ...NOTHING_DUE, sourceEventCount: 1 },
-    report: { clientId, fanOut: null, outcomes: [reportOf({ sourceEvent, outcome })], events: [] },
+    results: new Map([[clientId, { ...NOTHING_DUE, sourceEventCount: 1 }]]),
+    report: { fanOut: null, outcomes: [reportOf({ clientId, sourceEvent, outcome })], events: [] },
   }
 }

@@ -1,56 +1,10 @@
+import { createClientStatement } from '../database/client-statement.ts'
 import type { Queryable } from '../database/db.ts'
 import { TIMER_BODY } from '../domain/event-origin.ts'
 import { isIdText } from '../language/unreadable.ts'
-import { factLockSql } from './missing/holds.ts'
 import { PROCESS_DIED } from './outcomes.ts'
 import { readBody, type SourceEvent, type SourceEventOutcome } from './source-event.ts'
 import type { Observation } from './world/snapshots.ts'
-
-const LANE_BYTES = 2 * 1024 * 1024
-
-/**
- * Locks and reads the due events of some lanes of a client, oldest first, `limit` at most per lane; what another
- * transaction has locked is passed over. Of each lane so many bytes at most, and one event whatever its size: bodies are parsed
- * into several times their size. `areInterrupted`: a process died with one of these lanes.
- */
-export async function claimDueEvents(
-  tx: Queryable,
-  clientId: string,
-  lanes: readonly number[],
-  limit: number,
-): Promise<{ sourceEvents: SourceEvent[]; areInterrupted: boolean }> {
-  const { rows } = await tx.query<SourceEventRow & { areInterrupted: boolean }>(
-    `select * from (
-       select e.id, e.source_id, e.event_id, e.type, e.account, e.livemode, e.api_version, e.created_at, e.received_at, b.body,
-              exists (select from interrupted_lanes where client_id = $1 and lane = any($2)) as "areInterrupted",
-              coalesce(sum(octet_length(b.body)) over (
-                partition by l.lane order by e.due_at, e.id rows between unbounded preceding and 1 preceding), 0) as before
-         from ${factLockSql('$1::uuid')}
-        cross join unnest($2::smallint[]) l(lane)
-        cross join lateral (
-          select id, source_id, event_id, type, account, livemode, api_version, created_at, received_at, due_at from source_events
-           where client_id = $1 and lane = l.lane and due_at <= now()
-           order by due_at, id limit $3 for update skip locked) e
-         left join source_event_bodies b on b.client_id = $1 and b.source_event_id = e.id) claimed
-      where before < $4`,
-    [clientId, lanes, limit, LANE_BYTES],
-  )
-  return { sourceEvents: rows.map(sourceEventOf), areInterrupted: rows[0]?.areInterrupted ?? false }
-}
-
-/** Locks and reads one source event; none where it is not due, or locked by another transaction. */
-export async function claimDueEvent(tx: Queryable, clientId: string, id: string): Promise<SourceEvent[]> {
-  const { rows } = await tx.query<SourceEventRow>(
-    `select e.id, e.source_id, e.event_id, e.type, e.account, e.livemode, e.api_version, e.created_at, e.received_at, b.body
-       from ${factLockSql('$1::uuid')}
-      cross join lateral (
-        select id, source_id, event_id, type, account, livemode, api_version, created_at, received_at from source_events
-         where client_id = $1 and id = $2 and due_at <= now() for update skip locked) e
-       left join source_event_bodies b on b.client_id = $1 and b.source_event_id = e.id`,
-    [clientId, id],
-  )
-  return rows.map(sourceEventOf)
-}
 
 /** A row of `source_events` with its body. */
 export interface SourceEventRow {
@@ -91,39 +45,47 @@ function parseBody(bytes: Buffer | null): Pick<SourceEvent, 'body' | 'malformed'
   }
 }
 
+const runOutcomes = createClientStatement({
+  name: 'normalize.save_outcomes',
+  text: (tie) => `
+    update source_events e
+       set state = o.state, reason_code = o.code, reason_message = o.message, held_until = o.held_until,
+           held_for = case when o.held_for is null then null else string_to_array(o.held_for, e'\\x1f') end,
+           due_at = o.held_until
+      from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
+           o(client_id, id, state, code, message, held_until, held_for)
+     where e.client_id = o.client_id and e.id = o.id ${tie('e.client_id')}`,
+})
+
+/** What became of a source event, and whose it is. */
+export type ClientOutcome = SourceEventOutcome & { clientId: string }
+
 /** Writes what became of the events of a batch. */
-export async function saveOutcomes(
-  tx: Queryable,
-  clientId: string,
-  outcomes: readonly SourceEventOutcome[],
-): Promise<void> {
-  await tx.query(
-    `update source_events e
-        set state = o.state, reason_code = o.code, reason_message = o.message, held_until = o.held_until,
-            held_for = case when o.held_for is null then null else string_to_array(o.held_for, e'\\x1f') end,
-            due_at = o.held_until
-       from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
-            o(id, state, code, message, held_until, held_for)
-      where e.client_id = $1 and e.id = o.id`,
-    [
-      clientId,
-      outcomes.map(({ id }) => id),
-      outcomes.map(({ state }) => state),
-      outcomes.map(({ code }) => code),
-      outcomes.map(({ message }) => message),
-      outcomes.map(({ heldUntil }) => heldUntil),
-      outcomes.map(({ heldFor }) => heldFor?.join('\x1f') ?? null),
-    ],
-  )
+export async function saveOutcomes(tx: Queryable, outcomes: readonly ClientOutcome[]): Promise<void> {
+  const clientIds = outcomes.map(({ clientId }) => clientId)
+  await runOutcomes(tx, clientIds, [
+    clientIds,
+    outcomes.map(({ id }) => id),
+    outcomes.map(({ state }) => state),
+    outcomes.map(({ code }) => code),
+    outcomes.map(({ message }) => message),
+    outcomes.map(({ heldUntil }) => heldUntil),
+    outcomes.map(({ heldFor }) => heldFor?.join('\x1f') ?? null),
+  ])
 }
 
+const runDropBodies = createClientStatement({
+  name: 'normalize.drop_bodies',
+  text: (tie) => `
+    delete from source_event_bodies b using unnest($1::uuid[], $2::uuid[]) w(client_id, id)
+     where b.client_id = w.client_id and b.source_event_id = w.id ${tie('b.client_id')}`,
+})
+
 /** Drops raw bytes that are not to be kept: of users who were deleted. */
-export async function dropBodies(tx: Queryable, clientId: string, ids: readonly string[]): Promise<void> {
-  if (ids.length === 0) return
-  await tx.query('delete from source_event_bodies where client_id = $1 and source_event_id = any($2::uuid[])', [
-    clientId,
-    ids,
-  ])
+export async function dropBodies(tx: Queryable, events: readonly { clientId: string; id: string }[]): Promise<void> {
+  if (events.length === 0) return
+  const clientIds = events.map(({ clientId }) => clientId)
+  await runDropBodies(tx, clientIds, [clientIds, events.map(({ id }) => id)])
 }
 
 /** An observation with the id and the kind of its object. */

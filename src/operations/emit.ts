@@ -23,9 +23,8 @@ export interface EmitDeps {
   /** Makes the deliveries of new events in the same transaction; answers the endpoints that have work now. */
   fanOut: (
     tx: Tx,
-    clientId: string,
-    events: readonly { id: string; contract: string; type: string; userId: string | null }[],
-  ) => Promise<string[]>
+    events: readonly { clientId: string; id: string; contract: string; type: string; userId: string | null }[],
+  ) => Promise<ReadonlyMap<string, readonly string[]>>
   /** Called after the commit with the endpoints that have new deliveries. */
   onDeliveriesCreated: (clientId: string, endpointIds: string[]) => void
 }
@@ -47,8 +46,8 @@ export async function emitOperationalEvent(
     for (const clientId of await findSubscribedClients(tx, happening.clientId)) {
       const id = await storeEvent(tx, clientId, happening, body)
       if (id === null) continue
-      const event = { id, contract: operations.name, type: happening.type, userId: null }
-      created.push({ clientId, endpointIds: await fanOut(tx, clientId, [event]) })
+      const event = { clientId, id, contract: operations.name, type: happening.type, userId: null }
+      created.push({ clientId, endpointIds: [...((await fanOut(tx, [event])).get(clientId) ?? [])] })
     }
     return { type: created.length > 0 ? happening.type : null, created }
   })

@@ -8,9 +8,9 @@ import type { Finding } from './emit.ts'
 /** After an hour without it, the same failure of a source is reported again. */
 export const QUIET_SECONDS = 3_600
 /** Unreported failures are looked for among the newest of each client, well within QUIET_SECONDS. */
-const RECENT = { seconds: 1_800, failures: 500 }
+export const RECENT = { seconds: 1_800, failures: 500 }
 /** How often a process checks whether a lasting failure is to be reported: a thousand a second must cost nothing. */
-const CHECK_MS = 60_000
+export const CHECK_MS = 60_000
 
 export interface MappingFailure {
   sourceId: string
@@ -26,8 +26,8 @@ const LINES_UNTOLD = 'lines_untold'
 /** Listens to every batch, and calls `onFailed` with the first mapping failure of each source and code, once a minute. */
 export function createFailureListener(onFailed: (clientId: string, failure: MappingFailure) => void) {
   const recentlyChecked = new LRUCache<string, true>({ max: 10_000, ttl: CHECK_MS })
-  return ({ clientId, outcomes }: NormalizedBatch) => {
-    for (const { id, sourceId, type, state, code, message } of outcomes) {
+  return ({ outcomes }: NormalizedBatch) => {
+    for (const { clientId, id, sourceId, type, state, code, message } of outcomes) {
       const isTrouble = state === 'failed' || code === LINES_UNTOLD
       if (!isTrouble || code === null) continue
       const key = `${sourceId} ${code}`

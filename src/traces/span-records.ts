@@ -22,9 +22,9 @@ export const receiveSpans = ({ via, events, committedAt }: StoredBatch): SpanRec
     },
   }))
 
-export function normalizeSpans({ clientId, startedAt, committedAt, outcomes, events }: NormalizedBatch): SpanRecord[] {
+export function normalizeSpans({ startedAt, committedAt, outcomes, events }: NormalizedBatch): SpanRecord[] {
   const eventsOf = Map.groupBy(events, ({ sourceEventId }) => sourceEventId)
-  return outcomes.map(({ id, type, state, code, message }) => ({
+  return outcomes.map(({ clientId, id, type, state, code, message }) => ({
     name: 'normalize',
     kind: 'internal',
     traceId: traceIdOf(id),
@@ -45,9 +45,9 @@ export function normalizeSpans({ clientId, startedAt, committedAt, outcomes, eve
   }))
 }
 
-export function fanOutSpans({ clientId, fanOut, events }: NormalizedBatch): SpanRecord[] {
+export function fanOutSpans({ fanOut, events }: NormalizedBatch): SpanRecord[] {
   if (!fanOut) return []
-  return events.map(({ id, sourceEventId, contract, type }) => ({
+  return events.map(({ clientId, id, sourceEventId, contract, type }) => ({
     name: 'fan out',
     kind: 'producer',
     traceId: traceIdOf(sourceEventId),

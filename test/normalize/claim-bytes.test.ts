@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { inTransaction } from '../../src/database/db.ts'
 import { newId } from '../../src/domain/ids.ts'
-import { claimDueEvents } from '../../src/normalize/source-events.ts'
+import { claimDueEvents } from '../../src/normalize/claim-events.ts'
 import { freshDatabase } from '../support/database.ts'
 
 const { db } = await freshDatabase()
@@ -27,7 +27,11 @@ async function clientWith(lanes: readonly number[], count: number, bytes: number
 }
 
 const claimed = async (clientId: string, lanes: readonly number[]) =>
-  (await inTransaction(db, (tx) => claimDueEvents(tx, clientId, lanes, 60))).sourceEvents.map(({ id }) => id)
+  (
+    (
+      await inTransaction(db, (tx) => claimDueEvents(tx, new Map([[clientId, lanes]]), { perLane: 60, total: 240 }))
+    ).ofClients.get(clientId) ?? []
+  ).map(({ id }) => id)
 
 test('a batch takes so many bytes of each lane, oldest first, and one event whatever its size', async () => {
   const MB = 1024 * 1024

@@ -169,14 +169,14 @@ describe('one batch', () => {
   ])(
     'an event that %s fails alone and says at which step, and its neighbours of the same customer go on',
     async (_, error, code) => {
-      const failing: typeof fanOut = async (tx, id, made) => {
+      const failing: typeof fanOut = async (tx, made) => {
         const { rows } = await tx.query(
           `select from source_events s join events e on e.client_id = s.client_id and e.source_event_id = s.id
           where s.client_id = $1 and e.id = any($2) and s.event_id = 'evt_poison'`,
-          [id, made.map((one) => one.id)],
+          [clientId, made.map((one) => one.id)],
         )
         if (rows.length > 0) throw error
-        return fanOut(tx, id, made)
+        return fanOut(tx, made)
       }
       const first = subscriptionCreated('cus_1', knownUser)
       const after = subscriptionCreated('cus_1', knownUser)

@@ -266,9 +266,15 @@ describe('mapping.failed', () => {
         onDeliveriesCreated: () => {},
         onEmitted: () => told.push(sourceEventId),
       })
-      const failed = { id: sourceEventId, sourceId: way.sourceId, type: 'invoice.paid', receivedAt: new Date() }
+      const failed = {
+        clientId: way.clientId,
+        id: sourceEventId,
+        sourceId: way.sourceId,
+        type: 'invoice.paid',
+        receivedAt: new Date(),
+      }
       const outcomes = [{ ...failed, state: 'failed', code: 'unmapped_value', message: 'unknown' }]
-      const batch = { clientId: way.clientId, startedAt: 0, committedAt: 0, fanOut: null, events: [], outcomes }
+      const batch = { startedAt: 0, committedAt: 0, fanOut: null, events: [], outcomes }
       teller.watch.onBatchNormalized?.(batch)
       await teller.stop()
     }

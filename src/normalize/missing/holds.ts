@@ -1,4 +1,5 @@
-import { type Db, inTransaction, type Tx } from '../../database/db.ts'
+import { createClientStatement } from '../../database/client-statement.ts'
+import { type Db, inTransaction, type Queryable } from '../../database/db.ts'
 import { splitRealm } from '../../domain/realm.ts'
 import type { Hold, WaitLimits } from '../source-event.ts'
 import { keyIn, type SourceRealm, splitKey, type World } from '../world/world.ts'
@@ -25,35 +26,64 @@ export const releaseHeldFor = (db: Db, clientId: string, facts: readonly string[
     return rowCount ?? 0
   })
 
-/** Releases, in the transaction of a batch, the held events whose missing fact has arrived with it; keys are those of `keyOf`. */
-export async function releaseArrived(tx: Tx, clientId: string, keys: readonly string[]): Promise<boolean> {
-  if (keys.length === 0) return false
-  const facts = keys.map((key) => ({ ...splitKey(key), ...splitRealm(splitKey(key).id) }))
-  const { rowCount } = await tx.query(
-    `update source_events e set due_at = now()
-       from unnest($2::uuid[], $3::text[], $4::bool[], $5::text[]) f(source_id, account, livemode, fact)
-      where e.client_id = $1 and e.state = 'held' and e.source_id = f.source_id and e.account = f.account
-        and e.livemode = f.livemode and f.fact = any(e.held_for) and e.due_at > now()`,
-    [
-      clientId,
-      facts.map(({ sourceId }) => sourceId),
-      facts.map(({ account }) => account),
-      facts.map(({ livemode }) => livemode),
-      facts.map(({ id }) => id),
-    ],
-  )
-  return (rowCount ?? 0) > 0
+const runReleaseArrived = createClientStatement<{ client_id: string }>({
+  name: 'normalize.release_arrived',
+  // Locked in one order: two batches that release the same wait for each other in a line, not in a ring.
+  text: (tie) => `
+    update source_events e set due_at = now()
+      from (
+        select w.client_id, locked.id from (
+          select distinct f.client_id, h.id
+            from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bool[], $5::text[]) f(client_id, source_id, account, livemode, fact)
+           cross join lateral (
+             select s.id from source_events s
+              where s.client_id = f.client_id and s.state = 'held' and s.source_id = f.source_id and s.account = f.account
+                and s.livemode = f.livemode and f.fact = any(s.held_for) and s.due_at > now() ${tie('s.client_id')} offset 0) h
+           order by 1, 2) w
+         cross join lateral (
+           select s.id from source_events s
+            where s.client_id = w.client_id and s.id = w.id and s.state = 'held' and s.due_at > now() ${tie('s.client_id')}
+              for update) locked) r
+     where e.client_id = r.client_id and e.id = r.id ${tie('e.client_id')}
+    returning e.client_id`,
+})
+
+/**
+ * Releases, in the transaction of a batch, the held events whose missing fact has arrived with it; keys are those of `keyOf`. Answers the
+ * clients of which any was released.
+ */
+export async function releaseArrived(
+  tx: Queryable,
+  arrived: readonly { clientId: string; key: string }[],
+): Promise<ReadonlySet<string>> {
+  if (arrived.length === 0) return new Set()
+  const facts = arrived.map(({ clientId, key }) => {
+    const { sourceId, id } = splitKey(key)
+    return { clientId, sourceId, fact: splitRealm(id) }
+  })
+  const clientIds = facts.map(({ clientId }) => clientId)
+  const { rows } = await runReleaseArrived(tx, clientIds, [
+    clientIds,
+    facts.map(({ sourceId }) => sourceId),
+    facts.map(({ fact }) => fact.account),
+    facts.map(({ fact }) => fact.livemode),
+    facts.map(({ fact }) => fact.id),
+  ])
+  return new Set(rows.map(({ client_id }) => client_id))
 }
 
 // Any number, the same in every process.
 const FACT_LOCK = 7_061_003
 
 /**
- * A lock as a table of the statement that begins a batch, which names the client as `clientId`: a fact that arrives while the
- * batch looks for it is recorded after the batch has ended, and finds what the batch holds.
+ * Locks as a table of the statement that begins a batch, one for each of `clientIds`, in one order in every process. Its column `count` is
+ * there when all are held: what is read after it depends on it. A fact that arrives while the batch looks for it is recorded after the
+ * batch has ended, and finds what the batch holds.
  */
-export const factLockSql = (clientId: string) =>
-  `(select pg_advisory_xact_lock_shared(${FACT_LOCK}, hashtext(${clientId}::text))) fact_lock`
+export const factLocksSql = (clientIds: string) =>
+  `(select count(x.lock) as count
+      from (select pg_advisory_xact_lock_shared(${FACT_LOCK}, hashtext(c.id::text))::text as lock
+              from (select distinct unnest(${clientIds}) as id order by 1) c) x) fact_locks`
 
 /** One deadline per missing fact, started by the first event that misses it; null when nothing is waited for any more. */
 export function holdForFacts(

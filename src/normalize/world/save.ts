@@ -1,28 +1,45 @@
 import type { Queryable } from '../../database/db.ts'
 import { createRowInsert } from '../../database/insert-rows.ts'
 import { idUnder, realmName, splitRealm } from '../../domain/realm.ts'
+import { inLockOrder } from '../lock-order.ts'
 import { packSnapshot } from './snapshots.ts'
 import type { User } from './users.ts'
-import { type KnownObject, splitKey, type World } from './world.ts'
+import { type KnownObject, objectKeyOf, splitKey, type World } from './world.ts'
 
-/** Writes the batch's changes back. */
-export async function saveWorld(tx: Queryable, world: World): Promise<void> {
-  const { clientId, users: people, dirty } = world
+/**
+ * Writes back what a batch has changed in the worlds of its clients. Rows of a table always come in one order, by client and key: two
+ * batches that change the same wait for each other in a line, not in a ring.
+ */
+export async function saveWorlds(tx: Queryable, worlds: readonly World[]): Promise<void> {
+  const rowsOf = <Row extends { clientId: string }>(read: (world: World) => Row[], keyOf: (row: Row) => string) =>
+    inLockOrder(worlds.flatMap(read), keyOf)
   await insertObjects(
     tx,
-    [...dirty.objects].map((object) => ({ clientId, object })),
+    rowsOf(
+      ({ clientId, dirty }) => [...dirty.objects].map((object) => ({ clientId, object })),
+      ({ object }) => objectKeyOf(object),
+    ),
   )
   await insertUsers(
     tx,
-    [...people.changed].map((user) => ({ clientId, user })),
+    rowsOf(
+      ({ clientId, users }) => [...users.changed].map((user) => ({ clientId, user })),
+      ({ user }) => user.id,
+    ),
   )
   await insertCustomers(
     tx,
-    [...people.linked].map(([customerId, user]) => ({ clientId, customerId, user })),
+    rowsOf(
+      ({ clientId, users }) => [...users.linked].map(([customerId, user]) => ({ clientId, customerId, user })),
+      ({ customerId }) => customerId,
+    ),
   )
   await insertHolds(
     tx,
-    [...dirty.holds].map(([key, until]) => ({ clientId, until, ...splitKey(key) })),
+    rowsOf(
+      ({ clientId, dirty }) => [...dirty.holds].map(([key, until]) => ({ clientId, until, ...splitKey(key) })),
+      ({ sourceId, id }) => `${sourceId} ${id}`,
+    ),
   )
 }
 
