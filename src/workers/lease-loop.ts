@@ -150,15 +150,13 @@ function startTurns(loop: Loop): void {
 async function runTurn(loop: Loop, turn: Turn): Promise<void> {
   // Who was woken while the release waited has work, and keeps its units.
   const isLeftOut = (clientId: string) => turn.isRelease === true && clientOf(loop, clientId).isDirty
-  for (const clientId of turn.clientIds.filter(isLeftOut)) settleClient(loop, clientId, { at: AT_ONCE })
+  settleClients(loop, turn.clientIds.filter(isLeftOut), () => ({ at: AT_ONCE }))
   const clientIds = turn.clientIds.filter((clientId) => !isLeftOut(clientId))
   for (const clientId of clientIds) Object.assign(clientOf(loop, clientId), { isDirty: false, isTaken: true })
   try {
     const looks = await (turn.isRelease ? releaseClients : workOnClients)(loop, clientIds)
-    for (const clientId of clientIds) {
-      Object.assign(clientOf(loop, clientId), { isApart: false, pause: null })
-      settleClient(loop, clientId, looks.get(clientId) ?? { at: NOT_BY_ITSELF })
-    }
+    for (const clientId of clientIds) Object.assign(clientOf(loop, clientId), { isApart: false, pause: null })
+    settleClients(loop, clientIds, (clientId) => looks.get(clientId) ?? { at: NOT_BY_ITSELF })
   } catch (error) {
     splitFailedTurn(loop, { group: turn.group, clientIds }, error)
   }
@@ -196,13 +194,22 @@ async function giveUnitsBack(loop: Loop, clientIds: readonly string[]): Promise<
   if (units.length > 0) await loop.worker.releaseUnits(units)
 }
 
-/** The client's turn has ended: what comes next for it. */
-function settleClient(loop: Loop, clientId: string, { at, isBusy = false }: NextLook): void {
-  const client = clientOf(loop, clientId)
-  client.isTaken = false
-  client.isIdle = false
-  if (loop.isStopped) return
+/** The turn of these clients has ended: what comes next for each. */
+function settleClients(loop: Loop, clientIds: readonly string[], lookOf: (clientId: string) => NextLook): void {
   const now = loop.now().getTime()
+  for (const clientId of clientIds) {
+    const client = clientOf(loop, clientId)
+    client.isTaken = false
+    client.isIdle = false
+    if (!loop.isStopped) planNextLook(loop, { clientId, client, now }, lookOf(clientId))
+  }
+}
+
+function planNextLook(
+  loop: Loop,
+  { clientId, client, now }: { clientId: string; client: LoopClient; now: number },
+  { at, isBusy = false }: NextLook,
+): void {
   if (client.isDirty || at <= now) {
     client.isDirty = true
     joinLine(loop, clientId)
