@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { availableParallelism } from 'node:os'
 import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
 import { findUrlTrouble } from './database/url.ts'
@@ -66,6 +67,14 @@ export const Environment = z.object({
     .default(ROLES.join(','))
     .transform(splitList)
     .pipe(z.array(z.enum(ROLES)).min(1)),
+  FLO_PROCESSES: z
+    .union(
+      [z.literal('auto').transform(() => availableParallelism()), decimal.pipe(z.number().int().min(1).max(256))],
+      {
+        error: 'must be a whole number from 1 to 256, or auto: one for each core that the gateway may use',
+      },
+    )
+    .default(1),
   FLO_PUBLIC_URL: webUrl({ path: true, example: 'https://hooks.example.com' }).optional(),
   FLO_ALLOWED_SUBNETS: z
     .string()
@@ -154,6 +163,8 @@ export function readConfig(env: Record<string, string | undefined>) {
     adminKey: settings.FLO_ADMIN_KEY,
     encryptionKeys: settings.FLO_ENCRYPTION_KEYS,
     roles: new Set<Role>(settings.FLO_ROLES),
+    /** How many processes share port and database on this machine. */
+    processes: settings.FLO_PROCESSES,
     publicUrl: settings.FLO_PUBLIC_URL,
     allowedSubnets: settings.FLO_ALLOWED_SUBNETS,
     maxConnections: settings.FLO_MAX_CONNECTIONS,

@@ -11,17 +11,20 @@ import { setIdClock } from './domain/ids.ts'
 import { fanOut } from './fanout/fanout.ts'
 import { type Jobs, startJobs } from './jobs.ts'
 import type { Log } from './log.ts'
-import { type HttpServer, startHttpServer } from './network/http-server.ts'
+import type { OwnMetrics } from './metrics/whole-metrics.ts'
+import { createHttpServer, type HttpServer } from './network/http-server.ts'
 import { createHostNames } from './network/names/host-names.ts'
 import { startObservers } from './observe.ts'
 import { loadOffers } from './offers.ts'
 import { createOperationsNotifier } from './operations/operations.ts'
 import { LANES } from './receive/lane.ts'
 import { startRooms, wakeRoomsElsewhere } from './rooms.ts'
-import { startDatabase } from './startup/database.ts'
+import { checkKeys, type DatabaseAddress, openDatabase, startDatabase } from './startup/database.ts'
 import { gatewayRoutes } from './startup/http-routes.ts'
+import { type Readiness, readReadiness } from './startup/readiness.ts'
 import { openRolePools } from './startup/role-pools.ts'
 import { createStopList, type StopList } from './startup/stop-list.ts'
+import type { Whole } from './startup/whole.ts'
 import type { Watch } from './watch.ts'
 import { retryUntilDone } from './workers/retry-until-done.ts'
 import { createWakes } from './workers/wakes.ts'
@@ -40,6 +43,13 @@ export interface Gateway {
   abandon(): void
 }
 
+/** A gateway of one process, or one of the processes of a gateway. */
+export interface GatewayProcess extends Gateway {
+  /** What it tells of itself to those that speak for all processes. */
+  readMetrics(): Promise<OwnMetrics>
+  readReadiness(): Readiness
+}
+
 export interface GatewayOptions {
   log: Log
   /** The clock of this machine, by which is signed and verified. */
@@ -51,13 +61,15 @@ export interface GatewayOptions {
   onDatabaseCrash?: () => void
   /** Hears what metrics and traces hear. */
   watch?: Watch
+  /** The others, where this is one of several processes under one parent. */
+  whole?: Whole
 }
 
 /**
  * Starts a gateway: port, database, worker, rooms and jobs, routes, in this order, and stops what has been started when a step
  * fails. Throws a ConfigError, to be shown without its stack, for what the operator has to change.
  */
-export async function startGateway(config: Config, options: GatewayOptions): Promise<Gateway> {
+export async function startGateway(config: Config, options: GatewayOptions): Promise<GatewayProcess> {
   const started = createStopList(options.log)
   try {
     return await startParts(config, options, started)
@@ -68,41 +80,54 @@ export async function startGateway(config: Config, options: GatewayOptions): Pro
   }
 }
 
-async function startParts(config: Config, options: GatewayOptions, started: StopList): Promise<Gateway> {
+async function startParts(config: Config, options: GatewayOptions, started: StopList): Promise<GatewayProcess> {
+  const { whole } = options
   const ownClock = createDatabaseClock()
   if (!options.clock) setIdClock(() => ownClock.latest().getTime())
   started.add(async () => setIdClock())
   const offers = await loadOffers(config.contracts)
-  const http = await startHttpServer(config)
+  const http = createHttpServer(config)
+  const takePort = async () => {
+    await http.listen()
+    whole?.onListening(http.url)
+  }
+  if (!whole?.isReplacement) await takePort()
   started.add(http.drain)
-  const base = await startBase(config, { ...options, clock: options.clock ?? ownClock }, started)
+  const startedHere = whole ? undefined : await startDatabase(config, options, started)
+  const address = startedHere ?? (await whole?.awaitDatabase())
+  if (!address) throw new Error('There is no database.')
+  const base = await startBase(config, { ...options, address, clock: options.clock ?? ownClock }, started)
   const { shared, ...running } = await startRoomsAndJobs(config, base, { ...options, http, offers }, started)
 
   // Last of all: a key made in a start that then fails would be lost, and never made again.
-  const adminKey = config.adminKey ? undefined : await createFirstAdminKey(base.db)
-  http.serveApp(gatewayRoutes(shared, { ...base, ...running, url: http.url }))
+  const adminKey = config.adminKey || whole ? undefined : await createFirstAdminKey(base.db)
+  const checkReadiness = () => readReadiness({ ...base, ...running })
+  http.serveApp(gatewayRoutes(shared, { ...base, ...running, checkReadiness, whole, readUrl: () => http.url }))
+  if (whole?.isReplacement) await takePort()
   return {
     url: http.url,
-    dataDir: base.embedded && resolve(config.dataDir),
+    dataDir: config.databaseUrl ? undefined : resolve(config.dataDir),
     adminKey,
+    readMetrics: running.observers.metrics.readOwn,
+    readReadiness: checkReadiness,
     stop: () => started.stopAll(),
-    abandon: () => base.embedded?.abandon(),
+    abandon: () => startedHere?.abandon(),
   }
 }
 
 /** What all rooms stand on: database and pools, the registered worker, wakes. */
 async function startBase(
   config: Config,
-  options: GatewayOptions & { clock: Pick<DatabaseClock, 'now' | 'learn'> },
+  options: GatewayOptions & { address: DatabaseAddress; clock: Pick<DatabaseClock, 'now' | 'learn'> },
   started: StopList,
 ) {
-  const { log, clock } = options
-  const { url, db, keyRing, embedded } = await startDatabase(config, options, started)
+  const { log, clock, address, whole } = options
+  const { url } = address
+  const { db, keyRing } = await openDatabase(config, { url, max: config.connections.work, log }, started)
+  if (!whole) await checkKeys({ db, keyRing, log })
   const pools = openRolePools(config, { url, db, log }, started)
   const worker = await registerWorker({
-    url,
-    db,
-    log,
+    ...{ url, db, log },
     roles: [...config.roles],
     keyIds: keyRing.ids,
     onClock: clock.learn,
@@ -111,11 +136,11 @@ async function startBase(
   worker.onSilence(() => {
     for (const pool of new Set([db, pools.ingest, pools.api])) cutConnections(pool)
   })
-  const space = startSpaceWatch({ db, log, folders: embedded ? [config.dataDir, embedded.pgDir] : [] })
+  const space = startSpaceWatch({ db, log, folders: address.folders })
   started.add(space.stop)
   const wakes = await createWakes({ db, log, workerId: () => worker.id })
   started.add(wakes.stop)
-  return { url, db, keyRing, embedded, pools, worker, space, wakes, now: clock.now }
+  return { url, db, keyRing, pools, worker, space, wakes, now: clock.now }
 }
 
 type Base = Awaited<ReturnType<typeof startBase>>
@@ -128,7 +153,8 @@ async function startRoomsAndJobs(
   started: StopList,
 ) {
   const { db, keyRing, worker, pools, wakes, now } = base
-  const { log, http, offers, now: wallClock = () => new Date(), random = Math.random, watch: ownWatch = {} } = options
+  const { log, http, offers, whole } = options
+  const { now: wallClock = () => new Date(), random = Math.random, watch: ownWatch = {} } = options
   // Those who watch call back into what starts after them: the rooms need the watch, and nothing happens before they run.
   const operations = createOperationsNotifier({
     ...{ db, log, now, fanOut, lanes: LANES, backlogSeconds: config.backlogSeconds },
@@ -139,6 +165,7 @@ async function startRoomsAndJobs(
     ...{ db, log, config, worker, lanes: LANES, otherWatches: [operations.watch, ownWatch] },
     pools: [...new Set([db, pools.ingest, pools.api])],
     readLoad: () => rooms && { ...rooms.readLoad(), graphileRuns: jobs?.isRunning() ?? false },
+    ...(whole && { whole: { process: whole.process, renderWhole: whole.renderMetrics } }),
   })
   started.add(observers.stop)
   started.add(operations.stop)

@@ -1,8 +1,9 @@
+import cluster from 'node:cluster'
 import { existsSync } from 'node:fs'
 import { type Config, readConfig, unknownSettings } from './config.ts'
 import { isDatabaseAway } from './database/db.ts'
 import { ConfigError } from './errors.ts'
-import { type Gateway, startGateway } from './gateway.ts'
+import type { Gateway } from './gateway.ts'
 import { type Log, newLog } from './log.ts'
 import { isPatchedNode, PATCHED_NODES } from './version.ts'
 
@@ -24,16 +25,23 @@ async function runProgram() {
     if (existsSync('.env')) process.loadEnvFile('.env')
     const config = readConfig(process.env)
     log = newLog(config.logLevel, { isOutage: isDatabaseAway })
+    if (config.processes > 1) log = log.child({ process: 'parent' })
     const unknown = unknownSettings(process.env)
     if (unknown.length > 0) log.warn({ variables: unknown }, 'config.unknown_variables')
     if (!isPatchedNode(process.versions.node))
       log.warn({ node: process.versions.node, patched: PATCHED_NODES }, 'node.without_security_fixes')
-    const starting = startGateway(config, { log, onDatabaseCrash: () => process.exit(1) })
+    const starting = startProgram(config, { log, onDatabaseCrash: () => process.exit(1) })
     obeySignals(starting, exitWithError)
     printStart(await starting, config)
   } catch (error) {
     exitWithError(error)
   }
+}
+
+/** In this process, or as the parent of several, which loads nothing of what it does not do itself. */
+async function startProgram(config: Config, options: { log: Log; onDatabaseCrash: () => void }): Promise<Gateway> {
+  if (config.processes > 1) return (await import('./processes/parent.ts')).startWhole(config, options)
+  return (await import('./gateway.ts')).startGateway(config, options)
 }
 
 function obeySignals(starting: Promise<Gateway>, onFailure: (error: unknown) => void) {
@@ -64,13 +72,15 @@ function obeySignals(starting: Promise<Gateway>, onFailure: (error: unknown) => 
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, onSignal)
 }
 
-function printStart({ url, dataDir, adminKey }: Gateway, { roles }: Config) {
+function printStart({ url, dataDir, adminKey }: Gateway, { roles, processes }: Config) {
   if (adminKey) printLine(`Admin key, shown this once: ${adminKey}`)
   printLine(dataDir ? `Data: ${dataDir}` : 'Data: the database of DATABASE_URL')
   if (roles.has('api')) printLine(`API reference: ${url}/docs`)
-  printLine(`flo-gateway listens on ${url} (${[...roles].join(', ')})`)
+  const many = processes > 1 ? `; ${processes} processes` : ''
+  printLine(`flo-gateway listens on ${url} (${[...roles].join(', ')}${many})`)
 }
 
 const printLine = (line: string) => process.stdout.write(`${line}\n`)
 
-await runProgram()
+if (cluster.isWorker) await (await import('./processes/child.ts')).runChild()
+else await runProgram()

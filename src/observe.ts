@@ -7,7 +7,7 @@ import { version } from './version.ts'
 import { combineWatches, type Watch } from './watch.ts'
 import type { RegisteredWorker } from './workers/worker.ts'
 
-interface ObserveDeps extends Pick<Parameters<typeof createMetrics>[0], 'lanes' | 'pools' | 'readLoad'> {
+interface ObserveDeps extends Pick<Parameters<typeof createMetrics>[0], 'lanes' | 'pools' | 'readLoad' | 'whole'> {
   config: Pick<Config, 'otlpEndpoint' | 'serviceName' | 'tracedShare'>
   db: Db
   log: Log

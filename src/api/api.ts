@@ -88,24 +88,24 @@ const REFUSALS_AT_ONCE = { perSecond: 20, burst: 20 }
 const REFUSAL_MS = 500
 
 /** Throws `rate_limited` above the rate of a key, or of all keys of its client. */
-function limitRate({ now }: ApiDeps): RequestHandler {
-  const secondsToWait = rateLimiter(now)
+function limitRate({ now, countRequest }: ApiDeps): RequestHandler {
+  const secondsToWait = countRequest ?? rateLimiter(now)
   const refusalsToWait = rateLimiter(now)
   const refuseIfOver = (retryAfterSeconds: number, message?: string) => {
     if (retryAfterSeconds > 0) throw new Refusal('rate_limited', { retryAfterSeconds, ...(message && { message }) })
   }
-  const refuseOver = ({ keyId, clientId, requestsPerSecond }: Caller) => {
-    refuseIfOver(secondsToWait(keyId))
+  const refuseOver = async ({ keyId, clientId, requestsPerSecond }: Caller) => {
+    refuseIfOver(await secondsToWait(keyId, undefined))
     if (clientId !== null && requestsPerSecond !== null)
       refuseIfOver(
-        secondsToWait(clientId, clientRate(requestsPerSecond)),
+        await secondsToWait(clientId, clientRate(requestsPerSecond)),
         `This client may send ${requestsPerSecond} requests a second with all its keys: wait as Retry-After says.`,
       )
   }
   return async (_req, res, next) => {
     const caller: Caller = res.locals.caller
     try {
-      refuseOver(caller)
+      await refuseOver(caller)
     } catch (refusal) {
       if (refusalsToWait(caller.keyId, REFUSALS_AT_ONCE) > 0) await delay(REFUSAL_MS)
       throw refusal

@@ -82,7 +82,7 @@ async function assertGatewayDatabase(url: string) {
     if (!rows[0].ours)
       throw new ConfigError('This database has no tables of a gateway yet: start the gateway once, it creates them.')
     await assertProgramIsCompatible(session, version)
-    await assertSessionsAreOwn(url, CONNECTIONS)
+    await assertSessionsAreOwn(url, { connections: CONNECTIONS, processes: 1 })
   } finally {
     await session.end()
   }

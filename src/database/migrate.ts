@@ -47,13 +47,15 @@ export async function migrateDatabase({
   distribute = false,
   program = version,
   connections = CONNECTIONS,
+  processes = 1,
 }: {
   url: string
   log: Log
   distribute?: boolean
   program?: string
-  /** How many connections the caller will have open at once. */
+  /** How many connections the caller will have open at once, with all of so many processes. */
   connections?: number
+  processes?: number
 }): Promise<string[]> {
   const session = createSession(url, { application_name: 'flo-gateway migrations' })
   session.on('error', (error) => log.error({ err: error }, 'migrate.session_lost'))
@@ -64,8 +66,9 @@ export async function migrateDatabase({
     await assertServerFits(session)
     await assertTakesWrites(session)
     await assertRightsSuffice(session)
-    await assertConnectionsSuffice(session, connections, log)
-    await assertSessionsAreOwn(url, connections)
+    const needed = { connections, processes }
+    await assertConnectionsSuffice(session, needed, log)
+    await assertSessionsAreOwn(url, needed)
     await warnOfFewLocks(session, log)
     await warnOfHiddenSessions(session, log)
     await takeMigrationLock(session)

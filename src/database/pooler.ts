@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
 import { ConfigError } from '../errors.ts'
 import { createSession, isDatabaseAway } from './db.ts'
+import { describeNeed, type NeededConnections } from './requirements.ts'
 
 /** A setting of nobody else: what a session wrote into it, it alone reads. */
 const MARK = 'flo_gateway.session'
@@ -12,9 +13,9 @@ const TIMEOUT_MS = 5000
 /**
  * Throws a ConfigError when connections to `url` are no sessions: behind a pooler in transaction or statement mode they lose
  * settings, advisory locks and notifications, and one that hands a session on as it was left keeps the locks of the dead. Behind
- * a pooler it also makes sure that `needed` sessions can be open at once.
+ * a pooler it also makes sure that as many sessions as are needed can be open at once.
  */
-export async function assertSessionsAreOwn(url: string, needed: number): Promise<void> {
+export async function assertSessionsAreOwn(url: string, need: NeededConnections): Promise<void> {
   const open: pg.Client[] = []
   const connect = async () => {
     const session = createSession(url, { application_name: 'flo-gateway check', query_timeout: TIMEOUT_MS })
@@ -42,7 +43,7 @@ export async function assertSessionsAreOwn(url: string, needed: number): Promise
       throw new ConfigError(
         `The pooler at DATABASE_URL hands sessions on as they were left: set server_reset_query = DISCARD ALL in it, or connect to PostgreSQL itself.`,
       )
-    if (isPooled) await assertSessionsFit(connect, needed - (open.length - 1), needed)
+    if (isPooled) await assertSessionsFit(connect, need.connections - (open.length - 1), need)
   } finally {
     await Promise.all(open.map((session) => session.end().catch(() => {})))
   }
@@ -58,13 +59,17 @@ async function readSession(session: pg.Client): Promise<{ pid: number; mark: str
   return rows[0]
 }
 
-async function assertSessionsFit(connect: () => Promise<pg.Client>, more: number, needed: number): Promise<void> {
+async function assertSessionsFit(
+  connect: () => Promise<pg.Client>,
+  more: number,
+  need: NeededConnections,
+): Promise<void> {
   const opened = await Promise.allSettled(Array.from({ length: Math.max(0, more) }, connect))
   const refused = opened.find((one) => one.status === 'rejected')
   if (!refused) return
   if (!isDatabaseAway(refused.reason)) throw refused.reason
-  const got = needed - opened.filter(({ status }) => status === 'rejected').length
+  const got = need.connections - opened.filter(({ status }) => status === 'rejected').length
   throw new ConfigError(
-    `The pooler at DATABASE_URL lets ${got} connections through, and this process needs ${needed} at once: raise its default_pool_size (and max_db_connections, max_user_connections), and max_connections of the server.`,
+    `The pooler at DATABASE_URL lets ${got} connections through, and ${describeNeed(need)} at once: raise its default_pool_size (and max_db_connections, max_user_connections), and max_connections of the server.`,
   )
 }

@@ -71,11 +71,24 @@ export async function warnOfHiddenSessions(session: pg.Client, log: Log): Promis
     log.warn({ role: who, hidden: whose, mend: `grant pg_read_all_stats to "${who}"` }, 'database.sessions_hidden')
 }
 
+/** The connections that all processes of one gateway have open at once. */
+export interface NeededConnections {
+  connections: number
+  processes: number
+}
+
+/** `this process needs 26`, `the 4 processes of this gateway need 104`. */
+export const describeNeed = ({ connections, processes }: NeededConnections): string =>
+  processes === 1
+    ? `this process needs ${connections}`
+    : `the ${processes} processes of this gateway need ${connections}`
+
 /**
- * Throws a ConfigError when the server, the database or the role lets fewer connections in than one process needs; warns when
+ * Throws a ConfigError when the server, the database or the role lets fewer connections in than the gateway needs; warns when
  * it lets in enough and others have them at present.
  */
-export async function assertConnectionsSuffice(session: pg.Client, needed: number, log: Log): Promise<void> {
+export async function assertConnectionsSuffice(session: pg.Client, need: NeededConnections, log: Log): Promise<void> {
+  const { connections: needed, processes } = need
   const { rows } = await session.query<{ what: string; how: string; allowed: number; used: number }>(
     `with me as (select rolname, rolsuper, rolconnlimit from pg_roles where rolname = session_user),
           sessions as (select usename, datname from pg_stat_activity where backend_type = 'client backend')
@@ -99,12 +112,14 @@ export async function assertConnectionsSuffice(session: pg.Client, needed: numbe
   const least = firstRow(rows)
   if (least.allowed < needed)
     throw new ConfigError(
-      `This process needs ${needed} connections to the database, and ${least.what} allows ${Math.max(0, least.allowed)}: ${least.how}, or lower FLO_INGEST_CONNECTIONS, FLO_WORK_CONNECTIONS and FLO_API_CONNECTIONS.`,
+      `${capitalize(describeNeed(need))} connections to the database, and ${least.what} allows ${Math.max(0, least.allowed)}: ${least.how}, or lower ${processes > 1 ? 'FLO_PROCESSES, ' : ''}FLO_INGEST_CONNECTIONS, FLO_WORK_CONNECTIONS and FLO_API_CONNECTIONS.`,
     )
   // The session that asks is one of those that are open, and ends before the others are.
   for (const { what, allowed, used } of rows)
     if (allowed - used + 1 < needed) log.warn({ what, allowed, used, needed }, 'database.few_connections')
 }
+
+const capitalize = (text: string) => text.charAt(0).toUpperCase() + text.slice(1)
 
 interface Rights {
   role: string

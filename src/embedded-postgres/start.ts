@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { createSession } from '../database/db.ts'
+import { firstRow } from '../database/rows.ts'
 import { ConfigError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { loadOrCreateSecret } from '../secrets/secret-file.ts'
@@ -84,10 +86,25 @@ export async function startPostgres(options: StartOptions): Promise<EmbeddedPost
       await delay(100)
       continue
     }
+    if (server.adopted && !(await letsInEnough(url, settings))) {
+      lock.expectLoss()
+      await stopServer(pid, pgDir, log)
+      continue
+    }
     log.info({ serverPid: pid, port, adopted: server.adopted }, 'postgres.started')
     return superviseServer({ pid, pgDir, url, lock, log, logFile, onCrash })
   }
   throw new ConfigError(`PostgreSQL in ${pgDir} neither runs nor starts, see ${logFile}.`)
+}
+
+/** Whether a server that an earlier gateway has started lets in as many connections as this one wants. */
+async function letsInEnough(url: string, { max_connections: wanted }: Record<string, string>): Promise<boolean> {
+  if (wanted === undefined) return true
+  const session = createSession(url)
+  await session.connect()
+  const { rows } = await session.query(`select current_setting('max_connections')::int as allowed`)
+  await session.end()
+  return firstRow(rows).allowed >= Number(wanted)
 }
 
 interface Supervision {
@@ -160,7 +177,7 @@ export async function hasDatabase(dataDir: string): Promise<boolean> {
 }
 
 /** What `pg` reads of the environment beside the URL is meant for other servers: this process has no other database. */
-function forgetClientVariables() {
+export function forgetClientVariables() {
   for (const name of ['PGSSLMODE', 'PGSSLNEGOTIATION', 'PGOPTIONS']) delete process.env[name]
 }
 

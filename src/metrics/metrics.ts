@@ -4,9 +4,11 @@ import type { Log } from '../log.ts'
 import type { RegisteredWorker } from '../workers/worker.ts'
 import { createCounters } from './counters.ts'
 import { type GaugeReading, registerGauge } from './gauges.ts'
+import { registerProcessCounts } from './process-counts.ts'
 import { createReadingCache } from './reading-cache.ts'
-import { readStanding } from './standing.ts'
+import { readHeldLeases, readStanding } from './standing.ts'
 import { STANDING_GAUGES } from './standing-gauges.ts'
+import type { MetricSamples, OwnMetrics } from './whole-metrics.ts'
 
 interface MetricsDeps {
   db: Db
@@ -19,6 +21,13 @@ interface MetricsDeps {
   lanes: number
   /** What is under way in the rooms of this process; null without the role `work`. */
   readLoad: () => { clientsWaiting: number; attemptsInFlight: number; graphileRuns: boolean } | null
+  /** Of a whole of several processes; a process by itself shows its own metrics. */
+  whole?: {
+    /** Which process this is: the label of what is told for each. */
+    process: string
+    /** The text of all processes together, of which this one shows what it has itself, and what it has read from the database. */
+    renderWhole(own: OwnMetrics, standing: MetricSamples): Promise<string>
+  }
 }
 
 /** Scrapes usually come every 15 s; a reading that takes the database a second is made once a minute. */
@@ -26,21 +35,53 @@ const STANDING_CACHE = { freshMs: 5_000, share: 1 / 50, againMs: 15_000, waitMs:
 
 /**
  * The metrics of one process. `watch` counts what the rooms report; `renderText` is the answer to a scrape. What only the
- * database knows is read at a scrape, at most every 5 s; while the database does not answer, the rest is still shown.
+ * database knows is read at a scrape, at most every 5 s; while the database does not answer, the rest is still shown. In a whole
+ * of several processes `renderText` speaks of all of them, and `readOwn` is this one's part of what another one answers.
  */
 export function createMetrics(deps: MetricsDeps) {
-  const registry = new Registry()
-  collectDefaultMetrics({ register: registry })
-  registerProcessGauges(registry, deps)
-  registerStandingGauges(registry, deps)
-  return { watch: createCounters(registry), contentType: registry.contentType, renderText: () => registry.metrics() }
+  const { whole } = deps
+  const process = new Registry()
+  const counted = new Registry()
+  const standing = new Registry()
+  if (whole) process.setDefaultLabels({ process: whole.process })
+  else registerProcessCounts(counted)
+  collectDefaultMetrics({ register: process })
+  const failures = new Counter({
+    name: 'flo_standing_failures_total',
+    help: 'Readings of the gauges that come from the database which failed; the gauges keep what was read last.',
+    registers: [counted],
+  })
+  const onFailed = (error: unknown) => {
+    failures.inc()
+    deps.log.warn({ err: error }, 'metrics.standing_not_read')
+  }
+  registerProcessGauges(process, deps, onFailed)
+  registerStandingGauges(standing, deps, onFailed)
+  const watch = createCounters(counted)
+  const readOwn = async (): Promise<OwnMetrics> => ({
+    process: await process.getMetricsAsJSON(),
+    counted: await counted.getMetricsAsJSON(),
+  })
+  return {
+    watch,
+    contentType: process.contentType,
+    readOwn,
+    renderText: async () =>
+      whole
+        ? whole.renderWhole(await readOwn(), await standing.getMetricsAsJSON())
+        : (await Promise.all([process, counted, standing].map((registry) => registry.metrics()))).join('\n'),
+  }
 }
 
 export type Metrics = ReturnType<typeof createMetrics>
 
-function registerProcessGauges(registry: Registry, { db, pools = [db], worker, version, readLoad }: MetricsDeps): void {
+function registerProcessGauges(
+  registry: Registry,
+  { db, pools = [db], worker, version, readLoad }: MetricsDeps,
+  onFailed: (error: unknown) => void,
+): void {
   const sumOfPools = (count: (pool: Db) => number) => pools.reduce((sum, pool) => sum + count(pool), 0)
-  const addGauge = (name: string, help: string, read: () => GaugeReading, label?: string) =>
+  const addGauge = (name: string, help: string, read: () => GaugeReading | Promise<GaugeReading>, label?: string) =>
     registerGauge(registry, { name, help, label }, read)
   addGauge('flo_info', 'Always 1; its label says which version runs.', () => ({ [version]: 1 }), 'version')
   addGauge(
@@ -72,22 +113,21 @@ function registerProcessGauges(registry: Registry, { db, pools = [db], worker, v
     'HTTP tries under way in this process.',
     () => readLoad()?.attemptsInFlight ?? null,
   )
+  const leases = createReadingCache(() => readHeldLeases(db, worker.id), STANDING_CACHE, onFailed)
+  addGauge(
+    'flo_leases_held',
+    'Units of work that this process has, by kind (endpoint, lane, hydrate, backfill, replay).',
+    leases.readLatest,
+    'kind',
+  )
 }
 
-function registerStandingGauges(registry: Registry, { db, log, worker, lanes }: MetricsDeps): void {
-  const failures = new Counter({
-    name: 'flo_standing_failures_total',
-    help: 'Readings of the gauges that come from the database which failed; the gauges keep what was read last.',
-    registers: [registry],
-  })
-  const cache = createReadingCache(
-    () => readStanding(db, worker.id, lanes),
-    STANDING_CACHE,
-    (error) => {
-      failures.inc()
-      log.warn({ err: error }, 'metrics.standing_not_read')
-    },
-  )
+function registerStandingGauges(
+  registry: Registry,
+  { db, lanes }: MetricsDeps,
+  onFailed: (error: unknown) => void,
+): void {
+  const cache = createReadingCache(() => readStanding(db, lanes), STANDING_CACHE, onFailed)
   for (const { read, ...gauge } of STANDING_GAUGES)
     registerGauge(registry, gauge, async () => {
       const standing = await cache.readLatest()

@@ -78,12 +78,6 @@ export const STANDING_GAUGES: readonly StandingGauge[] = [
     read: ({ workers }) => workers,
   },
   {
-    name: 'flo_leases_held',
-    help: 'Units of work that this process has, by kind (endpoint, lane, hydrate, backfill, replay).',
-    label: 'kind',
-    read: ({ leases }) => leases,
-  },
-  {
     name: 'flo_partition_days_ahead',
     help: 'Whole days after today for which every partition is made; rows of a day without one go into the default partition.',
     read: ({ partitionDays }) => partitionDays,

@@ -31,8 +31,6 @@ export interface Standing {
   signaturesFailing: number
   /** Processes that are registered, by role. */
   workers: Readonly<Record<string, number>>
-  /** Units that this process has, by kind: endpoint, lane, backfill, ... */
-  leases: Readonly<Record<string, number>>
   /** Whole days from today for which all partitions are made. */
   partitionDays: number
 }
@@ -45,14 +43,25 @@ const TIMEOUT_MS = 3_000
  * Reads the standing in one transaction of cheap statements: each goes through clients or endpoints, which are few, and probes an
  * index of what waits. `lanes` is the number of lanes of each client. Throws when the database does not answer in 3 s.
  */
-export const readStanding = (db: Db, workerId: string, lanes: number): Promise<Standing> =>
+export const readStanding = (db: Db, lanes: number): Promise<Standing> =>
   inTransaction(db, async (tx) => {
     await tx.query(`set local statement_timeout = ${TIMEOUT_MS}`)
     return {
       ...(await readDeliveries(tx)),
       ...(await readSourceEvents(tx, lanes)),
-      ...(await readWork(tx, workerId)),
+      ...(await readWork(tx)),
     }
+  })
+
+/** Counts the units that this worker has, by kind: endpoint, lane, backfill, ... Throws when the database does not answer in 3 s. */
+export const readHeldLeases = (db: Db, workerId: string): Promise<Readonly<Record<string, number>>> =>
+  inTransaction(db, async (tx) => {
+    await tx.query(`set local statement_timeout = ${TIMEOUT_MS}`)
+    const { rows } = await tx.query(
+      `select split_part(unit, ':', 1) as kind, count(*) from leases where worker_id = $1 group by kind`,
+      [workerId],
+    )
+    return countsBy(rows, 'kind')
   })
 
 async function readDeliveries(tx: Tx) {
@@ -106,7 +115,7 @@ async function readSourceEvents(tx: Tx, lanes: number) {
   }
 }
 
-async function readWork(tx: Tx, workerId: string) {
+async function readWork(tx: Tx) {
   const running = {
     backfill: await countRows(tx, `backfills where state = 'running'`),
     replay: await countRows(tx, `replays where state = 'running'`),
@@ -118,10 +127,6 @@ async function readWork(tx: Tx, workerId: string) {
   const { rows: signatures } = await tx.query('select count(signature_failing_at) as failing from sources')
   const { rows: workers } = await tx.query(
     'select role, count(*) from workers cross join unnest(roles) role group by role',
-  )
-  const { rows: leases } = await tx.query(
-    `select split_part(unit, ':', 1) as kind, count(*) from leases where worker_id = $1 group by kind`,
-    [workerId],
   )
   // Each partition's name ends with its day.
   const { rows: days } = await tx.query(
@@ -136,7 +141,6 @@ async function readWork(tx: Tx, workerId: string) {
     hydrations,
     signaturesFailing: signatures[0].failing,
     workers: countsBy(workers, 'role'),
-    leases: countsBy(leases, 'kind'),
     partitionDays: days[0].ahead,
   }
 }

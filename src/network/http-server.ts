@@ -6,10 +6,12 @@ import { ConfigError, Refusal, type RefusalCode, refusalBody } from '../errors.t
 import { limitConnections } from './connections.ts'
 import { createPeers } from './peers.ts'
 
-/** The HTTP server of a process. It takes the port before anything else starts, and answers 503 until `serveApp`. */
+/** The HTTP server of a process. It answers 503 until `serveApp`. */
 export interface HttpServer {
-  /** `http://<host>:<port>`, the port that was really taken. */
-  url: string
+  /** Takes the port. Throws a ConfigError when it cannot. */
+  listen(): Promise<void>
+  /** `http://<host>:<port>`, the port that was really taken once it listens. */
+  readonly url: string
   /** From now on `app` answers. */
   serveApp(app: RequestListener): void
   /** Takes no new connection, answers new requests on old ones with 503, and resolves when those under way are answered. */
@@ -42,7 +44,14 @@ export interface HttpServerOptions {
 }
 
 /** Listens on `host` and `port` (0: any free one). Throws a ConfigError when it cannot. */
-export async function startHttpServer({
+export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const server = createHttpServer(options)
+  await server.listen()
+  return server
+}
+
+/** The same, which does not listen yet. */
+export function createHttpServer({
   host,
   port,
   maxConnections = 2_000,
@@ -51,7 +60,7 @@ export async function startHttpServer({
   requestMs = REQUEST_MS,
   stalledMs = STALLED_MS,
   writeMs = WRITE_MS,
-}: HttpServerOptions): Promise<HttpServer> {
+}: HttpServerOptions): HttpServer {
   let app: RequestListener = answerUnavailable
   const server = createServer({
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -66,16 +75,21 @@ export async function startHttpServer({
     refuse: (_req, res) => answerRefused(res, new Refusal('overloaded')),
   })
   server.on('clientError', refuseUnreadable)
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(port, host, resolve)
-  }).catch((cause) => {
-    throw new ConfigError(explainListenError(cause, host, port), { cause })
-  })
-  const takenPort = (server.address() as AddressInfo).port
+  let takenPort = port
   let draining: Promise<void> | undefined
 
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${takenPort}`,
+    async listen() {
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject).listen(port, host, resolve)
+      }).catch((cause) => {
+        throw new ConfigError(explainListenError(cause, host, port), { cause })
+      })
+      takenPort = (server.address() as AddressInfo).port
+    },
+    get url() {
+      return `http://${host.includes(':') ? `[${host}]` : host}:${takenPort}`
+    },
     serveApp(next) {
       app = next
     },

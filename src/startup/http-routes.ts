@@ -1,15 +1,14 @@
 import express, { type Router } from 'express'
 import { apiRouter } from '../api/api.ts'
+import type { ApiDeps } from '../api/http/api-deps.ts'
 import { answerHealthz, answerReadyz } from '../api/http/health.ts'
 import { answerRefusal } from '../api/http/refusals.ts'
 import { cancelBackfill, startBackfill } from '../backfill/start.ts'
-import type { SpaceWatch } from '../database/space.ts'
 import { cancelDelivery } from '../deliver/cancel.ts'
 import { resendDelivery } from '../deliver/resend.ts'
 import { newId } from '../domain/ids.ts'
 import { Refusal, refusalBody } from '../errors.ts'
 import { forgetFailures } from '../hydrate/circuit.ts'
-import type { Jobs } from '../jobs.ts'
 import { createMetricsRoute } from '../metrics/route.ts'
 import { describeMappings } from '../normalize/catalog.ts'
 import { dryRun } from '../normalize/explain/dry-run.ts'
@@ -25,24 +24,27 @@ import { previewReplay } from '../replay/preview.ts'
 import { startReplay } from '../replay/start.ts'
 import { requestDeletion } from '../retention/deletion/request.ts'
 import type { SharedDeps, WakeRoom } from '../rooms.ts'
+import type { Readiness } from './readiness.ts'
 import type { RolePools } from './role-pools.ts'
+import type { Whole } from './whole.ts'
 
 interface RouteDeps {
   wakeRoom: WakeRoom
   /** Where this process listens. */
-  url: string
-  /** Left out without the role `work`. */
-  jobs: Jobs | undefined
-  observers: Pick<Observers, 'metrics' | 'readOwnLack'>
+  readUrl: () => string
+  observers: Pick<Observers, 'metrics'>
   pools: RolePools
-  space: SpaceWatch
+  /** Whether this process has what it needs. */
+  checkReadiness: () => Readiness
+  /** Of a gateway of several processes. */
+  whole: Whole | undefined
 }
 
 /** What this process answers over HTTP, by its roles. */
 export function gatewayRoutes(shared: SharedDeps, deps: RouteDeps) {
   const { config, log } = shared
   const app = express().disable('x-powered-by')
-  const checkReadiness = readinessOf(shared, deps)
+  const checkReadiness = deps.whole?.readReadiness ?? deps.checkReadiness
   app.get('/metrics', createMetricsRoute({ log, metrics: deps.observers.metrics, token: config.metricsToken }))
   if (config.roles.has('receive'))
     app.use(
@@ -63,24 +65,10 @@ export function gatewayRoutes(shared: SharedDeps, deps: RouteDeps) {
   return app.use(answerRefusal)
 }
 
-/** Whether this process can do all that its roles ask of it, and what it lacks. */
-const readinessOf =
-  ({ worker }: SharedDeps, { jobs, observers: { readOwnLack }, space }: RouteDeps) =>
-  () => {
-    const details = {
-      database: worker.isRegistered(),
-      space: space.isEnough(),
-      ...(jobs && { work: jobs.isRunning() }),
-    }
-    // Told, and no reason to take in nothing: what comes in waits for the way out.
-    const ownLack = readOwnLack()
-    return { isReady: Object.values(details).every(Boolean), details: { ...details, ...(ownLack && { ownLack }) } }
-  }
-
 function managementApi(
   shared: SharedDeps,
-  { wakeRoom, url, pools }: RouteDeps,
-  checkReadiness: ReturnType<typeof readinessOf>,
+  { wakeRoom, readUrl, pools, whole }: RouteDeps,
+  checkReadiness: ApiDeps['checkReadiness'],
 ): Router {
   const { config, worker, db, log, mappings, keyRing, now } = shared
   return apiRouter({
@@ -89,7 +77,8 @@ function managementApi(
     intakeDb: pools.ingest,
     limits: { slots: config.connections.api, statementSeconds: config.apiStatementSeconds },
     checkReadiness,
-    publicUrl: () => config.publicUrl ?? url,
+    publicUrl: () => config.publicUrl ?? readUrl(),
+    ...(whole && { countRequest: whole.countRequest }),
     resendDelivery,
     cancelDelivery,
     workerId: () => worker.id,

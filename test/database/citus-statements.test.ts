@@ -9,7 +9,7 @@ import { newId } from '../../src/domain/ids.ts'
 import { startPostgres } from '../../src/embedded-postgres/start.ts'
 import { purgeIdempotencyKeys } from '../../src/jobs.ts'
 import { newLog } from '../../src/log.ts'
-import { readStanding } from '../../src/metrics/standing.ts'
+import { readHeldLeases, readStanding } from '../../src/metrics/standing.ts'
 import { forgetAlarms } from '../../src/operations/alarms.ts'
 import { findBacklogs } from '../../src/operations/backlog.ts'
 import { findRecentFailures } from '../../src/operations/failures.ts'
@@ -106,7 +106,8 @@ beforeAll(async () => {
   const db = openPool(url, { max: 2 })
   const kept = { payload: 30, metadata: 90 }
   const inYears = () => new Date(Date.now() + 900 * 86_400_000)
-  await readStanding(db, newId(), LANES)
+  await readStanding(db, LANES)
+  await readHeldLeases(db, newId())
   await findRecentFailures(db)
   await listUnclaimedNews(db)
   await forgetOldNews(db)

@@ -70,7 +70,7 @@ describe('rooms', () => {
     const outside = product.filter(({ path }) => !APART.includes(roomOf(path)))
     const importers = outside.filter(({ imports }) => imports.some((path) => APART.includes(roomOf(path))))
     expect([...new Set(importers.map(({ path }) => roomOf(path)))].sort()).toEqual(
-      ['cli', 'gateway.ts', 'jobs.ts', 'observe.ts', 'rooms.ts', 'startup'].sort(),
+      ['cli', 'gateway.ts', 'jobs.ts', 'observe.ts', 'processes', 'rooms.ts', 'startup'].sort(),
     )
   })
 

@@ -7,6 +7,7 @@ import type { Log } from '../../log.ts'
 import type { HostNames } from '../../network/names/host-names.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
 import type { Watch } from '../../watch.ts'
+import type { RequestRate } from './rate-limit.ts'
 
 /** What the management API needs from the rest of the gateway; `startup/http-routes.ts` passes it in. A `tx` is the caller's transaction. */
 export interface ApiDeps {
@@ -24,7 +25,9 @@ export interface ApiDeps {
   contracts: Readonly<Record<string, Contract>>
   /** Where Stripe reaches this gateway, without a trailing slash. */
   publicUrl: () => string
-  checkReadiness: () => Readiness
+  checkReadiness: () => Readiness | Promise<Readiness>
+  /** Counts a request where several processes share the rates: the seconds to wait, 0 for none. This process counts by default. */
+  countRequest?: (name: string, rate: RequestRate | undefined) => Promise<number>
   /** Creates a new delivery of the same event and returns its id. Throws a Refusal. */
   resendDelivery: (tx: Queryable, clientId: string, deliveryId: string) => Promise<{ id: string; endpointId: string }>
   /** The worker that this process is registered as. */
@@ -76,7 +79,7 @@ export interface ApiDeps {
     replay: (clientId: string) => void
     erase: (clientId: string) => void
     /** The client is the operator's, whose sources route their events. */
-    route?: (clientId: string) => void
+    route: (clientId: string) => void
   }
 }
 

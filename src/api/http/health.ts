@@ -6,7 +6,7 @@ import type { ApiDeps } from './api-deps.ts'
 const Health = z.strictObject({ status: z.literal('ok') })
 const Ready = z.strictObject({ status: z.enum(['ready', 'unavailable']), details: z.record(z.string(), z.unknown()) })
 
-/** GET /healthz: 200 whenever the process answers. */
+/** GET /healthz: 200 whenever the process answers; of several processes, whenever one does. */
 export const answerHealthz: RequestHandler = (_req, res) => {
   res.json({ status: 'ok' })
 }
@@ -14,8 +14,8 @@ export const answerHealthz: RequestHandler = (_req, res) => {
 /** GET /readyz: 200 once it is migrated, connected, running all its roles and able to store; 503 while starting or draining. */
 export const answerReadyz =
   ({ checkReadiness: ready }: Pick<ApiDeps, 'checkReadiness'>): RequestHandler =>
-  (_req, res) => {
-    const { isReady, details } = ready()
+  async (_req, res) => {
+    const { isReady, details } = await ready()
     res.status(isReady ? 200 : 503).json({ status: isReady ? 'ready' : 'unavailable', details })
   }
 

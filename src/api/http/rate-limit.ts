@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 
 /** How many requests in a burst, and a second in the long run. */
-interface RequestRate {
+export interface RequestRate {
   perSecond: number
   burst: number
 }
