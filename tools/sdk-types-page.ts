@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { SourceEvent } from '../src/api/resources/source-events.ts'
+import { PublishedEvent } from '../src/api/resources/source-events.ts'
 import type { Contract } from '../src/contracts/contract.ts'
 import * as floShapes from '../src/contracts/flo.ts'
 import * as florentinShapes from '../src/contracts/florentin.ts'
@@ -25,7 +25,7 @@ export const sdkTypePages = (): Record<string, string> => ({
       'AppEventData',
       Object.keys(appEvents).map((type) => ({ type, name: `${pascalCase(type)}Data` })),
     ),
-    interfaceOf('SourceEvent', SourceEvent, new Map()),
+    interfaceOf('SourceEvent', PublishedEvent, new Map()),
   ]),
 })
 

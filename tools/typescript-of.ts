@@ -38,7 +38,7 @@ function memberLines(key: string, types: string[], indent: string): string {
 
 /** The kinds of schema that contracts are made of, with what zod keeps of each. */
 type SchemaDef =
-  | { type: 'string' | 'number' | 'boolean' | 'object' }
+  | { type: 'string' | 'number' | 'boolean' | 'null' | 'object' }
   | { type: 'literal'; values: unknown[] }
   | { type: 'enum'; entries: Record<string, unknown> }
   | { type: 'nullable'; innerType: z.ZodType }
@@ -54,6 +54,7 @@ function typesOf(schema: z.ZodType, names: SchemaNames, indent: string): string[
     case 'string':
     case 'number':
     case 'boolean':
+    case 'null':
       return [def.type]
     case 'literal':
       return def.values.map(quoteLiteral)

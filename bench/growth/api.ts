@@ -22,7 +22,7 @@ const deps = {
     explainPage({ db, mappings, now: currentTime }, clientId, id, page),
   previewReplay: (tx: Queryable, clientId: string, asked: Parameters<typeof previewReplay>[3]) =>
     previewReplay({ contracts, now: currentTime }, tx, clientId, asked),
-  wakes: { normalize() {}, deliver() {}, hydrate() {}, backfill() {}, replay() {}, erase() {} },
+  wakes: { normalize() {}, deliver() {}, hydrate() {}, backfill() {}, replay() {}, erase() {}, route() {} },
 } satisfies Partial<ApiDeps>
 // Routes whose dependency is not given are declared and never asked.
 const declared = declareRoutes(deps as Partial<ApiDeps> as ApiDeps)

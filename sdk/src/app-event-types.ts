@@ -50,7 +50,7 @@ export interface AppEventData {
   'account.created': AccountCreatedData
 }
 
-/** What a source sent, and what became of it. */
+/** What your application published, as it was stored. */
 export interface SourceEvent {
   id: string
   clientId: string
@@ -69,10 +69,12 @@ export interface SourceEvent {
   createdAt: string
   receivedAt: string
   state: 'received' | 'normalized' | 'ignored' | 'held' | 'failed'
-  /** Why it was ignored, is held or failed. */
+  /** Why it was ignored, is held, failed or is unrouted. */
   reason: {
     code: string
     message: string | null
   } | null
   heldUntil: string | null
+  /** It is your own: nothing routed it. */
+  routedBy: null
 }

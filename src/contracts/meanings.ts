@@ -46,6 +46,8 @@ export const operationsMeanings: Readonly<Record<string, string>> = {
     'Source events cannot be mapped, or only in part, for one reason. Once for each source and reason, until it has been quiet for an hour.',
   'source_event.stuck':
     'A source event stays received for a minute while later ones get through. Once for each source, until none of it does.',
+  'source_event.unrouted':
+    'Nobody has told whose the events of a source are that serves many clients. Once for each source and reason, until it has been quiet for an hour.',
   'backlog.growing': 'Work waits longer than it should. Once, until nothing waits for a minute any more.',
 }
 

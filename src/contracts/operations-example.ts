@@ -41,6 +41,15 @@ const resourcesByType: Readonly<Record<string, object>> = {
     source,
     sourceEvent: { id: '018f2d3c-9a10-7c3e-9d52-6b1f0c7a1e14', type: 'invoice.updated', dueAt: since, seconds: 450 },
   },
+  'source_event.unrouted': {
+    source,
+    failure: {
+      code: 'route_unknown',
+      message: 'No client is named so: "tenant_42" in the metadata of subscription sub_1TKx2u.',
+      sourceEventId: '018f2d3c-9a10-7c3e-9d52-6b1f0c7a1e14',
+      sourceEventType: 'customer.subscription.created',
+    },
+  },
   'backlog.growing': {
     backlog: { of: 'deliveries', oldestDueAt: since, oldestSeconds: 450, endpointId: endpoint.id },
   },

@@ -73,6 +73,7 @@ const schemas = {
   'source.signature_failing': bodySchema('source.signature_failing', { source, refusals }),
   'mapping.failed': bodySchema('mapping.failed', { source, failure }),
   'source_event.stuck': bodySchema('source_event.stuck', { source, sourceEvent }),
+  'source_event.unrouted': bodySchema('source_event.unrouted', { source, failure }),
   'backlog.growing': bodySchema('backlog.growing', { backlog }),
 } as const
 

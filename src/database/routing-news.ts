@@ -46,15 +46,13 @@ async function readRoutedSources(db: Queryable): Promise<{ clientId: string; sou
   return rows
 }
 
-/** The same for all that events of a source wait for: how it tells whose they are has changed. */
-export async function noteAllAwaited(
+/** Has all waiting and unrouted events of a source looked at again: how it tells whose they are has changed. */
+export async function lookAtAllAgain(
   db: Queryable,
   { clientId, sourceId }: { clientId: string; sourceId: string },
 ): Promise<void> {
   await db.query(
-    `insert into routing_news (client_id, source_id, key)
-     select distinct client_id, source_id, key from routing_waits where client_id = $1 and source_id = $2
-     on conflict do nothing`,
+    `update routings set due_at = now() where client_id = $1 and source_id = $2 and state in ('waiting', 'unrouted')`,
     [clientId, sourceId],
   )
 }

@@ -10,6 +10,7 @@ import { createFailureFinding, createFailureListener, findRecentFailures, QUIET_
 import { forgetOldNews, listUnclaimedNews } from './news.ts'
 import { createSignatureFinding, createSignatureListener, markSignatureRecovered } from './signatures.ts'
 import { findStuckSourceEvents } from './stuck.ts'
+import { createUnroutedFinding, createUnroutedListener, findRecentUnrouted, UNROUTED } from './unrouted.ts'
 
 interface NotifierDeps extends EmitDeps {
   log: Log
@@ -90,6 +91,9 @@ export function createOperationsNotifier(deps: NotifierDeps) {
     onBatchNormalized: createFailureListener((clientId, failure) =>
       enqueue(createFailureFinding(clientId, failure, now), { clientId, what: 'mapping_failed', code: failure.code }),
     ),
+    onEventsRouted: createUnroutedListener((failure) =>
+      enqueue(createUnroutedFinding(failure, now), { ...failure, what: 'unrouted' }),
+    ),
   }
   return {
     watch,
@@ -98,11 +102,12 @@ export function createOperationsNotifier(deps: NotifierDeps) {
         enqueue(createEndpointFinding(change, deps), change)
       for (const { clientId, ...failure } of await findRecentFailures(db))
         enqueue(createFailureFinding(clientId, failure, now), failure)
+      for (const failure of await findRecentUnrouted(db)) enqueue(createUnroutedFinding(failure, now), failure)
       const { lanes, backlogSeconds: afterSeconds } = deps
       for (const finding of await findBacklogs(db, { lanes, afterSeconds, now })) enqueue(finding, { what: 'backlog' })
       for (const finding of await findStuckSourceEvents(db, { lanes, now }))
         enqueue(finding, { what: 'source_event_stuck' })
-      await forgetAlarms(db, 'mapping.failed', QUIET_SECONDS)
+      for (const type of ['mapping.failed', UNROUTED]) await forgetAlarms(db, type, QUIET_SECONDS)
       await forgetOldNews(db)
     },
     async stop() {

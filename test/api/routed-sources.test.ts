@@ -74,17 +74,19 @@ describe('a source that routes its events', () => {
   test('changes how it routes, and looks at what waits again', async () => {
     const id = await newSource()
     await db.query(
-      `insert into routing_waits (client_id, source_id, key, source_event_id)
-       values ($1, $2, 'cus_1', $3), ($1, $2, 'cus_1', $4), ($1, $2, 'name:acme', $3)`,
-      [OPERATOR_CLIENT, id, newId(), newId()],
+      `insert into routings (client_id, source_id, account, livemode, event_id, source_event_id, state, target_id, due_at)
+       values ($1, $2, '', false, 'evt_1', $3, 'unrouted', null, null), ($1, $2, '', false, 'evt_2', $4, 'routed', $5, null)`,
+      [OPERATOR_CLIENT, id, newId(), newId(), ours.clientId],
     )
+    const dueOf = async () =>
+      (await db.query('select event_id from routings where source_id = $1 and due_at <= now()', [id])).rows
     const renamed = await api.admin.patch(`/v1/sources/${id}`, { name: 'Platform' })
     expect(renamed.body.data).toMatchObject({ name: 'Platform', routing: { by: ['account'], key: null } })
-    expect(await newsOf(id)).toEqual([])
+    expect(await dueOf()).toEqual([])
     woken.length = 0
     const { body } = await api.admin.patch(`/v1/sources/${id}`, { routing: { by: 'metadata', key: 'tenant' } })
     expect(body.data).toMatchObject({ clientId: null, routing: { by: ['metadata'], key: 'tenant' } })
-    expect(await newsOf(id)).toEqual(['cus_1', 'name:acme'])
+    expect(await dueOf()).toEqual([{ event_id: 'evt_1' }])
     expect(woken).toEqual([OPERATOR_CLIENT])
   })
 

@@ -73,6 +73,7 @@ export function apiOn(db: Db, changed: Partial<ApiDeps> = {}) {
       backfill: () => {},
       replay: () => {},
       erase: () => {},
+      route: () => {},
     },
     ...changed,
   }

@@ -9,13 +9,13 @@ import type { ApiDeps } from '../http/api-deps.ts'
 import { type IntakeClaim, idempotentIntake } from '../http/intake-idempotency.ts'
 import { type ApiCall, type Route, resourceRoute } from '../http/route.ts'
 import { appEventBodies, type GivenAppEvent } from './app-event-schema.ts'
-import { SourceEvent } from './source-events.ts'
+import { PublishedEvent } from './source-events.ts'
 import { userNameLoader } from './user-name-loader.ts'
 
 const MIB = 1024 * 1024
 
 const AppEventsAccepted = z
-  .strictObject({ accepted: z.number().int(), sourceEvents: z.array(SourceEvent) })
+  .strictObject({ accepted: z.number().int(), sourceEvents: z.array(PublishedEvent) })
   .meta({ id: 'AppEventsAccepted' })
 
 type UserNames = ReadonlyMap<string, string | null>
@@ -58,7 +58,7 @@ export function appEventRoutes(
       description:
         'Answers after the commit, with the source event as it was stored; `GET /v1/source-events/{id}` shows what becomes of it. No rate limit; at most 1 MiB.',
       body: single,
-      reply: SourceEvent,
+      reply: PublishedEvent,
       status: 202,
       intake: { maxBytes: MIB },
       async answerCall(call) {
@@ -138,6 +138,7 @@ function sourceEventReply(clientId: string, event: AppEvent, stored: StoredAppEv
     state: 'received',
     reason: null,
     heldUntil: null,
+    routedBy: null,
     origin: originOf(identity),
   }
 }

@@ -168,6 +168,6 @@ async function noteExternalIds(
   const names = ids.filter((one) => one !== null && one !== undefined)
   const woken = await noteNewNames(db, [...new Set(names)])
   afterCommit(() => {
-    for (const clientId of woken) wakes.route?.(clientId)
+    for (const clientId of woken) wakes.route(clientId)
   })
 }

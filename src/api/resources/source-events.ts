@@ -50,6 +50,13 @@ export const SourceEvent = z
   })
   .meta({ id: 'SourceEvent', description: 'What a source sent, and what became of it.' })
 
+/** One that the client's own application has published. */
+export const PublishedEvent = SourceEvent.extend({
+  clientId: id,
+  state: z.enum(STATES).exclude(['unrouted']),
+  routedBy: z.null().meta({ description: 'It is your own: nothing routed it.' }),
+}).meta({ id: 'PublishedEvent', description: 'What your application published, as it was stored.' })
+
 const SourceEventWithBody = SourceEvent.extend({
   body: z.string().nullable().meta({
     description:

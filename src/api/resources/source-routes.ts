@@ -166,6 +166,6 @@ async function noteName(
 ): Promise<void> {
   const woken = await noteNewNames(db, [params.value], { clientId: OPERATOR_CLIENT, sourceId: params.id })
   afterCommit(() => {
-    for (const clientId of woken) wakes.route?.(clientId)
+    for (const clientId of woken) wakes.route(clientId)
   })
 }

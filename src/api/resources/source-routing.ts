@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
-import { noteAllAwaited } from '../../database/routing-news.ts'
+import { lookAtAllAgain } from '../../database/routing-news.ts'
 import { OPERATOR_CLIENT } from '../../domain/ids.ts'
 import { ROUTING_KEY, type Routing } from '../../domain/routing.ts'
 import { Refusal } from '../../errors.ts'
@@ -104,6 +104,6 @@ export async function lookAtWaitingEvents(
   { db, wakes, afterCommit }: { db: Queryable; wakes: Pick<ApiDeps['wakes'], 'route'> } & Pick<ApiCall, 'afterCommit'>,
   source: { clientId: string; sourceId: string },
 ): Promise<void> {
-  await noteAllAwaited(db, source)
-  afterCommit(() => wakes.route?.(source.clientId))
+  await lookAtAllAgain(db, source)
+  afterCommit(() => wakes.route(source.clientId))
 }
