@@ -27,6 +27,7 @@ async function newProcess() {
     backfill: room('backfill'),
     replay: room('replay'),
     erase: room('erase'),
+    route: room('route'),
   }
   const kept = { payload: 30, metadata: 90 }
   const raiseAlarms = async () => {}

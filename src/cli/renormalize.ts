@@ -11,13 +11,13 @@ const BATCH = 1000
 
 export default defineCommand({
   name: 'renormalize',
-  summary: 'Normalise source events again that failed, were ignored or sent in part',
+  summary: 'Normalise source events again that failed, were ignored or sent in part, or route unrouted ones',
   about:
     'For use after a mapping was fixed or a source was given its API key. A running gateway starts at once, otherwise the next one that starts does. Events that exist already are not made again.',
   options: {
     state: {
       type: 'string',
-      value: 'failed|ignored|normalized',
+      value: 'failed|ignored|normalized|unrouted',
       about: 'which ones; ignored needs --code, normalized --code lines_untold',
     },
     code: { type: 'string', value: '<code>', about: 'only those with this reason, e.g. unmapped_value' },
@@ -33,8 +33,8 @@ export default defineCommand({
   ],
   run({ options, printLine }) {
     const { state, code, type } = options
-    if (state !== 'failed' && state !== 'ignored' && state !== 'normalized')
-      throw new UsageError('--state must be failed, ignored or normalized.')
+    if (state !== 'failed' && state !== 'ignored' && state !== 'normalized' && state !== 'unrouted')
+      throw new UsageError('--state must be failed, ignored, normalized or unrouted.')
     if (state === 'ignored' && code === undefined)
       throw new UsageError('--state ignored needs --code: what was ignored for another reason is ignored again.')
     if (state === 'normalized' && code !== 'lines_untold')
@@ -68,7 +68,8 @@ async function renormalizeClient(db: Db, clientId: string, which: RenormalizeFil
     count += done.count
     last = done.last
     // Whichever process has the client's lanes takes it up.
-    if (done.count > 0) await db.query('select pg_notify($1, $2)', [WAKE_CHANNEL, `normalize:${clientId}`])
+    const room = which.state === 'unrouted' ? 'route' : 'normalize'
+    if (done.count > 0) await db.query('select pg_notify($1, $2)', [WAKE_CHANNEL, `${room}:${clientId}`])
   } while (last !== null)
   return count
 }

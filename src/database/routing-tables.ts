@@ -197,3 +197,20 @@ const insertWaitRows = createRowInsert<RoutingWait>({
   },
   end: 'on conflict do nothing',
 })
+
+/** Looks once more whose unrouted events of the operator's client are, Stripe included; wake the room that routes afterwards. */
+export async function routeAgain(db: Queryable, clientId: string, ids: readonly string[]): Promise<void> {
+  const { rows } = await db.query<{ id: string }>({
+    name: 'routing.again',
+    text: `update routings set state = 'waiting', due_at = now()
+            where client_id = $1 and source_event_id = any($2::uuid[]) and state = 'unrouted' returning source_event_id as id`,
+    values: [clientId, ids],
+  })
+  if (rows.length > 0)
+    await db.query({
+      name: 'routing.held_again',
+      text: `update source_events set state = 'held', held_until = now(), held_for = '{}', due_at = 'infinity'
+              where client_id = $1 and id = any($2::uuid[]) and state = 'unrouted'`,
+      values: [clientId, rows.map(({ id }) => id)],
+    })
+}

@@ -1,5 +1,6 @@
 import { createClientStatement } from '../database/client-statement.ts'
 import type { Queryable } from '../database/db.ts'
+import { isSourceOf } from '../database/source-owner.ts'
 
 /** Something that is to be fetched now, and with what. */
 export interface DueFetch {
@@ -38,7 +39,7 @@ const selectDueFetches = createClientStatement<DueFetch>({
         where d.client_id = w.client_id and d.state = 'pending' and d.next_attempt_at <= now()
           and (c.open_until is null or c.open_until <= now()) ${tie('d.client_id')}
         order by d.next_attempt_at, d.need limit ${LIMIT}) h
-      left join sources s on s.client_id = h.client_id and s.id = h.source_id
+      left join sources s on s.id = h.source_id and ${isSourceOf('s', 'h.client_id')}
      order by h.next_attempt_at, h.need`,
 })
 

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Queryable } from '../database/db.ts'
 import { queryEachClient } from '../database/each-client.ts'
+import { isSourceOf } from '../database/source-owner.ts'
 import type { NormalizedBatch } from '../watch.ts'
 import { raiseAlarm } from './alarms.ts'
 import type { Finding } from './emit.ts'
@@ -47,7 +48,7 @@ export const createFailureFinding =
     const since = await raiseAlarm(tx, { clientId, type, subject }, QUIET_SECONDS)
     if (!since) return null
     const { rows } = await tx.query<{ name: string | null }>(
-      'select name from sources where client_id = $1 and id = $2',
+      `select name from sources s where id = $2 and ${isSourceOf('s', '$1')}`,
       [clientId, sourceId],
     )
     return {

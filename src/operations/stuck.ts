@@ -1,5 +1,6 @@
 import { readStuckSourceEvents, type StuckSourceEvent } from '../database/backlog.ts'
 import type { Queryable } from '../database/db.ts'
+import { isSourceOf } from '../database/source-owner.ts'
 import { clearAlarm, listAlarms, raiseAlarm } from './alarms.ts'
 import type { Finding } from './emit.ts'
 
@@ -23,7 +24,7 @@ const createStuckFinding =
     const since = await raiseAlarm(tx, { clientId, type: TYPE, subject: sourceId })
     if (!since) return null
     const { rows } = await tx.query<{ name: string | null }>(
-      'select name from sources where client_id = $1 and id = $2',
+      `select name from sources s where id = $2 and ${isSourceOf('s', '$1')}`,
       [clientId, sourceId],
     )
     return {

@@ -183,7 +183,7 @@ test('on the command line, beside a running gateway', async () => {
 })
 
 test.each([
-  [['--state', 'lost'], '--state must be failed, ignored or normalized.'],
+  [['--state', 'lost'], '--state must be failed, ignored, normalized or unrouted.'],
   [['--state', 'normalized', '--code', 'no_rule'], 'needs --code lines_untold'],
   [['--state', 'ignored'], 'needs --code'],
   [['--state', 'failed', '--since', 'yesterday'], '"yesterday" is not a time'],

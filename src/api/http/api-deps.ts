@@ -119,7 +119,7 @@ interface ReplayRequest {
 
 /** Which source events to normalize again; times are compared with when they were received. */
 interface RenormalizeFilter {
-  state: 'failed' | 'ignored' | 'normalized'
+  state: 'failed' | 'ignored' | 'normalized' | 'unrouted'
   code?: string | undefined
   type?: string | undefined
   sourceId?: string | undefined

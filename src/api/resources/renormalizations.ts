@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { OPERATOR_CLIENT } from '../../domain/ids.ts'
 import type { ApiDeps } from '../http/api-deps.ts'
 import { clientId, idReference, requestTime, textUpTo } from '../http/field-schemas.ts'
 import { assertWindow } from '../http/page.ts'
@@ -8,7 +9,7 @@ import { readSourceEvent, SourceEvent } from './source-events.ts'
 const RenormalizeBody = z
   .strictObject({
     clientId,
-    state: z.enum(['failed', 'ignored', 'normalized']),
+    state: z.enum(['failed', 'ignored', 'normalized', 'unrouted']),
     code: textUpTo(100).optional().meta({ description: 'The code of the reason, for example `unmapped_value`.' }),
     type: textUpTo(200).optional(),
     sourceId: idReference.optional(),
@@ -29,7 +30,8 @@ export const renormalizationRoutes = (
   deps: Pick<ApiDeps, 'renormalizeOne' | 'renormalizeMatching' | 'wakes'>,
 ): Route[] => [
   resourceRoute('POST /v1/source-events/{id}/renormalize', {
-    summary: 'Normalize a source event again that failed, was ignored, or was sent in part',
+    summary:
+      'Normalize a source event again that failed, was ignored, or was sent in part, or route one that is unrouted',
     description:
       'An event that is already waiting is left as it is. Events that were emitted before are not emitted again.',
     ids: { id: 'sourceEvent' },
@@ -37,12 +39,13 @@ export const renormalizationRoutes = (
     status: 202,
     async answerCall({ db, clientId, params, afterCommit }) {
       await deps.renormalizeOne(db, clientId, params.id)
-      afterCommit(() => deps.wakes.normalize(clientId))
+      afterCommit(() => wakeFor(deps, clientId))
       return { data: await readSourceEvent(db, clientId, params.id) }
     },
   }),
   resourceRoute('POST /v1/source-events/renormalize', {
-    summary: 'Normalize all matching source events again that failed, were ignored, or were sent in part',
+    summary:
+      'Normalize all matching source events again that failed, were ignored, or were sent in part, or route those that are unrouted',
     ids: { sourceId: 'sourceOrApp' },
     body: RenormalizeBody,
     reply: z
@@ -53,8 +56,14 @@ export const renormalizationRoutes = (
       const { clientId: _, ...filter } = body
       assertWindow(filter)
       const { count } = await deps.renormalizeMatching(db, clientId, filter)
-      afterCommit(() => deps.wakes.normalize(clientId))
+      afterCommit(() => wakeFor(deps, clientId))
       return { data: { count } }
     },
   }),
 ]
+
+/** Unrouted events are the operator's: the room that routes looks at them. */
+function wakeFor({ wakes }: Pick<ApiDeps, 'wakes'>, clientId: string): void {
+  wakes.normalize(clientId)
+  if (clientId === OPERATOR_CLIENT) wakes.route(clientId)
+}

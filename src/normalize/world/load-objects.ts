@@ -1,5 +1,6 @@
 import { createClientStatement } from '../../database/client-statement.ts'
 import type { Queryable } from '../../database/db.ts'
+import { OPERATOR_CLIENT } from '../../domain/ids.ts'
 import type { Json } from '../../domain/json.ts'
 import { type Realm, realmName, splitRealm } from '../../domain/realm.ts'
 import { emptyMemory, type Memory } from '../../language/memory.ts'
@@ -45,9 +46,46 @@ export const loadObjects: LoadKeys = async (db, keys, worlds) => {
     if (world && row.realm !== null && wanted.get(world)?.has(keyOf(row.source_id, row.object_id)))
       putLoaded(world, row, splitRealm(row.object_id))
   }
+  await loadSharedObjects(db, keys)
   const older = rows.filter(({ realm }) => realm === null)
   if (older.length > 0) await adoptOlderObjects(db, worlds, { rows: older, wanted })
 }
+
+/**
+ * Products, prices and what else belongs to nobody is known once for all clients of a source that routes: by the operator's client. Its own
+ * statement, since its rows may lie on another node than the clients'.
+ */
+async function loadSharedObjects(db: Queryable, keys: readonly WorldKey[]): Promise<void> {
+  const wanted = keys.filter(({ world, key }) => {
+    const { sourceId, id } = splitKey(key)
+    return (
+      world.sources.get(sourceId)?.isRouted &&
+      !world.objects.has(key) &&
+      splitRealm(id).account === '' &&
+      mayBeShared(id)
+    )
+  })
+  if (wanted.length === 0) return
+  const asked = new Map(wanted.map(({ key }) => [key, splitKey(key)]))
+  const { rows } = await runObjects(
+    db,
+    [OPERATOR_CLIENT],
+    [
+      [...asked].map(() => OPERATOR_CLIENT),
+      [...asked.values()].map(({ sourceId }) => sourceId),
+      [...asked.values()].map(({ id }) => id),
+    ],
+  )
+  const byKey = new Map(rows.map((row) => [keyOf(row.source_id, row.object_id), row]))
+  for (const { world, key } of wanted) {
+    const row = byKey.get(key)
+    if (row && row.realm !== null) putLoaded(world, row, splitRealm(row.object_id))
+  }
+}
+
+/** Our own keys (`link:`, `tally:`, `checkout:`) and ids of what belongs to a customer are not asked for. */
+const mayBeShared = (key: string): boolean =>
+  !/^(\w+:|(cus|sub|in|pi|ch|py|cs|re|cn|pm|si|il)_)/.test(splitRealm(key).id)
 
 const keysOf = (keys: readonly WorldKey[]): ReadonlySet<string> => new Set(keys.map(({ key }) => key))
 

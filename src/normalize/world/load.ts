@@ -1,4 +1,5 @@
 import { createClientStatement } from '../../database/client-statement.ts'
+import { isSourceOf } from '../../database/source-owner.ts'
 import { isUuid } from '../../domain/ids.ts'
 import type { Json } from '../../domain/json.ts'
 import { splitRealm } from '../../domain/realm.ts'
@@ -61,12 +62,12 @@ const runSources = createClientStatement<Json>({
   text: (tie) => `
     select s.* from unnest($1::uuid[], $2::uuid[]) w(client_id, id)
      cross join lateral (
-       select s.client_id, s.id, s.api_key is not null as has_api_key, s.plan_ranks, s.ids_by_realm,
-              c.reason_message as open_circuit_reason
+       select w.client_id, s.id, s.api_key is not null as has_api_key, s.plan_ranks, s.ids_by_realm,
+              s.routing is not null as is_routed, c.reason_message as open_circuit_reason
          from sources s
          left join hydration_circuits c
-           on c.client_id = s.client_id and c.source_id = s.id and c.open_until > now() ${tie('c.client_id')}
-        where s.client_id = w.client_id and s.id = w.id ${tie('s.client_id')} offset 0) s`,
+           on c.client_id = w.client_id and c.source_id = s.id and c.open_until > now() ${tie('c.client_id')}
+        where s.id = w.id and ${isSourceOf('s', 'w.client_id')} offset 0) s`,
 })
 
 /** Loads whether sources have an API key, and why their calls are not made at present. */
@@ -78,6 +79,7 @@ const loadSources: LoadKeys = async (db, keys, worlds) => {
       openCircuitReason: row.open_circuit_reason,
       planRanks: row.plan_ranks,
       idsByRealm: row.ids_by_realm,
+      isRouted: row.is_routed,
     })
 }
 

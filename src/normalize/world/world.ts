@@ -47,6 +47,8 @@ interface KnownSource {
   planRanks: Readonly<Record<string, number>>
   /** false: it is older than the telling apart of accounts and modes, so some of its objects and business keys name neither. */
   idsByRealm: boolean
+  /** It is the operator's and routes its events: what belongs to nobody is known by the operator's client, for all. */
+  isRouted?: boolean
 }
 
 /** What a batch of one client's events knows: loaded once, changed event by event, written back at its end. */
