@@ -35,16 +35,28 @@ export function createClientStatement<Row extends QueryResultRow | unknown[]>({
   rowMode,
 }: ClientStatement): RunClientStatement<Row> {
   const ofMany = { name: `${name}.many`, text: text(() => '') }
-  let ofOne: typeof ofMany | undefined
+  const count = Math.max(0, ...[...ofMany.text.matchAll(/\$(\d+)/g)].map(([, number]) => Number(number)))
+  const ofOne = { name: `${name}.one`, text: text((column) => `and ${column} = $${count + 1}::uuid`) }
+  made.push({ name, ofOne: ofOne.text, ofMany: ofMany.text })
   return async (db, clientIds, values) => {
     const [first, second] = new Set(clientIds)
     const isOne = first !== undefined && second === undefined
-    if (isOne && !ofOne)
-      ofOne = { name: `${name}.one`, text: text((column) => `and ${column} = $${values.length + 1}::uuid`) }
-    const query = isOne && ofOne ? { ...ofOne, values: [...values, first] } : { ...ofMany, values: [...values] }
+    const query = isOne ? { ...ofOne, values: [...values, first] } : { ...ofMany, values: [...values] }
     const { rows, rowCount } = await (rowMode
       ? db.query<unknown[]>({ ...query, rowMode })
       : db.query<QueryResultRow>(query))
     return { rows: rows as Row[], rowCount: rowCount ?? 0 }
   }
 }
+
+/** A statement by its name, as SQL about one client and about several. */
+export interface MadeStatement {
+  name: string
+  ofOne: string
+  ofMany: string
+}
+
+const made: MadeStatement[] = []
+
+/** All statements of the modules that are loaded, for those who judge them. */
+export const listClientStatements = (): readonly MadeStatement[] => made

@@ -7,11 +7,11 @@ import { type SourceEventRow, sourceEventOf } from './source-events.ts'
 /** The lanes of each client that a batch is about. */
 export type LanesOfClients = ReadonlyMap<string, readonly number[]>
 
-/** How much a batch takes at most. Of each lane it takes one event, whatever the number of lanes. */
+/** How much a batch takes at most. */
 export interface ClaimLimits {
   /** Events of one lane. */
   perLane: number
-  /** Events of all lanes together; more only where there are more lanes than that. */
+  /** Events of all lanes together. */
   total: number
 }
 
@@ -30,24 +30,27 @@ const LANE_BYTES = 2 * 1024 * 1024
 /** Bytes of all lanes together. */
 const BATCH_BYTES = 8 * 1024 * 1024
 
+/** So many times what the batch takes is looked at, so that lanes with much to do get what others do not need. */
+const DEPTH = 4
+
 type ClaimedRow = SourceEventRow & { client_id: string; isInterrupted: boolean; isLeftOver: boolean }
 
 // First the ids, without a lock: of each lane its oldest, and then of all lanes in turn, so that a share that one does not need goes to
-// the others. Only what is taken is locked.
+// the others. Only what has a place is locked. Of a lane that has none, its first event tells that it is left over.
 const runClaim = createClientStatement<ClaimedRow>({
   name: 'normalize.claim',
   text: (tie) => `
     select client_id, id, source_id, event_id, type, account, livemode, api_version, created_at, received_at,
-           is_interrupted as "isInterrupted", before >= $6 as "isLeftOver",
-           case when before < $6 and not is_interrupted then body end as body
+           is_interrupted as "isInterrupted", is_left_over as "isLeftOver",
+           case when not is_left_over and not is_interrupted then body end as body
       from (
         select t.client_id, t.is_interrupted, t.rank, e.*, b.body,
+               t.place > $4 or sum(octet_length(b.body)) over (
+                 order by t.place rows between unbounded preceding and 1 preceding) >= $6 is true as is_left_over,
                coalesce(sum(octet_length(b.body)) over (
-                 partition by t.client_id, t.lane order by t.rank rows between unbounded preceding and 1 preceding), 0) as before_in_lane,
-               coalesce(sum(octet_length(b.body)) over (
-                 order by t.rank, t.due_at, t.id rows between unbounded preceding and 1 preceding), 0) as before
+                 partition by t.client_id, t.lane order by t.rank rows between unbounded preceding and 1 preceding), 0) as before_in_lane
           from (
-            select r.* from (
+            select r.*, row_number() over (order by r.rank, r.due_at, r.id) as place from (
               select l.client_id, l.lane, l.is_interrupted, d.id, d.due_at,
                      row_number() over (partition by l.client_id, l.lane order by d.due_at, d.id) as rank
                 from ${factLocksSql('$1::uuid[]')}
@@ -59,16 +62,17 @@ const runClaim = createClientStatement<ClaimedRow>({
                cross join lateral (
                  select s.id, s.due_at from source_events s
                   where s.client_id = l.client_id and s.lane = l.lane and s.due_at <= now() and fact_locks.count > 0 ${tie('s.client_id')}
-                  order by s.due_at, s.id limit $3) d) r
-             order by r.rank, r.due_at, r.id limit $4) t
-         cross join lateral (
-           select s.id, s.source_id, s.event_id, s.type, s.account, s.livemode, s.api_version, s.created_at, s.received_at
-             from source_events s
-            where s.client_id = t.client_id and s.id = t.id and s.due_at <= now() ${tie('s.client_id')} for update skip locked) e
+                  order by s.due_at, s.id limit $3) d) r) t
+          left join lateral (
+            select s.id, s.source_id, s.event_id, s.type, s.account, s.livemode, s.api_version, s.created_at, s.received_at
+              from source_events s
+             where t.place <= $4 and s.client_id = t.client_id and s.id = t.id and s.due_at <= now() ${tie('s.client_id')}
+               for update skip locked) e on true
           left join lateral (
             select b.body from source_event_bodies b
-             where b.client_id = t.client_id and b.source_event_id = t.id ${tie('b.client_id')} offset 0) b on true) claimed
-     where before_in_lane < $5 and (before < $6 or rank = 1)
+             where b.client_id = t.client_id and b.source_event_id = e.id ${tie('b.client_id')} offset 0) b on true
+         where e.id is not null or t.place > $4 and t.rank = 1) claimed
+     where before_in_lane < $5 and (rank = 1 or not is_left_over)
      order by client_id`,
 })
 
@@ -86,8 +90,8 @@ export async function claimDueEvents(
   const { rows } = await runClaim(tx, lanesOfClients.keys(), [
     lanes.map(({ clientId }) => clientId),
     lanes.map(({ lane }) => lane),
-    perLane,
-    Math.max(total, lanes.length),
+    Math.min(perLane, Math.max(2, Math.ceil((total * DEPTH) / lanes.length))),
+    total,
     LANE_BYTES,
     BATCH_BYTES,
   ])
