@@ -1,4 +1,5 @@
 import type { RetainedKind } from '../database/retention-horizons.ts'
+import { TIMER_EVENT_PREFIX } from '../domain/event-origin.ts'
 import { FANOUT_ORIGIN, NO_SOURCE_EVENT } from '../domain/ids.ts'
 
 /**
@@ -30,6 +31,27 @@ export const ledgerChecks: readonly LedgerCheck[] = [
     name: 'every source event is done, or waits for its time',
     reads: 'metadata',
     sql: `select client_id, id from source_events where ${inPeriod('id')} and due_at < now() - make_interval(secs => $2)`,
+  },
+  {
+    name: 'every event of a source that routes is one client’s, everybody’s, waits for its client, or is unrouted',
+    reads: 'metadata',
+    // Both read first: what is routed lies with another client than what says so.
+    sql: `with routed as materialized (
+             select client_id, source_event_id as id, source_id, state, coalesce(target_id, client_id) as owner_id from routings
+              where ${inPeriod('source_event_id')}),
+           stored as materialized (
+             select client_id, id, source_id, state from source_events
+              where ${inPeriod('id')} and source_id in (select id from sources where routing is not null)
+                and not starts_with(event_id, '${TIMER_EVENT_PREFIX}'))
+           select coalesce(s.client_id, r.client_id) as client_id, coalesce(s.id, r.id) as id
+             from stored s full join routed r on r.id = s.id and r.owner_id = s.client_id
+            where case when r.id is null then true
+                       -- Those of a client, or of a source, that was deleted went with it.
+                       when s.id is null then not exists (select from deletions x where x.kind in ('client', 'source')
+                                                             and x.subject_id in (r.owner_id, r.source_id))
+                       when r.state = 'waiting' then s.state <> 'held'
+                       when r.state = 'unrouted' then s.state not in ('unrouted', 'ignored')
+                       else s.state = 'unrouted' end`,
   },
   {
     name: 'a source event has events when it is normalized, and only then',
