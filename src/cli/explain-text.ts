@@ -1,4 +1,9 @@
-import type { ExplainedLookup, ExplainedSourceEvent, Explanation } from '../normalize/explain/explanation.ts'
+import type {
+  ExplainedLookup,
+  ExplainedRouting,
+  ExplainedSourceEvent,
+  Explanation,
+} from '../normalize/explain/explanation.ts'
 import { eventText } from './explain-events.ts'
 import { mappingText } from './explain-rules.ts'
 import { bad, columnLines, faint, good, momentText, strong, warning } from './paint.ts'
@@ -14,6 +19,7 @@ export function explanationText(
     '',
     `  ${stateWord(sourceEvent)}  ${summary}`,
     ...[pastRetention, differs].flatMap((words) => (words ? ['', `  ${warning(words)}`] : [])),
+    ...sectionLines('What tells of its client', answersText(explanation.routing)),
     ...sectionLines(
       'What to do',
       hints.map((hint) => `  ${hint}`),
@@ -32,7 +38,7 @@ export function explanationText(
   ].join('\n')
 }
 
-function headText({ sourceEvent, about }: Explanation): string[] {
+function headText({ sourceEvent, about, routing }: Explanation): string[] {
   const { type, eventId, id, receivedAt, createdAt, apiVersion, livemode, account, origin } = sourceEvent
   const made = {
     stripe: `made ${momentText(createdAt)}`,
@@ -54,14 +60,49 @@ function headText({ sourceEvent, about }: Explanation): string[] {
             `  API version ${apiVersion ?? 'unknown'}, ${livemode ? 'live' : 'test mode'}${account ? `, account ${account}` : ''}`,
           ),
         ]),
+    ...routedText(routing),
     ...(about ? [faint(`  about the ${about.kind} ${about.id}; ${before[about.before]}`)] : []),
   ]
 }
 
 function stateWord({ state }: ExplainedSourceEvent): string {
-  const colour = { normalized: good, ignored: warning, held: warning, received: warning, failed: bad }[state]
+  const colour = { normalized: good, ignored: warning, held: warning, received: warning, failed: bad, unrouted: bad }[
+    state
+  ]
   return colour(strong(state.toUpperCase()))
 }
+
+/** By what it was given to its client. */
+const routedText = (routing: ExplainedRouting | null): string[] =>
+  routing?.state === 'shared'
+    ? [faint('  belongs to nobody: all clients of its source know it')]
+    : routing?.routedBy
+      ? [faint(`  routed by ${clueText(routing.routedBy)}`)]
+      : []
+
+const answersText = (routing: ExplainedRouting | null): string[] =>
+  routing === null
+    ? []
+    : [
+        ...columnLines(
+          [
+            ...routing.answers.map((one) => [
+              clueText(one),
+              one.clientId ? `client ${one.clientId}` : warning('no client'),
+            ]),
+            ...routing.unknown.map(({ kind, id }) => [`${kind} ${id}`, warning('not known')]),
+          ],
+          { indent: 2, most: 60 },
+        ),
+        ...(routing.leftOut ? [faint(`  and ${routing.leftOut} more`)] : []),
+      ]
+
+const clueText = ({ by, value, of, toldBy }: NonNullable<ExplainedRouting['routedBy']>): string =>
+  by === 'account'
+    ? `account ${value}`
+    : by === 'metadata'
+      ? `"${value}" in the metadata of ${of}`
+      : `${of}, which ${toldBy === 'stripe' ? 'Stripe' : (toldBy ?? 'an earlier event')} told is "${value}"`
 
 const lookupText = (lookups: readonly ExplainedLookup[]): string[] =>
   columnLines(

@@ -62,20 +62,24 @@ export function decideRoute({ sourceId, clues }: RoutableEvent, known: KnownRout
   return { state: 'routed', targetId, routedBy: { by, name, of }, learns: clues.objects.filter(isNew) }
 }
 
-type Answer = RoutedBy & { targetId: string | null }
+/** One thing that tells of an event's client; `targetId` null: what it says is no client's name. */
+export type RouteAnswer = RoutedBy & { targetId: string | null; toldBy: string | null }
 
-function answersOf(sourceId: string, { names, objects }: RoutingClues, known: KnownRoutes): Answer[] {
+/** All that tells of an event's client, by what is known. */
+export function answersOf(sourceId: string, { names, objects }: RoutingClues, known: KnownRoutes): RouteAnswer[] {
   return [
     ...names.map(
-      (one): Answer => ({
+      (one): RouteAnswer => ({
         ...one,
+        toldBy: null,
         targetId: known.get(routeKey(sourceId, one.by, one.name))?.targetId ?? null,
       }),
     ),
-    ...objects.flatMap(({ kind, id, key }): Answer[] => {
+    ...objects.flatMap(({ kind, id, key }): RouteAnswer[] => {
       const told = known.get(routeKey(sourceId, 'object', key))
       if (!told) return []
-      return [{ by: 'object', name: told.name, of: `${kind} ${id}`, targetId: told.targetId }]
+      const { name, targetId, toldBy = null } = told
+      return [{ by: 'object', name, of: `${kind} ${id}`, targetId, toldBy }]
     }),
   ]
 }
@@ -83,7 +87,7 @@ function answersOf(sourceId: string, { names, objects }: RoutingClues, known: Kn
 const describeName = ({ by, name, of }: RoutedBy) =>
   by === 'account' ? `account ${name}` : by === 'metadata' ? `"${name}" in the metadata of ${of}` : `"${name}" of ${of}`
 
-const describeAnswer = (answer: Answer) => `${describeName(answer)} is client ${answer.targetId}`
+const describeAnswer = (answer: RouteAnswer) => `${describeName(answer)} is client ${answer.targetId}`
 
 /**
  * Decides for the events of a batch, each with what those that are decided tell of their objects, whatever their order. `known` moves on.

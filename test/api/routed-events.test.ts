@@ -161,3 +161,118 @@ describe('an event whose client is not known', async () => {
     }
   })
 })
+
+describe('an explanation', () => {
+  const explain = async (as: typeof api.admin, id: string) =>
+    (await as.get(`/v1/source-events/${id}/explain`)).body.data as Json
+
+  test('tells a client by what its event was routed, and by which of its own events that was known', async () => {
+    const paid = fresh('cus')
+    const told = await send(snapshotEvent('customer.updated', customer('tenant-ours', paid)))
+    const charged = await send(
+      snapshotEvent('charge.succeeded', { id: fresh('ch'), object: 'charge', customer: paid, metadata: {} }),
+    )
+    const of = `customer ${paid}`
+    for (const as of [ours.full, api.admin]) {
+      const [first, second] = [await explain(as, told.id), await explain(as, charged.id)]
+      expect(first.routing).toEqual({
+        ...{ state: 'routed', answers: [], unknown: [] },
+        routedBy: { by: 'metadata', value: 'tenant-ours', of, toldBy: null },
+      })
+      expect(second.routing.routedBy).toEqual({ by: 'object', value: 'tenant-ours', of, toldBy: told.eventId })
+    }
+  })
+
+  test('of an event that went to another client before tells nothing of that client', async () => {
+    const paid = fresh('cus')
+    await put('tenant-leaving', ours.clientId)
+    const told = await send(snapshotEvent('customer.updated', customer('tenant-leaving', paid)))
+    await put('tenant-leaving', theirs.clientId)
+    const charged = await send(
+      snapshotEvent('charge.succeeded', { id: fresh('ch'), object: 'charge', customer: paid, metadata: {} }),
+    )
+    expect(charged.clientId).toBe(theirs.clientId)
+    const { routing } = await explain(theirs.full, charged.id)
+    expect(routing.routedBy).toMatchObject({ by: 'object', toldBy: null })
+    expect(JSON.stringify(routing)).not.toContain(told.eventId)
+  })
+
+  test('of one that is not routed tells all that was looked at, what it means, and what to do', async () => {
+    const [known, stranger, invoice] = [fresh('cus'), fresh('sub'), fresh('in')]
+    await send(snapshotEvent('customer.updated', customer('tenant-theirs', known)))
+    const object = { id: invoice, object: 'invoice', customer: known, subscription: stranger }
+    const sent = await send(snapshotEvent('invoice.paid', { ...object, metadata: { flo_client: 'tenant-ours' } }))
+    const { summary, hints, routing, mappings, sourceEvent } = await explain(api.admin, sent.id)
+    expect(sourceEvent.state).toBe('unrouted')
+    expect(routing).toMatchObject({ state: 'unrouted', routedBy: null })
+    expect(routing.answers).toEqual(
+      expect.arrayContaining([
+        { by: 'metadata', value: 'tenant-ours', of: `invoice ${invoice}`, toldBy: null, clientId: ours.clientId },
+        {
+          ...{ by: 'object', value: 'tenant-theirs', of: `customer ${known}`, clientId: theirs.clientId },
+          toldBy: expect.stringMatching(/^evt_/),
+        },
+      ]),
+    )
+    expect(routing.unknown).toContainEqual({ kind: 'subscription', id: stranger })
+    expect(summary).toContain('Two answers differ')
+    expect(hints.join()).toContain('PUT /v1/sources/{id}/routes/{value}')
+    expect(mappings).toEqual([])
+  })
+
+  test('of one that waits tells for what, until when, and what would tell it', async () => {
+    const sent = await send(snapshotEvent('customer.updated', customer('tenant-late')))
+    const { summary, hints, routing } = await explain(api.admin, sent.id)
+    expect(routing.state).toBe('waiting')
+    expect(routing.answers).toEqual([expect.objectContaining({ value: 'tenant-late', clientId: null })])
+    expect(summary).toContain(sent.heldUntil)
+    expect(summary).toContain('tenant-late')
+    expect(hints.join()).toContain('externalId')
+    const lonely = await send(snapshotEvent('charge.succeeded', { id: fresh('ch'), object: 'charge', metadata: {} }))
+    expect((await explain(api.admin, lonely.id)).hints.join()).toContain('API key')
+  })
+
+  test('of what all clients share says so', async () => {
+    const sent = await send(snapshotEvent('price.created', { id: fresh('price'), object: 'price', metadata: {} }))
+    expect((await explain(api.admin, sent.id)).routing).toMatchObject({ state: 'shared', routedBy: null, answers: [] })
+  })
+
+  test('of a source that routes nothing has none', async () => {
+    expect((await post(ours.sourceId, snapshotEvent('customer.updated', customer(null)))).status).toBe(400)
+    const own = await ours.full.post('/v1/sources', { signingSecrets: [SECRET] })
+    const body = snapshotEvent('customer.updated', customer('tenant-theirs'))
+    await post(own.body.data.id, body)
+    const { data } = (await ours.full.get(`/v1/source-events?eventId=${JSON.parse(body).id}`)).body
+    expect(data[0]).toMatchObject({ clientId: ours.clientId, routedBy: null })
+    expect((await explain(ours.full, data[0].id)).routing).toBeNull()
+  })
+})
+
+describe('a dry run', () => {
+  const dryRun = (event: string, as = api.admin, more: object = {}) =>
+    as.post('/v1/mappings/dry-run', { sourceId: source, event: JSON.parse(event), ...more })
+  const invoice = (floClient: string) =>
+    snapshotEvent('invoice.created', {
+      ...{ id: fresh('in'), object: 'invoice', status: 'open', currency: 'usd', customer: fresh('cus') },
+      metadata: { flo_client: floClient },
+    })
+
+  test('at a source that routes tells whose the event would be, and what it would become there', async () => {
+    const { status, body } = await dryRun(invoice('tenant-ours'))
+    expect(status).toBe(200)
+    expect(body.data.routing.routedBy).toMatchObject({ by: 'metadata', value: 'tenant-ours' })
+    expect(body.data.mappings).not.toEqual([])
+    const nobody = (await dryRun(invoice('tenant-nobody'))).body.data
+    expect(nobody).toMatchObject({ routing: { state: 'waiting' }, sourceEvent: { state: 'unrouted', id: null } })
+    expect(nobody.routing.answers).toEqual([expect.objectContaining({ value: 'tenant-nobody', clientId: null })])
+  })
+
+  test('of a client judges in its world alone', async () => {
+    const { status, body } = await dryRun(invoice('tenant-theirs'), ours.full)
+    expect(status).toBe(200)
+    expect(body.data.routing).toBeNull()
+    expect((await dryRun(invoice('tenant-ours'), api.admin, { clientId: ours.clientId })).status).toBe(200)
+    const { id } = (await api.admin.post('/v1/clients', { name: 'Stranger' })).body.data
+    expect((await dryRun(invoice('tenant-ours'), api.admin, { clientId: id })).status).toBe(404)
+  })
+})

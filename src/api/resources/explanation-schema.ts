@@ -84,6 +84,31 @@ const ExplainedField = z
   })
   .meta({ id: 'ExplainedField' })
 
+const clue = {
+  by: z.enum(['account', 'metadata', 'object']),
+  value: z.string().meta({ description: 'What names the client.' }),
+  of: z.string().meta({ description: 'Where that stands.', example: 'subscription sub_1TKx2u' }),
+  toldBy: z.string().nullable().meta({
+    description: "Of an object, Stripe's id of the event that told whose it is; `stripe`: it was looked up there.",
+  }),
+}
+
+const ExplainedRouting = z
+  .strictObject({
+    state: z.enum(['waiting', 'routed', 'shared', 'unrouted']),
+    routedBy: z.strictObject(clue).nullable(),
+    answers: z
+      .array(z.strictObject({ ...clue, clientId: id.nullable() }))
+      .meta({
+        description: 'Of an event that waits or is unrouted: all that names a client, and which one today; null: none.',
+      }),
+    unknown: z
+      .array(objectRef)
+      .meta({ description: 'Objects that it names of which no event has told whose they are.' }),
+    leftOut: leftOut('Answers and objects that are not shown here.'),
+  })
+  .meta({ id: 'ExplainedRouting' })
+
 const ExplainedDelivery = z.strictObject({
   id,
   endpointId: id,
@@ -140,9 +165,12 @@ export const Explanation = z
       createdAt: replyTime,
       receivedAt: replyTime,
       origin: z.enum(EVENT_ORIGINS),
-      state: z.enum(['received', 'normalized', 'ignored', 'held', 'failed']),
+      state: z.enum(['received', 'normalized', 'ignored', 'held', 'failed', 'unrouted']),
       reason: z.strictObject({ code: z.string(), message: z.string().nullable() }).nullable(),
       heldUntil: replyTime.nullable(),
+    }),
+    routing: ExplainedRouting.nullable().meta({
+      description: "How its client was found; null: its source is the client's own.",
     }),
     summary: z.string(),
     hints: z.array(z.string()).meta({ description: 'What you can do about it.' }),

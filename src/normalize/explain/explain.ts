@@ -14,13 +14,20 @@ import { boundExplanation } from './bounded.ts'
 import { truncateDepth } from './depth.ts'
 import { countDeliveryStates } from './event-routing.ts'
 import { explainEvents, outlineEvents } from './events.ts'
-import type { ExplainedMapping, ExplainedObject, ExplainedSourceEvent, Explanation } from './explanation.ts'
+import type {
+  ExplainedMapping,
+  ExplainedObject,
+  ExplainedRouting,
+  ExplainedSourceEvent,
+  Explanation,
+} from './explanation.ts'
 import { factWords, hintsFor, waitHints } from './hints.ts'
 import { judgeToday, type RecordedEvent, type TracedJudgement } from './judge-today.ts'
 import { lookupsIn } from './lookups.ts'
 import type { ExplanationPage, ExplanationPlace } from './page.ts'
+import { explainRouting } from './routing.ts'
 import { explainMappings } from './rules.ts'
-import { differenceOf, summaryOf } from './summary.ts'
+import { differenceOf, routingSummary, summaryOf } from './summary.ts'
 
 /** An event was made after its source event came in, by the clock of another machine perhaps: older days need no look. */
 const CLOCKS_DIFFER_MS = 86_400_000
@@ -58,6 +65,8 @@ export async function explainPage(
 ): Promise<ExplainedPage> {
   const { db, now } = deps
   const { row, due, heldFor } = await loadSourceEvent(db, clientId, id)
+  const routing = await explainRouting(db, clientId, row, routableOf(due))
+  if (routing?.state === 'waiting' || routing?.state === 'unrouted') return explainUnrouted({ row, routing })
   const { rows: stored } = await db.query<RecordedEvent>(
     `select t.id, t.contract, t.type, t.key, b.body from events t
        left join event_bodies b on b.client_id = $1 and b.event_id = t.id
@@ -66,7 +75,29 @@ export async function explainPage(
     [clientId, id, idFloor(new Date(idTime(id).getTime() - CLOCKS_DIFFER_MS))],
   )
   const judged = await judgeToday({ ...deps, now: now() }, clientId, due, stored)
-  return buildExplanation(deps, clientId, { row, due, heldFor, stored, judged, page })
+  return buildExplanation(deps, clientId, { row, routing, due, heldFor, stored, judged, page })
+}
+
+/** A source event as far as it says whose it is. */
+export const routableOf = ({ sourceId, account = '', livemode = true, body }: SourceEvent) => ({
+  ...{ sourceId, account, livemode, body },
+})
+
+/** Why an event is nobody's: no mapping has read it. */
+export function explainUnrouted({
+  row,
+  routing,
+}: {
+  row: ExplainedSourceEvent
+  routing: ExplainedRouting
+}): ExplainedPage {
+  const explanation: Explanation = {
+    ...{ sourceEvent: row, routing, pastRetention: null, about: null, differs: null },
+    ...{ mappings: [], events: [], lookups: [], waitsFor: [] },
+    summary: routingSummary(row),
+    hints: hintsFor(row.reason?.code),
+  }
+  return { explanation: truncateDepth(explanation), next: null, eventCount: 0 }
 }
 
 /** A plan without a rank can be given one, whatever else became of the event. */
@@ -79,6 +110,7 @@ export async function buildExplanation(
   clientId: string,
   {
     row,
+    routing,
     due,
     heldFor,
     stored,
@@ -86,6 +118,7 @@ export async function buildExplanation(
     page,
   }: {
     row: ExplainedSourceEvent
+    routing: ExplainedRouting | null
     due: SourceEvent
     heldFor: readonly string[]
     stored: readonly RecordedEvent[]
@@ -108,6 +141,7 @@ export async function buildExplanation(
   )
   const whole: Explanation = {
     sourceEvent: row,
+    routing,
     summary: summaryOf(row, outlines, { heldFor, deliveryStates }),
     hints: [...hintsFor(row.reason?.code), ...rankHints(mappings), ...waitHints(heldFor)],
     pastRetention: due.body === null ? await missingBodyWords(deps.db, clientId, due) : null,

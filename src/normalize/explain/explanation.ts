@@ -1,11 +1,14 @@
 import type { DeliveryWait } from '../../database/delivery-waits.ts'
 import type { EventOrigin } from '../../domain/event-origin.ts'
+import type { RoutedBy, RoutingState } from '../../domain/routing.ts'
 
 // What an explanation tells. The API's schema of it is src/api/resources/explanation.ts.
 
 /** Why a source event became what it became, and where that went. */
 export interface Explanation {
   sourceEvent: ExplainedSourceEvent
+  /** How its client was found; null: its source belongs to the client. */
+  routing: ExplainedRouting | null
   /** The answer in a sentence or two. */
   summary: string
   /** What can be done about it. */
@@ -38,9 +41,29 @@ export interface ExplainedSourceEvent {
   createdAt: Date
   receivedAt: Date
   origin: EventOrigin
-  state: 'received' | 'normalized' | 'ignored' | 'held' | 'failed'
+  state: 'received' | 'normalized' | 'ignored' | 'held' | 'failed' | 'unrouted'
   reason: { code: string; message: string | null } | null
   heldUntil: Date | null
+}
+
+/** What tells whose an event is, and where it stands; of an object also Stripe's id of the event that told it. */
+interface RoutingClue extends Pick<RoutedBy, 'by' | 'of'> {
+  value: string
+  toldBy: string | null
+}
+
+/** A clue with the client that it names today; null: none. */
+export type RoutingAnswer = RoutingClue & { clientId: string | null }
+
+export interface ExplainedRouting {
+  state: RoutingState
+  routedBy: RoutingClue | null
+  /** All that tells of its client. Empty where it was routed. */
+  answers: readonly RoutingAnswer[]
+  /** The objects that it names of which nothing is known. */
+  unknown: readonly { kind: string; id: string }[]
+  /** Answers and objects that are not shown. */
+  leftOut?: number
 }
 
 export interface ExplainedObject {

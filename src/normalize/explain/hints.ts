@@ -29,6 +29,12 @@ const HINTS: Readonly<Record<string, string>> = {
     'Say what the plans are worth: PATCH /v1/sources/{id} with planRanks, a number for each price or plan id. It counts from the next change on.',
   overtaken: 'A newer state had arrived before: sending the older one would set the receiver back.',
   not_opted_in: 'Set metadata.flo_product on the payment intent to make such a payment a purchase.',
+  route_unknown:
+    'Say whose the name is: PUT /v1/sources/{id}/routes/{value} with clientId, or, where it stands in metadata, give a client this externalId. It is then routed at once.',
+  route_conflict:
+    'It is never guessed. Let both names mean the same client by a route (PUT /v1/sources/{id}/routes/{value}): it is then routed at once. For what comes later, correct the metadata in Stripe.',
+  route_missing:
+    'Write the name of the client into the metadata of its customer or its subscription in Stripe: the event of that change tells it. Or give the source a Stripe API key and renormalize: its objects are looked up.',
   unknown_type: 'Nothing to do, unless a mapping should read this type: see CONTRIBUTING.md.',
 }
 

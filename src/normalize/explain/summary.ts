@@ -28,10 +28,18 @@ export function summaryOf(
       }`.trimEnd()
     case 'failed':
       return `It could not be mapped (${row.reason?.code}). ${row.reason?.message ?? ''}`.trimEnd()
+    case 'unrouted':
+      return routingSummary(row)
     case 'received':
       return `It waits to be normalised.${types ? ` It would become ${types}.` : ''}`
   }
 }
+
+/** Why an event has no client: it waits, or nobody has told. */
+export const routingSummary = ({ state, reason, heldUntil }: ExplainedSourceEvent): string =>
+  state === 'held'
+    ? `It waits for its client to be known, until ${heldUntil?.toISOString()} at the latest. ${reason?.message ?? ''}`.trimEnd()
+    : `It is nobody's (${reason?.code}). ${reason?.message ?? ''}`.trimEnd()
 
 const deliveryWords = (states: ReadonlyMap<string, number>): string =>
   states.size === 0
