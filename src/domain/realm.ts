@@ -9,9 +9,13 @@ const TEST = '+test'
 
 /** A realm as a part of keys: '' for the source's own account in live mode, `@acct_1`, `@+test`, `@acct_1+test`. */
 export const realmName = ({ account = '', livemode = true }: Realm): string => {
-  const name = `${encodeURIComponent(account.toWellFormed())}${livemode ? '' : TEST}`
-  return name === '' ? '' : `@${name}`
+  const mode = livemode ? '' : TEST
+  if (account === '') return mode && `@${mode}`
+  return `@${PLAIN.test(account) ? account : encodeURIComponent(account.toWellFormed())}${mode}`
 }
+
+/** Of characters that stand for themselves in a key, as Stripe's ids of accounts are: the name is asked for at every turn. */
+const PLAIN = /^[\w.-]+$/
 
 /** The key of what an id names in a realm; in the source's own account and live mode it is the id itself. */
 export const idInRealm = (realm: Realm, id: string): string => idUnder(realmName(realm), id)

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Flag } from './mapping.ts'
 
 /** When an observation was made, without its state: stages come before seconds. */
@@ -86,5 +86,4 @@ export const lastOccasionTime = (memory: Memory, what: string, upTo: number): nu
   )
 
 /** 22 characters that stand for a JSON value. */
-export const digestOf = (value: unknown): string =>
-  createHash('sha256').update(JSON.stringify(value)).digest('base64url').slice(0, 22)
+export const digestOf = (value: unknown): string => hash('sha256', JSON.stringify(value), 'base64url').slice(0, 22)

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Json } from '../../domain/json.ts'
 
 /** A state written down: what stands for it, and how long it is as JSON. */
@@ -25,7 +25,7 @@ function writeState(state: object): WrittenState {
   const text = JSON.stringify(state, (_, value) =>
     isContainer(value) && !Array.isArray(value) ? sortKeys(value) : value,
   )
-  const result = { digest: createHash('sha256').update(text).digest('base64url'), chars: text.length }
+  const result = { digest: hash('sha256', text, 'base64url'), chars: text.length }
   written.set(state, result)
   return result
 }

@@ -17,6 +17,7 @@ export class Users {
   readonly changed = new Set<User>()
   readonly linked = new Map<string, User>()
   private readonly clientId: string
+  private readonly derivedIds = new Map<string, string>()
   constructor(clientId: string) {
     this.clientId = clientId
   }
@@ -35,11 +36,19 @@ export class Users {
   resolveUser(customer: string | null, clientUserId: string | null): User {
     const linked = customer === null ? undefined : this.byCustomer.get(customer)
     if (linked?.registered) return linked
-    if (clientUserId === null) return linked ?? newUser(idOfWords('customer', this.clientId, customer ?? ''), null)
+    if (clientUserId === null) return linked ?? newUser(this.deriveId('customer', customer ?? ''), null)
     const known = this.byClientUserId.get(clientUserId)
     if (known) return known
     if (linked && linked.clientUserId === null) return { ...linked, clientUserId }
-    return newUser(idOfWords('user', this.clientId, clientUserId), clientUserId)
+    return newUser(this.deriveId('user', clientUserId), clientUserId)
+  }
+
+  /** The id of a user whom only this name names; each of an event's readings asks for it. */
+  private deriveId(kind: 'customer' | 'user', name: string): string {
+    const words = `${kind} ${name}`
+    const id = this.derivedIds.get(words) ?? idOfWords(kind, this.clientId, name)
+    this.derivedIds.set(words, id)
+    return id
   }
 
   /** Stores what `resolveUser` answered, so that the next event finds it. */

@@ -95,6 +95,18 @@ export const keyOf = (sourceId: string, id: string) => `${sourceId}|${id}`
 /** The key of what an event means by an id. */
 export const keyIn = (at: SourceRealm, id: string) => keyOf(at.sourceId, idInRealm(at, id))
 
+/** The keys of what ids mean in a realm: one event asks for the same ones again and again. */
+function createKeys(sourceId: string, realm: string): (id: string) => string {
+  const keys = new Map<string, string>()
+  return (id) => {
+    const known = keys.get(id)
+    if (known !== undefined) return known
+    const key = keyOf(sourceId, idUnder(realm, id))
+    keys.set(id, key)
+    return key
+  }
+}
+
 /** The key of a known object. */
 export const objectKeyOf = ({ sourceId, realm, objectId }: Pick<KnownObject, 'sourceId' | 'realm' | 'objectId'>) =>
   keyOf(sourceId, idUnder(realm, objectId))
@@ -138,21 +150,23 @@ export function factsOf(
   at: SourceRealm,
   { onUserRead = () => {}, onUnknownObject = () => {} }: ReadListeners = {},
 ): Facts {
+  const realm = realmName(at)
   // Of a source that is older than realms every object keeps the UUID that it was told with.
-  const uuidOwner = `${at.sourceId}${world.sources.get(at.sourceId)?.idsByRealm === false ? '' : realmName(at)}`
+  const uuidOwner = `${at.sourceId}${world.sources.get(at.sourceId)?.idsByRealm === false ? '' : realm}`
+  const keyOfId = createKeys(at.sourceId, realm)
   return {
     readSnapshot(kind, id) {
       const checkout = kind === 'checkout' ? world.checkouts.get(id) : undefined
       if (checkout && isCheckoutOf(checkout, id, at)) return { object: checkout, memory: emptyMemory() }
-      const known = world.objects.get(keyIn(at, id))
+      const known = world.objects.get(keyOfId(id))
       if (known?.kind === kind) return { object: known.snapshot.object, memory: known.memory }
       onUnknownObject(kind, id)
-      const fetched = world.fetchStates.get(keyIn(at, `${kind}:${id}`))?.result
+      const fetched = world.fetchStates.get(keyOfId(`${kind}:${id}`))?.result
       return fetched ? { object: fetched, memory: emptyMemory() } : null
     },
     findUser(customer, clientUserId, email, floUserId) {
       const named = floUserId === null ? undefined : world.users.byId.get(floUserId)
-      const user = named ?? world.users.resolveUser(customerIn(at, customer), clientUserId)
+      const user = named ?? world.users.resolveUser(customer === null ? null : idUnder(realm, customer), clientUserId)
       if (!named && (customer !== null || clientUserId !== null)) onUserRead({ customer, clientUserId })
       return {
         id: user.id,
@@ -162,7 +176,7 @@ export function factsOf(
     },
     deriveUuid: (kind, key) => idOfWords(kind, uuidOwner, key),
     readRank: (plan) => world.sources.get(at.sourceId)?.planRanks[plan] ?? null,
-    readTally: (payment) => world.objects.get(keyIn(at, `tally:${payment}`))?.snapshot.object ?? null,
+    readTally: (payment) => world.objects.get(keyOfId(`tally:${payment}`))?.snapshot.object ?? null,
   }
 }
 
