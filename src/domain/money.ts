@@ -27,18 +27,46 @@ export function decimalOf(value: unknown): Big {
   throw new RangeError('no decimal number')
 }
 
+/** A whole number as text, of so few digits that a product of two is exact as well. */
+const FEW_DIGITS = /^-?[1-9]\d{0,6}$/
+
+/** A whole number that the processor counts with exactly, as most amounts are; null: it takes decimal arithmetic. */
+function wholeOf(value: number | string): number | null {
+  if (typeof value === 'number') return Number.isSafeInteger(value) && value !== 0 ? value : null
+  return typeof value === 'string' && FEW_DIGITS.test(value) ? Number(value) : null
+}
+
 /** Minor units (an integer or a decimal string such as `unit_amount_decimal`) to major units, exactly. */
-export const majorUnits = (minor: number | string, currency: string): number =>
-  decimalOf(minor)
-    .times(SCALES[minorDigits(currency)] as Big)
+export function majorUnits(minor: number | string, currency: string): number {
+  const digits = minorDigits(currency)
+  const whole = wholeOf(minor)
+  // The quotient of two whole numbers is rounded to the nearest number, and so is a decimal that is read.
+  if (whole !== null) return whole / (DIVISORS[digits] as number)
+  return decimalOf(minor)
+    .times(SCALES[digits] as Big)
     .toNumber()
+}
+const DIVISORS = [1, 10, 100, 1000]
 
 /** Exact product of a unit amount and a quantity, both numbers or decimal strings; a decimal string in minor units. */
-export const multiplyAmount = (amount: number | string, quantity: number | string): string =>
-  decimalOf(amount).times(decimalOf(quantity)).toFixed()
+export function multiplyAmount(amount: number | string, quantity: number | string): string {
+  const [a, b] = [wholeOf(amount), wholeOf(quantity)]
+  if (a !== null && b !== null && Number.isSafeInteger(a * b)) return String(a * b)
+  return decimalOf(amount).times(decimalOf(quantity)).toFixed()
+}
 
 /** Exact sum of minor units; a decimal string. */
-export const sumAmounts = (amounts: readonly (number | string)[]): string =>
+export function sumAmounts(amounts: readonly (number | string)[]): string {
+  let sum = 0
+  for (const amount of amounts) {
+    const whole = wholeOf(amount)
+    if (whole === null || !Number.isSafeInteger(sum + whole)) return sumDecimals(amounts)
+    sum += whole
+  }
+  return String(sum)
+}
+
+const sumDecimals = (amounts: readonly (number | string)[]): string =>
   amounts.reduce<Big>((sum, amount) => sum.plus(decimalOf(amount)), Big(0)).toFixed()
 
 /** What we have computed of such amounts: products of amounts, quantities and periods, rounded to 12 decimals. */

@@ -34,7 +34,18 @@ export const isIdText = (value: unknown): value is string =>
 const MAX_DEPTH = 64
 
 /** Where a value is nested deeper than anything of Stripe's, null where it is not: what is nested by thousands cannot be written. */
-export function deepPlaceOf(value: unknown): string | null {
+export const deepPlaceOf = (value: unknown): string | null =>
+  isNestedWithin(value, MAX_DEPTH) ? null : findDeepPlace(value)
+
+/** Whether a value is nested so deep at most: asked of every event, and so without writing places down. */
+function isNestedWithin(value: unknown, depth: number): boolean {
+  if (!isContainer(value)) return true
+  if (depth === 0) return false
+  for (const inner of Object.values(value)) if (isContainer(inner) && !isNestedWithin(inner, depth - 1)) return false
+  return true
+}
+
+function findDeepPlace(value: unknown): string | null {
   let level: { value: object; place: string }[] = isContainer(value) ? [{ value, place: '' }] : []
   for (let depth = 0; level.length > 0; depth += 1) {
     if (depth === MAX_DEPTH) return cut(level[0]?.place.slice(1) ?? '')

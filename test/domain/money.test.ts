@@ -45,6 +45,23 @@ describe('minor units', () => {
     expect(sumAmounts(['0.1', '0.2', 0.3])).toBe('0.6')
   })
 
+  test('are the same whether they are counted by the processor or as decimals', () => {
+    const limit = Number.MAX_SAFE_INTEGER
+    const edges = [0, -0, 1, -1, 9_999_999, 10_000_000, limit, -limit, limit - 1]
+    const amounts = fc.oneof(fc.constantFrom(...edges), fc.integer(), fc.maxSafeInteger())
+    const asDecimal = (amount: number) => `${Math.abs(amount) === 0 ? 0 : amount}.0`
+    fc.assert(
+      fc.property(amounts, amounts, fc.constantFrom('usd', 'jpy', 'kwd'), (a, b, currency) => {
+        for (const one of [a, String(a + 0)]) {
+          expect(majorUnits(one, currency) + 0).toBe(majorUnits(asDecimal(a), currency) + 0)
+          expect(multiplyAmount(one, b)).toBe(multiplyAmount(asDecimal(a), asDecimal(b)))
+          expect(sumAmounts([one, b, 0.5])).toBe(sumAmounts([asDecimal(a), asDecimal(b), '0.5']))
+          expect(sumAmounts([one, b])).toBe(sumAmounts([asDecimal(a), asDecimal(b)]))
+        }
+      }),
+    )
+  })
+
   test('multiply exactly', () => {
     expect(multiplyAmount('0.05', 1000)).toBe('50')
     expect(multiplyAmount(2900, '1.5')).toBe('4350')

@@ -1,5 +1,5 @@
 import { emptyMemory } from '../../language/memory.ts'
-import type { EvaluationInput, Facts } from '../../language/scope.ts'
+import { createScope, type EvaluationScope, type Facts } from '../../language/scope.ts'
 import type { SourceEvent } from '../source-event.ts'
 import { noFacts } from './lookups.ts'
 
@@ -8,12 +8,13 @@ export const bareInput = (
   { eventId, type, createdAt }: Pick<SourceEvent, 'eventId' | 'type' | 'createdAt'>,
   object: unknown,
   facts: Facts = noFacts,
-): EvaluationInput => ({
-  event: { id: eventId, type, created: Math.floor(createdAt.getTime() / 1000), at: createdAt.toISOString() },
-  object,
-  prior: null,
-  stored: null,
-  isLate: false,
-  memory: emptyMemory(),
-  facts,
-})
+): EvaluationScope =>
+  createScope({
+    event: { id: eventId, type, created: Math.floor(createdAt.getTime() / 1000), at: createdAt.toISOString() },
+    object,
+    prior: null,
+    stored: null,
+    isLate: false,
+    memory: emptyMemory(),
+    facts,
+  })
