@@ -32,7 +32,7 @@ export function compileWhen(when: When, compiler: Compiler): CompiledCondition {
       return compileOfState(when, compiler)
     case 'changed': {
       const read = compiler.compileShape(when.shape)
-      return (scope) => scope.prior !== null && !isDeepStrictEqual(read(scope), read(scopeOfState(scope, scope.prior)))
+      return (scope) => scope.prior !== null && !isDeepStrictEqual(read(scope), read(scopeOfState(scope, 'prior')))
     }
     case 'differsFromLast': {
       const read = compiler.compileShape(when.shape)
@@ -92,17 +92,17 @@ function compileOfState(
 ): CompiledCondition {
   const holds = compiler.compileCondition(of)
   // A state that cannot be read is none of which it is true.
-  const heldIn = (state: unknown, scope: EvaluationScope) =>
+  const heldIn = (state: 'prior' | 'stored', scope: EvaluationScope) =>
     readOrNull(() => holds(scopeOfState(scope, state))) ?? false
   switch (op) {
     case 'was':
-      return (scope) => scope.prior !== null && heldIn(scope.prior, scope)
+      return (scope) => scope.prior !== null && heldIn('prior', scope)
     case 'stored':
-      return (scope) => scope.stored !== null && heldIn(scope.stored, scope)
+      return (scope) => scope.stored !== null && heldIn('stored', scope)
     case 'became':
-      return (scope) => holds(scope) && scope.prior !== null && !heldIn(scope.prior, scope)
+      return (scope) => holds(scope) && scope.prior !== null && !heldIn('prior', scope)
     case 'ceased':
-      return (scope) => !holds(scope) && scope.prior !== null && heldIn(scope.prior, scope)
+      return (scope) => !holds(scope) && scope.prior !== null && heldIn('prior', scope)
     default:
       return op satisfies never
   }

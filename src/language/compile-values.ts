@@ -143,7 +143,9 @@ function compileStored({ kind, key, of }: NodeOf<'kept'>, compiler: Compiler): C
     if (found === null) return null
     const { object, memory } = found
     // What another event has brought and nobody can read is no fault of this one.
-    return readOrNull(() => readOf({ ...scope, object, memory, prior: null, stored: null, isBorrowed: true }))
+    return readOrNull(() =>
+      readOf({ ...scope, object, memory, prior: null, stored: null, isBorrowed: true, readings: undefined }),
+    )
   }
 }
 
@@ -219,5 +221,5 @@ function compileRank({ plan }: NodeOf<'rank'>, compiler: Compiler): CompiledNode
 
 function compilePrior({ of }: NodeOf<'prior'>, compiler: Compiler): CompiledNode {
   const read = compiler.compileValue(of)
-  return (scope) => (scope.prior === null ? null : readOrNull(() => read(scopeOfState(scope, scope.prior))))
+  return (scope) => (scope.prior === null ? null : readOrNull(() => read(scopeOfState(scope, 'prior'))))
 }

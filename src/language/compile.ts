@@ -5,13 +5,14 @@ import { compileNode } from './compile-values.ts'
 import type { CompiledCondition, CompiledNode, Compiler } from './compiler.ts'
 import type { Node, When } from './mapping.ts'
 import { memoizeByKey } from './memoized.ts'
+import { hasShapeWithin, isOfStateAlone } from './readings.ts'
 import { type EvaluationScope, tracePart } from './scope.ts'
 import { UnreadableError } from './unreadable.ts'
 
 /** For evaluations that nobody listens to. */
 const plain: Compiler = {
-  compileValue: memoizeByKey((node: Node) => compileNode(node, plain)),
-  compileCondition: memoizeByKey((when: When) => compileWhen(when, plain)),
+  compileValue: compileKept((node: Node) => compileNode(node, plain)),
+  compileCondition: compileKept((when: When) => compileWhen(when, plain)),
   compileShape: memoizeByKey((shape: object) => compilePart(shape, plain, '')),
   compileElements: memoizeByKey((list) => compileTaken(list, plain)),
   readUntraced: (node, scope) => plain.compileValue(node)(scope),
@@ -30,6 +31,57 @@ const traced: Compiler = {
   compileShape: memoizeByKey((shape: object) => compilePart(shape, traced, '')),
   compileElements: memoizeByKey((list) => compileTaken(list, traced)),
   readUntraced: plain.readUntraced,
+}
+
+/** Kinds that cost less to read again than to look up. */
+const PLAIN_KINDS: ReadonlySet<string> = new Set(['from', 'event', 'always', 'type', 'is', 'not', 'priorKnown'])
+
+/** Compiles each part once; what several ask for, and is made of the object's state alone, is kept in the scope's readings. */
+function compileKept<Part extends { op: string }, Value>(
+  compile: (part: Part) => (scope: EvaluationScope) => Value,
+): (part: Part) => (scope: EvaluationScope) => Value {
+  const compileOnce = memoizeByKey((part: Part) => {
+    const read = compile(part)
+    const place = { askers: 0 }
+    if (PLAIN_KINDS.has(part.op) || !isOfStateAlone(part)) return { place, read }
+    return { place, read: (hasShapeWithin(part) ? keepWithRefusals : keepValue)(read, place) }
+  })
+  return (part) => {
+    const { place, read } = compileOnce(part)
+    place.askers += 1
+    return read
+  }
+}
+
+/** A part whose value is kept; where nothing is kept in the scope, or nobody else asks for it, it is read. */
+const keepValue =
+  <Value>(read: (scope: EvaluationScope) => Value, place: Place) =>
+  (scope: EvaluationScope): Value => {
+    const known = scope.readings?.own
+    if (known === undefined || place.askers < 2) return read(scope)
+    const kept = known.get(place)
+    if (kept !== undefined) return kept
+    const value = read(scope)
+    known.set(place, value)
+    return value
+  }
+
+/** The same of a part whose value has null where something could not be read: what that was is told each time. */
+const keepWithRefusals = <Value>(read: (scope: EvaluationScope) => Value, place: Place) => {
+  const readNoted = keepValue((scope) => {
+    const unreadable: UnreadableError[] = []
+    return { value: read({ ...scope, unreadable }), unreadable }
+  }, place)
+  return (scope: EvaluationScope): Value => {
+    const { value, unreadable } = readNoted(scope)
+    if (scope.unreadable) for (const one of unreadable) scope.unreadable.push(one)
+    return value
+  }
+}
+
+/** What a part's value is kept by, and how many ask for it. */
+interface Place {
+  askers: number
 }
 
 /** The compiler whose functions read in a scope. */

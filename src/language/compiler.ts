@@ -1,6 +1,6 @@
 import type { Json } from '../domain/json.ts'
 import { MappingError, type Node, type When } from './mapping.ts'
-import type { EvaluationScope } from './scope.ts'
+import { type EvaluationScope, scopeAnew } from './scope.ts'
 import { kindOf, placeOf, placesOf, UnreadableError } from './unreadable.ts'
 
 /** A node or a shape as a function: its value in a scope, where absent is null. */
@@ -36,7 +36,7 @@ export interface Refusing {
 
 /** Where in the event a node is read. */
 export const findPlace = ({ node, compiler }: Refusing, scope: EvaluationScope): string =>
-  placeOf(node, { ...scope, trace: undefined }, compiler.readUntraced)
+  placeOf(node, scopeAnew(scope), compiler.readUntraced)
 
 /** A value that cannot be read, with the place where it stands. */
 export const unreadableAt = (refusing: Refusing, scope: EvaluationScope, message: string) =>
@@ -50,7 +50,7 @@ export const refusalFrom = (error: unknown, refusing: Refusing, scope: Evaluatio
 function refusalOf(refusing: Refusing, scope: EvaluationScope): UnreadableError {
   const { node, compiler } = refusing
   const parts = 'list' in node ? [node.list] : 'of' in node ? [node.of].flat() : [node]
-  const untraced = { ...scope, trace: undefined }
+  const untraced = scopeAnew(scope)
   const values = (parts as Node[]).map((part) => {
     const [place = 'a constant'] = placesOf(part, untraced, compiler.readUntraced)
     return `${place} is ${kindOf(readOrNull(() => compiler.readUntraced(part, untraced)))}`

@@ -1,7 +1,7 @@
 import type { Json } from '../domain/json.ts'
 import type { Mapping, Node } from './mapping.ts'
 import { buildShape, readId, readIfReadable, readValue, selectElements } from './read.ts'
-import { type EvaluationScope, tracePart } from './scope.ts'
+import { type EvaluationScope, scopeAnew, tracePart } from './scope.ts'
 import { placesOf, type UnreadableError } from './unreadable.ts'
 
 /** An event that a mapping wants to send. */
@@ -66,7 +66,7 @@ function buildDraft(
     userId: readValue(mapping.user.id, draftScope),
     body: buildShape(mapping.body, { ...draftScope, unreadable }),
     unreadable,
-    sourceOf: (field) => findSource(mapping.body, field, { ...draftScope, trace: undefined }),
+    sourceOf: (field) => findSource(mapping.body, field, scopeAnew(draftScope)),
   }
 }
 

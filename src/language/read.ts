@@ -6,8 +6,6 @@ import type { Node, When } from './mapping.ts'
 import type { EvaluationScope } from './scope.ts'
 import { kindOf } from './unreadable.ts'
 
-export type { EvaluationInput, EvaluationScope, Facts } from './scope.ts'
-
 // What is asked of single parts of mappings. Each part is compiled when it is asked for first.
 
 /** Reads one node; absent is null. */

@@ -1,6 +1,7 @@
 import type { Json } from '../domain/json.ts'
 import type { Mapping, Node, ObjectKind, When } from './mapping.ts'
 import type { Memory } from './memory.ts'
+import type { Readings } from './readings.ts'
 import type { CountedShare, RefundTally } from './refund-tally.ts'
 import type { UnreadableError } from './unreadable.ts'
 
@@ -37,6 +38,8 @@ export interface EvaluationInput {
   memory: Memory
   facts: Facts
   trace?: Trace | undefined
+  /** Where what is read of the object is kept for the next reading; left out: nowhere. */
+  readings?: Readings | undefined
 }
 
 /** Hears an evaluation from within, for explanations: `read` gives the value of `part` in `scope`. */
@@ -76,6 +79,7 @@ export const createScope = (input: EvaluationInput): EvaluationScope => ({
   memory: input.memory,
   facts: input.facts,
   trace: input.trace,
+  readings: input.readings,
   mapping: undefined,
   item: undefined,
   itemOf: undefined,
@@ -92,8 +96,18 @@ export const scopeOfItem = (scope: EvaluationScope, item: Json, itemOf: Node): E
   itemOf,
 })
 
-/** The same, of another state of the object. */
-export const scopeOfState = (scope: EvaluationScope, object: Json): EvaluationScope => ({ ...scope, object })
+/** The same, of an earlier state of the object. */
+export const scopeOfState = <Scope extends EvaluationInput>(scope: Scope, state: 'prior' | 'stored'): Scope => {
+  const { readings } = scope
+  return { ...scope, object: scope[state], readings: readings && { ...readings, own: readings[state] } }
+}
+
+/** The same, in which all is read once more and nobody hears of it: to find out where something stands. */
+export const scopeAnew = (scope: EvaluationScope): EvaluationScope => ({
+  ...scope,
+  trace: undefined,
+  readings: undefined,
+})
 
 /** Reads a part of an evaluation, through the trace where there is one. */
 export const tracePart = <T>(part: TracedPart, scope: EvaluationScope, read: () => T): T =>

@@ -2,7 +2,9 @@ import type { ContractMappings } from '../../mappings/offer.ts'
 import { paymentLinks, userClaims } from '../../mappings/stored-objects.ts'
 import { idUnder, realmName } from '../domain/realm.ts'
 import type { ObjectKind } from '../language/mapping.ts'
-import { type EvaluationInput, readIfReadable } from '../language/read.ts'
+import { readIfReadable } from '../language/read.ts'
+import { newReadings } from '../language/readings.ts'
+import type { EvaluationInput } from '../language/scope.ts'
 import { mappingsReading } from './contract-mappings.ts'
 import { clientUserIdsNamedBy, customersNamedBy } from './forgotten.ts'
 import { isStoredKind, knownObjectOf } from './learn.ts'
@@ -65,7 +67,12 @@ function collectReads(deps: LookupDeps, sourceEvent: SourceEvent, lookups: Looku
   // Coming late it may let the newest observation be judged again.
   const newest = known && newestObservationOf(known.snapshot)
   if (!newest || newest.created < observation.created) return
-  const newestInput = { ...input, event: { ...input.event, type: newest.type }, object: known.snapshot.object }
+  const newestInput = {
+    ...input,
+    event: { ...input.event, type: newest.type },
+    object: known.snapshot.object,
+    readings: newReadings(),
+  }
   for (const { mapping } of mappingsReading(mappings, newest.type)) collectMappingLookups(mapping, newestInput, lookups)
 }
 
@@ -87,7 +94,7 @@ function inputOf(
   // The state before is read as well: the product, say, of the plan that it had.
   const prior = previous ? priorStateOf(object, previous) : (stored ?? null)
   const facts = { ...noFacts, readSnapshot: factsOf(world, event).readSnapshot }
-  return { ...bareInput(event, object, facts), prior }
+  return { ...bareInput(event, object, facts), prior, readings: newReadings() }
 }
 
 function collectUserLookups({ kind }: EventObservation, input: EvaluationInput, lookups: Lookups): void {

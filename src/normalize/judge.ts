@@ -2,6 +2,7 @@ import type { ContractMappings } from '../../mappings/offer.ts'
 import type { Json } from '../domain/json.ts'
 import { evaluateMapping, type Verdict } from '../language/evaluate.ts'
 import type { Memory } from '../language/memory.ts'
+import { newReadings } from '../language/readings.ts'
 import type { Facts, Trace } from '../language/scope.ts'
 import { type ContractMapping, mappingsReading } from './contract-mappings.ts'
 import { priorStateOf } from './world/previous-attributes.ts'
@@ -59,11 +60,12 @@ export function judgeObservation(
   }
   // Our own timer brings no state: it is about the newest.
   const observedAt = momentOf((isTimer && newestObservationOf(snapshot)) || observation)
+  const readings = newReadings()
   let { memory } = context
   const verdicts = mappingsReading(mappings, type).map(({ contract, mapping }) => {
     const last = memory.said[mapping.name]
     const isOvertaken = !isTimer && last !== undefined && isAfter(last, observation, snapshot)
-    const input = { event, object, prior, stored, isLate, memory, facts, trace }
+    const input = { event, object, prior, stored, isLate, memory, facts, trace, readings }
     const verdict = evaluateMapping(mapping, input, { observedAt, isOvertaken })
     memory = verdict.memory ?? memory
     return { contract, mapping, verdict }

@@ -1,5 +1,6 @@
 import { mappings } from '../../mappings/index.ts'
 import type { Json } from '../../src/domain/json.ts'
+import type { Trace } from '../../src/language/scope.ts'
 import { collectLookups } from '../../src/normalize/collect-lookups.ts'
 import type { MappingVerdict } from '../../src/normalize/judge.ts'
 import type { NewEvent } from '../../src/normalize/new-events.ts'
@@ -61,7 +62,10 @@ export const dueOf = (raw: Json, at = 0): SourceEvent => ({
  * Normalises raw events one after another in the order given; duplicates by id are passed over as the receiver does. With
  * `patient` what misses a fact is held as a gateway holds it: until the fact arrives or nothing else does.
  */
-export function story(raws: readonly Json[], { world = storyWorld(), patient = false } = {}): Story {
+export function story(
+  raws: readonly Json[],
+  { world = storyWorld(), patient = false, trace }: { world?: World; patient?: boolean; trace?: Trace } = {},
+): Story {
   const seen = new Set<string>()
   const said = new Set<string>()
   const outcomes: Told[] = []
@@ -69,7 +73,8 @@ export function story(raws: readonly Json[], { world = storyWorld(), patient = f
   const take = (due: SourceEvent, second: number) => {
     collectLookups({ world, mappings }, due, noLookups())
     const patience = { now: new Date(second * 1000), holdSeconds: patient ? HOLD_SECONDS : 0 }
-    const { outcome, events, verdicts: judged } = normalizeSourceEvent({ world, mappings, limits: patience }, due)
+    const context = { world, mappings, limits: patience, trace }
+    const { outcome, events, verdicts: judged } = normalizeSourceEvent(context, due)
     if (outcome.heldFor !== null) return waiting.push({ due, facts: outcome.heldFor })
     const fresh = events.filter(({ key, contract }) => {
       const first = !said.has(`${contract} ${key}`)

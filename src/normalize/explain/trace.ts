@@ -1,6 +1,6 @@
 import { isCondition, MappingError } from '../../language/mapping.ts'
 import { isTrue } from '../../language/read.ts'
-import type { EvaluationScope, Trace, TracedPart } from '../../language/scope.ts'
+import { type EvaluationScope, scopeOfState, type Trace, type TracedPart } from '../../language/scope.ts'
 
 /** One part of an evaluation that was read, with the parts that it was read from, in order. */
 export interface TraceFrame {
@@ -56,7 +56,7 @@ function readUnreadParts({ part, scope, inner }: TraceFrame) {
     case 'became':
     case 'ceased':
       if (inner.length === 1 && scope.prior !== null)
-        readWithoutEffect(() => isTrue(part.of, { ...scope, object: scope.prior }))
+        readWithoutEffect(() => isTrue(part.of, scopeOfState(scope, 'prior')))
       return
     // Always read whole; of a list, the first element that decides is enough.
     case 'type':

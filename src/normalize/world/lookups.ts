@@ -1,15 +1,11 @@
 import { fetchedObjectPaths } from '../../../mappings/hydrate.ts'
 import type { Json } from '../../domain/json.ts'
+import { type ElementList, readOrNull } from '../../language/compiler.ts'
 import { readsElement } from '../../language/element-reads.ts'
 import type { Mapping, Node, NodeOf, ObjectKind } from '../../language/mapping.ts'
 import { memoizeByKey } from '../../language/memoized.ts'
-import {
-  type EvaluationInput,
-  type EvaluationScope,
-  type Facts,
-  readIfReadable,
-  type selectElements,
-} from '../../language/read.ts'
+import { readIfReadable, selectElements } from '../../language/read.ts'
+import { type EvaluationInput, type EvaluationScope, type Facts, scopeOfState } from '../../language/scope.ts'
 import { isIdText } from '../../language/unreadable.ts'
 
 type KeptNode = NodeOf<'kept'>
@@ -112,7 +108,7 @@ export function collectMappingLookups(mapping: Mapping, input: EvaluationInput, 
 
 /** The event as it is, and its state before. */
 const momentsOf = (input: EvaluationInput): EvaluationScope[] =>
-  input.prior === null ? [input] : [input, { ...input, object: input.prior }]
+  input.prior === null ? [input] : [input, scopeOfState(input, 'prior')]
 
 /** Each element of a list that a rule reads: the product of a line, say. */
 const elementScopesOf = (mapping: Mapping, input: EvaluationInput): EvaluationScope[] =>
@@ -121,13 +117,8 @@ const elementScopesOf = (mapping: Mapping, input: EvaluationInput): EvaluationSc
     .map((item) => ({ ...input, item }))
 
 /** The elements of a list that can be read. */
-function elementsOf(each: Parameters<typeof selectElements>[0], input: EvaluationInput): Json[] {
-  const list = readIfReadable(
-    { op: 'each', ...each, shape: { itself: { op: 'from', path: '', keys: [], scope: 'item' } } },
-    input,
-  )
-  return (list ?? []).map(({ itself }: { itself: Json }) => itself)
-}
+const elementsOf = (each: ElementList, input: EvaluationInput): Json[] =>
+  readOrNull(() => selectElements(each, input)) ?? []
 
 function visitStored(node: KeptNode, scope: EvaluationScope, lookups: Lookups): void {
   const id = readIfReadable(node.key, scope)
@@ -136,7 +127,8 @@ function visitStored(node: KeptNode, scope: EvaluationScope, lookups: Lookups): 
   if (fetchedObjectPaths[node.kind]) lookups.fetches.add(`${node.kind}:${id}`)
   const stored = scope.facts.readSnapshot(node.kind, id)
   if (stored === null) return
-  for (const inner of innerKeptOf(node)) visitStored(inner, { ...scope, ...stored, prior: null, stored: null }, lookups)
+  const storedScope = { ...scope, ...stored, prior: null, stored: null, readings: undefined }
+  for (const inner of innerKeptOf(node)) visitStored(inner, storedScope, lookups)
 }
 
 function collectUserNodeLookups(node: UserNode, input: EvaluationInput, lookups: Lookups): void {
