@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { isProcessAlive } from '../src/embedded-postgres/pid-file.ts'
 import { freePort } from '../test/support/free-port.ts'
 import { present } from '../test/support/present.ts'
 import { type PostgresServer, promoteStandby, setSynchronous, startStandby } from './server.ts'
@@ -14,6 +15,17 @@ const pickOne = <T>(list: readonly T[], random: () => number): T => present(list
 export const killOne: Fault = {
   name: 'kill -9 of one process',
   strike: ({ gateways }, random) => pickOne(gateways, random).kill(),
+}
+
+/** `kill -9` of one child of a gateway of several processes (FLO_PROCESSES), which its parent replaces. */
+export const killChild: Fault = {
+  name: 'kill -9 of a child process',
+  async strike({ server, gateways }, random) {
+    const parents = gateways.map((gateway) => gateway.pid())
+    const rows = await server.run('select pid from workers')
+    const children = rows.map(({ pid }) => pid as number).filter((pid) => !parents.includes(pid) && isProcessAlive(pid))
+    process.kill(pickOne(children, random), 'SIGKILL')
+  },
 }
 
 /** `kill -9` of all processes at once. The fault lasts until one is there again: how long a start takes is the machine's. */

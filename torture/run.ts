@@ -18,6 +18,7 @@ repeated that no fault explains, when a process ended by itself, or when recover
   --minutes n       how long faults strike (3)
   --seed text       decides which, when and in which order (its own each time)
   --processes n     gateways on the one database (3)
+  --children n      processes of each gateway, under a parent (1: the gateway itself, without one)
   --per-second n    events that Stripe sends, to seven endpoints each (50)
   --only words      of all faults those alone whose name holds one of these words: kill,poison,reset
 `
@@ -28,6 +29,7 @@ const { values: flags } = parseArgs({
     minutes: { type: 'string', default: '3' },
     seed: { type: 'string', default: randomBytes(4).toString('hex') },
     processes: { type: 'string', default: '3' },
+    children: { type: 'string', default: '1' },
     'per-second': { type: 'string', default: '50' },
     only: { type: 'string', default: '' },
   },
@@ -36,7 +38,7 @@ if (flags.help) {
   console.log(HELP)
   process.exit()
 }
-const numberFlag = (name: 'minutes' | 'processes' | 'per-second', least: number, most: number) => {
+const numberFlag = (name: 'minutes' | 'processes' | 'children' | 'per-second', least: number, most: number) => {
   const value = Number(flags[name])
   if (value >= least && value <= most) return value
   console.error(`--${name} must be a number from ${least} to ${most}.`)
@@ -44,6 +46,7 @@ const numberFlag = (name: 'minutes' | 'processes' | 'per-second', least: number,
 }
 const minutes = numberFlag('minutes', 0.1, 240)
 const processes = numberFlag('processes', 1, 10)
+const children = numberFlag('children', 1, 10)
 const perSecond = numberFlag('per-second', 1, 1000)
 
 /** Whatever happens: a run that hangs ends by itself. */
@@ -60,6 +63,7 @@ const receiverRandom = randomOf(`${flags.seed} receivers`)
 const every: readonly Fault[] = [
   faults.killOne,
   faults.killAll,
+  ...(children > 1 ? [faults.killChild] : []),
   faults.freeze,
   faults.restartDatabase('fast'),
   faults.restartDatabase('immediate'),
@@ -122,11 +126,14 @@ async function runTorture(setting: Setting): Promise<StrikeReport[]> {
   return struck
 }
 
-console.error(`npm run torture -- --minutes ${minutes} --seed ${flags.seed} --processes ${processes}`)
+console.error(
+  `npm run torture -- --minutes ${minutes} --seed ${flags.seed} --processes ${processes} --children ${children}`,
+)
 // Each event is some kilobytes large, so that tables come to the limit while the disk is full.
 const pad = randomBytes(2000).toString('hex')
 const setting = await startSetting({
   processes,
+  env: () => ({ FLO_PROCESSES: String(children) }),
   perSecond,
   pad,
   replicated: true,

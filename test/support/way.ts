@@ -1,7 +1,7 @@
 import type { Json } from '../../src/domain/json.ts'
 import { signed } from './stripe.ts'
 
-const WHSEC = 'whsec_of_the_source'
+export const WHSEC = 'whsec_of_the_source'
 
 type Api = (method: string, path: string, body?: unknown) => Promise<{ status: number; body: Json }>
 
