@@ -1,5 +1,6 @@
 import type { ContractMappings } from '../../mappings/offer.ts'
 import { type Db, inTransaction, type Tx } from '../database/db.ts'
+import type { SessionSettings } from '../database/session-settings.ts'
 import type { Log } from '../log.ts'
 import type { KeyRing } from '../secrets/keyring.ts'
 import type { NormalizedBatch, Watch } from '../watch.ts'
@@ -25,6 +26,8 @@ export interface BatchDeps {
   gate?: LoneGate
   /** Told of each transaction after its commit. */
   watch?: Watch
+  /** Called after each commit with what it has come to: another transaction of the same batch may fail. */
+  onCommitted?: (results: BatchResults) => void
 }
 
 /** What a batch came to for one client. */
@@ -87,14 +90,16 @@ export type ProcessedBatch = {
 
 export const NOTHING_TO_DO: ProcessedBatch = { results: new Map(), report: null }
 
-/** Runs a transaction, and reports it after its commit. */
+/** Runs a transaction, which has these settings, and reports it after its commit. */
 export async function commitAndReport(
-  { db, now, watch }: BatchDeps,
+  { db, now, watch, onCommitted }: BatchDeps,
   work: (tx: Tx) => Promise<ProcessedBatch>,
+  settings: SessionSettings = {},
 ): Promise<BatchResults> {
   // By the clock of what is compared with it: when the events were received.
   const startedAt = now().getTime()
-  const { results, report } = await inTransaction(db, work)
+  const { results, report } = await inTransaction(db, work, settings)
   if (report) watch?.onBatchNormalized?.({ ...report, startedAt, committedAt: now().getTime() })
+  onCommitted?.(results)
   return results
 }

@@ -19,6 +19,11 @@ import { failEvent, processBatch } from './process-batch.ts'
 const LANE_LIMIT = 60
 /** Events of all lanes in one transaction: what a client with many lanes, or many clients, take together. */
 const BATCH_LIMIT = 480
+/**
+ * So long a batch waits for rows that somebody has locked: one of several clients hardly at all, since the lease loop then tries its halves,
+ * until the client whose rows they are is by itself.
+ */
+const LOCK_WAIT = { together: { lock_timeout: '250ms' }, alone: { lock_timeout: '5s' } }
 
 /**
  * Normalises the due events of some lanes of clients of one group in one transaction: states, events, deliveries, snapshots, all or
@@ -48,12 +53,15 @@ async function normalizeTogether(
   interrupted: Set<string>,
 ): Promise<BatchResults> {
   const commitSome: CommitSome = (some, perLane) =>
-    commitAndReport(deps, (tx) =>
-      processBatch(deps, tx, async () => {
-        const claimed = await claimDueEvents(tx, some, { perLane, total: BATCH_LIMIT })
-        for (const clientId of claimed.interrupted) interrupted.add(clientId)
-        return claimed
-      }),
+    commitAndReport(
+      deps,
+      (tx) =>
+        processBatch(deps, tx, async () => {
+          const claimed = await claimDueEvents(tx, some, { perLane, total: BATCH_LIMIT })
+          for (const clientId of claimed.interrupted) interrupted.add(clientId)
+          return claimed
+        }),
+      some.size > 1 ? LOCK_WAIT.together : LOCK_WAIT.alone,
     )
   const results = await splitUntilAlone<[string, readonly number[]], BatchResults>([...lanesOfClients], {
     work: async (some) => [await commitSome(new Map(some), LANE_LIMIT)],

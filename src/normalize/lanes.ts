@@ -12,7 +12,7 @@ import {
 } from '../workers/leased-room.ts'
 import { createLoneGate } from '../workers/lone-gate.ts'
 import { normalizeBatch } from './batch.ts'
-import { type BatchDeps, type BatchResult, NOTHING_DUE } from './batch-result.ts'
+import { type BatchDeps, type BatchResult, type BatchResults, NOTHING_DUE } from './batch-result.ts'
 import { fireOverdueTimers } from './overdue-timer.ts'
 
 export interface NormalizerDeps extends BatchDeps, LeaseLoopDeps {
@@ -79,9 +79,13 @@ async function normalizeTurn(
   clients: readonly LaneClient[],
 ): Promise<ReadonlyMap<string, NextLook>> {
   if (clients.length === 0) return new Map()
-  const results = await normalizeBatch(deps, lanesByClient(clients))
-  for (const { clientId, moments } of clients)
-    reportResult(deps, clientId, results.get(clientId) ?? NOTHING_DUE, moments)
+  const momentsOf = new Map(clients.map(({ clientId, moments }) => [clientId, moments]))
+  // A deadline that has passed is looked at by this batch.
+  for (const { moments } of clients) if (moments.heldUntil <= deps.now().getTime()) moments.heldUntil = NOT_BY_ITSELF
+  const onCommitted = (committed: BatchResults) => {
+    for (const [clientId, result] of committed) reportResult(deps, clientId, result, momentsOf.get(clientId))
+  }
+  const results = await normalizeBatch({ ...deps, onCommitted }, lanesByClient(clients))
   const fired = await fireDueTimers(deps, clients)
   return new Map(
     clients.map(({ clientId, moments: { heldUntil, nextTimerAt } }) => {
@@ -93,14 +97,12 @@ async function normalizeTurn(
 }
 
 /** Tells others what a batch has brought about, and remembers what will be due. */
-function reportResult(deps: NormalizerDeps, clientId: string, result: BatchResult, moments: KnownMoments): void {
+function reportResult(deps: NormalizerDeps, clientId: string, result: BatchResult, moments?: KnownMoments): void {
   const { endpointIds, hasFetchRequests, heldUntil, nextTimerAt } = result
   if (endpointIds.length > 0) deps.onDeliveriesCreated(clientId, endpointIds)
   if (hasFetchRequests) deps.onFetchRequested?.(clientId)
-  // One that has passed was looked at by this batch.
-  if (moments.heldUntil <= deps.now().getTime()) moments.heldUntil = NOT_BY_ITSELF
-  if (heldUntil) moments.heldUntil = Math.min(moments.heldUntil, heldUntil.getTime())
-  if (nextTimerAt) moments.nextTimerAt = Math.min(moments.nextTimerAt, nextTimerAt.getTime())
+  if (moments && heldUntil) moments.heldUntil = Math.min(moments.heldUntil, heldUntil.getTime())
+  if (moments && nextTimerAt) moments.nextTimerAt = Math.min(moments.nextTimerAt, nextTimerAt.getTime())
 }
 
 /** Makes source events of the timers that have gone off, which are normalised in the next turn; answers whose. */

@@ -160,28 +160,50 @@ const runNextDue = createClientStatement<{ client_id: string; next: Date | null 
  * Makes source events of the timers in these lanes of clients of one group that have gone off, the same number of each client at most;
  * answers what came of each client's.
  */
-export function fireOverdueTimers(
+export async function fireOverdueTimers(
   { db, now }: { db: Db; now: () => Date },
   lanesOfClients: LanesOfClients,
 ): Promise<ReadonlyMap<string, FiredTimers>> {
+  const next = await readNextTimers(db, lanesOfClients)
+  const due = new Map([...lanesOfClients].filter(([clientId]) => (next.get(clientId) ?? NEVER) <= now().getTime()))
+  const fired = due.size > 0 ? await fireTimersOf(db, due, now()) : new Map()
+  return new Map(
+    [...lanesOfClients.keys()].map((clientId) => [
+      clientId,
+      fired.get(clientId) ?? { fired: [], next: next.get(clientId) ?? NEVER },
+    ]),
+  )
+}
+
+const NEVER = Number.POSITIVE_INFINITY
+const columnsOf = (lanesOfClients: LanesOfClients) => {
   const lanes = [...lanesOfClients].flatMap(([clientId, own]) => own.map((lane) => ({ clientId, lane })))
-  const columns = [lanes.map(({ clientId }) => clientId), lanes.map(({ lane }) => lane)]
-  const perClient = Math.ceil(TIMER_LIMIT / Math.max(1, lanesOfClients.size))
-  return inTransaction(db, async (tx) => {
-    const { rows } = await runTakeDue(tx, lanesOfClients.keys(), [...columns, now(), perClient])
+  return [lanes.map(({ clientId }) => clientId), lanes.map(({ lane }) => lane)]
+}
+
+/** When the next timer in these lanes of each client goes off, in milliseconds; a client that has none is left out. */
+async function readNextTimers(db: Queryable, lanesOfClients: LanesOfClients): Promise<ReadonlyMap<string, number>> {
+  const { rows } = await runNextDue(db, lanesOfClients.keys(), columnsOf(lanesOfClients))
+  return new Map(rows.flatMap(({ client_id, next }) => (next ? [[client_id, next.getTime()]] : [])))
+}
+
+const fireTimersOf = (db: Db, lanesOfClients: LanesOfClients, now: Date): Promise<Map<string, FiredTimers>> =>
+  inTransaction(db, async (tx) => {
+    const perClient = Math.ceil(TIMER_LIMIT / lanesOfClients.size)
+    const { rows } = await runTakeDue(tx, lanesOfClients.keys(), [...columnsOf(lanesOfClients), now, perClient])
     const timers = rows.map((timer) => ({ ...timer, invoice_id: splitRealm(timer.invoice_id).id }))
-    const fired = timers.length > 0 ? await insertTimerEvents(tx, timers, now().getTime()) : []
-    const { rows: nexts } = await runNextDue(tx, lanesOfClients.keys(), columns)
-    const firedOf = Map.groupBy(fired, ({ clientId }) => clientId)
-    const nextOf = new Map(nexts.map(({ client_id, next }) => [client_id, next?.getTime()]))
+    const fired = Map.groupBy(
+      timers.length > 0 ? await insertTimerEvents(tx, timers, now.getTime()) : [],
+      ({ clientId }) => clientId,
+    )
+    const next = await readNextTimers(tx, lanesOfClients)
     return new Map(
       [...lanesOfClients.keys()].map((clientId) => [
         clientId,
-        { fired: firedOf.get(clientId) ?? [], next: nextOf.get(clientId) ?? Number.POSITIVE_INFINITY },
+        { fired: fired.get(clientId) ?? [], next: next.get(clientId) ?? NEVER },
       ]),
     )
   })
-}
 
 interface DueTimer {
   client_id: string

@@ -158,7 +158,7 @@ async function runTurn(loop: Loop, turn: Turn): Promise<void> {
     for (const clientId of clientIds) Object.assign(clientOf(loop, clientId), { isApart: false, pause: null })
     settleClients(loop, clientIds, (clientId) => looks.get(clientId) ?? { at: NOT_BY_ITSELF })
   } catch (error) {
-    splitFailedTurn(loop, { group: turn.group, clientIds }, error)
+    onTurnFailed(loop, { group: turn.group, clientIds }, error)
   }
 }
 
@@ -237,22 +237,31 @@ function startDueClients(loop: Loop, clientIds: readonly string[]): void {
 const mayHalfSucceed = (error: unknown) => !isDatabaseAway(error) || (error as { code?: string }).code === OUT_OF_MEMORY
 const OUT_OF_MEMORY = '53200'
 
-/** The clients of a turn that has failed are tried in two halves; when there is only one, or no half would fare better, after a pause. */
-function splitFailedTurn(loop: Loop, { group, clientIds }: Turn, error: unknown): void {
-  const [clientId] = clientIds
-  const whose = clientIds.length === 1 ? { clientId } : { clients: clientIds.length }
-  loop.log.error({ ...whose, err: error }, `${loop.room.name}.failed`)
+/** The clients of a turn that has failed are tried in two halves; one alone, or all where no half would fare better, after a pause. */
+function onTurnFailed(loop: Loop, turn: Turn, error: unknown): void {
+  if (turn.clientIds.length > 1 && mayHalfSucceed(error)) splitTurn(loop, turn, error)
+  else pauseClients(loop, turn.clientIds, error)
+}
+
+function splitTurn(loop: Loop, { group, clientIds }: Turn, error: unknown): void {
+  loop.log.warn({ clients: clientIds.length, err: error }, `${loop.room.name}.turn_split`)
   const half = clientIds.length >> 1
-  if (half > 0 && mayHalfSucceed(error)) {
-    loop.line.addTurn({ group, clientIds: clientIds.slice(0, half) })
-    loop.line.addTurn({ group, clientIds: clientIds.slice(half) })
-    scheduleTurns(loop)
-    return
-  }
+  loop.line.addTurn({ group, clientIds: clientIds.slice(0, half) })
+  loop.line.addTurn({ group, clientIds: clientIds.slice(half) })
+  scheduleTurns(loop)
+}
+
+function pauseClients(loop: Loop, clientIds: readonly string[], error: unknown): void {
+  const [clientId] = clientIds
+  const isAlone = clientIds.length === 1
+  loop.log.error(
+    { ...(isAlone ? { clientId } : { clients: clientIds.length }), err: error },
+    `${loop.room.name}.failed`,
+  )
   for (const id of clientIds) {
     const client = clientOf(loop, id)
     client.pause ??= createGrowingPause()
-    Object.assign(client, { isTaken: false, isPaused: true, isIdle: false, isApart: clientIds.length === 1 })
+    Object.assign(client, { isTaken: false, isPaused: true, isIdle: false, isApart: isAlone })
     if (!loop.isStopped) loop.agenda.setMoment(id, loop.now().getTime() + client.pause.next())
   }
 }

@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { mappings } from '../../mappings/index.ts'
 import { openClientGroups } from '../../src/database/client-groups.ts'
+import type { Tx } from '../../src/database/db.ts'
 import { idOfWords, idTime, newId } from '../../src/domain/ids.ts'
 import type { Json } from '../../src/domain/json.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
+import { normalizeBatch } from '../../src/normalize/batch.ts'
 import { createNormalizer, type Normalizer } from '../../src/normalize/lanes.ts'
 import { releaseHeldFor } from '../../src/normalize/missing/holds.ts'
 import { LANES, laneOf } from '../../src/receive/lane.ts'
@@ -12,6 +14,7 @@ import { registerWorker } from '../../src/workers/worker.ts'
 import { freshDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
 import { normalizeClient } from '../support/normalizing.ts'
+import { newSource } from '../support/storing.ts'
 
 const { url, db } = await freshDatabase({ max: 20 })
 const groups = await openClientGroups(db)
@@ -268,6 +271,25 @@ describe('one batch', () => {
     expect((await states()).map(({ state }) => state)).toEqual(['normalized', 'normalized'])
     expect((await events()).map(({ body }) => body.user.clientUserId)).toEqual([null, null])
   })
+})
+
+test('what a batch of several clients has committed is told, also when the transaction of another of them fails', async () => {
+  const [first, other] = [await newSource(db), await newSource(db)]
+  for (const source of [first, other]) await source.store(subscriptionCreated('cus_1', knownUser))
+  const told: string[] = []
+  const failing = {
+    ...deps,
+    onCommitted: (results: ReadonlyMap<string, unknown>) => void told.push(...results.keys()),
+    async fanOut(tx: Tx, events: Parameters<typeof fanOut>[1]) {
+      const clients = new Set(events.map((event) => event.clientId))
+      if (clients.size > 1) throw new Error('not together')
+      if (clients.has(other.clientId)) throw Object.assign(new Error('not now'), { code: '55P03' })
+      return fanOut(tx, events)
+    },
+  }
+  const both = new Map([first, other].map((source) => [source.clientId, lanes]))
+  await expect(normalizeBatch(failing, both)).rejects.toThrow('not now')
+  expect(told).toEqual([first.clientId])
 })
 
 describe('normalizers of two processes', () => {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { mappings } from '../../mappings/index.ts'
 import { openClientGroups } from '../../src/database/client-groups.ts'
+import { inTransaction } from '../../src/database/db.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
@@ -61,7 +62,7 @@ const subscriptionCreated = (customer: string) => {
 }
 
 test('two processes that share 100 clients, of which one loses its session in the middle, say everything once', async () => {
-  const sources = []
+  const sources: Awaited<ReturnType<typeof newSource>>[] = []
   for (let count = 0; count < 100; count += 1) {
     const source = await newSource(db)
     await db.query(
@@ -99,4 +100,34 @@ test('two processes that share 100 clients, of which one loses its session in th
   expect((await db.query('select from deliveries')).rowCount).toBe(900)
   // Nothing is left in the name of the worker that was lost.
   await eventually(async () => (await db.query('select from leases where worker_id = $1', [lost])).rowCount === 0)
+})
+
+test('a row of one client that somebody keeps locked holds up no other client of its batch', async () => {
+  const sources: Awaited<ReturnType<typeof newSource>>[] = []
+  for (let count = 0; count < 12; count += 1) sources.push(await newSource(db))
+  const { room } = await newProcess()
+  const subscription = subscriptionCreated('cus_1')
+  const storeAndWake = async (type: string, created: number) => {
+    for (const source of sources)
+      await source.store({ ...subscription, id: `${subscription.id}_${created}`, type, created })
+    for (const { clientId } of sources) room.wake(clientId)
+  }
+  const countDone = async () => {
+    const { rows } = await db.query(
+      `select client_id, count(*)::int as done from source_events
+        where client_id = any($1) and state <> 'received' group by client_id`,
+      [sources.map(({ clientId }) => clientId)],
+    )
+    return (done: number) => rows.filter((row) => row.done === done).length
+  }
+  await storeAndWake('customer.subscription.created', 1_760_000_000)
+  await eventually(async () => (await countDone())(1) === 12)
+  const locked = sources[5] as (typeof sources)[0]
+  await inTransaction(db, async (tx) => {
+    await tx.query('select from objects where client_id = $1 for update', [locked.clientId])
+    await storeAndWake('customer.subscription.updated', 1_760_000_100)
+    await eventually(async () => (await countDone())(2) === 11)
+    expect((await countDone())(1)).toBe(1)
+  })
+  await eventually(async () => (await countDone())(2) === 12)
 })
