@@ -11,6 +11,8 @@ export interface LooksFor {
   customerKeys: string[]
   clientUserId: string | null
   email: string | null
+  /** Of a client instead: the values that named it to sources that route. */
+  routeNames?: string[]
 }
 
 /** The tables whose rows are shown by the API, and may belong to what was deleted while they wait to be purged. */

@@ -15,6 +15,9 @@ export const EMISSION_DAYS = 400
 export const OBJECT_DAYS = 800
 const ENDING_KINDS = ['invoice', 'charge', 'payment_intent', 'checkout.session', 'credit_note', 'link', 'tally']
 
+/** The same for what a source that routes knows of them, by the beginnings of their ids. */
+const ENDING_ID_SQL = `object_id ~ '^(@[^/]*/)?(in|ch|py|pi|cs|cn|re|pyr)_'`
+
 const ID_KEY: RowPurge['keys'] = [['id', 'uuid']]
 const OLDER_ID_SQL = 'id < uuid7_floor($2)'
 const pendingDeliverySql = (event: string) =>
@@ -45,6 +48,17 @@ export function purgesPast(horizons: Partial<Record<RetainedKind, Date>>, now: D
         ['object_id', 'text'],
       ],
       old: `(updated_at < $2 and kind in (${ENDING_KINDS.map((kind) => `'${kind}'`)}))`,
+      before: daysAgo(OBJECT_DAYS),
+    },
+    {
+      name: 'routed_objects',
+      table: 'routed_objects',
+      keys: [
+        ['source_id', 'uuid'],
+        ['object_id', 'text'],
+      ],
+      // An object that was only waited for is of no use once nothing waits for it.
+      old: `(updated_at < $2 and (name is null or ${ENDING_ID_SQL}))`,
       before: daysAgo(OBJECT_DAYS),
     },
   ]
@@ -95,6 +109,32 @@ const payloadPurges = (before: Date): RowPurge[] => [
 const metadataPurges = (before: Date): RowPurge[] => [
   // A source event that waits for the normaliser is unfinished work, however old.
   { name: 'source_events', table: 'source_events', keys: ID_KEY, within: OLDER_ID_SQL, old: 'due_at is null', before },
+  // With what they are of: a duplicate is known for as long as its source event is.
+  {
+    name: 'routings',
+    table: 'routings',
+    keys: [
+      ['event_id', 'text'],
+      ['source_id', 'uuid'],
+      ['account', 'text'],
+      ['livemode', 'boolean'],
+    ],
+    old: '(source_event_id < uuid7_floor($2) and due_at is null)',
+    before,
+  },
+  {
+    name: 'routing_waits',
+    table: 'routing_waits',
+    keys: [
+      ['source_id', 'uuid'],
+      ['key', 'text'],
+      ['source_event_id', 'uuid'],
+    ],
+    old: `(source_event_id < uuid7_floor($2) and not exists (
+             select from routings r where r.client_id = $1 and r.source_event_id = routing_waits.source_event_id
+                                      and r.state in ('waiting', 'unrouted')))`,
+    before,
+  },
   { name: 'replays', table: 'replays', keys: ID_KEY, within: OLDER_ID_SQL, old: `state <> 'running'`, before },
   { name: 'backfills', table: 'backfills', keys: ID_KEY, within: OLDER_ID_SQL, old: `state <> 'running'`, before },
   {

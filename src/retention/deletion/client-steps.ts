@@ -1,3 +1,5 @@
+import { escapeLiteral } from 'pg'
+import { OPERATOR_CLIENT } from '../../domain/ids.ts'
 import type { RowPurge } from '../rows.ts'
 import { type DeletionStep, deleteRowsStep } from './step.ts'
 
@@ -6,6 +8,13 @@ type Keys = RowPurge['keys']
 const EVENT: Keys = [['event_id', 'uuid']]
 const ID: Keys = [['id', 'uuid']]
 const SOURCE: Keys = [['source_id', 'uuid']]
+/** How one event is told from all others. */
+const EVENT_IDENTITY: Keys = [
+  ['event_id', 'text'],
+  ['source_id', 'uuid'],
+  ['account', 'text'],
+  ['livemode', 'boolean'],
+]
 
 /**
  * Every table with rows of one client, and what its rows are told apart by. Those that refer to others come first, so that what
@@ -48,8 +57,25 @@ export const tablesOfClient: Readonly<Record<string, Keys>> = {
     ['type', 'text'],
     ['subject', 'text'],
   ],
+  // Of the operator's client, whose sources route.
+  source_routes: [...SOURCE, ['value', 'text']],
+  routings: [...EVENT_IDENTITY],
+  routing_waits: [...SOURCE, ['key', 'text'], ['source_event_id', 'uuid']],
+  routing_news: [...SOURCE, ['key', 'text']],
+  routed_objects: [...SOURCE, ['object_id', 'text']],
 }
 
-/** What it takes for all of a client to go. */
-export const clientSteps = (clientId: string): DeletionStep[] =>
-  Object.entries(tablesOfClient).map(([table, keys]) => deleteRowsStep(clientId, { table, keys }))
+/** What it takes for all of a client to go, with what sources that route know of it: `routeNames` are the values that named it. */
+export const clientSteps = (clientId: string, routeNames: readonly string[] = []): DeletionStep[] => [
+  ...Object.entries(tablesOfClient).map(([table, keys]) => deleteRowsStep(clientId, { table, keys })),
+  deleteRowsStep(OPERATOR_CLIENT, {
+    table: 'routings',
+    keys: EVENT_IDENTITY,
+    within: `target_id = '${clientId}'::uuid`,
+  }),
+  deleteRowsStep(OPERATOR_CLIENT, {
+    table: 'routed_objects',
+    keys: tablesOfClient.routed_objects ?? [],
+    within: `name in (${[clientId, ...routeNames].map(escapeLiteral)})`,
+  }),
+]

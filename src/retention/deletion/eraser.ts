@@ -73,7 +73,7 @@ export async function runPass(
 function stepsOf({ kind, clientId, subjectId, looksFor }: OpenDeletion): DeletionStep[] {
   switch (kind) {
     case 'client':
-      return clientSteps(clientId)
+      return clientSteps(clientId, looksFor?.routeNames)
     case 'source':
       return sourceSteps(clientId, subjectId)
     case 'user':

@@ -1,7 +1,7 @@
 import type { Queryable } from '../../database/db.ts'
 import type { DeletionKind, LooksFor } from '../../database/deletions.ts'
 import { type ForgottenName, forgetNames } from '../../database/forgotten.ts'
-import { isUuid, newId } from '../../domain/ids.ts'
+import { isUuid, newId, OPERATOR_CLIENT } from '../../domain/ids.ts'
 import { splitRealm } from '../../domain/realm.ts'
 import { Refusal } from '../../errors.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
@@ -87,8 +87,25 @@ async function deleteClient(tx: Queryable, request: DeletionRequest, isDryRun: b
   // With the client's row everything is out of reach: lists, sweeps and look-ups start from it. The purge finds its rows by its id.
   for (const table of ['api_keys', 'sources', 'endpoints'])
     await tx.query(`delete from ${table} where client_id = $1`, [clientId])
+  const routeNames = await deleteRoutesTo(tx, clientId)
   await tx.query('delete from clients where id = $1', [clientId])
-  return openDeletion(tx, request, { subjectId: clientId, counts })
+  const looksFor = routeNames.length > 0 ? { ...NOBODY, routeNames } : null
+  return openDeletion(tx, request, { subjectId: clientId, counts, looksFor })
+}
+
+const NOBODY: LooksFor = { customers: [], customerKeys: [], clientUserId: null, email: null }
+
+/** From here on nothing is routed to the client. Returns what named it. */
+async function deleteRoutesTo(tx: Queryable, clientId: string): Promise<string[]> {
+  const { rows: routes } = await tx.query<{ value: string }>(
+    'delete from source_routes where client_id = $1 and target_id = $2 returning value',
+    [OPERATOR_CLIENT, clientId],
+  )
+  const { rows: names } = await tx.query<{ value: string }>(
+    'select external_id as value from clients where id = $1 and external_id is not null',
+    [clientId],
+  )
+  return [...new Set([...routes, ...names].map(({ value }) => value))]
 }
 
 async function deleteSource(tx: Queryable, request: DeletionRequest, isDryRun: boolean): Promise<DeletionAnswer> {
