@@ -1,17 +1,24 @@
 import { type LoggerOptions, pino } from 'pino'
 
+/** PIPE_BUF of Linux: a write of so much comes out of a pipe in one piece. */
+const ATOMIC_WRITE_BYTES = 4096
+
 /**
  * The log of a process: JSON lines on standard error, standard output belongs to the person at the terminal. Errors of which
- * `isOutage` says that something is away for now are thinned out where they repeat.
+ * `isOutage` says that something is away for now are thinned out where they repeat. `isShared`: other processes write to the same
+ * pipe, which keeps no more than 4 KiB of one write together.
  */
-export const newLog = (level: string, { isOutage }: { isOutage?: (error: unknown) => boolean } = {}) =>
+export const newLog = (
+  level: string,
+  { isOutage, isShared = false }: { isOutage?: (error: unknown) => boolean; isShared?: boolean } = {},
+) =>
   pino(
     {
       level,
       redact: ['req.headers.authorization', 'req.headers["stripe-signature"]'],
       ...(isOutage ? { hooks: { logMethod: thinRepeated(isOutage) } } : {}),
     },
-    pino.destination({ fd: 2, sync: false }),
+    pino.destination({ fd: 2, sync: false, ...(isShared && { maxWrite: ATOMIC_WRITE_BYTES }) }),
   )
 
 export type Log = ReturnType<typeof newLog>

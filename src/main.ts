@@ -24,8 +24,9 @@ async function runProgram() {
   try {
     if (existsSync('.env')) process.loadEnvFile('.env')
     const config = readConfig(process.env)
-    log = newLog(config.logLevel, { isOutage: isDatabaseAway })
-    if (config.processes > 1) log = log.child({ process: 'parent' })
+    const isParent = config.processes > 1
+    log = newLog(config.logLevel, { isOutage: isDatabaseAway, isShared: isParent })
+    if (isParent) log = log.child({ process: 'parent' })
     const unknown = unknownSettings(process.env)
     if (unknown.length > 0) log.warn({ variables: unknown }, 'config.unknown_variables')
     if (!isPatchedNode(process.versions.node))

@@ -54,7 +54,7 @@ async function startChild(own: ChildArguments, parent: Channel<ParentCalls>): Pr
       `The program in this folder is ${version} by now, and ${own.version} runs: restart the gateway.`,
     )
   const config = { ...readConfig(process.env), port: own.port }
-  const log = newLog(config.logLevel, { isOutage: isDatabaseAway }).child({ process: own.process })
+  const log = newLog(config.logLevel, { isOutage: isDatabaseAway, isShared: true }).child({ process: own.process })
   const whole: Whole = {
     process: own.process,
     isReplacement: own.isReplacement,

@@ -8,9 +8,9 @@ import type { Gateway } from '../gateway.ts'
 import type { Log } from '../log.ts'
 import { createWholeMetrics, type OwnMetrics, type WholeMetrics } from '../metrics/whole-metrics.ts'
 import { checkKeys, type DatabaseAddress, openDatabase, startDatabase } from '../startup/database.ts'
-import type { Readiness } from '../startup/readiness.ts'
 import { createStopList, type StopList } from '../startup/stop-list.ts'
 import { type Children, type LivingChild, type ParentAnswers, startChildren } from './children.ts'
+import { combineReadiness } from './readiness.ts'
 
 /** How long a child may take to tell of itself while somebody waits for all of them. */
 const WAIT_MS = 2_000
@@ -116,18 +116,4 @@ function createAnswers({ metrics, database, readChildren, wanted }: AnswerDeps):
       return combineReadiness(await Promise.all(asked), wanted)
     },
   }
-}
-
-/**
- * Whether a gateway of several processes is ready: each that runs has to be, and to answer (null: it did not), since any of them may
- * get the next request. One that is being replaced gets none.
- */
-export function combineReadiness(readings: readonly (Readiness | null)[], wanted: number): Readiness {
-  const heard = readings.flatMap((reading) => reading ?? [])
-  const details: Record<string, unknown> = {}
-  for (const [part, state] of heard.flatMap((reading) => Object.entries(reading.details)))
-    details[part] = typeof state === 'boolean' ? state && (details[part] ?? true) : (details[part] ?? state)
-  const running = heard.length
-  const isReady = running > 0 && running === readings.length && heard.every((reading) => reading.isReady)
-  return { isReady, details: { ...details, processes: { wanted, running, silent: readings.length - running } } }
 }

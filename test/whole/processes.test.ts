@@ -213,9 +213,17 @@ describe('the end of the parent', () => {
     expect(next.adminKey()).toBeUndefined()
     expect((await next.api('GET', '/v1/clients', undefined, key)).body.data).toMatchObject([{ name: 'Acme' }])
     expect((await next.postmaster())?.pid).toBe(pid)
-    next.child.kill('SIGTERM')
-    expect((await next.ended).code).toBe(0)
-    expect(await next.postmaster()).toBeNull()
+    next.child.kill('SIGKILL')
+    await next.ended
+
+    // More connections than the server that was left behind lets in: it is started anew.
+    const large = await runSeveral({ folder: killed.folder }, 2, { FLO_ADMIN_KEY: '', FLO_WORK_CONNECTIONS: '60' })
+    await large.listening()
+    expect((await large.api('GET', '/v1/clients', undefined, key)).body.data).toMatchObject([{ name: 'Acme' }])
+    expect((await large.postmaster())?.pid).not.toBe(pid)
+    large.child.kill('SIGTERM')
+    expect((await large.ended).code).toBe(0)
+    expect(await large.postmaster()).toBeNull()
   })
 })
 
