@@ -1,7 +1,7 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Peers } from './peers.ts'
-import { limitPieces, limitRest } from './tiny-pieces.ts'
+import { cutTinyPieces, limitRest } from './tiny-pieces.ts'
 
 /** What the sender of a request has proven: nothing, that it has a key, or that it sends a webhook whose signature is right. */
 export type Proof = 'nothing' | 'key' | 'webhook'
@@ -130,7 +130,6 @@ export function limitConnections(
   server.on('request', (req: IncomingMessage, res: ServerResponse) => {
     const connection = proofs.get(req.socket)
     if (!connection || req.socket.destroyed) return
-    limitPieces(req, () => req.socket.destroy())
     if (!connection.answering) return begin(connection, req, res)
     if (connection.waiting.length >= WAITING_PER_CONNECTION) return cutFlood(connection)
     connection.waiting.push([req, res])
@@ -164,6 +163,7 @@ export function limitConnections(
     } else if (connection.socket.isPaused()) connection.socket.resume()
   }
 
+  cutTinyPieces(server)
   cutSlowReaders(server, connections, limits)
 }
 
