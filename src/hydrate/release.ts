@@ -28,7 +28,7 @@ export async function releaseWaitingEvents(
               state = case when state = 'held' then 'held' else 'received' end,
               held_for = case when state = 'held' then held_for end
         where client_id = $1 and source_id = $2 and account = $3 and livemode = any('{t,f}') and event_id = $4
-          and (state = 'held' and due_at > now() or $5 and state = 'failed' and reason_code = 'not_hydrated')`,
+          and (state = 'held' and due_at > now() and due_at < 'infinity' or $5 and state = 'failed' and reason_code = 'not_hydrated')`,
       [clientId, sourceId, account, need.slice(THIN.length), lane !== null, lane],
     )
   else

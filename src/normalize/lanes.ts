@@ -127,7 +127,7 @@ const selectEarliestDue = createClientStatement<{ clientId: string; due: Date | 
        select min(f.due_at) as due_at from unnest($2::smallint[]) l(lane)
         cross join lateral (
           select s.due_at from source_events s
-           where s.client_id = w.client_id and s.lane = l.lane and s.due_at is not null ${tie('s.client_id')}
+           where s.client_id = w.client_id and s.lane = l.lane and s.due_at < 'infinity' ${tie('s.client_id')}
            order by s.due_at limit 1) f) e
      cross join lateral (
        select min(i.due_at) as due_at from invoice_dues i where i.client_id = w.client_id ${tie('i.client_id')}) t`,
