@@ -72,4 +72,4 @@ export const NO_SOURCE_EVENT = '00000000-0000-0000-0000-000000000000'
 export const GATEWAY_ITSELF = '00000000-0000-0000-0000-000000000001'
 
 /** The client that the operator's own sources belong to, which route their events to other clients. It is made with the first of them. */
-export const OPERATOR_CLIENT = '00000000-0000-0000-0000-000000000002'
+export const OPERATOR_CLIENT = '00000000-0000-7000-8000-000000000002'

@@ -4,42 +4,9 @@ import { scenarios } from '../../simulator/scenarios.ts'
 import { RENDERED, simulate } from '../../simulator/simulate.ts'
 import { VERSIONS } from '../../simulator/versions.ts'
 import { present } from '../support/present.ts'
-import { expectTheSameUpdates, firmFacts } from '../support/same-story.ts'
+import { DEPENDING, expectTheSameUpdates, firmFacts } from '../support/same-story.ts'
 import { type Story, story } from '../support/story.ts'
 import { WALK_TIMEOUT_MS, walk } from '../support/walk.ts'
-
-// What is told depends on the order of arrival here, and why. Whoever changes that takes the row away.
-const DEPENDING: { scenario: RegExp; versions: RegExp; patient: RegExp; fact: RegExp; because: string }[] = [
-  {
-    scenario: /refund/,
-    versions: /./,
-    patient: /false/,
-    fact: / item\.refunded/,
-    because: 'of a refund that is seen before its purchase, credit note or failure nobody knows that; a gateway waits',
-  },
-  {
-    scenario: /^dunning-to-canceled$/,
-    versions: /^20(1|20|22)/,
-    patient: /./,
-    fact: / subscription\.cancelled:/,
-    because: 'without cancellation_details only an earlier state tells that an end was not asked for',
-  },
-  {
-    scenario: /^customer-deleted$/,
-    versions: /./,
-    patient: /./,
-    fact: / subscription\.cancelled:/,
-    because:
-      'an end that came with the end of the customer is told from one that was asked for by what is known of them',
-  },
-  {
-    scenario: /^trial-ends-early$/,
-    versions: /./,
-    patient: /false/,
-    fact: / subscription\.renewed:/,
-    because: 'that a trial was ended early only the subscription says; a gateway waits for it',
-  },
-]
 
 const chosen = fc.record({
   scenario: fc.constantFrom(...scenarios),

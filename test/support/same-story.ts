@@ -1,12 +1,49 @@
 import { expect } from 'vitest'
+import type { NewEvent } from '../../src/normalize/new-events.ts'
 import { heard, SOURCE, type Story } from './story.ts'
 
+/** An event as far as its facts go. */
+export type ToldEvent = Pick<NewEvent, 'contract' | 'type' | 'key' | 'body'>
+
+// What is told depends on the order of arrival here, and why. Whoever changes that takes the row away.
+export const DEPENDING: { scenario: RegExp; versions: RegExp; patient: RegExp; fact: RegExp; because: string }[] = [
+  {
+    scenario: /refund/,
+    versions: /./,
+    patient: /false/,
+    fact: / item\.refunded/,
+    because: 'of a refund that is seen before its purchase, credit note or failure nobody knows that; a gateway waits',
+  },
+  {
+    scenario: /^dunning-to-canceled$/,
+    versions: /^20(1|20|22)/,
+    patient: /./,
+    fact: / subscription\.cancelled:/,
+    because: 'without cancellation_details only an earlier state tells that an end was not asked for',
+  },
+  {
+    scenario: /^customer-deleted$/,
+    versions: /./,
+    patient: /./,
+    fact: / subscription\.cancelled:/,
+    because:
+      'an end that came with the end of the customer is told from one that was asked for by what is known of them',
+  },
+  {
+    scenario: /^trial-ends-early$/,
+    versions: /./,
+    patient: /false/,
+    fact: / subscription\.renewed:/,
+    because: 'that a trial was ended early only the subscription says; a gateway waits for it',
+  },
+]
+
 const uuidOf = (body: string): string => JSON.parse(body).subscription.uuid
-const expiredOf = (events: Story['events']): Set<string> =>
+const expiredOf = (events: readonly ToldEvent[]): Set<string> =>
   new Set(events.filter(({ type }) => type === 'subscription.expired').map(({ body }) => uuidOf(body)))
 
 /** The business keys of all but `*.updated`, without what the order of arrival may choose in them. */
-export const factsOf = ({ events }: Story): string[] =>
+export const factsOf = ({ events }: { events: readonly ToldEvent[] }): string[] =>
   events
     .filter(({ type }) => !type.endsWith('.updated'))
     // Once the end is told no renewal follows, though it was paid before: whether it is told is up to the order of arrival.
