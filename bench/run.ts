@@ -18,11 +18,25 @@ import { ingest } from './ingest.ts'
 import { describeMachine, readVersions } from './machine.ts'
 import { performancePage } from './page.ts'
 import { benchPostgres } from './postgres.ts'
+import { processes } from './processes.ts'
 import { scaling } from './scaling.ts'
 import { printTable } from './table.ts'
 
 const inBench = (path: string) => fileURLToPath(new URL(path, import.meta.url))
-const allRows = [ingest, appEvents, deliver, endpoints, backlog, endToEnd, clients, idle, scaling, growth, abuse]
+const allRows = [
+  ingest,
+  appEvents,
+  deliver,
+  endpoints,
+  backlog,
+  endToEnd,
+  clients,
+  processes,
+  idle,
+  scaling,
+  growth,
+  abuse,
+]
 
 const { values: flags, positionals: wanted } = parseArgs({
   allowPositionals: true,
