@@ -138,7 +138,7 @@ async function startBase(
   })
   const space = startSpaceWatch({ db, log, folders: address.folders })
   started.add(space.stop)
-  const wakes = await createWakes({ db, log, workerId: () => worker.id })
+  const wakes = await createWakes({ db, log, workerId: () => worker.id, now: clock.now })
   started.add(wakes.stop)
   return { url, db, keyRing, pools, worker, space, wakes, now: clock.now }
 }

@@ -10,7 +10,9 @@ import type { Log } from './log.ts'
 import type { RetentionDays } from './retention/horizons.ts'
 import { purgeExpired } from './retention/purge-expired.ts'
 import { retryUntilDone } from './workers/retry-until-done.ts'
-import { parseNotice, type WorkRoom } from './workers/wakes.ts'
+import { WAKE_TASK, WakePayload } from './workers/wake-jobs.ts'
+import { parseNotice } from './workers/wakes.ts'
+import type { WorkRoom } from './workers/work-rooms.ts'
 import type { RegisteredWorker } from './workers/worker.ts'
 
 /** What the jobs call of a room. */
@@ -80,11 +82,16 @@ export async function startJobs(deps: JobsDeps): Promise<Jobs> {
     if (stopping) return
     if (payload === 'sweep') return void sweepSoon()
     const notice = parseNotice(payload, worker.id)
-    if (notice) rooms[notice.room].wake(notice.clientId)
+    for (const clientId of notice?.clientIds ?? []) if (notice) rooms[notice.room].wake(clientId)
   })
 
   const startRunner = async () => {
     runner = await runGraphile(deps, pool, poolIds, {
+      [WAKE_TASK]: async (payload) => {
+        const { room, clientIds } = WakePayload.parse(payload)
+        for (const clientId of clientIds) rooms[room].wake(clientId)
+      },
+      // Jobs of the version before, for one client each.
       ...Object.fromEntries(
         Object.entries(rooms).map(([name, room]) => [
           name,

@@ -19,7 +19,8 @@ import { startEraser } from './retention/deletion/eraser.ts'
 import { createRouter } from './route/router.ts'
 import type { KeyRing } from './secrets/keyring.ts'
 import type { Watch } from './watch.ts'
-import type { Wakes, WorkRoom } from './workers/wakes.ts'
+import type { Wakes } from './workers/wakes.ts'
+import type { WorkRoom } from './workers/work-rooms.ts'
 import type { RegisteredWorker } from './workers/worker.ts'
 
 /** Wakes a room for a client, wherever the room runs. */
@@ -61,7 +62,7 @@ export function startRooms(shared: SharedDeps, wakes: Wakes) {
     ...shared.config,
     laneCount: LANES,
     fanOut,
-    onDeliveriesCreated: deliver.wake,
+    onDeliveriesCreated: (clientId, endpointIds, created) => deliver.wake(clientId, endpointIds, { created }),
     onFetchRequested: (clientId) => hydrate.wake(clientId),
     onLeasedElsewhere: (clientId) => wakes.wakeElsewhere('normalize', clientId),
   })

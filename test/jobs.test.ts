@@ -37,7 +37,7 @@ async function newProcess() {
     ...{ url, db, log, worker, now, rooms, sweepRooms, raiseAlarms },
     retentionDays: kept,
   })
-  const wakes = await createWakes({ db, log, workerId: () => worker.id })
+  const wakes = await createWakes({ db, log, workerId: () => worker.id, now })
   afterwards(async () => {
     await jobs.stop()
     await wakes.stop()
@@ -64,19 +64,75 @@ test('a notice for elsewhere reaches the other processes and not the one that gi
   expect(giver.woken).not.toContain(`deliver ${clientId}`)
 })
 
-test('a moment to deliver at is kept in the database, the latest one said', async () => {
+const wakeJobs = async (clientId: string): Promise<{ run_at: Date; payload: { clientIds: string[] } }[]> =>
+  (
+    await db.query(
+      `select j.run_at, p.payload from graphile_worker.jobs j join graphile_worker._private_jobs p on p.id = j.id
+        where j.task_identifier = 'wake' and p.payload::text like '%' || $1 || '%'`,
+      [clientId],
+    )
+  ).rows
+
+test('wakes of a thousand clients are one job for as long as nobody works, and then reach each of them', async () => {
+  const wakes = await createWakes({ db, log, workerId: newId, now: () => new Date() })
+  const clients = Array.from({ length: 1000 }, () => newId())
+  for (let said = 0; said < 5; said += 1) {
+    for (const clientId of clients.slice(200 * said)) wakes.wakeAnywhere('normalize', clientId)
+    await eventually(async () =>
+      (await wakeJobs(clients.at(-1) as string))[0]?.payload.clientIds.includes(clients[0] as string),
+    )
+  }
+  const jobs = await wakeJobs(clients.at(-1) as string)
+  expect(jobs).toHaveLength(1)
+  expect(jobs[0]?.payload.clientIds.toSorted()).toEqual(clients.toSorted())
+  const { woken } = await newProcess()
+  await eventually(() => clients.every((clientId) => woken.includes(`normalize ${clientId}`)))
+  await wakes.stop()
+})
+
+test('wakes that are said while jobs are taken up reach their clients, each time', async () => {
+  const [process] = [await newProcess()]
+  const clients = Array.from({ length: 50 }, () => newId())
+  const countOf = (clientId: string) => process.woken.filter((one) => one === `hydrate ${clientId}`).length
+  for (let time = 1; time <= 5; time += 1) {
+    const before = new Map(clients.map((clientId) => [clientId, countOf(clientId)]))
+    for (const clientId of clients) process.wakes.wakeAnywhere('hydrate', clientId)
+    await eventually(() => clients.every((clientId) => countOf(clientId) > (before.get(clientId) ?? 0)))
+  }
+})
+
+test('a notice names hundreds of clients, and each is woken', async () => {
+  const [giver, taker] = [await newProcess(), await newProcess()]
+  const clients = Array.from({ length: 500 }, () => newId())
+  const payloads: string[] = []
+  taker.worker.onNotice((payload) => payloads.push(payload))
+  for (const clientId of clients) giver.wakes.wakeElsewhere('normalize', clientId)
+  await eventually(() => clients.every((clientId) => taker.woken.includes(`normalize ${clientId}`)))
+  const ours = payloads.filter((payload) => clients.some((clientId) => payload.includes(clientId)))
+  expect(ours.length).toBeLessThanOrEqual(6)
+})
+
+test('a moment to deliver at is kept in the database for a process that is gone, several in one job', async () => {
   const { wakes } = await newProcess()
-  const clientId = newId()
-  const at = new Date(Date.now() + 3_600_000)
-  wakes.wakeDeliverAt(clientId, new Date(Date.now() + 60_000))
-  wakes.wakeDeliverAt(clientId, at)
-  const job = await eventually(
-    async () =>
-      (await db.query('select * from graphile_worker.jobs where key = $1', [`deliver-at:${clientId}`])).rows[0],
-  )
-  expect(job).toMatchObject({ task_identifier: 'deliver' })
-  expect(job.run_at.getTime() - at.getTime()).toBeGreaterThanOrEqual(0)
-  expect(job.run_at.getTime() - at.getTime()).toBeLessThan(10_000)
+  const at = new Date(Date.now() + 60_000)
+  const clients = [newId(), newId(), newId()]
+  for (const clientId of clients) wakes.wakeDeliverAt(clientId, at)
+  const [job] = await eventually(async () => {
+    const jobs = await wakeJobs(clients[0] as string)
+    return jobs[0]?.payload.clientIds.length === 3 && jobs
+  })
+  const lateMs = (job?.run_at.getTime() ?? 0) - at.getTime()
+  expect(lateMs).toBeGreaterThanOrEqual(0)
+  expect(lateMs).toBeLessThan(10_000)
+})
+
+test('a moment that lies further ahead than sweeps look is left to them', async () => {
+  const { wakes } = await newProcess()
+  const [near, far] = [newId(), newId()]
+  wakes.wakeDeliverAt(far, new Date(Date.now() + 3_600_000))
+  wakes.wakeDeliverAt(near, new Date(Date.now() + 30_000))
+  await eventually(async () => (await wakeJobs(near)).length === 1)
+  expect(await wakeJobs(far)).toEqual([])
 })
 
 test('a job that cannot be marked as done or failed is run once more, and ends no process', async () => {
@@ -113,8 +169,18 @@ test('the pool that Graphile Worker locks jobs by stands in the row of the worke
 })
 
 test('a wake that cannot be read wakes nobody', () => {
-  expect(parseNotice('deliver:c1:w1', 'w2')).toEqual({ room: 'deliver', clientId: 'c1' })
-  for (const payload of ['deliver:c1:w2', 'cook:c1:w1', 'deliver', '']) expect(parseNotice(payload, 'w2')).toBeNull()
+  expect(parseNotice('clients:deliver:w1:c1,c2', 'w2')).toEqual({ room: 'deliver', clientIds: ['c1', 'c2'] })
+  // Of the version before.
+  expect(parseNotice('deliver:c1:w1', 'w2')).toEqual({ room: 'deliver', clientIds: ['c1'] })
+  for (const payload of [
+    'clients:deliver:w2:c1',
+    'clients:cook:w1:c1',
+    'clients:deliver',
+    'deliver:c1:w2',
+    'deliver',
+    '',
+  ])
+    expect(parseNotice(payload, 'w2')).toBeNull()
 })
 
 test('replies to an Idempotency-Key go after 24 hours', async () => {
