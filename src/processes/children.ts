@@ -228,8 +228,13 @@ function describeEnd({ code, signal }: ProcessEnd): string {
   return signal ? `ended by ${signal}` : `exit code ${code}`
 }
 
-function logEnd({ name, worker, failure }: Child, end: ProcessEnd & { replacedInMs: number }, log: Log): void {
-  const reason = failure ? failure.message : describeEnd(end)
+function logEnd(
+  { name, worker, failure, pingsMissed }: Child,
+  end: ProcessEnd & { replacedInMs: number },
+  log: Log,
+): void {
+  const hung = pingsMissed >= PINGS_MISSED && `it has not answered for ${PINGS_MISSED} s, and was ended`
+  const reason = failure?.message || hung || describeEnd(end)
   const about = { child: name, childPid: worker.process.pid, ...end, reason }
   log.error(about, failure ? 'process.not_started' : 'process.ended')
 }
