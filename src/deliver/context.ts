@@ -1,13 +1,14 @@
 import type { Contract } from '../contracts/contract.ts'
 import type { ClientGroups } from '../database/client-groups.ts'
 import type { Db } from '../database/db.ts'
+import type { CreatedDelivery } from '../domain/created-delivery.ts'
 import type { Log } from '../log.ts'
 import type { KeyRing } from '../secrets/keyring.ts'
 import type { Watch } from '../watch.ts'
 import type { AddToBatch } from '../workers/batcher.ts'
 import type { Worker } from '../workers/worker.ts'
 import type { AttemptMade, RecordResult } from './attempt/attempt-made.ts'
-import type { LoadEventBodies } from './attempt/event-bodies.ts'
+import type { EventBodies } from './attempt/event-bodies.ts'
 import type { Sender } from './attempt/send-post.ts'
 import type { HealthSave } from './endpoint/save-health.ts'
 import type { DueDelivery } from './queue/due-deliveries.ts'
@@ -39,7 +40,8 @@ export interface DeliverContext {
   /** Hears of each attempt, and of each change of an endpoint. */
   watch?: Watch
   sendPost: Sender['sendPost']
-  loadEventBodies: LoadEventBodies
+  loadEventBodies: EventBodies['loadEventBodies']
+  rememberBody: EventBodies['rememberBody']
   slots: SharedSlots<Pump>
   oldestPending: OldestPending
   /** How many deliveries each pump may hold in memory. */
@@ -58,6 +60,8 @@ export interface DeliverContext {
 /** `reread`: what was read of these endpoints before now may have been cancelled, and is read anew. */
 export interface WakeOptions {
   reread?: boolean
+  /** The deliveries for which the endpoints are woken, as far as they are known here: they need not be read. */
+  created?: readonly CreatedDelivery[]
 }
 
 /**

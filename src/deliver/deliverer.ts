@@ -3,7 +3,7 @@ import { lowerFloor } from '../database/pending-floor.ts'
 import { LEAST_ID } from '../domain/ids.ts'
 import type { ProxyTunnels } from '../network/egress-proxy.ts'
 import type { HostNames } from '../network/names/host-names.ts'
-import { createEventBodyLoader } from './attempt/event-bodies.ts'
+import { createEventBodies } from './attempt/event-bodies.ts'
 import { createSender } from './attempt/send-post.ts'
 import type { DeliverContext, GroupDeliveries, WakeOptions } from './context.ts'
 import { createGroupDeliveries } from './group-deliveries.ts'
@@ -53,7 +53,7 @@ export function createDeliverer({ config, names, tunnels, slots = 512, ...deps }
     scheduleBackstop: () => {},
     ...deps,
     sendPost: http.sendPost,
-    loadEventBodies: createEventBodyLoader(deps),
+    ...createEventBodies(deps),
     loggedErrors: new WeakSet(),
     isStopping: () => isStopping,
     canRetryRecording: () => performance.now() < retryRecordingUntil,

@@ -1,3 +1,4 @@
+import type { CreatedDelivery } from '../domain/created-delivery.ts'
 import { createAttemptRecorder } from './attempt/record-attempts.ts'
 import { createEndpointClaims } from './claim-endpoints.ts'
 import type { DeliverContext, GroupDeliveries } from './context.ts'
@@ -6,11 +7,13 @@ import { chooseQueues, readQueues } from './feed-pumps.ts'
 import { coalescedLoop } from './queue/coalesced-loop.ts'
 import { newPump, type Pump, queueFor } from './queue/pump.ts'
 import { absorbRows, rewindQueue } from './queue/queue.ts'
+import { createRecentIds } from './queue/recent-ids.ts'
 import { type ClientEndpoint, createRetryClock } from './queue/retry-clock.ts'
 import { mustWaitForTime } from './queue/start-gate.ts'
 import { releaseIdle, releasePumps } from './release-idle.ts'
 import { closePump, pauseAfterFault } from './run-delivery.ts'
 import { createStartCheck } from './start-check.ts'
+import { HANDED_WITHIN_MS, takeCreated } from './take-created.ts'
 
 /** Pumps that need rows within this time share a statement. */
 const LOOP_SPACING_MS = 5
@@ -26,6 +29,8 @@ export function createGroupDeliveries(shared: DeliverContext, id: string): Group
   const claims = createEndpointClaims(shared)
   // Read and not recorded, of all pumps, also of those whose lease is lost: none of these is started a second time.
   const inHandIds = new Set<string>()
+  const recentIds = createRecentIds({ keepMs: HANDED_WITHIN_MS })
+  const handing = { limits, rememberBody: shared.rememberBody, inHandIds, recentIds }
   let isReading = false
   let doneWhileReading: string[] = []
   let releaseTimer: NodeJS.Timeout | undefined
@@ -119,6 +124,18 @@ export function createGroupDeliveries(shared: DeliverContext, id: string): Group
     slots.requestSlot(pump)
   }
 
+  /** Answers the endpoints whose deliveries were taken over. */
+  function takeAllCreated(created: readonly CreatedDelivery[]): Set<string> {
+    const taken = new Set<string>()
+    for (const [endpointId, own] of Map.groupBy(created, (one) => one.endpointId)) {
+      const pump = pumps.get(endpointId)
+      if (!pump || !takeCreated(handing, pump, own)) continue
+      taken.add(endpointId)
+      slots.requestSlot(pump)
+    }
+    return taken
+  }
+
   function markForReread(endpointId: string) {
     const pump = pumps.get(endpointId)
     if (!pump) return
@@ -146,9 +163,12 @@ export function createGroupDeliveries(shared: DeliverContext, id: string): Group
     startCheck: createStartCheck(shared),
     recordAttempt: createAttemptRecorder(shared),
     saveHealth: createHealthSaver(shared),
-    wakeClient(clientId, endpointIds, { reread = false } = {}) {
+    wakeClient(clientId, endpointIds, { reread = false, created = [] } = {}) {
+      const taken = takeAllCreated(created)
       for (const endpointId of (reread && endpointIds) || []) markForReread(endpointId)
-      if (endpointIds) for (const endpointId of endpointIds) wakePump({ clientId, endpointId }, claims.addWoken)
+      const toRead = endpointIds?.filter((endpointId) => !taken.has(endpointId))
+      if (toRead?.length === 0) return
+      if (toRead) for (const endpointId of toRead) wakePump({ clientId, endpointId }, claims.addWoken)
       else claims.addClient(clientId)
       requestRun()
     },
@@ -160,6 +180,7 @@ export function createGroupDeliveries(shared: DeliverContext, id: string): Group
     forgetDelivery(pump, delivery) {
       queueFor(pump, delivery).inHand -= 1
       pump.lastBusyAt = performance.now()
+      recentIds.addId(delivery.id)
       if (isReading) doneWhileReading.push(delivery.id)
       else inHandIds.delete(delivery.id)
     },

@@ -1,6 +1,7 @@
 import { createClientStatement } from '../database/client-statement.ts'
 import type { Queryable } from '../database/db.ts'
 import { createRowInsert } from '../database/insert-rows.ts'
+import type { CreatedDelivery } from '../domain/created-delivery.ts'
 import { takesEventType } from '../domain/event-filter.ts'
 import { newId } from '../domain/ids.ts'
 
@@ -11,6 +12,9 @@ export interface FanOutEvent {
   contract: string
   type: string
   userId: string | null
+  /** The contract's body, and what it was made of: handed on to who delivers it. */
+  body?: string
+  sourceEventId?: string
 }
 
 interface EndpointRow {
@@ -33,13 +37,14 @@ const runEndpoints = createClientStatement<EndpointRow>({
 
 /**
  * Makes one delivery per event and endpoint that wants it, inside the transaction that stores the events of clients of one group:
- * pending, or `skipped` where the endpoint is disabled (replayable). Ids follow the order of the events. Answers the endpoints to
- * wake of each client that has any.
+ * pending, or `skipped` where the endpoint is disabled (replayable). Ids follow the order of the events. Answers each client's pending
+ * deliveries, where it has any.
  */
 export async function fanOut(
   tx: Queryable,
   events: readonly FanOutEvent[],
-): Promise<ReadonlyMap<string, readonly string[]>> {
+): Promise<ReadonlyMap<string, readonly CreatedDelivery[]>> {
+  const madeAt = performance.now()
   const clientIds = new Set(events.map(({ clientId }) => clientId))
   const contracts = new Set(events.map(({ contract }) => contract))
   const { rows } = await runEndpoints(tx, clientIds, [[...clientIds], [...contracts]])
@@ -51,14 +56,20 @@ export async function fanOut(
   )
   if (deliveries.length === 0) return new Map()
   const isPending = ({ endpoint }: NewDelivery) => endpoint.status === 'enabled'
-  await insertPending(tx, deliveries.filter(isPending))
+  const pending = deliveries.filter(isPending)
+  await insertPending(tx, pending)
   await insertSkipped(
     tx,
     deliveries.filter((delivery) => !isPending(delivery)),
   )
-  const woken = Map.groupBy(deliveries.filter(isPending), ({ event }) => event.clientId)
-  return new Map([...woken].map(([clientId, own]) => [clientId, [...new Set(own.map(({ endpoint }) => endpoint.id))]]))
+  const ofClients = Map.groupBy(pending, ({ event }) => event.clientId)
+  return new Map([...ofClients].map(([clientId, own]) => [clientId, own.map((one) => createdOf(one, madeAt))]))
 }
+
+const createdOf = ({ id, event, endpoint }: NewDelivery, madeAt: number): CreatedDelivery => ({
+  ...{ id, endpointId: endpoint.id, eventId: event.id, eventType: event.type },
+  ...{ body: event.body, sourceEventId: event.sourceEventId, madeAt },
+})
 
 interface NewDelivery {
   id: string

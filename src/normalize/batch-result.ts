@@ -1,6 +1,7 @@
 import type { ContractMappings } from '../../mappings/offer.ts'
 import { type Db, inTransaction, type Tx } from '../database/db.ts'
 import type { SessionSettings } from '../database/session-settings.ts'
+import type { CreatedDelivery } from '../domain/created-delivery.ts'
 import type { Log } from '../log.ts'
 import type { KeyRing } from '../secrets/keyring.ts'
 import type { NormalizedBatch, Watch } from '../watch.ts'
@@ -17,11 +18,11 @@ export interface BatchDeps {
   hydrateSeconds?: number
   /** Opens the key of whom the client has deleted; left out, nobody was. */
   keyRing?: Pick<KeyRing, 'decrypt'>
-  /** Makes the deliveries of new events in the same transaction; answers each client's endpoints that have work now. */
+  /** Makes the deliveries of new events in the same transaction; answers each client's pending ones. */
   fanOut: (
     tx: Tx,
     events: readonly Pick<NewEvent, 'clientId' | 'id' | 'contract' | 'type' | 'userId'>[],
-  ) => Promise<ReadonlyMap<string, readonly string[]>>
+  ) => Promise<ReadonlyMap<string, readonly CreatedDelivery[]>>
   /** What runs in this process beside this batch; left out: nothing. */
   gate?: LoneGate
   /** Told of each transaction after its commit. */
@@ -35,6 +36,8 @@ export interface BatchResult {
   /** Source events looked at; 0: none was due. Where some had no room in the batch it is never 0. */
   sourceEventCount: number
   endpointIds: string[]
+  /** The deliveries that were made for these endpoints. */
+  created: readonly CreatedDelivery[]
   /** Earliest deadline of what this batch holds back. */
   heldUntil: Date | null
   /** Held events were released: look again at once. */
@@ -49,6 +52,7 @@ export interface BatchResult {
 export const NOTHING_DUE: BatchResult = {
   sourceEventCount: 0,
   endpointIds: [],
+  created: [],
   heldUntil: null,
   hasReleasedHeld: false,
   hasFetchRequests: false,
@@ -62,6 +66,7 @@ export type BatchResults = ReadonlyMap<string, BatchResult>
 const mergeOwn = (results: readonly BatchResult[]): BatchResult => ({
   sourceEventCount: results.reduce((sum, { sourceEventCount }) => sum + sourceEventCount, 0),
   endpointIds: [...new Set(results.flatMap(({ endpointIds }) => endpointIds))],
+  created: results.flatMap(({ created }) => created),
   heldUntil: earliestOf(results.map(({ heldUntil }) => heldUntil)),
   hasReleasedHeld: results.some(({ hasReleasedHeld }) => hasReleasedHeld),
   hasFetchRequests: results.some(({ hasFetchRequests }) => hasFetchRequests),

@@ -1,6 +1,7 @@
 import { createClientStatement } from '../database/client-statement.ts'
 import type { Db } from '../database/db.ts'
 import { queryEachClient } from '../database/each-client.ts'
+import type { CreatedDelivery } from '../domain/created-delivery.ts'
 import { createLeaseLoop } from '../workers/lease-loop.ts'
 import {
   AT_ONCE,
@@ -18,8 +19,8 @@ import { fireOverdueTimers } from './overdue-timer.ts'
 export interface NormalizerDeps extends BatchDeps, LeaseLoopDeps {
   /** How many lanes the receiver spreads a client's customers over. */
   laneCount: number
-  /** Called after the commit with the endpoints that have new deliveries. */
-  onDeliveriesCreated: (clientId: string, endpointIds: string[]) => void
+  /** Called after the commit with the endpoints that have new deliveries, and these. */
+  onDeliveriesCreated: (clientId: string, endpointIds: string[], created: readonly CreatedDelivery[]) => void
   /** Called after the commit when something is to be fetched from Stripe for this client. */
   onFetchRequested?: (clientId: string) => void
 }
@@ -98,8 +99,8 @@ async function normalizeTurn(
 
 /** Tells others what a batch has brought about, and remembers what will be due. */
 function reportResult(deps: NormalizerDeps, clientId: string, result: BatchResult, moments?: KnownMoments): void {
-  const { endpointIds, hasFetchRequests, heldUntil, nextTimerAt } = result
-  if (endpointIds.length > 0) deps.onDeliveriesCreated(clientId, endpointIds)
+  const { endpointIds, created, hasFetchRequests, heldUntil, nextTimerAt } = result
+  if (endpointIds.length > 0) deps.onDeliveriesCreated(clientId, endpointIds, created)
   if (hasFetchRequests) deps.onFetchRequested?.(clientId)
   if (moments && heldUntil) moments.heldUntil = Math.min(moments.heldUntil, heldUntil.getTime())
   if (moments && nextTimerAt) moments.nextTimerAt = Math.min(moments.nextTimerAt, nextTimerAt.getTime())

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Tx } from '../database/db.ts'
+import type { CreatedDelivery } from '../domain/created-delivery.ts'
 import {
   type BatchDeps,
   type BatchResult,
@@ -60,7 +61,7 @@ export async function processBatch(
   const normalized = await step('normalize', () => normalizeAll(deps, parts))
   const processed = await step('store events', () => claimEvents(tx, normalized))
   const events = processed.flatMap((one) => one.events)
-  const { endpointIds, fanOut } = await storeAndFanOut(deps, tx, { step, events })
+  const { created, fanOut } = await storeAndFanOut(deps, tx, { step, events })
   const saved = await step('store objects', () => saveBatch(tx, parts, processed))
   for (const { clientId, outcome } of processed)
     if (outcome.state === 'failed')
@@ -68,7 +69,7 @@ export async function processBatch(
   const ownOf = Map.groupBy(processed, ({ clientId }) => clientId)
   const results = parts.map(({ world }) => {
     const outcomes = (ownOf.get(world.clientId) ?? []).map(({ outcome }) => outcome)
-    return [world.clientId, resultOf({ world, outcomes, endpointIds, saved })] as const
+    return [world.clientId, resultOf({ world, outcomes, created: created.get(world.clientId) ?? [], saved })] as const
   })
   return {
     results: new Map([...left, ...results]),
@@ -80,17 +81,18 @@ export async function processBatch(
 function resultOf({
   world: { clientId, dirty },
   outcomes,
-  endpointIds,
+  created,
   saved,
 }: {
   world: World
   outcomes: readonly SourceEventOutcome[]
-  endpointIds: ReadonlyMap<string, readonly string[]>
+  created: readonly CreatedDelivery[]
   saved: { released: ReadonlySet<string>; answered: ReadonlySet<string> }
 }): BatchResult {
   return {
     sourceEventCount: outcomes.length,
-    endpointIds: [...(endpointIds.get(clientId) ?? [])],
+    endpointIds: [...new Set(created.map(({ endpointId }) => endpointId))],
+    created,
     heldUntil: earliestOf(outcomes.map(({ heldUntil }) => heldUntil)),
     hasReleasedHeld: saved.released.has(clientId) || saved.answered.has(clientId),
     hasFetchRequests: dirty.fetchRequests.size > 0,
@@ -164,11 +166,11 @@ async function storeAndFanOut(
   tx: Tx,
   { step, events }: { step: <T>(name: BatchStep, work: () => Promise<T>) => Promise<T>; events: NewEvent[] },
 ) {
-  if (events.length === 0) return { endpointIds: new Map<string, readonly string[]>(), fanOut: null }
+  if (events.length === 0) return { created: new Map<string, readonly CreatedDelivery[]>(), fanOut: null }
   await step('store events', () => insertEvents(tx, events))
   const startedAt = deps.now().getTime()
-  const endpointIds = await step('make deliveries', () => deps.fanOut(tx, events))
-  return { endpointIds, fanOut: { startedAt, endedAt: deps.now().getTime() } }
+  const created = await step('make deliveries', () => deps.fanOut(tx, events))
+  return { created, fanOut: { startedAt, endedAt: deps.now().getTime() } }
 }
 
 /** Writes what became of the events, what they have taught, and what they ask of Stripe; lets go what waited for it. */

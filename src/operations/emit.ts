@@ -24,7 +24,7 @@ export interface EmitDeps {
   fanOut: (
     tx: Tx,
     events: readonly { clientId: string; id: string; contract: string; type: string; userId: string | null }[],
-  ) => Promise<ReadonlyMap<string, readonly string[]>>
+  ) => Promise<ReadonlyMap<string, readonly { endpointId: string }[]>>
   /** Called after the commit with the endpoints that have new deliveries. */
   onDeliveriesCreated: (clientId: string, endpointIds: string[]) => void
 }
@@ -47,7 +47,10 @@ export async function emitOperationalEvent(
       const id = await storeEvent(tx, clientId, happening, body)
       if (id === null) continue
       const event = { clientId, id, contract: operations.name, type: happening.type, userId: null }
-      created.push({ clientId, endpointIds: [...((await fanOut(tx, [event])).get(clientId) ?? [])] })
+      created.push({
+        clientId,
+        endpointIds: (await fanOut(tx, [event])).get(clientId)?.map(({ endpointId }) => endpointId) ?? [],
+      })
     }
     return { type: created.length > 0 ? happening.type : null, created }
   })

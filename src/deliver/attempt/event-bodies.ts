@@ -26,7 +26,7 @@ export interface ClientEvent {
  * Stored events by id, loaded together and remembered: a fan-out to many endpoints reads each text once.
  * An event that is not there (any more) is missing from the result. The clients are of one group (src/database/client-groups.ts).
  */
-export function createEventBodyLoader({ db }: { db: Queryable }) {
+export function createEventBodies({ db }: { db: Queryable }) {
   const cache = new LRUCache<string, EventBody & { clientId: string }>({
     maxSize: CACHE_MAX_CHARS,
     sizeCalculation: ({ body }) => Math.max(1, body.length),
@@ -35,7 +35,13 @@ export function createEventBodyLoader({ db }: { db: Queryable }) {
     ttlAutopurge: false,
   })
 
-  return async (wanted: Iterable<ClientEvent>): Promise<Map<string, EventBody>> => {
+  const rememberBody = ({ clientId, eventId }: ClientEvent, body: string, sourceEventId: string): EventBody => {
+    const event = { clientId, body, sourceEventId: NO_SOURCE.has(sourceEventId) ? null : sourceEventId }
+    cache.set(eventId, event)
+    return event
+  }
+
+  const loadEventBodies = async (wanted: Iterable<ClientEvent>): Promise<Map<string, EventBody>> => {
     const events = new Map<string, EventBody>()
     const missing = new Map<string, string>()
     for (const { clientId, eventId } of wanted) {
@@ -46,13 +52,11 @@ export function createEventBodyLoader({ db }: { db: Queryable }) {
     if (missing.size === 0) return events
     const [ids, clientIds] = [[...missing.keys()], [...missing.values()]]
     const { rows } = await selectBodies(db, clientIds, [clientIds, ids, ...idBounds(ids)])
-    for (const { clientId, id, body, sourceEventId } of rows) {
-      const event = { clientId, body, sourceEventId: NO_SOURCE.has(sourceEventId) ? null : sourceEventId }
-      cache.set(id, event)
-      events.set(id, event)
-    }
+    for (const { clientId, id, body, sourceEventId } of rows)
+      events.set(id, rememberBody({ clientId, eventId: id }, body, sourceEventId))
     return events
   }
+  return { loadEventBodies, rememberBody }
 }
 
 const selectBodies = createClientStatement<{ clientId: string; id: string; body: string; sourceEventId: string }>({
@@ -85,4 +89,5 @@ export async function readBodiesAhead(load: LoadEventBodies, wanted: readonly Cl
   }
 }
 
-export type LoadEventBodies = ReturnType<typeof createEventBodyLoader>
+export type EventBodies = ReturnType<typeof createEventBodies>
+export type LoadEventBodies = EventBodies['loadEventBodies']

@@ -7,6 +7,8 @@ export interface Pump {
   readonly groupId: string
   readonly clientId: string
   readonly endpointId: string
+  /** When its lease was claimed, in milliseconds of `performance.now()`. */
+  readonly claimedAt: number
   /** As of the last attempt; null: not known yet. */
   endpoint: Endpoint | null
   /** While the endpoint is not known: how many attempts may be requested at once. */
@@ -49,6 +51,7 @@ export const newPump = ({
   groupId,
   clientId,
   endpointId,
+  claimedAt: performance.now(),
   endpoint: null,
   startsWhileUnknown: 1,
   firstAttempts: newQueue({ holdsRetries: false }),

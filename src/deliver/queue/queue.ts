@@ -53,12 +53,9 @@ export function nextQuery(
   return { ...endpoint, areRetries: queue.holdsRetries, after: queue.after, limit }
 }
 
-/**
- * Takes over what was read, but for `known` ones. At the end of a pass comes another from the start if the queue was woken
- * meanwhile, or if the pass took several readings: a transaction may have committed rows at earlier positions.
- */
-export function absorbRows(queue: Queue, result: DueResult, known: Set<string>): void {
-  for (const delivery of result.rows) {
+/** Adds rows behind those that wait, but for `known` ones. */
+export function addRows(queue: Queue, rows: readonly DueDelivery[], known: Set<string>): void {
+  for (const delivery of rows) {
     if (known.has(delivery.id)) continue
     known.add(delivery.id)
     delivery.readOrder = queue.readCount
@@ -66,6 +63,17 @@ export function absorbRows(queue: Queue, result: DueResult, known: Set<string>):
     queue.waiting.push(delivery)
     queue.inHand += 1
   }
+}
+
+/** Nothing is left in the database, for all that is known, but what a reading that is under way may find. */
+export const hasReadAll = ({ hasMore, isStale }: Queue): boolean => !hasMore && !isStale
+
+/**
+ * Takes over what was read, but for `known` ones. At the end of a pass comes another from the start if the queue was woken
+ * meanwhile, or if the pass took several readings: a transaction may have committed rows at earlier positions.
+ */
+export function absorbRows(queue: Queue, result: DueResult, known: Set<string>): void {
+  addRows(queue, result.rows, known)
   queue.asOf = result.asOf
   queue.after = result.isComplete ? QUEUE_START : result.last
   queue.hasMore = !result.isComplete || queue.readsInPass > 1
