@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Db } from '../database/db.ts'
+import type { Routing } from '../domain/routing.ts'
 import type { Log } from '../log.ts'
 import type { StripeApi, StripeReply } from '../network/stripe-api.ts'
 import type { KeyRing } from '../secrets/keyring.ts'
@@ -20,6 +21,7 @@ export interface BackfillDeps {
     clientId: string
     sourceId: string
     account: string
+    routing: Routing | null
     bytes: Buffer
   }) => Promise<'new' | 'known' | 'refused'>
   /** Between two calls of one backfill. Stripe allows a test key 25 calls a second, and the client makes calls of its own. */
@@ -83,14 +85,14 @@ const unixSeconds = (time: Date) => Math.floor(time.getTime() / 1000)
 
 async function storeEvents(
   { storeListed }: BackfillDeps,
-  { clientId, sourceId, account }: Backfill,
+  { clientId, sourceId, account, routing }: Backfill,
   events: readonly ListedStripeEvent[],
 ) {
   const counts: Record<string, EventCounts> = {}
   await Promise.all(
     events.map(async (event) => {
       const { type, bytes } = event
-      const result = await storeListed({ clientId, sourceId, account, bytes })
+      const result = await storeListed({ clientId, sourceId, account, routing, bytes })
       counts[type] ??= { listed: 0, known: 0, new: 0, refused: 0 }
       counts[type].listed += 1
       counts[type][result] += 1

@@ -36,7 +36,7 @@ export const STANDING_GAUGES: readonly StandingGauge[] = [
   },
   {
     name: 'flo_source_events_open',
-    help: 'Source events that wait (received, held) or need somebody (failed); 1000000 stands for that many and more.',
+    help: 'Source events that wait (received, held) or need somebody (failed, unrouted); 1000000 stands for that many and more.',
     label: 'state',
     read: ({ sourceEvents }) => sourceEvents,
   },

@@ -8,6 +8,8 @@ import { type Db, inTransaction, type Tx } from '../database/db.ts'
 import { queryEachClient } from '../database/each-client.ts'
 import { DAILY_TABLES } from '../database/partitions.ts'
 import { readPendingFloor } from '../database/pending-floor.ts'
+import { firstRow } from '../database/rows.ts'
+import { OPERATOR_CLIENT } from '../domain/ids.ts'
 
 /** The state of the whole installation, read from its database: the same in every process. */
 export interface Standing {
@@ -20,7 +22,7 @@ export interface Standing {
   /** Endpoints that are enabled, or disabled for a reason. */
   endpoints: { enabled: number; manual: number; gone: number; failing: number }
   /** Source events that wait (received, held) or need somebody (failed); a million and more of a client count as a million. */
-  sourceEvents: { received: number; held: number; failed: number }
+  sourceEvents: { received: number; held: number; failed: number; unrouted: number }
   /** Seconds that the longest overdue source event is past its time. */
   oldestSourceEvent: number
   /** Source events that stay `received` for a minute while later ones got through. */
@@ -106,7 +108,11 @@ async function readSourceEvents(tx: Tx, lanes: number) {
          where client_id = ${client} and state in ('received', 'held', 'failed') limit ${COUNT_LIMIT}) open
        group by state`,
   )
-  const sourceEvents = { received: 0, held: 0, failed: 0 }
+  const { rows: unrouted } = await tx.query<{ count: number }>(
+    `select count(*) from (select 1 from source_events where client_id = $1 and state = 'unrouted' limit ${COUNT_LIMIT}) one`,
+    [OPERATOR_CLIENT],
+  )
+  const sourceEvents = { received: 0, held: 0, failed: 0, unrouted: firstRow(unrouted).count }
   for (const { state, count } of open) sourceEvents[state] += count
   return {
     sourceEvents,

@@ -36,7 +36,7 @@ test('the ledger adds up with one event of each kind', async () => {
   expect(await countWrong()).toBe(0)
 })
 
-test.each([
+const sabotages: [what: string, sql: string, values: (() => string)[]][] = [
   ['a routed one is lost', 'delete from source_events where client_id = $1', [() => targetId]],
   [
     'a waiting one is lost',
@@ -70,7 +70,9 @@ test.each([
     `update source_events set state = 'received', held_until = null, held_for = null, due_at = now() where client_id = $1 and state = 'held'`,
     [() => OPERATOR_CLIENT],
   ],
-] as const)('the ledger finds when %s', async (_, sabotage, values) => {
+]
+
+test.each(sabotages)('the ledger finds when %s', async (_, sabotage, values) => {
   await db.query(
     sabotage,
     values.map((read) => read()),

@@ -38,7 +38,8 @@ const untilRouted = (sourceId: string, count = 1) =>
     const found = await routings(sourceId)
     return found.length >= count && found.every(({ routing }) => routing !== 'waiting') && found
   })
-const objectAt = (path: string, object: { id: string } & object) => stripe.objects.set(`${path}/${object.id}`, object)
+const objectAt = (path: string, object: { id: string } & Record<string, unknown>) =>
+  stripe.objects.set(`${path}/${object.id}`, object)
 
 describe('an event whose client is not known', () => {
   test('is looked up by its customer', async () => {
@@ -172,7 +173,7 @@ describe('a client of a source that routes', () => {
     const [sourceId, { clientId, arrived }] = [await newSource(), await newReceivingClient()]
     const subscription = planOf('prod_own', { flo_client: clientId })
     objectAt('/v1/subscriptions', subscription)
-    objectAt('/v1/products', { id: 'prod_own', object: 'product', name: 'Own' } as { id: string })
+    objectAt('/v1/products', { id: 'prod_own', object: 'product', name: 'Own' })
     const related = { id: subscription.id, type: 'subscription', url: `/v1/subscriptions/${subscription.id}` }
     await post(sourceId, thinEvent('v1.customer.subscription.created', related))
     expect(await untilRouted(sourceId)).toMatchObject([{ clientId, of: `subscription ${subscription.id}` }])
@@ -198,7 +199,7 @@ describe('a backfill of a source that routes', () => {
     const named = { id: customer, object: 'customer', metadata: { flo_client: clientId } }
     const [first, second] = [
       snapshotEvent('customer.created', named, { created: now() - 60 }),
-      snapshotEvent('invoice.paid', invoiceObject({ customer }), { created: now() - 30 }),
+      snapshotEvent('invoice.paid', invoiceObject([], { customer }), { created: now() - 30 }),
     ]
     stripe.events.push(JSON.parse(first), JSON.parse(second))
     await post(sourceId, first)
@@ -211,7 +212,7 @@ describe('a backfill of a source that routes', () => {
     const account = fresh('acct')
     await api('PUT', `/v1/sources/${sourceId}/routes/${account}`, { clientId })
     stripe.events.length = 0
-    stripe.events.push(JSON.parse(snapshotEvent('invoice.paid', invoiceObject(), { created: now() - 30 })))
+    stripe.events.push(JSON.parse(snapshotEvent('invoice.paid', invoiceObject([]), { created: now() - 30 })))
     expect(await backfill(sourceId, { account })).toMatchObject({ state: 'completed', counts: { listed: 1, new: 1 } })
     expect(await untilRouted(sourceId)).toEqual([{ clientId, routing: 'routed', of: 'account' }])
     const [asked] = stripe.asked.filter(({ path }) => path === '/v1/events').slice(-1)
