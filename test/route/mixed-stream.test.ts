@@ -17,8 +17,8 @@ import {
 } from '../support/mixed-stream.ts'
 import { signed } from '../support/stripe.ts'
 
-// A source that routes its events gives, client by client, what sources of their own give: the stories of many clients, mixed into one
-// stream, with duplicates. Where each client's events come in their order that is the same to the letter. Where they do not, it is the
+// A source that routes its events gives, client by client, what sources of their own give: the stories of many clients, side by side in
+// one stream, with duplicates. Where each client's events come in their order that is the same to the letter. Where they do not, it is the
 // same as far as the order of arrival decides nothing, which test/simulator/order.test.ts describes.
 //
 // FLO_MIXED_CLIENTS says how many clients (20), FLO_MIXED_LENGTH how many scenarios each plays (1), FLO_MIXED_SEED which ones.
@@ -27,7 +27,7 @@ const LENGTH = Number(process.env.FLO_MIXED_LENGTH ?? 1)
 const SEED = process.env.FLO_MIXED_SEED ?? 'platform'
 
 const SECRET = 'whsec_of_the_platform'
-const gateway = await startTestGateway({ FLO_HOLD_SECONDS: '3' })
+const gateway = await startTestGateway({ FLO_HOLD_SECONDS: '10' })
 
 async function make(path: string, body: object) {
   const reply = await gateway.api('POST', path, body)
@@ -45,13 +45,9 @@ async function post(sourceId: string, { event }: Arrival) {
   expect(response.status).toBe(200)
 }
 
-/** One after another, or several at once, where the order does not matter. */
-async function postAll(sourceId: string, arrivals: readonly Arrival[], atOnce: number) {
-  const left = arrivals.toReversed()
-  const sender = async () => {
-    for (let one = left.pop(); one; one = left.pop()) await post(sourceId, one)
-  }
-  await Promise.all(Array.from({ length: atOnce }, sender))
+/** One client's events one after another, beside those of the others. */
+async function postAll(sourceId: string, arrivals: readonly Arrival[]) {
+  for (const arrival of arrivals) await post(sourceId, arrival)
 }
 
 /** A client twice: with a source of its own, and as one of those that a source routes to. */
@@ -120,24 +116,20 @@ describe.each([
     const options = { signingSecrets: [SECRET], routing: { by }, planRanks: planRanksOf(stories) }
     const { id: source } = await make('/v1/sources', options)
     const twins = await makeTwins(stories, by, source)
-    const isOrdered = order === 'in order'
-    await Promise.all([
-      postAll(source, stream, isOrdered ? 1 : 8),
-      ...twins.map(({ story, own }) =>
-        postAll(
-          own.sourceId,
-          stream.filter((arrival) => arrival.story === story),
-          1,
-        ),
-      ),
-    ])
+    // Both at the same pace: what an event waits for comes within the same time, or does not.
+    await Promise.all(
+      twins.flatMap(({ story, own }) => {
+        const arrivals = stream.filter((arrival) => arrival.story === story)
+        return [postAll(own.sourceId, arrivals), postAll(source, arrivals)]
+      }),
+    )
     await settle()
 
     await expectEachAtItsClient(twins, source, by)
     for (const { story, own, routed } of twins) {
       const [alone, together] = [await readEmitted(gateway.db, own.clientId), await readEmitted(gateway.db, routed)]
       const about = `${story.name}: ${story.scenarios.map((one) => one.name)}`
-      if (isOrdered) expect(withoutIds(together), about).toEqual(withoutIds(alone))
+      if (order === 'in order') expect(withoutIds(together), about).toEqual(withoutIds(alone))
       const ended = new Set([...(await readEnded(gateway.db, own.clientId)), ...(await readEnded(gateway.db, routed))])
       expect(firmFactsOf(story, together, ended), about).toEqual(firmFactsOf(story, alone, ended))
     }
