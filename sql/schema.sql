@@ -365,12 +365,14 @@ create table leases (
 );
 create index leases_worker_id_idx on leases (worker_id);
 
--- Source events that are tried alone after a death, until they have an outcome.
+-- Source events that are tried after a death, in a group or alone, until they have an outcome.
 create table lone_attempts (
-  client_id       uuid not null,
-  source_event_id uuid not null,
-  process_id      uuid,                                 -- who tries it now, or died of it; null: that attempt ended without a death
-  deaths          int not null default 0,               -- processes that died while it was alone in work
+  client_id        uuid not null,
+  source_event_id  uuid not null,
+  process_id       uuid,                                -- who tries it now, or died of it; null: that attempt ended without a death
+  deaths           int not null default 0,              -- processes that died while it was alone in work
+  group_process_id uuid,                                -- who tries it now among others, or died of them; null: it is tried alone, or that attempt ended without a death
+  group_size       smallint,                            -- how many were tried together
   primary key (client_id, source_event_id)
 );
 

@@ -12,7 +12,7 @@ import {
 } from './batch-result.ts'
 import { claimDueEvents, type LanesOfClients } from './claim-events.ts'
 import { faultOutcome, StepFault } from './faults.ts'
-import { normalizeEachAlone } from './lone-events.ts'
+import { normalizeApart } from './lone-events.ts'
 import { failEvent, processBatch } from './process-batch.ts'
 
 /** Events per lane in one transaction. */
@@ -30,7 +30,7 @@ const LOCK_WAIT = { together: { lock_timeout: '250ms' }, alone: { lock_timeout: 
  * nothing. An event that PostgreSQL or our own code cannot take must not hold up its neighbours: fewer and fewer clients are tried
  * together, then fewer events of each lane, then fewer lanes, until it stands alone and fails. Whatever repeats for a batch of one is that
  * event's; only what concerns the database or the process is tried again. After the death of a process with some of these lanes, what was
- * in work in them is tried one event at a time. Answers a result for each of the clients.
+ * in work in them is tried apart from all else. Answers a result for each of the clients.
  */
 export async function normalizeBatch(deps: BatchDeps, lanesOfClients: LanesOfClients): Promise<BatchResults> {
   const { gate = createLoneGate() } = deps
@@ -39,10 +39,8 @@ export async function normalizeBatch(deps: BatchDeps, lanesOfClients: LanesOfCli
     new Map([...lanesOfClients.keys()].map((clientId) => [clientId, NOTHING_DUE])),
     await gate.runTogether(() => normalizeTogether(deps, lanesOfClients, interrupted)),
   ]
-  for (const clientId of interrupted) {
-    const lanes = lanesOfClients.get(clientId) ?? []
-    parts.push(await normalizeEachAlone({ ...deps, gate }, clientId, { lanes, perLane: LANE_LIMIT }))
-  }
+  const ofInterrupted = new Map([...lanesOfClients].filter(([clientId]) => interrupted.has(clientId)))
+  if (ofInterrupted.size > 0) parts.push(await normalizeApart({ ...deps, gate }, ofInterrupted, LANE_LIMIT))
   return mergeResults(parts)
 }
 

@@ -57,7 +57,7 @@ const runClaim = createClientStatement<ClaimedRow>({
                cross join (
                  select l.client_id, l.lane,
                         exists (select from interrupted_lanes i
-                                 where i.client_id = l.client_id and i.lane = l.lane ${tie('i.client_id')}) as is_interrupted
+                                 where i.client_id = l.client_id and i.lane = l.lane ${tie('i.client_id')} offset 0) as is_interrupted
                    from unnest($1::uuid[], $2::smallint[]) l(client_id, lane)) l
                cross join lateral (
                  select s.id, s.due_at from source_events s
@@ -105,16 +105,30 @@ export async function claimDueEvents(
   }
 }
 
-/** Locks and reads one source event; none where it is not due, or locked by another transaction. */
-export async function claimDueEvent(tx: Queryable, clientId: string, id: string): Promise<SourceEvent[]> {
-  const { rows } = await tx.query<SourceEventRow>(
-    `select e.id, e.source_id, e.event_id, e.type, e.account, e.livemode, e.api_version, e.created_at, e.received_at, b.body
-       from ${factLocksSql('array[$1::uuid]')}
-      cross join lateral (
-        select id, source_id, event_id, type, account, livemode, api_version, created_at, received_at from source_events
-         where client_id = $1 and id = $2 and due_at <= now() and fact_locks.count > 0 for update skip locked) e
-       left join source_event_bodies b on b.client_id = $1 and b.source_event_id = e.id`,
-    [clientId, id],
-  )
-  return rows.map(sourceEventOf)
+const runClaimById = createClientStatement<SourceEventRow & { client_id: string }>({
+  name: 'normalize.claim_by_id',
+  text: (tie) => `
+    select w.client_id, e.*, b.body
+      from ${factLocksSql('$1::uuid[]')}
+     cross join unnest($1::uuid[], $2::uuid[]) w(client_id, id)
+     cross join lateral (
+       select s.id, s.source_id, s.event_id, s.type, s.account, s.livemode, s.api_version, s.created_at, s.received_at
+         from source_events s
+        where s.client_id = w.client_id and s.id = w.id and s.due_at <= now() and fact_locks.count > 0 ${tie('s.client_id')}
+          for update skip locked) e
+      left join lateral (
+        select b.body from source_event_bodies b
+         where b.client_id = w.client_id and b.source_event_id = w.id ${tie('b.client_id')} offset 0) b on true
+     order by w.client_id`,
+})
+
+/** Locks and reads source events by their ids, those of each client; what is not due, or locked by another transaction, is left out. */
+export async function claimEventsById(
+  tx: Queryable,
+  events: readonly { clientId: string; id: string }[],
+): Promise<ReadonlyMap<string, SourceEvent[]>> {
+  const clientIds = events.map(({ clientId }) => clientId)
+  const { rows } = await runClaimById(tx, clientIds, [clientIds, events.map(({ id }) => id)])
+  const ofClients = Map.groupBy(rows, ({ client_id }) => client_id)
+  return new Map([...ofClients].map(([clientId, own]) => [clientId, own.map(sourceEventOf)]))
 }

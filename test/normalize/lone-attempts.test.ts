@@ -3,6 +3,7 @@ import { mappings } from '../../mappings/index.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
+import { normalizeBatch } from '../../src/normalize/batch.ts'
 import { explainSourceEvent } from '../../src/normalize/explain/explain.ts'
 import { renormalizeOne } from '../../src/normalize/renormalize.ts'
 import { createLoneGate } from '../../src/workers/lone-gate.ts'
@@ -41,18 +42,90 @@ const readStates = async (clientId: string) =>
 const countLeft = async (table: 'interrupted_lanes' | 'lone_attempts', clientId: string) =>
   (await db.query(`select from ${table} where client_id = $1`, [clientId])).rowCount
 
-test('what was due in the lanes of a dead process is tried one event at a time, and then in batches again', async () => {
-  const { clientId, ids } = await storeSome(12)
+const seeBatches = () => {
+  const batches: string[][] = []
+  const onBatchNormalized = ({ outcomes }: { outcomes: readonly { id: string }[] }) =>
+    void batches.push(outcomes.map(({ id }) => id).sort())
+  return { batches, watch: { onBatchNormalized } }
+}
+/** As a process leaves it that died with these in work together. */
+const leaveGroupMarks = (clientId: string, ids: readonly string[]) =>
+  db.query(
+    `insert into lone_attempts (client_id, source_event_id, group_process_id, group_size)
+     select $1, id, $3, $4 from unnest($2::uuid[]) id`,
+    [clientId, ids, newId(), ids.length],
+  )
+
+test('what was due in the lanes of a dead process is tried apart from all else, and then in batches again', async () => {
+  const [{ clientId, ids }, other] = [await storeSome(12), await storeSome(2)]
   await interrupt(clientId)
-  const sizes: number[] = []
-  const watch = {
-    onBatchNormalized: ({ outcomes }: { outcomes: readonly unknown[] }) => void sizes.push(outcomes.length),
+  await interrupt(other.clientId)
+  const { batches, watch } = seeBatches()
+  const results = await normalizeBatch(
+    { ...deps, watch },
+    new Map([clientId, other.clientId].map((one) => [one, lanes])),
+  )
+  expect(batches).toEqual([[...ids, ...other.ids].sort()])
+  expect(results.get(clientId)?.sourceEventCount).toBeGreaterThan(0)
+  for (const one of [clientId, other.clientId]) {
+    expect((await readStates(one)).every(({ state }) => state === 'normalized')).toBe(true)
+    expect(await countLeft('interrupted_lanes', one)).toBe(0)
+    expect(await countLeft('lone_attempts', one)).toBe(0)
   }
+})
+
+test('what was in a group at a death is tried in smaller ones after all others, and then alone', async () => {
+  const { clientId, ids } = await storeSome(16)
+  const [large, small, rest] = [ids.slice(0, 10), ids.slice(10, 13), ids.slice(13)]
+  await leaveGroupMarks(clientId, large)
+  await leaveGroupMarks(clientId, small)
+  await interrupt(clientId)
+  const { batches, watch } = seeBatches()
   await normalizeClient({ ...deps, watch }, clientId, lanes)
-  expect(sizes).toEqual(ids.map(() => 1))
+  expect(batches).toEqual([[...rest], large.slice(0, 8), large.slice(8), ...small.map((id) => [id])])
   expect((await readStates(clientId)).every(({ state }) => state === 'normalized')).toBe(true)
-  expect(await countLeft('interrupted_lanes', clientId)).toBe(0)
   expect(await countLeft('lone_attempts', clientId)).toBe(0)
+})
+
+test('a death of a group is no death of one that was alone', async () => {
+  const { clientId, ids } = await storeSome(2)
+  await leaveMark(clientId, present(ids[0]), 1)
+  await leaveGroupMarks(clientId, [present(ids[1])])
+  await interrupt(clientId)
+  const seen: unknown[] = []
+  const looking: typeof fanOut = async (tx, events) => {
+    const { rows } = await db.query(
+      'select source_event_id as id, deaths from lone_attempts where client_id = $1 and process_id is not null and process_id = $2',
+      [clientId, gate.processId],
+    )
+    seen.push(...rows)
+    return fanOut(tx, events)
+  }
+  const gate = createLoneGate()
+  await normalizeClient({ ...deps, gate, fanOut: looking }, clientId, lanes)
+  expect(seen).toEqual([
+    { id: ids[1], deaths: 0 },
+    { id: ids[0], deaths: 2 },
+  ])
+})
+
+test('an event that cannot be written does not keep its group from going on', async () => {
+  const { clientId, ids } = await storeSome(5)
+  await interrupt(clientId)
+  const failing: typeof fanOut = async (tx, events) => {
+    const { rowCount } = await tx.query('select from events where client_id = $1 and source_event_id = $2', [
+      clientId,
+      ids[2],
+    ])
+    if (rowCount !== 0) throw new Error('no class that we know')
+    return fanOut(tx, events)
+  }
+  await normalizeClient({ ...deps, fanOut: failing }, clientId, lanes)
+  expect((await readStates(clientId)).map(({ state }) => state)).toEqual(
+    ids.map((id) => (id === ids[2] ? 'failed' : 'normalized')),
+  )
+  expect(await countLeft('lone_attempts', clientId)).toBe(0)
+  expect(await countLeft('interrupted_lanes', clientId)).toBe(0)
 })
 
 test('what was alone at three deaths fails without another try, after all others', async () => {

@@ -89,6 +89,8 @@ const ROWS: Record<string, Record<string, string>> = {
     next_attempt_at: 'case when n % 2 = 1 then now() end',
     fetched_at: 'now()',
   },
+  interrupted_lanes: { lane: 'n', process_id: sourceId('1') },
+  lone_attempts: { source_event_id: idOf('k') },
   forgotten: { hash: `sha256(n::text::bytea)` },
 }
 

@@ -8,6 +8,7 @@ import { eventually } from '../support/eventually.ts'
 import { environment, temporaryFolder } from '../support/gateway.ts'
 import { call, runGateway } from '../support/program.ts'
 import { startReceiver } from '../support/receiver.ts'
+import { postOver, runSeveral } from '../support/several.ts'
 import { subscriptionCreated } from '../support/subscription.ts'
 import { layWay } from '../support/way.ts'
 
@@ -62,7 +63,7 @@ async function sendPersistently({ url }: Supervised, way: Awaited<ReturnType<typ
   await eventually(async () => (await way.post(url(), body)).status === 200, { timeoutMs: 120_000, everyMs: 50 })
 }
 
-const readStates = async ({ db }: Supervised) =>
+const readStates = async ({ db }: Pick<Supervised, 'db'>) =>
   (
     await db.query<{ event_id: string; state: string; reason_code: string | null }>(
       'select event_id, state, reason_code from source_events order by id',
@@ -97,8 +98,8 @@ test('an event that ends the process fails after three deaths alone, across star
   expect(Object.groupBy(states, ({ state }) => state).normalized).toHaveLength(good.length)
   const failed = states.filter(({ state }) => state === 'failed')
   expect(failed).toMatchObject([{ reason_code: 'process_died' }])
-  // Once among others at most, and three times alone.
-  expect([3, 4]).toContain(gateway.deaths())
+  // Among others in a batch, in a group and in a smaller one, at most, and three times alone.
+  expect([3, 4, 5, 6]).toContain(gateway.deaths())
 
   // Whoever asks why is answered, by a process that lives on.
   await eventually(gateway.isListening)
@@ -114,6 +115,26 @@ test('an event that ends the process fails after three deaths alone, across star
   expect(gateway.deaths()).toBe(before)
   await gateway.end()
 }, 600_000)
+
+test('of a gateway of several processes it ends children, one after another, and never the gateway', async () => {
+  const { url: databaseUrl, db } = await freshDatabase()
+  const gateway = await runSeveral({ url: databaseUrl }, 2, { FLO_CONTRACTS: CONTRACT, FLO_HOLD_SECONDS: '0' })
+  const url = await gateway.listening()
+  const way = await layWay(gateway.api, receiver.url)
+  const bodies = [...Array.from({ length: 5 }, () => subscriptionCreated()), deadlyInvoice()]
+  for (const body of bodies)
+    await eventually(async () => (await postOver(false, { url, sourceId: way.sourceId, body })) === 200)
+  await eventually(
+    async () => {
+      const states = (await readStates({ db })).map(({ state, reason_code }) => reason_code ?? state)
+      expect(states.toSorted()).toEqual([...Array(5).fill('normalized'), 'process_died'])
+      return true
+    },
+    { timeoutMs: 180_000 },
+  )
+  expect(gateway.logged('process.ended').length).toBeGreaterThanOrEqual(3)
+  expect(gateway.child.exitCode).toBeNull()
+})
 
 test('fifty kills under load fail no event', async () => {
   const gateway = await superviseGateway()
