@@ -8,6 +8,10 @@ interface StoryOptions {
   seed: string
   apiVersion: string
   clientUserId: string | null
+  /** What the platform writes onto its objects, such as the name of the client. */
+  metadata: Readonly<Record<string, string>>
+  /** The connected account that the events are about; null: the source's own. */
+  account: string | null
   /** Takes the place of the story's own (first) customer. */
   customer: string | undefined
   now: Date

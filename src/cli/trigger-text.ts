@@ -28,10 +28,10 @@ export function listText(apiVersion: string): string {
 /** What went in, line by line, and under each what came out and where it went. */
 export const outcomesText = (outcomes: readonly TriggerOutcome[]): string => outcomes.flatMap(outcomeText).join('\n')
 
-function outcomeText({ eventId, type, state, reason, events }: TriggerOutcome): string[] {
+function outcomeText({ eventId, type, state, reason, client, events }: TriggerOutcome): string[] {
   const became = state === 'normalized' ? (events.length > 0 ? '' : faint('nothing to tell')) : stateText(state, reason)
   return [
-    `→ ${type}  ${faint(eventId)}  ${became}`.trimEnd(),
+    `→ ${type}  ${faint(client === null ? eventId : `${eventId} of ${client}`)}  ${became}`.trimEnd(),
     ...events.flatMap(({ id, contract, type, deliveries }) => [
       `    ${good('✓')} ${strong(type)}  ${faint(`${contract}  ${id}`)}`,
       ...(deliveries.length === 0 ? [`        ${faint('no endpoint wants it')}`] : []),

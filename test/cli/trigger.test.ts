@@ -71,6 +71,51 @@ describe('over a running gateway', async () => {
     expect(rows).toHaveLength(1)
   })
 
+  describe('a source that routes', async () => {
+    const routed = async (routing: object): Promise<string> =>
+      (await gateway.api('POST', '/v1/sources', { signingSecrets: ['whsec_routed'], routing })).body.data.id
+    const [byMetadata, byAccount] = [await routed({ by: 'metadata', key: 'tenant' }), await routed({ by: 'account' })]
+    for (const [id, value] of [
+      [byMetadata, 'tenant_42'],
+      [byAccount, 'acct_42'],
+    ])
+      await gateway.api('PUT', `/v1/sources/${id}/routes/${value}`, { clientId })
+    const at = (id: string) => ['--source', id, '--url', gateway.url]
+
+    test.each(['checkout-subscription', 'bare-payment', 'checkout-payment'])(
+      'gets %s as a platform with one account tells it, and gives it to the client that is named',
+      async (scenario) => {
+        const { code, stdout } = await trigger(scenario, ...at(byMetadata), '--client', 'tenant_42')
+        expect({ code, stdout }).toMatchObject({ code: 0 })
+        expect(stdout).toMatch(/evt_\w+ of Acme/)
+        expect(stdout).not.toContain('unrouted')
+      },
+    )
+
+    test('gets the events of a connected account', async () => {
+      const { code, stdout } = await trigger('subscription.renewed', ...at(byAccount), '--account', 'acct_42')
+      expect({ code, stdout }).toMatchObject({ code: 0 })
+      expect(stdout).toContain('✓ subscription.renewed')
+    })
+
+    test('shows what is nobody’s, and fails', async () => {
+      const waits = ['--wait', '5']
+      const stranger = await trigger('checkout-free', ...at(byMetadata), '--client', 'tenant_unknown', ...waits)
+      expect(stranger).toMatchObject({ code: 1, stdout: expect.stringContaining('tenant_unknown') })
+      expect(stranger.stdout).toContain('unrouted')
+      const nobody = await trigger('checkout-free', ...at(byMetadata), ...waits)
+      expect(nobody).toMatchObject({ code: 1, stderr: expect.stringContaining('neither --client nor --account') })
+    })
+
+    test.each([
+      [() => at(byAccount), ['--client', 'tenant_42'], 'routes by connected accounts alone'],
+      [() => to(), ['--client', 'tenant_42'], 'belongs to one client'],
+      [() => at(byAccount), ['--account', '42'], 'not the id of a connected account'],
+    ] as const)('and other sources refuse what they would not heed', async (source, words, message) => {
+      await expect(trigger('checkout-free', ...source(), ...words)).rejects.toThrow(message)
+    })
+  })
+
   test('an endpoint that does not answer well is shown, and the event came all the same', async () => {
     receiver.behave({ status: 500 })
     const { code, stdout } = await trigger('checkout-free', ...to())
@@ -142,7 +187,15 @@ test('each event that Stripe leads to has a story, and no shorter one leads to i
 
 test('every scenario comes to its end about now', () => {
   const now = new Date('2026-03-01T12:00:00Z')
-  const options = { seed: 's', apiVersion: NEWEST, clientUserId: null, customer: undefined, now }
+  const options = {
+    seed: 's',
+    apiVersion: NEWEST,
+    clientUserId: null,
+    customer: undefined,
+    metadata: {},
+    account: null,
+    now,
+  }
   for (const scenario of scenarios) {
     const last = present(eventsUntilNow(scenario, options).at(-1)).created * 1000
     expect(last, scenario.name).toBeLessThanOrEqual(now.getTime())
