@@ -95,6 +95,12 @@ export type ProcessedBatch = {
 
 export const NOTHING_TO_DO: ProcessedBatch = { results: new Map(), report: null }
 
+/**
+ * So long a batch waits for rows that somebody has locked: one of several clients hardly at all, since the lease loop then tries its halves,
+ * until the client whose rows they are is by itself.
+ */
+export const lockWaitOf = (clientCount: number): SessionSettings => ({ lock_timeout: clientCount > 1 ? '250ms' : '5s' })
+
 /** Runs a transaction, which has these settings, and reports it after its commit. */
 export async function commitAndReport(
   { db, now, watch, onCommitted }: BatchDeps,

@@ -5,6 +5,7 @@ import {
   type BatchDeps,
   type BatchResults,
   commitAndReport,
+  lockWaitOf,
   mergeResults,
   NOTHING_DUE,
   NOTHING_TO_DO,
@@ -19,12 +20,6 @@ import { failEvent, processBatch } from './process-batch.ts'
 const LANE_LIMIT = 60
 /** Events of all lanes in one transaction: what a client with many lanes, or many clients, take together. */
 const BATCH_LIMIT = 480
-/**
- * So long a batch waits for rows that somebody has locked: one of several clients hardly at all, since the lease loop then tries its halves,
- * until the client whose rows they are is by itself.
- */
-const LOCK_WAIT = { together: { lock_timeout: '250ms' }, alone: { lock_timeout: '5s' } }
-
 /**
  * Normalises the due events of some lanes of clients of one group in one transaction: states, events, deliveries, snapshots, all or
  * nothing. An event that PostgreSQL or our own code cannot take must not hold up its neighbours: fewer and fewer clients are tried
@@ -59,7 +54,7 @@ async function normalizeTogether(
           for (const clientId of claimed.interrupted) interrupted.add(clientId)
           return claimed
         }),
-      some.size > 1 ? LOCK_WAIT.together : LOCK_WAIT.alone,
+      lockWaitOf(some.size),
     )
   const results = await splitUntilAlone<[string, readonly number[]], BatchResults>([...lanesOfClients], {
     work: async (some) => [await commitSome(new Map(some), LANE_LIMIT)],

@@ -3,6 +3,7 @@ import {
   type BatchDeps,
   type BatchResults,
   commitAndReport,
+  lockWaitOf,
   mergeResults,
   NOTHING_DUE,
   NOTHING_TO_DO,
@@ -105,14 +106,18 @@ const tryAlone = (deps: BatchDeps, event: EventOfClient, processId: string): Pro
 
 /** These events to their outcomes, in one transaction that forgets their marks. */
 const normalizeEvents = (deps: BatchDeps, events: readonly EventOfClient[]): Promise<BatchResults> =>
-  commitAndReport(deps, async (tx) => {
-    const processed = await processBatch(deps, tx, async () => ({
-      ofClients: await claimEventsById(tx, events),
-      leftOver: new Set(),
-    }))
-    await forgetAttempts(tx, events)
-    return processed
-  })
+  commitAndReport(
+    deps,
+    async (tx) => {
+      const processed = await processBatch(deps, tx, async () => ({
+        ofClients: await claimEventsById(tx, events),
+        leftOver: new Set(),
+      }))
+      await forgetAttempts(tx, events)
+      return processed
+    },
+    lockWaitOf(new Set(events.map(({ clientId }) => clientId)).size),
+  )
 
 const failAlone = (
   deps: BatchDeps,

@@ -152,6 +152,35 @@ test('what was alone at three deaths fails without another try, after all others
   expect((await readStates(clientId))[0]).toMatchObject({ state: 'normalized' })
 })
 
+test('a row that somebody has locked ends a group of several clients soon, and is no death', async () => {
+  const [one, other] = [await storeSome(2), await storeSome(2)]
+  await interrupt(one.clientId)
+  await interrupt(other.clientId)
+  const { rows } = await db.query(
+    `insert into objects (client_id, source_id, object_id, kind, snapshot, memory, realm)
+     select client_id, source_id, '@+test/' || (convert_from(b.body, 'utf8')::json #>> '{data,object,id}'), 'subscription', '{"tied":[],"base":[]}', '{}', '@+test'
+       from source_events e join source_event_bodies b using (client_id) where b.source_event_id = e.id and e.id = $1
+     returning object_id`,
+    [one.ids[0]],
+  )
+  const holder = await db.connect()
+  await holder.query('begin')
+  await holder.query('select from objects where client_id = $1 and object_id = $2 for update', [
+    one.clientId,
+    rows[0].object_id,
+  ])
+  const both = new Map([one.clientId, other.clientId].map((clientId) => [clientId, lanes]))
+  await expect(normalizeBatch(deps, both)).rejects.toMatchObject({ code: '55P03' })
+  await holder.query('rollback')
+  holder.release()
+  const marks = await db.query('select group_process_id, process_id, deaths from lone_attempts where client_id = $1', [
+    one.clientId,
+  ])
+  expect(marks.rows).toEqual(one.ids.map(() => ({ group_process_id: null, process_id: null, deaths: 0 })))
+  await normalizeBatch(deps, both)
+  expect((await readStates(one.clientId)).map(({ state }) => state)).toEqual(['normalized', 'normalized'])
+})
+
 test('a try that fails in a process that lives is no death', async () => {
   const { clientId, ids } = await storeSome(1)
   const gate = createLoneGate()
