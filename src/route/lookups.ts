@@ -8,7 +8,7 @@ import type { WaitingEvent } from './waiting-events.ts'
 // What Stripe is asked for where a source has an API key: the objects that an event names, for their metadata and for what they name.
 
 /** What Stripe has told of an object, if anything. */
-export interface Lookup {
+export interface ClientLookup {
   isPending: boolean
   /** It may be asked for once more. */
   isOld: boolean
@@ -16,7 +16,7 @@ export interface Lookup {
 }
 
 /** Lookups that were asked for, by `lookupKeyOf`. */
-export type Lookups = Map<string, Lookup>
+export type ClientLookups = Map<string, ClientLookup>
 
 /** The key of an object's fetch, as in hydrations. */
 export const needOf = (event: Pick<WaitingEvent, 'account' | 'livemode'>, { id }: NamedObject): string =>
@@ -34,8 +34,8 @@ export async function addLookups(
   tx: Queryable,
   clientId: string,
   waiting: readonly CluedEvent[],
-): Promise<{ clued: CluedEvent[]; lookups: Lookups }> {
-  const lookups: Lookups = new Map()
+): Promise<{ clued: CluedEvent[]; lookups: ClientLookups }> {
+  const lookups: ClientLookups = new Map()
   let clued = [...waiting]
   for (let step = 0; step < MOST_STEPS; step += 1) {
     const wanted = new Map<string, { sourceId: string; need: string }>()
@@ -56,7 +56,7 @@ async function loadLookups(
   tx: Queryable,
   clientId: string,
   wanted: readonly { sourceId: string; need: string }[],
-  lookups: Lookups,
+  lookups: ClientLookups,
 ): Promise<boolean> {
   const { rows } = await tx.query<{
     sourceId: string
@@ -77,7 +77,7 @@ async function loadLookups(
   return rows.some(({ result }) => result !== null)
 }
 
-function withLookups({ event, clues }: CluedEvent, lookups: Lookups): RoutingClues {
+function withLookups({ event, clues }: CluedEvent, lookups: ClientLookups): RoutingClues {
   const { routing } = event
   if (routing === null || !event.canFetch) return clues
   let merged = clues
@@ -98,7 +98,7 @@ function withLookups({ event, clues }: CluedEvent, lookups: Lookups): RoutingClu
  * The objects that Stripe is to be asked for: customers and subscriptions, which carry the metadata, and where an event names neither, what
  * leads to them.
  */
-export function lookupsWanted({ event, clues }: CluedEvent, lookups: Lookups): NamedObject[] {
+export function lookupsWanted({ event, clues }: CluedEvent, lookups: ClientLookups): NamedObject[] {
   if (!event.canFetch) return []
   const isAsked = (object: NamedObject) => {
     const lookup = lookups.get(lookupKeyOf(event.sourceId, needOf(event, object)))

@@ -4,7 +4,7 @@ import { decideRoutes, type RouteDecision } from '../domain/route-decision.ts'
 import { fetchKey } from '../domain/routing.ts'
 import { type RoutingClues, readRoutingClues } from '../domain/routing-clues.ts'
 import type { RoutedEvent } from '../watch.ts'
-import { addLookups, insertLookups, type LookupRequest, type Lookups, lookupsWanted, needOf } from './lookups.ts'
+import { addLookups, type ClientLookups, insertLookups, type LookupRequest, lookupsWanted, needOf } from './lookups.ts'
 import { closeOrphans, type SettledEvent, type Settlement, saveSettlements } from './settle.ts'
 import { claimWaitingEvents, EVENTS_AT_ONCE, parseEventBody, releaseTold, type WaitingEvent } from './waiting-events.ts'
 
@@ -98,7 +98,7 @@ type WaitingOn = Extract<Settlement, { state: 'waiting' }> & { asks: LookupReque
 function settlementOf(
   { now, hydrateSeconds }: RouteBatchDeps,
   clued: { event: WaitingEvent; clues: RoutingClues },
-  { decision, lookups }: { decision: RouteDecision; lookups: Lookups },
+  { decision, lookups }: { decision: RouteDecision; lookups: ClientLookups },
 ): Exclude<Settlement, { state: 'waiting' }> | WaitingOn {
   const { event } = clued
   if (decision.state === 'routed' || decision.state === 'shared') return decision
@@ -125,7 +125,7 @@ function settlementOf(
   }
 }
 
-const isPending = (event: WaitingEvent, object: LookupRequest['object'], lookups: Lookups): boolean =>
+const isPending = (event: WaitingEvent, object: LookupRequest['object'], lookups: ClientLookups): boolean =>
   event.canFetch && lookups.get(`${event.sourceId} ${needOf(event, object)}`)?.isPending === true
 
 function reportOf(ownerId: string, { event, settlement }: SettledEvent): RoutedEvent[] {
