@@ -12,6 +12,7 @@ import {
   requestTime,
   textUpTo,
 } from '../http/field-schemas.ts'
+import { OWNER_COLUMN, ownerId } from '../http/owner.ts'
 import { readPage } from '../http/page.ts'
 import { listRoute, type Route, resourceRoute } from '../http/route.ts'
 
@@ -29,7 +30,7 @@ const Counts = z
 const Backfill = z
   .strictObject({
     id,
-    clientId: id,
+    clientId: ownerId,
     sourceId: id,
     account: z.string().nullable(),
     since: replyTime,
@@ -126,7 +127,7 @@ export const backfillRoutes = (
   }),
 ]
 
-const COLUMNS = `t.id, t.client_id as "clientId", t.source_id as "sourceId", nullif(t.account, '') as account, t.since, t.until,
+const COLUMNS = `t.id, ${OWNER_COLUMN}, t.source_id as "sourceId", nullif(t.account, '') as account, t.since, t.until,
   t.types, t.delivery_success as "deliverySuccess", t.state, t.read_until as "readUntil", t.counts,
   extract(epoch from t.read_until - t.since)::float8 / extract(epoch from t.until - t.since)::float8 as progress,
   case when t.reason_code is not null then jsonb_build_object('code', t.reason_code, 'message', t.reason_message) end as reason,

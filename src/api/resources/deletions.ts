@@ -3,6 +3,7 @@ import type { DeletionKind } from '../../database/deletions.ts'
 import { firstRow } from '../../database/rows.ts'
 import type { ApiDeps } from '../http/api-deps.ts'
 import { clientId, id, idReference, pageQuery, replyTime, textUpTo } from '../http/field-schemas.ts'
+import { OWNER_COLUMN, ownerId, showOwner } from '../http/owner.ts'
 import { readPage } from '../http/page.ts'
 import { type ApiCall, type ApiReply, adminRoute, listRoute, type Route, resourceRoute } from '../http/route.ts'
 
@@ -16,7 +17,7 @@ const counts = z.record(z.string(), z.number().int()).meta({
 const Deletion = z
   .strictObject({
     id,
-    clientId: id,
+    clientId: ownerId,
     kind: z.enum(KINDS).meta({ description: '`payload`: a payload was expunged, whose states stay.' }),
     subjectId: id.meta({ description: 'The id of the client, source, user, source event or event.' }),
     deletedAt: replyTime,
@@ -32,7 +33,7 @@ const Deletion = z
   })
 
 const DeletionPreview = z
-  .strictObject({ dryRun: z.literal(true), kind: z.enum(KINDS), clientId: id, subjectId: id, counts })
+  .strictObject({ dryRun: z.literal(true), kind: z.enum(KINDS), clientId: ownerId, subjectId: id, counts })
   .meta({ id: 'DeletionPreview', description: 'What a deletion would take.' })
 
 const dryRun = z
@@ -73,7 +74,10 @@ async function answerDeletion(
   const { clientId, kind } = asked
   const done = await deps.requestDeletion(db, { ...asked, requestedBy: caller.keyId }, { isDryRun })
   if (done.id === null)
-    return { status: 200, data: { dryRun: true, kind, clientId, subjectId: done.subjectId, counts: done.counts } }
+    return {
+      status: 200,
+      data: { dryRun: true, kind, clientId: showOwner(clientId), subjectId: done.subjectId, counts: done.counts },
+    }
   afterCommit(() => {
     deps.wakes.erase(clientId)
     // What was read ahead to be sent is looked at again.
@@ -163,6 +167,6 @@ const trailRoute = (deps: Deps): Route =>
       }),
   })
 
-const COLUMNS = `t.id, t.client_id as "clientId", t.kind, t.subject_id as "subjectId", t.requested_at as "deletedAt",
+const COLUMNS = `t.id, ${OWNER_COLUMN}, t.kind, t.subject_id as "subjectId", t.requested_at as "deletedAt",
   t.requested_by as "deletedBy", t.counts, t.requested_at + interval '24 hours' as "goneBy", t.finished_at as "goneAt",
   t.gone as "goneCounts"`

@@ -3,9 +3,9 @@ import type { Queryable } from '../../database/db.ts'
 import { isOfDeletedUser } from '../../database/deletions.ts'
 import { firstRow } from '../../database/rows.ts'
 import { EVENT_ORIGINS, originOf } from '../../domain/event-origin.ts'
-import { OPERATOR_CLIENT } from '../../domain/ids.ts'
 import type { ApiDeps } from '../http/api-deps.ts'
 import { clientId, id, idReference, pageQuery, replyTime, textUpTo, windowQuery } from '../http/field-schemas.ts'
+import { showOwner } from '../http/owner.ts'
 import { readPage } from '../http/page.ts'
 import { listRoute, type Route, resourceRoute } from '../http/route.ts'
 import { RoutedByReply, readRoutedBy } from './routed-by.ts'
@@ -137,7 +137,7 @@ async function showSourceEvents<R extends SourceEventRow>(db: Queryable, rows: r
   return rows.map(({ isRouted: _, ...row }) => ({
     ...row,
     origin: originOf(row),
-    clientId: row.clientId === OPERATOR_CLIENT ? null : row.clientId,
+    clientId: showOwner(row.clientId),
     routedBy: routedBy.get(row.id) ?? null,
   }))
 }

@@ -2,11 +2,12 @@ import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { ensureOperatorClient } from '../../database/operator-client.ts'
 import { firstRow } from '../../database/rows.ts'
-import { newId, OPERATOR_CLIENT } from '../../domain/ids.ts'
+import { newId } from '../../domain/ids.ts'
 import type { Routing } from '../../domain/routing.ts'
 import type { KeyRing } from '../../secrets/keyring.ts'
 import type { ApiDeps } from '../http/api-deps.ts'
 import { clientId, id, idReference, name, pageQuery, replyTime, textUpTo } from '../http/field-schemas.ts'
+import { OWNER_COLUMN, ownerId } from '../http/owner.ts'
 import { readPage } from '../http/page.ts'
 import { anyOwnerRoute, listRoute, type Route, resourceRoute } from '../http/route.ts'
 import { updateSet } from '../http/update-set.ts'
@@ -36,9 +37,7 @@ const Hydration = z
 const Source = z
   .strictObject({
     id,
-    clientId: id
-      .nullable()
-      .meta({ description: "null: the operator's own, which routes its events to several clients." }),
+    clientId: ownerId,
     kind: z.enum(['stripe']),
     name: z.string().nullable(),
     routing: RoutingReply,
@@ -194,7 +193,7 @@ export const sourceRoutes = (deps: Pick<ApiDeps, 'keyRing' | 'publicUrl' | 'forg
   }),
 ]
 
-const COLUMNS = `t.id, nullif(t.client_id, '${OPERATOR_CLIENT}') as "clientId", t.kind, t.name, t.routing, cardinality(t.signing_secrets) as "signingSecretCount",
+const COLUMNS = `t.id, ${OWNER_COLUMN}, t.kind, t.name, t.routing, cardinality(t.signing_secrets) as "signingSecretCount",
   t.api_key is not null as "hasApiKey", t.api_version as "apiVersion", t.plan_ranks as "planRanks", t.created_at as "createdAt",
   t.signature_failing_at as "signatureFailingSince",
   case when h.open_until > now() then h.open_until end as "pausedUntil", h.reason_code as code, h.reason_message as message`
