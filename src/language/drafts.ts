@@ -2,6 +2,7 @@ import type { Json } from '../domain/json.ts'
 import type { Mapping, Node } from './mapping.ts'
 import { buildShape, readId, readIfReadable, readValue, selectElements } from './read.ts'
 import { type EvaluationScope, scopeAnew, tracePart } from './scope.ts'
+import type { Strides } from './strides.ts'
 import { placesOf, type UnreadableError } from './unreadable.ts'
 
 /** An event that a mapping wants to send. */
@@ -29,11 +30,27 @@ export const storedKey = (
 /** A rule that speaks. */
 export type EmitRule = Extract<Mapping['rules'][number], { emit: unknown }>
 
-/** The events of a rule: one of each of its types, for each element where it tells of a list. */
-export function draftEvents(mapping: Mapping, rule: EmitRule, scope: EvaluationScope): EventDraft[] {
-  const scopes = rule.each ? selectElements(rule.each, scope).map((item) => ({ ...scope, item })) : [scope]
-  return scopes.flatMap((one) => [rule.emit].flat().map((type) => draftEvent(mapping, type, rule, one)))
+/** A body takes some tenths of a millisecond at most, as long as it tells of one line. */
+const DRAFTS_PER_STRIDE = 8
+
+/** The events of rules: one of each of their types, for each element where they tell of a list. */
+export function* draftEvents(
+  mapping: Mapping,
+  rules: readonly EmitRule[],
+  scope: EvaluationScope,
+): Strides<EventDraft[]> {
+  const drafts: EventDraft[] = []
+  for (const rule of rules)
+    for (const one of scopesOf(rule, scope))
+      for (const type of [rule.emit].flat()) {
+        if (drafts.length % DRAFTS_PER_STRIDE === DRAFTS_PER_STRIDE - 1) yield
+        drafts.push(draftEvent(mapping, type, rule, one))
+      }
+  return drafts
 }
+
+const scopesOf = ({ each }: EmitRule, scope: EvaluationScope): EvaluationScope[] =>
+  each ? selectElements(each, scope).map((item) => ({ ...scope, item })) : [scope]
 
 type BusinessKeyRule = Pick<EmitRule, 'key' | 'acrossSources'>
 

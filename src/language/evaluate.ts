@@ -6,6 +6,7 @@ import { memoizeByKey } from './memoized.ts'
 import { copyMemory, digestOf, type Memory, type ObservationTime, recordOccasion } from './memory.ts'
 import { buildShape, isTrue, readId, readValue } from './read.ts'
 import { createScope, type EvaluationInput, type EvaluationScope, eventIdentity, tracePart } from './scope.ts'
+import type { Strides } from './strides.ts'
 
 /** What one mapping says of one source event. */
 export type Verdict =
@@ -37,18 +38,19 @@ export interface EventOrder {
 }
 
 /** Pure: the same input gives the same verdict. Throws MappingError when the event holds what no mapping knows. */
-export function evaluateMapping(mapping: Mapping, input: EvaluationInput, turn: EventOrder): Verdict {
+export function evaluateMapping(mapping: Mapping, input: EvaluationInput, turn: EventOrder): Strides<Verdict> {
   const memory = copyMemory(input.memory)
   const scope: EvaluationScope = { ...createScope(input), memory, mapping: mapping.name }
-  return tracePart({ op: 'mapping', mapping }, scope, () => decideVerdict(mapping, scope, memory, turn))
+  const deciding = decideVerdict(mapping, scope, memory, turn)
+  return scope.trace ? scope.trace.hearStrides({ op: 'mapping', mapping }, scope, deciding) : deciding
 }
 
-function decideVerdict(
+function* decideVerdict(
   mapping: Mapping,
   scope: EvaluationScope,
   memory: Memory,
   { observedAt: moment, isOvertaken: overtaken }: EventOrder,
-): Verdict {
+): Strides<Verdict> {
   for (const node of mapping.total) readValue(node, scope)
   const at = mapping.rules.findIndex(({ when }, at) =>
     tracePart({ op: 'rule', at }, scope, () => !when || isTrue(when, scope)),
@@ -82,13 +84,13 @@ function decideVerdict(
   }
 
   const told = rulesToEmit(emitRule, mapping, scope)
-  const emissions = [
-    ...(owed ? [draftEvent(mapping, owed.emit, { key: owed.key }, scope)] : []),
-    ...told.flatMap((one) => draftEvents(mapping, one, scope)),
-  ]
+  yield
+  const owedDrafts = owed ? [draftEvent(mapping, owed.emit, { key: owed.key }, scope)] : []
+  const emissions = owedDrafts.concat(yield* draftEvents(mapping, told, scope))
   if (emissions.length === 0)
     return ignoreWith('nothing_to_tell', 'The rule holds, but none of the lines is of the kind that it tells.')
   setFlags(memory, [owed, ...told], scope.event.id)
+  yield
   if (!overtaken) memory.said[mapping.name] = { ...moment, digest: digestOf(buildShape(mapping.news, scope)) }
   const missing = allMissingFacts(mapping, scope)
   return {

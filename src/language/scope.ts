@@ -3,6 +3,7 @@ import type { Mapping, Node, ObjectKind, When } from './mapping.ts'
 import type { Memory } from './memory.ts'
 import type { Readings } from './readings.ts'
 import type { CountedShare, RefundTally } from './refund-tally.ts'
+import type { Strides } from './strides.ts'
 import type { UnreadableError } from './unreadable.ts'
 
 /** What an evaluation may ask about the world. Everything is at hand: the pipeline has resolved it before. */
@@ -42,8 +43,13 @@ export interface EvaluationInput {
   readings?: Readings | undefined
 }
 
-/** Hears an evaluation from within, for explanations: `read` gives the value of `part` in `scope`. */
-export type Trace = <T>(part: TracedPart, scope: EvaluationScope, read: () => T) => T
+/** Hears an evaluation from within, for explanations. */
+export interface Trace {
+  /** `read` gives the value of `part` in `scope`. */
+  hearRead<T>(part: TracedPart, scope: EvaluationScope, read: () => T): T
+  /** The same of a part that is read in strides. */
+  hearStrides<T>(part: TracedPart, scope: EvaluationScope, work: Strides<T>): Strides<T>
+}
 /** What an evaluation is made of, from the mapping down to its leaves. */
 export type TracedPart =
   | { op: 'mapping'; mapping: Mapping }
@@ -111,7 +117,7 @@ export const scopeAnew = (scope: EvaluationScope): EvaluationScope => ({
 
 /** Reads a part of an evaluation, through the trace where there is one. */
 export const tracePart = <T>(part: TracedPart, scope: EvaluationScope, read: () => T): T =>
-  scope.trace ? scope.trace(part, scope, read) : read()
+  scope.trace ? scope.trace.hearRead(part, scope, read) : read()
 
 /** What identifies an event; an event of our own timer is identified by its type. */
 export const eventIdentity = ({ id, type, created }: EvaluationInput['event']) => ({ id: id ?? type, type, created })

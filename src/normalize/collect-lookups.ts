@@ -5,6 +5,7 @@ import type { ObjectKind } from '../language/mapping.ts'
 import { readIfReadable } from '../language/read.ts'
 import { newReadings } from '../language/readings.ts'
 import type { EvaluationInput } from '../language/scope.ts'
+import type { Strides } from '../language/strides.ts'
 import { mappingsReading } from './contract-mappings.ts'
 import { clientUserIdsNamedBy, customersNamedBy } from './forgotten.ts'
 import { isStoredKind, knownObjectOf } from './learn.ts'
@@ -25,10 +26,10 @@ interface LookupDeps {
 }
 
 /** Adds what an event reads of the world; call again when it is loaded, until nothing is added: what is found may point further. */
-export function collectLookups(deps: LookupDeps, sourceEvent: SourceEvent, lookups: Lookups): void {
+export function* collectLookups(deps: LookupDeps, sourceEvent: SourceEvent, lookups: Lookups): Strides<void> {
   const read = noLookups()
   try {
-    collectReads(deps, sourceEvent, read)
+    yield* collectReads(deps, sourceEvent, read)
   } catch (fault) {
     // It is that event's alone: it fails when its turn comes.
     deps.world.lookupFaults.set(sourceEvent, fault)
@@ -45,7 +46,7 @@ export function collectLookups(deps: LookupDeps, sourceEvent: SourceEvent, looku
     for (const id of read[name]) lookups[name].add(keyOf(sourceId, idUnder(realm, id)))
 }
 
-function collectReads(deps: LookupDeps, sourceEvent: SourceEvent, lookups: Lookups): void {
+function* collectReads(deps: LookupDeps, sourceEvent: SourceEvent, lookups: Lookups): Strides<void> {
   const { world, mappings } = deps
   lookups.sources.add(sourceEvent.sourceId)
   const twin = twinOf(sourceEvent)
@@ -62,7 +63,7 @@ function collectReads(deps: LookupDeps, sourceEvent: SourceEvent, lookups: Looku
   for (const customer of customersNamedBy(observation)) lookups.customers.add(customer)
   for (const id of clientUserIdsNamedBy(observation)) lookups.clientUserIds.add(id)
   collectLinkLookups(world, event, observation, { input, isKnown: known !== undefined, lookups })
-  for (const { mapping } of mappingsReading(mappings, event.type)) collectMappingLookups(mapping, input, lookups)
+  for (const { mapping } of mappingsReading(mappings, event.type)) yield* collectMappingLookups(mapping, input, lookups)
 
   // Coming late it may let the newest observation be judged again.
   const newest = known && newestObservationOf(known.snapshot)
@@ -73,7 +74,8 @@ function collectReads(deps: LookupDeps, sourceEvent: SourceEvent, lookups: Looku
     object: known.snapshot.object,
     readings: newReadings(),
   }
-  for (const { mapping } of mappingsReading(mappings, newest.type)) collectMappingLookups(mapping, newestInput, lookups)
+  for (const { mapping } of mappingsReading(mappings, newest.type))
+    yield* collectMappingLookups(mapping, newestInput, lookups)
 }
 
 /** Adds the facts that what is read may bring: who waits for one is released. */

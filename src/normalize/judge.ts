@@ -4,6 +4,7 @@ import { evaluateMapping, type Verdict } from '../language/evaluate.ts'
 import type { Memory } from '../language/memory.ts'
 import { newReadings } from '../language/readings.ts'
 import type { Facts, Trace } from '../language/scope.ts'
+import type { Strides } from '../language/strides.ts'
 import { type ContractMapping, mappingsReading } from './contract-mappings.ts'
 import { priorStateOf } from './world/previous-attributes.ts'
 import {
@@ -44,11 +45,11 @@ export interface ObservationContext {
 }
 
 /** Evaluates every mapping that reads the observation's event type. Throws MappingError. */
-export function judgeObservation(
+export function* judgeObservation(
   mappings: ContractMappings,
   observation: Observation,
   context: ObservationContext,
-): Judgement {
+): Strides<Judgement> {
   const { isTimer, type, created } = observation
   const { snapshot, object, stored, isLate, facts, at, trace } = context
   const prior = observation.previous ? priorStateOf(object, observation.previous) : isLate ? null : stored
@@ -62,14 +63,16 @@ export function judgeObservation(
   const observedAt = momentOf((isTimer && newestObservationOf(snapshot)) || observation)
   const readings = newReadings()
   let { memory } = context
-  const verdicts = mappingsReading(mappings, type).map(({ contract, mapping }) => {
+  const verdicts: MappingVerdict[] = []
+  for (const { contract, mapping } of mappingsReading(mappings, type)) {
+    yield
     const last = memory.said[mapping.name]
     const isOvertaken = !isTimer && last !== undefined && isAfter(last, observation, snapshot)
     const input = { event, object, prior, stored, isLate, memory, facts, trace, readings }
-    const verdict = evaluateMapping(mapping, input, { observedAt, isOvertaken })
+    const verdict = yield* evaluateMapping(mapping, input, { observedAt, isOvertaken })
     memory = verdict.memory ?? memory
-    return { contract, mapping, verdict }
-  })
+    verdicts.push({ contract, mapping, verdict })
+  }
   return { verdicts, memory }
 }
 
@@ -79,21 +82,27 @@ export function judgeObservation(
  * end, say, of a subscription whose first payment arrived after it. `before` is the object as it was known before the
  * observation, `after` with it, and `eventId` the event that brought it: what is remembered anew is remembered of that one.
  */
-export function judgeNewestAgain(
+export function* judgeNewestAgain(
   mappings: ContractMappings,
   before: { snapshot: Snapshot; memory: Memory },
   after: { snapshot: Snapshot; memory: Memory },
   { facts, trace, eventId }: Pick<ObservationContext, 'facts' | 'trace'> & { eventId: string },
-): Judgement {
+): Strides<Judgement> {
   const { snapshot, memory } = after
   const newest = newestObservationOf(snapshot)
   if (!newest) return { verdicts: [], memory }
   const { object } = snapshot
   const wasLate = newestObservationOf(before.snapshot)?.eventId !== newest.eventId
   const storedThen = wasLate ? before.snapshot.object : baseStateOf(before.snapshot)
-  const then = judgeObservation(mappings, newest, { ...before, object, stored: storedThen, isLate: wasLate, facts })
+  const then = yield* judgeObservation(mappings, newest, {
+    ...before,
+    object,
+    stored: storedThen,
+    isLate: wasLate,
+    facts,
+  })
   const stored = baseStateOf(snapshot)
-  const now = judgeObservation(mappings, newest, { ...after, object, stored, isLate: false, facts, trace })
+  const now = yield* judgeObservation(mappings, newest, { ...after, object, stored, isLate: false, facts, trace })
   const keysThen = new Set(
     then.verdicts.flatMap(({ verdict }) => (verdict.kind === 'emit' ? verdict.drafts : [])).map(({ key }) => key),
   )

@@ -2,6 +2,7 @@ import type { ContractMappings } from '../../mappings/offer.ts'
 import { MappingError } from '../language/mapping.ts'
 import { emptyMemory } from '../language/memory.ts'
 import type { Facts, Trace } from '../language/scope.ts'
+import type { Strides } from '../language/strides.ts'
 import { faultOutcome } from './faults.ts'
 import { areForgotten, forgottenOutcome, usersNamedBy } from './forgotten.ts'
 import { type Judgement, judgeNewestAgain, judgeObservation, type MappingVerdict } from './judge.ts'
@@ -42,19 +43,19 @@ export interface NormalizeResult {
 }
 
 /**
- * Normalises one source event in a world where all that it looks up is loaded; the world moves on with it. Never throws for
- * what the event holds.
+ * Normalises one source event in a world where all that it looks up is loaded; the world moves on with it, and nobody else may read it
+ * between strides. Never throws for what the event holds.
  */
-export function normalizeSourceEvent(context: NormalizeContext, sourceEvent: SourceEvent): NormalizeResult {
+export function* normalizeSourceEvent(context: NormalizeContext, sourceEvent: SourceEvent): Strides<NormalizeResult> {
   try {
-    return normalizeReadableEvent(context, sourceEvent)
+    return yield* normalizeReadableEvent(context, sourceEvent)
   } catch (fault) {
     if (fault instanceof MappingError) return withoutEvents(failedOutcome(sourceEvent, fault.code, fault.message))
     return { ...withoutEvents(faultOutcome(sourceEvent, fault, 'normalize')), fault }
   }
 }
 
-function normalizeReadableEvent(context: NormalizeContext, sourceEvent: SourceEvent): NormalizeResult {
+function* normalizeReadableEvent(context: NormalizeContext, sourceEvent: SourceEvent): Strides<NormalizeResult> {
   if (sourceEvent.body === null)
     return withoutEvents(
       failedOutcome(sourceEvent, 'body_missing', 'The raw body is no longer kept: it cannot be normalised.'),
@@ -70,7 +71,7 @@ function normalizeReadableEvent(context: NormalizeContext, sourceEvent: SourceEv
     return withoutEvents(
       ignoredOutcome(sourceEvent, 'no_object', 'The event carries no object: no event can be made of it.'),
     )
-  return normalizeSnapshotEvent(context, complete, skipped)
+  return yield* normalizeSnapshotEvent(context, complete, skipped)
 }
 
 const withoutEvents = (outcome: SourceEventOutcome, verdicts: MappingVerdict[] = []): NormalizeResult => ({
@@ -79,11 +80,11 @@ const withoutEvents = (outcome: SourceEventOutcome, verdicts: MappingVerdict[] =
   verdicts,
 })
 
-function normalizeSnapshotEvent(
+function* normalizeSnapshotEvent(
   context: NormalizeContext,
   event: SourceEvent,
   skipped: readonly SkippedFetch[],
-): NormalizeResult {
+): Strides<NormalizeResult> {
   const { world, limits } = context
   const observation = observationOf(event)
   const known = knownObjectOf(world, event, observation)
@@ -95,7 +96,8 @@ function normalizeSnapshotEvent(
   const { snapshot, isNewest } = placement
   const object = isNewest ? snapshot.object : observation.object
   const reads = trackReads(world, event)
-  const { own, again } = judgeEvent(context, { event, observation, known, placement, facts: reads.facts })
+  yield
+  const { own, again } = yield* judgeEvent(context, { event, observation, known, placement, facts: reads.facts })
   if (areForgotten(world, event, reads.users)) return withoutEvents(forgottenOutcome(event))
   const verdicts = [...own.verdicts, ...again.verdicts]
   const emitting = emittingOf(verdicts)
@@ -104,7 +106,8 @@ function normalizeSnapshotEvent(
   const hold = holdOf(context, event, { verdicts, unfetched, checkouts: reads.unregisteredCheckouts })
   if (hold) return withoutEvents(heldOutcome(event, hold), verdicts)
 
-  const events = newEventsOf(world, event, emitting)
+  const events = yield* newEventsOf(world, event, emitting)
+  yield
   // From here on the event counts.
   learnFromEvent(world, {
     ...{ event, observation, object, snapshot, memory: again.memory, facts: reads.facts },
@@ -151,12 +154,12 @@ interface PlacedEvent {
 }
 
 /** What the mappings say of the event, and then once more of the object's newest state where the event changes how that looks. */
-function judgeEvent(
+function* judgeEvent(
   { mappings, trace }: NormalizeContext,
   { event, observation, known, placement, facts }: PlacedEvent,
-): { own: Judgement; again: Judgement } {
+): Strides<{ own: Judgement; again: Judgement }> {
   const { snapshot, isNewest, overturnsNewest } = placement
-  const own = judgeObservation(mappings, observation, {
+  const own = yield* judgeObservation(mappings, observation, {
     snapshot,
     object: isNewest ? snapshot.object : observation.object,
     stored: known?.snapshot.object ?? null,
@@ -170,7 +173,12 @@ function judgeEvent(
   const hasSeen = !isNewest && own.verdicts.some(({ verdict }) => verdict.kind === 'ignore' && verdict.memory !== null)
   const again =
     known && (overturnsNewest || hasSeen)
-      ? judgeNewestAgain(mappings, known, { snapshot, memory: own.memory }, { facts, trace, eventId: event.eventId })
+      ? yield* judgeNewestAgain(
+          mappings,
+          known,
+          { snapshot, memory: own.memory },
+          { facts, trace, eventId: event.eventId },
+        )
       : { verdicts: [], memory: own.memory }
   return { own, again }
 }

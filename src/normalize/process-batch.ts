@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import type { Tx } from '../database/db.ts'
 import type { CreatedDelivery } from '../domain/created-delivery.ts'
 import {
@@ -20,6 +19,7 @@ import type { NewEvent } from './new-events.ts'
 import { type NormalizeResult, normalizeSourceEvent } from './normalize-event.ts'
 import { LINES_UNTOLD } from './outcomes.ts'
 import { saveOverdueTimers } from './overdue-timer.ts'
+import { createStrideRunner } from './pauses.ts'
 import { type SourceEvent, type SourceEventOutcome, sortByOccurrence } from './source-event.ts'
 import { dropBodies, saveOutcomes } from './source-events.ts'
 import { loadWorlds } from './world/load.ts'
@@ -102,17 +102,16 @@ function resultOf({
 
 /** Loads all that the events read of their clients. What was read may point further: one statement per kind of fact and round. */
 async function lookUpAll({ mappings, keyRing }: BatchDeps, tx: Tx, parts: readonly ClientBatch[]): Promise<void> {
+  const runStrides = createStrideRunner()
   let open = parts.map((part) => ({ ...part, lookups: noLookups() }))
   while (open.length > 0) {
     for (const { world, sourceEvents, lookups } of open)
-      for (const event of sourceEvents) if (event.body) collectLookups({ world, mappings }, event, lookups)
+      for (const event of sourceEvents)
+        if (event.body) await runStrides(collectLookups({ world, mappings }, event, lookups))
     const loaded = await loadWorlds({ db: tx, keyRing }, open)
     open = open.filter(({ world }) => loaded.has(world))
   }
 }
-
-/** So long events are normalised without a pause: webhooks and attempts of other clients come in between. */
-const BUSY_MS = 10
 
 /** Each client's events in their order, each in the world as those before have left it. Throws the first fault. */
 async function normalizeAll(
@@ -121,15 +120,13 @@ async function normalizeAll(
 ): Promise<ProcessedEvent[]> {
   const limits = { now: now(), holdSeconds, hydrateSeconds }
   const normalized: ProcessedEvent[] = []
-  let since = performance.now()
+  const runStrides = createStrideRunner()
   for (const { world, sourceEvents } of parts)
     for (const sourceEvent of sourceEvents) {
-      const { outcome, events, fault } = normalizeSourceEvent({ world, mappings, limits }, sourceEvent)
+      const normalizing = normalizeSourceEvent({ world, mappings, limits }, sourceEvent)
+      const { outcome, events, fault } = await runStrides(normalizing)
       if (fault !== undefined) throw fault
       normalized.push({ clientId: world.clientId, sourceEvent, outcome, events })
-      if (performance.now() < since + BUSY_MS) continue
-      await setImmediate()
-      since = performance.now()
     }
   return normalized
 }

@@ -6,6 +6,7 @@ import { scenarios } from '../../simulator/scenarios.ts'
 import { simulate } from '../../simulator/simulate.ts'
 import { VERSIONS } from '../../simulator/versions.ts'
 import type { Json } from '../../src/domain/json.ts'
+import type { Trace } from '../../src/language/scope.ts'
 import { cases } from '../support/fixtures.ts'
 import { GARBAGE, placesIn, replaceAt } from '../support/garbage.ts'
 import { present } from '../support/present.ts'
@@ -35,8 +36,11 @@ const plainDraft = ({ sourceOf: _, unreadable, ...draft }: Json) => ({
   unreadable: unreadable.map(({ message, place, at }: Json) => ({ message, place, at })),
 })
 
+/** Listens, and notes nothing. */
+const unheard: Trace = { hearRead: (_part, _scope, read) => read(), hearStrides: (_part, _scope, work) => work }
+
 function expectTheSame(events: readonly Json[], name: string, { patient = false } = {}) {
-  const listened = story(events, { patient, trace: (_part, _scope, read) => read() })
+  const listened = story(events, { patient, trace: unheard })
   expect(allOf(story(events, { patient })), name).toEqual(allOf(listened))
 }
 

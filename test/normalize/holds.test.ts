@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { mappings } from '../../mappings/index.ts'
 import type { Json } from '../../src/domain/json.ts'
+import { runAtOnce } from '../../src/language/strides.ts'
 import { collectLookups } from '../../src/normalize/collect-lookups.ts'
 import { normalizeSourceEvent } from '../../src/normalize/normalize-event.ts'
 import { noLookups } from '../../src/normalize/world/lookups.ts'
@@ -40,9 +41,9 @@ const invoice = (id: string, fields: Json = {}) =>
 /** What becomes of an event at a second of our clock. */
 function at(second: number, event: Json) {
   const due = dueOf(event)
-  collectLookups({ world, mappings }, due, noLookups())
+  runAtOnce(collectLookups({ world, mappings }, due, noLookups()))
   const limits = { now: new Date(second * 1000), holdSeconds: HOLD_SECONDS }
-  const { outcome } = normalizeSourceEvent({ world, mappings, limits }, due)
+  const { outcome } = runAtOnce(normalizeSourceEvent({ world, mappings, limits }, due))
   return outcome
 }
 const until = (second: number) => ({ state: 'held', heldUntil: new Date(second * 1000) })

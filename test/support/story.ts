@@ -1,6 +1,7 @@
 import { mappings } from '../../mappings/index.ts'
 import type { Json } from '../../src/domain/json.ts'
 import type { Trace } from '../../src/language/scope.ts'
+import { runAtOnce } from '../../src/language/strides.ts'
 import { collectLookups } from '../../src/normalize/collect-lookups.ts'
 import type { MappingVerdict } from '../../src/normalize/judge.ts'
 import type { NewEvent } from '../../src/normalize/new-events.ts'
@@ -71,10 +72,10 @@ export function story(
   const outcomes: Told[] = []
   let waiting: { due: SourceEvent; facts: string[] }[] = []
   const take = (due: SourceEvent, second: number) => {
-    collectLookups({ world, mappings }, due, noLookups())
+    runAtOnce(collectLookups({ world, mappings }, due, noLookups()))
     const patience = { now: new Date(second * 1000), holdSeconds: patient ? HOLD_SECONDS : 0 }
     const context = { world, mappings, limits: patience, trace }
-    const { outcome, events, verdicts: judged } = normalizeSourceEvent(context, due)
+    const { outcome, events, verdicts: judged } = runAtOnce(normalizeSourceEvent(context, due))
     if (outcome.heldFor !== null) return waiting.push({ due, facts: outcome.heldFor })
     const fresh = events.filter(({ key, contract }) => {
       const first = !said.has(`${contract} ${key}`)

@@ -4,6 +4,7 @@ import { splitRealm } from '../../domain/realm.ts'
 import { collectLookups } from '../collect-lookups.ts'
 import type { NewEvent } from '../new-events.ts'
 import { normalizeSourceEvent } from '../normalize-event.ts'
+import { createStrideRunner, type StrideRunner } from '../pauses.ts'
 import { type SourceEvent, type SourceEventOutcome, sortByOccurrence } from '../source-event.ts'
 import { observationOf } from '../source-events.ts'
 import { loadLookups } from '../world/load.ts'
@@ -63,14 +64,16 @@ export function createScratchWorld(deps: ScratchDeps, clientId: string, start: S
   const world = emptyWorld(clientId)
   const cache = createSpillCache(world, maxObjects)
   const forgotten: ForgottenObjects = { wholly: new Set(), partly: new Set() }
-  const loadWorldFor = createPastLoader(deps, start, { world, cache, forgotten })
+  const runStrides = createStrideRunner()
+  const loadWorldFor = createPastLoader(deps, start, { world, cache, forgotten, runStrides })
   const emittedKeys = new Set<string>()
   let held: HeldEvent[] = []
 
   const normalizeOne = async (sourceEvent: SourceEvent, now: Date): Promise<ScratchOutcome[]> => {
     const lookups = await loadWorldFor([sourceEvent])
     const unsure = whyUnsure(sourceEvent, world, lookups, forgotten)
-    const { outcome, events } = normalizeSourceEvent({ world, mappings, limits: { now, holdSeconds } }, sourceEvent)
+    const context = { world, mappings, limits: { now, holdSeconds } }
+    const { outcome, events } = await runStrides(normalizeSourceEvent(context, sourceEvent))
     discardChanges(world)
     if (outcome.state === 'held' && outcome.heldUntil) {
       held.push({ sourceEvent, until: outcome.heldUntil, facts: outcome.heldFor ?? [] })
@@ -136,7 +139,12 @@ function discardChanges({ dirty, users }: World): void {
 function createPastLoader(
   { db, mappings, holdSeconds }: ScratchDeps,
   { since, floor }: ScratchStart,
-  { world, cache, forgotten }: { world: World; cache: SpillCache; forgotten: ForgottenObjects },
+  {
+    world,
+    cache,
+    forgotten,
+    runStrides,
+  }: { world: World; cache: SpillCache; forgotten: ForgottenObjects; runStrides: StrideRunner },
 ): (sourceEvents: readonly SourceEvent[]) => Promise<Lookups> {
   const rewindToStart = async (keys: readonly string[]) => {
     for (const key of await dropTallies(db, world, keys, since)) forgotten.wholly.add(key)
@@ -163,7 +171,7 @@ function createPastLoader(
   return async (sourceEvents) => {
     const lookups = noLookups()
     do {
-      for (const one of sourceEvents) if (one.body) collectLookups({ world, mappings }, one, lookups)
+      for (const one of sourceEvents) if (one.body) await runStrides(collectLookups({ world, mappings }, one, lookups))
       cache.restoreObjects([...lookups.objects])
     } while (await loadAsOfStart(lookups))
     cache.restoreObjects([...lookups.objects])

@@ -3,6 +3,7 @@ import type { RefundTally } from '../../language/refund-tally.ts'
 import { collectLookups } from '../collect-lookups.ts'
 import { completionOf } from '../missing/completion.ts'
 import { type NormalizeResult, normalizeSourceEvent } from '../normalize-event.ts'
+import { createStrideRunner } from '../pauses.ts'
 import type { SourceEvent } from '../source-event.ts'
 import { observationOf } from '../source-events.ts'
 import { loadLookups } from '../world/load.ts'
@@ -46,8 +47,9 @@ export async function judgeToday(
   const { mappings, now, holdSeconds = 0 } = deps
   const world = emptyWorld(clientId)
   const lookups = noLookups()
+  const runStrides = createStrideRunner()
   if (due.body)
-    do collectLookups({ world, mappings }, due, lookups)
+    do await runStrides(collectLookups({ world, mappings }, due, lookups))
     while (await loadLookups(deps, world, lookups))
   const completed = (due.body && completionOf({ world, mappings }, due).complete) || due
   if (stored) {
@@ -62,7 +64,8 @@ export async function judgeToday(
     forgetOwnEffects(world, completed, emittingRules(mappings, stored))
   }
   const { trace, frames } = createTracer()
-  const result = normalizeSourceEvent({ world, mappings, limits: { now, holdSeconds }, trace }, due)
+  const context = { world, mappings, limits: { now, holdSeconds }, trace }
+  const result = await runStrides(normalizeSourceEvent(context, due))
   return { completed, result, frames, world }
 }
 

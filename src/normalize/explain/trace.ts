@@ -17,22 +17,44 @@ export function createTracer(): { trace: Trace; frames: TraceFrame[] } {
   const frames: TraceFrame[] = []
   let open = frames
 
-  const trace: Trace = (part, scope, read) => {
+  const openFrame = (part: TracedPart, scope: EvaluationScope) => {
     const frame: TraceFrame = { part, scope, result: undefined, inner: [] }
     const outer = open
     outer.push(frame)
     open = frame.inner
-    try {
-      const result = read()
-      frame.result = result
-      readUnreadParts(frame)
-      return result
-    } catch (error) {
-      if (error instanceof MappingError) frame.error = error
-      throw error
-    } finally {
-      open = outer
-    }
+    return { frame, close: () => (open = outer) }
+  }
+  const noteError = (frame: TraceFrame, error: unknown) => {
+    if (error instanceof MappingError) frame.error = error
+  }
+  const trace: Trace = {
+    hearRead(part, scope, read) {
+      const { frame, close } = openFrame(part, scope)
+      try {
+        const result = read()
+        frame.result = result
+        readUnreadParts(frame)
+        return result
+      } catch (error) {
+        noteError(frame, error)
+        throw error
+      } finally {
+        close()
+      }
+    },
+    *hearStrides(part, scope, work) {
+      const { frame, close } = openFrame(part, scope)
+      try {
+        const result = yield* work
+        frame.result = result
+        return result
+      } catch (error) {
+        noteError(frame, error)
+        throw error
+      } finally {
+        close()
+      }
+    },
   }
   return { trace, frames }
 }

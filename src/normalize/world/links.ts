@@ -4,6 +4,7 @@ import type { Json } from '../../domain/json.ts'
 import { readIfReadable } from '../../language/read.ts'
 import type { EvaluationInput } from '../../language/scope.ts'
 import { isIdText } from '../../language/unreadable.ts'
+import { nameState } from './same-state.ts'
 import { keyIn, putRecord, type SourceRealm, type World } from './world.ts'
 
 /** What one end is tied to: ids, the moment of something (Unix seconds), or a list that grows. */
@@ -41,7 +42,8 @@ const growLists = (known: Json, to: Edge['to']) =>
     Object.entries(to).flatMap(([name, end]) => {
       if (!Array.isArray(end)) return []
       const list: unknown[] = Array.isArray(known?.[name]) ? known[name] : []
-      return [[name, [...list, ...end.filter((one) => !list.some((other) => isDeepStrictEqual(one, other)))]]]
+      const listed = new Set(list.map(nameState))
+      return [[name, [...list, ...end.filter((one) => !listed.has(nameState(one)))]]]
     }),
   )
 

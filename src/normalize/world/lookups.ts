@@ -6,6 +6,7 @@ import type { Mapping, Node, NodeOf, ObjectKind } from '../../language/mapping.t
 import { memoizeByKey } from '../../language/memoized.ts'
 import { readIfReadable, selectElements } from '../../language/read.ts'
 import { type EvaluationInput, type EvaluationScope, type Facts, scopeOfState } from '../../language/scope.ts'
+import type { Strides } from '../../language/strides.ts'
 import { isIdText } from '../../language/unreadable.ts'
 
 type KeptNode = NodeOf<'kept'>
@@ -87,11 +88,14 @@ const lookupNodesOf = memoizeByKey((mapping: Mapping) => {
 })
 
 /** Adds what the mapping reads of the world for this event; call again when more is loaded, until nothing is added. */
-export function collectMappingLookups(mapping: Mapping, input: EvaluationInput, lookups: Lookups): void {
+export function* collectMappingLookups(mapping: Mapping, input: EvaluationInput, lookups: Lookups): Strides<void> {
   const { kept, users } = lookupNodesOf(mapping)
   for (const scope of momentsOf(input)) for (const node of kept) visitStored(node, scope, lookups)
   const perElement = kept.filter(readsElement)
-  for (const scope of elementScopesOf(mapping, input)) for (const node of perElement) visitStored(node, scope, lookups)
+  for (const scope of elementScopesOf(mapping, input)) {
+    yield
+    for (const node of perElement) visitStored(node, scope, lookups)
+  }
   for (const rule of mapping.rules) {
     const counted = 'emit' in rule ? rule.once : rule.note
     for (const node of counted ? [...counted.per, counted.purchase] : []) {

@@ -16,6 +16,10 @@ const written = new WeakMap<object, WrittenState>()
 export const isSameState = (a: Json, b: Json): boolean =>
   isContainer(a) && isContainer(b) ? a === b || writeState(a).digest === writeState(b).digest : Object.is(a, b)
 
+/** A name that two values have in common when they hold the same, whatever the order of their keys. */
+export const nameState = (value: Json): string =>
+  isContainer(value) ? writeState(value).digest : `${typeof value} ${String(value)}`
+
 /** How long a state is as JSON. */
 export const charsOf = (state: Json): number => (isContainer(state) ? writeState(state).chars : 0)
 
