@@ -261,12 +261,18 @@ describe('a start that fails', () => {
 })
 
 // On a machine of many cores it would start as many.
-test.runIf(availableParallelism() <= 8)('auto is a process for each core', async () => {
-  const { url } = await freshDatabase()
-  const gateway = runGateway(await temporaryFolder(), environment(url, { FLO_PROCESSES: 'auto', FLO_ADMIN_KEY: '' }))
-  const key = () => present(gateway.adminKey())
-  const at = await gateway.listening()
-  expect((await call({ url: at, key: key() }, 'GET', '/v1/clients')).status).toBe(200)
-  const running = (await scrape(at)).value('flo_processes', { state: 'running' })
-  expect(running).toBe(availableParallelism())
-})
+test.runIf(availableParallelism() <= 8)(
+  'auto is a process for each core, and each has the roles that are set',
+  async () => {
+    const { url } = await freshDatabase()
+    const env = environment(url, { FLO_PROCESSES: 'auto', FLO_ROLES: 'receive,api', FLO_ADMIN_KEY: '' })
+    const gateway = runGateway(await temporaryFolder(), env)
+    const at = await gateway.listening()
+    const key = await eventually(gateway.adminKey)
+    expect((await call({ url: at, key }, 'GET', '/v1/clients')).status).toBe(200)
+    const shown = await scrape(at)
+    expect(shown.value('flo_processes', { state: 'running' })).toBe(availableParallelism())
+    for (const role of ['receive', 'api']) expect(shown.value('flo_workers', { role })).toBe(availableParallelism())
+    expect(shown.value('flo_workers', { role: 'work' })).toBeUndefined()
+  },
+)

@@ -43,11 +43,11 @@ export const healthPaths: ZodOpenApiPathsObject = {
       security: [],
       responses: {
         200: jsonReply(
-          'The process is migrated and connected, runs all its roles, and its database can write more.',
+          'The process is migrated and connected, runs all its roles, and its database can write more; of several processes under one parent, each that runs.',
           Ready,
         ),
         503: jsonReply(
-          'The process is starting or draining, has lost its database, or the database has no space left: `details` says which.',
+          'The process is starting or draining, has lost its database, or the database has no space left: `details` says which. Of several processes, one of them, or one does not answer.',
           Ready,
         ),
       },
