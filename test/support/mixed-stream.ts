@@ -5,6 +5,8 @@ import { scenarios } from '../../simulator/scenarios.ts'
 import { simulate } from '../../simulator/simulate.ts'
 import { VERSIONS } from '../../simulator/versions.ts'
 import type { Db } from '../../src/database/db.ts'
+import { decideRoutes, routeKey } from '../../src/domain/route-decision.ts'
+import { readRoutingClues } from '../../src/domain/routing-clues.ts'
 import { present } from './present.ts'
 import { ranksOf } from './ranks.ts'
 import { DEPENDING, factsOf, type ToldEvent } from './same-story.ts'
@@ -75,6 +77,20 @@ export function mixStories(
     })
   })
   return placed.sort((a, b) => a.place - b.place).map(({ story, event }) => ({ story, event }))
+}
+
+/**
+ * Whether each event of a story, in their order, tells whose it is or names what an event before it has told: none waits for another
+ * then, and they are normalised as they come.
+ */
+export function isRoutedAtOnce({ name, events }: ClientStory, by: NamedBy): boolean {
+  const known = new Map([[routeKey('source', by, name), { name, targetId: 'client' }]])
+  return events.every((event) => {
+    const realm = { account: event.account ?? '', livemode: event.livemode }
+    const clues = readRoutingClues(event, { by: [by] }, realm)
+    const [decision] = decideRoutes([{ sourceId: 'source', eventId: event.id, clues }], known)
+    return decision?.state === 'routed' || decision?.state === 'shared'
+  })
 }
 
 /** All that was emitted for a client. */
