@@ -36,6 +36,8 @@ export function openPool(url: string, { max = 10, onError = () => {}, settings =
     types: TYPE_PARSERS,
     application_name: 'flo-gateway',
     sessionSettings: settings,
+    // Statements of one connection that are not waited for one by one go out together.
+    pipeline: true,
   } as pg.PoolConfig)
   pool.on('error', (error) => {
     // The pool attaches the whole connection to the error: too much for a log line.
@@ -102,6 +104,33 @@ export const isLockTimeout = (error: unknown): boolean => (error as { code?: unk
 /** Whether a transaction was ended because of a deadlock: it may be tried again. */
 export const isDeadlock = (error: unknown): boolean => (error as { code?: unknown })?.code === '40P01'
 
+/** The parts of a short transaction. */
+interface ShortWork<Known, T> {
+  /** Goes out together with `begin`, so it may only read. */
+  read(tx: Tx): Promise<Known>
+  /** `last`: statements that have been sent and are not waited for, `commit` goes out behind them. */
+  write(tx: Tx, known: Known): Promise<{ result: T; last: Promise<unknown> }>
+}
+
+/**
+ * `inTransaction` in as few round trips as it takes: the server ends a transaction of which a statement has
+ * failed with a rollback, whatever follows that statement.
+ */
+export async function inShortTransaction<Known, T>(db: Db, { read, write }: ShortWork<Known, T>): Promise<T> {
+  return onConnection(db, async (tx) => {
+    const [, known] = await settleBoth(tx.query('begin'), read(tx))
+    const { result, last } = await write(tx, known)
+    await settleBoth(last, tx.query('commit'))
+    return result
+  })
+}
+
+/** Waits for both, also when one fails: nothing is under way afterwards. */
+async function settleBoth<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([first, second])
+  return [await first, await second]
+}
+
 /** Runs `work` in one transaction, which has these settings: committed when it returns, rolled back when it throws. */
 export async function inTransaction<T>(
   db: Db,
@@ -111,13 +140,20 @@ export async function inTransaction<T>(
   const begin = ['begin', ...Object.entries(settings).map(([name, value]) => `set local ${name} = '${value}'`)].join(
     '; ',
   )
-  const tx = await db.connect()
-  let broken: Error | undefined
-  try {
+  return onConnection(db, async (tx) => {
     await tx.query(begin)
     const result = await work(tx)
     await tx.query('commit')
     return result
+  })
+}
+
+/** Runs a transaction on a connection of its own, and rolls back what has thrown. */
+async function onConnection<T>(db: Db, transact: (tx: Tx) => Promise<T>): Promise<T> {
+  const tx = await db.connect()
+  let broken: Error | undefined
+  try {
+    return await transact(tx)
   } catch (error) {
     await tx.query('rollback').catch((cause) => {
       broken = cause

@@ -11,6 +11,8 @@ interface RowInsert<Row> {
   constants?: { readonly [column: string]: string }
   /** What follows the rows: `on conflict ... returning ...`. */
   end?: string
+  /** The statements over which the rows are split go out together: for one connection, not for a pool. */
+  isSentAtOnce?: boolean
 }
 
 const PARAMETERS_MAX = 65_535
@@ -29,6 +31,7 @@ export function createRowInsert<Row, Result = never>({
   columns,
   constants = {},
   end = '',
+  isSentAtOnce = false,
 }: RowInsert<Row>): (db: Queryable, rows: readonly Row[]) => Promise<Result[]> {
   const readers = Object.values(columns)
   const heads = [...Object.keys(columns), ...Object.keys(constants)].join(', ')
@@ -50,14 +53,15 @@ export function createRowInsert<Row, Result = never>({
     return results as Result[]
   }
   return async (db, rows) => {
-    const results: Result[][] = []
+    const results: (Result[] | Promise<Result[]>)[] = []
     for (let at = 0; at < rows.length; ) {
       const left = rows.length - at
       const size = Math.min(most, canRepeat ? ceilingOfSizes(left) : floorOfSizes(left))
-      results.push(await insertSome(db, rows.slice(at, at + size), size))
+      const inserted = insertSome(db, rows.slice(at, at + size), size)
+      results.push(isSentAtOnce ? inserted : await inserted)
       at += size
     }
-    return results.flat()
+    return (await Promise.all(results)).flat()
   }
 }
 

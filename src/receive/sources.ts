@@ -29,7 +29,7 @@ export const createSourceLoader = ({ db, log }: { db: Db; log: Log }): AddToBatc
       })
       return ids.map((id) => found.get(id))
     },
-    { spacingMs: 4 },
+    { spacingMs: 4, crowdedSpacingMs: 8 },
   )
 
 async function loadSources(db: Db, ids: string[]): Promise<Map<string, SigningSource>> {

@@ -1,5 +1,5 @@
 import { awayNodesOf } from '../database/away-nodes.ts'
-import { type Db, inTransaction, isDeadlock, isNodeAway, type Tx } from '../database/db.ts'
+import { type Db, inShortTransaction, isDeadlock, isNodeAway, type Tx } from '../database/db.ts'
 import { findDeletedOwners } from '../database/deletions.ts'
 import { createRowInsert } from '../database/insert-rows.ts'
 import { hasShards, readShardGroups } from '../database/shard-groups.ts'
@@ -91,7 +91,14 @@ export const createGroupStore = ({
       watch?.onSourceEventsStored?.({ via, events: fresh, duplicates, committedAt: now().getTime() })
       return results
     },
-    { max: 250, inFlight: 2, spacingMs: 4, size: sizeOfGroup, groupOf: ({ events }) => events[0]?.clientId ?? '' },
+    {
+      max: 250,
+      inFlight: 2,
+      spacingMs: 4,
+      crowdedSpacingMs: 10,
+      size: sizeOfGroup,
+      groupOf: ({ events }) => events[0]?.clientId ?? '',
+    },
   )
   return async (events) => {
     const result = await add({ events, arrivedAt: now().getTime() })
@@ -239,24 +246,25 @@ async function insertGroups(
   { db, holdUntil }: StoreDeps,
   groups: readonly (readonly IncomingEvent[])[],
 ): Promise<GroupResult[]> {
-  const { rowsOfGroups, stored } = await inTransaction(db, async (tx) => {
-    const deleted = await findDeletedOwners(tx, [
-      ...new Set(groups.flatMap((events) => events.flatMap(({ clientId, sourceId }) => [clientId, sourceId]))),
-    ])
-    const isDeleted = ({ clientId, sourceId }: IncomingEvent) => deleted.has(clientId) || deleted.has(sourceId)
-    // Within the transaction, however long it waited for a connection: lists end before transactions that are open.
-    const rowsOfGroups = groups.map((events) => (events.some(isDeleted) ? null : events.map(assignId)))
-    const rows = rowsOfGroups.flatMap((some) => some ?? [])
-    const arriving = rows.filter(isToRoute)
-    const stored =
-      arriving.length === 0
-        ? await insertSourceEvents(tx, rows)
-        : await insertRoutedEvents(tx, {
-            others: rows.filter((row) => !isToRoute(row)),
-            arriving,
-            heldUntil: holdUntil(),
-          })
-    return { rowsOfGroups, stored }
+  const owners = new Set(groups.flatMap((events) => events.flatMap(({ clientId, sourceId }) => [clientId, sourceId])))
+  const { rowsOfGroups, stored } = await inShortTransaction(db, {
+    read: (tx) => findDeletedOwners(tx, [...owners]),
+    async write(tx, deleted) {
+      const isDeleted = ({ clientId, sourceId }: IncomingEvent) => deleted.has(clientId) || deleted.has(sourceId)
+      // Within the transaction, however long it waited for a connection: lists end before transactions that are open.
+      const rowsOfGroups = groups.map((events) => (events.some(isDeleted) ? null : events.map(assignId)))
+      const rows = rowsOfGroups.flatMap((some) => some ?? [])
+      const arriving = rows.filter(isToRoute)
+      const { stored, last } =
+        arriving.length === 0
+          ? await insertSourceEvents(tx, rows)
+          : await insertRoutedEvents(tx, {
+              others: rows.filter((row) => !isToRoute(row)),
+              arriving,
+              heldUntil: holdUntil(),
+            })
+      return { result: { rowsOfGroups, stored }, last }
+    },
   })
   return rowsOfGroups.map(
     (rows): GroupResult =>
@@ -270,17 +278,20 @@ async function insertGroups(
 /** What became of a row that was inserted. */
 type StoredRow = { receivedAt: Date; clientId?: string; route?: ArrivedRoute; hasNews?: boolean }
 
+/** The rows that were not there yet, and the statement that stores their bodies, which nobody has waited for. */
+type StoredRows = { stored: Map<string, StoredRow>; last: Promise<unknown> }
+
 const isToRoute = (row: SourceEventRow): row is SourceEventRow & ArrivingRow => row.clues !== undefined
 
 /** Stores the events of routed sources where they belong, and those of others, each in as many statements as one event. */
 async function insertRoutedEvents(
   tx: Tx,
   { others, arriving, heldUntil }: { others: SourceEventRow[]; arriving: ArrivingRow[]; heldUntil: Date },
-): Promise<Map<string, StoredRow>> {
+): Promise<StoredRows> {
   const { rows, hasNews } = await routeArrivals(tx, arriving)
   const settled = rows.filter(({ route }) => !isUnsettled(route))
   const unsettled = rows.filter(({ route }) => isUnsettled(route)).map((row) => ({ ...row, heldUntil }))
-  const stored = await insertSourceEvents(tx, [...others, ...settled])
+  const { stored, last } = await insertSourceEvents(tx, [...others, ...settled])
   if (unsettled.length > 0) {
     for (const { id, received_at } of await insertUnsettledEvents(tx, unsettled))
       stored.set(id, { receivedAt: received_at })
@@ -290,7 +301,7 @@ async function insertRoutedEvents(
     const one = stored.get(id)
     if (one) stored.set(id, { ...one, clientId, route, hasNews })
   }
-  return stored
+  return { stored, last }
 }
 
 const insertRowsOfEvents = createRowInsert<SourceEventRow, { id: string; received_at: Date }>({
@@ -313,19 +324,22 @@ const insertRowsOfEvents = createRowInsert<SourceEventRow, { id: string; receive
 
 const insertBodies = createRowInsert<SourceEventRow>({
   name: 'receive.source_event_bodies',
+  isSentAtOnce: true,
   table: 'source_event_bodies',
   columns: { client_id: (row) => row.clientId, source_event_id: (row) => row.id, body: (row) => row.bytes },
 })
 
 // Two statements rather than a CTE that writes: the tables may be distributed by client, and a batch holds many clients.
-async function insertSourceEvents(tx: Tx, rows: SourceEventRow[]): Promise<Map<string, StoredRow>> {
+async function insertSourceEvents(tx: Tx, rows: SourceEventRow[]): Promise<StoredRows> {
   // All processes insert in the same order: two batches with the same events in different orders would deadlock.
   const ordered = rows.toSorted((a, b) => (a.identity < b.identity ? -1 : 1))
   const inserted = await insertRowsOfEvents(tx, ordered)
-  const storedById = new Map(inserted.map(({ id, received_at }) => [id, { receivedAt: received_at }]))
-  await insertBodies(
+  const stored = new Map<string, StoredRow>(inserted.map(({ id, received_at }) => [id, { receivedAt: received_at }]))
+  const last = insertBodies(
     tx,
-    ordered.filter(({ id }) => storedById.has(id)),
+    ordered.filter(({ id }) => stored.has(id)),
   )
-  return storedById
+  // It is waited for at the commit; what fails before that is told first.
+  last.catch(() => {})
+  return { stored, last }
 }

@@ -1,9 +1,12 @@
 /** Adds one item to a batch; the promise settles with that item's own result. */
 export type AddToBatch<In, Out> = (item: In) => Promise<Out>
 
+/** So many items in a batch: more will come, and one transaction for all of them costs less. */
+const CROWD = 4
+
 /**
  * Gathers items that arrive close together and flushes them as one. A flush starts at once when fewer than `inFlight`
- * are running and the last one started `spacingMs` ago, and takes all that has gathered, as long as their sizes (1 each
+ * are running and the last one started `spacingMs` ago (`crowdedSpacingMs` when it took several items), and takes all that has gathered, as long as their sizes (1 each
  * by default) come to `max` at most; an item that is larger is flushed by itself. Where more has gathered, groups take turns
  * (`groupOf`), each in the order of arrival: who adds much waits for itself, not before others.
  * `flush` returns one result per item, in order; when it throws, every item of that batch is rejected with the error.
@@ -14,12 +17,14 @@ export function createBatcher<In, Out>(
     max = 500,
     inFlight = 1,
     spacingMs = 0,
+    crowdedSpacingMs = spacingMs,
     size: sizeOf = () => 1,
     groupOf,
   }: {
     max?: number
     inFlight?: number
     spacingMs?: number
+    crowdedSpacingMs?: number
     size?: (item: In) => number
     groupOf?: (item: In) => string
   } = {},
@@ -29,11 +34,12 @@ export function createBatcher<In, Out>(
   let running = 0
   let scheduled = false
   let startedAt = 0
+  let isCrowded = false
 
   const scheduleFlush = () => {
     if (scheduled || waiting.length === 0 || running >= inFlight) return
     scheduled = true
-    const early = startedAt + spacingMs - performance.now()
+    const early = startedAt + (isCrowded ? crowdedSpacingMs : spacingMs) - performance.now()
     if (early > 1) setTimeout(startFlush, early)
     else setImmediate(startFlush)
   }
@@ -57,6 +63,7 @@ export function createBatcher<In, Out>(
     scheduled = false
     const batch = takeBatch()
     running += 1
+    isCrowded = batch.length >= CROWD
     startedAt = performance.now()
     scheduleFlush()
     try {

@@ -35,3 +35,18 @@ test('an item that is larger than a batch goes by itself', async () => {
   await Promise.all(['a-very-long', 'a1', 'b1'].map(add))
   expect(batches).toEqual([['a-very-long'], ['a1', 'b1']])
 })
+
+test('after a batch of several items the next one gathers for longer than after a lone one', async () => {
+  const SPACING = { spacingMs: 5, crowdedSpacingMs: 400 }
+  const flushedAt: number[] = []
+  const add = createBatcher(async (items: number[]) => {
+    flushedAt.push(performance.now())
+    return items
+  }, SPACING)
+  await Promise.all([1, 2, 3, 4].map(add))
+  await add(5)
+  await add(6)
+  const [crowd = 0, first = 0] = flushedAt
+  expect(first - crowd).toBeGreaterThanOrEqual(SPACING.crowdedSpacingMs - 2)
+  expect(flushedAt).toHaveLength(3)
+})
