@@ -97,11 +97,9 @@ const ExplainedRouting = z
   .strictObject({
     state: z.enum(['waiting', 'routed', 'shared', 'unrouted']),
     routedBy: z.strictObject(clue).nullable(),
-    answers: z
-      .array(z.strictObject({ ...clue, clientId: id.nullable() }))
-      .meta({
-        description: 'Of an event that waits or is unrouted: all that names a client, and which one today; null: none.',
-      }),
+    answers: z.array(z.strictObject({ ...clue, clientId: id.nullable() })).meta({
+      description: 'Of an event that waits or is unrouted: all that names a client, and which one today; null: none.',
+    }),
     unknown: z
       .array(objectRef)
       .meta({ description: 'Objects that it names of which no event has told whose they are.' }),
