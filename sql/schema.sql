@@ -397,7 +397,7 @@ create table objects (
   realm       text,                                     -- the account and mode in object_id; null: stored by 0.1.0 under its bare id, whatever they were
   primary key (client_id, source_id, object_id)
 );
-create index objects_client_id_source_id_customer_id_kind_idx on objects (client_id, source_id, customer_id, kind);
+create index objects_customer on objects (client_id, customer_id) where customer_id is not null;
 
 -- No delivery of an event before this one is pending: pumps read only the days from here on.
 create table pending_floor (

@@ -4,7 +4,7 @@ import type { Db } from '../../src/database/db.ts'
 import '../../src/gateway.ts'
 import { judged } from '../support/citus-rules.ts'
 import { freshDatabase } from '../support/database.ts'
-import { FILLED_TABLES, fillManyClients } from '../support/many-clients.ts'
+import { FILLED_TABLES, fillManyClients, stopAutovacuum } from '../support/many-clients.ts'
 
 // The statements that serve one client or many, of all rooms: about one client they go to one shard of a cluster, about many each row
 // is found in an index.
@@ -58,12 +58,6 @@ async function readWhole(db: Db, text: string): Promise<string[]> {
   }
   return filled
 }
-
-const stopAutovacuum = (db: Db) =>
-  db.query(`do $$ declare t regclass; begin
-    for t in select oid from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace loop
-      execute format('alter table %s set (autovacuum_enabled = false)', t);
-    end loop; end $$`)
 
 describe.each([
   ['without statistics', async (db: Db) => fillManyClients(db)],

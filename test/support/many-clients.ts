@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Queryable } from '../../src/database/db.ts'
 
 /** Clients of a database that has many. */
@@ -96,6 +97,21 @@ const ROWS: Record<string, Record<string, string>> = {
 
 /** Tables that `fillManyClients` fills, of those that are partitioned the day of today. */
 export const FILLED_TABLES: readonly string[] = ['sources', 'endpoints', 'endpoint_health', ...Object.keys(ROWS)]
+
+/** The client with most of the rows, and its only source. */
+export const LARGE_CLIENT = { clientId: uuidOf('client 1'), sourceId: uuidOf('source 1') }
+
+function uuidOf(words: string): string {
+  const hex = createHash('md5').update(words).digest('hex')
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+}
+
+/** Keeps statistics as they are. */
+export const stopAutovacuum = (db: Queryable) =>
+  db.query(`do $$ declare t regclass; begin
+    for t in select oid from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace loop
+      execute format('alter table %s set (autovacuum_enabled = false)', t);
+    end loop; end $$`)
 
 /** Fills a migrated database with some thousands of rows in each table that grows, most of them of one client. */
 export async function fillManyClients(db: Queryable): Promise<void> {

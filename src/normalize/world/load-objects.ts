@@ -150,8 +150,8 @@ const runOwners = createClientStatement<Json>({
     select e.* from (select distinct * from unnest($1::uuid[], $2::uuid[], $3::text[]) s(client_id, source_id, event_id)) w
      cross join lateral (
        select client_id, source_id, event_id, account, livemode from source_events e
-        where e.client_id = w.client_id and e.source_id = w.source_id and e.event_id = w.event_id ${tie('e.client_id')}
-       offset 0) e`,
+        where e.client_id = w.client_id and e.event_id = w.event_id ${tie('e.client_id')} offset 0) e
+     where e.source_id = w.source_id`,
 })
 
 /** Whether an object that is stored by its bare id can be that of a realm. */
