@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { isProcessAlive } from '../../src/embedded-postgres/pid-file.ts'
 import { killChild } from '../../torture/faults.ts'
 import { afterwards } from '../support/afterwards.ts'
 import { freshDatabase } from '../support/database.ts'
@@ -31,91 +32,101 @@ async function threeProcesses(receiver: { url: string }, env: Record<string, str
   return { gateway, url, way, db }
 }
 
-describe('a gateway of several processes', async () => {
+type Several = Awaited<ReturnType<typeof threeProcesses>> & { receiver: Awaited<ReturnType<typeof startReceiver>> }
+
+/** Webhooks over thirty connections: each process has some of them, and what they did is shown as one sum. */
+async function expectOneSum({ gateway, url, way, receiver }: Several) {
+  const agents = keptConnections(30)
+  const post = (agent: (typeof agents)[number]) =>
+    postOver(agent, { url, sourceId: way.sourceId, body: subscriptionCreated() })
+  const before = await scrape(url)
+  expect(await Promise.all(agents.map(post))).toEqual(agents.map(() => 200))
+  const during = await scrape(url)
+  // Each has some of the thirty connections, and so of the webhooks.
+  const sockets = { type: 'Socket' }
+  for (const name of NAMES) {
+    const of = { ...sockets, process: name }
+    const opened = (during.value('nodejs_active_handles', of) ?? 0) - (before.value('nodejs_active_handles', of) ?? 0)
+    expect(opened, name).toBeGreaterThan(3)
+  }
+  await eventually(() => receiver.requests.length === 30)
+  await eventually(async () => (await scrape(url)).value('flo_attempts_total', { outcome: 'delivered' }) === 30)
+
+  const shown = await scrape(url)
+  expect(shown.value('flo_webhooks_total', { result: 'accepted' })).toBe(30)
+  expect(shown.value('flo_webhook_duration_seconds_count')).toBe(30)
+  expect(shown.value('flo_source_events_total', { result: 'stored' })).toBe(30)
+  expect(shown.value('flo_events_total', { contract: 'flo.v1' })).toBe(30)
+  // What describes the database is not added; what describes a process says which.
+  expect(shown.value('flo_endpoints', { status: 'enabled' })).toBe(1)
+  expect(shown.value('flo_workers', { role: 'receive' })).toBe(3)
+  expect(shown.value('flo_processes', { state: 'wanted' })).toBe(3)
+  expect(shown.value('flo_processes', { state: 'running' })).toBe(3)
+  for (const name of [...NAMES, 'parent'])
+    expect(shown.value('process_resident_memory_bytes', { process: name }), name).toBeGreaterThan(0)
+  expect(new Set(shown.samples.map(({ name, labels }) => name + JSON.stringify(labels))).size).toBe(
+    shown.samples.length,
+  )
+  expect((await fetch(`${url}/healthz`)).status).toBe(200)
+  expect(await (await fetch(`${url}/readyz`)).json()).toEqual({
+    status: 'ready',
+    details: { database: true, space: true, work: true, processes: { wanted: 3, running: 3, silent: 0 } },
+  })
+  expect(gateway.said.stdout).toMatch(/listens on \S+ \(receive, work, api; 3 processes\)\n/)
+  expect(gateway.said.stdout.match(/listens on/g)).toHaveLength(1)
+}
+
+/** The requests of a key are counted for all processes together. */
+async function expectOneRate({ gateway, url, way }: Several) {
+  await gateway.api('PATCH', `/v1/clients/${way.clientId}`, { quotas: { requestsPerSecond: 1 } })
+  const made = await gateway.api('POST', '/v1/api-keys', { clientId: way.clientId, scopes: ['read'] })
+  const key: string = made.body.data.key
+  const startedAt = performance.now()
+  const headers = { authorization: `Bearer ${key}` }
+  const answers = await Promise.all(
+    keptConnections(60).map((agent) => requestOver(agent, `${url}/v1/endpoints`, { headers })),
+  )
+  const seconds = Math.ceil((performance.now() - startedAt) / 1000)
+  const answered = answers.filter((status) => status === 200).length
+  expect(answers.filter((status) => status !== 200 && status !== 429)).toEqual([])
+  // A burst of ten, and one for each second.
+  expect(answered).toBeGreaterThanOrEqual(10)
+  expect(answered).toBeLessThanOrEqual(11 + seconds)
+}
+
+/** One that stands still is told of, left out of a scrape, and none of its counts is lost. */
+async function expectStandstillTold({ gateway, url }: Several) {
+  const counted = present((await scrape(url)).value('flo_webhooks_total'))
+  expect(counted).toBe(30)
+  const { '2': stopped } = await gateway.pids()
+  process.kill(present(stopped), 'SIGSTOP')
+  // A stopped process does not even notice that its parent is gone.
+  afterwards(async () => void (isProcessAlive(present(stopped)) && process.kill(present(stopped), 'SIGCONT')))
+  // A connection may still be given to it: another one is asked then.
+  const ask = (path: string) =>
+    fetch(`${url}${path}`, { headers: { connection: 'close' }, signal: AbortSignal.timeout(4_000) })
+  await eventually(async () => {
+    const answer = await ask('/readyz')
+    expect(answer.status).toBe(503)
+    expect(await answer.json()).toMatchObject({ details: { processes: { wanted: 3, running: 2, silent: 1 } } })
+    return true
+  })
+  const shown = await eventually(async () => {
+    const text = await (await ask('/metrics')).text()
+    return text.includes('flo_process_unheard_total 0') ? null : text
+  })
+  process.kill(present(stopped), 'SIGCONT')
+  expect(shown).toMatch(/^flo_webhooks_total\{result="accepted"\} 30$/m)
+  expect(shown).not.toMatch(/process_resident_memory_bytes\{process="2"\}/)
+  await eventually(async () => (await ask('/readyz')).status === 200)
+}
+
+test('several processes share one port evenly and speak as one: sums, rates of keys, readiness', async () => {
   const receiver = await startReceiver()
-  const { gateway, url, way } = await threeProcesses(receiver)
-
-  test('shares one port evenly, delivers what comes in by any of them, and shows one sum of what they did', async () => {
-    const agents = keptConnections(30)
-    const post = (agent: (typeof agents)[number]) =>
-      postOver(agent, { url, sourceId: way.sourceId, body: subscriptionCreated() })
-    const before = await scrape(url)
-    expect(await Promise.all(agents.map(post))).toEqual(agents.map(() => 200))
-    const during = await scrape(url)
-    // Each has some of the thirty connections, and so of the webhooks.
-    const sockets = { type: 'Socket' }
-    for (const name of NAMES) {
-      const of = { ...sockets, process: name }
-      const opened = (during.value('nodejs_active_handles', of) ?? 0) - (before.value('nodejs_active_handles', of) ?? 0)
-      expect(opened, name).toBeGreaterThan(3)
-    }
-    await eventually(() => receiver.requests.length === 30)
-    await eventually(async () => (await scrape(url)).value('flo_attempts_total', { outcome: 'delivered' }) === 30)
-
-    const shown = await scrape(url)
-    expect(shown.value('flo_webhooks_total', { result: 'accepted' })).toBe(30)
-    expect(shown.value('flo_webhook_duration_seconds_count')).toBe(30)
-    expect(shown.value('flo_source_events_total', { result: 'stored' })).toBe(30)
-    expect(shown.value('flo_events_total', { contract: 'flo.v1' })).toBe(30)
-    // What describes the database is not added; what describes a process says which.
-    expect(shown.value('flo_endpoints', { status: 'enabled' })).toBe(1)
-    expect(shown.value('flo_workers', { role: 'receive' })).toBe(3)
-    expect(shown.value('flo_processes', { state: 'wanted' })).toBe(3)
-    expect(shown.value('flo_processes', { state: 'running' })).toBe(3)
-    for (const name of [...NAMES, 'parent'])
-      expect(shown.value('process_resident_memory_bytes', { process: name }), name).toBeGreaterThan(0)
-    expect(new Set(shown.samples.map(({ name, labels }) => name + JSON.stringify(labels))).size).toBe(
-      shown.samples.length,
-    )
-    expect((await fetch(`${url}/healthz`)).status).toBe(200)
-    expect(await (await fetch(`${url}/readyz`)).json()).toEqual({
-      status: 'ready',
-      details: { database: true, space: true, work: true, processes: { wanted: 3, running: 3, silent: 0 } },
-    })
-    expect(gateway.said.stdout).toMatch(/listens on \S+ \(receive, work, api; 3 processes\)\n/)
-    expect(gateway.said.stdout.match(/listens on/g)).toHaveLength(1)
-  })
-
-  test('counts the requests of a key for all of them together', async () => {
-    await gateway.api('PATCH', `/v1/clients/${way.clientId}`, { quotas: { requestsPerSecond: 1 } })
-    const made = await gateway.api('POST', '/v1/api-keys', { clientId: way.clientId, scopes: ['read'] })
-    const key: string = made.body.data.key
-    const startedAt = performance.now()
-    const headers = { authorization: `Bearer ${key}` }
-    const answers = await Promise.all(
-      keptConnections(60).map((agent) => requestOver(agent, `${url}/v1/endpoints`, { headers })),
-    )
-    const seconds = Math.ceil((performance.now() - startedAt) / 1000)
-    const answered = answers.filter((status) => status === 200).length
-    expect(answers.filter((status) => status !== 200 && status !== 429)).toEqual([])
-    // A burst of ten, and one for each second.
-    expect(answered).toBeGreaterThanOrEqual(10)
-    expect(answered).toBeLessThanOrEqual(11 + seconds)
-  })
-
-  test('tells of a process that stands still, leaves it out of a scrape, and loses no count', async () => {
-    const counted = present((await scrape(url)).value('flo_webhooks_total'))
-    expect(counted).toBe(30)
-    const { '2': stopped } = await gateway.pids()
-    process.kill(present(stopped), 'SIGSTOP')
-    // A connection may still be given to it: another one is asked then.
-    const ask = (path: string) =>
-      fetch(`${url}${path}`, { headers: { connection: 'close' }, signal: AbortSignal.timeout(4_000) })
-    await eventually(async () => {
-      const answer = await ask('/readyz')
-      expect(answer.status).toBe(503)
-      expect(await answer.json()).toMatchObject({ details: { processes: { wanted: 3, running: 2, silent: 1 } } })
-      return true
-    })
-    const shown = await eventually(async () => {
-      const text = await (await ask('/metrics')).text()
-      return text.includes('flo_process_unheard_total 0') ? null : text
-    })
-    process.kill(present(stopped), 'SIGCONT')
-    expect(shown).toMatch(/^flo_webhooks_total\{result="accepted"\} 30$/m)
-    expect(shown).not.toMatch(/process_resident_memory_bytes\{process="2"\}/)
-    await eventually(async () => (await ask('/readyz')).status === 200)
-  })
+  const several = { ...(await threeProcesses(receiver)), receiver }
+  await expectOneSum(several)
+  await expectOneRate(several)
+  await expectStandstillTold(several)
 })
 
 describe('a child that ends', () => {
