@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { parseEnv } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { Environment, readConfig, unknownSettings } from '../src/config.ts'
@@ -61,6 +62,12 @@ test('a value of each variable arrives in the configuration', () => {
   expect(config.encryptionKeys).toMatchObject([{ id: 'k1' }])
 })
 
+test('FLO_PROCESSES is a number, or auto: a process for each core that the gateway may use', () => {
+  expect(readConfig({}).processes).toBe(1)
+  expect(readConfig({ FLO_PROCESSES: '3' }).processes).toBe(3)
+  expect(readConfig({ FLO_PROCESSES: 'auto' }).processes).toBe(availableParallelism())
+})
+
 test('what looks like a setting and is none is told by name', () => {
   expect(unknownSettings({ FLO_DATA: './data', FLO_DATA_DIR: './data', PATH: '/bin' })).toEqual(['FLO_DATA'])
 })
@@ -76,6 +83,10 @@ test.each([
   ['FLO_ENCRYPTION_KEYS', 'k1:c2hvcnQ='],
   ['FLO_ROLES', 'deliver'],
   ['FLO_ROLES', ','],
+  ['FLO_PROCESSES', '0'],
+  ['FLO_PROCESSES', '1.5'],
+  ['FLO_PROCESSES', 'all'],
+  ['FLO_PROCESSES', '1000'],
   ['FLO_PUBLIC_URL', 'hooks.example.com'],
   ['FLO_ALLOWED_SUBNETS', '127.0.0.1'],
   ['FLO_EGRESS_PROXY', 'socks5://proxy.example'],
