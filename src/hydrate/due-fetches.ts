@@ -51,11 +51,14 @@ export async function readDueFetches(db: Queryable, clientIds: readonly string[]
 const selectNextDue = createClientStatement<{ clientId: string; next: Date }>({
   name: 'hydrate.next_due',
   text: (tie) => `
-    select h.client_id as "clientId", min(greatest(h.next_attempt_at, c.open_until)) as next
-      from hydrations h
-      left join hydration_circuits c on c.client_id = h.client_id and c.source_id = h.source_id
-     where h.client_id = any($1::uuid[]) and h.state = 'pending' ${tie('h.client_id')}
-     group by h.client_id`,
+    select w.client_id as "clientId", n.next
+      from unnest($1::uuid[]) w(client_id)
+     cross join lateral (
+       select min(greatest(h.next_attempt_at, c.open_until)) as next
+         from hydrations h
+         left join hydration_circuits c on c.client_id = h.client_id and c.source_id = h.source_id
+        where h.client_id = w.client_id and h.state = 'pending' ${tie('h.client_id')}) n
+     where n.next is not null`,
 })
 
 /** When something of each of these clients is to be fetched next, in milliseconds; for the others nothing is waited for. */

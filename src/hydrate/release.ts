@@ -45,11 +45,15 @@ export const FAILED_SECONDS = 60
 const selectOptional = createClientStatement<{ clientId: string }>({
   name: 'hydrate.optional',
   text: (tie) => `
-    select distinct h.client_id as "clientId"
-      from hydration_circuits c
-      join hydrations h on h.client_id = c.client_id and h.source_id = c.source_id
-     where c.client_id = any($1::uuid[]) and c.open_until > now() and h.state = 'pending' and not h.essential
-       ${tie('c.client_id')}`,
+    select distinct c.client_id as "clientId"
+      from unnest($1::uuid[]) w(client_id)
+     cross join lateral (
+       select o.client_id, o.source_id from hydration_circuits o
+        where o.client_id = w.client_id and o.open_until > now() ${tie('o.client_id')} offset 0) c
+     cross join lateral (
+       select from hydrations h
+        where h.client_id = c.client_id and h.source_id = c.source_id and h.state = 'pending' and not h.essential
+          ${tie('h.client_id')} limit 1) h`,
 })
 
 /**
