@@ -19,6 +19,7 @@ import { describeMachine, readVersions } from './machine.ts'
 import { performancePage } from './page.ts'
 import { benchPostgres } from './postgres.ts'
 import { processes } from './processes.ts'
+import { routed } from './routed.ts'
 import { scaling } from './scaling.ts'
 import { printTable } from './table.ts'
 
@@ -31,6 +32,7 @@ const allRows = [
   backlog,
   endToEnd,
   clients,
+  routed,
   processes,
   idle,
   scaling,
