@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest'
+import { mappings } from '../../mappings/index.ts'
+import { explanationText } from '../../src/cli/explain-text.ts'
 import { newId, OPERATOR_CLIENT } from '../../src/domain/ids.ts'
 import type { Json } from '../../src/domain/json.ts'
-import { apiOn, twoClients } from '../support/api.ts'
+import { explainSourceEvent } from '../../src/normalize/explain/explain.ts'
+import { apiOn, ring, twoClients } from '../support/api.ts'
 import { freshDatabase } from '../support/database.ts'
 import { fresh, snapshotEvent } from '../support/events.ts'
 import { receiving, SECRET } from '../support/receiving.ts'
@@ -218,6 +221,31 @@ describe('an explanation', () => {
     expect(summary).toContain('Two answers differ')
     expect(hints.join()).toContain('PUT /v1/sources/{id}/routes/{value}')
     expect(mappings).toEqual([])
+  })
+
+  test('says the same at a terminal', async () => {
+    const [known, stranger] = [fresh('cus'), fresh('sub')]
+    const textOf = async (clientId: string, { id }: Json) =>
+      explanationText(await explainSourceEvent({ db, mappings, keyRing: ring, now: () => new Date() }, clientId, id))
+    const told = await send(snapshotEvent('customer.updated', customer('tenant-theirs', known)))
+    expect(await textOf(theirs.clientId, told)).toContain(
+      `routed by "tenant-theirs" in the metadata of customer ${known}`,
+    )
+    const object = { id: fresh('in'), object: 'invoice', customer: known, subscription: stranger }
+    const torn = await send(snapshotEvent('invoice.paid', { ...object, metadata: { flo_client: 'tenant-ours' } }))
+    const text = await textOf(OPERATOR_CLIENT, torn)
+    for (const words of [
+      'UNROUTED',
+      'What tells of its client',
+      `"tenant-ours" in the metadata of invoice ${object.id}`,
+      `client ${ours.clientId}`,
+      `customer ${known}, which ${told.eventId} told is "tenant-theirs"`,
+      `client ${theirs.clientId}`,
+      `subscription ${stranger}`,
+    ])
+      expect(text).toContain(words)
+    const shared = await send(snapshotEvent('price.created', { id: fresh('price'), object: 'price', metadata: {} }))
+    expect(await textOf(OPERATOR_CLIENT, shared)).toContain('all clients of its source know it')
   })
 
   test('of one that waits tells for what, until when, and what would tell it', async () => {
