@@ -40,16 +40,29 @@ export async function findKnownRoutes(db: Queryable, events: readonly EventToRou
     toldBy: string | null
   }>({
     name: 'routing.find_routes',
-    text: `select n.source_id as "sourceId", n.how, n.key, n.name, n.told_by as "toldBy", coalesce(r.id, own.id, ext.id) as "targetId"
-             from (select a.source_id, a.how, a.key, o.told_by, coalesce(o.name, case when a.how <> 'object' then a.key end) as name
-                     from unnest($2::uuid[], $3::text[], $4::text[]) a(source_id, how, key)
-                     left join routed_objects o
-                       on o.client_id = $1 and o.source_id = a.source_id and o.object_id = a.key and a.how = 'object') n
-             left join (select s.source_id, s.value, c.id from source_routes s join clients c on c.id = s.target_id
-                         where s.client_id = $1) r on r.source_id = n.source_id and r.value = n.name
-             left join clients own on n.how <> 'account' and own.id = case when n.name ~ $5 then n.name::uuid end and own.id <> $1
-             left join clients ext on n.how <> 'account' and ext.external_id = n.name
-            where n.name is not null`,
+    // Each look-up is by itself, so that it is one in an index, however many objects are known and whatever is believed of the tables.
+    text: `with told as materialized (
+             select a.source_id, a.how, a.key, o.name, o.told_by
+               from unnest($2::uuid[], $3::text[], $4::text[]) a(source_id, how, key)
+              cross join lateral (
+                select a.key as name, null::text as told_by where a.how <> 'object'
+                union all
+                select o.name, o.told_by from routed_objects o
+                 where o.client_id = $1 and a.how = 'object' and o.source_id = a.source_id and o.object_id = a.key
+                   and o.name is not null
+                offset 0) o),
+           named as materialized (
+             select n.source_id, n.name, n.is_account,
+                    coalesce(
+                      (select c.id from source_routes s join clients c on c.id = s.target_id
+                        where s.client_id = $1 and s.source_id = n.source_id and s.value = n.name),
+                      case when not n.is_account then coalesce(
+                        (select c.id from clients c
+                          where c.id = case when length(n.name) = 36 then case when n.name ~ $5 then n.name::uuid end end and c.id <> $1),
+                        (select c.id from clients c where c.external_id = n.name)) end) as target_id
+               from (select distinct source_id, name, how = 'account' as is_account from told) n)
+           select t.source_id as "sourceId", t.how, t.key, t.name, t.told_by as "toldBy", n.target_id as "targetId"
+             from told t join named n on n.source_id = t.source_id and n.name = t.name and n.is_account = (t.how = 'account')`,
     values: [
       first.clientId,
       rows.map(({ sourceId }) => sourceId),
