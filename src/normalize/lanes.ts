@@ -135,7 +135,7 @@ const selectEarliestDue = createClientStatement<{ clientId: string; due: Date | 
 })
 
 /** When each client's first source event or timer is due, in milliseconds. */
-async function readEarliestDue(
+export async function readEarliestDue(
   db: Db,
   clientIds: readonly string[],
   laneCount: number,
