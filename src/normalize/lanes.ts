@@ -14,7 +14,7 @@ import {
 import { createLoneGate } from '../workers/lone-gate.ts'
 import { normalizeBatch } from './batch.ts'
 import { type BatchDeps, type BatchResult, type BatchResults, NOTHING_DUE } from './batch-result.ts'
-import { fireOverdueTimers } from './overdue-timer.ts'
+import { fireOverdueTimers } from './fire-timers.ts'
 
 export interface NormalizerDeps extends BatchDeps, LeaseLoopDeps {
   /** How many lanes the receiver spreads a client's customers over. */

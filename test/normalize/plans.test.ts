@@ -3,10 +3,11 @@ import { mappings } from '../../mappings/index.ts'
 import { simulate } from '../../simulator/simulate.ts'
 import type { Db } from '../../src/database/db.ts'
 import { newId } from '../../src/domain/ids.ts'
+import type { Json } from '../../src/domain/json.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
 import { normalizeBatch } from '../../src/normalize/batch.ts'
-import { fireOverdueTimers } from '../../src/normalize/overdue-timer.ts'
+import { fireOverdueTimers } from '../../src/normalize/fire-timers.ts'
 import { laneOf } from '../../src/receive/lane.ts'
 import { freshDatabase } from '../support/database.ts'
 import { fillManyClients, LARGE_CLIENT, stopAutovacuum } from '../support/many-clients.ts'
@@ -63,7 +64,7 @@ async function readAgain(db: Db, { text, values }: AskedStatement) {
 const MANY_ROWS = 1_000
 
 async function storeStory(db: Db, clientId: string, sourceId: string) {
-  const events = simulate('dunning-to-canceled', { seed: clientId, clientUserId: 'user_new' }).slice(0, 60)
+  const events: Json[] = simulate('dunning-to-canceled', { seed: clientId, clientUserId: 'user_new' }).slice(0, 60)
   for (const event of events) {
     const id = newId()
     await db.query(

@@ -1,6 +1,6 @@
 import { normalizeBatch } from '../../src/normalize/batch.ts'
 import { type BatchDeps, NOTHING_DUE } from '../../src/normalize/batch-result.ts'
-import { fireOverdueTimers } from '../../src/normalize/overdue-timer.ts'
+import { fireOverdueTimers } from '../../src/normalize/fire-timers.ts'
 
 /** One batch of a single client. */
 export const normalizeClient = async (deps: BatchDeps, clientId: string, lanes: readonly number[]) =>
