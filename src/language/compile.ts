@@ -6,7 +6,7 @@ import type { CompiledCondition, CompiledNode, Compiler } from './compiler.ts'
 import type { Node, When } from './mapping.ts'
 import { memoizeByKey } from './memoized.ts'
 import { hasShapeWithin, isOfStateAlone } from './readings.ts'
-import { type EvaluationScope, tracePart } from './scope.ts'
+import { type EvaluationScope, noteUnreadable, readNoting, tracePart } from './scope.ts'
 import { UnreadableError } from './unreadable.ts'
 
 /** For evaluations that nobody listens to. */
@@ -22,11 +22,11 @@ const plain: Compiler = {
 const traced: Compiler = {
   compileValue: memoizeByKey((node: Node): CompiledNode => {
     const read = compileNode(node, traced)
-    return (scope) => tracePart(node, scope, () => read(scope))
+    return (scope) => tracePart(node, scope, read)
   }),
   compileCondition: memoizeByKey((when: When): CompiledCondition => {
     const holds = compileWhen(when, traced)
-    return (scope) => tracePart(when, scope, () => holds(scope))
+    return (scope) => tracePart(when, scope, holds)
   }),
   compileShape: memoizeByKey((shape: object) => compilePart(shape, traced, '')),
   compileElements: memoizeByKey((list) => compileTaken(list, traced)),
@@ -67,17 +67,20 @@ const keepValue =
   }
 
 /** The same of a part whose value has null where something could not be read: what that was is told each time. */
-const keepWithRefusals = <Value>(read: (scope: EvaluationScope) => Value, place: Place) => {
-  const readNoted = keepValue((scope) => {
-    const unreadable: UnreadableError[] = []
-    return { value: read({ ...scope, unreadable }), unreadable }
-  }, place)
-  return (scope: EvaluationScope): Value => {
-    const { value, unreadable } = readNoted(scope)
-    if (scope.unreadable) for (const one of unreadable) scope.unreadable.push(one)
-    return value
+const keepWithRefusals =
+  <Value>(read: (scope: EvaluationScope) => Value, place: Place) =>
+  (scope: EvaluationScope): Value => {
+    const known = scope.readings?.own
+    if (known === undefined || place.askers < 2) return read(scope)
+    const kept: ReturnType<typeof readNoting<Value>> | undefined = known.get(place)
+    if (kept) {
+      noteUnreadable(scope, kept.unreadable)
+      return kept.value
+    }
+    const fresh = readNoting(scope, read)
+    known.set(place, fresh)
+    return fresh.value
   }
-}
 
 /** What a part's value is kept by, and how many ask for it. */
 interface Place {
@@ -102,7 +105,7 @@ function compileField(shape: Json, name: string, { compiler, at }: { compiler: C
   const read = compilePart(shape[name], compiler, `${at}.${name}`)
   if (compiler === plain) return read
   const field = { op: 'field', name } as const
-  return (scope) => tracePart(field, scope, () => read(scope))
+  return (scope) => tracePart(field, scope, read)
 }
 
 function compileLeaf(node: Node, compiler: Compiler, at: string): CompiledNode {

@@ -46,7 +46,7 @@ export interface EvaluationInput {
 /** Hears an evaluation from within, for explanations. */
 export interface Trace {
   /** `read` gives the value of `part` in `scope`. */
-  hearRead<T>(part: TracedPart, scope: EvaluationScope, read: () => T): T
+  hearRead<T>(part: TracedPart, scope: EvaluationScope, read: (scope: EvaluationScope) => T): T
   /** The same of a part that is read in strides. */
   hearStrides<T>(part: TracedPart, scope: EvaluationScope, work: Strides<T>): Strides<T>
 }
@@ -115,9 +115,28 @@ export const scopeAnew = (scope: EvaluationScope): EvaluationScope => ({
   readings: undefined,
 })
 
+/** Notes what could not be read for the body that is being made. */
+export function noteUnreadable({ unreadable }: EvaluationScope, more: readonly UnreadableError[]): void {
+  // Not all at once: there may be more than a call takes arguments.
+  if (unreadable) for (const one of more) unreadable.push(one)
+}
+
+/** Reads a part, and what could not be read of it beside its value; that is noted in the scope as well. */
+export function readNoting<T>(
+  scope: EvaluationScope,
+  read: (noting: EvaluationScope) => T,
+): { value: T; unreadable: readonly UnreadableError[] } {
+  const unreadable: UnreadableError[] = []
+  try {
+    return { value: read({ ...scope, unreadable }), unreadable }
+  } finally {
+    noteUnreadable(scope, unreadable)
+  }
+}
+
 /** Reads a part of an evaluation, through the trace where there is one. */
-export const tracePart = <T>(part: TracedPart, scope: EvaluationScope, read: () => T): T =>
-  scope.trace ? scope.trace.hearRead(part, scope, read) : read()
+export const tracePart = <T>(part: TracedPart, scope: EvaluationScope, read: (scope: EvaluationScope) => T): T =>
+  scope.trace ? scope.trace.hearRead(part, scope, read) : read(scope)
 
 /** What identifies an event; an event of our own timer is identified by its type. */
 export const eventIdentity = ({ id, type, created }: EvaluationInput['event']) => ({ id: id ?? type, type, created })

@@ -37,7 +37,7 @@ const plainDraft = ({ sourceOf: _, unreadable, ...draft }: Json) => ({
 })
 
 /** Listens, and notes nothing. */
-const unheard: Trace = { hearRead: (_part, _scope, read) => read(), hearStrides: (_part, _scope, work) => work }
+const unheard: Trace = { hearRead: (_part, scope, read) => read(scope), hearStrides: (_part, _scope, work) => work }
 
 function expectTheSame(events: readonly Json[], name: string, { patient = false } = {}) {
   const listened = story(events, { patient, trace: unheard })

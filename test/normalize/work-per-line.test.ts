@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
 import { mappings } from '../../mappings/index.ts'
 import type { Json } from '../../src/domain/json.ts'
+import type { Trace } from '../../src/language/scope.ts'
 import type { Strides } from '../../src/language/strides.ts'
 import { collectLookups } from '../../src/normalize/collect-lookups.ts'
+import { createTracer } from '../../src/normalize/explain/trace.ts'
 import { normalizeSourceEvent } from '../../src/normalize/normalize-event.ts'
 import { noLookups } from '../../src/normalize/world/lookups.ts'
 import { cases } from '../support/fixtures.ts'
@@ -47,9 +49,11 @@ const MANY = 2400
 
 test.each(kinds)('%s: there is a pause between what is made of it', (_, places) => {
   for (const { name, events, at, path } of places.slice(0, MOST_PLACES)) {
-    const counted = countReads(withListOf(events[at], path, LENGTH))
-    const { strides } = normalizeCounting(events.slice(0, at), counted)
-    expect(Math.max(...strides), name).toBeLessThan(MOST_READS_PER_ELEMENT * LENGTH)
+    for (const trace of [undefined, createTracer().trace]) {
+      const counted = countReads(withListOf(events[at], path, LENGTH))
+      const { strides } = normalizeCounting(events.slice(0, at), counted, trace)
+      expect(Math.max(...strides), `${name}${trace ? ', explained' : ''}`).toBeLessThan(MOST_READS_PER_ELEMENT * LENGTH)
+    }
   }
 })
 
@@ -69,7 +73,7 @@ test('of an invoice that becomes an event a line no stretch makes more than some
 })
 
 /** Normalises an event as a batch does; how much of it was read in each stride, and how many events it became. */
-function normalizeCounting(before: readonly Json[], { value, reads }: ReturnType<typeof countReads>) {
+function normalizeCounting(before: readonly Json[], { value, reads }: ReturnType<typeof countReads>, trace?: Trace) {
   const { world } = story(before)
   const due = dueOf(value, before.length)
   const strides: number[] = []
@@ -84,7 +88,7 @@ function normalizeCounting(before: readonly Json[], { value, reads }: ReturnType
   }
   countStrides(collectLookups({ world, mappings }, due, noLookups()))
   const limits = { now: new Date(1000), holdSeconds: 0 }
-  const { events } = countStrides(normalizeSourceEvent({ world, mappings, limits }, due))
+  const { events } = countStrides(normalizeSourceEvent({ world, mappings, limits, trace }, due))
   return { strides, made: events.length }
 }
 

@@ -10,7 +10,11 @@ import { nameOfRead } from './value-source.ts'
 /** Every fact from outside the event that an evaluation asked for, once each, with where it comes from. */
 export function lookupsIn(frames: readonly TraceFrame[], world: World, at: SourceRealm): ExplainedLookup[] {
   const found = new Map<string, ExplainedLookup>()
+  const seen = new Set<TraceFrame>()
   const collectLookup = (frame: TraceFrame) => {
+    // What comes to the same stands in several places.
+    if (seen.has(frame)) return
+    seen.add(frame)
     const lookup = explainLookup(frame, world, at)
     if (lookup) found.set(`${lookup.kind} ${lookup.id}`, lookup)
     frame.inner.forEach(collectLookup)
