@@ -1,10 +1,10 @@
-import cluster from 'node:cluster'
 import { existsSync } from 'node:fs'
 import { type Config, readConfig, unknownSettings } from './config.ts'
 import { isDatabaseAway } from './database/db.ts'
 import { ConfigError } from './errors.ts'
 import type { Gateway } from './gateway.ts'
 import { type Log, newLog } from './log.ts'
+import { isChildOfGateway } from './processes/arguments.ts'
 import { isPatchedNode, PATCHED_NODES } from './version.ts'
 
 // npm hands each Ctrl-C on to a child that has already got it from the terminal.
@@ -83,5 +83,5 @@ function printStart({ url, dataDir, adminKey }: Gateway, { roles, processes }: C
 
 const printLine = (line: string) => process.stdout.write(`${line}\n`)
 
-if (cluster.isWorker) await (await import('./processes/child.ts')).runChild()
+if (isChildOfGateway(process.argv)) await (await import('./processes/child.ts')).runChild()
 else await runProgram()

@@ -19,6 +19,9 @@ export const writeChildArguments = ({ process, isReplacement, port, version }: C
   ...(isReplacement ? ['--replacement'] : []),
 ]
 
+/** Whether this process is a child of ours. One may be a worker of somebody else's node:cluster (of pm2, say) and is none. */
+export const isChildOfGateway = (argv: readonly string[]): boolean => argv.some((word) => word.startsWith('--process='))
+
 /** Throws for a command line that no parent has written. */
 export function readChildArguments(argv: readonly string[]): ChildArguments {
   const { values } = parseArgs({

@@ -1,9 +1,11 @@
+import cluster from 'node:cluster'
 import { resolve } from 'node:path'
 import { rateLimiter } from '../api/http/rate-limit.ts'
 import { createFirstAdminKey } from '../api/resources/create-api-key.ts'
 import type { Config } from '../config.ts'
 import { explainDatabaseFailure } from '../database/connect-trouble.ts'
 import { isDatabaseAway } from '../database/db.ts'
+import { ConfigError } from '../errors.ts'
 import type { Gateway } from '../gateway.ts'
 import type { Log } from '../log.ts'
 import { createWholeMetrics, type OwnMetrics, type WholeMetrics } from '../metrics/whole-metrics.ts'
@@ -27,6 +29,10 @@ interface ParentOptions {
  * `startGateway` throws, also for what a child has met.
  */
 export async function startWhole(config: Config, options: ParentOptions): Promise<Gateway> {
+  if (!cluster.isPrimary)
+    throw new ConfigError(
+      'FLO_PROCESSES: this process is a worker of node:cluster itself (of pm2, say): run as many instances there, or start the gateway by itself.',
+    )
   const started = createStopList(options.log)
   try {
     return await startParts(config, options, started)
