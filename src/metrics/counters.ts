@@ -6,7 +6,7 @@ import type { EndedAttempt, Watch } from '../watch.ts'
 const INSIDE_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 const ATTEMPT_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60]
 const END_TO_END_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86_400]
-const BATCH_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 240]
+const BATCH_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 240, 480]
 
 /** Counts what the rooms report. Labels are our own kinds and codes, never ids, so the number of series is bounded. */
 export const createCounters = (registry: Registry): Omit<Required<Watch>, 'onEndpointChanged'> => ({
