@@ -17,6 +17,7 @@ import { idle } from './idle.ts'
 import { ingest } from './ingest.ts'
 import { describeMachine, readVersions } from './machine.ts'
 import { performancePage } from './page.ts'
+import { plans } from './plans.ts'
 import { benchPostgres } from './postgres.ts'
 import { processes } from './processes.ts'
 import { routed } from './routed.ts'
@@ -35,6 +36,7 @@ const allRows = [
   routed,
   processes,
   idle,
+  plans,
   scaling,
   growth,
   abuse,
