@@ -60,5 +60,7 @@ export interface Report {
   /** Processes that others kept busy when it began; 0: the machine was ours. */
   loadBefore: number
   versions: Record<string, string>
+  /** How everything that was measured wrote its log. */
+  log?: string
   results: { row: string; about: string; figures?: Figure[]; error?: string }[]
 }

@@ -3,7 +3,7 @@ import { barText, roundFigure } from './table.ts'
 
 /** docs/performance.md, from what a whole run wrote. */
 export function performancePage(report: Report): string {
-  const { date, machine, loadBefore, versions, results } = report
+  const { date, machine, loadBefore, versions, log, results } = report
   const judged = results.flatMap(({ figures = [] }) => figures.map(isMet)).filter((held) => held !== undefined)
   const held = judged.filter(Boolean).length
   return `<!-- Made by \`npm run bench -- --publish\` from bench/published.json. -->
@@ -12,7 +12,12 @@ export function performancePage(report: Report): string {
 How fast the gateway is compared with baselines, measured in one run on one machine. Ratios carry over to other machines, the
 absolute figures do not. Measurements of the gateway and of the baseline alternate; a ratio is the median over the rounds,
 each compared with the baseline round next to it, with the lowest and highest in brackets. Everything involved (Stripe
-simulator, gateway, PostgreSQL, receivers, load generators) shares the machine.
+simulator, gateway, PostgreSQL, receivers, load generators) shares the machine.${
+    log
+      ? `
+${log}`
+      : ''
+  }
 
 **${held} of ${judged.length} targets met** in the run of ${date.slice(0, 10)}: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB,
 ${machine.system}, load ${loadBefore.toFixed(1)} before the start; ${Object.entries(versions)

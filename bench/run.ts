@@ -104,6 +104,7 @@ const report: Report = {
   machine: describeMachine(),
   loadBefore,
   versions: readVersions(postgres.version),
+  log: 'All of them write their logs to files, at the default level.',
   results,
 }
 const file = `results/${report.date.replaceAll(':', '-').slice(0, 19)}.json`

@@ -28,6 +28,12 @@ test('each ratio is the median of rounds beside their neighbours, and says how f
   expect(page).toContain('**1 of 1 targets met**')
 })
 
+test('a run says how it wrote its log', () => {
+  const said = 'All of them write their logs to files.'
+  expect(performancePage({ ...report([]), log: said })).toContain(`shares the machine.\n${said}\n`)
+  expect(performancePage(report([]))).toContain('shares the machine.\n\n')
+})
+
 test('the median of two rounds lies between them', () => {
   expect([medianOf([3, 1]), medianOf([5, 1, 3]), medianOf([])]).toEqual([2, 3, Number.NaN])
 })
