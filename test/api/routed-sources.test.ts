@@ -195,6 +195,7 @@ describe('a route', () => {
     expect(await walk('')).toEqual(values.toReversed())
     expect(await walk(`&order=asc&clientId=${ours.clientId}`)).toEqual(['tenant_1', 'tenant_3', 'tenant_5'])
     expect(await walk(`&clientId=${newId()}`)).toEqual([])
+    expect(await walk('&clientId=nonsense')).toEqual([])
     const { nextCursor } = (await api.admin.get(`/v1/sources/${id}/routes?limit=1`)).body.meta
     const elsewhere = await api.admin.get(`${routes}?limit=1&cursor=${encodeURIComponent(nextCursor)}`)
     expect(elsewhere.body.error.code).toBe('cursor_invalid')

@@ -102,7 +102,7 @@ const ownerDeletionRoutes = (deps: Deps): Route[] => [
     ...shared,
     summary: 'Delete a source with all that was made of what it sent',
     description:
-      'From the reply on its webhooks are answered with 404, and its source events, with their events and deliveries, are neither shown nor sent, those that a receiver has had included; their rows are gone within 24 hours. Users stay. Asked again, the answer is 404.',
+      'From the reply on its webhooks are answered with 404, and its source events, with their events and deliveries, are neither shown nor sent, those that a receiver has had included; their rows are gone within 24 hours. Users stay. What a source that routes has given to clients goes client by client, each by a deletion of its own that follows within moments. Asked again, the answer is 404.',
     ids: { id: 'source' },
     answerCall: (call) =>
       answerDeletion(deps, call, { kind: 'source', clientId: call.clientId, subject: call.params.id }),

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Queryable } from '../../database/db.ts'
 import { noteNewNames } from '../../database/routing-news.ts'
 import { firstRow } from '../../database/rows.ts'
-import { isUuid, OPERATOR_CLIENT } from '../../domain/ids.ts'
+import { isUuid, LEAST_ID, OPERATOR_CLIENT } from '../../domain/ids.ts'
 import { Refusal } from '../../errors.ts'
 import type { ApiDeps } from '../http/api-deps.ts'
 import { id, idReference, pageQuery, replyTime, textUpTo } from '../http/field-schemas.ts'
@@ -50,7 +50,7 @@ export const sourceRouteRoutes = (deps: Deps): Route[] => [
       const target = await lockTarget(db, body.clientId)
       await db.query(
         `insert into source_routes as r (client_id, source_id, value, target_id) values ($1, $2, $3, $4)
-         on conflict (client_id, source_id, value) do update set target_id = excluded.target_id, updated_at = now()
+         on conflict (client_id, source_id, value) do update set target_id = excluded.target_id, updated_at = excluded.updated_at
           where r.target_id <> excluded.target_id`,
         [owner, params.id, params.value, target],
       )
@@ -79,7 +79,7 @@ export const sourceRouteRoutes = (deps: Deps): Route[] => [
           table: 'source_routes',
           filters: {
             sourceId: ['t.source_id = ?', call.params.id],
-            clientId: ['t.target_id::text = lower(?)', call.query.clientId],
+            clientId: ['t.target_id = ?::uuid', targetOf(call.query.clientId)],
           },
           keys: [['t.value', 'text']],
           isTimed: false,
@@ -128,6 +128,9 @@ function ownerOf({ clientId }: Pick<ApiCall<unknown, unknown, string | null>, 'c
   assertRoutes(clientId ?? '', 'id')
   return OPERATOR_CLIENT
 }
+
+/** The client that is asked for; one that no client is where it is none's id. */
+const targetOf = (asked: string | undefined) => (asked === undefined || isUuid(asked) ? asked : LEAST_ID)
 
 /** The client, which is not deleted until the route is stored. Throws `not_found`, and `invalid` for the operator's own. */
 async function lockTarget(db: Queryable, clientId: string): Promise<string> {
