@@ -40,7 +40,7 @@ export const ledgerChecks: readonly LedgerCheck[] = [
              select client_id, source_event_id as id, source_id, state, coalesce(target_id, client_id) as owner_id from routings
               where ${inPeriod('source_event_id')}),
            stored as materialized (
-             select client_id, id, source_id, state from source_events
+             select client_id, id, source_id, state, held_until from source_events
               where ${inPeriod('id')} and source_id in (select id from sources where routing is not null)
                 and not starts_with(event_id, '${TIMER_EVENT_PREFIX}'))
            select coalesce(s.client_id, r.client_id) as client_id, coalesce(s.id, r.id) as id
@@ -49,7 +49,7 @@ export const ledgerChecks: readonly LedgerCheck[] = [
                        -- Those of a client, or of a source, that was deleted went with it.
                        when s.id is null then not exists (select from deletions x where x.kind in ('client', 'source')
                                                              and x.subject_id in (r.owner_id, r.source_id))
-                       when r.state = 'waiting' then s.state <> 'held'
+                       when r.state = 'waiting' then s.state <> 'held' or s.held_until < now() - make_interval(secs => $2)
                        when r.state = 'unrouted' then s.state not in ('unrouted', 'ignored')
                        else s.state = 'unrouted' end`,
   },

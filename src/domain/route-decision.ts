@@ -55,7 +55,7 @@ export function decideRoute({ sourceId, clues }: RoutableEvent, known: KnownRout
   if (!first?.targetId)
     return {
       ...{ state: 'waiting', code: 'route_missing', waitsFor },
-      message: `Nothing has told whose it is: ${clues.objects.map(({ kind, id }) => `${kind} ${id}`).join(', ')}.`,
+      message: `Nothing has told whose it is: ${listObjects(clues.objects)}.`,
     }
   const { by, name, of, targetId } = first
   const isNew = ({ key }: NamedObject) => !known.has(routeKey(sourceId, 'object', key))
@@ -86,6 +86,14 @@ export function answersOf(sourceId: string, { names, objects }: RoutingClues, kn
 
 const describeName = ({ by, name, of }: RoutedBy) =>
   by === 'account' ? `account ${name}` : by === 'metadata' ? `"${name}" in the metadata of ${of}` : `"${name}" of ${of}`
+
+const SHOWN_OBJECTS = 10
+
+const listObjects = (objects: readonly NamedObject[]): string =>
+  [
+    ...objects.slice(0, SHOWN_OBJECTS).map(({ kind, id }) => `${kind} ${id}`),
+    ...(objects.length > SHOWN_OBJECTS ? [`and ${objects.length - SHOWN_OBJECTS} more`] : []),
+  ].join(', ')
 
 const describeAnswer = (answer: RouteAnswer) => `${describeName(answer)} is client ${answer.targetId}`
 

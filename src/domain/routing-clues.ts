@@ -107,10 +107,12 @@ const relatedObjectOf = (event: Json): Json => {
 
 // Some recorded stubs carry no `object`; the type names it.
 function kindOf(object: Json, type: unknown): string {
-  if (typeof object?.object === 'string') return object.object
+  if (typeof object?.object === 'string') return fitText(object.object, MAX_KIND_LENGTH)
   const family = typeof type === 'string' ? type.slice(0, Math.max(0, type.lastIndexOf('.'))) : ''
-  return family === 'customer.subscription' ? 'subscription' : family
+  return family === 'customer.subscription' ? 'subscription' : fitText(family, MAX_KIND_LENGTH)
 }
+
+const MAX_KIND_LENGTH = 100
 
 const isFields = (value: unknown): value is Record<string, Json> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -142,12 +144,16 @@ function collectObjects(root: Json, rootKind: string, found: Map<string, string>
 
 const isContainer = (value: unknown): boolean => typeof value === 'object' && value !== null
 
+/** No event of Stripe's names so many. */
+const MOST_OBJECTS = 500
+
 function addObject(id: Json, kind: Json, found: Map<string, string>): void {
+  if (found.size >= MOST_OBJECTS) return
   if (typeof kind === 'string' && Object.hasOwn(OBJECT_PATHS, kind) && isId(id)) found.set(id, kind)
 }
 
 function addNamed(id: string | null, kind: string, found: Map<string, string>): void {
-  if (id !== null && !found.has(id)) found.set(id, kind)
+  if (id !== null && !found.has(id) && found.size < MOST_OBJECTS) found.set(id, kind)
 }
 
 /** The values under the key in the metadata of the object, of its subscription, and of its customer. */
@@ -179,5 +185,9 @@ function namesIn(object: Json, kind: string, key: string): RoutedBy[] {
   return names
 }
 
-/** A name as PostgreSQL can hold it: what does not fit names nobody. */
-const fitName = (name: string): string => name.toWellFormed().replaceAll('\0', '\uFFFD').slice(0, 500)
+/** A text as PostgreSQL can hold it. */
+const fitText = (text: string, most: number): string =>
+  text.toWellFormed().replaceAll('\0', '\uFFFD').slice(0, most).toWellFormed()
+
+/** What does not fit names nobody. */
+const fitName = (name: string): string => fitText(name, 500)

@@ -37,7 +37,7 @@ export const routeBatch = (deps: RouteBatchDeps, clientId: string): Promise<Rout
     await closeOrphans(tx, clientId, orphans)
     if (events.length === 0) return { routed: [], hasLookups: false, isMore: hasMoreNews }
     const { settled, requests } = await settleEvents(deps, tx, clientId, events)
-    const hasNews = await saveSettlements(tx, clientId, settled)
+    const hasNews = await saveSettlements(tx, clientId, settled, deps.now())
     // Always in one order: two that ask for the same wait for each other in a line, not in a ring.
     const ordered = [...new Map(requests.map((one) => [requestKeyOf(one), one])).values()].toSorted((a, b) =>
       requestKeyOf(a) < requestKeyOf(b) ? -1 : 1,

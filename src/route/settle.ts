@@ -22,6 +22,7 @@ export async function saveSettlements(
   tx: Queryable,
   clientId: string,
   settled: readonly SettledEvent[],
+  now: Date,
 ): Promise<boolean> {
   await saveRoutings(tx, clientId, settled)
   const hasNews = await learnObjects(
@@ -36,7 +37,7 @@ export async function saveSettlements(
   )
   await saveWaits(tx, clientId, settled)
   await moveEvents(tx, clientId, settled)
-  await saveStates(tx, clientId, settled)
+  await saveStates(tx, clientId, settled, now)
   return hasNews
 }
 
@@ -146,7 +147,7 @@ const insertMovedBodies = createRowInsert<MovedEvent>({
 })
 
 /** The states of what stays with the operator: it waits, has ended without a client, or is normalised there since it is everybody's. */
-async function saveStates(tx: Queryable, clientId: string, settled: readonly SettledEvent[]): Promise<void> {
+async function saveStates(tx: Queryable, clientId: string, settled: readonly SettledEvent[], now: Date): Promise<void> {
   const rows = settled.flatMap(({ event: { id }, settlement }) => {
     if (settlement.state === 'routed') return []
     const isWaiting = settlement.state === 'waiting'
@@ -158,6 +159,8 @@ async function saveStates(tx: Queryable, clientId: string, settled: readonly Set
         code: reason.code,
         message: reason.message,
         heldUntil: isWaiting ? settlement.heldUntil : null,
+        // The normaliser leaves alone what is due at the end of time.
+        dueAt: isWaiting ? 'infinity' : settlement.state === 'shared' ? now.toISOString() : null,
         heldFor: isWaiting ? reason.waitsFor.join('\x1f') : null,
       },
     ]
@@ -168,9 +171,9 @@ async function saveStates(tx: Queryable, clientId: string, settled: readonly Set
     text: `update source_events e
               set state = s.state, reason_code = s.code, reason_message = s.message, held_until = s.held_until,
                   held_for = case when s.held_for is null then null else string_to_array(s.held_for, e'\\x1f') end,
-                  due_at = case s.state when 'held' then 'infinity' when 'received' then now() end
-             from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
-                  s(id, state, code, message, held_until, held_for)
+                  due_at = s.due_at
+             from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::timestamptz[])
+                  s(id, state, code, message, held_until, held_for, due_at)
             where e.client_id = $1 and e.id = s.id`,
     values: [
       clientId,
@@ -180,6 +183,7 @@ async function saveStates(tx: Queryable, clientId: string, settled: readonly Set
       rows.map(({ message }) => message),
       rows.map(({ heldUntil }) => heldUntil),
       rows.map(({ heldFor }) => heldFor),
+      rows.map(({ dueAt }) => dueAt),
     ],
   })
 }

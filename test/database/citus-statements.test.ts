@@ -24,6 +24,7 @@ import { startTestGateway, temporaryFolder } from '../support/gateway.ts'
 import { livedThrough } from '../support/loaded.ts'
 import { placement } from '../support/placement.ts'
 import { present } from '../support/present.ts'
+import { liveRouted } from '../support/routed-life.ts'
 import { pretendSpread } from '../support/spread-tables.ts'
 import { startStripeApi } from '../support/stripe-api.ts'
 
@@ -101,6 +102,7 @@ beforeAll(async () => {
   const clients = await Promise.all(['ada', 'grace', 'edsger'].map((name) => livedThrough(gateway, stripe, name)))
   expect(new Set(clients.map(({ clientId }) => clientId)).size).toBe(3)
   await deleteAll(gateway, present(clients[2]).clientId, 'edsger')
+  await liveRouted(gateway, stripe)
 
   // What Graphile's clock does by the minute and by the hour, and what a person asks for.
   const db = openPool(url, { max: 2 })
@@ -177,6 +179,10 @@ test('there was a load: each room ran, often', () => {
     'insert into endpoint_health as h',
     'insert into endpoint_news',
     'insert into alarms',
+    'insert into routings',
+    'insert into routed_objects',
+    'update routings',
+    'delete from routing_news',
   ])
     expect(
       ran.some(({ sql }) => sql.includes(words)),

@@ -66,6 +66,11 @@ const sabotages: [what: string, sql: string, values: (() => string)[]][] = [
   ],
   ['nothing says whose one is', `delete from routings where state = $1`, [() => 'routed']],
   [
+    'one waits beyond its time',
+    `update source_events set held_until = now() - interval '2 min' where client_id = $1 and state = 'held'`,
+    [() => OPERATOR_CLIENT],
+  ],
+  [
     'one waits for nothing',
     `update source_events set state = 'received', held_until = null, held_for = null, due_at = now() where client_id = $1 and state = 'held'`,
     [() => OPERATOR_CLIENT],

@@ -303,6 +303,32 @@ test('an object of one mode tells nothing of one in the other', async () => {
   expect((await summary()).map(({ routing }) => routing)).toEqual(['routed', 'waiting'])
 })
 
+test.each([
+  ['a NUL', 'a\0b'],
+  ['half a character', 'a\ud800b'],
+  ['no end', 'x'.repeat(100_000)],
+])('what holds %s wherever it is named is stored all the same', async (_, text) => {
+  const events = [
+    routedEvent('customer.updated', { id: text, object: 'customer', metadata: { flo_client: text } }),
+    routedEvent('customer.updated', { id: 'cus_odd', object: text, metadata: { flo_client: text }, customer: text }),
+    routedEvent('customer.updated', { id: 'cus_odd', object: 'customer', metadata: { flo_client: 'a', [text]: text } }),
+    routedEvent('customer.updated', { object: 'charge', customer: { id: text }, invoice: 'in_odd' }),
+  ]
+  for (const event of events) expect(await room.arrive(event)).toMatchObject({ duplicate: false })
+  await room.look()
+  await room.look({ secondsOn: 3600 })
+  expect(await readWhereabouts(db, sourceId)).toHaveLength(events.length)
+})
+
+test('an event that names more than anybody would is stored, with a reason that can be read', async () => {
+  const many = Array.from({ length: 2000 }, (_, at) => ({ charge: `ch_many_${at}` }))
+  await room.arrive(routedEvent('some.list', { id: 'x_1', object: 'some_list', data: many }))
+  await room.look({ secondsOn: 3600 })
+  const [one] = await readWhereabouts(db, sourceId)
+  expect(one?.routing).toBe('unrouted')
+  expect(one?.message?.length).toBeLessThan(500)
+})
+
 describe('hostile metadata on a connected account', () => {
   test('routes nothing, is asked of nobody, and teaches nothing', async () => {
     const both = routingRoom(db, { sourceId, routing: { by: ['account', 'metadata'] } })
