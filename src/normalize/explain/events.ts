@@ -5,7 +5,9 @@ import type { Queryable } from '../../database/db.ts'
 import { differingFields } from '../../domain/body-differences.ts'
 import { idTime } from '../../domain/ids.ts'
 import type { EventDraft } from '../../language/drafts.ts'
+import type { Strides } from '../../language/strides.ts'
 import { keyWithoutOwner, type NewEvent } from '../new-events.ts'
+import { createStrideRunner } from '../pauses.ts'
 import type { SourceEvent } from '../source-event.ts'
 import { observationOf } from '../source-events.ts'
 import { type EventRouting, loadRouting } from './event-routing.ts'
@@ -41,7 +43,7 @@ interface JudgedEvents {
   judged: TracedJudgement
 }
 
-/** Events that are compared or explained before others have their turn. */
+/** Events that are compared before others have their turn. */
 const EVENTS_AT_A_STRETCH = 10
 
 /** All events of a source event: those that it has today, and those that are stored and that it has not any more. */
@@ -104,11 +106,12 @@ export async function explainEvents(
     shown.flatMap(({ stored }) => (stored ? [stored.id] : [])),
   )
   const filler = page && createPageFiller(page)
+  const runStrides = createStrideRunner()
   const events: ExplainedEvent[] = []
   for (const [at, outline] of shown.entries()) {
-    if (at % EVENTS_AT_A_STRETCH === 0) await setImmediate()
     if (page && filler?.isFull()) return { events: filler.events, next: { event: page.from.event + at, field: 0 } }
-    const explained = explainOutline(outline, drafts.get(`${outline.contract} ${outline.key}`), ways)
+    const draft = drafts.get(`${outline.contract} ${outline.key}`)
+    const explained = await runStrides(explainOutline(outline, draft, ways))
     if (!page || !filler) events.push(explained)
     else {
       const field = filler.takeUp(explained, at === 0 ? page.from.field : 0)
@@ -120,7 +123,11 @@ export async function explainEvents(
   return { events: filler.events, next: end < wanted.length ? { event: end, field: 0 } : null }
 }
 
-function explainOutline(outline: EventOutline, draft: TracedDraft | undefined, ways: EventRouting): ExplainedEvent {
+function* explainOutline(
+  outline: EventOutline,
+  draft: TracedDraft | undefined,
+  ways: EventRouting,
+): Strides<ExplainedEvent> {
   const { contract, type, key, stored, toldBefore, differs } = outline
   const routed = { eventId: stored?.id ?? null, contract, type }
   return {
@@ -130,7 +137,7 @@ function explainOutline(outline: EventOutline, draft: TracedDraft | undefined, w
     key,
     stored: stored && { id: stored.id, createdAt: idTime(stored.id) },
     toldBefore,
-    fields: draft?.explain() ?? [],
+    fields: draft ? yield* draft.explain() : [],
     differs,
     deliveries: stored ? ways.deliveriesOf(stored.id) : [],
     passedOver: toldBefore ? [] : ways.endpointsPassedOver(routed),
@@ -140,7 +147,7 @@ function explainOutline(outline: EventOutline, draft: TracedDraft | undefined, w
 
 interface TracedDraft {
   mapping: string
-  explain: () => ExplainedField[]
+  explain: () => Strides<ExplainedField[]>
 }
 
 /** The mapping of each emitted event, by contract and business key, and what explains its fields. */

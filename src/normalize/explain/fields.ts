@@ -1,27 +1,34 @@
 import type { Node } from '../../language/mapping.ts'
+import type { Strides } from '../../language/strides.ts'
 import type { ExplainedField } from './explanation.ts'
 import type { TraceFrame } from './trace.ts'
 import { placeOfList, placeOfStored, type ReadPlace, valueSourceOf } from './value-source.ts'
 
-/** The fields of an event that was emitted, leaf for leaf, each with what it was made of. */
-export function explainFields(draft: TraceFrame, place: ReadPlace): ExplainedField[] {
-  return draft.inner.flatMap((frame) => (frame.part.op === 'field' ? explainField(frame, frame.part.name, place) : []))
+/** The fields of an event that was emitted, leaf for leaf, each with what it was made of: of an invoice there may be thousands. */
+export function* explainFields(draft: TraceFrame, place: ReadPlace): Strides<ExplainedField[]> {
+  const fields: ExplainedField[] = []
+  for (const frame of draft.inner) if (frame.part.op === 'field') yield* addField(fields, frame, frame.part.name, place)
+  return fields
 }
 
-function explainField({ inner, result }: TraceFrame, path: string, place?: ReadPlace): ExplainedField[] {
+function* addField(to: ExplainedField[], frame: TraceFrame, path: string, place?: ReadPlace): Strides<void> {
+  const { inner, result } = frame
   const fields = inner.filter(({ part }) => part.op === 'field')
-  if (fields.length > 0) return fields.flatMap((frame) => explainField(frame, pathBelow(path, frame), place))
+  for (const below of fields) yield* addField(to, below, pathBelow(path, below), place)
+  if (fields.length > 0) return
   const [node] = inner
-  if (!node) return []
+  if (!node) return
   // It was not read to its end: the message says where it stands and why it cannot be read.
-  if (node.error) return [{ field: path, value: null, reads: [], absent: [], through: [node.error.message] }]
+  if (node.error) {
+    to.push({ field: path, value: null, reads: [], absent: [], through: [node.error.message] })
+    return
+  }
   const composite = findComposite(node, place)
   if (composite?.frame.part.op === 'object')
-    return composite.frame.inner.flatMap((frame) => explainField(frame, pathBelow(path, frame), composite.place))
-  if (composite?.frame.part.op === 'each') return explainElements(composite.frame, path, composite.place)
-  // Left out of the body altogether.
-  if (result === undefined) return []
-  return [{ field: path, value: result, ...valueSourceOf(node, place) }]
+    for (const below of composite.frame.inner) yield* addField(to, below, pathBelow(path, below), composite.place)
+  else if (composite?.frame.part.op === 'each') yield* addElements(to, composite.frame, path, composite.place)
+  // Else it was left out of the body altogether.
+  else if (result !== undefined) to.push({ field: path, value: result, ...valueSourceOf(node, place) })
 }
 
 const pathBelow = (path: string, { part }: TraceFrame) => `${path}.${part.op === 'field' ? part.name : ''}`
@@ -64,9 +71,12 @@ function findComposite(
   }
 }
 
-function explainElements(frame: TraceFrame, path: string, place?: ReadPlace): ExplainedField[] {
+function* addElements(to: ExplainedField[], frame: TraceFrame, path: string, place?: ReadPlace): Strides<void> {
   const list = placeOfList(frame, place)
   const fields = frame.inner.filter(({ part }) => part.op === 'field')
   const positions = new Map([...new Set(fields.map(({ scope }) => scope.item))].map((item, at) => [item, at]))
-  return fields.flatMap((one) => explainField(one, pathBelow(`${path}[${positions.get(one.scope.item)}]`, one), list))
+  for (const one of fields) {
+    yield
+    yield* addField(to, one, pathBelow(`${path}[${positions.get(one.scope.item)}]`, one), list)
+  }
 }

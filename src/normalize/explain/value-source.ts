@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { isCondition, type Node, type NodeOf } from '../../language/mapping.ts'
+import { memoizeByKey } from '../../language/memoized.ts'
 import { sourceWords } from '../../language/wording.ts'
 import type { ReadRole, ReadValue } from './explanation.ts'
 import { type InputMember, isOfFew, type MemberKeys, memberAt, originOfMember } from './made-value.ts'
@@ -148,12 +149,20 @@ function sourceOfElement(
   keys: MemberKeys,
   { readings, at }: NonNullable<ReadPlace['list']>,
 ): ValueSource {
-  const list = readings.find(({ result }) => Array.isArray(result) && result.includes(scope.item))
-  if (!list) return NO_SOURCE
-  const source = sourceOfMember(list, [(list.result as unknown[]).indexOf(scope.item), ...keys], at)
+  const positionIn = ({ result }: TraceFrame) =>
+    Array.isArray(result) ? positionsIn(result).get(scope.item) : undefined
+  const list = readings.find((reading) => positionIn(reading) !== undefined)
+  const position = list && positionIn(list)
+  if (!list || position === undefined) return NO_SOURCE
+  const source = sourceOfMember(list, [position, ...keys], at)
   const addUntil = (one: ReadValue) => ({ ...one, until: one.until ?? node.until ?? null })
   return { ...source, reads: source.reads.map(addUntil), absent: source.absent.map(addUntil) }
 }
+
+/** Where each element of a list stands first: asked for every field of every element. */
+const positionsIn = memoizeByKey(
+  (list: readonly unknown[]) => new Map(list.map((element, at) => [element, at] as const).toReversed()),
+)
 
 /** Where the paths of another object are read. */
 export function placeOfStored(
