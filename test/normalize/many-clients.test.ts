@@ -4,12 +4,15 @@ import { type Random, seededRandom } from '../../simulator/random.ts'
 import type { StripeEvent } from '../../simulator/render/event.ts'
 import { scenarios } from '../../simulator/scenarios.ts'
 import { simulate } from '../../simulator/simulate.ts'
+import { inTransaction } from '../../src/database/db.ts'
+import { forgetNames } from '../../src/database/forgotten.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { fanOut } from '../../src/fanout/fanout.ts'
 import { newLog } from '../../src/log.ts'
 import { normalizeBatch } from '../../src/normalize/batch.ts'
 import type { LanesOfClients } from '../../src/normalize/claim-events.ts'
 import { fireOverdueTimers } from '../../src/normalize/fire-timers.ts'
+import { ring } from '../support/api.ts'
 import { freshDatabase } from '../support/database.ts'
 import { present } from '../support/present.ts'
 import { ranksOf } from '../support/ranks.ts'
@@ -239,6 +242,25 @@ test('what a fact releases, and what is fetched, is told of its client alone', a
   ])
   const { rows } = await db.query('select client_id from hydrations')
   expect(rows).toEqual([{ client_id: fetching.clientId }])
+})
+
+test('whom one client has deleted is known to the others of the batch', async () => {
+  const [forgetting, other, another] = await Promise.all([newSource(db), newSource(db), newSource(db)])
+  await inTransaction(db, (tx) =>
+    forgetNames(tx, ring, forgetting.clientId, [{ kind: 'customer', name: '@+test/cus_gone' }]),
+  )
+  await inTransaction(db, (tx) =>
+    forgetNames(tx, ring, another.clientId, [{ kind: 'clientUserId', name: 'nobody of these' }]),
+  )
+  const event = JSON.parse(subscriptionCreated({ customer: 'cus_gone' }))
+  for (const source of [forgetting, other, another]) await source.store(event)
+  await normalizeBatch({ ...deps, keyRing: ring }, allLanesOf(forgetting, other, another))
+  const reasons = [forgetting, other, another].map(async (source) => (await source.states())[0]?.reason_code)
+  expect(await Promise.all(reasons)).toEqual(['user_deleted', null, null])
+  const { rows } = await db.query('select client_id from source_event_bodies where client_id = any($1)', [
+    [forgetting.clientId, other.clientId, another.clientId],
+  ])
+  expect(rows.map(({ client_id }) => client_id).sort()).toEqual([other.clientId, another.clientId].sort())
 })
 
 test('timers of several clients go off together, each as an event of its client', async () => {
