@@ -5,22 +5,11 @@ import { cancelDelivery } from '../../src/deliver/cancel.ts'
 import { resendDelivery } from '../../src/deliver/resend.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { apiOn, twoClients } from '../support/api.ts'
-import { freshDatabase } from '../support/database.ts'
-import {
-  newClient,
-  newDeliveries,
-  newEndpoint,
-  readDelivery,
-  startDelivering,
-  untilSettled,
-} from '../support/delivering.ts'
+import { newClient, newDeliveries, readDelivery, startWithClient, untilSettled } from '../support/delivering.ts'
 import { eventually } from '../support/eventually.ts'
 import { startReceiver } from '../support/receiver.ts'
 
-const database = await freshDatabase()
-const { db } = database
-const room = await startDelivering(database)
-const clientId = await newClient(db)
+const { db, room, clientId, addEndpoint, deliverTo, settleTo } = await startWithClient()
 const cancel = (id: string) => inTransaction(db, (tx) => cancelDelivery(tx, clientId, id))
 const again = (id: string) => inTransaction(db, (tx) => resendDelivery(tx, clientId, id))
 const CANCELLED = { state: 'cancelled', reason: 'cancelled_by_request', next_attempt_at: null }
@@ -28,9 +17,8 @@ const CANCELLED = { state: 'cancelled', reason: 'cancelled_by_request', next_att
 describe('a delivery that is cancelled', () => {
   test('while it waits for a retry is not sent again, and its attempts stay', async () => {
     const receiver = await startReceiver((_, count) => ({ status: count === 1 ? 500 : 200 }))
-    const endpoint = await newEndpoint(db, clientId, { ...receiver, retrySchedule: [3600] })
-    const [first = ''] = await newDeliveries(db, clientId, [endpoint.id])
-    room.wake(clientId, [endpoint.id])
+    const endpoint = await addEndpoint({ ...receiver, retrySchedule: [3600] })
+    const [first = ''] = await deliverTo(endpoint.id)
     await eventually(async () => (await readDelivery(db, first)).attempts === 1)
     expect(await cancel(first)).toEqual({ endpointId: endpoint.id })
     expect(await readDelivery(db, first)).toMatchObject({ ...CANCELLED, attempts: 1 })
@@ -38,9 +26,7 @@ describe('a delivery that is cancelled', () => {
     const ended = await readDelivery(db, first)
     await cancel(first)
     expect(await readDelivery(db, first)).toEqual(ended)
-    const later = await newDeliveries(db, clientId, [endpoint.id])
-    room.wake(clientId, [endpoint.id])
-    await untilSettled(db, later)
+    const later = await settleTo(endpoint.id)
     expect(receiver.requests.map(({ headers }) => headers['webhook-id'])).toEqual([first, ...later])
   })
 
@@ -50,17 +36,14 @@ describe('a delivery that is cancelled', () => {
       if (count === 1) await promise
       return {}
     })
-    const endpoint = await newEndpoint(db, clientId, { ...receiver, maxInFlight: 1 })
-    const [first = '', second = ''] = await newDeliveries(db, clientId, [endpoint.id], { count: 2 })
-    room.wake(clientId, [endpoint.id])
+    const endpoint = await addEndpoint({ ...receiver, maxInFlight: 1 })
+    const [first = '', second = ''] = await deliverTo(endpoint.id, { count: 2 })
     await eventually(() => receiver.requests.length === 1)
     await cancel(second)
     await delay(1_100)
     letGo()
     await untilSettled(db, [first])
-    const later = await newDeliveries(db, clientId, [endpoint.id])
-    room.wake(clientId, [endpoint.id])
-    await untilSettled(db, later)
+    const later = await settleTo(endpoint.id)
     expect(receiver.requests.map(({ headers }) => headers['webhook-id'])).toEqual([first, ...later])
     expect(await readDelivery(db, second)).toMatchObject({ ...CANCELLED, attempts: 0 })
   })
@@ -74,9 +57,8 @@ describe('a delivery that is cancelled', () => {
       await promise
       return { status }
     })
-    const endpoint = await newEndpoint(db, clientId, { ...receiver, retrySchedule: [] })
-    const [id = ''] = await newDeliveries(db, clientId, [endpoint.id])
-    room.wake(clientId, [endpoint.id])
+    const endpoint = await addEndpoint({ ...receiver, retrySchedule: [] })
+    const [id = ''] = await deliverTo(endpoint.id)
     await eventually(() => receiver.requests.length === 1)
     await cancel(id)
     letGo()
@@ -90,7 +72,7 @@ describe('a delivery that is cancelled', () => {
 
   test('can be sent after all, as a new one', async () => {
     const receiver = await startReceiver({})
-    const endpoint = await newEndpoint(db, clientId, receiver)
+    const endpoint = await addEndpoint(receiver)
     const [id = ''] = await newDeliveries(db, clientId, [endpoint.id])
     await cancel(id)
     const resent = await again(id)
@@ -101,7 +83,7 @@ describe('a delivery that is cancelled', () => {
   })
 
   test('beside a resend of it leaves exactly one to send or none, and is never both', async () => {
-    const endpoint = await newEndpoint(db, clientId, { url: 'http://127.0.0.1:9' })
+    const endpoint = await addEndpoint({ url: 'http://127.0.0.1:9' })
     const [id = ''] = await newDeliveries(db, clientId, [endpoint.id])
     const [resent] = await Promise.all([again(id), cancel(id)])
     expect((await readDelivery(db, id)).state).toBe('cancelled')
@@ -110,7 +92,7 @@ describe('a delivery that is cancelled', () => {
 })
 
 test.each(['delivered', 'failed', 'skipped'])('one that was %s cannot be cancelled', async (state) => {
-  const endpoint = await newEndpoint(db, clientId, { url: 'http://127.0.0.1:9' })
+  const endpoint = await addEndpoint({ url: 'http://127.0.0.1:9' })
   const [id = ''] = await newDeliveries(db, clientId, [endpoint.id])
   await db.query(
     'update deliveries set state = $3, reason = null, next_attempt_at = null, finished_at = now() where client_id = $1 and id = $2',
@@ -121,7 +103,7 @@ test.each(['delivered', 'failed', 'skipped'])('one that was %s cannot be cancell
 })
 
 test('what there is not, or is of another client, is not found', async () => {
-  const endpoint = await newEndpoint(db, clientId, { url: 'http://127.0.0.1:9' })
+  const endpoint = await addEndpoint({ url: 'http://127.0.0.1:9' })
   const [id = ''] = await newDeliveries(db, clientId, [endpoint.id])
   await expect(cancel(newId())).rejects.toMatchObject({ code: 'not_found' })
   const other = await newClient(db)

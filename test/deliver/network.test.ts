@@ -3,27 +3,16 @@ import { createServer } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import { gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, test } from 'vitest'
-import { freshDatabase } from '../support/database.ts'
-import {
-  namesFrom,
-  newClient,
-  newDeliveries,
-  newEndpoint,
-  readDelivery,
-  startDelivering,
-  untilSettled,
-} from '../support/delivering.ts'
+import { namesFrom, readDelivery, startWithClient } from '../support/delivering.ts'
 import { startReceiver } from '../support/receiver.ts'
 
-const database = await freshDatabase()
-const { db } = database
 const names: Record<string, string[]> = {
   'public.test': ['93.184.216.34'],
   'inside.test': ['127.0.0.1'],
   'both.test': ['93.184.216.34', '10.0.0.1'],
   'mapped.test': ['::ffff:169.254.169.254'],
 }
-const room = await startDelivering(database, {
+const { db, addEndpoint, settleTo } = await startWithClient({
   names: namesFrom(async (hostname) => {
     const addresses = names[hostname]
     if (!addresses)
@@ -31,14 +20,11 @@ const room = await startDelivering(database, {
     return addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }))
   }),
 })
-const clientId = await newClient(db)
 
 /** The one attempt of a delivery to this URL. */
 async function attemptAt(url: string, fields: { timeoutSeconds?: number } = {}) {
-  const endpoint = await newEndpoint(db, clientId, { url, ...fields })
-  const [id = ''] = await newDeliveries(db, clientId, [endpoint.id])
-  room.wake(clientId, [endpoint.id])
-  await untilSettled(db, [id])
+  const endpoint = await addEndpoint({ url, ...fields })
+  const [id = ''] = await settleTo(endpoint.id)
   const { made, state } = await readDelivery(db, id)
   expect(made).toHaveLength(1)
   return { ...made[0], state }

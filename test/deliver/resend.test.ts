@@ -3,30 +3,17 @@ import { expect, test } from 'vitest'
 import { inTransaction } from '../../src/database/db.ts'
 import { resendDelivery } from '../../src/deliver/resend.ts'
 import { newId } from '../../src/domain/ids.ts'
-import { freshDatabase } from '../support/database.ts'
-import {
-  newClient,
-  newDeliveries,
-  newEndpoint,
-  readDelivery,
-  startDelivering,
-  untilSettled,
-} from '../support/delivering.ts'
+import { newClient, newDeliveries, readDelivery, startWithClient, untilSettled } from '../support/delivering.ts'
 import { eventually } from '../support/eventually.ts'
 import { startReceiver } from '../support/receiver.ts'
 
-const database = await freshDatabase()
-const { db } = database
-const room = await startDelivering(database)
-const clientId = await newClient(db)
+const { db, room, clientId, addEndpoint, deliverTo, settleTo } = await startWithClient()
 const again = (id: string) => inTransaction(db, (tx) => resendDelivery(tx, clientId, id))
 
 test('a resend is a new delivery with an id, a body and a schedule of its own', async () => {
   const receiver = await startReceiver({ status: 500 })
-  const endpoint = await newEndpoint(db, clientId, { ...receiver, retrySchedule: [0] })
-  const [first = ''] = await newDeliveries(db, clientId, [endpoint.id])
-  room.wake(clientId, [endpoint.id])
-  await untilSettled(db, [first])
+  const endpoint = await addEndpoint({ ...receiver, retrySchedule: [0] })
+  const [first = ''] = await settleTo(endpoint.id)
   const { id, endpointId } = await again(first)
   expect(endpointId).toBe(endpoint.id)
   room.wake(clientId, [endpointId])
@@ -39,18 +26,15 @@ test('a resend is a new delivery with an id, a body and a schedule of its own', 
 
 test('one that is still pending is cancelled, and its timer is gone', async () => {
   const receiver = await startReceiver((_, count) => ({ status: count === 1 ? 500 : 200 }))
-  const endpoint = await newEndpoint(db, clientId, { ...receiver, retrySchedule: [3600, 3600] })
-  const [first = ''] = await newDeliveries(db, clientId, [endpoint.id])
-  room.wake(clientId, [endpoint.id])
+  const endpoint = await addEndpoint({ ...receiver, retrySchedule: [3600, 3600] })
+  const [first = ''] = await deliverTo(endpoint.id)
   await eventually(async () => (await readDelivery(db, first)).attempts === 1)
   const { id } = await again(first)
   expect(await readDelivery(db, first)).toMatchObject({ state: 'cancelled', reason: 'resent', next_attempt_at: null })
   room.wake(clientId, [endpoint.id])
   await untilSettled(db, [id])
   // The retry clock wakes the endpoint as this does, and the one that was cancelled is not found any more.
-  const later = await newDeliveries(db, clientId, [endpoint.id])
-  room.wake(clientId, [endpoint.id])
-  await untilSettled(db, later)
+  const later = await settleTo(endpoint.id)
   expect(receiver.requests.map(({ headers }) => headers['webhook-id'])).toEqual([first, id, ...later])
 })
 
@@ -60,9 +44,8 @@ test('one that waits in memory for its turn is not sent once it is cancelled', a
     if (count === 1) await isResent
     return {}
   })
-  const endpoint = await newEndpoint(db, clientId, { ...receiver, maxInFlight: 1 })
-  const [first = '', second = ''] = await newDeliveries(db, clientId, [endpoint.id], { count: 2 })
-  room.wake(clientId, [endpoint.id])
+  const endpoint = await addEndpoint({ ...receiver, maxInFlight: 1 })
+  const [first = '', second = ''] = await deliverTo(endpoint.id, { count: 2 })
   await eventually(() => receiver.requests.length === 1)
   const { id } = await again(second)
   room.wake(clientId, [endpoint.id])
@@ -75,7 +58,7 @@ test('one that waits in memory for its turn is not sent once it is cancelled', a
 })
 
 test('of two resends at once one is left pending', async () => {
-  const endpoint = await newEndpoint(db, clientId, { url: 'http://127.0.0.1:9' })
+  const endpoint = await addEndpoint({ url: 'http://127.0.0.1:9' })
   const [first = ''] = await newDeliveries(db, clientId, [endpoint.id])
   const made = await Promise.all([again(first), again(first)])
   const states = await Promise.all(made.map(async ({ id }) => (await readDelivery(db, id)).state))
@@ -83,7 +66,7 @@ test('of two resends at once one is left pending', async () => {
 })
 
 test('a delivery that is not there, of another client, or of a deleted endpoint is refused; a disabled endpoint too', async () => {
-  const endpoint = await newEndpoint(db, clientId, { url: 'http://127.0.0.1:9' })
+  const endpoint = await addEndpoint({ url: 'http://127.0.0.1:9' })
   const [id = ''] = await newDeliveries(db, clientId, [endpoint.id])
   const refusedWith = (code: string) => expect.objectContaining({ code })
   await expect(again(newId())).rejects.toEqual(refusedWith('not_found'))

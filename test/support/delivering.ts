@@ -3,11 +3,13 @@ import type { Contract } from '../../src/contracts/contract.ts'
 import { flo } from '../../src/contracts/flo.ts'
 import type { Db } from '../../src/database/db.ts'
 import { createDeliverer } from '../../src/deliver/deliverer.ts'
+import type { CreatedDelivery } from '../../src/domain/created-delivery.ts'
 import { newId } from '../../src/domain/ids.ts'
 import { newLog } from '../../src/log.ts'
 import { createHostNames, type HostNames } from '../../src/network/names/host-names.ts'
 import { createKeyRing } from '../../src/secrets/keyring.ts'
 import { registerWorker } from '../../src/workers/worker.ts'
+import { freshDatabase } from './database.ts'
 import { eventually } from './eventually.ts'
 
 export const ring = createKeyRing([{ id: 'test', key: Buffer.alloc(32, 9) }])
@@ -44,6 +46,28 @@ export async function startDelivering({ url, db }: { url: string; db: Db }, extr
   }
   afterAll(stop)
   return { ...room, worker, stop, told: elsewhereClients }
+}
+
+/** The room on a database of its own with one client: what most of its tests begin with. */
+export async function startWithClient(extra: Partial<Deps> = {}) {
+  const database = await freshDatabase()
+  const { db } = database
+  const room = await startDelivering(database, extra)
+  const clientId = await newClient(db)
+  /** New deliveries to an endpoint, of which the room is told; their ids. */
+  const deliverTo = async (endpointId: string, fields: EventFields = {}): Promise<string[]> => {
+    const ids = await newDeliveries(db, clientId, [endpointId], fields)
+    room.wake(clientId, [endpointId])
+    return ids
+  }
+  /** The same, until none of them is pending. */
+  const settleTo = async (endpointId: string, fields: EventFields = {}): Promise<string[]> => {
+    const ids = await deliverTo(endpointId, fields)
+    await untilSettled(db, ids)
+    return ids
+  }
+  const addEndpoint = (fields: EndpointFields) => newEndpoint(db, clientId, fields)
+  return { database, db, room, clientId, addEndpoint, deliverTo, settleTo }
 }
 
 /** Names that resolve as the test says, and are never remembered. */
@@ -104,6 +128,8 @@ interface EventFields {
   count?: number
   eventType?: string
   body?: string
+  /** Whose events they are. */
+  userId?: string
 }
 
 /** So many new events, each with one pending delivery to each endpoint, as the fan-out leaves them; answers the deliveries' ids. */
@@ -111,7 +137,7 @@ export async function newDeliveries(
   db: Db,
   clientId: string,
   endpointIds: string[],
-  { count = 1, eventType = 'subscription.created', body = storedBody(eventType) }: EventFields = {},
+  { count = 1, eventType = 'subscription.created', body = storedBody(eventType), userId }: EventFields = {},
 ): Promise<string[]> {
   const events = Array.from({ length: count }, newId)
   await db.query(
@@ -122,17 +148,30 @@ export async function newDeliveries(
   )
   const made = events.flatMap((eventId) => endpointIds.map((endpointId) => ({ id: newId(), eventId, endpointId })))
   await db.query(
-    `insert into deliveries (client_id, event_id, id, endpoint_id, event_type)
-     select $1, d.*, $5 from unnest($2::uuid[], $3::uuid[], $4::uuid[]) d`,
+    `insert into deliveries (client_id, event_id, id, endpoint_id, event_type, user_id)
+     select $1, d.*, $5, $6::uuid from unnest($2::uuid[], $3::uuid[], $4::uuid[]) d`,
     [
       clientId,
       made.map(({ eventId }) => eventId),
       made.map(({ id }) => id),
       made.map(({ endpointId }) => endpointId),
       eventType,
+      userId ?? null,
     ],
   )
   return made.map(({ id }) => id)
+}
+
+/** What the fan-out answers of these deliveries, as if it had made them then (`performance.now()`). */
+export async function createdOf(db: Db, ids: string[], madeAt: number): Promise<CreatedDelivery[]> {
+  const { rows } = await db.query(
+    `select d.id, d.endpoint_id as "endpointId", d.event_id as "eventId", d.event_type as "eventType", b.body,
+            e.source_event_id as "sourceEventId"
+       from deliveries d join event_bodies b on b.event_id = d.event_id join events e on e.id = d.event_id
+      where d.id = any($1) order by d.id`,
+    [ids],
+  )
+  return rows.map((row) => ({ ...row, madeAt }))
 }
 
 /** A delivery as it stands, with its attempts. */
