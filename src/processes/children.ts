@@ -46,9 +46,9 @@ interface ChildrenDeps {
 }
 
 export interface Children {
-  /** Where they listen, once all have taken the port. Rejects when one of them ends before all are ready. */
+  /** Where they listen, once one has taken the port for all. Rejects when one of them ends before that. */
   listening: Promise<string>
-  /** Settles when all are ready for the first time; rejects as `listening` does. */
+  /** Settles when all are ready for the first time; rejects when one of them ends before that. */
   ready: Promise<void>
   /** Those that are ready at present. */
   listReady(): LivingChild[]
@@ -105,9 +105,7 @@ export function startChildren(deps: ChildrenDeps): Children {
       { process: place.name, port, version, isReplacement: isStarted },
       {
         answers: deps.answers,
-        onListening() {
-          if (listChildren().every(({ url }) => url !== undefined)) listening.resolve(child.url ?? '')
-        },
+        onListening: listening.resolve,
         onReady() {
           log.info({ child: place.name, childPid: child.worker.process.pid }, 'process.ready')
           isStarted ||= listChildren().length === places.length && listChildren().every(({ isReady }) => isReady)
@@ -166,7 +164,7 @@ export function startChildren(deps: ChildrenDeps): Children {
 
 interface ForkEvents {
   answers: ParentAnswers
-  onListening: () => void
+  onListening: (url: string) => void
   onReady: () => void
 }
 
@@ -179,7 +177,7 @@ function forkChild(argument: ChildArguments, { answers, onListening, onReady }: 
   const own: ParentCalls = {
     tellListening(url) {
       child.url = url
-      onListening()
+      onListening(url)
     },
     tellReady() {
       child.isReady = true
