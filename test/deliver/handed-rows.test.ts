@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import type { CreatedDelivery } from '../../src/domain/created-delivery.ts'
 import { freshDatabase } from '../support/database.ts'
 import {
+  createdOf,
   newClient,
   newDeliveries,
   newEndpoint,
@@ -40,23 +40,11 @@ async function newPumped(fields: { maxInFlight?: number; ordering?: string } = {
   return { clientId, receiver, endpointId: endpoint.id }
 }
 
-/** What the fan-out answers of these deliveries. */
-async function createdOf(ids: string[], madeAt: number): Promise<CreatedDelivery[]> {
-  const { rows } = await db.query(
-    `select d.id, d.endpoint_id as "endpointId", d.event_id as "eventId", d.event_type as "eventType", b.body,
-            e.source_event_id as "sourceEventId"
-       from deliveries d join event_bodies b on b.event_id = d.event_id join events e on e.id = d.event_id
-      where d.id = any($1) order by d.id`,
-    [ids],
-  )
-  return rows.map((row) => ({ ...row, madeAt }))
-}
-
 /** Makes so many deliveries, hands them over, and answers them. */
 async function handOver({ clientId, endpointId }: { clientId: string; endpointId: string }, count: number) {
   const madeAt = performance.now()
   const ids = await newDeliveries(db, clientId, [endpointId], { count })
-  const created = await createdOf(ids, madeAt)
+  const created = await createdOf(db, ids, madeAt)
   room.wake(clientId, [endpointId], { created })
   return { ids, created }
 }
@@ -88,7 +76,7 @@ test('what is handed over too late, or was sent since it was made, is not sent a
   const pumped = await newPumped()
   const madeAt = performance.now()
   const ids = await newDeliveries(db, pumped.clientId, [pumped.endpointId], { count: 3 })
-  const created = await createdOf(ids, madeAt)
+  const created = await createdOf(db, ids, madeAt)
   room.wake(pumped.clientId, [pumped.endpointId])
   await untilSettled(db, ids)
   room.wake(pumped.clientId, [pumped.endpointId], { created })
@@ -105,7 +93,7 @@ test('one that was cancelled before the hint came is not sent', async () => {
   const madeAt = performance.now()
   const ids = await newDeliveries(db, pumped.clientId, [pumped.endpointId], { count: 2 })
   const [cancelled = '', kept = ''] = ids
-  const created = await createdOf(ids, madeAt)
+  const created = await createdOf(db, ids, madeAt)
   await db.query(
     `update deliveries set state = 'cancelled', reason = 'cancelled_by_request', next_attempt_at = null, finished_at = now()
       where id = $1`,
@@ -130,7 +118,7 @@ test('to an endpoint that keeps the order of users nothing goes out of turn', as
   const madeAt = performance.now()
   const ids = await newDeliveries(db, pumped.clientId, [pumped.endpointId], { count: 10 })
   await db.query('update deliveries set user_id = $2 where id = any($1)', [ids, pumped.clientId])
-  room.wake(pumped.clientId, [pumped.endpointId], { created: (await createdOf(ids, madeAt)).toReversed() })
+  room.wake(pumped.clientId, [pumped.endpointId], { created: (await createdOf(db, ids, madeAt)).toReversed() })
   await untilSettled(db, ids)
   expect(idsOf(pumped.receiver.requests)).toEqual(ids)
 })
