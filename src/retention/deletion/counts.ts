@@ -69,8 +69,7 @@ export const countRowsOfUser = (
         where e.client_id = $1 and e.user_id = $2`,
       attempts: `events e join attempts a on a.client_id = $1 and a.event_id = e.id
         where e.client_id = $1 and e.user_id = $2`,
-      objects: `objects where client_id = $1 and customer_id = any($3::text[])
-        and source_id in (select id from sources where client_id = $1)`,
+      objects: 'objects where client_id = $1 and customer_id = any($3::text[])',
       checkouts: 'checkouts where client_id = $1 and client_user_id = $4',
       user_customers: 'user_customers where client_id = $1 and user_id = $2',
     },
