@@ -7,6 +7,8 @@ interface EachClientOptions {
   columns?: string
   /** Orders and limits the rows: of all clients, or of each group of them where they are queried by group. */
   rest?: string
+  /** SQL of the `id`s of all clients that can have rows, where those are found without a look at every client. */
+  candidates?: string
   /** Clients whose node of a cluster is away are passed over; else the query throws. Not within a transaction. */
   passOverAway?: boolean
 }
@@ -16,18 +18,18 @@ interface EachClientOptions {
  * every table that grows, as `t.client_id = <client>`, so that each client's part is found by an index; `values` are its $1 and
  * on.
  *
- * On one PostgreSQL that is one statement. Citus plans no such lateral join across machines, but one within a shard: there the
+ * On one PostgreSQL that is one statement, about the `candidates` where there are any. Citus plans no such lateral join across machines, but one within a shard: there the
  * clients of each shard are queried together, which every table is told by a condition of its own (docs/scaling.md).
  */
 export async function queryEachClient<Row extends object>(
   db: Queryable,
   statement: (client: string) => string,
   values: readonly unknown[] = [],
-  { columns = 'x.*', rest = '', passOverAway = false }: EachClientOptions = {},
+  { columns = 'x.*', rest = '', candidates, passOverAway = false }: EachClientOptions = {},
 ): Promise<Row[]> {
   if (!(await hasShards(db))) {
     const { rows } = await db.query<Row>(
-      `select ${columns} from clients c cross join lateral (${statement('c.id')}) x ${rest}`,
+      `select ${columns} from ${candidates ? `(${candidates})` : 'clients'} c cross join lateral (${statement('c.id')}) x ${rest}`,
       values as unknown[],
     )
     return rows

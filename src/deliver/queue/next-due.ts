@@ -30,6 +30,17 @@ const firstDueSql = (client: string, within: string, behind = '') => `
 
 const SECONDS_UNTIL_DUE = 'extract(epoch from d.next_attempt_at - now())::float8 as seconds'
 
+// In the order of the index of what is pending: in no other one the first could be found without reading through what was delivered.
+const FIRST_PENDING = 'order by client_id, endpoint_id, (attempts > 0), next_attempt_at limit 1'
+// One step for each client that has any: the thousands that wait for nothing are not looked at.
+const CLIENTS_WITH_PENDING = `
+  with recursive pending(id) as (
+    (select client_id from deliveries where state = 'pending' ${FIRST_PENDING})
+    union all
+    select (select client_id from deliveries where state = 'pending' and client_id > pending.id ${FIRST_PENDING})
+      from pending where pending.id is not null)
+  select id from pending where id is not null`
+
 /** The endpoints, of all clients, whose next delivery is due within so many seconds. Looks through all partitions. */
 export const sweepDueEndpoints = (db: Queryable, withinSeconds: number): Promise<SweptEndpoint[]> =>
   queryEachClient<SweptEndpoint>(
@@ -40,7 +51,7 @@ export const sweepDueEndpoints = (db: Queryable, withinSeconds: number): Promise
         from endpoints e cross join lateral (${firstDueSql(client, '$1')}) d
        where e.client_id = ${client}`,
     [withinSeconds],
-    { passOverAway: true },
+    { passOverAway: true, candidates: CLIENTS_WITH_PENDING },
   )
 
 /** The endpoints of these clients whose next delivery is due within so many seconds. */
