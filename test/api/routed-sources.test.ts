@@ -126,6 +126,23 @@ describe('a source that routes its events', () => {
   })
 })
 
+test('a backfill and the deletion of such a source are nobody’s, and no client sees them', async () => {
+  const source = { signingSecrets: ['whsec_1'], routing: { by: 'account' }, apiKey: 'rk_test_1' }
+  const { id } = (await api.admin.post('/v1/sources', source)).body.data
+  const asked = { sourceId: id, since: new Date(Date.now() - 3_600_000).toISOString() }
+  const backfill = (await api.admin.post('/v1/backfills', asked)).body.data
+  expect(backfill).toMatchObject({ clientId: null, sourceId: id })
+  expect((await api.admin.get(`/v1/backfills/${backfill.id}`)).body.data).toEqual(backfill)
+  expect((await api.admin.get('/v1/backfills')).body.data).toContainEqual(backfill)
+  expect((await ours.full.get(`/v1/backfills/${backfill.id}`)).status).toBe(404)
+  expect((await ours.full.post(`/v1/backfills/${backfill.id}/cancel`)).status).toBe(404)
+  const { status, body } = await api.admin.delete(`/v1/sources/${id}`)
+  expect([status, body.data]).toMatchObject([202, { clientId: null, kind: 'source', subjectId: id }])
+  expect((await api.admin.get(`/v1/deletions?subjectId=${id}`)).body.data).toEqual([body.data])
+  expect((await ours.full.get(`/v1/deletions?subjectId=${id}`)).body.data).toEqual([])
+  expect((await api.admin.get(`/v1/sources/${id}/routes`)).status).toBe(404)
+})
+
 describe('a route', () => {
   const put = (value: string, clientId: string, as = api.admin) =>
     as.put(`${routes}/${encodeURIComponent(value)}`, { clientId })
