@@ -1,6 +1,7 @@
 import { mappings } from '../mappings/index.ts'
 import { scenarios } from '../simulator/scenarios.ts'
 import { simulate } from '../simulator/simulate.ts'
+import { runAtOnce } from '../src/language/strides.ts'
 import { collectLookups } from '../src/normalize/collect-lookups.ts'
 import { normalizeSourceEvent } from '../src/normalize/normalize-event.ts'
 import { sortByOccurrence } from '../src/normalize/source-event.ts'
@@ -20,11 +21,16 @@ const BATCH = 60
 type Rows = readonly (SourceEventRow & { body: Buffer })[]
 
 let made = 0
-const madeBatches: Record<string, () => readonly Rows[]> = {
+const madeBatches: Record<NormalizeConfig['events'], () => readonly Rows[]> = {
   subscriptions: () => [Array.from({ length: BATCH }, () => rowOf(JSON.parse(stripeEvent(`${++made}x`)), made))],
   stories: () => stories,
 }
-const { events: kind } = readConfigOf<{ events: string }>()
+/** Which events: new subscriptions, each with a customer of its own, or the stories of the simulator. */
+export interface NormalizeConfig {
+  events: 'subscriptions' | 'stories'
+}
+
+const { events: kind } = readConfigOf<NormalizeConfig>()
 const stories = scenarios.map((scenario) => simulate(scenario).map(rowOf))
 
 function rowOf(event: { id: string; type: string; created: number }, at: number): Rows[number] {
@@ -49,11 +55,12 @@ function normalizeRows(rows: Rows): number {
   const due = sortByOccurrence(rows.map(sourceEventOf))
   // Each is looked at once more when what it names is loaded.
   for (let pass = 0; pass < 2; pass += 1)
-    for (const event of due) collectLookups({ world, mappings }, event, noLookups())
+    for (const event of due) runAtOnce(collectLookups({ world, mappings }, event, noLookups()))
   const limits = { now: new Date(), holdSeconds: 0 }
   let chars = 0
   for (const event of due)
-    for (const { body } of normalizeSourceEvent({ world, mappings, limits }, event).events) chars += body.length
+    for (const { body } of runAtOnce(normalizeSourceEvent({ world, mappings, limits }, event)).events)
+      chars += body.length
   for (const { snapshot, memory } of world.dirty.objects)
     chars += JSON.stringify(packSnapshot(snapshot)).length + JSON.stringify(memory).length
   return chars
@@ -68,7 +75,7 @@ function measureEach(work: (rows: Rows) => number, seconds: number): number {
   const end = performance.now() + seconds * 1000
   let [events, spent] = [0, 0]
   while (performance.now() < end)
-    for (const rows of madeBatches[kind]?.() ?? []) {
+    for (const rows of madeBatches[kind]()) {
       const before = cpuUsage().cpuSeconds
       work(rows)
       spent += cpuUsage().cpuSeconds - before

@@ -16,6 +16,7 @@ import { growth } from './growth.ts'
 import { idle } from './idle.ts'
 import { ingest } from './ingest.ts'
 import { describeMachine, readVersions } from './machine.ts'
+import { normalize } from './normalize.ts'
 import { performancePage } from './page.ts'
 import { plans } from './plans.ts'
 import { benchPostgres } from './postgres.ts'
@@ -27,6 +28,7 @@ import { printTable } from './table.ts'
 const inBench = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const allRows = [
   ingest,
+  normalize,
   appEvents,
   deliver,
   endpoints,
