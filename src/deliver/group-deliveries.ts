@@ -110,10 +110,16 @@ export function createGroupDeliveries(shared: DeliverContext, id: string): Group
     requestRun()
   }
 
-  function wakePump(endpoint: ClientEndpoint, onAbsent: (endpoint: ClientEndpoint) => void) {
+  function wakePump(
+    endpoint: ClientEndpoint,
+    onAbsent: (endpoint: ClientEndpoint) => void,
+    { isForCreated = false } = {},
+  ) {
     const pump = pumps.get(endpoint.endpointId)
     if (!pump) return onAbsent(endpoint)
     pump.firstAttempts.isStale = true
+    // What was made just now is due now, and was never tried.
+    if (isForCreated) return
     pump.retries.isStale = true
     pump.isOnClock = false
     if (!mustWaitForTime(pump, shared.now)) return
@@ -168,7 +174,8 @@ export function createGroupDeliveries(shared: DeliverContext, id: string): Group
       for (const endpointId of (reread && endpointIds) || []) markForReread(endpointId)
       const toRead = endpointIds?.filter((endpointId) => !taken.has(endpointId))
       if (toRead?.length === 0) return
-      if (toRead) for (const endpointId of toRead) wakePump({ clientId, endpointId }, claims.addWoken)
+      const isForCreated = created.length > 0
+      if (toRead) for (const endpointId of toRead) wakePump({ clientId, endpointId }, claims.addWoken, { isForCreated })
       else claims.addClient(clientId)
       requestRun()
     },

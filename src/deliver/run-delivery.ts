@@ -126,7 +126,8 @@ async function chargeEndpoint(
 async function recordAttempt({ shared: { log }, group, pump }: DeliveryRun, made: AttemptMade): Promise<boolean> {
   const { delivery, nextDelaySeconds } = made
   try {
-    const result = await group.recordAttempt({ ...made, exhaustedNews: exhaustedNews(pump, made) })
+    made.exhaustedNews = exhaustedNews(pump, made)
+    const result = await group.recordAttempt(made)
     if (result === 'lost') return false
   } catch (error) {
     log.error({ err: error, clientId: pump.clientId, deliveryId: delivery.id }, 'delivery.record_failed')

@@ -54,7 +54,7 @@ export async function makeAttempt(
           clientId,
           origin: endpoint.origin,
           path: endpoint.path,
-          headers: addEndpointHeaders({ ...request.headers }, endpoint.headers),
+          headers: addEndpointHeaders(request.headers, endpoint.headers),
           body: request.wireBody,
           timeoutMs: endpoint.timeoutMs,
           identity: endpoint.identity,
@@ -147,6 +147,7 @@ function addEndpointHeaders(
   const added = Object.entries(endpointHeaders)
   if (added.length === 0) return headers
   const contractNames = new Set(Object.keys(headers).map((name) => name.toLowerCase()))
-  for (const [name, value] of added) if (!contractNames.has(name.toLowerCase())) headers[name] = value
-  return headers
+  const all = { ...headers }
+  for (const [name, value] of added) if (!contractNames.has(name.toLowerCase())) all[name] = value
+  return all
 }
