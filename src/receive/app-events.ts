@@ -4,9 +4,10 @@ import { appSourceId } from '../domain/event-origin.ts'
 import { Refusal } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Watch } from '../watch.ts'
+import type { IncomingEvent } from './insert-events.ts'
 import { laneOfUser } from './lane.ts'
 import { pairUp } from './pair-up.ts'
-import { createGroupStore, type IncomingEvent } from './store.ts'
+import { createGroupStore } from './store.ts'
 
 interface Deps {
   db: Db

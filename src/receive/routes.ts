@@ -16,9 +16,10 @@ import type { AnsweredWebhook, Watch } from '../watch.ts'
 import type { AddToBatch } from '../workers/batcher.ts'
 import { BODIES_MAX_BYTES, readRawBody } from './body.ts'
 import { readEnvelope } from './envelope.ts'
+import type { IncomingEvent } from './insert-events.ts'
 import { verifySignature } from './signature.ts'
 import { createSourceLoader, type SigningSource } from './sources.ts'
-import { createEventStore, type IncomingEvent } from './store.ts'
+import { createEventStore } from './store.ts'
 
 interface Deps {
   db: Db

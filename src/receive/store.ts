@@ -1,27 +1,21 @@
 import { awayNodesOf } from '../database/away-nodes.ts'
-import { type Db, inShortTransaction, isDeadlock, isNodeAway, type Tx } from '../database/db.ts'
-import { findDeletedOwners } from '../database/deletions.ts'
-import { createRowInsert } from '../database/insert-rows.ts'
+import { type Db, isDeadlock, isNodeAway } from '../database/db.ts'
 import { hasShards, readShardGroups } from '../database/shard-groups.ts'
 import { splitUntilAlone } from '../database/split-until-alone.ts'
-import { newId } from '../domain/ids.ts'
-import type { RoutingClues } from '../domain/routing-clues.ts'
 import { Refusal } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { ArrivalVia, RoutedEvent, StoredSourceEvent, Watch } from '../watch.ts'
 import { type AddToBatch, createBatcher } from '../workers/batcher.ts'
-import type { Envelope } from './envelope.ts'
+import {
+  type GroupResult,
+  type IncomingEvent,
+  insertGroups,
+  isUnsettled,
+  type StoreDeps,
+  type StoreResult,
+} from './insert-events.ts'
 import { pairUp } from './pair-up.ts'
-import { type ArrivedRoute, type ArrivingRow, insertUnsettledEvents, routeArrivals } from './route-arrivals.ts'
-
-/** An event to store: verified, its envelope read, with the bytes as signed. */
-export interface IncomingEvent extends Envelope {
-  clientId: string
-  sourceId: string
-  bytes: Buffer
-  /** Of a source that routes: what tells whose it is. `clientId` is the operator's. */
-  clues?: RoutingClues | undefined
-}
+import type { ArrivedRoute } from './route-arrivals.ts'
 
 interface Deps {
   db: Db
@@ -38,12 +32,6 @@ interface Deps {
   /** The database's clock. */
   now?: () => Date
 }
-
-/** What became of an event: the row it was stored as, or that it was there already. */
-export type StoreResult =
-  /** `route`: it came from a source that routes, and is the client's `clientId` by now, or nobody's yet. */
-  | { duplicate: false; id: string; receivedAt: Date; clientId?: string; route?: ArrivedRoute; hasNews?: boolean }
-  | { duplicate: true }
 
 /** `groupStore` for events that come one by one. */
 export const createEventStore = (deps: Deps): AddToBatch<IncomingEvent, StoreResult> => {
@@ -112,11 +100,6 @@ export const createGroupStore = ({
 const BYTES_PER_UNIT = 16 * 1024
 
 type EventGroup = { events: readonly IncomingEvent[]; arrivedAt: number }
-type GroupResult = StoreResult[] | 'unstorable' | 'unavailable' | 'deleted'
-type SourceEventRow = IncomingEvent & { id: string; identity: string; route?: ArrivedRoute }
-/** What batches are stored with. */
-type StoreDeps = { db: Db; holdUntil: () => Date }
-
 /** A large event counts as many small ones: one transaction carries some megabytes at most. */
 const sizeOfGroup = ({ events }: EventGroup) =>
   Math.max(events.length, Math.ceil(events.reduce((sum, { bytes }) => sum + bytes.length, 0) / BYTES_PER_UNIT))
@@ -131,8 +114,6 @@ interface ArrivedEvent {
   ownerId: string
   hasNews: boolean
 }
-
-const isUnsettled = (route: ArrivedRoute | undefined) => route?.state === 'waiting' || route?.state === 'unrouted'
 
 const arrivedEventsOf = ({ events, arrivedAt }: EventGroup, results: GroupResult): ArrivedEvent[] =>
   typeof results === 'string'
@@ -152,12 +133,6 @@ function reportRoutes({ onUnsettled, watch }: Pick<Deps, 'onUnsettled' | 'watch'
   )
   if (events.length > 0) watch?.onEventsRouted?.(events)
 }
-
-const assignId = (event: IncomingEvent): SourceEventRow => ({
-  ...event,
-  id: newId(),
-  identity: `${event.eventId} ${event.sourceId} ${event.account} ${event.livemode}`,
-})
 
 const unavailableRefusal = () =>
   new Refusal('unavailable', { message: 'The event cannot be stored at present: send it again.' })
@@ -239,107 +214,4 @@ function inOrderOf(
 ): GroupResult[] {
   const results = new Map(stored)
   return groups.map((group) => results.get(group) ?? 'unavailable')
-}
-
-/** Nothing is stored for a client or a source that was deleted since the request began. */
-async function insertGroups(
-  { db, holdUntil }: StoreDeps,
-  groups: readonly (readonly IncomingEvent[])[],
-): Promise<GroupResult[]> {
-  const owners = new Set(groups.flatMap((events) => events.flatMap(({ clientId, sourceId }) => [clientId, sourceId])))
-  const { rowsOfGroups, stored } = await inShortTransaction(db, {
-    read: (tx) => findDeletedOwners(tx, [...owners]),
-    async write(tx, deleted) {
-      const isDeleted = ({ clientId, sourceId }: IncomingEvent) => deleted.has(clientId) || deleted.has(sourceId)
-      // Within the transaction, however long it waited for a connection: lists end before transactions that are open.
-      const rowsOfGroups = groups.map((events) => (events.some(isDeleted) ? null : events.map(assignId)))
-      const rows = rowsOfGroups.flatMap((some) => some ?? [])
-      const arriving = rows.filter(isToRoute)
-      const { stored, last } =
-        arriving.length === 0
-          ? await insertSourceEvents(tx, rows)
-          : await insertRoutedEvents(tx, {
-              others: rows.filter((row) => !isToRoute(row)),
-              arriving,
-              heldUntil: holdUntil(),
-            })
-      return { result: { rowsOfGroups, stored }, last }
-    },
-  })
-  return rowsOfGroups.map(
-    (rows): GroupResult =>
-      rows?.map(({ id }): StoreResult => {
-        const result = stored.get(id)
-        return result ? { duplicate: false, id, ...result } : { duplicate: true }
-      }) ?? 'deleted',
-  )
-}
-
-/** What became of a row that was inserted. */
-type StoredRow = { receivedAt: Date; clientId?: string; route?: ArrivedRoute; hasNews?: boolean }
-
-/** The rows that were not there yet, and the statement that stores their bodies, which nobody has waited for. */
-type StoredRows = { stored: Map<string, StoredRow>; last: Promise<unknown> }
-
-const isToRoute = (row: SourceEventRow): row is SourceEventRow & ArrivingRow => row.clues !== undefined
-
-/** Stores the events of routed sources where they belong, and those of others, each in as many statements as one event. */
-async function insertRoutedEvents(
-  tx: Tx,
-  { others, arriving, heldUntil }: { others: SourceEventRow[]; arriving: ArrivingRow[]; heldUntil: Date },
-): Promise<StoredRows> {
-  const { rows, hasNews } = await routeArrivals(tx, arriving)
-  const settled = rows.filter(({ route }) => !isUnsettled(route))
-  const unsettled = rows.filter(({ route }) => isUnsettled(route)).map((row) => ({ ...row, heldUntil }))
-  const { stored, last } = await insertSourceEvents(tx, [...others, ...settled])
-  if (unsettled.length > 0) {
-    for (const { id, received_at } of await insertUnsettledEvents(tx, unsettled))
-      stored.set(id, { receivedAt: received_at })
-    await insertBodies(tx, unsettled)
-  }
-  for (const { id, clientId, route } of rows) {
-    const one = stored.get(id)
-    if (one) stored.set(id, { ...one, clientId, route, hasNews })
-  }
-  return { stored, last }
-}
-
-const insertRowsOfEvents = createRowInsert<SourceEventRow, { id: string; received_at: Date }>({
-  name: 'receive.source_events',
-  table: 'source_events',
-  columns: {
-    client_id: (row) => row.clientId,
-    id: (row) => row.id,
-    source_id: (row) => row.sourceId,
-    account: (row) => row.account,
-    livemode: (row) => row.livemode,
-    event_id: (row) => row.eventId,
-    type: (row) => row.type,
-    api_version: (row) => row.apiVersion,
-    lane: (row) => row.lane,
-    created_at: (row) => row.createdAt.toISOString(),
-  },
-  end: 'on conflict do nothing returning id, received_at',
-})
-
-const insertBodies = createRowInsert<SourceEventRow>({
-  name: 'receive.source_event_bodies',
-  isSentAtOnce: true,
-  table: 'source_event_bodies',
-  columns: { client_id: (row) => row.clientId, source_event_id: (row) => row.id, body: (row) => row.bytes },
-})
-
-// Two statements rather than a CTE that writes: the tables may be distributed by client, and a batch holds many clients.
-async function insertSourceEvents(tx: Tx, rows: SourceEventRow[]): Promise<StoredRows> {
-  // All processes insert in the same order: two batches with the same events in different orders would deadlock.
-  const ordered = rows.toSorted((a, b) => (a.identity < b.identity ? -1 : 1))
-  const inserted = await insertRowsOfEvents(tx, ordered)
-  const stored = new Map<string, StoredRow>(inserted.map(({ id, received_at }) => [id, { receivedAt: received_at }]))
-  const last = insertBodies(
-    tx,
-    ordered.filter(({ id }) => stored.has(id)),
-  )
-  // It is waited for at the commit; what fails before that is told first.
-  last.catch(() => {})
-  return { stored, last }
 }
