@@ -40,8 +40,9 @@ export function createClientStatement<Row extends QueryResultRow | unknown[]>({
   made.push({ name, ofOne: ofOne.text, ofMany: ofMany.text })
   return async (db, clientIds, values) => {
     const [first, second] = new Set(clientIds)
-    const isOne = first !== undefined && second === undefined
-    const query = isOne ? { ...ofOne, values: [...values, first] } : { ...ofMany, values: [...values] }
+    // About nobody: on a cluster it would go to every shard.
+    if (first === undefined) return { rows: [], rowCount: 0 }
+    const query = second === undefined ? { ...ofOne, values: [...values, first] } : { ...ofMany, values: [...values] }
     const { rows, rowCount } = await (rowMode
       ? db.query<unknown[]>({ ...query, rowMode })
       : db.query<QueryResultRow>(query))

@@ -8,6 +8,7 @@ import { LANES } from '../../src/receive/lane.ts'
 import { findRunningReplays } from '../../src/replay/state.ts'
 import { readDueDeletions, readNextPasses } from '../../src/retention/deletion/open-deletions.ts'
 import { freshDatabase } from '../support/database.ts'
+import { watchPool } from '../support/watched-pool.ts'
 
 const { db } = await freshDatabase()
 
@@ -77,6 +78,14 @@ test.each<[string, (clientIds: readonly string[]) => Promise<Iterable<unknown>>]
   // Some have any, and not all have as many.
   expect(together.length).toBeGreaterThan(clients.length / 3)
   expect(new Set(each.map(({ length }) => length)).size).toBeGreaterThan(1)
+})
+
+test('about no client nothing is asked of the database', async () => {
+  const silent = watchPool(db, ({ text }) => {
+    throw new Error(`asked: ${text}`)
+  })
+  expect(await readDueFetches(silent, [])).toEqual([])
+  expect(await readEarliestDue(silent, [], LANES)).toEqual(new Map())
 })
 
 test('fetches that can be done without are given up for those clients alone whose source is left alone', async () => {
