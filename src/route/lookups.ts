@@ -69,7 +69,8 @@ async function loadLookups(
     text: `select h.source_id as "sourceId", h.need, h.state, h.result,
                   h.state <> 'pending' and coalesce(h.ask_again_at <= now(), false) as "isOld"
              from unnest($2::uuid[], $3::text[]) a(source_id, need)
-             join hydrations h on h.client_id = $1 and h.source_id = a.source_id and h.need = a.need`,
+            cross join lateral (
+              select * from hydrations where client_id = $1 and source_id = a.source_id and need = a.need offset 0) h`,
     values: [clientId, wanted.map(({ sourceId }) => sourceId), wanted.map(({ need }) => need)],
   })
   for (const { sourceId, need, state, isOld, result } of rows)

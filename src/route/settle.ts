@@ -41,6 +41,7 @@ export async function saveSettlements(
   return hasNews
 }
 
+// Updates name their rows in addition as a list, by which they are found in an index, whatever is believed of the tables.
 async function saveRoutings(tx: Queryable, clientId: string, settled: readonly SettledEvent[]): Promise<void> {
   const rows = settled.map(({ event: { id }, settlement }) => ({
     id,
@@ -53,7 +54,8 @@ async function saveRoutings(tx: Queryable, clientId: string, settled: readonly S
     name: 'route.save_routings',
     text: `update routings r set state = s.state, target_id = s.target_id, routed_by = s.routed_by::jsonb, due_at = s.due_at
              from unnest($2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::timestamptz[]) s(id, state, target_id, routed_by, due_at)
-            where r.client_id = $1 and r.source_event_id = s.id and r.state in ('waiting', 'unrouted')`,
+            where r.client_id = $1 and r.source_event_id = any($2::uuid[]) and r.source_event_id = s.id
+              and r.state in ('waiting', 'unrouted')`,
     values: [
       clientId,
       rows.map(({ id }) => id),
@@ -174,7 +176,7 @@ async function saveStates(tx: Queryable, clientId: string, settled: readonly Set
                   due_at = s.due_at
              from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::timestamptz[])
                   s(id, state, code, message, held_until, held_for, due_at)
-            where e.client_id = $1 and e.id = s.id`,
+            where e.client_id = $1 and e.id = any($2::uuid[]) and e.id = s.id`,
     values: [
       clientId,
       rows.map(({ id }) => id),

@@ -51,8 +51,10 @@ export async function claimWaitingEvents(
          from (select source_event_id as id, source_id, account, livemode, event_id, state, due_at from routings
                 where client_id = $1 and due_at <= now()
                 order by due_at, source_event_id limit ${EVENTS_AT_ONCE} for update skip locked) r
-         left join source_events e on e.client_id = $1 and e.id = r.id
-         left join source_event_bodies b on b.client_id = $1 and b.source_event_id = r.id
+         left join lateral (
+           select * from source_events where client_id = $1 and id = r.id offset 0) e on true
+         left join lateral (
+           select body from source_event_bodies where client_id = $1 and source_event_id = r.id offset 0) b on true
          left join sources s on s.id = r.source_id) claimed
       where before < ${BYTES_AT_ONCE}`,
     values: [clientId],
@@ -86,15 +88,19 @@ export async function releaseTold(tx: Queryable, clientId: string): Promise<bool
   })
   if (news.rows.length > 0) {
     const keys = [news.rows.map(({ sourceId }) => sourceId), news.rows.map(({ key }) => key)]
-    await tx.query({
-      name: 'route.release_told',
-      text: `update routings r set due_at = now()
-               from unnest($2::uuid[], $3::text[]) k(source_id, key)
-               join routing_waits w on w.client_id = $1 and w.source_id = k.source_id and w.key = k.key
-              where r.client_id = $1 and r.source_event_id = w.source_event_id and r.state in ('waiting', 'unrouted')
-                and (r.due_at is null or r.due_at > now())`,
+    const waiting = await tx.query<{ id: string }>({
+      name: 'route.told',
+      text: `select distinct w.source_event_id as id from unnest($2::uuid[], $3::text[]) k(source_id, key)
+              cross join lateral (
+                select source_event_id from routing_waits
+                 where client_id = $1 and source_id = k.source_id and key = k.key offset 0) w`,
       values: [clientId, ...keys],
     })
+    await makeDue(
+      tx,
+      clientId,
+      waiting.rows.map(({ id }) => id),
+    )
     await tx.query({
       name: 'route.news_told',
       text: `delete from routing_news n using unnest($2::uuid[], $3::text[]) k(source_id, key)
@@ -118,13 +124,22 @@ async function releaseAnswered(tx: Queryable, clientId: string): Promise<void> {
     text: `delete from routing_waits w using hydrations h where ${ANSWERED_SQL} returning w.source_event_id as id`,
     values: [clientId],
   })
-  if (rows.length > 0)
-    await tx.query({
-      name: 'route.release_answered',
-      text: `update routings set due_at = now()
-              where client_id = $1 and source_event_id = any($2::uuid[]) and state in ('waiting', 'unrouted')`,
-      values: [clientId, rows.map(({ id }) => id)],
-    })
+  await makeDue(
+    tx,
+    clientId,
+    rows.map(({ id }) => id),
+  )
+}
+
+async function makeDue(tx: Queryable, clientId: string, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return
+  await tx.query({
+    name: 'route.make_due',
+    text: `update routings set due_at = now()
+            where client_id = $1 and source_event_id = any($2::uuid[]) and state in ('waiting', 'unrouted')
+              and (due_at is null or due_at > now())`,
+    values: [clientId, ids],
+  })
 }
 
 /** When something of the client is to be looked at next, in milliseconds; null: nothing is. */
