@@ -2,8 +2,9 @@ import { differingFields } from '../../domain/body-differences.ts'
 import type { When } from '../../language/mapping.ts'
 import { conditionWords, valueWords } from '../../language/wording.ts'
 import type { ExplainedCondition } from './explanation.ts'
+import { nameOfList, nameOfRead } from './read-names.ts'
+import { placeOfList, type ReadPlace } from './read-place.ts'
 import type { TraceFrame } from './trace.ts'
-import { nameOfList, nameOfRead, placeOfList, type ReadPlace } from './value-source.ts'
 
 type ConditionState = 'now' | 'before' | 'stored'
 

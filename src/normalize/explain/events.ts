@@ -15,9 +15,9 @@ import type { ExplainedEvent, ExplainedField } from './explanation.ts'
 import { explainFields } from './fields.ts'
 import type { RecordedEvent, TracedJudgement } from './judge-today.ts'
 import { createPageFiller, type ExplanationPage, type ExplanationPlace } from './page.ts'
+import { placeInLists, placeOfObject, type ReadPlace } from './read-place.ts'
 import { contractOfMapping } from './rules.ts'
 import type { TraceFrame } from './trace.ts'
-import { placeInLists, placeOfObject, type ReadPlace } from './value-source.ts'
 
 /** An event of a source event, before it is explained field by field. */
 export interface EventOutline {

@@ -1,8 +1,9 @@
 import type { Node } from '../../language/mapping.ts'
 import type { Strides } from '../../language/strides.ts'
 import type { ExplainedField } from './explanation.ts'
+import { placeOfList, placeOfStored, type ReadPlace } from './read-place.ts'
 import type { TraceFrame } from './trace.ts'
-import { placeOfList, placeOfStored, type ReadPlace, valueSourceOf } from './value-source.ts'
+import { valueSourceOf } from './value-source.ts'
 
 /** The fields of an event that was emitted, leaf for leaf, each with what it was made of: of an invoice there may be thousands. */
 export function* explainFields(draft: TraceFrame, place: ReadPlace): Strides<ExplainedField[]> {

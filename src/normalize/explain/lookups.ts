@@ -4,8 +4,8 @@ import { newestObservationOf } from '../world/snapshots.ts'
 import type { User } from '../world/users.ts'
 import { keyIn, type SourceRealm, type World } from '../world/world.ts'
 import type { ExplainedLookup } from './explanation.ts'
+import { nameOfRead } from './read-names.ts'
 import type { TraceFrame } from './trace.ts'
-import { nameOfRead } from './value-source.ts'
 
 /** Every fact from outside the event that an evaluation asked for, once each, with where it comes from. */
 export function lookupsIn(frames: readonly TraceFrame[], world: World, at: SourceRealm): ExplainedLookup[] {

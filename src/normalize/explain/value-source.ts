@@ -1,41 +1,29 @@
 import { isDeepStrictEqual } from 'node:util'
-import { isCondition, type Node, type NodeOf } from '../../language/mapping.ts'
-import { memoizeByKey } from '../../language/memoized.ts'
+import type { Node, NodeOf } from '../../language/mapping.ts'
 import { sourceWords } from '../../language/wording.ts'
-import type { ReadRole, ReadValue } from './explanation.ts'
+import { readsOfCondition } from './condition-reads.ts'
+import type { ReadValue } from './explanation.ts'
 import { type InputMember, isOfFew, type MemberKeys, memberAt, originOfMember } from './made-value.ts'
+import { EVENT_OBJECT, placeOfList, placeOfStored, type ReadPlace } from './read-place.ts'
+import {
+  absentReads,
+  addStep,
+  asCondition,
+  constantSource,
+  isConditionRead,
+  isContainer,
+  leavingOut,
+  mergeSources,
+  NO_SOURCE,
+  pathOfKeys,
+  positionsIn,
+  sourceOfRead,
+  standsSomewhere,
+  toReadValue,
+  uniqueReads,
+  type ValueSource,
+} from './source-parts.ts'
 import type { TraceFrame } from './trace.ts'
-
-/** What a value was made of: what was read, what was absent, and what it went through. */
-export interface ValueSource {
-  reads: ReadValue[]
-  absent: ReadValue[]
-  through: string[]
-  /** Readings that are not told. */
-  leftOut?: number
-}
-
-/** What paths are relative to: an object and, for those of an element, a list with the place that it was read at. */
-export interface ReadPlace {
-  /** The readings of the list: what is computed is made anew by each, so the element says which one is meant. */
-  list: { readings: readonly TraceFrame[]; at: ReadPlace } | null
-  object: ReadValue['object']
-  /** The event, where it is not the one that is explained. */
-  event: ReadValue['object']
-  /** Its time as it stands in it: Unix seconds, in a thin event a text. */
-  created: unknown
-  /** The object as the event brought it, and its name where it is cited with what was fetched for it; null: nothing was. */
-  sent: { object: unknown; name: NonNullable<ReadValue['object']> } | null
-  role: Extract<ReadRole, 'value' | 'before'>
-}
-const EVENT_OBJECT: ReadPlace = { list: null, object: null, event: null, created: null, sent: null, role: 'value' }
-const NO_SOURCE: ValueSource = { reads: [], absent: [], through: [] }
-
-/** The place of an evaluation's own object: named where it is not the event's, with the event that it is judged as. */
-export const placeOfObject = (of: Pick<ReadPlace, 'object' | 'event' | 'created' | 'sent'>): ReadPlace => ({
-  ...EVENT_OBJECT,
-  ...of,
-})
 
 /** What a node's value was made of, by what was really read of it. */
 export function valueSourceOf(frame: TraceFrame, place: ReadPlace = EVENT_OBJECT): ValueSource {
@@ -121,8 +109,6 @@ function sourceOfMember(frame: TraceFrame, keys: MemberKeys, place: ReadPlace): 
   }
 }
 
-const addStep = (source: ValueSource, step: string): ValueSource => ({ ...source, through: [...source.through, step] })
-
 function sourceOfPath(node: NodeOf<'from'>, frame: TraceFrame, keys: MemberKeys, place: ReadPlace): ValueSource {
   const below = [...node.keys, ...keys]
   if (node.scope === 'item' && place.list) return sourceOfElement(node, frame, below, place.list)
@@ -159,23 +145,6 @@ function sourceOfElement(
   return { ...source, reads: source.reads.map(addUntil), absent: source.absent.map(addUntil) }
 }
 
-/** Where each element of a list stands first: asked for every field of every element. */
-const positionsIn = memoizeByKey(
-  (list: readonly unknown[]) => new Map(list.map((element, at) => [element, at] as const).toReversed()),
-)
-
-/** Where the paths of another object are read. */
-export function placeOfStored(
-  { kind }: NodeOf<'kept'>,
-  { inner }: TraceFrame,
-  place: ReadPlace = EVENT_OBJECT,
-): ReadPlace {
-  const [key] = inner
-  // Ties and checkouts have keys of their own among the objects; people know them by the id.
-  const id = typeof key?.result === 'string' ? key.result.replace(/^(link|checkout):/, '') : null
-  return { ...place, object: { kind, id }, role: 'value' }
-}
-
 function sourceOfStored(node: NodeOf<'kept'>, frame: TraceFrame, keys: MemberKeys, place: ReadPlace): ValueSource {
   const of = frame.inner[1]
   const stored = placeOfStored(node, frame, place)
@@ -196,13 +165,6 @@ function sourceOfEvent({ field }: NodeOf<'event'>, { result, scope }: TraceFrame
   const inSeconds = isText ? addStep(source, 'seconds') : source
   return field === 'at' ? addStep(inSeconds, 'isoTime') : inSeconds
 }
-
-const constantSource = (value: unknown): ValueSource =>
-  value === null || value === undefined
-    ? NO_SOURCE
-    : sourceOfRead('always', value, { object: null }, { role: 'constant' })
-
-const isContainer = (value: unknown) => typeof value === 'object' && value !== null
 
 /** What is computed of a whole object or list has read some members of it: those are told, not all of it. */
 function sourceOfConversion(node: NodeOf<'convert'>, frame: TraceFrame, place: ReadPlace): ValueSource {
@@ -252,17 +214,8 @@ function sourceOfCount(node: NodeOf<'convert'>, value: unknown, keys: MemberKeys
   return { ...counted, reads: [...counted.reads, ...told], ...leavingOut(because.length - told.length) }
 }
 
-const leavingOut = (leftOut: number) => (leftOut > 0 ? { leftOut } : {})
 /** Readings that are told of a figure which depends on many. */
 const MAX_REASONS = 12
-/** What is remembered or counted stands in no object; what that was made of is told beside it. */
-const standsSomewhere = ({ role }: ReadValue) => role !== 'constant' && role !== 'memory'
-const asCondition = (read: ReadValue): ReadValue => ({
-  ...read,
-  role: read.role === 'before' || read.role === 'condition_before' ? 'condition_before' : 'condition',
-})
-const isConditionRead = ({ role }: ReadValue) => role === 'condition' || role === 'condition_before'
-
 /** A constant is a value because of its condition: what that has read is told as well. */
 function sourceUnder(inner: readonly TraceFrame[], place: ReadPlace): ValueSource {
   const [when, chosen] = [inner[0], inner.at(-1)]
@@ -273,48 +226,12 @@ function sourceUnder(inner: readonly TraceFrame[], place: ReadPlace): ValueSourc
     source.reads.some((one) => one.role !== 'constant' && !isConditionRead(one))
   )
     return source
-  const read = uniqueReads(readsOfCondition(when, place)).map(asCondition)
+  const read = uniqueReads(readsOfCondition(when, place, valueSourceOf)).map(asCondition)
   const isRead = ({ value }: ReadValue) => value !== null
   return {
     ...source,
     reads: [...source.reads, ...read.filter(isRead)],
     absent: [...source.absent, ...read.filter((one) => !isRead(one))],
-  }
-}
-
-/** What a condition has read of the state that is told; of whole objects, it has asked only whether they are there. */
-function readsOfCondition(frame: TraceFrame, place: ReadPlace): ReadValue[] {
-  const { part, inner, scope } = frame
-  if (!isCondition(part)) {
-    const { reads, absent } = valueSourceOf(frame, place)
-    return [...reads, ...absent].filter((one) => standsSomewhere(one) && !isContainer(one.value))
-  }
-  switch (part.op) {
-    case 'type':
-      return sourceOfRead('event.type', scope.event.type, { object: place.event }, { role: 'condition' }).reads
-    case 'is':
-    case 'more':
-    case 'same':
-    case 'any':
-    case 'all':
-    case 'not':
-      return inner.flatMap((one) => readsOfCondition(one, place))
-    case 'some': {
-      const list = placeOfList(frame, place)
-      return inner.filter((one) => isCondition(one.part as Node)).flatMap((one) => readsOfCondition(one, list))
-    }
-    case 'became':
-    case 'ceased':
-      return inner.slice(0, 1).flatMap((one) => readsOfCondition(one, place))
-    case 'was':
-    case 'stored':
-    case 'changed':
-    case 'differsFromLast':
-    case 'priorKnown':
-    case 'memory':
-      return []
-    default:
-      return part satisfies never
   }
 }
 
@@ -375,85 +292,4 @@ function sourceOfUuid(node: NodeOf<'uuid'>, { inner, result }: TraceFrame, place
   return { ...derived, absent: [...absentReads(given), ...derived.absent] }
 }
 
-/** Where the elements of a list node's children stand. */
-export function placeOfList({ inner, part }: TraceFrame, place: ReadPlace = EVENT_OBJECT): ReadPlace {
-  const { list } = part as { list?: Node }
-  return placeInLists(
-    inner.filter((one) => one.part === list),
-    place,
-  )
-}
-
-/** Where the elements of some readings of a list stand. */
-export const placeInLists = (readings: readonly TraceFrame[], place: ReadPlace = EVENT_OBJECT): ReadPlace => ({
-  ...place,
-  list: { readings, at: place },
-})
-
-/** What a list is called: its path, with what was computed of it. */
-export function nameOfList({ list }: ReadPlace): string {
-  const [reading] = list?.readings ?? []
-  if (!list || !reading) return 'the list'
-  const { part, result } = reading
-  const { reads, through } = valueSourceOf(reading, list.at)
-  const [first] = reads
-  const made = through.at(-1)
-  const raw = first?.value
-  if (
-    (part as Node).op === 'convert' &&
-    Array.isArray(result) &&
-    Array.isArray(raw) &&
-    result.every((one) => raw.includes(one))
-  )
-    return first?.path ?? 'the list'
-  if (made && first) return `${made} of ${first.path}`
-  return first?.path ?? made ?? 'the list'
-}
-
-/** A short name for what was read: the path that won, else the first that was tried. */
-export function nameOfRead(frame: TraceFrame, place: ReadPlace = EVENT_OBJECT): string {
-  const node = frame.part as Node
-  const [only] = frame.inner
-  if (node.op === 'prior' && only) return `${nameOfRead(only, place)} before`
-  // What is computed of much has a name of its own, or none.
-  if ((node.op === 'convert' || node.op === 'fold') && node.called !== undefined) return node.called
-  const { reads, absent, through } = valueSourceOf(frame, place)
-  const [first] = reads.length > 0 ? reads : absent
-  const lastStep = through.at(-1)
-  if (!first) return lastStep ?? sourceWords(node)
-  if (reads.length > 1 && lastStep !== undefined) return lastStep
-  return first.object ? `${first.path} of the ${first.object.kind} ${first.object.id ?? '(none)'}` : first.path
-}
-
-const pathOfKeys = (keys: MemberKeys): string =>
-  keys.map((key, at) => (typeof key === 'number' ? `[${key}]` : `${at === 0 ? '' : '.'}${key}`)).join('')
-
 const innermostNode = (node: NodeOf<'kept'>): Node => (node.of.op === 'kept' ? innermostNode(node.of) : node.of)
-
-type ReadKind = { role: ReadRole; until?: string | undefined }
-
-const toReadValue = (
-  path: string,
-  value: unknown,
-  { object }: Pick<ReadPlace, 'object'>,
-  { role, until }: ReadKind,
-): ReadValue => ({ path, value, role, object, until: until ?? null })
-
-function sourceOfRead(path: string, value: unknown, place: Pick<ReadPlace, 'object'>, kind: ReadKind): ValueSource {
-  const one = toReadValue(path, value, place, kind)
-  return value === null ? { ...NO_SOURCE, absent: [one] } : { ...NO_SOURCE, reads: [one] }
-}
-
-/** What was looked at in vain. */
-const absentReads = ({ absent }: ValueSource): ReadValue[] => absent.filter((one) => !isConditionRead(one))
-
-const uniqueReads = (reads: readonly ReadValue[]): ReadValue[] => [
-  ...new Map(reads.map((one) => [JSON.stringify([one.path, one.object, one.role]), one])).values(),
-]
-
-const mergeSources = (sources: readonly ValueSource[]): ValueSource => ({
-  reads: sources.flatMap(({ reads }) => reads),
-  absent: sources.flatMap(({ absent }) => absent),
-  through: [...new Set(sources.flatMap(({ through }) => through))],
-  ...leavingOut(sources.reduce((sum, { leftOut = 0 }) => sum + leftOut, 0)),
-})
