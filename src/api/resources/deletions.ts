@@ -33,7 +33,10 @@ const Deletion = z
   })
 
 const DeletionPreview = z
-  .strictObject({ dryRun: z.literal(true), kind: z.enum(KINDS), clientId: ownerId, subjectId: id, counts })
+  .strictObject({
+    dryRun: z.literal(true),
+    ...Deletion.pick({ kind: true, clientId: true, subjectId: true, counts: true }).shape,
+  })
   .meta({ id: 'DeletionPreview', description: 'What a deletion would take.' })
 
 const dryRun = z
@@ -87,6 +90,12 @@ async function answerDeletion(
   return { data: firstRow(rows) }
 }
 
+/** Deletes, or expunges, what the path names. */
+const answerFor =
+  (deps: Deps, kind: Exclude<DeletionKind, 'client'>, subject: 'id' | 'clientUserId' = 'id') =>
+  (call: DeletionCall & { clientId: string; params: Record<string, string> }) =>
+    answerDeletion(deps, call, { kind, clientId: call.clientId, subject: call.params[subject] ?? '' })
+
 const ownerDeletionRoutes = (deps: Deps): Route[] => [
   adminRoute('DELETE /v1/clients/{id}', {
     ...shared,
@@ -104,8 +113,7 @@ const ownerDeletionRoutes = (deps: Deps): Route[] => [
     description:
       'From the reply on its webhooks are answered with 404, and its source events, with their events and deliveries, are neither shown nor sent, those that a receiver has had included; their rows are gone within 24 hours. Users stay. What a source that routes has given to clients goes client by client, each by a deletion of its own that follows within moments. Asked again, the answer is 404.',
     ids: { id: 'source' },
-    answerCall: (call) =>
-      answerDeletion(deps, call, { kind: 'source', clientId: call.clientId, subject: call.params.id }),
+    answerCall: answerFor(deps, 'source'),
   }),
 ]
 
@@ -116,8 +124,7 @@ const userDeletionRoute = (deps: Deps): Route =>
     description:
       "A user whom no registration has named is given by Flo's id. From the reply on the user, its links, checkouts, events and deliveries are neither shown nor sent; they, the payloads that tell of it and what was remembered of its Stripe objects are gone within 24 hours. Source events stay, without content. Later events about its customers or its id are ignored with `user_deleted`, until `PUT /v1/users` registers it anew. Asked again, the answer is 404.",
     params: { clientUserId: textUpTo(500) },
-    answerCall: (call) =>
-      answerDeletion(deps, call, { kind: 'user', clientId: call.clientId, subject: call.params.clientUserId }),
+    answerCall: answerFor(deps, 'user', 'clientUserId'),
   })
 
 const expungeRoutes = (deps: Deps): Route[] => [
@@ -127,8 +134,7 @@ const expungeRoutes = (deps: Deps): Route[] => [
     description:
       'Its raw body, the bodies of the events that were made of it, what receivers answered to them, and what was remembered or fetched of it go at once; deliveries that wait are cancelled. Ids and states stay. It may be asked again.',
     ids: { id: 'sourceEvent' },
-    answerCall: (call) =>
-      answerDeletion(deps, call, { kind: 'payload', clientId: call.clientId, subject: call.params.id }),
+    answerCall: answerFor(deps, 'payload'),
   }),
   resourceRoute('POST /v1/events/{id}/expunge', {
     ...shared,
@@ -136,8 +142,7 @@ const expungeRoutes = (deps: Deps): Route[] => [
     description:
       'The same as for the source event that it was made of, so that no copy is left: the events that were made of it beside this one lose their bodies as well.',
     ids: { id: 'event' },
-    answerCall: (call) =>
-      answerDeletion(deps, call, { kind: 'payload', clientId: call.clientId, subject: call.params.id }),
+    answerCall: answerFor(deps, 'payload'),
   }),
 ]
 
