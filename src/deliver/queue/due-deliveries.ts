@@ -109,10 +109,9 @@ const selectDueRows = createClientStatement<DueRow>({
   text: (tie) => `
     select now()::text, w.query::int, e.id is null or e.status = 'disabled' or e.deleted_at is not null,
            case when w.is_new then
-             case when e.rate_limit is null and not exists (
-               select from endpoint_health h
-                where h.client_id = w.client_id and h.endpoint_id = w.endpoint_id and h.opened_at is not null
-                      ${tie('h.client_id')})
+             case when e.rate_limit is null and (
+               select h.opened_at from endpoint_health h
+                where h.client_id = w.client_id and h.endpoint_id = w.endpoint_id ${tie('h.client_id')}) is null
              then e.max_in_flight else 1 end end,
            d.id, d.event_id, d.event_type, d.origin, d.attempts, d.excused,
            d.next_attempt_at::text, ${PENDING_FLOOR}, e.ordering = 'user'
