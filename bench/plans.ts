@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { deserialize } from 'node:v8'
 import { listClientStatements } from '../src/database/client-statement.ts'
-import type { Db } from '../src/database/db.ts'
+import { type Db, inTransaction } from '../src/database/db.ts'
 import '../src/gateway.ts'
 import type { Bench, Figure, Row } from './bench.ts'
 import type { CapturedStatement } from './capture-statements.ts'
@@ -22,7 +22,7 @@ export const plans: Row = {
 values and for any, with fresh statistics and with none at all, and of every statement about many clients, whether it was sent or
 not. Each has to find its rows by an index.`,
   async measure(bench: Bench): Promise<Figure[]> {
-    const size = bench.quick ? { clients: 1_000, waiting: 50_000 } : { clients: 10_000, waiting: 1_000_000 }
+    const size = bench.quick ? { clients: 1_000, waiting: 200_000 } : { clients: 10_000, waiting: 1_000_000 }
     const folder = mkdtempSync(join(tmpdir(), 'flo-gateway-bench-statements-'))
     const start = (databaseUrl: string) =>
       startProgram(databaseUrl, { BENCH_STATEMENTS: folder, NODE_OPTIONS: `--import=${CAPTURE}` })
@@ -31,11 +31,8 @@ not. Each has to find its rows by an index.`,
       start,
       clients: bench.quick ? 100 : 1_000,
       async send(tenants, db) {
-        await fillBacklog(
-          db,
-          await newTenants(db, { count: size.clients, endpoints: 1, url: 'http://127.0.0.1:9' }),
-          size,
-        )
+        const others = await newTenants(db, { count: size.clients, endpoints: 1, url: 'http://127.0.0.1:9' })
+        await fillBacklog(db, others, size.waiting)
         return { sourceIds: tenants.map(({ sourceId }) => sourceId) }
       },
     })
@@ -53,35 +50,47 @@ not. Each has to find its rows by an index.`,
   },
 }
 
-/** Deliveries that wait for an hour from now on, and events that wait to be normalised then, for all of these clients in turn. */
-async function fillBacklog(db: Db, tenants: Tenant[], { waiting }: { waiting: number }): Promise<void> {
-  const { rows: endpoints } = await db.query<{ id: string; clientId: string }>(
-    `select id, client_id as "clientId" from endpoints where client_id = any($1::uuid[])`,
-    [tenants.map(({ clientId }) => clientId)],
-  )
-  const ofClient = new Map(endpoints.map(({ id, clientId }) => [clientId, id]))
-  const values = [
-    tenants.map(({ clientId }) => clientId),
-    tenants.map(({ clientId }) => ofClient.get(clientId)),
-    tenants.map(({ sourceId }) => sourceId),
-    waiting,
-  ]
-  const rows = `from generate_series(0, $4::int - 1) n
-    cross join lateral (select ($1::uuid[])[i] as client_id, ($2::uuid[])[i] as endpoint_id, ($3::uuid[])[i] as source_id
-                          from (select 1 + n % cardinality($1::uuid[]) as i) s) w
-    cross join lateral (select (lpad(to_hex((extract(epoch from now()) * 1000)::bigint - 600000 + n / 10), 12, '0') || '7' ||
-      lpad(to_hex(n % 4096), 3, '0') || '8000' || lpad(to_hex(n), 12, '0'))::uuid as id) x`
+/** How many deliveries an event has: it is stored once. */
+const OF_EVENT = 10
+
+/** Deliveries that wait for an hour from now on, and events that wait to be normalised then, of all these clients in turn. */
+async function fillBacklog(db: Db, tenants: Tenant[], waiting: number): Promise<void> {
+  const events = waiting / OF_EVENT
+  await db.query('create table filled (at int primary key, client_id uuid, source_id uuid, endpoint_id uuid)')
   await db.query(
-    `with events as (
-       insert into events (client_id, id, source_event_id, contract, type, key, occurred_at)
-       select client_id, id, id, 'flo.v1', 'subscription.created', n::text, now() ${rows} returning client_id, id),
-     sources as (
-       insert into source_events (client_id, id, source_id, account, livemode, event_id, type, lane, created_at, due_at)
-       select client_id, id, source_id, '', true, 'evt_' || n, 'customer.subscription.created', n % 64, now(), now() + interval '1 hour' ${rows})
-     insert into deliveries (client_id, event_id, id, endpoint_id, origin, event_type, next_attempt_at)
-     select client_id, id, id, endpoint_id, '00000000-0000-0000-0000-000000000000', 'subscription.created', now() + interval '1 hour' ${rows}`,
-    values,
+    `insert into filled select at - 1, client_id, source_id, (select id from endpoints e where e.client_id = w.client_id)
+       from unnest($1::uuid[], $2::uuid[]) with ordinality w(client_id, source_id, at)`,
+    [tenants.map(({ clientId }) => clientId), tenants.map(({ sourceId }) => sourceId)],
   )
+  // The bits of a UUIDv7 of the last minutes.
+  await db.query(
+    `create function id_at(n bigint, salt text) returns uuid language sql as $$
+       select (lpad(to_hex((extract(epoch from now()) * 1000)::bigint - 600000 + n / 10), 12, '0') || '7' ||
+               lpad(to_hex(n % 4096), 3, '0') || salt || lpad(to_hex(n), 12, '0'))::uuid $$`,
+  )
+  await inTransaction(db, async (tx) => {
+    await tx.query(
+      `insert into events (client_id, id, source_event_id, contract, type, key, occurred_at)
+       select client_id, id_at(n, '8000'), id_at(n, '8000'), 'flo.v1', 'subscription.created', n::text, now()
+         from generate_series(0, $1::int - 1) n join filled on at = n % $2::int`,
+      [events, tenants.length],
+    )
+    await tx.query(
+      `insert into source_events (client_id, id, source_id, account, livemode, event_id, type, lane, created_at, due_at)
+       select client_id, id_at(n, '8000'), source_id, '', true, 'evt_' || n, 'customer.subscription.created', n % 64, now(),
+              now() + interval '1 hour'
+         from generate_series(0, $1::int - 1) n join filled on at = n % $2::int`,
+      [events, tenants.length],
+    )
+    await tx.query(
+      `insert into deliveries (client_id, event_id, id, endpoint_id, origin, event_type, next_attempt_at)
+       select client_id, id_at(n % $1::int, '8000'), id_at(n, '8001'), endpoint_id, lpad(to_hex(n / $1::int), 32, '0')::uuid,
+              'subscription.created', now() + interval '1 hour'
+         from generate_series(0, $3::int - 1) n join filled on at = (n % $1::int) % $2::int`,
+      [events, tenants.length, waiting],
+    )
+  })
+  await db.query('drop table filled; drop function id_at')
 }
 
 function readCaptured(folder: string): CapturedStatement[] {
