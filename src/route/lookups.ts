@@ -22,7 +22,7 @@ export type ClientLookups = Map<string, ClientLookup>
 export const needOf = (event: Pick<WaitingEvent, 'account' | 'livemode'>, { id }: NamedObject): string =>
   idInRealm(event, `routing:${id}`)
 
-export const lookupKeyOf = (sourceId: string, need: string): string => `${sourceId} ${need}`
+const lookupKeyOf = (sourceId: string, need: string): string => `${sourceId} ${need}`
 
 /** Each step of what objects name is one statement; an object of Stripe's is a few steps from its customer. */
 const MOST_STEPS = 4

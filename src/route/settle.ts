@@ -1,6 +1,6 @@
 import type { Queryable } from '../database/db.ts'
 import { createRowInsert } from '../database/insert-rows.ts'
-import { insertWaits, learnObjects } from '../database/routing-tables.ts'
+import { learnObjects, type RoutingWait, type ToldObject } from '../database/routing-tables.ts'
 import type { RouteDecision } from '../domain/route-decision.ts'
 import type { RoutedBy, RoutingState } from '../domain/routing.ts'
 import type { WaitingEvent } from './waiting-events.ts'
@@ -25,17 +25,8 @@ export async function saveSettlements(
   now: Date,
 ): Promise<boolean> {
   await saveRoutings(tx, clientId, settled)
-  const hasNews = await learnObjects(
-    tx,
-    settled.flatMap(({ event: { sourceId, eventId }, settlement }) =>
-      settlement.state === 'routed'
-        ? settlement.learns.map(({ key }) => ({
-            ...{ clientId, sourceId, key, name: settlement.routedBy.name, toldBy: eventId },
-          }))
-        : [],
-    ),
-  )
-  await saveWaits(tx, clientId, settled)
+  await deleteDoneWaits(tx, clientId, settled)
+  const hasNews = await learnObjects(tx, toldBy(clientId, settled), waitsOf(clientId, settled))
   await moveEvents(tx, clientId, settled)
   await saveStates(tx, clientId, settled, now)
   return hasNews
@@ -67,18 +58,25 @@ async function saveRoutings(tx: Queryable, clientId: string, settled: readonly S
   })
 }
 
-/** What is settled waits for nothing; what is not, for all that would tell. */
-async function saveWaits(tx: Queryable, clientId: string, settled: readonly SettledEvent[]): Promise<void> {
+const toldBy = (clientId: string, settled: readonly SettledEvent[]): ToldObject[] =>
+  settled.flatMap(({ event: { sourceId, eventId }, settlement }) =>
+    settlement.state === 'routed'
+      ? settlement.learns.map(({ key }) => ({
+          ...{ clientId, sourceId, key, name: settlement.routedBy.name, toldBy: eventId },
+        }))
+      : [],
+  )
+
+/** What is not settled waits for all that would tell. */
+const waitsOf = (clientId: string, settled: readonly SettledEvent[]): RoutingWait[] =>
+  settled.flatMap(({ event: { id, sourceId }, settlement }) =>
+    'waitsFor' in settlement ? settlement.waitsFor.map((key) => ({ clientId, sourceId, key, sourceEventId: id })) : [],
+  )
+
+/** What is settled waits for nothing. */
+async function deleteDoneWaits(tx: Queryable, clientId: string, settled: readonly SettledEvent[]): Promise<void> {
   const done = settled.filter(({ settlement }) => !('waitsFor' in settlement)).map(({ event }) => event.id)
   if (done.length > 0) await deleteWaits(tx, clientId, done)
-  await insertWaits(
-    tx,
-    settled.flatMap(({ event: { id, sourceId }, settlement }) =>
-      'waitsFor' in settlement
-        ? settlement.waitsFor.map((key) => ({ clientId, sourceId, key, sourceEventId: id }))
-        : [],
-    ),
-  )
 }
 
 const deleteWaits = (tx: Queryable, clientId: string, ids: readonly string[]) =>
