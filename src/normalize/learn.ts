@@ -95,8 +95,9 @@ function rememberObject(world: World, { event, observation, snapshot, memory }: 
 
 /** What the newest state of an object brings that events may wait for. */
 function noteStateFacts(world: World, { kind, snapshot }: KnownObject, { event }: Learnt): void {
+  const input = bareInput(event, snapshot.object)
   for (const { fact, keys } of stateFacts[kind as ObjectKind] ?? []) {
-    const names: unknown[] = readIfReadable(keys, bareInput(event, snapshot.object)) ?? []
+    const names: unknown[] = readIfReadable(keys, input) ?? []
     for (const name of names.filter(isIdText)) world.arrivedFacts.add(keyIn(event, `${fact}:${name}`))
   }
 }

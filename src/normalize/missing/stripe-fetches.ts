@@ -10,10 +10,11 @@ import { bareInput } from '../world/bare-input.ts'
 export function listFetchesOf(event: SourceEvent): { fetch: StripeFetch; into: string }[] {
   const object = event.body?.data?.object
   if (typeof object !== 'object' || object === null) return []
+  const lists = fetchedLists.filter(({ on }) => on.includes(event.type))
+  if (lists.length === 0) return []
   const input = bareInput(event, object)
-  return fetchedLists.flatMap((list) => {
-    const isMissing = list.on.includes(event.type) && isReadablyTrue(list.when, input)
-    const id = isMissing ? readIfReadable(list.id, input) : null
+  return lists.flatMap((list) => {
+    const id = isReadablyTrue(list.when, input) ? readIfReadable(list.id, input) : null
     return isIdText(id) ? [{ fetch: listFetch(list, id, event), into: list.into }] : []
   })
 }

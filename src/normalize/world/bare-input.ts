@@ -1,3 +1,4 @@
+import { memoizeByKey } from '../../language/memoized.ts'
 import { emptyMemory } from '../../language/memory.ts'
 import { createScope, type EvaluationScope, type Facts } from '../../language/scope.ts'
 import type { SourceEvent } from '../source-event.ts'
@@ -5,12 +6,12 @@ import { noFacts } from './lookups.ts'
 
 /** An event with an object by itself, placed among nothing: for what is read of it beside the mappings. */
 export const bareInput = (
-  { eventId, type, createdAt }: Pick<SourceEvent, 'eventId' | 'type' | 'createdAt'>,
+  event: Pick<SourceEvent, 'eventId' | 'type' | 'createdAt'>,
   object: unknown,
   facts: Facts = noFacts,
 ): EvaluationScope =>
   createScope({
-    event: { id: eventId, type, created: Math.floor(createdAt.getTime() / 1000), at: createdAt.toISOString() },
+    event: readEventOf(event),
     object,
     prior: null,
     stored: null,
@@ -18,3 +19,13 @@ export const bareInput = (
     memory: emptyMemory(),
     facts,
   })
+
+/** The event as mappings read it: several things are read of each beside the mappings. */
+const readEventOf = memoizeByKey(
+  ({ eventId, type, createdAt }: Pick<SourceEvent, 'eventId' | 'type' | 'createdAt'>) => ({
+    id: eventId,
+    type,
+    created: Math.floor(createdAt.getTime() / 1000),
+    at: createdAt.toISOString(),
+  }),
+)
