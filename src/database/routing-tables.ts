@@ -76,7 +76,7 @@ export async function findKnownRoutes(db: Queryable, events: readonly EventToRou
   return known
 }
 
-const UUID = '^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$'
+const UUID = '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$'
 
 /** What becomes of one event, as it is written down. */
 export interface RoutingRow {
@@ -123,14 +123,35 @@ export interface ToldObject {
 }
 
 /**
- * Writes down whose objects are. Where events wait for one, that is news. Answers whether it is: wake the room that routes then. What was
- * told before stays.
+ * Writes down whose objects are, and what events wait for. Where events wait for an object that was told, that is news: answers whether
+ * there is any; wake the room that routes then. What was told before stays. An object that is not known gets a row all the same: whoever
+ * tells of it meets the row, or its own is met, so that neither overlooks the other.
+ *
+ * All rows are inserted in one order before any is updated: whoever inserts waits for those with later rows, whoever updates for those
+ * that update alone, so that nobody waits in a ring.
  */
-export async function learnObjects(db: Queryable, told: readonly ToldObject[]): Promise<boolean> {
-  if (told.length === 0) return false
+export async function learnObjects(
+  db: Queryable,
+  told: readonly ToldObject[],
+  waits: readonly RoutingWait[] = [],
+): Promise<boolean> {
+  const awaited = waits.filter(({ key }) => !/^(name|fetch):/.test(key))
+  const objects = new Map<string, ObjectRow>(
+    awaited.map((one) => [objectKeyOf(one), { ...one, name: null, toldBy: null }]),
+  )
+  for (const one of told) objects.set(objectKeyOf(one), one)
+  const inserted = new Set((await insertObjects(db, [...objects.values()].toSorted(byObject))).map(objectKeyOf))
   const ordered = [...new Map(told.map((one) => [objectKeyOf(one), one])).values()].toSorted(byObject)
-  const inserted = new Set((await insertTold(db, ordered)).map(objectKeyOf))
-  const others = ordered.filter((one) => !inserted.has(objectKeyOf(one)))
+  const hasNews = await tellAwaited(
+    db,
+    ordered.filter((one) => !inserted.has(objectKeyOf(one))),
+  )
+  await insertWaitRows(db, waits)
+  return hasNews
+}
+
+/** Tells whose objects are of which there is a row, where nothing has told it before. */
+async function tellAwaited(db: Queryable, others: readonly ToldObject[]): Promise<boolean> {
   const [first] = others
   if (!first) return false
   const { rows } = await db.query<{ clientId: string; sourceId: string; key: string }>({
@@ -155,8 +176,11 @@ const objectKeyOf = ({ sourceId, key }: { sourceId: string; key: string }) => `$
 const byObject = (a: { sourceId: string; key: string }, b: { sourceId: string; key: string }) =>
   objectKeyOf(a) < objectKeyOf(b) ? -1 : 1
 
-const insertTold = createRowInsert<ToldObject, { sourceId: string; key: string }>({
-  name: 'routing.told_objects',
+/** An object that was told, or one that is waited for. */
+type ObjectRow = Pick<RoutingWait, 'clientId' | 'sourceId' | 'key'> & { name: string | null; toldBy: string | null }
+
+const insertObjects = createRowInsert<ObjectRow, { sourceId: string; key: string }>({
+  name: 'routing.objects',
   table: 'routed_objects',
   columns: {
     client_id: (row) => row.clientId,
@@ -164,6 +188,7 @@ const insertTold = createRowInsert<ToldObject, { sourceId: string; key: string }
     object_id: (row) => row.key,
     name: (row) => row.name,
     told_by: (row) => row.toldBy,
+    awaited: (row) => row.name === null,
   },
   end: 'on conflict do nothing returning source_id as "sourceId", object_id as key',
 })
@@ -175,29 +200,6 @@ export interface RoutingWait {
   key: string
   sourceEventId: string
 }
-
-/**
- * Writes down what events wait for. An object that is not known gets a row all the same: whoever tells of it meets the row, or its own is
- * met, so that neither overlooks the other.
- */
-export async function insertWaits(db: Queryable, waits: readonly RoutingWait[]): Promise<void> {
-  if (waits.length === 0) return
-  const objects = waits.filter(({ key }) => !/^(name|fetch):/.test(key))
-  await insertAwaited(db, [...new Map(objects.map((one) => [objectKeyOf(one), one])).values()].toSorted(byObject))
-  await insertWaitRows(db, waits)
-}
-
-const insertAwaited = createRowInsert<RoutingWait>({
-  name: 'routing.awaited_objects',
-  table: 'routed_objects',
-  columns: {
-    client_id: (row) => row.clientId,
-    source_id: (row) => row.sourceId,
-    object_id: (row) => row.key,
-  },
-  constants: { awaited: 'true' },
-  end: 'on conflict do nothing',
-})
 
 const insertWaitRows = createRowInsert<RoutingWait>({
   name: 'routing.waits',

@@ -4,7 +4,6 @@ import {
   type EventToRoute,
   findKnownRoutes,
   insertRoutings,
-  insertWaits,
   learnObjects,
   type RoutingRow,
 } from '../database/routing-tables.ts'
@@ -50,8 +49,7 @@ export async function routeArrivals<Row extends ArrivingRow>(
   )
   const freshIds = new Set(inserted.map(({ source_event_id }) => source_event_id))
   const fresh = decisions.filter(([{ id }]) => freshIds.has(id))
-  const hasNews = await learnObjects(tx, fresh.flatMap(toldBy))
-  await insertWaits(tx, fresh.flatMap(waitsOf))
+  const hasNews = await learnObjects(tx, fresh.flatMap(toldBy), fresh.flatMap(waitsOf))
   return {
     rows: fresh.map(([row, decision]) => ({
       ...row,
