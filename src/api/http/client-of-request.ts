@@ -41,7 +41,9 @@ export async function clientOfRequest(
     if (typeof named !== 'string') continue
     const owner = await ownerOfId(db, kind, named, clientId)
     if (owner === undefined) throw notFoundRefusal(name)
-    clientId ??= owner
+    // What a source that routes has sent is in many clients: an operator who reads by it reads of all of them.
+    const isOfMany = kind === 'sourceOrApp' && owner === OPERATOR_CLIENT && method === 'get'
+    if (!isOfMany) clientId ??= owner
   }
   return clientId
 }
