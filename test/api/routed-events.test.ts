@@ -74,6 +74,16 @@ describe('an event that was routed', () => {
     expect((await post(source, body)).body).toEqual({ received: true, duplicate: true })
   })
 
+  test('is found by its source, as that of every other client and what is nobody’s', async () => {
+    const sent = [
+      await send(snapshotEvent('customer.updated', customer('tenant-ours'))),
+      await send(snapshotEvent('customer.updated', customer('tenant-theirs'))),
+      await send(snapshotEvent('customer.updated', customer('tenant-nobody'))),
+    ]
+    const found = await api.admin.get(`/v1/source-events?limit=250&sourceId=${source}`)
+    expect(idsOf(found)).toEqual(expect.arrayContaining(sent.map(({ id }) => id)))
+  })
+
   test('stays with its client when its route leads elsewhere, or is deleted', async () => {
     await put('tenant-moving', ours.clientId)
     const first = await send(snapshotEvent('customer.updated', customer('tenant-moving')))
@@ -99,7 +109,7 @@ describe('a name', () => {
   })
 
   test('is compared letter by letter', async () => {
-    for (const name of ['Tenant-ours', ' tenant-ours', 'tenant-ours '])
+    for (const name of ['Tenant-ours', ' tenant-ours', 'tenant-ours ', ours.clientId.toUpperCase()])
       expect((await send(snapshotEvent('customer.updated', customer(name)))).clientId).toBeNull()
   })
 

@@ -142,6 +142,21 @@ describe('two at once', () => {
     expect(stored.every(({ routing }) => routing === 'routed')).toBe(true)
   })
 
+  test('what one learns and the other waits for, crosswise, makes no ring of locks', async () => {
+    const { sourceId, room } = await newStage(1)
+    const rooms = Array.from({ length: 8 }, () => routingRoom(db, { sourceId }))
+    for (let round = 0; round < 5; round += 1) {
+      const customers = Array.from({ length: 8 * 20 }, (_, at) => `cus_${round}_${at}`)
+      // Each tells of some, and waits for all others.
+      const batches = rooms.map((_, mine) =>
+        customers.map((id, at) => (at % 8 === mine ? customer(id, 'client 0') : charge(`ch_${mine}_${id}`, id))),
+      )
+      await Promise.all(batches.map((batch, at) => rooms[at]?.arriveTogether(batch)))
+      await room.look()
+    }
+    expect((await readWhereabouts(db, sourceId)).every(({ routing }) => routing === 'routed')).toBe(true)
+  })
+
   test('a fact and an event that waits for it, each not seeing the other, find each other', async () => {
     const { sourceId, targets, room } = await newStage(1)
     // Neither transaction has committed when the other one looks: the row of the object is where they meet.
