@@ -181,7 +181,8 @@ function namesIn(object: Json, kind: string, key: string): RoutedBy[] {
         line.metadata,
         nameOf('subscription', line.subscription ?? line.parent?.subscription_item_details?.subscription),
       )
-  add(object?.customer?.metadata, nameOf('customer', object?.customer))
+  for (const customer of [object?.customer, object?.subscription?.customer])
+    add(customer?.metadata, nameOf('customer', customer))
   return names
 }
 

@@ -59,6 +59,18 @@ describe('metadata names the client', () => {
       { object: 'charge', id: 'ch_1', customer: { id: 'cus_1', object: 'customer', metadata: flo } },
       'a in customer cus_1',
     ],
+    [
+      'of the customer, expanded in the expanded subscription',
+      {
+        ...{ object: 'invoice', id: 'in_1' },
+        subscription: {
+          id: 'sub_1',
+          object: 'subscription',
+          customer: { id: 'cus_1', object: 'customer', metadata: flo },
+        },
+      },
+      'a in customer cus_1',
+    ],
   ])('%s', (_, object, name) => {
     expect(namesOf(object)).toEqual([name])
   })
