@@ -56,9 +56,7 @@ export async function liveRouted(gateway: Gateway, stripe: Awaited<ReturnType<ty
   )
   await post(customer('cus_life_later', 'later'))
   await untilAll(['routed', 'shared', 'unrouted'])
-  await api('POST', '/v1/source-events/renormalize', {
-    ...{ clientId: OPERATOR_CLIENT, state: 'unrouted' },
-  })
+  await api('POST', '/v1/source-events/renormalize', { sourceId, state: 'unrouted' })
   await api('PUT', `/v1/sources/${sourceId}/routes/later`, { clientId })
   await untilAll(['routed', 'shared'])
   for (const { eventId } of await readRoutings()) await api('GET', `/v1/source-events?eventId=${eventId}`)
