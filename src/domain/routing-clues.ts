@@ -190,5 +190,11 @@ function namesIn(object: Json, kind: string, key: string): RoutedBy[] {
 const fitText = (text: string, most: number): string =>
   text.toWellFormed().replaceAll('\0', '\uFFFD').slice(0, most).toWellFormed()
 
-/** What does not fit names nobody. */
-const fitName = (name: string): string => fitText(name, 500)
+/** Of the value of a route, and of a client's external id. */
+const MAX_NAME_LENGTH = 500
+
+/** What does not fit names nobody: it is made longer than any name of a client can be, lest what is left of it were one. */
+function fitName(name: string): string {
+  const fit = fitText(name, MAX_NAME_LENGTH)
+  return fit === name ? name : fit.padEnd(MAX_NAME_LENGTH + 1, '…')
+}

@@ -113,6 +113,18 @@ describe('a name', () => {
       expect((await send(snapshotEvent('customer.updated', customer(name)))).clientId).toBeNull()
   })
 
+  test('that no client can have is not that of a client by what is left of it in the database', async () => {
+    for (const [left, name] of [
+      ['x'.repeat(500), 'x'.repeat(501)],
+      ['half \uFFFD', 'half \ud800'],
+      ['none \uFFFD', 'none \0'],
+    ] as const) {
+      await put(encodeURIComponent(left), ours.clientId)
+      expect((await send(snapshotEvent('customer.updated', customer(name)))).clientId).toBeNull()
+      expect((await send(snapshotEvent('customer.updated', customer(left)))).clientId).toBe(ours.clientId)
+    }
+  })
+
   test('of the operator’s own client names nobody', async () => {
     expect((await send(snapshotEvent('customer.updated', customer(OPERATOR_CLIENT)))).state).toBe('held')
   })
