@@ -2,6 +2,8 @@ import { type LoggerOptions, pino } from 'pino'
 
 /** PIPE_BUF of Linux: a write of so much comes out of a pipe in one piece. */
 const ATOMIC_WRITE_BYTES = 4096
+/** Lines are written together, since a write for each would cost more than the line; none waits for longer than this. */
+const FLUSH = { bytes: 2048, everyMs: 100 }
 
 /**
  * The log of a process: JSON lines on standard error, standard output belongs to the person at the terminal. Errors of which
@@ -18,7 +20,10 @@ export const newLog = (
       redact: ['req.headers.authorization', 'req.headers["stripe-signature"]'],
       ...(isOutage ? { hooks: { logMethod: thinRepeated(isOutage) } } : {}),
     },
-    pino.destination({ fd: 2, sync: false, ...(isShared && { maxWrite: ATOMIC_WRITE_BYTES }) }),
+    pino.destination({
+      ...{ fd: 2, sync: false, minLength: FLUSH.bytes, periodicFlush: FLUSH.everyMs },
+      ...(isShared && { maxWrite: ATOMIC_WRITE_BYTES }),
+    }),
   )
 
 export type Log = ReturnType<typeof newLog>
