@@ -149,7 +149,7 @@ export const failoverInSilence: Fault = {
 /** Events that no mapping can read, among those of good customers: each fails alone, and the load beside them goes on. */
 export const poison: Fault = {
   name: 'poisoned events',
-  async strike({ stripe }, random) {
+  async strike({ stripe, clients }, random) {
     const created = Math.floor(Date.now() / 1000)
     const broken = [
       { lines: { data: [null] } },
@@ -160,9 +160,12 @@ export const poison: Fault = {
     ]
     for (const [at, fields] of broken.entries()) {
       const id = `${randomBetween(random, 0, 1_000_000_000)}_${at}`
-      const object = { id: `in_poison_${id}`, object: 'invoice', status: 'open', customer: 'cus_poison', ...fields }
+      const client = pickOne(clients, random)
+      const metadata = client.routedBy === null ? {} : { flo_client: client.routedBy }
+      const common = { object: 'invoice', status: 'open', customer: 'cus_poison', metadata }
+      const object = { id: `in_poison_${id}`, ...common, ...fields }
       const event = { id: `evt_poison_${id}`, object: 'event', type: 'invoice.finalized', created, data: { object } }
-      await stripe.post(JSON.stringify(event))
+      await stripe.post(JSON.stringify(event), client)
     }
   },
 }

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { clientOfName, clientOfPath } from './names.ts'
 
 /** One delivery as it arrived. */
 export interface Arrival {
@@ -9,6 +10,8 @@ export interface Arrival {
   attempt: number
   /** Whose event it is: the number that its sender gave it. */
   user: string
+  /** It came to an endpoint of another client. */
+  isAstray: boolean
   /** When it arrived; milliseconds since 1970. */
   at: number
   /** The second in which it was signed, from its signature: earlier than `at` where the receiver or the machine is busy. */
@@ -29,13 +32,13 @@ export interface Receiver {
   url: string
   /** In the order of arrival. */
   arrivals: Arrival[]
-  /** Users whose event has arrived and was answered well. */
+  /** Users whose event has arrived at their own client's endpoint and was answered well. */
   served: Set<string>
   behave(next: (arrival: Arrival) => AnswerManner): void
   stop(): Promise<void>
 }
 
-/** A client's endpoint on a free port of 127.0.0.1. */
+/** Endpoints of all clients, on a free port of 127.0.0.1: one path for each. */
 export async function startReceiver(
   behave: (arrival: Arrival) => AnswerManner = () => 'well',
   { lateMs = 1500 } = {},
@@ -58,6 +61,7 @@ export async function startReceiver(
       deliveryId: String(headers['webhook-id']),
       attempt: Number(headers['flo-delivery-attempt']),
       user: user.clientUserId,
+      isAstray: clientOfPath(request.url ?? '') !== clientOfName(String(user.clientUserId)),
       at: Date.now(),
       sentAt: 1000 * Number(/\bt=(\d+)/.exec(String(headers['flo-signature']))?.[1]),
       isOnNew: !used.has(request.socket),
@@ -67,10 +71,11 @@ export async function startReceiver(
     const told = manner(arrival)
     arrival.isLostOnKept = told === 'reset' && !arrival.isOnNew
     used.add(request.socket)
-    if (!BAD.includes(told)) served.add(arrival.user)
+    const takes = () => arrival.isAstray || served.add(arrival.user)
+    if (!BAD.includes(told)) takes()
     await answerLike(told, request, answer, lateMs).catch(() => {})
     // A gateway that stood still itself counts no time meanwhile, and takes an answer that is late for others.
-    if (told === 'late' && answer.writableEnded && !request.socket.destroyed) served.add(arrival.user)
+    if (told === 'late' && answer.writableEnded && !request.socket.destroyed) takes()
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {

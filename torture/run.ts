@@ -7,6 +7,7 @@ import * as faults from './faults.ts'
 import { BAD, type Receiver, startReceiver } from './receiver.ts'
 import { type Setting, startSetting } from './setting.ts'
 import { type Fault, type StrikeReport, settleAndAddUp, strikeFault, strikeLine, unexplainedRepeats } from './strike.ts'
+import { unevenClients } from './sums.ts'
 import { isWell, RECOVERY_BAR_MS, tortureReport } from './table.ts'
 
 const HELP = `npm run torture -- [options]
@@ -20,6 +21,7 @@ repeated that no fault explains, when a process ended by itself, or when recover
   --processes n     gateways on the one database (3)
   --children n      processes of each gateway, under a parent (1: the gateway itself, without one)
   --per-second n    events that Stripe sends, to seven endpoints each (50)
+  --clients n       whose events those are: a third the first one's; every fifth behind one source that routes (50)
   --only words      of all faults those alone whose name holds one of these words: kill,poison,reset
 `
 
@@ -30,6 +32,7 @@ const { values: flags } = parseArgs({
     seed: { type: 'string', default: randomBytes(4).toString('hex') },
     processes: { type: 'string', default: '3' },
     children: { type: 'string', default: '1' },
+    clients: { type: 'string', default: '50' },
     'per-second': { type: 'string', default: '50' },
     only: { type: 'string', default: '' },
   },
@@ -38,7 +41,11 @@ if (flags.help) {
   console.log(HELP)
   process.exit()
 }
-const numberFlag = (name: 'minutes' | 'processes' | 'children' | 'per-second', least: number, most: number) => {
+const numberFlag = (
+  name: 'minutes' | 'processes' | 'children' | 'clients' | 'per-second',
+  least: number,
+  most: number,
+) => {
   const value = Number(flags[name])
   if (value >= least && value <= most) return value
   console.error(`--${name} must be a number from ${least} to ${most}.`)
@@ -47,6 +54,7 @@ const numberFlag = (name: 'minutes' | 'processes' | 'children' | 'per-second', l
 const minutes = numberFlag('minutes', 0.1, 240)
 const processes = numberFlag('processes', 1, 10)
 const children = numberFlag('children', 1, 10)
+const clients = numberFlag('clients', 1, 1000)
 const perSecond = numberFlag('per-second', 1, 1000)
 
 /** Whatever happens: a run that hangs ends by itself. */
@@ -127,13 +135,14 @@ async function runTorture(setting: Setting): Promise<StrikeReport[]> {
 }
 
 console.error(
-  `npm run torture -- --minutes ${minutes} --seed ${flags.seed} --processes ${processes} --children ${children}`,
+  `npm run torture -- --minutes ${minutes} --seed ${flags.seed} --processes ${processes} --children ${children} --clients ${clients}`,
 )
 // Each event is some kilobytes large, so that tables come to the limit while the disk is full.
 const pad = randomBytes(2000).toString('hex')
 const setting = await startSetting({
   processes,
   env: () => ({ FLO_PROCESSES: String(children) }),
+  clients,
   perSecond,
   pad,
   replicated: true,
@@ -160,7 +169,9 @@ try {
   const crashes = setting.gateways.flatMap(({ crashes }) => crashes)
   for (const repeat of lost) console.error(`  repeated for no reason: ${JSON.stringify(repeat)}`)
   for (const one of sums.missing) console.error(`  missing at the endpoint of that number: ${one}`)
-  const options = { minutes, processes, perSecond, seed: flags.seed }
+  for (const one of sums.astray) console.error(`  with a client whose it is not: ${one}`)
+  for (const one of unevenClients(sums.clients)) console.error(`  sums of a client: ${JSON.stringify(one)}`)
+  const options = { minutes, processes, clients, perSecond, seed: flags.seed }
   const run = { struck, sums, lost, crashes, machine: describeMachine(), options }
   console.log(tortureReport(run))
   await endRun(isWell(run) ? 0 : 1)

@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Json } from '../src/domain/json.ts'
 import { present } from '../test/support/present.ts'
+import { makeClients, type TorturedClient } from './clients.ts'
 import { type GatewayProcess, runGateway } from './gateways.ts'
 import { type Receiver, startReceiver } from './receiver.ts'
 import { newServer, type PostgresServer, setSynchronous, startStandby } from './server.ts'
 import { startSilentNameServer } from './silent-names.ts'
-import { type FakeStripe, SIGNING_SECRET, startStripe } from './stripe.ts'
+import { type FakeStripe, startStripe } from './stripe.ts'
 import { startWire, type Wire } from './wire.ts'
 
 const ADMIN_KEY = 'admin-key-of-the-torture'
@@ -27,7 +28,9 @@ export interface Setting {
   receivers: Receiver[]
   /** Those of them that always take what comes. */
   steady: Receiver[]
-  clientId: string
+  clients: TorturedClient[]
+  /** The first of them. */
+  readonly clientId: string
   /** One request to the management API of whichever process has it. */
   api(method: string, path: string, body?: unknown): Promise<Json>
   /** Ends every process that it has started, and removes what they wrote. */
@@ -45,6 +48,8 @@ interface SettingOptions {
   /** Events a second. */
   perSecond?: number
   pad?: string
+  /** Clients, each with an endpoint at every receiver. */
+  clients?: number
   /** Beside two that always take what comes. */
   bad?: Receiver[]
   /** Of the endpoints that do not always take what comes. */
@@ -61,6 +66,7 @@ export async function startSetting({
   settings = {},
   perSecond = 50,
   pad = '',
+  clients: count = 1,
   bad = [],
   badTimeoutSeconds = 15,
   replicated = false,
@@ -111,14 +117,12 @@ export async function startSetting({
     const steady = [await startReceiver(), await startReceiver()]
     const receivers = [...steady, ...bad]
     steps.push(() => Promise.all(receivers.map((receiver) => receiver.stop())))
-    const { id: clientId } = await api('POST', '/v1/clients', { name: 'Tortured' })
-    const source = { clientId, kind: 'stripe', signingSecrets: [SIGNING_SECRET] }
-    const { id: sourceId } = await api('POST', '/v1/sources', source)
-    for (const receiver of receivers) {
-      const timeoutSeconds = steady.includes(receiver) ? 15 : badTimeoutSeconds
-      await api('POST', '/v1/endpoints', { clientId, url: receiver.url, retrySchedule: RETRIES, timeoutSeconds })
-    }
-    const stripe = startStripe({ urls: urlsOfRole('receive'), sourceId, perSecond, pad })
+    const endpoints = receivers.map((receiver) => ({
+      receiver,
+      timeoutSeconds: steady.includes(receiver) ? 15 : badTimeoutSeconds,
+    }))
+    const clients = await makeClients({ api, count, endpoints })
+    const stripe = startStripe({ urls: urlsOfRole('receive'), clients, perSecond, pad })
     steps.push(stripe.stop)
     return {
       folder,
@@ -131,7 +135,8 @@ export async function startSetting({
       stripe,
       receivers,
       steady,
-      clientId,
+      clients,
+      clientId: present(clients[0]).id,
       api,
       stop,
     }
@@ -140,9 +145,6 @@ export async function startSetting({
     throw error
   }
 }
-
-/** Soon again and for a long time: no fault here lasts as long. */
-const RETRIES = [1, 1, 2, 2, 5, 5, 5, 10, 10, 10, 30, 30]
 
 const gatewayEnvironment = ({ user, password }: PostgresServer, ways: Wire[]) => ({
   PORT: '0',

@@ -16,7 +16,7 @@ export interface StrikeReport {
   name: string
   from: number
   to: number
-  /** Milliseconds from its end until all that was accepted before had arrived, and something newer as well. */
+  /** Milliseconds from its end until all that was accepted before had arrived, and something newer of each client as well. */
   recoveredMs: number
   /** Attempts that were sent and not yet written down when it struck, or sent while it lasted and was felt. */
   inFlight: Set<Arrival>
@@ -40,6 +40,7 @@ export async function strikeFault(
   await db.end()
   await fault.strike(setting, random)
   const to = Date.now()
+  stripe.sendRound()
   const recoveredMs = await untilRecovered(stripe, steady, to, patienceMs).catch((error) => {
     throw new Error(`${fault.name}: ${error.message}`)
   })
@@ -72,14 +73,14 @@ async function untilRecovered(
 ) {
   const waiting = new Set([...accepted].filter(([, at]) => at <= to).map(([user]) => user))
   const hasArrivedEverywhere = (user: string) => steady.every(({ served }) => served.has(user))
-  let newer: string | undefined
+  let newer: string[] | undefined
   for (;;) {
     for (const user of waiting) if (hasArrivedEverywhere(user)) waiting.delete(user)
     newer ??= newest(to)
-    if (waiting.size === 0 && newer && hasArrivedEverywhere(newer)) return Date.now() - to
+    if (waiting.size === 0 && newer?.every(hasArrivedEverywhere)) return Date.now() - to
     if (Date.now() > to + patienceMs)
       throw new Error(
-        `${waiting.size} events accepted before are still missing after ${patienceMs} ms${newer ? '' : ', and none is accepted any more'}`,
+        `${waiting.size} events accepted before are still missing after ${patienceMs} ms${newer ? '' : ', and not every client has one accepted since'}`,
       )
     await delay(20)
   }

@@ -1,17 +1,20 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { stripeEvent } from '../bench/stripe-event.ts'
-
-export const SIGNING_SECRET = 'whsec_torture'
+import { present } from '../test/support/present.ts'
+import { SIGNING_SECRET, type TorturedClient } from './clients.ts'
+import { nameEvent } from './names.ts'
 
 /** Stripe, as far as its patience goes: what is not answered with 200 is sent again, to whichever process listens. */
 export interface FakeStripe {
-  /** Sends one event once, beside the load; answers the status, or why there was none. */
-  post: (body: string) => Promise<string>
+  /** Sends one event of a client once, beside the load; answers the status, or why there was none. */
+  post: (body: string, client: TorturedClient) => Promise<string>
   /** When each event's 200 came, by its user; milliseconds since 1970. */
   accepted: Map<string, number>
-  /** The user of the newest event if it was accepted after that moment. */
-  newestAfter(after: number): string | undefined
+  /** Sends an event of each client next, however seldom it has one. */
+  sendRound(): void
+  /** The users of the newest event of each client if all of these were accepted after that moment. */
+  newestAfter(after: number): string[] | undefined
   /** Requests that got no 200, by what they got instead. */
   refusals: Map<string, number>
   /** So many accepted events at least. */
@@ -26,16 +29,26 @@ export interface FakeStripe {
 const PATIENCE_MS = 10_000
 const AGAIN_MS = 100
 
-/** Sends about `perSecond` events to one source of the gateways of `urls`, at once and until told to finish. */
+/** The load of the first client, where there are others. */
+const SHARE_OF_FIRST = 1 / 3
+
+/** A third of all is the first client's; of the others, too, some have many times what others have. */
+export function pickClient<C>(clients: readonly C[], random: () => number): C {
+  const [first, ...others] = clients
+  const isFirst = others.length === 0 || random() < SHARE_OF_FIRST
+  return present(isFirst ? first : others[Math.floor(random() ** 2 * others.length)])
+}
+
+/** Sends about `perSecond` events to the clients' sources at the gateways of `urls`, at once and until told to finish. */
 export function startStripe({
   urls,
-  sourceId,
+  clients,
   perSecond,
   senders = 8,
   pad = '',
 }: {
   urls: () => string[]
-  sourceId: string
+  clients: readonly TorturedClient[]
   perSecond: number
   senders?: number
   /** Goes into each event's description: makes it as large as wanted. */
@@ -45,10 +58,11 @@ export function startStripe({
   const refusals = new Map<string, number>()
   const run = randomBytes(4).toString('hex')
   let made = 0
-  let last = { user: '', at: 0 }
+  const last = new Map<TorturedClient, { user: string; at: number }>()
+  const turns = [...clients]
   let mode: 'sending' | 'finishing' | 'stopped' = 'sending'
 
-  const postEvent = async (body: string): Promise<string> => {
+  const postEvent = async (body: string, { sourceId }: TorturedClient): Promise<string> => {
     const all = urls()
     const url = all[Math.floor(Math.random() * all.length)]
     if (!url) return 'nobody listens'
@@ -68,12 +82,13 @@ export function startStripe({
       return name === 'TimeoutError' ? 'no answer' : (cause?.code ?? name)
     }
   }
-  const postUntilAccepted = async (n: string, body: string) => {
+  const postUntilAccepted = async (n: string, body: string, client: TorturedClient) => {
     while (mode !== 'stopped') {
-      const answer = await postEvent(body)
+      const answer = await postEvent(body, client)
       if (answer === '200') {
-        last = { user: `user_${n}`, at: Date.now() }
-        return void accepted.set(last.user, last.at)
+        const [user, at] = [`user_${n}`, Date.now()]
+        last.set(client, { user, at })
+        return void accepted.set(user, at)
       }
       refusals.set(answer, (refusals.get(answer) ?? 0) + 1)
       await delay(AGAIN_MS)
@@ -81,16 +96,26 @@ export function startStripe({
   }
   const sending = Array.from({ length: senders }, async () => {
     while (mode === 'sending') {
-      const n = `${run}x${++made}`
-      const body = stripeEvent(n)
-      await postUntilAccepted(n, pad ? body.replace('"description":null', `"description":"${pad}"`) : body)
+      const client = turns.shift() ?? pickClient(clients, Math.random)
+      const n = nameEvent(run, client.number, ++made)
+      const body = stripeEvent(n, client.routedBy === null ? {} : { metadata: `"flo_client":"${client.routedBy}"` })
+      await postUntilAccepted(n, pad ? body.replace('"description":null', `"description":"${pad}"`) : body, client)
+      // A round goes out at once: how often a client has an event is no part of what follows a fault.
+      if (turns.length > 0) continue
       // No catching up of what an outage has cost: the gateways have their backlog, and this is no race.
       await delay(Math.max(1, (senders / perSecond) * 1000 * (0.5 + Math.random())))
     }
   })
   return {
     accepted,
-    newestAfter: (after) => (last.at > after ? last.user : undefined),
+    sendRound: () => void turns.splice(0, turns.length, ...clients),
+    newestAfter(after) {
+      const users = clients.flatMap((client) => {
+        const newest = last.get(client)
+        return newest && newest.at > after ? newest.user : []
+      })
+      return users.length === clients.length ? users : undefined
+    },
     refusals,
     async untilAccepted(count) {
       const from = accepted.size

@@ -1,10 +1,15 @@
+import { v7 as uuidv7 } from 'uuid'
 import { expect, test } from 'vitest'
+import { seededRandom } from '../../simulator/random.ts'
+import { nameEvent, pathOfClient } from '../../torture/names.ts'
 import { type Arrival, type Receiver, startReceiver } from '../../torture/receiver.ts'
 import { feltUntil, type StrikeReport, unexplainedRepeats, wasSentDuring } from '../../torture/strike.ts'
-import { addUpSums, findUnrecorded } from '../../torture/sums.ts'
+import { pickClient } from '../../torture/stripe.ts'
+import { addUpSums, findUnrecorded, unevenClients } from '../../torture/sums.ts'
 import { isWell, tortureReport } from '../../torture/table.ts'
 import { freshDatabase } from '../support/database.ts'
 import { newClient, newDeliveries, newEndpoint } from '../support/delivering.ts'
+import { present } from '../support/present.ts'
 
 // What the fault tests and `npm run torture` conclude from has to tell right from wrong itself.
 const { db, url } = await freshDatabase()
@@ -15,19 +20,23 @@ const arrival = (user: string, deliveryId = `delivery of ${user}`, attempt = 1, 
   attempt,
   at,
   sentAt: at,
+  isAstray: false,
   isOnNew: false,
   isLostOnKept: false,
 })
 const receiver = (arrivals: Arrival[], served = arrivals.map(({ user }) => user)) =>
   ({ arrivals, served: new Set(served) }) as unknown as Receiver
 const accepted = (...users: string[]) => ({ accepted: new Map(users.map((user) => [user, 0])) })
+/** The sums of no client in particular. */
+const sumsOf = (stripe: ReturnType<typeof accepted>, receivers: Receiver[]) =>
+  addUpSums(url, { stripe, receivers, clients: [] })
 
 test('what is missing at one endpoint, was never accepted, or came under two ids is found', async () => {
   const receivers = [
     receiver([arrival('a'), arrival('b'), arrival('b', 'another delivery')]),
     receiver([arrival('a'), arrival('invented')]),
   ]
-  const found = await addUpSums(url, { stripe: accepted('a', 'b'), receivers })
+  const found = await sumsOf(accepted('a', 'b'), receivers)
   expect(found).toMatchObject({
     accepted: 2,
     arrivals: 5,
@@ -38,7 +47,7 @@ test('what is missing at one endpoint, was never accepted, or came under two ids
 })
 
 test('an event that an endpoint received and never took well is missing', async () => {
-  const found = await addUpSums(url, { stripe: accepted('a'), receivers: [receiver([arrival('a')], [])] })
+  const found = await sumsOf(accepted('a'), [receiver([arrival('a')], [])])
   expect(found.missing).toEqual(['0 a'])
 })
 
@@ -48,7 +57,7 @@ test('a retry is no repeat, the same attempt once more is; a fault explains it o
     arrival('a', 'delivery of a', 2, 5),
     arrival('a', 'delivery of a', 1, 10),
   ]
-  const { repeats } = await addUpSums(url, { stripe: accepted('a'), receivers: [receiver([first, retry, again])] })
+  const { repeats } = await sumsOf(accepted('a'), [receiver([first, retry, again])])
   expect(repeats).toEqual([{ first, again }])
   const struck = (from: number, ...inFlight: Arrival[]): StrikeReport => ({
     name: 'a fault',
@@ -100,10 +109,10 @@ test('what a kept connection lost may come once more, on a new one; a third time
     { ...arrival('a'), isOnNew: true },
     { ...arrival('a'), isOnNew: true },
   ]
-  const found = await addUpSums(url, { stripe: accepted('a'), receivers: [receiver([first, onKept, onNew, third])] })
+  const found = await sumsOf(accepted('a'), [receiver([first, onKept, onNew, third])])
   expect(found.resent).toEqual([{ first, again: onNew }])
   expect(found.repeats.map(({ again }) => again)).toEqual([onKept, third])
-  const other = await addUpSums(url, { stripe: accepted('a'), receivers: [receiver([arrival('a'), onNew])] })
+  const other = await sumsOf(accepted('a'), [receiver([arrival('a'), onNew])])
   expect([other.resent.length, other.repeats.length]).toEqual([0, 1])
 })
 
@@ -121,7 +130,7 @@ test('attempts that have arrived and that the database knows nothing of are in f
 })
 
 test('the report says what was done, how soon all was well, and what does not add up', async () => {
-  const found = await addUpSums(url, { stripe: accepted('a', 'b'), receivers: [receiver([arrival('a')])] })
+  const found = await sumsOf(accepted('a', 'b'), [receiver([arrival('a')])])
   const struck = [500, 2500].map((recoveredMs) => ({
     name: 'kill -9',
     from: 0,
@@ -129,7 +138,7 @@ test('the report says what was done, how soon all was well, and what does not ad
     recoveredMs,
     inFlight: new Set<Arrival>(),
   }))
-  const asked = { minutes: 1, processes: 2, perSecond: 3, seed: 'x' }
+  const asked = { minutes: 1, processes: 2, clients: 1, perSecond: 3, seed: 'x' }
   const machine = { cpu: 'c', cores: 2, memoryGb: 1, system: 's' }
   const text = tortureReport({ struck, sums: found, lost: [], crashes: [], machine, options: asked })
   expect(text).toContain('| kill -9 | 2 | 1.5 | 0 | 1.5 | 2.5 |')
@@ -137,7 +146,7 @@ test('the report says what was done, how soon all was well, and what does not ad
 })
 
 test('all is well only when the sums are right, repeats are explained, nothing ended by itself and recovery was quick', async () => {
-  const found = await addUpSums(url, { stripe: accepted('a'), receivers: [receiver([arrival('a')])] })
+  const found = await sumsOf(accepted('a'), [receiver([arrival('a')])])
   const good = { struck: [], sums: { ...found, addsUp: true }, lost: [], crashes: [] }
   const struck = { name: 'kill -9', from: 0, to: 0, recoveredMs: 10_001, inFlight: new Set<Arrival>() }
   expect(isWell(good)).toBe(true)
@@ -148,8 +157,85 @@ test('all is well only when the sums are right, repeats are explained, nothing e
     { crashes: [{ wasListening: true, message: 'out of memory' }] },
     { sums: { ...found, missing: ['0 a'] } },
     { sums: { ...found, invented: ['b'] } },
+    { sums: { ...found, astray: ['a'] } },
+    {
+      sums: { ...found, clients: [{ client: 1, isRouted: false, accepted: 1, stored: 1, delivered: 0, expected: 1 }] },
+    },
     { sums: { ...found, deliveredTwice: ['a'] } },
     { sums: { ...found, addsUp: false } },
   ]
   for (const one of wrong) expect({ ...one, isWell: isWell({ ...good, ...one }) }).toEqual({ ...one, isWell: false })
+})
+
+test('what comes to an endpoint of another client is astray there, and no event has arrived by it', async () => {
+  const own = await startReceiver()
+  const other = nameEvent('ab', 2, 8)
+  const post = (client: number, name: string) =>
+    fetch(`${own.url}${pathOfClient(client)}`, {
+      method: 'POST',
+      body: JSON.stringify({ user: { clientUserId: `user_${name}` } }),
+    })
+  await post(1, nameEvent('ab', 1, 7))
+  await post(1, other)
+  expect(own.arrivals.map(({ isAstray }) => isAstray)).toEqual([false, true])
+  expect(own.served).toEqual(new Set([`user_${nameEvent('ab', 1, 7)}`]))
+  const stripe = accepted(`user_${nameEvent('ab', 1, 7)}`, `user_${other}`)
+  const found = await sumsOf(stripe, [own])
+  expect(found).toMatchObject({ astray: [`user_${other}`], missing: [`0 user_${other}`] })
+  await own.stop()
+})
+
+test('the sums of each client are its own: what another has too much of does not fill them', async () => {
+  const clients = await Promise.all(
+    [0, 1, 2].map(async (number) => ({ number, id: await newClient(db), sourceId: uuidv7(), routedBy: null })),
+  )
+  const store = (at: number, name: string) =>
+    db.query(
+      `insert into source_events (client_id, id, source_id, livemode, event_id, type, lane, created_at)
+       values ($1, $2, $3, false, $4, 'invoice.paid', 0, now())`,
+      [present(clients[at]).id, uuidv7(), present(clients[at]).sourceId, `evt_${name}`],
+    )
+  const names = [0, 1, 1, 2].map((client, made) => nameEvent('cd', client, made))
+  const [first = '', second = '', third = '', fourth = ''] = names
+  await store(0, first)
+  await store(1, second)
+  // One of the second client's is with the third: as many as there should be, of all together.
+  await store(2, third)
+  await store(2, fourth)
+  const stripe = accepted(...names.map((name) => `user_${name}`))
+  const { clients: sums, astray } = await addUpSums(url, { stripe, receivers: [], clients })
+  expect(astray).toEqual([`evt_${third} with ${present(clients[2]).id}`])
+  expect(sums.map(({ accepted, stored }) => [accepted, stored])).toEqual([
+    [1, 1],
+    [2, 1],
+    [1, 2],
+  ])
+  expect(unevenClients(sums).map(({ client }) => client)).toEqual([1, 2])
+})
+
+test('a client without any event, or with a delivery too few or too many, is uneven', () => {
+  const even = { client: 0, isRouted: false, accepted: 2, stored: 2, delivered: 14, expected: 14 }
+  expect(unevenClients([even])).toEqual([])
+  const uneven = [
+    { accepted: 0, stored: 0, delivered: 0, expected: 0 },
+    { delivered: 13 },
+    { delivered: 15 },
+    { stored: 1 },
+  ]
+  for (const one of uneven) expect(unevenClients([{ ...even, ...one }])).toHaveLength(1)
+})
+
+test('a third of all events is the first client’s, and each of the others has some', () => {
+  const { below } = seededRandom('shares')
+  const numbers = Array.from({ length: 50 }, (_, at) => at)
+  const counts = new Map<number, number>()
+  for (let at = 0; at < 10_000; at += 1) {
+    const picked = pickClient(numbers, () => below(1_000_000) / 1_000_000)
+    counts.set(picked, 1 + (counts.get(picked) ?? 0))
+  }
+  expect(counts.size).toBe(50)
+  const [first = 0, ...others] = numbers.map((number) => counts.get(number) ?? 0)
+  expect(Math.abs(first - 3333)).toBeLessThan(200)
+  expect(Math.max(...others)).toBeGreaterThan(5 * Math.min(...others))
+  expect(pickClient([7], () => 0.9)).toBe(7)
 })

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { type AnswerManner, BAD, startReceiver } from '../../torture/receiver.ts'
+import { clientOfName } from '../../torture/names.ts'
+import { type AnswerManner, type Arrival, BAD, startReceiver } from '../../torture/receiver.ts'
 import { addsUpAfter, underLoad } from '../support/faults.ts'
 import { present } from '../support/present.ts'
 
@@ -20,17 +21,18 @@ test('receivers that drip, reset, hang up half-way and answer late get everythin
   const setting = await underLoad({ processes: 1, perSecond: 30, bad, badTimeoutSeconds: 1 }, 150)
   await addsUpAfter(setting, [])
 
-  const { steady, receivers, clientId, api } = setting
+  const { steady, receivers, clients, api } = setting
   for (const { arrivals } of steady) expect(arrivals.filter(({ attempt }) => attempt > 1)).toEqual([])
-  const attempts = async (deliveryId: string) =>
-    (await api('GET', `/v1/deliveries/${deliveryId}/attempts?clientId=${clientId}&order=asc`)).map(
-      ({ status, error }: { status: number | null; error: string | null }) => error ?? status,
-    )
+  const attempts = async ({ deliveryId, user }: Arrival) => {
+    const client = clients.find(({ number }) => number === clientOfName(user))
+    const list = await api('GET', `/v1/deliveries/${deliveryId}/attempts?clientId=${client?.id}&order=asc`)
+    return list.map(({ status, error }: { status: number | null; error: string | null }) => error ?? status)
+  }
   for (const [at, manner] of MANNERS.entries()) {
     const { arrivals } = present(receivers[steady.length + at])
     const again = arrivals.filter(({ attempt }) => attempt === 2)
     const lists = []
-    for (const { deliveryId } of again) lists.push(await attempts(deliveryId))
+    for (const arrival of again) lists.push(await attempts(arrival))
     // On a busy machine any attempt may end with a time-out, and is made again.
     if (manner === 'half a body') expect(lists.filter(([first]) => first !== 'timeout')).toEqual([])
     else expect(lists, manner).toContainEqual([EXPECTED[manner], 200])
