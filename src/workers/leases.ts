@@ -30,10 +30,11 @@ const selectHeld = createClientStatement<ClientUnit>({
      where l.worker_id = $3 ${tie('l.client_id')}`,
 })
 
+// The lists as sub-selects: a plan that knew how long they are would read all leases for a large batch, which look-ups by key do not.
 const deleteLeases = createClientStatement<never>({
   name: 'workers.release_leases',
   text: (tie) => `
-    delete from leases l using unnest($1::uuid[], $2::text[]) w(client_id, unit)
+    delete from leases l using unnest((select $1::uuid[]), (select $2::text[])) w(client_id, unit)
      where l.client_id = w.client_id and l.unit = w.unit and l.worker_id = $3 ${tie('l.client_id')}`,
 })
 
