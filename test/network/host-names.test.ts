@@ -9,6 +9,7 @@ import { watchSystemFiles } from '../../src/network/names/system-files.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
 import { type NameBehaviour, startNameServer } from '../support/name-server.ts'
+import { runSideBySide } from '../support/side-by-side.ts'
 
 /** The machine's files, as a container may have them. */
 async function systemFiles({ hosts = '', resolvConf = 'search\n', nsswitch = 'hosts: files dns\n' } = {}) {
@@ -36,8 +37,9 @@ const codeOf = (promise: Promise<unknown>) =>
     },
   )
 
-describe('names that never answer, or late', () => {
-  test('cost nobody else anything, however many there are', async () => {
+/** Names that never answer: however many there are, they cost nobody else anything. */
+const silentNames = {
+  'cost nobody else anything, however many there are': async () => {
     const dead = Array.from({ length: 200 }, (_, at) => `dead-${at}.test`)
     const names = await startNames({
       ...Object.fromEntries(dead.map((name) => [name, { silent: true }])),
@@ -53,9 +55,8 @@ describe('names that never answer, or late', () => {
     expect([...new Set(await Promise.all(outcomes))].toSorted()).toEqual(['ETIMEOUT', 'FLO_LOOKUPS_BUSY'])
     // What was said is remembered, and the same client's next name has its turn.
     expect(await names.resolveHost('new.test', 'a')).toEqual([v4('192.0.2.2')])
-  }, 60_000)
-
-  test('one that answers after four seconds is found, also by a server that has long answered fast', async () => {
+  },
+  'are found where they answer after four seconds, also by a server that has long answered fast': async () => {
     const fast = Array.from({ length: 12 }, (_, at) => `fast-${at}.test`)
     const names = await startNames({
       ...Object.fromEntries(fast.map((name) => [name, { addresses: ['192.0.2.1'] }])),
@@ -63,24 +64,26 @@ describe('names that never answer, or late', () => {
     })
     for (const name of fast) await names.resolveHost(name, 'a')
     expect(await names.resolveHost('late.test', 'a')).toEqual([v4('192.0.2.4')])
-  }, 30_000)
-
-  test('those of silent servers share their sockets, whatever else is answered meanwhile', async () => {
+  },
+  'share the sockets of their servers, whatever else is answered meanwhile': async () => {
     const dead = Array.from({ length: 24 }, (_, at) => `dead-${at}.test`)
     const names = await startNames(Object.fromEntries(dead.map((name) => [name, { silent: true }])))
     const outcomes = dead.map((name) => codeOf(names.resolveHost(name, 'a')))
     await eventually(() => expect(names.server.asked.map(({ name }) => name)).toEqual(expect.arrayContaining(dead)))
     expect(new Set(names.server.asked.map(({ port }) => port)).size).toBeLessThan(dead.length / 2)
     await Promise.all(outcomes)
-  }, 30_000)
-
-  test.each(['A', 'AAAA'] as const)(
-    'a server that is silent about %s alone does not hold up the other',
-    async (silent) => {
+  },
+  'of one family do not hold up the other': async () => {
+    for (const silent of ['A', 'AAAA'] as const) {
       const names = await startNames({ 'half.test': { addresses: ['192.0.2.5', '2001:db8::5'], silent } })
       expect(await names.resolveHost('half.test', 'a')).toEqual([silent === 'A' ? v6('2001:db8::5') : v4('192.0.2.5')])
-    },
-  )
+    }
+  },
+}
+
+describe('names that never answer, or late', () => {
+  test('cost nobody else anything, are found where they answer late, share sockets, and hold up no other family', () =>
+    runSideBySide(silentNames))
 
   test('begin in turn, and those known to be slow leave room', async () => {
     const begun: string[] = []
@@ -159,13 +162,14 @@ describe('name servers that know no answer for any name are our own lack, not th
   const ownLack = { code: 'FLO_NO_NAME_SERVER', isOwnLack: true }
   const errorOf = (promise: Promise<unknown>) => promise.catch((error) => error)
 
-  test.each([
-    ['silent', { silent: true }],
-    ['that fail, having lost their own servers', { code: 2 }],
-    ['that refuse us', { code: 5 }],
-  ])(
-    '%s; and once they answer again, the name is found',
-    async (_, behaviour) => {
+  const speechless: Record<string, NameBehaviour> = {
+    silent: { silent: true },
+    'that fail, having lost their own servers': { code: 2 },
+    'that refuse us': { code: 5 },
+  }
+  const cases = Object.entries(speechless).map(([name, behaviour]) => [
+    name,
+    async () => {
       const names = await startNames({ 'well.test': { addresses: ['192.0.2.1'], ttlSeconds: 0 } })
       await names.resolveHost('well.test', 'a')
       names.forgetHost('well.test')
@@ -175,27 +179,30 @@ describe('name servers that know no answer for any name are our own lack, not th
       names.server.names['well.test'] = { addresses: ['192.0.2.2'] }
       expect(await names.resolveHost('well.test', 'a')).toEqual([v4('192.0.2.2')])
     },
-    30_000,
-  )
+  ])
+  test('silent ones, those that fail and those that refuse; and once they answer again, the name is found', () =>
+    runSideBySide(Object.fromEntries(cases)))
 
-  test.each([
-    ['the root', { '*': { silent: true }, '': {} }],
-    [
-      'the name that was found last',
-      { '*': { silent: true }, 'well.test': { addresses: ['192.0.2.1'], ttlSeconds: 0 } },
-    ],
-    ['that the root is none of theirs', { '*': { silent: true }, '': { code: 3 } }],
-  ])(
-    'but those that say one thing, %s, are not: then it is the name',
-    async (_, names) => {
+  const sayingOneThing: Record<string, Record<string, NameBehaviour>> = {
+    'the root': { '*': { silent: true }, '': {} },
+    'the name that was found last': {
+      '*': { silent: true },
+      'well.test': { addresses: ['192.0.2.1'], ttlSeconds: 0 },
+    },
+    'that the root is none of theirs': { '*': { silent: true }, '': { code: 3 } },
+  }
+  const oneThingCases = Object.entries(sayingOneThing).map(([said, names]) => [
+    said,
+    async () => {
       const { resolveHost, explainDelay } = await startNames(names)
       await errorOf(resolveHost('well.test', 'a'))
       const ended = errorOf(resolveHost('dead.test', 'a'))
       await eventually(() => expect(explainDelay('dead.test').code).toBe('ETIMEOUT'))
       expect(await ended).toMatchObject({ code: 'ETIMEOUT', isOwnLack: false })
     },
-    30_000,
-  )
+  ])
+  test('but those that say one thing, the root, the name that was found last, or that the root is none of theirs, are not', () =>
+    runSideBySide(Object.fromEntries(oneThingCases)))
 
   test('also where a near server goes on knowing the names of this machine’s own domains', async () => {
     const names = await startNames(

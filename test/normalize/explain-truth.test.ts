@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { mappings } from '../../mappings/index.ts'
+import { Explanation as Schema } from '../../src/api/resources/explanation-schema.ts'
 import { newId } from '../../src/domain/ids.ts'
 import type { Json } from '../../src/domain/json.ts'
 import { majorUnits, multiplyAmount, sumAmounts } from '../../src/domain/money.ts'
@@ -24,13 +25,17 @@ const { db } = await freshDatabase()
 const deps = { db, log: newLog('silent'), mappings, fanOut, now: () => new Date(), holdSeconds: 0 }
 type Source = Awaited<ReturnType<typeof newSource>>
 
-test.each(cases)('%s: every explained field is what its citations come to', async (_, events) => {
+test.each(cases)('%s is explained as it was, and every field is what its citations come to', async (_, events) => {
   const source = await newSource(db)
   for (const event of events) {
     const [id] = await source.store(event).catch(() => [])
     if (!id) continue
     while ((await normalizeClient(deps, source.clientId, lanes)).sourceEventCount > 0);
     expect(await lies(source, id, event, events)).toEqual([])
+    const explanation = await explainSourceEvent(deps, source.clientId, id)
+    const { error } = Schema.safeParse(JSON.parse(JSON.stringify(explanation)))
+    expect(error?.issues ?? []).toEqual([])
+    expect(explanation.differs, JSON.stringify(explanation.sourceEvent.eventId)).toBeNull()
   }
 })
 

@@ -15,9 +15,12 @@ import { startReceiver } from '../support/receiver.ts'
 import type { WebhookAnswer } from '../support/receiving.ts'
 import { signed } from '../support/stripe.ts'
 import { subscriptionCreated } from '../support/subscription.ts'
+import { chooseCount } from '../support/thorough.ts'
 import { layWay } from '../support/way.ts'
 
 const WHSEC = 'whsec_of_the_source'
+/** Requests of garbage that go out between two looks at the memory; there are five waves of them. */
+const GARBAGE_IN_A_WAVE = chooseCount(600, 2_000)
 const MB = 1024 * 1024
 
 const { url: databaseUrl, db } = await freshDatabase()
@@ -175,7 +178,7 @@ describe('crowds', () => {
     socket.destroy()
   })
 
-  test('10,000 requests of garbage, and senders that stop half-way, cost no memory; honest events pass meanwhile', async () => {
+  test('thousands of requests of garbage, and senders that stop half-way, cost no memory; honest events pass meanwhile', async () => {
     const big = Buffer.alloc(900 * 1024, 'x')
     const unsigned = (text: string) => text.replace(/stripe-signature.*\r\n/, '')
     const kinds = [
@@ -211,22 +214,24 @@ describe('crowds', () => {
       const honestBefore = honest
       await Promise.all(
         Array.from({ length: 24 }, async (_, at) => {
-          while (left-- > 0 || honest < honestBefore + 20)
+          while (left-- > 0 || honest < honestBefore + 10)
             expect(await send(nthRequest(left + at))).toMatch(/^HTTP\/1.1 4\d\d /)
         }),
       )
       for (let sent = 0; sent < 20; sent += 1) await post(big)
       return rssMb()
     }
-    const [first, ...sizes] = [await wave(2000), await wave(2000), await wave(2000), await wave(2000), await wave(2000)]
+    const first = await wave(GARBAGE_IN_A_WAVE)
+    const sizes: number[] = []
+    while (sizes.length < 4) sizes.push(await wave(GARBAGE_IN_A_WAVE))
     over = true
     await sending
     for (const socket of slow) socket.destroy()
     console.log(
-      `${honest} honest events beside 10,000 of garbage; memory ${[first, ...sizes].map(Math.round).join(', ')} MB`,
+      `${honest} honest events beside ${5 * GARBAGE_IN_A_WAVE} of garbage; memory ${[first, ...sizes].map(Math.round).join(', ')} MB`,
     )
     expect([...statuses]).toEqual([200])
-    expect(honest).toBeGreaterThanOrEqual(100)
+    expect(honest).toBeGreaterThanOrEqual(50)
     // Flat: what the first wave has warmed up is there, and later ones add little.
     expect((sizes.at(-1) ?? Number.NaN) - first).toBeLessThan(120)
     expect(gateway.child.exitCode).toBeNull()
@@ -239,7 +244,7 @@ describe('crowds', () => {
            from deliveries where client_id = $1`,
         [way.clientId],
       )
-      return Number(rows[0].waiting) === 0 && Number(rows[0].delivered) >= 100
+      return Number(rows[0].waiting) === 0 && Number(rows[0].delivered) >= 50
     })
   })
 })
