@@ -25,8 +25,11 @@ interface LookupDeps {
   mappings: ContractMappings
 }
 
-/** Adds what an event reads of the world; call again when it is loaded, until nothing is added: what is found may point further. */
-export function* collectLookups(deps: LookupDeps, sourceEvent: SourceEvent, lookups: Lookups): Strides<void> {
+/**
+ * Adds what an event reads of the world, and answers the keys of what may point further: objects, and what was fetched. Call it again when
+ * any of those was found.
+ */
+export function* collectLookups(deps: LookupDeps, sourceEvent: SourceEvent, lookups: Lookups): Strides<string[]> {
   const read = noLookups()
   try {
     yield* collectReads(deps, sourceEvent, read)
@@ -42,8 +45,14 @@ export function* collectLookups(deps: LookupDeps, sourceEvent: SourceEvent, look
   // What Stripe's ids name is looked up in the event's account and mode.
   const realm = realmName(sourceEvent)
   for (const id of read.customers) lookups.customers.add(idUnder(realm, id))
-  for (const name of ['objects', 'fetches', 'facts'] as const)
-    for (const id of read[name]) lookups[name].add(keyOf(sourceId, idUnder(realm, id)))
+  for (const id of read.facts) lookups.facts.add(keyOf(sourceId, idUnder(realm, id)))
+  return (['objects', 'fetches'] as const).flatMap((name) =>
+    [...read[name]].map((id) => {
+      const key = keyOf(sourceId, idUnder(realm, id))
+      lookups[name].add(key)
+      return key
+    }),
+  )
 }
 
 function* collectReads(deps: LookupDeps, sourceEvent: SourceEvent, lookups: Lookups): Strides<void> {
@@ -81,8 +90,10 @@ function* collectReads(deps: LookupDeps, sourceEvent: SourceEvent, lookups: Look
 /** Adds the facts that what is read may bring: who waits for one is released. */
 function collectFacts({ customers, objects, facts }: Lookups): void {
   for (const id of customers) facts.add(`client_user_id:${id}`)
-  for (const id of objects)
-    for (const fact of ['subscription', 'purchase']) facts.add(`${fact}:${id.replace(/^link:/, '')}`)
+  for (const id of objects) {
+    const named = id.startsWith('link:') ? id.slice('link:'.length) : id
+    for (const fact of ['subscription', 'purchase']) facts.add(`${fact}:${named}`)
+  }
 }
 
 function inputOf(

@@ -9,10 +9,10 @@ import {
   type ProcessedBatch,
 } from './batch-result.ts'
 import type { ClaimedEvents } from './claim-events.ts'
-import { collectLookups } from './collect-lookups.ts'
 import { claimBusinessKeys, findTellers, insertEvents } from './emissions.ts'
 import { type BatchStep, doStep } from './faults.ts'
 import { USER_DELETED } from './forgotten.ts'
+import { type ClientBatch, lookUpAll } from './look-up.ts'
 import { saveFetchRequests } from './missing/fetch-requests.ts'
 import { releaseArrived } from './missing/holds.ts'
 import type { NewEvent } from './new-events.ts'
@@ -22,16 +22,8 @@ import { saveOverdueTimers } from './overdue-timer.ts'
 import { createStrideRunner } from './pauses.ts'
 import { type SourceEvent, type SourceEventOutcome, sortByOccurrence } from './source-event.ts'
 import { dropBodies, saveOutcomes } from './source-events.ts'
-import { loadWorlds } from './world/load.ts'
-import { noLookups } from './world/lookups.ts'
 import { saveWorlds } from './world/save.ts'
 import { emptyWorld, type World } from './world/world.ts'
-
-/** The source events of one client in a batch, and the world that they are read in. */
-interface ClientBatch {
-  world: World
-  sourceEvents: readonly SourceEvent[]
-}
 
 /** A source event of the batch, what became of it, and its events. */
 interface ProcessedEvent extends Pick<NormalizeResult, 'outcome' | 'events'> {
@@ -57,7 +49,7 @@ export async function processBatch(
   })
   const sourceEvents = parts.flatMap((part) => part.sourceEvents)
   const step = <T>(name: BatchStep, work: () => Promise<T>) => doStep(name, sourceEvents, work)
-  await step('look up', () => lookUpAll(deps, tx, parts))
+  await step('look up', () => lookUpAll({ ...deps, db: tx }, parts))
   const normalized = await step('normalize', () => normalizeAll(deps, parts))
   const processed = await step('store events', () => claimEvents(tx, normalized))
   const events = processed.flatMap((one) => one.events)
@@ -97,19 +89,6 @@ function resultOf({
     hasReleasedHeld: saved.released.has(clientId) || saved.answered.has(clientId),
     hasFetchRequests: dirty.fetchRequests.size > 0,
     nextTimerAt: earliestOf([...dirty.timers.values()].map(({ at }) => at)),
-  }
-}
-
-/** Loads all that the events read of their clients. What was read may point further: one statement per kind of fact and round. */
-async function lookUpAll({ mappings, keyRing }: BatchDeps, tx: Tx, parts: readonly ClientBatch[]): Promise<void> {
-  const runStrides = createStrideRunner()
-  let open = parts.map((part) => ({ ...part, lookups: noLookups() }))
-  while (open.length > 0) {
-    for (const { world, sourceEvents, lookups } of open)
-      for (const event of sourceEvents)
-        if (event.body) await runStrides(collectLookups({ world, mappings }, event, lookups))
-    const loaded = await loadWorlds({ db: tx, keyRing }, open)
-    open = open.filter(({ world }) => loaded.has(world))
   }
 }
 

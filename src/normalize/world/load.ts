@@ -18,16 +18,18 @@ export interface WorldLookups {
   lookups: Lookups
 }
 
-/** Loads what one world is to look up; see `loadWorlds`. Answers whether it loaded anything that may point further. */
+/** Of worlds for which anything was looked up that may point further: the keys of what was found, objects and what was fetched. */
+export type FoundKeys = ReadonlyMap<World, ReadonlySet<string>>
+
+/** Loads what one world is to look up; see `loadWorlds`. Answers whether it looked up anything that may point further. */
 export const loadLookups = async (deps: LoadDeps, world: World, lookups: Lookups): Promise<boolean> =>
   (await loadWorlds(deps, [{ world, lookups }])).size > 0
 
 /**
  * Loads what is to be looked up and not loaded yet, for all worlds with one statement per kind of fact: each is a list of clients and
- * keys, which are found one by one in an index, however many clients there are. Answers the worlds that it loaded something into
- * that may point further.
+ * keys, which are found one by one in an index, however many clients there are. Answers what it has found that may point further.
  */
-export async function loadWorlds(deps: LoadDeps, asked: readonly WorldLookups[]): Promise<ReadonlySet<World>> {
+export async function loadWorlds(deps: LoadDeps, asked: readonly WorldLookups[]): Promise<FoundKeys> {
   const { db } = deps
   const worlds = new Map(asked.map(({ world }) => [world.clientId, world]))
   const load = async (name: keyof Lookups, run: LoadKeys, canLoad = (_: World) => true) => {
@@ -52,8 +54,15 @@ export async function loadWorlds(deps: LoadDeps, asked: readonly WorldLookups[])
   await loadForgotten(deps, { customers, clientUserIds })
   await loadUsers(db, { clientUserIds, userIds }, worlds)
   await load('facts', loadHolds)
-  return new Set([fetches, objects, customers, clientUserIds, userIds].flat().map(({ world }) => world))
+  const lookedUp = [fetches, objects, customers, clientUserIds, userIds].flat()
+  const found = new Map(lookedUp.map(({ world }) => [world, new Set<string>()]))
+  for (const { world, key } of [...fetches, ...objects]) if (isFound(world, key)) found.get(world)?.add(key)
+  return found
 }
+
+/** Whether there is something by the key of an object, a registered checkout among them, or of what is fetched. */
+const isFound = ({ objects, checkouts, fetchStates }: World, key: string): boolean =>
+  objects.has(key) || fetchStates.has(key) || (checkouts.size > 0 && checkouts.has(splitRealm(splitKey(key).id).id))
 
 const canFetch = ({ sources }: World) => [...sources.values()].some(({ hasApiKey }) => hasApiKey)
 
