@@ -13,29 +13,32 @@ interface EachClientOptions {
   passOverAway?: boolean
 }
 
+/** A condition about the client of a table: empty, or one by which Citus finds the shard. */
+type Tie = (column: string) => string
+
 /**
  * The rows of a statement about one client, for all clients. `statement` gets the SQL that names the client and must use it for
  * every table that grows, as `t.client_id = <client>`, so that each client's part is found by an index; `values` are its $1 and
- * on.
+ * on. Where a table is asked in another form, that has to be tied in addition.
  *
  * On one PostgreSQL that is one statement, about the `candidates` where there are any. Citus plans no such lateral join across machines, but one within a shard: there the
  * clients of each shard are queried together, which every table is told by a condition of its own (docs/scaling.md).
  */
 export async function queryEachClient<Row extends object>(
   db: Queryable,
-  statement: (client: string) => string,
+  statement: (client: string, tie: Tie) => string,
   values: readonly unknown[] = [],
   { columns = 'x.*', rest = '', candidates, passOverAway = false }: EachClientOptions = {},
 ): Promise<Row[]> {
   if (!(await hasShards(db))) {
     const { rows } = await db.query<Row>(
-      `select ${columns} from ${candidates ? `(${candidates})` : 'clients'} c cross join lateral (${statement('c.id')}) x ${rest}`,
+      `select ${columns} from ${candidates ? `(${candidates})` : 'clients'} c cross join lateral (${statement('c.id', () => '')}) x ${rest}`,
       values as unknown[],
     )
     return rows
   }
   const ids = `$${values.length + 1}::uuid[]`
-  const tied = statement('c.id').replaceAll(
+  const tied = statement('c.id', (column) => `and ${column} = any(${ids})`).replaceAll(
     /([\w.]*client_id) = c\.id/g,
     (condition, column) => `${condition} and ${column} = any(${ids})`,
   )

@@ -18,14 +18,17 @@ export interface SweptEndpoint extends NextDue {
 }
 
 // Of endpoint `e` of a client: the first that is due of its first attempts and of its retries, which are in order each by
-// themselves.
-const firstDueSql = (client: string, within: string, behind = '') => `
+// themselves. Both ends are given as rows of the index `deliveries_due`, in whose order it is: of what is equal to a client and to an
+// endpoint, which are not independent, a plan expects less than one row, and reads and sorts all that is due.
+const firstDueSql = (client: string, within: string, narrow: string) => `
   select next_attempt_at, event_id from (values (false), (true)) kind(retries)
    cross join lateral (
      select next_attempt_at, event_id from deliveries
-      where client_id = ${client} and endpoint_id = e.id and state = 'pending' and (attempts > 0) = retries
-        and next_attempt_at <= now() + make_interval(secs => ${within}) ${behind}
-      order by next_attempt_at limit 1) one
+      where state = 'pending'
+        and (client_id, endpoint_id, (attempts > 0), next_attempt_at) >= (${client}, e.id, retries, '-infinity'::timestamptz)
+        and (client_id, endpoint_id, (attempts > 0)) <= (${client}, e.id, retries) ${narrow}
+      order by client_id, endpoint_id, (attempts > 0), next_attempt_at, id limit 1) one
+   where next_attempt_at <= now() + make_interval(secs => ${within})
    order by next_attempt_at limit 1`
 
 const SECONDS_UNTIL_DUE = 'extract(epoch from d.next_attempt_at - now())::float8 as seconds'
@@ -45,10 +48,10 @@ const CLIENTS_WITH_PENDING = `
 export const sweepDueEndpoints = (db: Queryable, withinSeconds: number): Promise<SweptEndpoint[]> =>
   queryEachClient<SweptEndpoint>(
     db,
-    (client) => `
+    (client, tie) => `
       select e.client_id as "clientId", e.id as "endpointId", ${SECONDS_UNTIL_DUE},
              case when d.event_id < ${PENDING_FLOOR} then d.event_id end as "hiddenEventId"
-        from endpoints e cross join lateral (${firstDueSql(client, '$1')}) d
+        from endpoints e cross join lateral (${firstDueSql(client, '$1', tie('client_id'))}) d
        where e.client_id = ${client}`,
     [withinSeconds],
     { passOverAway: true, candidates: CLIENTS_WITH_PENDING },
