@@ -11,6 +11,10 @@ export interface AwayNodes {
   noteAway(node: string, clientId: string): void
 }
 
+/** Asks a node for rows of this client: who wants to know whether it answers. */
+const askNode = (db: Queryable, clientId: string) =>
+  db.query('select 1 from source_events where client_id = $1 limit 1', [clientId])
+
 const PROBE_MS = { first: 1_000, longest: 10_000 }
 
 /** What a pool knows; each has its own, since each has connections of its own. */
@@ -29,7 +33,7 @@ function createAwayNodes(db: Queryable): AwayNodes {
     for (let pauseMs = PROBE_MS.first; away.has(node); pauseMs = Math.min(2 * pauseMs, PROBE_MS.longest)) {
       await delay(pauseMs, undefined, { ref: false })
       try {
-        await db.query('select 1 from source_events where client_id = $1 limit 1', [clientId])
+        await askNode(db, clientId)
         away.delete(node)
       } catch (error) {
         // Not of the node: the next who asks finds out.
@@ -56,6 +60,35 @@ const groupByNode = (groups: readonly ShardGroup[]): Map<string, string[]> =>
       ofNode.flatMap(({ clientIds }) => clientIds),
     ]),
   )
+
+/** Those of these clients whose node is known to be away. `on` is what asks, such as a transaction of the pool `db`. */
+export async function findAwayClients(
+  db: Queryable,
+  on: Queryable,
+  clientIds: readonly string[],
+): Promise<Set<string>> {
+  const away = awayNodesOf(db)
+  if (!away.areAny() || clientIds.length === 0) return new Set()
+  const shards = await readShardGroups(on, clientIds)
+  return new Set(shards.flatMap((shard) => (away.isAway(shard.node) ? shard.clientIds : [])))
+}
+
+/** Asks the nodes of these clients whether they answer: whether one is away, which is known from then on. */
+export async function noteAwayNodesOf(db: Queryable, clientIds: readonly string[]): Promise<boolean> {
+  if (clientIds.length === 0) return false
+  const away = awayNodesOf(db)
+  const nodes = groupByNode(await readShardGroups(db, clientIds))
+  for (const [node, [clientId = '']] of nodes) {
+    if (away.isAway(node)) continue
+    try {
+      await askNode(db, clientId)
+    } catch (error) {
+      if (!isNodeAway(error)) throw error
+      away.noteAway(node, clientId)
+    }
+  }
+  return [...nodes.keys()].some(away.isAway)
+}
 
 /**
  * Runs a statement over the rows of all clients; while a node of a cluster is away, over those of each node that answers.

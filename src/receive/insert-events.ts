@@ -1,10 +1,17 @@
+import { findAwayClients } from '../database/away-nodes.ts'
 import { type Db, inShortTransaction, type Tx } from '../database/db.ts'
 import { findDeletedOwners } from '../database/deletions.ts'
 import { createRowInsert } from '../database/insert-rows.ts'
 import { newId } from '../domain/ids.ts'
 import type { RoutingClues } from '../domain/routing-clues.ts'
 import type { Envelope } from './envelope.ts'
-import { type ArrivedRoute, type ArrivingRow, insertUnsettledEvents, routeArrivals } from './route-arrivals.ts'
+import {
+  type ArrivedRoute,
+  type ArrivingRow,
+  type FindAway,
+  insertUnsettledEvents,
+  routeArrivals,
+} from './route-arrivals.ts'
 
 /** An event to store: verified, its envelope read, with the bytes as signed. */
 export interface IncomingEvent extends Envelope {
@@ -23,53 +30,71 @@ export type StoreResult =
 
 /** What became of a group of events. */
 export type GroupResult = StoreResult[] | 'unstorable' | 'unavailable' | 'deleted'
-type SourceEventRow = IncomingEvent & { id: string; identity: string; route?: ArrivedRoute }
+type SourceEventRow = IncomingEvent & { id: string; identity: string; group: number; route?: ArrivedRoute }
 /** What batches are stored with. */
 export type StoreDeps = { db: Db; holdUntil: () => Date }
+/** Of an attempt to store: the clients that events were routed to, known as soon as anything is written for them. */
+type RoutedTargets = Set<string>
 
 /** Whether nobody knows yet, or at all, whose the event is. */
 export const isUnsettled = (route: ArrivedRoute | undefined) =>
   route?.state === 'waiting' || route?.state === 'unrouted'
 
-const assignId = (event: IncomingEvent): SourceEventRow => ({
+const assignId = (event: IncomingEvent, group: number): SourceEventRow => ({
   ...event,
   id: newId(),
+  group,
   identity: `${event.eventId} ${event.sourceId} ${event.account} ${event.livemode}`,
 })
 
-/** Stores the groups in one transaction. Nothing is stored for a client or a source that was deleted since the request began. */
+/**
+ * Stores the groups in one transaction. Nothing is stored for a client or a source that was deleted since the request began, nor of a
+ * group with an event for a client whose node is known to be away. The others that events are routed to are added to `targets`.
+ */
 export async function insertGroups(
   { db, holdUntil }: StoreDeps,
   groups: readonly (readonly IncomingEvent[])[],
+  targets: RoutedTargets = new Set(),
 ): Promise<GroupResult[]> {
   const owners = new Set(groups.flatMap((events) => events.flatMap(({ clientId, sourceId }) => [clientId, sourceId])))
-  const { rowsOfGroups, stored } = await inShortTransaction(db, {
+  const { rowsOfGroups, stored, leftOut } = await inShortTransaction(db, {
     read: (tx) => findDeletedOwners(tx, [...owners]),
     async write(tx, deleted) {
       const isDeleted = ({ clientId, sourceId }: IncomingEvent) => deleted.has(clientId) || deleted.has(sourceId)
       // Within the transaction, however long it waited for a connection: lists end before transactions that are open.
-      const rowsOfGroups = groups.map((events) => (events.some(isDeleted) ? null : events.map(assignId)))
+      const rowsOfGroups = groups.map((events, at) =>
+        events.some(isDeleted) ? null : events.map((event) => assignId(event, at)),
+      )
       const rows = rowsOfGroups.flatMap((some) => some ?? [])
       const arriving = rows.filter(isToRoute)
-      const { stored, last } =
+      const { stored, last, leftOut } =
         arriving.length === 0
-          ? await insertSourceEvents(tx, rows)
+          ? { ...(await insertSourceEvents(tx, rows)), leftOut: NONE }
           : await insertRoutedEvents(tx, {
               others: rows.filter((row) => !isToRoute(row)),
               arriving,
               heldUntil: holdUntil(),
+              async findAway(clientIds) {
+                const away = await findAwayClients(db, tx, clientIds)
+                for (const clientId of clientIds) if (!away.has(clientId)) targets.add(clientId)
+                return away
+              },
             })
-      return { result: { rowsOfGroups, stored }, last }
+      return { result: { rowsOfGroups, stored, leftOut }, last }
     },
   })
-  return rowsOfGroups.map(
-    (rows): GroupResult =>
+  return rowsOfGroups.map((rows, at): GroupResult => {
+    if (leftOut.has(at)) return 'unavailable'
+    return (
       rows?.map(({ id }): StoreResult => {
         const result = stored.get(id)
         return result ? { duplicate: false, id, ...result } : { duplicate: true }
-      }) ?? 'deleted',
-  )
+      }) ?? 'deleted'
+    )
+  })
 }
+
+const NONE: ReadonlySet<number> = new Set()
 
 /** What became of a row that was inserted. */
 type StoredRow = { receivedAt: Date; clientId?: string; route?: ArrivedRoute; hasNews?: boolean }
@@ -82,9 +107,14 @@ const isToRoute = (row: SourceEventRow): row is SourceEventRow & ArrivingRow => 
 /** Stores the events of routed sources where they belong, and those of others, each in as many statements as one event. */
 async function insertRoutedEvents(
   tx: Tx,
-  { others, arriving, heldUntil }: { others: SourceEventRow[]; arriving: ArrivingRow[]; heldUntil: Date },
-): Promise<StoredRows> {
-  const { rows, hasNews } = await routeArrivals(tx, arriving)
+  {
+    others,
+    arriving,
+    heldUntil,
+    findAway,
+  }: { others: SourceEventRow[]; arriving: ArrivingRow[]; heldUntil: Date; findAway: FindAway },
+): Promise<StoredRows & { leftOut: ReadonlySet<number> }> {
+  const { rows, hasNews, leftOut } = await routeArrivals(tx, arriving, findAway)
   const settled = rows.filter(({ route }) => !isUnsettled(route))
   const unsettled = rows.filter(({ route }) => isUnsettled(route)).map((row) => ({ ...row, heldUntil }))
   const { stored, last } = await insertSourceEvents(tx, [...others, ...settled])
@@ -97,7 +127,7 @@ async function insertRoutedEvents(
     const one = stored.get(id)
     if (one) stored.set(id, { ...one, clientId, route, hasNews })
   }
-  return { stored, last }
+  return { stored, last, leftOut }
 }
 
 const insertRowsOfEvents = createRowInsert<SourceEventRow, { id: string; received_at: Date }>({

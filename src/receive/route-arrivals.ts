@@ -7,13 +7,20 @@ import {
   learnObjects,
   type RoutingRow,
 } from '../database/routing-tables.ts'
-import { decideRoutes, type RouteDecision } from '../domain/route-decision.ts'
+import { decideRoutes, type KnownRoutes, type RouteDecision } from '../domain/route-decision.ts'
 import type { RoutingState } from '../domain/routing.ts'
 import type { Envelope } from './envelope.ts'
 import { pairUp } from './pair-up.ts'
 
 /** A source event of a routed source, to be stored: its client is the operator's so far. */
-export type ArrivingRow = Envelope & EventToRoute & { id: string; identity: string; bytes: Buffer }
+export type ArrivingRow = Envelope &
+  EventToRoute & {
+    id: string
+    identity: string
+    bytes: Buffer
+    /** Which of the groups that are stored whole or not at all it belongs to. */
+    group: number
+  }
 
 /** What becomes of an event of a routed source as it is stored. */
 export interface ArrivedRoute {
@@ -30,7 +37,12 @@ interface RoutedBatch<Row> {
   rows: (Row & { route: ArrivedRoute })[]
   /** Something is known by now that events wait for. */
   hasNews: boolean
+  /** Groups of which nothing is written, since a client that they go to cannot be reached. */
+  leftOut: ReadonlySet<number>
 }
+
+/** Answers those of these clients that cannot be reached at present. */
+export type FindAway = (clientIds: readonly string[]) => Promise<ReadonlySet<string>>
 
 /**
  * Finds for new events of routed sources whose they are, as far as that is known, and writes it down: in as many statements for one event
@@ -39,8 +51,9 @@ interface RoutedBatch<Row> {
 export async function routeArrivals<Row extends ArrivingRow>(
   tx: Queryable,
   arriving: readonly Row[],
+  findAway: FindAway,
 ): Promise<RoutedBatch<Row>> {
-  const decisions = pairUp(arriving, decideRoutes(arriving, await findKnownRoutes(tx, arriving)))
+  const { decisions, leftOut } = await decideReachable(arriving, await findKnownRoutes(tx, arriving), findAway)
   // All processes insert in the same order: two batches with the same events in different orders would deadlock.
   const ordered = decisions.toSorted(([a], [b]) => (a.identity < b.identity ? -1 : 1))
   const inserted = await insertRoutings(
@@ -57,6 +70,28 @@ export async function routeArrivals<Row extends ArrivingRow>(
       route: routeOf(decision),
     })),
     hasNews,
+    leftOut,
+  }
+}
+
+/**
+ * Decides for the events, without the groups of those whose client cannot be reached. They come again; what is decided of the others
+ * must not lean on what they tell, which is not written down.
+ */
+async function decideReachable<Row extends ArrivingRow>(
+  arriving: readonly Row[],
+  known: KnownRoutes,
+  findAway: FindAway,
+): Promise<{ decisions: [Row, RouteDecision][]; leftOut: ReadonlySet<number> }> {
+  const leftOut = new Set<number>()
+  for (;;) {
+    const rows = arriving.filter(({ group }) => !leftOut.has(group))
+    const decisions = pairUp(rows, decideRoutes(rows, new Map(known)))
+    const targetOf = (decision: RouteDecision) => (decision.state === 'routed' ? [decision.targetId] : [])
+    const away = await findAway([...new Set(decisions.flatMap(([, decision]) => targetOf(decision)))])
+    if (away.size === 0) return { decisions, leftOut }
+    for (const [{ group }, decision] of decisions)
+      if (targetOf(decision).some((targetId) => away.has(targetId))) leftOut.add(group)
   }
 }
 

@@ -1,4 +1,4 @@
-import { awayNodesOf } from '../database/away-nodes.ts'
+import { awayNodesOf, noteAwayNodesOf } from '../database/away-nodes.ts'
 import { type Db, isDeadlock, isNodeAway } from '../database/db.ts'
 import { hasShards, readShardGroups } from '../database/shard-groups.ts'
 import { splitUntilAlone } from '../database/split-until-alone.ts'
@@ -184,16 +184,27 @@ async function storeOnNode(
 ): Promise<GroupResult[]> {
   const away = awayNodesOf(deps.db)
   if (away.isAway(node)) return groups.map(() => 'unavailable')
-  try {
-    return await splitUntilAlone<readonly IncomingEvent[], GroupResult>(groups, {
-      work: (some) => insertGroups(deps, some),
-      onAlone: () => 'unstorable',
-    })
-  } catch (error) {
-    if (isNodeAway(error)) away.noteAway(node, clientOf(groups[0] ?? []))
-    return groups.map(() => 'unavailable')
+  for (;;) {
+    const targets = new Set<string>()
+    try {
+      return await splitUntilAlone<readonly IncomingEvent[], GroupResult>(groups, {
+        work: (some) => insertGroups(deps, some, targets),
+        onAlone: () => 'unstorable',
+      })
+    } catch (error) {
+      if (isNodeAway(error)) {
+        // Of a source that routes it may be the node of a client that events go to: then it is tried again without these.
+        if (await isNodeOfTargetsAway(deps, targets)) continue
+        away.noteAway(node, clientOf(groups[0] ?? []))
+      }
+      return groups.map(() => 'unavailable')
+    }
   }
 }
+
+/** Whether a node turns out to be away that was not known to be. Where that cannot be found out, nothing is stored. */
+const isNodeOfTargetsAway = ({ db }: StoreDeps, targets: ReadonlySet<string>): Promise<boolean> =>
+  noteAwayNodesOf(db, [...targets]).catch(() => false)
 
 async function storeByClient(
   deps: StoreDeps,
