@@ -86,12 +86,13 @@ const columns = {
   user_id: (d: NewDelivery) => d.event.userId,
 }
 
+// Of events that are new themselves: there is nothing to be in conflict with, and looking for it would cost as much as two more indexes.
 const insertPending = createRowInsert<NewDelivery>({
   name: 'fanout.pending',
   table: 'deliveries',
   columns,
   constants: { state: "'pending'", next_attempt_at: 'now()' },
-  end: 'on conflict do nothing',
+  isSentAtOnce: true,
 })
 
 const insertSkipped = createRowInsert<NewDelivery>({
@@ -99,5 +100,5 @@ const insertSkipped = createRowInsert<NewDelivery>({
   table: 'deliveries',
   columns,
   constants: { state: "'skipped'", reason: "'endpoint_disabled'", next_attempt_at: 'null', finished_at: 'now()' },
-  end: 'on conflict do nothing',
+  isSentAtOnce: true,
 })
