@@ -11,7 +11,7 @@ export interface FakeStripe {
   post: (body: string, client: TorturedClient) => Promise<string>
   /** When each event's 200 came, by its user; milliseconds since 1970. */
   accepted: Map<string, number>
-  /** Sends an event of each client next, however seldom it has one. */
+  /** Sends an event of each client at once, beside the load, until it is accepted. */
   sendRound(): void
   /** The users of the newest event of each client if all of these were accepted after that moment. */
   newestAfter(after: number): string[] | undefined
@@ -59,7 +59,7 @@ export function startStripe({
   const run = randomBytes(4).toString('hex')
   let made = 0
   const last = new Map<TorturedClient, { user: string; at: number }>()
-  const turns = [...clients]
+  const rounds = new Set<Promise<unknown>>()
   let mode: 'sending' | 'finishing' | 'stopped' = 'sending'
 
   const postEvent = async (body: string, { sourceId }: TorturedClient): Promise<string> => {
@@ -94,21 +94,26 @@ export function startStripe({
       await delay(AGAIN_MS)
     }
   }
+  const sendNext = async (client: TorturedClient) => {
+    const n = nameEvent(run, client.number, ++made)
+    const body = stripeEvent(n, client.routedBy === null ? {} : { metadata: `"flo_client":"${client.routedBy}"` })
+    await postUntilAccepted(n, pad ? body.replace('"description":null', `"description":"${pad}"`) : body, client)
+  }
+  const sendRound = () => {
+    const round = Promise.all(clients.map(sendNext)).finally(() => rounds.delete(round))
+    rounds.add(round)
+  }
+  sendRound()
   const sending = Array.from({ length: senders }, async () => {
     while (mode === 'sending') {
-      const client = turns.shift() ?? pickClient(clients, Math.random)
-      const n = nameEvent(run, client.number, ++made)
-      const body = stripeEvent(n, client.routedBy === null ? {} : { metadata: `"flo_client":"${client.routedBy}"` })
-      await postUntilAccepted(n, pad ? body.replace('"description":null', `"description":"${pad}"`) : body, client)
-      // A round goes out at once: how often a client has an event is no part of what follows a fault.
-      if (turns.length > 0) continue
+      await sendNext(pickClient(clients, Math.random))
       // No catching up of what an outage has cost: the gateways have their backlog, and this is no race.
       await delay(Math.max(1, (senders / perSecond) * 1000 * (0.5 + Math.random())))
     }
   })
   return {
     accepted,
-    sendRound: () => void turns.splice(0, turns.length, ...clients),
+    sendRound,
     newestAfter(after) {
       const users = clients.flatMap((client) => {
         const newest = last.get(client)
@@ -124,11 +129,11 @@ export function startStripe({
     post: postEvent,
     async finishSending() {
       mode = mode === 'stopped' ? mode : 'finishing'
-      await Promise.all(sending)
+      await Promise.all([...sending, ...rounds])
     },
     async stop() {
       mode = 'stopped'
-      await Promise.all(sending)
+      await Promise.all([...sending, ...rounds])
     },
   }
 }
