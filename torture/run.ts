@@ -120,7 +120,8 @@ async function runTorture(setting: Setting): Promise<StrikeReport[]> {
   const allCrashes = () => setting.gateways.flatMap(({ crashes }) => crashes)
   let seen = 0
   const until = performance.now() + minutes * 60_000
-  await setting.stripe.untilAccepted(perSecond)
+  // The first event of each client, and a second of the load beside them.
+  await setting.stripe.untilAccepted(clients + perSecond)
   for (const fault of chooseFaults()) {
     if (performance.now() > until) break
     const one = await strikeFault(setting, fault, { random })
