@@ -103,3 +103,20 @@ test('a table of many columns is inserted in statements of at most 65,535 parame
   const { rows } = await db.query('select count(*)::int as count, max(c599) as most from wide')
   expect(rows).toEqual([{ count: 300, most: 898 }])
 })
+
+test('rows that hold the same moment have a date of their own each, and an endless one stays endless', async () => {
+  const { rows } = await db.query(
+    `select at from unnest(array['2026-02-03 04:05:06.789+00', '2026-02-03 04:05:06.789+00', 'infinity', '-infinity',
+       '2026-02-03 04:05:06.79+00', '0044-03-15 12:00:00+00 BC']::timestamptz[]) with ordinality t (at, place) order by place`,
+  )
+  const [first, second, endless, beginless, later, ancient] = rows.map(({ at }) => at)
+  expect([first, second, later]).toEqual([
+    new Date('2026-02-03T04:05:06.789Z'),
+    new Date('2026-02-03T04:05:06.789Z'),
+    new Date('2026-02-03T04:05:06.790Z'),
+  ])
+  expect([endless, beginless]).toEqual([Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])
+  expect(ancient.getUTCFullYear()).toBe(-43)
+  first.setUTCFullYear(1999)
+  expect(second).toEqual(new Date('2026-02-03T04:05:06.789Z'))
+})
