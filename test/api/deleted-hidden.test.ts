@@ -1,4 +1,4 @@
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import type { Json } from '../../src/domain/json.ts'
 import { apiOn } from '../support/api.ts'
 import { layOut } from '../support/erasing.ts'
@@ -17,11 +17,8 @@ for (const { clientId, stories } of Object.values(laid))
   await gateway.api('POST', '/v1/checkouts', { clientId, clientUserId: present(stories[0]).clientUserId, items: [] })
 await gateway.stop()
 
-let api = apiOn(db)
-// Each test begins with the full burst of requests: one that is refused for its number would hide what it shows.
-beforeEach(() => {
-  api = apiOn(db)
-})
+// Without the rate of a key: a request that is refused for its number would hide what it shows.
+const api = apiOn(db, { countRequest: async () => 0 })
 const idsOf = async (sql: string, values: unknown[]): Promise<string[]> =>
   (await db.query(sql, values)).rows.map(({ id }) => id)
 
@@ -127,7 +124,10 @@ describe.each(['client', 'source', 'user'] as const)('of a %s that was deleted, 
 
   test('the source events that stay show no content of it, neither raw nor explained', async () => {
     const { body: listed } = await api.admin.get(`/v1/source-events?limit=250`)
-    for (const { id } of listed.data as Json[])
+    const own = laid[kind].clientId
+    // Of others some: what is another client's never named it.
+    const asked = (listed.data as Json[]).filter(({ clientId }, at) => clientId === own || at % 6 === 0)
+    for (const { id } of asked)
       for (const path of [`/v1/source-events/${id}`, `/v1/source-events/${id}/explain`]) {
         const { status, text } = await api.admin.get(path)
         expect(status).toBe(200)

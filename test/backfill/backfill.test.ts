@@ -5,6 +5,7 @@ import { eventually } from '../support/eventually.ts'
 import { environment, startTestGateway, temporaryFolder } from '../support/gateway.ts'
 import { hydratedWay, hydratingGateway } from '../support/hydrating.ts'
 import { call, runGateway } from '../support/program.ts'
+import { startStripeApi } from '../support/stripe-api.ts'
 
 const { gateway, stripe } = await hydratingGateway({ LOG_LEVEL: 'error' })
 beforeEach(() => {
@@ -195,33 +196,36 @@ describe('when Stripe fails', () => {
 })
 
 test('a backfill whose process is killed goes on in another one, where it was', async () => {
+  // A Stripe of its own: backfills that earlier tests left behind go on asking the other one.
+  const own = await startStripeApi()
+  const ownPages = () => own.asked.filter(({ path }) => path === '/v1/events')
   const { url } = await freshDatabase()
-  const env = environment(url, { FLO_STRIPE_API_BASE: stripe.url, LOG_LEVEL: 'fatal' })
+  const env = environment(url, { FLO_STRIPE_API_BASE: own.url, LOG_LEVEL: 'fatal' })
   const first = runGateway(await temporaryFolder(), env)
   const firstUrl = await first.listening()
   const api = (method: string, path: string, body?: unknown) =>
     call({ url: firstUrl, key: env.FLO_ADMIN_KEY }, method, path, body)
   const way = await hydratedWay({ api, url: firstUrl })
-  for (const hours of [40, 20, 1]) subscribed(hours * 3600)
+  own.events.push(...[40, 20, 1].map((hours) => subscribed(hours * 3600)))
   const late = ({ query }: { query: URLSearchParams }) => Number(query.get('created[lt]')) > now() - 10 * 3600
-  stripe.behave((asked) => (asked.path === '/v1/events' && late(asked) ? { hang: true } : undefined))
+  own.behave((asked) => (asked.path === '/v1/events' && late(asked) ? { hang: true } : undefined))
   const { id } = (
     await api('POST', '/v1/backfills', { clientId: way.clientId, sourceId: way.sourceId, since: ago(2 * DAY) })
   ).body.data
   await eventually(async () => (await api('GET', `/v1/backfills/${id}`)).body.data.counts.new === 2)
-  await eventually(() => pages().some(late))
-  const done = pages().length
+  await eventually(() => ownPages().some(late))
+  const done = ownPages().length
   first.child.kill('SIGKILL')
   await first.ended
 
-  stripe.behave()
-  const second = await startTestGateway({ FLO_STRIPE_API_BASE: stripe.url, DATABASE_URL: url })
+  own.behave()
+  const second = await startTestGateway({ FLO_STRIPE_API_BASE: own.url, DATABASE_URL: url })
   const progress = async () => (await second.api('GET', `/v1/backfills/${id}`)).body.data
   await eventually(async () => (await progress()).state === 'completed')
   expect((await progress()).counts).toEqual({ listed: 3, known: 0, new: 3, refused: 0 })
   // What was read before is not read again.
   const since = Math.min(
-    ...pages()
+    ...ownPages()
       .slice(done)
       .map(({ query }) => Number(query.get('created[gte]'))),
   )

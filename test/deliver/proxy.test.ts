@@ -14,6 +14,7 @@ import { environment, startTestGateway, temporaryFolder } from '../support/gatew
 import { call, runGateway } from '../support/program.ts'
 import { startProxy } from '../support/proxy.ts'
 import { startReceiver } from '../support/receiver.ts'
+import { runSideBySide } from '../support/side-by-side.ts'
 import { tryingClient } from '../support/trying.ts'
 
 const authority = certificate({ name: 'An authority of our own', ca: true })
@@ -24,7 +25,7 @@ const gateway = await startTestGateway({
   FLO_EGRESS_PROXY: proxy.url.replace('//', '//us:p%40ss@'),
   FLO_EGRESS_NO_PROXY: 'localhost, 10.0.0.0/8',
 })
-const { newEndpoint, send, sent, delivery, attempts } = await tryingClient(gateway.api)
+const { newEndpoint, sent } = await tryingClient(gateway.api)
 
 beforeEach(() => {
   proxy.asked.length = 0
@@ -106,68 +107,86 @@ describe('with an egress proxy', () => {
   })
 })
 
+/** A gateway with a proxy of its own, for what is out while others go on. */
+async function throughOwnProxy() {
+  const own = await startProxy()
+  const { api } = await startTestGateway({ FLO_EGRESS_PROXY: own.url.replace('//', '//us:p%40ss@') })
+  return { proxy: own, ...(await tryingClient(api)) }
+}
+
+async function expectNotCharged() {
+  const { proxy, newEndpoint, send, delivery, attempts } = await throughOwnProxy()
+  const receiver = await startReceiver({ status: 500 })
+  const once = await newEndpoint({ url: receiver.url, retrySchedule: [] })
+  const twice = await newEndpoint({ url: receiver.url, retrySchedule: [0] })
+  await proxy.stop()
+  const [onceId, twiceId] = [await send(once.id), await send(twice.id)]
+  for (const id of [onceId, twiceId]) {
+    const [first] = await eventually(async () => (await attempts(id)).length > 0 && (await attempts(id)))
+    expect(first).toMatchObject({ number: 1, status: null, error: 'proxy' })
+    expect(first.errorMessage).toMatch(/no fault of the endpoint/)
+    expect(first.errorMessage).not.toMatch(/\d+\.\d+|ECONN|p@ss/)
+    const { state, nextAttemptAt } = await delivery(id)
+    expect(state).toBe('pending')
+    // A minute and a fifth is the longest of these waits, and is counted from the record.
+    expect(Date.parse(nextAttemptAt) - Date.now()).toBeLessThanOrEqual(72_000)
+  }
+  await proxy.start()
+
+  const answered: number[] = []
+  for (const [id, statuses] of [
+    [onceId, [500]],
+    [twiceId, [500, 500]],
+  ] as const) {
+    await eventually(async () => (await delivery(id)).state === 'failed')
+    // On a slow machine the proxy may have been tried more than once before it was back.
+    const made = await attempts(id)
+    const charged = made.slice(made.findLastIndex(({ error }) => error === 'proxy') + 1)
+    expect(charged.map(({ error, status }) => [error, status])).toEqual(statuses.map((status) => [null, status]))
+    answered.push(...charged.map(({ number }) => number))
+  }
+  const numbers = receiver.requests.map(({ headers }) => Number(headers['flo-delivery-attempt']))
+  expect(numbers.toSorted()).toEqual(answered.toSorted())
+}
+
+/** One that says of itself that it does not work. */
+async function expectExcused(behaviour: Parameters<typeof proxy.behave>[0]) {
+  const { proxy, newEndpoint, send, delivery, attempts } = await throughOwnProxy()
+  const receiver = await startReceiver()
+  proxy.behave(behaviour)
+  const id = await send((await newEndpoint({ url: receiver.url })).id)
+  const [first] = await eventually(async () => (await attempts(id)).length > 0 && (await attempts(id)))
+  expect(first).toMatchObject({ status: null, error: 'proxy' })
+  proxy.behave({})
+  await eventually(async () => (await delivery(id)).state === 'delivered')
+  expect(receiver.requests).toHaveLength(1)
+}
+
+async function expectSilenceExcused() {
+  const { proxy, newEndpoint, send, delivery, attempts } = await throughOwnProxy()
+  const receiver = await startReceiver()
+  proxy.behave({ hang: true })
+  const id = await send((await newEndpoint({ url: receiver.url })).id)
+  const [first] = await eventually(async () => (await attempts(id)).length > 0 && (await attempts(id)))
+  expect(first).toMatchObject({ error: 'proxy' })
+  const hasty = await send((await newEndpoint({ url: receiver.url, timeoutSeconds: 1 })).id)
+  const [early] = await eventually(async () => (await attempts(hasty)).length > 0 && (await attempts(hasty)))
+  expect(early).toMatchObject({ error: 'proxy' })
+  proxy.behave({})
+  for (const one of [id, hasty]) await eventually(async () => (await delivery(one)).state === 'delivered')
+}
+
 describe('a proxy that is out', () => {
-  test('is not charged to the endpoint: no attempt of the schedule is used up, and it is tried again soon', async () => {
-    const receiver = await startReceiver({ status: 500 })
-    const once = await newEndpoint({ url: receiver.url, retrySchedule: [] })
-    const twice = await newEndpoint({ url: receiver.url, retrySchedule: [0] })
-    await proxy.stop()
-    const [onceId, twiceId] = [await send(once.id), await send(twice.id)]
-    for (const id of [onceId, twiceId]) {
-      const [first] = await eventually(async () => (await attempts(id)).length > 0 && (await attempts(id)))
-      expect(first).toMatchObject({ number: 1, status: null, error: 'proxy' })
-      expect(first.errorMessage).toMatch(/no fault of the endpoint/)
-      expect(first.errorMessage).not.toMatch(/\d+\.\d+|ECONN|p@ss/)
-      const { state, nextAttemptAt } = await delivery(id)
-      expect(state).toBe('pending')
-      // A minute and a fifth is the longest of these waits, and is counted from the record.
-      expect(Date.parse(nextAttemptAt) - Date.now()).toBeLessThanOrEqual(72_000)
-    }
-    await proxy.start()
-
-    const answered: number[] = []
-    for (const [id, statuses] of [
-      [onceId, [500]],
-      [twiceId, [500, 500]],
-    ] as const) {
-      await eventually(async () => (await delivery(id)).state === 'failed')
-      // On a slow machine the proxy may have been tried more than once before it was back.
-      const made = await attempts(id)
-      const charged = made.slice(made.findLastIndex(({ error }) => error === 'proxy') + 1)
-      expect(charged.map(({ error, status }) => [error, status])).toEqual(statuses.map((status) => [null, status]))
-      answered.push(...charged.map(({ number }) => number))
-    }
-    const numbers = receiver.requests.map(({ headers }) => Number(headers['flo-delivery-attempt']))
-    expect(numbers.toSorted()).toEqual(answered.toSorted())
-  })
-
-  test.each([
-    ['asks for other credentials', { status: 407, headers: { 'Proxy-Authenticate': 'Basic realm="us"' } }],
-    ['has had too much', { status: 429 }],
-    ['answers 503 to everything, as a balancer without proxies does', { status: 503, own: 503 }],
-  ])('or that %s', async (_, behaviour) => {
-    const receiver = await startReceiver()
-    proxy.behave(behaviour)
-    const id = await send((await newEndpoint({ url: receiver.url })).id)
-    const [first] = await eventually(async () => (await attempts(id)).length > 0 && (await attempts(id)))
-    expect(first).toMatchObject({ status: null, error: 'proxy' })
-    proxy.behave({})
-    await eventually(async () => (await delivery(id)).state === 'delivered')
-    expect(receiver.requests).toHaveLength(1)
-  })
-
-  test('or that takes requests and never answers, also for endpoints with a short time-out', async () => {
-    const receiver = await startReceiver()
-    proxy.behave({ hang: true })
-    const id = await send((await newEndpoint({ url: receiver.url })).id)
-    const [first] = await eventually(async () => (await attempts(id)).length > 0 && (await attempts(id)))
-    expect(first).toMatchObject({ error: 'proxy' })
-    const hasty = await send((await newEndpoint({ url: receiver.url, timeoutSeconds: 1 })).id)
-    const [early] = await eventually(async () => (await attempts(hasty)).length > 0 && (await attempts(hasty)))
-    expect(early).toMatchObject({ error: 'proxy' })
-    proxy.behave({})
-    for (const one of [id, hasty]) await eventually(async () => (await delivery(one)).state === 'delivered')
-  })
+  test('is not charged to the endpoint, whether it is gone, says that it does not work, or never answers', () =>
+    runSideBySide({
+      'no attempt of the schedule is used up, and it is tried again soon': expectNotCharged,
+      'it asks for other credentials': () =>
+        expectExcused({ status: 407, headers: { 'Proxy-Authenticate': 'Basic realm="us"' } }),
+      'it has had too much': () => expectExcused({ status: 429 }),
+      'it answers 503 to everything, as a balancer without proxies does': () =>
+        expectExcused({ status: 503, own: 503 }),
+      'it takes requests and never answers, also for endpoints with a short time-out': expectSilenceExcused,
+    }))
 
   test('is asked again after 5 s, 10 s, ... and then every minute', () => {
     expect([0, 1, 2, 3, 4, 5, 100].map((times) => excusedDelay(times, () => 0))).toEqual([5, 10, 20, 40, 60, 60, 60])
