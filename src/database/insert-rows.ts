@@ -46,9 +46,7 @@ export function createRowInsert<Row, Result = never>({
     return text
   }
   const insertSome = async (db: Queryable, rows: readonly Row[], size: number): Promise<Result[]> => {
-    const last = rows.at(-1) as Row
-    const padded = [...rows, ...Array.from({ length: size - rows.length }, () => last)]
-    const values = padded.flatMap((row) => readers.map((read) => read(row)))
+    const values = valuesOf(rows, size, readers)
     const { rows: results } = await db.query({ name: `${name}.${size}`, text: textOf(size), values })
     return results as Result[]
   }
@@ -64,6 +62,20 @@ export function createRowInsert<Row, Result = never>({
     return (await Promise.all(results)).flat()
   }
 }
+
+/** The values of so many rows, one after another; the last row is repeated where there are fewer. One list, and none for each row. */
+function valuesOf<Row>(rows: readonly Row[], size: number, readers: readonly ((row: Row) => unknown)[]): unknown[] {
+  const values: unknown[] = []
+  for (let at = 0; at < size; at += 1) {
+    const row = rows[Math.min(at, rows.length - 1)] as Row
+    for (const read of readers) values.push(writeQuickly(read(row)))
+  }
+  return values
+}
+
+/** A date as PostgreSQL reads it: the language writes it several times as quickly as the driver. Other years are left to the driver. */
+const writeQuickly = (value: unknown): unknown =>
+  value instanceof Date && value.getUTCFullYear() >= 1 && value.getUTCFullYear() <= 9999 ? value.toISOString() : value
 
 /** `($1, $2, now()), ($3, $4, now())`. */
 function valuesSql(size: number, width: number, fixed: readonly string[]): string {

@@ -88,6 +88,21 @@ test('bytes, lists, times, nulls and SQL of its own arrive as what they are', as
   ])
 })
 
+test('dates of all years arrive as they are', async () => {
+  await db.query('truncate numbers')
+  const dates = ['0001-01-01T00:00:00.001Z', '2026-11-29T23:59:59.999Z', '+010000-01-01T00:00:00.000Z'].map(
+    (text) => new Date(text),
+  )
+  const insert = createRowInsert<NumberRow>({
+    name: 'dates',
+    table: 'numbers',
+    columns: { ...columns, at: ({ n }) => dates[n] },
+  })
+  await insert(db, rowsTo(dates.length))
+  const { rows } = await db.query('select extract(epoch from at)::float8 * 1000 as ms from numbers order by n')
+  expect(rows.map(({ ms }) => Math.round(ms))).toEqual(dates.map((date) => date.getTime()))
+})
+
 test('a table of many columns is inserted in statements of at most 65,535 parameters', async () => {
   const names = Array.from({ length: 600 }, (_, at) => `c${at}`)
   await db.query(`create table wide (${names.map((name) => `${name} int`).join(', ')})`)

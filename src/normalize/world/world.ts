@@ -95,7 +95,18 @@ export const keyOf = (sourceId: string, id: string) => `${sourceId}|${id}`
 /** The key of what an event means by an id. */
 export const keyIn = (at: SourceRealm, id: string) => keyOf(at.sourceId, idInRealm(at, id))
 
-/** The keys of what ids mean in a realm: one event asks for the same ones again and again. */
+const keysOfWorlds = new WeakMap<World, Map<string, (id: string) => string>>()
+
+/** The keys of what ids mean in a realm, for all events of a world: each asks for the same ones again and again. */
+function keysIn(world: World, sourceId: string, realm: string): (id: string) => string {
+  const ofWorld = keysOfWorlds.get(world) ?? new Map<string, (id: string) => string>()
+  keysOfWorlds.set(world, ofWorld)
+  const name = keyOf(sourceId, realm)
+  const known = ofWorld.get(name) ?? createKeys(sourceId, realm)
+  ofWorld.set(name, known)
+  return known
+}
+
 function createKeys(sourceId: string, realm: string): (id: string) => string {
   const keys = new Map<string, string>()
   return (id) => {
@@ -153,7 +164,7 @@ export function factsOf(
   const realm = realmName(at)
   // Of a source that is older than realms every object keeps the UUID that it was told with.
   const uuidOwner = `${at.sourceId}${world.sources.get(at.sourceId)?.idsByRealm === false ? '' : realm}`
-  const keyOfId = createKeys(at.sourceId, realm)
+  const keyOfId = keysIn(world, at.sourceId, realm)
   return {
     readSnapshot(kind, id) {
       const checkout = kind === 'checkout' ? world.checkouts.get(id) : undefined
