@@ -162,7 +162,9 @@ export const poison: Fault = {
       const id = `${randomBetween(random, 0, 1_000_000_000)}_${at}`
       const client = pickOne(clients, random)
       const metadata = client.routedBy === null ? {} : { flo_client: client.routedBy }
-      const common = { object: 'invoice', status: 'open', customer: 'cus_poison', metadata }
+      // Behind the source that routes, one customer of two clients would be a conflict, and no event of either.
+      const customer = `cus_poison_${client.number}`
+      const common = { object: 'invoice', status: 'open', customer, metadata }
       const object = { id: `in_poison_${id}`, ...common, ...fields }
       const event = { id: `evt_poison_${id}`, object: 'event', type: 'invoice.finalized', created, data: { object } }
       await stripe.post(JSON.stringify(event), client)

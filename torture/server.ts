@@ -177,6 +177,8 @@ export async function startStandby(primary: PostgresServer, folder: string, port
   const settings = {
     primary_conninfo: `host=127.0.0.1 port=${primary.port} user=${user} password=${password} application_name=standby`,
     hot_standby: 'on',
+    // A primary that was started again answers no commit before its standby is back: by default that tries every five seconds.
+    wal_retrieve_retry_interval: '200ms',
   }
   const standby = newServerProcess({
     folder,
