@@ -6,6 +6,7 @@ import type { Db } from '../../src/database/db.ts'
 import type { Json } from '../../src/domain/json.ts'
 import { certificate } from '../support/certificates.ts'
 import { runCommand } from '../support/command.ts'
+import { compiled } from '../support/compiled.ts'
 import { freshDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
 import { environment, startTestGateway, temporaryFolder } from '../support/gateway.ts'
@@ -134,7 +135,7 @@ test('broken off in the middle it goes on where it was', async () => {
   const program = fileURLToPath(new URL('../../src/cli/flo-gateway.ts', import.meta.url))
   const child = spawn(process.execPath, [program, 'keys', 'rotate'], {
     cwd: folder,
-    env: { PATH: process.env.PATH, ...environment(url, ring(K2, K1)) },
+    env: { PATH: process.env.PATH, ...compiled, ...environment(url, ring(K2, K1)) },
   })
   await eventually(async () => (await under('k2')) === 200)
   child.kill('SIGKILL')

@@ -11,6 +11,7 @@ import { type Contract, wireExample } from '../../src/contracts/contract.ts'
 import { flo } from '../../src/contracts/flo.ts'
 import { florentin } from '../../src/contracts/florentin.ts'
 import { afterwards } from '../support/afterwards.ts'
+import { compiled } from '../support/compiled.ts'
 import { freshDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
@@ -144,7 +145,7 @@ async function startExample(args: string[], env: Record<string, string | undefin
   const port = await freePort()
   const child = spawn(process.execPath, args, {
     cwd: project,
-    env: { ...process.env, ...env, PORT: String(port) },
+    env: { ...process.env, ...compiled, ...env, PORT: String(port) },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const said = { text: '' }

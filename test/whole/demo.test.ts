@@ -7,6 +7,7 @@ import { playStep } from '../../demo/play.ts'
 import { setStage } from '../../demo/stage.ts'
 import { demoStory } from '../../demo/story.ts'
 import { afterwards } from '../support/afterwards.ts'
+import { compiled } from '../support/compiled.ts'
 import { eventually } from '../support/eventually.ts'
 import { startTestGateway, temporaryFolder } from '../support/gateway.ts'
 import { present } from '../support/present.ts'
@@ -15,7 +16,7 @@ import { present } from '../support/present.ts'
 async function demo() {
   const folder = await temporaryFolder()
   const child = spawn(process.execPath, [fileURLToPath(new URL('../../demo/demo.ts', import.meta.url))], {
-    env: { PATH: process.env.PATH, TMPDIR: folder },
+    env: { PATH: process.env.PATH, ...compiled, TMPDIR: folder },
   })
   const said = { stdout: '', stderr: '' }
   child.stdout.on('data', (chunk) => (said.stdout += chunk))

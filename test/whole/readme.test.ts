@@ -11,6 +11,7 @@ import { wireExample } from '../../src/contracts/contract.ts'
 import { flo } from '../../src/contracts/flo.ts'
 import { appEvents } from '../../src/domain/app-events.ts'
 import { afterwards } from '../support/afterwards.ts'
+import { compiled } from '../support/compiled.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
 import { temporaryFolder } from '../support/gateway.ts'
@@ -30,7 +31,7 @@ const blocks = (heading: string, language: string) =>
 /** A shell in the project's folder, or a program; what it prints is gathered in `said`. */
 function run(command: string, args: string[], env: Record<string, string> = {}) {
   // In a group of its own, so that what the shell leaves in the background ends with it.
-  const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, detached: true })
+  const child = spawn(command, args, { cwd: root, env: { ...process.env, ...compiled, ...env }, detached: true })
   const said = { text: '' }
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (said.text += chunk))
   const closed = once(child, 'close')

@@ -9,6 +9,7 @@ import { newLog } from '../../src/log.ts'
 import { type RegisteredWorker, registerWorker } from '../../src/workers/worker.ts'
 import { startWire } from '../../torture/wire.ts'
 import { afterwards } from '../support/afterwards.ts'
+import { compiled } from '../support/compiled.ts'
 import { freshDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
 import { claimUnitsOf, releaseUnitsOf } from '../support/units.ts'
@@ -70,7 +71,10 @@ test('what a killed process held is free within seconds, and the survivors are t
   survivor.onNotice((payload) => notices.push(payload))
   const client = newId()
   const script = fileURLToPath(new URL('../support/claiming-process.ts', import.meta.url))
-  const child = spawn(process.execPath, [script, url, client, 'endpoint:1'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [script, url, client, 'endpoint:1'], {
+    env: { ...process.env, ...compiled },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const [said] = await once(child.stdout, 'data')
   expect(JSON.parse(String(said)).held).toEqual(['endpoint:1'])
   const graphile = await makeWorkerUtils({ connectionString: url })
