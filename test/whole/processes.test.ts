@@ -23,16 +23,16 @@ import { layWay } from '../support/way.ts'
 
 const NAMES = ['1', '2', '3']
 
-/** A gateway of three processes on a database of its own, and the way of an event through it. */
-async function threeProcesses(receiver: { url: string }, env: Record<string, string> = {}) {
+/** A gateway of some processes on a database of its own, and the way of an event through it. */
+async function startProcesses(count: number, receiver: { url: string }) {
   const { url: databaseUrl, db } = await freshDatabase()
-  const gateway = await runSeveral({ url: databaseUrl }, 3, env)
+  const gateway = await runSeveral({ url: databaseUrl }, count)
   const url = await gateway.listening()
   const way = await layWay(gateway.api, receiver.url)
   return { gateway, url, way, db }
 }
 
-type Several = Awaited<ReturnType<typeof threeProcesses>> & { receiver: Awaited<ReturnType<typeof startReceiver>> }
+type Several = Awaited<ReturnType<typeof startProcesses>> & { receiver: Awaited<ReturnType<typeof startReceiver>> }
 
 /** Webhooks over thirty connections: each process has some of them, and what they did is shown as one sum. */
 async function expectOneSum({ gateway, url, way, receiver }: Several) {
@@ -123,7 +123,7 @@ async function expectStandstillTold({ gateway, url }: Several) {
 
 test('several processes share one port evenly and speak as one: sums, rates of keys, readiness', async () => {
   const receiver = await startReceiver()
-  const several = { ...(await threeProcesses(receiver)), receiver }
+  const several = { ...(await startProcesses(3, receiver)), receiver }
   await expectOneSum(several)
   await expectOneRate(several)
   await expectStandstillTold(several)
@@ -176,7 +176,7 @@ describe('a child that ends', () => {
 describe('the end of the parent', () => {
   test('by a signal has all of them drain: what is under way is recorded, and leases are given back', async () => {
     const receiver = await startReceiver({ delayMs: 1_000 })
-    const { gateway, url, way, db } = await threeProcesses(receiver)
+    const { gateway, url, way, db } = await startProcesses(2, receiver)
     const agents = keptConnections(9)
     for (const agent of agents)
       expect(await postOver(agent, { url, sourceId: way.sourceId, body: subscriptionCreated() })).toBe(200)
@@ -196,7 +196,7 @@ describe('the end of the parent', () => {
 
   test('by a second signal ends all of them at once', async () => {
     const receiver = await startReceiver({ hang: 'headers' })
-    const { gateway, url, way } = await threeProcesses(receiver)
+    const { gateway, url, way } = await startProcesses(2, receiver)
     await postOver(false, { url, sourceId: way.sourceId, body: subscriptionCreated() })
     await eventually(() => receiver.requests.length === 1)
     const pids = Object.values(await gateway.pids())
