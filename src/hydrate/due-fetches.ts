@@ -19,6 +19,8 @@ export interface DueFetch {
   apiKey: string | null
   /** The source's pinned version, else that of the event that asked. */
   apiVersion: string | null
+  /** The source routes: its key serves many clients. */
+  isShared: boolean
   /** Calls of the source that failed in a row; from FAILURES_TO_OPEN on one call tries whether Stripe answers again. */
   failures: number
 }
@@ -31,7 +33,8 @@ const selectDueFetches = createClientStatement<DueFetch>({
   text: (tie) => `
     select h.client_id as "clientId", h.source_id as "sourceId", h.need, h.account, h.livemode, h.paths, h.list as "isList",
            h.essential as "isEssential", h.attempts, h.give_up_at as "giveUpAt", s.api_key as "apiKey",
-           coalesce(s.api_version, h.api_version) as "apiVersion", h.circuit_failures as failures
+           coalesce(s.api_version, h.api_version) as "apiVersion", h.circuit_failures as failures,
+           s.routing is not null as "isShared"
       from unnest($1::uuid[]) w(client_id)
      cross join lateral (
        select d.*, coalesce(c.failures, 0) as circuit_failures from hydrations d
