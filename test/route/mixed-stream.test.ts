@@ -17,13 +17,14 @@ import {
   withoutIds,
 } from '../support/mixed-stream.ts'
 import { signed } from '../support/stripe.ts'
+import { chooseCount } from '../support/thorough.ts'
 
 // A source that routes its events gives, client by client, what sources of their own give: the stories of many clients, side by side in
 // one stream, with duplicates. Where each client's events come in their order, and none has to wait until another tells whose it is, that
 // is the same to the letter. Else it is the same as far as the order decides nothing, which test/simulator/order.test.ts describes.
 //
-// FLO_MIXED_CLIENTS says how many clients (20), FLO_MIXED_LENGTH how many scenarios each plays (1), FLO_MIXED_SEED which ones.
-const CLIENTS = Number(process.env.FLO_MIXED_CLIENTS ?? 20)
+// FLO_MIXED_CLIENTS says how many clients (9, and 20 with FLO_THOROUGH=1), FLO_MIXED_LENGTH how many scenarios each plays (1), FLO_MIXED_SEED which ones.
+const CLIENTS = Number(process.env.FLO_MIXED_CLIENTS ?? chooseCount(9, 20))
 const LENGTH = Number(process.env.FLO_MIXED_LENGTH ?? 1)
 const SEED = process.env.FLO_MIXED_SEED ?? 'platform'
 
