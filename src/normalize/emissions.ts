@@ -96,12 +96,14 @@ const insertKeys = createRowInsert<NewEvent, { client_id: string; contract: stri
   table: 'emissions',
   columns: { client_id: (e) => e.clientId, contract: (e) => e.contract, key: (e) => e.key, event_id: (e) => e.id },
   end: 'on conflict do nothing returning client_id, contract, key',
+  isSentAtOnce: true,
 })
 
 const insertBodies = createRowInsert<NewEvent>({
   name: 'normalize.event_bodies',
   table: 'event_bodies',
   columns: { client_id: (e) => e.clientId, event_id: (e) => e.id, body: (e) => e.body },
+  isSentAtOnce: true,
 })
 
 const insertRowsOfEvents = createRowInsert<NewEvent>({
@@ -118,4 +120,5 @@ const insertRowsOfEvents = createRowInsert<NewEvent>({
     position: (e) => e.position,
     occurred_at: (e) => e.occurredAt,
   },
+  isSentAtOnce: true,
 })

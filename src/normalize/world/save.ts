@@ -60,6 +60,7 @@ const insertObjects = createRowInsert<{ clientId: string; object: KnownObject }>
   end: `on conflict (client_id, source_id, object_id) do update
           set kind = excluded.kind, customer_id = excluded.customer_id, snapshot = excluded.snapshot, memory = excluded.memory,
               realm = excluded.realm, updated_at = excluded.updated_at`,
+  isSentAtOnce: true,
 })
 
 const insertUsers = createRowInsert<{ clientId: string; user: User }>({
@@ -73,6 +74,7 @@ const insertUsers = createRowInsert<{ clientId: string; user: User }>({
   constants: { registered: 'false' },
   end: `on conflict (client_id, id) do update
           set client_user_id = excluded.client_user_id, updated_at = excluded.updated_at`,
+  isSentAtOnce: true,
 })
 
 const insertCustomers = createRowInsert<{ clientId: string; customerId: string; user: User }>({
@@ -85,6 +87,7 @@ const insertCustomers = createRowInsert<{ clientId: string; customerId: string; 
     realm: ({ customerId }) => realmName(splitRealm(customerId)),
   },
   end: 'on conflict (client_id, customer_id) do update set user_id = excluded.user_id, realm = excluded.realm',
+  isSentAtOnce: true,
 })
 
 const insertHolds = createRowInsert<{ clientId: string; sourceId: string; id: string; until: Date }>({
