@@ -5,6 +5,7 @@ import { type AppEventType, appEvents } from '../../src/domain/app-events.ts'
 import { apiOn, twoClients } from '../support/api.ts'
 import { appData, appEvent, BATCH, publishing } from '../support/app-events.ts'
 import { freshDatabase } from '../support/database.ts'
+import { chooseCount } from '../support/thorough.ts'
 
 const { db } = await freshDatabase()
 const api = apiOn(db)
@@ -180,7 +181,7 @@ test('no body, however strange, is our own fault', async () => {
       seen.add((await publish(JSON.stringify(one) ?? 'null')).status)
       seen.add((await ours.full.post(BATCH, { events: several })).status)
     }),
-    { numRuns: 400 },
+    { numRuns: chooseCount(120, 400) },
   )
   expect([...seen].sort()).toEqual([202, 422])
 })
