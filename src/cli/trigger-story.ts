@@ -15,13 +15,23 @@ type ContractName = (typeof CONTRACTS)[number]
 /** Every event of a contract that some scenario leads to in this API version, with the shortest that does. */
 export function shortestStories(apiVersion: string, contract: ContractName = 'flo'): Map<string, Scenario> {
   const shortest = new Map<string, Scenario>()
-  const byLength = scenarios
-    .map((scenario) => ({ scenario, length: simulate(scenario, { apiVersion }).length }))
-    .sort((a, b) => a.length - b.length)
-  for (const { scenario } of byLength)
+  for (const scenario of sortByLength(apiVersion))
     for (const type of expectedTypes(scenario, apiVersion, contract))
       if (!shortest.has(type)) shortest.set(type, scenario)
   return shortest
+}
+
+const sorted = new Map<string, readonly Scenario[]>()
+/** All scenarios, those of the fewest events first. Each is played for its length, once in an API version. */
+function sortByLength(apiVersion: string): readonly Scenario[] {
+  const known = sorted.get(apiVersion)
+  if (known) return known
+  const byLength = scenarios
+    .map((scenario) => ({ scenario, length: simulate(scenario, { apiVersion }).length }))
+    .sort((a, b) => a.length - b.length)
+    .map(({ scenario }) => scenario)
+  sorted.set(apiVersion, byLength)
+  return byLength
 }
 
 /** What comes of it whatever the source is told: without the ranks that a scenario gives its plans they are not compared. */
