@@ -229,4 +229,5 @@ const insertRowsOfAttempts = createRowInsert<AttemptMade>({
     response_headers: ({ answer }) => answer.headers && JSON.stringify(answer.headers),
     response_body: ({ answer }) => answer.body,
   },
+  isSentAtOnce: true,
 })
