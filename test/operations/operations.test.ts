@@ -405,10 +405,14 @@ describe('operational events', () => {
     const { body } = await api('POST', '/v1/endpoints', { clientId, url: own.url })
     await api('POST', `/v1/endpoints/${body.data.id}/disable`)
     await eventually(() => own.heard().length === 1)
-    const { body: events } = await api('GET', `/v1/events?clientId=${clientId}&contract=operations.v1`)
-    expect(events.data).toMatchObject([
-      { eventType: 'endpoint.disabled', sourceEventId: null, deliveries: { delivered: 1 } },
-    ])
+    // The receiver has heard of it before the attempt is written down.
+    await eventually(async () => {
+      const { body: events } = await api('GET', `/v1/events?clientId=${clientId}&contract=operations.v1`)
+      expect(events.data).toMatchObject([
+        { eventType: 'endpoint.disabled', sourceEventId: null, deliveries: { delivered: 1 } },
+      ])
+      return true
+    })
     const { body: listed } = await api('GET', `/v1/deliveries?clientId=${clientId}`)
     const [delivery] = listed.data
     expect(delivery).toMatchObject({ endpointId: own.id, state: 'delivered', attempts: 1, origin: 'fanout' })
