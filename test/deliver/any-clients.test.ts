@@ -85,26 +85,30 @@ async function play({ clients, steps, areApart }: typeof scenario extends fc.Arb
 
 // Known to fail on an idle machine: without the sweep of every minute, deliveries of which a wake was lost go on waiting.
 const isThorough = process.env.FLO_THOROUGH !== undefined
-test.runIf(isThorough)('deliveries of any clients are sent and recorded as often as their endpoints ask for, and in their order', async () => {
-  await fc.assert(
-    fc.asyncProperty(scenario, async (given) => {
-      for (const { isOrdered, failsFirst, receiver, ids } of await play(given)) {
-        const sent = receiver.requests.map(idOf)
-        const times = failsFirst ? 2 : 1
-        expect(sent.toSorted()).toEqual(ids.flatMap((id) => Array.from({ length: times }, () => id)).toSorted())
-        if (isOrdered) expect(sent).toEqual(ids.flatMap((id) => Array.from({ length: times }, () => id)))
-        const { rows } = await db.query(
-          `select d.state, d.attempts, count(a.number) as recorded, count(distinct d.id) as count
+test.runIf(isThorough)(
+  'deliveries of any clients are sent and recorded as often as their endpoints ask for, and in their order',
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(scenario, async (given) => {
+        for (const { isOrdered, failsFirst, receiver, ids } of await play(given)) {
+          const sent = receiver.requests.map(idOf)
+          const times = failsFirst ? 2 : 1
+          expect(sent.toSorted()).toEqual(ids.flatMap((id) => Array.from({ length: times }, () => id)).toSorted())
+          if (isOrdered) expect(sent).toEqual(ids.flatMap((id) => Array.from({ length: times }, () => id)))
+          const { rows } = await db.query(
+            `select d.state, d.attempts, count(a.number) as recorded, count(distinct d.id) as count
              from deliveries d left join attempts a on a.delivery_id = d.id where d.id = any($1) group by 1, 2`,
-          [ids],
-        )
-        expect(rows).toEqual(
-          ids.length === 0
-            ? []
-            : [{ state: 'delivered', attempts: times, recorded: times * ids.length, count: ids.length }],
-        )
-      }
-    }),
-    { numRuns: 6, endOnFailure: true },
-  )
-}, 240_000)
+            [ids],
+          )
+          expect(rows).toEqual(
+            ids.length === 0
+              ? []
+              : [{ state: 'delivered', attempts: times, recorded: times * ids.length, count: ids.length }],
+          )
+        }
+      }),
+      { numRuns: 6, endOnFailure: true },
+    )
+  },
+  240_000,
+)
