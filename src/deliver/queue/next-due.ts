@@ -18,7 +18,7 @@ export interface SweptEndpoint extends NextDue {
 }
 
 // Of endpoint `e` of a client: the first that is due of its first attempts and of its retries, which are in order each by
-// themselves. Both ends are given as rows of the index `deliveries_due`, in whose order it is: of what is equal to a client and to an
+// themselves. Here and in `deliver.next` both ends are given as rows of the index `deliveries_due`, in whose order it is: of what is equal to a client and to an
 // endpoint, which are not independent, a plan expects less than one row, and reads and sorts all that is due.
 const firstDueSql = (client: string, within: string, narrow: string) => `
   select next_attempt_at, event_id from (values (false), (true)) kind(retries)
@@ -115,9 +115,11 @@ const selectNextDue = createClientStatement<NextDue & { floor: string }>({
           from unnest($1::uuid[], $2::uuid[], $3::bool[], $4::timestamptz[]) as r(client_id, endpoint_id, retries, as_of)
          cross join lateral (
            select next_attempt_at from deliveries d
-            where d.client_id = r.client_id and d.endpoint_id = r.endpoint_id and d.state = 'pending'
-              and (d.attempts > 0) = r.retries and d.next_attempt_at > r.as_of and d.event_id >= $5 ${tie('d.client_id')}
-            order by d.next_attempt_at limit 1) d) d on true`,
+            where d.state = 'pending'
+              and (d.client_id, d.endpoint_id, (d.attempts > 0), d.next_attempt_at) > (r.client_id, r.endpoint_id, r.retries, r.as_of)
+              and (d.client_id, d.endpoint_id, (d.attempts > 0)) <= (r.client_id, r.endpoint_id, r.retries)
+              and d.event_id >= $5 ${tie('d.client_id')}
+            order by d.client_id, d.endpoint_id, (d.attempts > 0), d.next_attempt_at, d.id limit 1) d) d on true`,
 })
 
 /** Where nothing is due there is one row, which holds only the floor. */
